@@ -1,0 +1,5 @@
+"""`python -m gatectl`."""
+
+from gatectl.cli.main import main
+
+raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""The commands: one small module a family, imported when it is called."""

@@ -1,0 +1,149 @@
+"""The event: one per scan, in two halves, as the journal holds it and `events --json` prints it.
+
+The attempt is known when the code is complete and is on disk before anything leaves; the outcome
+follows. All times are integers, microseconds since the epoch, UTC; durations are milliseconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from gatectl.decision.verdict import Fault, Message, Reason, Result, Verdict
+
+Kind = Literal["scan", "manual"]
+Connection = Literal["warm", "new"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def timestamp(at_us: int) -> str:
+    """RFC 3339, UTC, with microseconds: `2026-11-22T19:35:01.000042Z`."""
+    moment = _EPOCH + timedelta(microseconds=at_us)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f") + "Z"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The first half: who stands at which door with what."""
+
+    id: str
+    kind: Kind
+    at_us: int
+    tenant: str
+    studio: str
+    door: str
+    scanner: str | None
+    credential: str | None
+    partner: str | None
+    member: str | None
+    budget_ms: int | None
+    """None where nobody will be asked: no route, an ID that cannot be carried, a resting partner."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRecord:
+    """What became of the request. `sent` is None where that was not recorded.
+
+    `answered_us` is None exactly where no whole answer came.
+    """
+
+    sent: bool | None
+    sent_us: int | None
+    answered_us: int | None
+    elapsed_ms: float | None
+    budget_ms: int
+    connection: Connection | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "sent": self.sent,
+            "sent_at": None if self.sent_us is None else timestamp(self.sent_us),
+            "answered_at": None if self.answered_us is None else timestamp(self.answered_us),
+            "elapsed_ms": self.elapsed_ms,
+            "budget_ms": self.budget_ms,
+            "connection": self.connection,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class GateRecord:
+    """The opening: when, how long after the complete code, and for how long."""
+
+    opened_us: int
+    after_ms: float
+    open_ms: int
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "opened_at": timestamp(self.opened_us),
+            "after_ms": self.after_ms,
+            "open_ms": self.open_ms,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The second half: what it came to."""
+
+    result: Result
+    message: str
+    verdict: Verdict | None = None
+    status: int | None = None
+    fault: Fault | None = None
+    reason: Reason | None = None
+    outage: bool = False
+    request: RequestRecord | None = None
+    gate: GateRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A finished scan, or an opening by hand."""
+
+    attempt: Attempt
+    outcome: Outcome
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract's object, fields in the contract's order."""
+        a, o = self.attempt, self.outcome
+        return {
+            "id": a.id,
+            "kind": a.kind,
+            "at": timestamp(a.at_us),
+            "tenant": a.tenant,
+            "studio": a.studio,
+            "door": a.door,
+            "scanner": a.scanner,
+            "credential": a.credential,
+            "partner": a.partner,
+            "member": a.member,
+            "result": o.result.value,
+            "message": o.message,
+            "verdict": o.verdict and o.verdict.value,
+            "status": o.status,
+            "fault": o.fault and o.fault.value,
+            "reason": o.reason and {"key": o.reason.key, "text": o.reason.text},
+            "outage": o.outage,
+            "request": o.request and o.request.to_json(),
+            "gate": o.gate and o.gate.to_json(),
+        }
+
+
+def interrupted(attempt: Attempt) -> Outcome:
+    """How the next start closes an attempt without an outcome.
+
+    Whether bytes of a request left was not recorded, so `request.sent` is None; where nobody was
+    going to be asked there is no request.
+    """
+    asked = attempt.budget_ms is not None
+    return Outcome(
+        result=Result.UNKNOWN,
+        message=Message.INTERRUPTED.value,
+        verdict=Verdict.NONE if asked else None,
+        fault=Fault.INTERRUPTED,
+        request=RequestRecord(None, None, None, None, attempt.budget_ms, None)
+        if attempt.budget_ms is not None
+        else None,
+    )

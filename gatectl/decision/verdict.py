@@ -1,0 +1,104 @@
+"""What a scan can come to: verdict, fault, reason, and the Event Monitor's line for it.
+
+Sources: the contract's table of messages, `reference/event-monitor.txt` and the classification in
+`reference/partners.md`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Result(StrEnum):
+    """What happened at the gate."""
+
+    ADMITTED = "admitted"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+
+
+class Verdict(StrEnum):
+    """What the partner said; `NONE` is asked, but no verdict came."""
+
+    ALLOWED = "allowed"
+    NOT_ALLOWED = "not_allowed"
+    NOT_FOUND = "not_found"
+    NONE = "none"
+
+
+class Fault(StrEnum):
+    """Whose fault it was, where the partner did not decide."""
+
+    UNRECOGNISED = "unrecognised"
+    NETWORK = "network"
+    TLS = "tls"
+    TIMEOUT = "timeout"
+    PARTNER = "partner"
+    CREDENTIALS = "credentials"
+    CONFIGURATION = "configuration"
+    GATE = "gate"
+    INTERRUPTED = "interrupted"
+
+
+class Message(StrEnum):
+    """The Event Monitor's lines, to the letter."""
+
+    CHECKED_IN = "Aggregator member checked in"
+    NOT_ALLOWED = "Aggregator member check-in not allowed"
+    NOT_FOUND = "Aggregator member not found in partner system"
+    NO_VERDICT = (
+        "Unable to check in aggregator customer, partner service communication error, please try again"
+    )
+    NOT_RECOGNISED = "Credential not recognised"
+    INTERRUPTED = "Interrupted: the outcome was not recorded"
+    GATE_STAYED_SHUT = "Checked in, but the gate did not open"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """The partner's own reason (cut and masked), or ours where the contract names a key."""
+
+    key: str | None
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What an answer, or its absence, comes to. `fault` is None exactly where the partner decided."""
+
+    verdict: Verdict | None
+    fault: Fault | None = None
+    status: int | None = None
+    reason: Reason | None = None
+    rest_s: float | None = None
+    """Seconds for which the partner asked to be left alone (429 alone)."""
+
+    @property
+    def admits(self) -> bool:
+        """Only the partner's own success opens a gate."""
+        return self.verdict is Verdict.ALLOWED and self.fault is None
+
+
+def message_of(verdict: Verdict | None, fault: Fault | None) -> Message:
+    """The Event Monitor's line for a finished scan."""
+    match fault:
+        case Fault.GATE:
+            return Message.GATE_STAYED_SHUT
+        case Fault.UNRECOGNISED:
+            return Message.NOT_RECOGNISED
+        case Fault.INTERRUPTED:
+            return Message.INTERRUPTED
+        case None:
+            pass
+        case _:
+            return Message.NO_VERDICT
+    match verdict:
+        case Verdict.ALLOWED:
+            return Message.CHECKED_IN
+        case Verdict.NOT_ALLOWED:
+            return Message.NOT_ALLOWED
+        case Verdict.NOT_FOUND:
+            return Message.NOT_FOUND
+        case _:
+            raise ValueError(f"no message for verdict {verdict} without a fault")

@@ -1,0 +1,1 @@
+"""Everything that touches hardware: scanners, relay, signals."""

@@ -1,0 +1,24 @@
+"""The errors that a person sees: one line, then `hint:` lines, and an exit status."""
+
+from __future__ import annotations
+
+
+class GatectlError(Exception):
+    """Something failed; `message` is one line without a full stop, `hints` say what to do."""
+
+    exit_status = 1
+
+    def __init__(self, message: str, *hints: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hints = hints
+
+    def lines(self) -> list[str]:
+        """The lines for stderr."""
+        return [self.message, *(f"hint: {hint}" for hint in self.hints)]
+
+
+class UsageError(GatectlError):
+    """The command line asks for something that does not make sense."""
+
+    exit_status = 2
