@@ -1,0 +1,100 @@
+"""Opening the store, and bringing an older one up to date.
+
+The schema stands in `schemas/N.sql`; `PRAGMA user_version` says how many of them a store has seen.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from importlib import resources
+from pathlib import Path
+
+from gatectl.errors import GatectlError
+
+BUSY_TIMEOUT_MS = 5000
+"""How long one writer waits for another process (an enrolment, an upgrade) to finish its transaction."""
+
+
+class StoreError(GatectlError):
+    """The store cannot be used as it stands."""
+
+
+def migrations() -> list[str]:
+    """The SQL scripts in order; the first makes version 1."""
+    folder = resources.files("gatectl.journal") / "schemas"
+    numbers = sorted(int(entry.name.removesuffix(".sql")) for entry in folder.iterdir())
+    return [(folder / f"{number}.sql").read_text("utf-8") for number in numbers]
+
+
+def open_store(path: Path) -> sqlite3.Connection:
+    """A connection that may write, with the newest schema, in autocommit mode.
+
+    WAL with `synchronous=FULL`: a commit is on disk when it returns; NORMAL may lose the last ones in a
+    power cut. Raises StoreError for a newer store or a file that is none, `sqlite3.Error` and OSError
+    for what the disk says.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        _require_sqlite(connection, path)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        _migrate(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _require_sqlite(connection: sqlite3.Connection, path: Path) -> None:
+    try:
+        connection.execute("PRAGMA schema_version").fetchone()
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
+            raise
+        raise StoreError(
+            f"{path}: this file is not a gatectl journal",
+            "name another file at journal.path, or move this one away",
+        ) from error
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    scripts = migrations()
+    version = _version(connection)
+    if version > len(scripts):
+        raise StoreError(
+            f"{path}: written by a newer gatectl (schema {version}, this one knows {len(scripts)})",
+            "upgrade gatectl, or name another file at journal.path",
+        )
+    if version == len(scripts):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Another process may have migrated while this one waited for the lock.
+        for number in range(_version(connection), len(scripts)):
+            for statement in _statements(scripts[number]):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {number + 1}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return version
+
+
+def _statements(script: str) -> list[str]:
+    # `executescript` would commit the surrounding transaction, and half a schema must never stay.
+    statements, lines = [], ""
+    for line in script.splitlines(keepends=True):
+        lines += line
+        if sqlite3.complete_statement(lines):
+            statements.append(lines)
+            lines = ""
+    return statements
