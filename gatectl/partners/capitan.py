@@ -1,0 +1,76 @@
+"""Capitan barcode check-in. Source: `reference/capitan-barcode-check-in.txt`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from gatectl.decision.verdict import Fault, Reason, Ruling, Verdict
+from gatectl.partners.exchange import (
+    Answer,
+    Endpoint,
+    Question,
+    is_html,
+    json_of,
+    json_question,
+    no_verdict,
+    reason_of,
+)
+
+DUPLICATE = "duplicate_check_in"
+INVALID_LOCATION = "invalid_location"
+
+_VERDICTS = {
+    "customer_not_found": Verdict.NOT_FOUND,
+    "check_in_alerts": Verdict.NOT_ALLOWED,
+    DUPLICATE: Verdict.NOT_ALLOWED,
+    "no_entry_method": Verdict.NOT_ALLOWED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Capitan:
+    """One location at Capitan; without `location_id` the token's own location counts."""
+
+    endpoint: Endpoint
+    location_id: int | None
+    key: str = field(repr=False)
+
+    def question(self, member: str, code: str) -> Question:  # noqa: ARG002 - the member is the barcode
+        """`member` is the barcode, any text: it stands in the path with nothing left safe."""
+        return json_question(
+            f"{self.endpoint.base}/api/gym-endpoints/barcode-check-in/{quote(member, safe='')}/",
+            {} if self.location_id is None else {"location_id": self.location_id},
+            ("Content-Type", "application/json"),
+            ("Authorization", f"Token {self.key}"),
+        )
+
+    def judge(self, answer: Answer) -> Ruling:
+        """A documented error decides; a success is an object with the new check-in's `id`."""
+        body = json_of(answer)
+        fields = body if isinstance(body, dict) else {}
+        error = fields.get("error")
+        reason = self._reason(fields)
+        if error == INVALID_LOCATION:
+            return no_verdict(answer, Fault.CONFIGURATION, reason)
+        match answer.status:
+            case 200 if is_html(answer):
+                return no_verdict(answer)
+            case 200 if not error and type(fields.get("id")) is int:
+                return Ruling(Verdict.ALLOWED, status=200)
+            case 200 | 400 | 404:
+                verdict = _VERDICTS.get(error) if isinstance(error, str) else None
+                if verdict is None:
+                    return no_verdict(answer, reason=reason)
+                return Ruling(verdict, status=answer.status, reason=reason)
+            case 401 | 403:
+                return no_verdict(answer, Fault.CREDENTIALS, reason)
+            case _:
+                return no_verdict(answer, reason=reason)
+
+    def _reason(self, fields: dict[str, Any]) -> Reason | None:
+        # `alerts` are meant for the member; `customer_alerts` are internal and never leave this answer.
+        alerts = fields.get("alerts")
+        texts = [alert for alert in alerts if isinstance(alert, str)] if isinstance(alerts, list) else []
+        return reason_of(fields.get("error"), "; ".join(texts) or None, fields, self.key)

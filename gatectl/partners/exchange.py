@@ -1,0 +1,191 @@
+"""A request to a partner and its answer, as values; and the reading of what answers have in common."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Protocol
+from urllib.parse import quote, urlsplit
+
+from gatectl.decision.verdict import Fault, Reason, Ruling, Verdict
+
+REASON_CHARS = 200
+MASK = "[masked]"
+NAMES_MAX = 32
+"""One member's answer holds a handful of names. One with more is not a member's: its text is not kept."""
+
+_PATH_SAFE = "/%:@!$&'()*+,;=~"  # RFC 3986, section 3.3; an installer's own escapes stay
+
+REST_S = 30.0
+"""How long a partner rests after a 429 that names no time."""
+REST_MAX_S = 300.0
+"""A partner that asks for hours is asked again after five minutes: members are waiting."""
+
+NOT_JSON = object()
+"""What `json_of` gives for a body that is no JSON; `null` is JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a partner lives, taken from its URL once, at start."""
+
+    tls: bool
+    host: str
+    port: int
+    target: str
+    """Path and query as the installer wrote them, percent-encoded where needed; never empty."""
+
+    @classmethod
+    def of(cls, url: str) -> Endpoint:
+        parts = urlsplit(url)
+        tls = parts.scheme == "https"
+        target = quote(parts.path or "/", safe=_PATH_SAFE)
+        if parts.query:
+            target += "?" + quote(parts.query, safe=_PATH_SAFE + "?")
+        return cls(tls, parts.hostname or "", parts.port or (443 if tls else 80), target)
+
+    @property
+    def base(self) -> str:
+        """What a protocol's own paths are added to: the path without a slash at its end."""
+        return self.target.rstrip("/")
+
+    @property
+    def authority(self) -> str:
+        """The `Host` header: the port only where it is not the scheme's own."""
+        host = f"[{self.host}]" if ":" in self.host else self.host.encode("idna").decode("ascii")
+        return host if self.port == (443 if self.tls else 80) else f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One request. Headers are complete but for `Host` and `Content-Length`; they hold the key."""
+
+    target: str
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    body: bytes
+    method: str = "POST"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer. `headers` have lower-case names; `received_us` is our wall clock."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    received_us: int = 0
+
+
+class Partner(Protocol):
+    """A protocol as a pure module knows it: what is asked, and what an answer means."""
+
+    def question(self, member: str, code: str) -> Question: ...
+
+    def judge(self, answer: Answer) -> Ruling: ...
+
+
+def json_question(target: str, body: Mapping[str, Any], *headers: tuple[str, str]) -> Question:
+    """A POST of a JSON object, with the headers that all protocols share."""
+    return Question(
+        target,
+        (
+            ("Accept", "application/json"),
+            ("Accept-Encoding", "identity"),
+            *headers,
+        ),
+        json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(),
+    )
+
+
+def is_html(answer: Answer) -> bool:
+    """A page for people: a captive portal's or a proxy's, never a protocol's answer."""
+    if "html" in answer.headers.get("content-type", "").lower():
+        return True
+    start = answer.body[:1024].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    return (
+        start.startswith(b"<") and re.search(rb"<(!doctype html|html|head|body|script)\b", start) is not None
+    )
+
+
+def json_of(answer: Answer) -> Any:
+    """The body as JSON (UTF-8, a byte order mark allowed), or NOT_JSON."""
+    try:
+        return json.loads(answer.body.decode("utf-8-sig"))
+    except (ValueError, RecursionError):  # 64 KiB of brackets nest deeper than Python's parser goes
+        return NOT_JSON
+
+
+def no_verdict(answer: Answer, fault: Fault = Fault.PARTNER, reason: Reason | None = None) -> Ruling:
+    """The partner answered, and said nothing about the member."""
+    rest = rest_s(answer) if answer.status == 429 else None
+    return Ruling(Verdict.NONE, fault, answer.status, reason, rest)
+
+
+def rest_s(answer: Answer) -> float:
+    """Seconds to leave the partner alone after a 429 (RFC 9110, section 10.2.3).
+
+    A date counts from the answer's own `Date` where it has one: a door without a battery clock may be
+    years off.
+    """
+    value = answer.headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit():
+        # Nine digits are thirty years: longer ones need no arithmetic.
+        return REST_MAX_S if len(value) > 9 else min(float(value), REST_MAX_S)
+    until = _date(value)
+    if until is None:
+        return REST_S
+    now = _date(answer.headers.get("date", "")) or datetime.fromtimestamp(answer.received_us / 1e6, UTC)
+    return min(max((until - now).total_seconds(), 0.0), REST_MAX_S)
+
+
+def _date(value: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(value)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def reason_of(key: Any, text: Any, body: Any, secret: str) -> Reason | None:
+    """The partner's own reason, fit to be kept: cut, and without addresses, names or our key in it.
+
+    `body` is the parsed answer: whatever it calls a name is masked in the reason too.
+    """
+    names = _names_in(body)
+    if len(names) > NAMES_MAX:
+        names, text = [], None
+    clean_key, clean_text = (_clean(value, names, secret) for value in (key, text))
+    return None if clean_key is None and clean_text is None else Reason(clean_key, clean_text)
+
+
+def _clean(value: Any, names: list[str], secret: str) -> str | None:
+    if not isinstance(value, str):
+        return None
+    # A lone surrogate (JSON allows it) has no UTF-8; control characters have no place in a line.
+    text = value.encode("utf-8", "replace").decode("utf-8").replace(secret, MASK)
+    for name in names:
+        # "Al" must not be found in "allowed"; scripts that write without spaces have no such edges.
+        pattern = rf"(?<!\w){re.escape(name)}(?!\w)" if name.isascii() else re.escape(name)
+        text = re.sub(pattern, MASK, text, flags=re.IGNORECASE)
+    words = "".join(char if char.isprintable() else " " for char in text).split()
+    return " ".join(MASK if "@" in word else word for word in words)[:REASON_CHARS] or None
+
+
+def _names_in(body: Any) -> list[str]:
+    """Every text that stands under a key with `name` in it, and its words; the longest first."""
+    found: set[str] = set()
+    waiting = [body]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting.extend(value)
+        elif isinstance(value, dict):
+            waiting.extend(value.values())
+            for key, text in value.items():
+                if "name" in key.lower() and isinstance(text, str) and text.strip():
+                    found.update((text.strip(), *text.split()))
+    return sorted(found, key=len, reverse=True)

@@ -1,0 +1,66 @@
+"""PerfectGym Next check-in validation. Source: `reference/perfectgym-checkin-validation.txt`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from gatectl.decision.verdict import Fault, Reason, Ruling, Verdict
+from gatectl.partners.exchange import (
+    Answer,
+    Endpoint,
+    Question,
+    is_html,
+    json_of,
+    json_question,
+    no_verdict,
+    reason_of,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PerfectGym:
+    """The aggregator's registered endpoint. `aggregator_id` is opaque text."""
+
+    endpoint: Endpoint
+    aggregator_id: str
+    key: str = field(repr=False)
+
+    def question(self, member: str, code: str) -> Question:  # noqa: ARG002 - the code stays here
+        """`member` is 1 to 18 digits: `customerId` is a number in JSON."""
+        return json_question(
+            self.endpoint.target,
+            {"aggregatorId": self.aggregator_id, "customerId": int(member)},
+            ("Content-Type", "application/json; charset=utf-8"),
+            ("X-API-Key", self.key),
+        )
+
+    def judge(self, answer: Answer) -> Ruling:
+        """The status alone decides, but for HTML and for a body that takes the 200 back."""
+        body = json_of(answer)
+        reason = self._reason(body)
+        match answer.status:
+            case 200 if is_html(answer):
+                return no_verdict(answer)
+            case 200 if isinstance(body, dict) and body.get("authorized") is False:
+                return Ruling(Verdict.NOT_ALLOWED, status=200, reason=reason)
+            case 200:
+                return Ruling(Verdict.ALLOWED, status=200)
+            case 403:
+                return Ruling(Verdict.NOT_ALLOWED, status=403, reason=reason)
+            case 404:
+                return Ruling(Verdict.NOT_FOUND, status=404, reason=reason)
+            case 401:
+                return no_verdict(answer, Fault.CREDENTIALS, reason)
+            case _:
+                return no_verdict(answer, reason=reason)
+
+    def _reason(self, body: Any) -> Reason | None:
+        # The page defines no body; these are the members that refusals of such endpoints carry.
+        if not isinstance(body, dict):
+            return None
+        key = next((body[name] for name in ("key", "code", "error", "errorCode") if name in body), None)
+        text = next(
+            (body[name] for name in ("message", "reason", "detail", "errorMessage") if name in body), None
+        )
+        return reason_of(key, text, body, self.key)

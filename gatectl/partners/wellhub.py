@@ -1,0 +1,112 @@
+"""Wellhub (Gympass) Access Control.
+
+Sources: `reference/wellhub-access-control.txt`, `reference/gympass-access-validate-older.txt`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from gatectl.decision.verdict import Fault, Reason, Ruling, Verdict
+from gatectl.partners.exchange import (
+    NOT_JSON,
+    Answer,
+    Endpoint,
+    Question,
+    is_html,
+    json_of,
+    json_question,
+    no_verdict,
+    reason_of,
+)
+
+ALREADY_VALIDATED = "checkin.already.validated"
+
+_VERDICTS = {
+    "checkin.validation.notfound": Verdict.NOT_FOUND,
+    "checkin.validation.cancelled": Verdict.NOT_ALLOWED,
+    "checkin.validation.canceled": Verdict.NOT_ALLOWED,
+    "checkin.validation.expired": Verdict.NOT_ALLOWED,
+    ALREADY_VALIDATED: Verdict.NOT_ALLOWED,
+}
+
+CUSTOM_CODE_CHARS = 13
+
+
+@dataclass(frozen=True, slots=True)
+class Wellhub:
+    """One gym at Wellhub. `validate` is a write: it makes the transaction that pays the gym."""
+
+    endpoint: Endpoint
+    gym_id: str
+    key: str = field(repr=False)
+    send_custom_code: bool = False
+
+    def question(self, member: str, code: str) -> Question:
+        """`member` is the 13-digit ID as text; the code goes along only where it is another, and fits."""
+        body = {"gympass_id": member}
+        if self.send_custom_code and code != member and code.strip() and len(code) <= CUSTOM_CODE_CHARS:
+            body["custom_code"] = code
+        return json_question(
+            f"{self.endpoint.base}/access/v1/validate",
+            body,
+            ("Content-Type", "application/json"),
+            ("Authorization", f"Bearer {self.key}"),
+            ("X-Gym-Id", self.gym_id),
+        )
+
+    def judge(self, answer: Answer) -> Ruling:
+        """A documented key decides at 200, 400 and 404 alike; an answer without one is no verdict."""
+        body = json_of(answer)
+        errors = _errors_in(body)
+        match answer.status:
+            case 200 if is_html(answer):
+                return no_verdict(answer)
+            case 200 if not answer.body.strip():
+                return Ruling(Verdict.ALLOWED, status=200)
+            case 200 if isinstance(body, dict) and not _has_errors(body):
+                return Ruling(Verdict.ALLOWED, status=200)
+            case 200 | 400 | 404:
+                return self._refusal(answer, body, errors)
+            case 401 | 403:
+                return no_verdict(answer, Fault.CREDENTIALS, self._reason(body, errors))
+            case _:
+                return no_verdict(answer, reason=self._reason(body, errors))
+
+    def _refusal(self, answer: Answer, body: Any, errors: list[dict[str, Any]]) -> Ruling:
+        for error in errors:
+            verdict = _verdict_of(error)
+            if verdict is not None:
+                return Ruling(verdict, status=answer.status, reason=self._reason(body, [error]))
+        return no_verdict(answer, reason=self._reason(body, errors))
+
+    def _reason(self, body: Any, errors: list[dict[str, Any]]) -> Reason | None:
+        if not errors:
+            return None
+        error = errors[0]
+        return reason_of(error.get("key"), error.get("message", error.get("Message")), body, self.key)
+
+
+def _verdict_of(error: dict[str, Any]) -> Verdict | None:
+    key = error.get("key")
+    return _VERDICTS.get(key) if isinstance(key, str) else None
+
+
+def _has_errors(body: dict[str, Any]) -> bool:
+    metadata = body.get("metadata")
+    counted = metadata.get("errors") if isinstance(metadata, dict) else None
+    return bool(body.get("errors")) or bool(counted) or _verdict_of(body) is not None
+
+
+def _errors_in(body: Any) -> list[dict[str, Any]]:
+    """The error members, in any of their spellings: under `errors`, a top-level array, or at the top."""
+    if body is NOT_JSON:
+        return []
+    errors = body.get("errors") if isinstance(body, dict) else body
+    if isinstance(errors, dict):
+        errors = [errors]
+    found = [error for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
+    if not found and isinstance(body, dict) and {"key", "message", "Message"} & body.keys():
+        return [body]
+    return found
