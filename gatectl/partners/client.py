@@ -1,0 +1,165 @@
+"""The one client for all partners: one request, one absolute deadline, and an exact account of both."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+import h11
+
+from gatectl import __version__
+from gatectl.decision.event import Connection
+from gatectl.decision.verdict import Fault
+from gatectl.partners.exchange import Answer, Endpoint, Question
+from gatectl.partners.pool import Pool
+from gatectl.partners.wire import Lost, Wire
+
+BODY_MAX = 65536
+"""No protocol's answer comes near 64 KiB; more is a page, or an attack on a small memory."""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What became of one question. Times are of the event loop's clock, in seconds.
+
+    Exactly one of `answer` and `lost` is set in the end.
+    """
+
+    sent: bool = False
+    """Whether any byte of the request was written to a connection."""
+    sent_at: float | None = None
+    answered_at: float | None = None
+    connection: Connection = "new"
+    answer: Answer | None = None
+    lost: Lost | None = None
+
+
+class Client:
+    """Asks one partner."""
+
+    def __init__(self, endpoint: Endpoint, pool: Pool) -> None:
+        self._authority = endpoint.authority
+        self._pool = pool
+
+    async def ask(self, question: Question, deadline: float) -> Exchange:
+        """Sends the question once; the answer must be whole before `deadline` (event loop's clock).
+
+        Never raises for what a partner or a network does: `Exchange.lost` says it.
+        """
+        exchange = Exchange()
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout_at(deadline):
+                answer = await self._once(question, exchange)
+            answered_at = loop.time()
+        except TimeoutError:
+            exchange.lost = _late()
+        except Lost as lost:
+            exchange.lost = lost
+        else:
+            # A body that never suspends outlives `timeout_at`: the clock has the last word.
+            if answered_at > deadline:
+                exchange.lost = _late()
+            else:
+                exchange.answer, exchange.answered_at = answer, answered_at
+        return exchange
+
+    async def _once(self, question: Question, exchange: Exchange) -> Answer:
+        while True:
+            wire, exchange.connection = await self._pool.acquire()
+            reusable = False
+            http = h11.Connection(h11.CLIENT, max_incomplete_event_size=BODY_MAX)
+            before = wire.bytes_sent
+            try:
+                try:
+                    await wire.send(self._bytes(http, question))
+                finally:
+                    if wire.bytes_sent > before:
+                        exchange.sent, exchange.sent_at = True, asyncio.get_running_loop().time()
+                answer = await _answer(wire, http)
+                wire.answers += 1
+                reusable = http.our_state is http.their_state is h11.DONE and not http.trailing_data[0]
+            except Lost:
+                # A ready connection that died unnoticed: none of the request's bytes left on it, so
+                # another may carry it. Once a byte has left, the partner may have acted on it.
+                if exchange.sent or exchange.connection == "new":
+                    raise
+            else:
+                return answer
+            finally:
+                self._pool.release(wire, reusable=reusable)
+
+    def _bytes(self, http: h11.Connection, question: Question) -> bytes:
+        request = h11.Request(
+            method=question.method,
+            target=question.target,
+            headers=[
+                ("Host", self._authority),
+                ("User-Agent", f"gatectl/{__version__}"),
+                *question.headers,
+                ("Content-Length", str(len(question.body))),
+            ],
+        )
+        # One write, so one TLS record and one packet.
+        parts = (request, h11.Data(data=question.body), h11.EndOfMessage())
+        return b"".join(http.send(part) or b"" for part in parts)
+
+
+def _late() -> Lost:
+    return Lost(Fault.TIMEOUT, "no whole answer within the budget")
+
+
+async def _answer(wire: Wire, http: h11.Connection) -> Answer:
+    """The whole answer; interim ones are skipped (RFC 9110, section 15.2). Raises Lost."""
+    head: h11.Response | None = None
+    body = bytearray()
+    source = _Source(wire)
+    try:
+        while True:
+            event = http.next_event()
+            if event is h11.NEED_DATA:
+                http.receive_data(await source.more())
+            elif isinstance(event, h11.Response):
+                head = event
+            elif isinstance(event, h11.Data):
+                body += event.data
+                if len(body) > BODY_MAX:
+                    raise Lost(Fault.PARTNER, "the answer is over 64 KiB")
+            elif isinstance(event, h11.EndOfMessage) and head is not None:
+                return _whole(head, bytes(body))
+            elif not isinstance(event, h11.InformationalResponse):
+                raise Lost(Fault.NETWORK, "closed before the answer was whole")
+    except h11.RemoteProtocolError as error:
+        if source.ended and source.is_http:
+            raise Lost(Fault.NETWORK, "closed before the answer was whole") from error
+        raise Lost(Fault.PARTNER, f"not an HTTP answer: {error}") from error
+
+
+class _Source:
+    """The bytes of one answer, and whether they can be HTTP's."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._start = b""
+        self.ended = False
+
+    @property
+    def is_http(self) -> bool:
+        return b"HTTP/".startswith(self._start[:5])
+
+    async def more(self) -> bytes:
+        data = await self._wire.receive()
+        self.ended = not data
+        self._start += data[: 5 - len(self._start)]
+        if not self.is_http:
+            # Told at once: something else than HTTP need not end its lines, and would use up the budget.
+            raise Lost(Fault.PARTNER, "not an HTTP answer")
+        return data
+
+
+def _whole(head: h11.Response, body: bytes) -> Answer:
+    headers: dict[str, str] = {}
+    for name, value in head.headers:
+        headers.setdefault(name.decode("ascii"), value.decode("latin-1"))
+    return Answer(head.status_code, headers, body, time.time_ns() // 1000)

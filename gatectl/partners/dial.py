@@ -1,0 +1,132 @@
+"""Getting a connection: look-up, connect, TLS. The caller's deadline is the only clock."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import threading
+from pathlib import Path
+from typing import Any
+
+from aiohappyeyeballs import start_connection
+
+from gatectl.decision.verdict import Fault
+from gatectl.partners.exchange import Endpoint
+from gatectl.partners.wire import Lost, Wire, lost_to
+
+NEXT_ADDRESS_S = 0.15
+"""Broken IPv6 must leave time for IPv4 inside 750 ms; RFC 8305 recommends 250 ms, allows 100 ms."""
+
+KEEPALIVE_IDLE_S, KEEPALIVE_EVERY_S, KEEPALIVE_PROBES = 10, 5, 3
+"""The kernel asks a silent connection after 10 s and gives it up after 15 s more: so a restarted
+partner or a forgotten NAT entry is found before the next member finds it. No request is sent."""
+
+Addresses = list[Any]
+"""What `socket.getaddrinfo` gives."""
+
+
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """TLS >= 1.2, certificate and name verified, by the system's store or by `ca_file` alone."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    if ca_file is None:
+        context.load_default_certs()
+    else:
+        context.load_verify_locations(ca_file)
+    return context
+
+
+class Resolver:
+    """Looks one name up. A name server that hangs holds one thread, and nobody else.
+
+    The last good addresses serve while the name server is gone: the certificate still has to fit.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host = host
+        self._port = port
+        self._under_way: asyncio.Future[Addresses | OSError] | None = None
+        self._last: Addresses = []
+
+    async def look_up(self) -> Addresses:
+        """The addresses, in the system's order; raises Lost."""
+        try:
+            # An address needs no name server, and no thread.
+            return self._ask(socket.AI_NUMERICHOST)
+        except socket.gaierror:
+            pass
+        if self._under_way is None or self._under_way.done():
+            self._under_way = self._in_thread()
+        answer = await asyncio.shield(self._under_way)
+        if not isinstance(answer, OSError):
+            self._last = answer
+        if not self._last:
+            raise Lost(Fault.NETWORK, f"the name {self._host} was not found: {answer}")
+        return self._last
+
+    def _ask(self, flags: int = 0) -> Addresses:
+        return socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM, flags=flags)
+
+    def _in_thread(self) -> asyncio.Future[Addresses | OSError]:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Addresses | OSError] = loop.create_future()
+
+        def deliver(answer: Addresses | OSError) -> None:
+            if not future.done():
+                future.set_result(answer)
+
+        def work() -> None:
+            answer: Addresses | OSError
+            try:
+                answer = self._ask()
+            except OSError as error:
+                answer = error
+            except UnicodeError:
+                answer = socket.gaierror(socket.EAI_NONAME, "not a host name")
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(deliver, answer)
+
+        # A daemon thread: an answer that never comes must not hold up the end of the process.
+        threading.Thread(target=work, name=f"look-up {self._host}", daemon=True).start()
+        return future
+
+
+class Dialler:
+    """Makes connections to one partner."""
+
+    def __init__(self, endpoint: Endpoint, context: ssl.SSLContext | None) -> None:
+        self._endpoint = endpoint
+        self._context = context
+        self._resolver = Resolver(endpoint.host, endpoint.port)
+
+    async def dial(self) -> Wire:
+        """A connection that is ready for a request; raises Lost."""
+        addresses = await self._resolver.look_up()
+        connected = await connect(addresses)
+        return await self.secure(connected)
+
+    async def secure(self, connected: socket.socket) -> Wire:
+        """TLS over a connected socket, which is closed if that fails."""
+        try:
+            wire = Wire(connected, self._context, self._endpoint.host)
+            await wire.handshake()
+        except BaseException:
+            connected.close()
+            raise
+        return wire
+
+
+async def connect(addresses: Addresses) -> socket.socket:
+    """A connected socket to the first of the addresses that answers; raises Lost."""
+    try:
+        connected = await start_connection(addresses, happy_eyeballs_delay=NEXT_ADDRESS_S)
+    except OSError as error:
+        raise lost_to(error) from error
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S)
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_EVERY_S)
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
+    return connected

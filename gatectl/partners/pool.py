@@ -1,0 +1,163 @@
+"""Ready connections to one partner, so that no scan pays for a handshake. Nothing is ever sent on them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Never
+
+from gatectl.decision.event import Connection
+from gatectl.decision.verdict import Fault
+from gatectl.partners.wire import Lost, Wire
+
+DIAL_PATIENCE_S = 5.0
+"""Look-up, connect and TLS over the slowest line that a door has; then it is tried anew."""
+
+STABLE_S = 1.0
+"""A connection that the partner closes sooner, unused, is not worth replacing at once."""
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 2.0
+"""A line that comes back is taken up within two seconds; one attempt every two seconds hurts nobody."""
+
+LONGEST_TLS_PAUSE_S = 30.0
+"""A refused handshake is a certificate, a key or a clock: it will not mend itself in seconds."""
+
+
+class Pool:
+    """Keeps `want` connections open, idle or in use. A door asks one at a time, so as many as doors."""
+
+    def __init__(
+        self,
+        dial: Callable[[], Awaitable[Wire]],
+        want: int,
+        when_linked: Callable[[Lost | None], None],
+    ) -> None:
+        """`when_linked` hears of every attempt to have a ready connection: None, or what it was lost to."""
+        self._dial = dial
+        self._want = want
+        self._when_linked = when_linked
+        self._idle: list[Wire] = []
+        self._in_use: set[Wire] = set()
+        self._waiting: list[asyncio.Future[Wire]] = []
+        self._lacking = asyncio.Event()
+        self._lacking.set()
+        self._short_lives = 0
+
+    @property
+    def ready(self) -> int:
+        """How many connections wait for a scan."""
+        return len(self._idle)
+
+    async def keep(self) -> Never:
+        """Replaces what is lost, for as long as the daemon runs."""
+        failures = 0
+        while True:
+            self._count()
+            await self._lacking.wait()
+            if self._short_lives:
+                await asyncio.sleep(pause_s(self._short_lives, Fault.NETWORK))
+            try:
+                async with asyncio.timeout(DIAL_PATIENCE_S):
+                    wire = await self._dial()
+            except (TimeoutError, Lost) as error:
+                lost = error if isinstance(error, Lost) else Lost(Fault.NETWORK, "no connection in time")
+                failures += 1
+                self._when_linked(lost)
+                await asyncio.sleep(pause_s(failures, lost.fault))
+            else:
+                failures = 0
+                self._when_linked(None)
+                self._offer(wire)
+
+    async def acquire(self) -> tuple[Wire, Connection]:
+        """A connection for one request: a ready one, or the first that can be had; raises Lost."""
+        while self._idle:
+            wire = self._idle.pop()
+            wire.when_disturbed = None
+            if wire.is_quiet():
+                self._in_use.add(wire)
+                return wire, "warm"
+            self._drop(wire)
+        return await self._new(), "new"
+
+    async def _new(self) -> Wire:
+        # The keeper may be half-way through a handshake, or stuck in an attempt from before the line
+        # came back: so this scan dials for itself, and takes whichever is there first.
+        own = asyncio.ensure_future(self._dial())
+        arrival: asyncio.Future[Wire] = asyncio.get_running_loop().create_future()
+        self._waiting.append(arrival)
+        wire: Wire | None = None
+        try:
+            await asyncio.wait({own, arrival}, return_when=asyncio.FIRST_COMPLETED)
+            wire = arrival.result() if arrival.done() else own.result()
+            self._in_use.add(wire)
+        finally:
+            self._waiting.remove(arrival)
+            for other in (own, arrival):
+                if not (other.done() and wire is not None and _result(other) is wire):
+                    other.add_done_callback(self._adopt)
+                    other.cancel()
+        return wire
+
+    def _adopt(self, other: asyncio.Future[Wire]) -> None:
+        wire = _result(other)
+        if wire is not None:
+            self._offer(wire)
+
+    def release(self, wire: Wire, *, reusable: bool) -> None:
+        """Gives a connection back after its exchange; what cannot carry another is replaced."""
+        self._in_use.discard(wire)
+        if reusable and wire.is_quiet():
+            self._short_lives = 0
+            self._offer(wire)
+        else:
+            self._drop(wire)
+
+    def _offer(self, wire: Wire) -> None:
+        for arrival in self._waiting:
+            if not arrival.done():
+                arrival.set_result(wire)
+                return
+        if len(self._idle) + len(self._in_use) >= self._want:
+            wire.close()
+            return
+        wire.when_disturbed = lambda: self._idle_lost(wire)
+        self._idle.append(wire)
+        self._count()
+        if not wire.is_quiet():  # it may have ended between the handshake and here
+            self._idle_lost(wire)
+
+    def _idle_lost(self, wire: Wire) -> None:
+        short_lived = asyncio.get_running_loop().time() - wire.opened_at < STABLE_S
+        self._short_lives = self._short_lives + 1 if short_lived and not wire.answers else 0
+        if wire in self._idle:
+            self._idle.remove(wire)
+        self._drop(wire)
+
+    def _drop(self, wire: Wire) -> None:
+        wire.close()
+        self._count()
+
+    def _count(self) -> None:
+        if len(self._idle) + len(self._in_use) < self._want:
+            self._lacking.set()
+        else:
+            self._lacking.clear()
+
+    def close(self) -> None:
+        """Closes every connection, in use or not."""
+        for wire in (*self._idle, *self._in_use):
+            wire.close()
+        self._idle.clear()
+        self._in_use.clear()
+
+
+def pause_s(failures: int, fault: Fault) -> float:
+    """Seconds to wait after so many failures in a row (at least one)."""
+    longest = LONGEST_TLS_PAUSE_S if fault is Fault.TLS else LONGEST_PAUSE_S
+    # 2 ** 20 pauses are past any longest one; the bound keeps the power small.
+    return min(FIRST_PAUSE_S * 2.0 ** min(failures - 1, 20), longest)
+
+
+def _result(done: asyncio.Future[Wire]) -> Wire | None:
+    return None if done.cancelled() or done.exception() else done.result()

@@ -1,0 +1,193 @@
+"""One connection to a partner, with TLS or without, whose every byte is accounted for.
+
+The socket is non-blocking and TLS runs over memory buffers: so it is known to the byte whether the
+kernel took anything of a request, and whether anything came while nobody had asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable
+
+from gatectl.decision.verdict import Fault
+
+CHUNK = 65536
+
+
+class Lost(Exception):
+    """The exchange came to nothing: whose fault it was, and a technician's word for it."""
+
+    def __init__(self, fault: Fault, detail: str) -> None:
+        super().__init__(f"{fault}: {detail}")
+        self.fault = fault
+        self.detail = detail
+
+
+def lost_to(error: OSError) -> Lost:
+    """What an error of the socket or of TLS means (ssl.SSLError is an OSError)."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Lost(Fault.TLS, f"the certificate was refused: {error.verify_message}")
+    if isinstance(error, ssl.SSLError):
+        return Lost(Fault.TLS, f"TLS failed: {(error.reason or str(error)).lower().replace('_', ' ')}")
+    return Lost(Fault.NETWORK, error.strerror or str(error))
+
+
+class Wire:
+    """A connected socket, owned by this object. TLS is not negotiated until `handshake` returns."""
+
+    def __init__(self, connected: socket.socket, context: ssl.SSLContext | None, host: str) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._socket = connected
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context and context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        self._received = bytearray()
+        self._ended = False
+        self._lost: Lost | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self.opened_at = self._loop.time()
+        self.bytes_sent = 0
+        """What the kernel took since the handshake, in bytes on the wire."""
+        self.answers = 0
+        """How many whole answers it has carried."""
+        self.when_disturbed: Callable[[], None] | None = None
+        """Called once when an idle connection ends, fails, or says something unasked."""
+
+    async def handshake(self) -> None:
+        """Negotiates TLS, where there is any; raises Lost."""
+        try:
+            if self._tls:
+                await self._negotiate(self._tls)
+        except OSError as error:
+            raise lost_to(error) from error
+        self._loop.add_reader(self._socket, self._on_readable)
+
+    async def _negotiate(self, tls: ssl.SSLObject) -> None:
+        while True:
+            try:
+                tls.do_handshake()
+            except ssl.SSLWantReadError:
+                await self._loop.sock_sendall(self._socket, self._outgoing.read())
+                data = await self._loop.sock_recv(self._socket, CHUNK)
+                if not data:
+                    raise Lost(Fault.NETWORK, "closed during the TLS handshake") from None
+                self._incoming.write(data)
+            except ssl.SSLError:
+                with contextlib.suppress(OSError):  # the alert tells the partner's log why
+                    self._socket.send(self._outgoing.read())
+                raise
+            else:
+                await self._loop.sock_sendall(self._socket, self._outgoing.read())
+                return
+
+    def is_quiet(self) -> bool:
+        """Open, and nothing has come that nobody asked for; looks at the socket itself."""
+        self._take_in()
+        return not (self._ended or self._lost or self._received)
+
+    async def send(self, data: bytes) -> None:
+        """Hands the bytes to the kernel; raises Lost. `bytes_sent` tells how far it came, always."""
+        if self._tls:
+            try:
+                self._tls.write(data)
+            except ssl.SSLError as error:
+                raise lost_to(error) from error
+            data = self._outgoing.read()
+        rest = memoryview(data)
+        while rest:
+            try:
+                taken = self._socket.send(rest)
+            except BlockingIOError:
+                await self._writable()
+            except OSError as error:
+                raise lost_to(error) from error
+            else:
+                self.bytes_sent += taken
+                rest = rest[taken:]
+
+    async def _writable(self) -> None:
+        ready = asyncio.Event()
+        self._loop.add_writer(self._socket, ready.set)
+        try:
+            await ready.wait()
+        finally:
+            self._loop.remove_writer(self._socket)
+
+    async def receive(self) -> bytes:
+        """The next bytes, at least one; b"" at the end of the connection; raises Lost."""
+        while not self._received:
+            if self._lost:
+                raise self._lost
+            if self._ended:
+                return b""
+            self._waiter = self._loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        data = bytes(self._received)
+        self._received.clear()
+        return data
+
+    def _on_readable(self) -> None:
+        self._take_in()
+        if self._ended or self._lost:
+            self._loop.remove_reader(self._socket)
+        if self._waiter:
+            if not self._waiter.done():
+                self._waiter.set_result(None)
+        elif self.when_disturbed and (self._ended or self._lost or self._received):
+            disturbed, self.when_disturbed = self.when_disturbed, None
+            disturbed()
+
+    def _take_in(self) -> None:
+        if self._ended or self._lost:
+            return
+        try:
+            data = self._socket.recv(CHUNK)
+            self._decrypt(self._tls, data) if self._tls else self._keep(data)
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self._lost = lost_to(error)
+
+    def _keep(self, data: bytes) -> None:
+        self._received += data
+        self._ended = not data
+
+    def _decrypt(self, tls: ssl.SSLObject, data: bytes) -> None:
+        if data:
+            self._incoming.write(data)
+        else:
+            self._incoming.write_eof()
+        try:
+            while True:
+                text = tls.read(CHUNK)
+                self._keep(text)
+                if not text:
+                    return
+        except ssl.SSLWantReadError:
+            pending = self._outgoing.read()  # an answer to a key update
+            if pending:
+                self._socket.send(pending)
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            # Many servers close without the closing alert. A body that ends by closing counts as
+            # whole (partners.md), so both ends are the same end.
+            self._ended = True
+
+    def close(self) -> None:
+        """Closes at once; idempotent. TLS's closing alert is sent if the kernel takes it."""
+        if self._socket.fileno() < 0:
+            return
+        self.when_disturbed = None
+        self._loop.remove_reader(self._socket)
+        if self._tls:
+            with contextlib.suppress(OSError, ValueError):
+                try:
+                    self._tls.unwrap()
+                except ssl.SSLError:
+                    self._socket.send(self._outgoing.read())
+        self._socket.close()
+        self._ended = True
