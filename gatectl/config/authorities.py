@@ -1,0 +1,36 @@
+"""A partner's own certificate authorities: whether the file can serve."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from gatectl.config.cross import tables
+from gatectl.config.kinds import resolve
+from gatectl.config.problems import Finding
+
+_HINT = "ca_file holds the certificates to trust, in PEM form; leave it out to use the system's store"
+
+
+def findings(raw: dict[str, Any], folder: Path) -> Iterator[Finding]:
+    """What is wrong with each `ca_file`."""
+    for name, partner in tables(raw, "partners"):
+        text = partner.get("ca_file")
+        path = resolve(text, folder) if isinstance(text, str) else None
+        flaw = path and _flaw(path)
+        if flaw:
+            yield Finding(("partners", name, "ca_file"), flaw, (_HINT,))
+
+
+def _flaw(path: Path) -> str | None:
+    import ssl  # noqa: PLC0415 - costs a quarter of this package's import, and few settings need it
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(cafile=path)
+    except ssl.SSLError:
+        return f"{path} holds no certificates"
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror}"
+    return None if context.cert_store_stats()["x509"] else f"{path} holds no certificates"

@@ -1,0 +1,194 @@
+"""The kinds of values that settings take; each refuses in an installer's words.
+
+They do not coerce: "3000" is not 3000 and true is not 1. Values that are already of the final type
+(a `Path`, a compiled pattern) pass, for settings that are built in code.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Final
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import PlainValidator, ValidationInfo
+from pydantic_core import PydanticCustomError
+
+REFUSED: Final = "refused"
+"""The error type of every refusal made here; its context holds `what` and `hints`."""
+
+_LABEL = r"(?!-)[A-Za-z0-9_-]{1,63}"
+_HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")  # RFC 1123, and the underscore that occurs in the wild
+_LOOPBACK_4 = ipaddress.IPv4Network("127.0.0.0/8")
+_LOOPBACK_6 = ipaddress.IPv6Address("::1")
+
+
+def refuse(what: str, *hints: str) -> PydanticCustomError:
+    """The error to raise: `what` is wrong, without a full stop, and what to do instead."""
+    return PydanticCustomError(REFUSED, "{what}", {"what": what, "hints": hints})
+
+
+def whole(low: int, high: int | None = None, *, or_zero: bool = False) -> PlainValidator:
+    """A whole number from `low` to `high`, or 0 where that means none."""
+    span = f"{low} or more" if high is None else f"{low} to {high}"
+    words = f"must be a whole number, {'0 or ' if or_zero else ''}{span}"
+
+    def check(value: object) -> int:
+        if isinstance(value, str):
+            raise refuse(f"{words}, without quotes")
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise refuse(words)
+        within = low <= value and (high is None or value <= high)
+        if not within and not (or_zero and value == 0):
+            raise refuse(words)
+        return value
+
+    return PlainValidator(check)
+
+
+def _string(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise refuse("must be text in quotes", "a number loses its leading zeros: write it in quotes")
+    raise refuse("must be text in quotes")
+
+
+def _text(value: object) -> str:
+    text = _string(value)
+    if not text.isprintable():
+        raise refuse("must not hold line breaks or control characters")
+    return text
+
+
+def _name(value: object) -> str:
+    text = _text(value)
+    if not text.strip():
+        raise refuse("must not be empty")
+    return text
+
+
+def _header_text(value: object) -> str:
+    text = _string(value)
+    if not text or not is_visible_ascii(text):
+        raise refuse("must be visible ASCII characters without blanks, since it travels in an HTTP header")
+    return text
+
+
+def is_visible_ascii(text: str) -> bool:
+    """Whether it can stand in a header or a URL as it is (RFC 9110, section 5.5)."""
+    return all("!" <= char <= "~" for char in text)
+
+
+def resolve(text: str, folder: Path) -> Path | None:
+    """The absolute path, relative ones from `folder`; None where it cannot be a path at all.
+
+    Symbolic links stay: a device keeps the name that survives unplugging.
+    """
+    return folder / text if text and "\0" not in text else None
+
+
+def _path(value: object, info: ValidationInfo) -> Path:
+    if isinstance(value, Path):
+        return value
+    if not isinstance(value, str):
+        raise refuse("must be a path in quotes")
+    folder = Path("/") if info.context is None else info.context["folder"]
+    path = resolve(value, folder)
+    if path is None:
+        raise refuse("must be a path")
+    return path
+
+
+def _pattern(value: object) -> re.Pattern[str]:
+    if isinstance(value, re.Pattern):
+        return value
+    if not isinstance(value, str):
+        raise refuse("must be a pattern in single quotes")
+    if not value:
+        raise refuse("must not be empty")
+    with warnings.catch_warnings():
+        # Python warns of patterns whose meaning may change one day; an installer can do nothing with it.
+        warnings.simplefilter("ignore")
+        try:
+            return re.compile(value, re.ASCII)
+        except re.error as error:
+            position = "" if error.pos is None else f", at character {error.pos + 1}"
+            raise refuse(f"does not compile: {error.msg}{position}") from None
+        except (ValueError, OverflowError, RecursionError):
+            # Flags that contradict ASCII, numbers too large, and brackets too deep are not `re.error`.
+            raise refuse("does not compile: too large, or with flags that do not go with ASCII") from None
+
+
+def _url(value: object) -> str:
+    url = _string(value)
+    if not url or not is_visible_ascii(url):
+        raise refuse(
+            "must be a URL of visible ASCII characters without blanks",
+            "a host name with other letters is written in its xn-- form",
+        )
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise refuse("is not a valid URL", 'it looks like "https://api.example.com"') from None
+    if "@" in parts.netloc:
+        raise refuse("must not hold a user name or a password", "the partner's key belongs in key alone")
+    if parts.scheme not in {"http", "https"}:
+        raise refuse("must begin with https://")
+    if not parts.hostname or port == 0 or not _is_host(parts.hostname):
+        raise refuse("has no valid host", 'it looks like "https://api.example.com"')
+    if "#" in url:
+        raise refuse("must not have a fragment, the part from # on")
+    _refuse_plain_http(parts)
+    return url
+
+
+def _refuse_plain_http(parts: SplitResult) -> None:
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise refuse(
+            "plain http is refused, since the key could be read on the way",
+            "write https://; http is for this machine alone (localhost, 127.0.0.0/8, ::1)",
+        )
+
+
+def _base_url(value: object) -> str:
+    url = _url(value)
+    if "?" in url:
+        raise refuse("must not have a query, the part from ? on", "the path of each request is added to it")
+    return url.rstrip("/")
+
+
+def _is_host(host: str) -> bool:
+    return _address(host) is not None or (len(host) <= 254 and _HOST.fullmatch(host) is not None)
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def is_loopback(host: str) -> bool:
+    """`localhost`, 127.0.0.0/8 and ::1, and nothing that merely resolves to them."""
+    address = _address(host)
+    if isinstance(address, ipaddress.IPv4Address):
+        return address in _LOOPBACK_4
+    return address == _LOOPBACK_6 if address else host.lower() == "localhost"
+
+
+def _validator(check: Callable[[object], str]) -> PlainValidator:
+    return PlainValidator(check)
+
+
+Text = Annotated[str, _validator(_text)]
+Name = Annotated[str, _validator(_name)]
+HeaderText = Annotated[str, _validator(_header_text)]
+Url = Annotated[str, _validator(_url)]
+BaseUrl = Annotated[str, _validator(_base_url)]
+AbsolutePath = Annotated[Path, PlainValidator(_path)]
+AsciiPattern = Annotated[re.Pattern[str], PlainValidator(_pattern)]

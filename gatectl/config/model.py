@@ -1,0 +1,219 @@
+"""The settings as values: frozen, complete, every path absolute. One field a setting of the contract.
+
+Relative paths start at the folder in the validation context, `{"folder": Path}`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from gatectl.config.kinds import (
+    AbsolutePath,
+    AsciiPattern,
+    BaseUrl,
+    HeaderText,
+    Name,
+    Text,
+    Url,
+    refuse,
+    whole,
+)
+
+Framing = Literal["line", "rdm6300", "id12la", "stx-etx"]
+Layout = Literal["us", "de"]
+
+Pin = Annotated[int, whole(0, 53)]
+"""A BCM number. The chip has 54 lines; which of them a board brings out is the pin factory's to say."""
+
+Budget = Annotated[int, whole(50, 30_000)]
+"""Milliseconds from the complete code to the whole answer. Under 50 not even a near partner answers;
+after 30 seconds nobody stands at the gate any more."""
+
+Settle = Annotated[int, whole(0, 3600)]
+"""Seconds for which a refusal may be the late answer to our own request; 0 is never."""
+
+Idle = Annotated[int, whole(5, 2000, or_zero=True)]
+"""Milliseconds of silence that end a code; 0 for none. Under 5 a gap between two characters at 9600
+baud (1.04 ms each, and the USB bridge's own latency) could cut a code in two."""
+
+
+class Table(BaseModel):
+    """A table of the settings: no unknown keys, no coercion, no change afterwards."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Site(Table):
+    """Which gym this is: Support asks for both."""
+
+    tenant: Text = ""
+    studio: Text = ""
+
+
+class Gpio(Table):
+    """How pins are driven."""
+
+    pin_factory: Name = "lgpio"
+    """The entry-point name of a gpiozero pin factory."""
+    chip: Annotated[int, whole(0)] = 0
+    """lgpio only: the N of /dev/gpiochipN."""
+
+
+class JournalSettings(Table):
+    """Where the record is kept."""
+
+    path: AbsolutePath = Path("/var/lib/gatectl/journal.db")
+    keep_days: Annotated[int, whole(0, 3650)] = 400
+    """Older events are pruned; 0 keeps all."""
+    patience_ms: Annotated[int, whole(0, 5000)] = 100
+    """How long a member waits for the disk before the scan goes on without it."""
+
+
+class Control(Table):
+    """Where the daemon listens for `status` and `open`."""
+
+    socket: AbsolutePath = Path("/run/gatectl/control.sock")
+
+
+class KeySource(Table):
+    """Where a partner's key is: exactly one of the three is set."""
+
+    file: AbsolutePath | None = None
+    credential: Name | None = None
+    """The name of a systemd credential, a file in $CREDENTIALS_DIRECTORY."""
+    env: Name | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> KeySource:
+        if sum(place is not None for place in (self.file, self.credential, self.env)) != 1:
+            raise refuse("must have exactly one of file, credential and env")
+        return self
+
+
+class PartnerBase(Table):
+    """What all partners have."""
+
+    key: KeySource
+    ca_file: AbsolutePath | None = None
+    """PEM certificates to trust instead of the system's store."""
+    status_page: Text | None = None
+    """Shown in advice, never asked."""
+
+
+class PerfectGym(PartnerBase):
+    """`reference/perfectgym-checkin-validation.txt`."""
+
+    protocol: Literal["perfectgym"]
+    url: Url
+    """The whole endpoint."""
+    aggregator_id: Name
+    """Opaque: digits and UUIDs both occur."""
+    budget_ms: Budget = 750
+    """The page's own limit."""
+
+
+class Wellhub(PartnerBase):
+    """`reference/wellhub-access-control.txt`."""
+
+    protocol: Literal["wellhub"]
+    url: BaseUrl = "https://api.partners.gympass.com"
+    """Without the path, without a slash at its end."""
+    gym_id: HeaderText
+    """Text, since leading zeros count; it is sent as X-Gym-Id."""
+    send_custom_code: bool = False
+    budget_ms: Budget = 2000
+    settle_s: Settle = 0
+
+
+class Capitan(PartnerBase):
+    """`reference/capitan-barcode-check-in.txt`."""
+
+    protocol: Literal["capitan"]
+    url: BaseUrl = "https://api.hellocapitan.com"
+    """Without the path, without a slash at its end."""
+    location_id: Annotated[int, whole(0)] | None = None
+    budget_ms: Budget = 2000
+    settle_s: Settle = 0
+
+
+Partner = Annotated[PerfectGym | Wellhub | Capitan, Field(discriminator="protocol")]
+
+
+class RouteSettings(Table):
+    """Codes that `match` as a whole go to `partner`."""
+
+    match: AsciiPattern
+    """Compiled with re.ASCII; its group `member`, if any, is the member's number."""
+    partner: Name
+    doors: Annotated[tuple[Name, ...], Field(strict=False, min_length=1)] | None = None
+    """Only at these doors; None is at all."""
+
+
+class Relay(Table):
+    """What holds the gate open."""
+
+    pin: Pin
+    active_high: bool = True
+    open_ms: Annotated[int, whole(100, 60_000)] = 3000
+    """Under 100 ms many strikes do not move; over a minute a gate is not a gate."""
+
+
+class Signals(Table):
+    """What the member sees and hears; each is optional."""
+
+    green: Pin | None = None
+    red: Pin | None = None
+    buzzer: Pin | None = None
+
+
+class SerialScanner(Table):
+    """A reader on a serial line, 8N1."""
+
+    type: Literal["serial"]
+    port: AbsolutePath
+    baud: Annotated[int, whole(50, 4_000_000)] = 9600
+    """The lowest and the highest speed that Linux names (termios(3))."""
+    framing: Framing = "line"
+    idle_ms: Idle = 60
+    strip_aim: bool = False
+
+
+class EvdevScanner(Table):
+    """A reader that types like a keyboard."""
+
+    type: Literal["evdev"]
+    device: AbsolutePath
+    layout: Layout = "us"
+    """What the reader is set to; the host's own layout does not matter."""
+    idle_ms: Idle = 150
+    """Longer than a serial line's: a Bluetooth or emulated keyboard may pause 100 ms between keys."""
+    strip_aim: bool = False
+
+
+Scanner = Annotated[SerialScanner | EvdevScanner, Field(discriminator="type")]
+
+
+class DoorSettings(Table):
+    """A gate with what stands at it."""
+
+    repeat_ms: Annotated[int, whole(0, 60_000)] = 3000
+    """The same code again within this time of its last reading is the same scan."""
+    relay: Relay
+    signals: Signals = Signals()
+    scanners: Annotated[tuple[Scanner, ...], Field(strict=False, min_length=1)]
+
+
+class Settings(Table):
+    """The whole file."""
+
+    site: Site = Site()
+    gpio: Gpio = Gpio()
+    journal: JournalSettings = JournalSettings()
+    control: Control = Control()
+    partners: dict[Name, Partner] = Field(default_factory=dict)
+    routes: Annotated[tuple[RouteSettings, ...], Field(strict=False)] = ()
+    """In their order; the first that takes a code wins."""
+    doors: Annotated[dict[Name, DoorSettings], Field(min_length=1)]

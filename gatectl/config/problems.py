@@ -1,0 +1,95 @@
+"""What is wrong with the settings, in the form that an installer reads."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gatectl.errors import GatectlError
+
+Where = tuple[str | int, ...]
+"""The way to a setting: names of tables and keys, and indexes into lists."""
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A problem whose line is not known yet."""
+
+    where: Where
+    what: str
+    hints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A problem in its place: `line` counts from 1, `key` is dotted, `what` has no full stop."""
+
+    line: int
+    key: str
+    what: str
+    hints: tuple[str, ...] = ()
+
+
+class SettingsError(GatectlError):
+    """The settings are wrong: every problem of the file, in the order of its lines."""
+
+    exit_status = 78  # EX_CONFIG of sysexits.h: systemd is told not to restart on it
+
+    def __init__(self, file: Path, problems: Iterable[Problem]) -> None:
+        self.file = file
+        self.problems = tuple(sorted(problems, key=lambda problem: problem.line))
+        first = self.problems[0]
+        super().__init__(self._line(first), *first.hints)
+
+    def lines(self) -> list[str]:
+        """`FILE:LINE: KEY: what is wrong`, then its `hint:` lines, for each problem."""
+        return list(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        for problem in self.problems:
+            yield self._line(problem)
+            yield from (_one_line(f"hint: {hint}") for hint in problem.hints)
+
+    def _line(self, problem: Problem) -> str:
+        return _one_line(f"{self.file}:{problem.line}: {problem.key}: {problem.what}")
+
+
+def key_of(where: Where) -> str:
+    """The dotted notation: `doors.main.scanners[1].baud`; a name that TOML would quote is quoted."""
+    text = ""
+    for part in where:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            name = part if _BARE.fullmatch(part) else json.dumps(part, ensure_ascii=False)
+            text += f".{name}" if text else name
+    return text
+
+
+def near(name: str, known: Iterable[str]) -> tuple[str, ...]:
+    """The hint that names the one that was probably meant, if one comes near."""
+    found = difflib.get_close_matches(name, list(known), n=1)
+    return tuple(f"did you mean {other}?" for other in found)
+
+
+def listed(names: Sequence[str], word: str = "or") -> str:
+    """`a`, `a or b`, `a, b or c`."""
+    head, last = names[:-1], names[-1]
+    return f"{', '.join(head)} {word} {last}" if head else last
+
+
+def key_hint(partner: str) -> str:
+    """How a key is given."""
+    file = json.dumps(f"/etc/gatectl/secrets/{partner}", ensure_ascii=False)
+    return f"put the key alone into a file with mode 640, and write key = {{ file = {file} }}"
+
+
+def _one_line(text: str) -> str:
+    """What would break the line, or play with the terminal, is shown as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

@@ -1,0 +1,125 @@
+"""Reads the settings: all of their problems at once, each with its line, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import tomli
+from pydantic import SecretStr
+
+from gatectl.config import authorities, cross, secrets, shape
+from gatectl.config.lines import Lines
+from gatectl.config.model import Settings
+from gatectl.config.problems import Finding, Problem, SettingsError, key_of
+
+__all__ = ["DEFAULT", "Problem", "SettingsError", "find", "load", "load_with_keys", "warnings_of"]
+
+DEFAULT = Path("/etc/gatectl/gatectl.toml")
+
+_MAX_SOCKET_PATH = 107
+"""Bytes: the kernel's sockaddr_un has 108, the last of them for the terminator (unix(7))."""
+
+
+def find(given: str | None, environ: Mapping[str, str]) -> Path:
+    """The settings' path: as given, else $GATECTL_CONFIG, else the default. It need not exist."""
+    return Path(given or environ.get("GATECTL_CONFIG") or DEFAULT)
+
+
+def load(path: Path) -> Settings:
+    """The settings, without a look at the keys, which not everyone may read.
+
+    Raises SettingsError with every problem.
+    """
+    text, raw = _parsed(path)
+    settings, found = _checked(raw, path.absolute().parent)
+    return _settled(path, text, settings, found)
+
+
+def load_with_keys(path: Path, environ: Mapping[str, str]) -> tuple[Settings, dict[str, SecretStr]]:
+    """The settings and every partner's key, by the partner's name.
+
+    Raises SettingsError with every problem of the settings, the keys and the CA files.
+    """
+    text, raw = _parsed(path)
+    folder = path.absolute().parent
+    settings, found = _checked(raw, folder)
+    keys, about_keys = secrets.collect(raw, folder, environ)
+    found = [*found, *about_keys, *authorities.findings(raw, folder)]
+    return _settled(path, text, settings, found), keys
+
+
+def warnings_of(settings: Settings) -> list[str]:
+    """What works and is still not as it should be: one line each, without a full stop."""
+    warnings = [
+        f"site.{name} is not set: Support asks for it"
+        for name in ("tenant", "studio")
+        if not getattr(settings.site, name)
+    ]
+    if not settings.partners:
+        warnings.append("partners: there is none, so nobody is admitted")
+    if len(bytes(settings.control.socket)) > _MAX_SOCKET_PATH:
+        warnings.append(f"control.socket: is longer than the {_MAX_SOCKET_PATH} bytes that Linux allows")
+    return warnings
+
+
+def _checked(raw: dict[str, Any], folder: Path) -> tuple[Settings | None, list[Finding]]:
+    settings, found = shape.check(raw, folder)
+    crossed = list(cross.findings(raw, folder))
+    # Of two findings about one value, the one that knows the others' values says more.
+    known = {finding.where for finding in crossed}
+    return settings, [*(finding for finding in found if finding.where not in known), *crossed]
+
+
+def _settled(path: Path, text: str, settings: Settings | None, found: Iterable[Finding]) -> Settings:
+    found = list(found)
+    if settings is not None and not found:
+        return settings
+    lines = Lines(text)
+    raise SettingsError(
+        path, [Problem(lines.of(one.where), key_of(one.where), one.what, one.hints) for one in found]
+    )
+
+
+def _parsed(path: Path) -> tuple[str, dict[str, Any]]:
+    text = _text(path)
+    try:
+        return text, tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
+        # In the middle of a sentence; a name like TOML's own would be spoilt by lowering it all.
+        flaw = error.msg[:1].lower() + error.msg[1:]
+        problem = Problem(error.lineno, "toml", f"{flaw}, at column {error.colno}", _about_toml(error.msg))
+        raise SettingsError(path, [problem]) from None
+    except (ValueError, RecursionError):
+        # Python's own limits: numbers of over 4300 digits, and brackets too deep.
+        problem = Problem(1, "toml", "a number is too long, or brackets are too deep")
+        raise SettingsError(path, [problem]) from None
+
+
+def _about_toml(flaw: str) -> tuple[str, ...]:
+    if "Unescaped" in flaw:
+        return (r"patterns stand in single quotes, as in match = '\d{13}'",)
+    return ("text stands in quotes, and so do numbers with leading zeros; each setting has its own line",)
+
+
+def _text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        hints = (
+            f"gatectl reads -c PATH, else $GATECTL_CONFIG, else {DEFAULT}",
+            "scripts/install puts a sample there",
+        )
+        problem = Problem(1, "settings", "the file does not exist", hints)
+    except OSError as error:
+        hint = "read it as the user gatectl, or as a member of its group"
+        problem = Problem(1, "settings", f"the file cannot be read: {error.strerror}", (hint,))
+    else:
+        try:
+            # Some editors put a byte order mark in front.
+            return content.decode("utf-8-sig").replace("\r\n", "\n")
+        except UnicodeDecodeError as error:
+            line = content.count(b"\n", 0, error.start) + 1
+            problem = Problem(line, "settings", "is not UTF-8", ("save the file in UTF-8",))
+    raise SettingsError(path, [problem])

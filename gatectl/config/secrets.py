@@ -1,0 +1,117 @@
+"""The partners' keys: read from where the settings say, and fit for an HTTP header."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr, ValidationError
+
+from gatectl.config.cross import tables
+from gatectl.config.kinds import is_visible_ascii
+from gatectl.config.model import KeySource
+from gatectl.config.problems import Finding
+from gatectl.errors import GatectlError
+
+MAX_BYTES = 8192
+"""No server takes a longer header (8 KiB is nginx's and Apache's limit); a longer file is another file."""
+
+
+class KeyRefused(GatectlError):
+    """A key cannot be used; the message does not hold it."""
+
+
+def collect(
+    raw: dict[str, Any], folder: Path, environ: Mapping[str, str]
+) -> tuple[dict[str, SecretStr], list[Finding]]:
+    """Every partner's key by the partner's name, and what is wrong with the others.
+
+    Works on the raw tables: a key is looked at even where the rest of its partner is wrong.
+    """
+    keys: dict[str, SecretStr] = {}
+    found: list[Finding] = []
+    for name, source in _sources(raw, folder):
+        place = next(key for key in ("file", "credential", "env") if getattr(source, key) is not None)
+        try:
+            keys[name] = read(source, environ)
+        except KeyRefused as refused:
+            found.append(Finding(("partners", name, "key", place), refused.message, refused.hints))
+    return keys, found
+
+
+def _sources(raw: dict[str, Any], folder: Path) -> Iterator[tuple[str, KeySource]]:
+    for name, partner in tables(raw, "partners"):
+        with suppress(ValidationError):  # a wrong shape is reported with the rest of the model
+            yield name, KeySource.model_validate(partner.get("key"), context={"folder": folder})
+
+
+def read(source: KeySource, environ: Mapping[str, str]) -> SecretStr:
+    """The key without surrounding white space.
+
+    Raises KeyRefused where it is not there, empty, open to others, or not visible ASCII.
+    """
+    if source.file is not None:
+        return _fit(_content(source.file, private=True))
+    if source.credential is not None:
+        return _fit(_content(_credential(source.credential, environ), private=False))
+    variable = source.env or ""
+    if variable not in environ:
+        raise KeyRefused(f"${variable} is not set", "set it where gatectl is started")
+    return _fit(environ[variable])
+
+
+def _credential(name: str, environ: Mapping[str, str]) -> Path:
+    """The place that systemd makes for it, which only the service can read."""
+    folder = environ.get("CREDENTIALS_DIRECTORY")
+    if not folder:
+        raise KeyRefused(
+            "$CREDENTIALS_DIRECTORY is not set, so there are no credentials",
+            f"give the service LoadCredential={name}:/etc/gatectl/secrets/{name}, or use file",
+        )
+    if "/" in name or "\0" in name or name in {".", ".."}:
+        raise KeyRefused("is not the name of a credential", "it is the name in LoadCredential=NAME:PATH")
+    path = Path(folder) / name
+    if not path.exists():
+        raise KeyRefused(
+            f"there is no credential {name!r}",
+            f"give the service LoadCredential={name}:/etc/gatectl/secrets/{name}",
+        )
+    return path
+
+
+def _content(path: Path, *, private: bool) -> str:
+    try:
+        # A pipe in the file's place would block the start: without a writer it has nothing to say.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise KeyRefused(f"{path} does not exist", "put the key alone into this file") from None
+    except OSError as error:
+        hint = "its group must be able to read it: chgrp gatectl, chmod 640"
+        raise KeyRefused(f"{path} cannot be read: {error.strerror}", hint) from None
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise KeyRefused(f"{path} is not a plain file", "put the key alone into a file")
+        if private and status.st_mode & stat.S_IROTH:
+            raise KeyRefused(f"{path} can be read by everyone on this machine", f"chmod 640 {path}")
+        content = file.read(MAX_BYTES + 1)
+    # Latin-1 decodes any bytes, and what is not ASCII is refused with the same words as the rest.
+    return content.decode("latin-1")
+
+
+def _fit(text: str) -> SecretStr:
+    key = text.strip()
+    if not key:
+        raise KeyRefused("the key is empty", "put the key that the partner gave there")
+    if len(text) > MAX_BYTES:
+        raise KeyRefused("is too long for a key", "the file holds the key alone")
+    if not is_visible_ascii(key):
+        raise KeyRefused(
+            "the key holds characters that cannot stand in an HTTP header",
+            "a key is one line of visible ASCII characters without blanks",
+        )
+    return SecretStr(key)

@@ -1,0 +1,187 @@
+"""The shape of the settings: the model, and pydantic's errors in an installer's words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from gatectl.config import model
+from gatectl.config.kinds import REFUSED, Url
+from gatectl.config.problems import Finding, Where, key_hint, listed, near
+
+PROTOCOLS: Final[Mapping[str, type[BaseModel]]] = {
+    "perfectgym": model.PerfectGym,
+    "wellhub": model.Wellhub,
+    "capitan": model.Capitan,
+}
+SCANNERS: Final[Mapping[str, type[BaseModel]]] = {
+    "serial": model.SerialScanner,
+    "evdev": model.EvdevScanner,
+}
+_SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
+    "site": model.Site,
+    "gpio": model.Gpio,
+    "journal": model.JournalSettings,
+    "control": model.Control,
+}
+_AT_DOORS: Final[Mapping[str, type[BaseModel]]] = {"relay": model.Relay, "signals": model.Signals}
+
+_WORDS: Final[Mapping[str, str]] = {
+    "missing": "is missing",
+    "extra_forbidden": "is not a known key",
+    "bool_type": "must be true or false, without quotes",
+    "dict_type": "must be a table",
+    "model_type": "must be a table",
+    "model_attributes_type": "must be a table",
+    "tuple_type": "must be a list",
+    "too_short": "must not be empty",
+}
+"""The errors that pydantic makes by itself. All others are made in `kinds`, in words already."""
+
+_EXAMPLES: Final[Mapping[str, str]] = {
+    "aggregator_id": 'aggregator_id = "…" is the ID that the partner knows the gym by',
+    "device": "`gatectl devices` prints the device's path",
+    "doors": "a door is a table, [doors.NAME], with a relay and a scanner",
+    "gym_id": 'gym_id = "…" is the number that Wellhub gave this gym, in quotes',
+    "match": r"match = '\d{13}' takes any code of 13 digits",
+    "partner": "it names one of the [partners.NAME] tables",
+    "pin": "it is the BCM number, not the place on the header",
+    "port": "`gatectl devices` prints the port's path",
+    "relay": "relay = { pin = 17 } with the relay's BCM number",
+    "routes": "each route is a table of its own, under [[routes]] in two brackets",
+    "scanners": "each scanner is a table of its own, under [[doors.NAME.scanners]] in two brackets; "
+    "`gatectl devices` prints it",
+    "url": 'url = "https://…" is the endpoint that the partner gave',
+}
+
+_SECRET = re.compile(r"key|token|secret|passw|bearer|auth|credential", re.IGNORECASE)
+
+
+class _AnyPartner(model.PartnerBase, extra="ignore"):
+    """What can still be checked of a partner whose protocol is not known."""
+
+    url: Url = ""
+
+
+def check(raw: dict[str, Any], folder: Path) -> tuple[model.Settings | None, list[Finding]]:
+    """The settings, or all that is wrong with their shape."""
+    try:
+        return model.Settings.model_validate(raw, context={"folder": folder}), []
+    except ValidationError as error:
+        return None, list(_findings(error, folder))
+
+
+def _findings(error: ValidationError, folder: Path) -> Iterator[Finding]:
+    for details in error.errors(include_url=False):
+        if details["type"] == "too_short" and details["input"]:
+            continue  # it counts what is valid; what is not has a finding of its own
+        yield _finding(details, details["loc"])
+        match details["loc"]:
+            case ("partners", name) if isinstance(details["input"], dict):
+                yield from _without_protocol(str(name), details["input"], folder)
+
+
+def _without_protocol(name: str, raw: dict[str, Any], folder: Path) -> Iterator[Finding]:
+    try:
+        _AnyPartner.model_validate(raw, context={"folder": folder})
+    except ValidationError as error:
+        for details in error.errors(include_url=False):
+            yield _finding(details, ("partners", name, "any", *details["loc"]))
+
+
+def _finding(details: ErrorDetails, loc: Where) -> Finding:
+    where = _where(loc)
+    context = details.get("ctx", {})
+    match details["type"]:
+        case kind if kind == REFUSED:
+            what, hints = context["what"], context["hints"]
+        case "extra_forbidden":
+            what, hints = _WORDS["extra_forbidden"], _about_unknown(loc, where)
+        case "literal_error":
+            what, hints = f"must be {context['expected']}", ()
+        case "union_tag_invalid" | "union_tag_not_found":
+            return _choice(context, where)
+        case kind:
+            what, hints = _WORDS.get(kind, "is not what it should be"), ()
+    return Finding(where, what, (*hints, *_example(where, details["type"])))
+
+
+def _where(loc: Where) -> Where:
+    """Without the names of choices that pydantic puts into the way."""
+    match loc:
+        case (*way, "[key]"):
+            return tuple(way)
+        case ("partners", name, _, *rest):
+            return ("partners", name, *rest)
+        case ("doors", name, "scanners", index, _, *rest):
+            return ("doors", name, "scanners", index, *rest)
+    return loc
+
+
+def _example(where: Where, kind: str) -> tuple[str, ...]:
+    if kind in {"extra_forbidden", "literal_error", "bool_type"}:
+        return ()
+    match where:
+        case ("partners", name, "key", *_):
+            return (key_hint(str(name)),)
+        case ("routes", _, "doors"):
+            return ("leave it out for a route at every door",)
+        case (*_, str(last)) if last in _EXAMPLES and kind != REFUSED:
+            return (_EXAMPLES[last],)
+    return ()
+
+
+def _choice(context: Mapping[str, Any], where: Where) -> Finding:
+    """A partner's protocol or a scanner's type, missing or unknown."""
+    known = PROTOCOLS if where[0] == "partners" else SCANNERS
+    where = (*where, "protocol" if known is PROTOCOLS else "type")
+    one_of = f"must be {listed([repr(name) for name in known])}"
+    if "tag" not in context:
+        return Finding(where, f"is missing: it {one_of}")
+    return Finding(where, one_of, near(str(context["tag"]), known))
+
+
+def _about_unknown(loc: Where, where: Where) -> tuple[str, ...]:
+    """What was probably meant. The value is never shown: it may be a secret in the wrong place."""
+    name, table = str(loc[-1]), loc[:-1]
+    known = list(_model_of(table).model_fields)
+    if where[0] == "partners" and _SECRET.search(name):
+        return ("a key must not stand in the settings", key_hint(str(where[1])))
+    kin = _kin(table)
+    if owners := [kind for kind, fields in kin.items() if name in fields.model_fields]:
+        return (f"it is a setting of {listed(owners, 'and')}",)
+    return near(name, known) or (f"known here: {', '.join(known)}",)
+
+
+def _kin(table: Where) -> Mapping[str, type[BaseModel]]:
+    match table:
+        case ("partners", _, _):
+            return PROTOCOLS
+        case ("doors", _, "scanners", _, _):
+            return SCANNERS
+    return {}
+
+
+def _model_of(table: Where) -> type[BaseModel]:
+    """The model of the table at `table`, the names of choices included."""
+    match table:
+        case (str(name),):
+            return _SECTIONS[name]
+        case ("partners", _, str(protocol)):
+            return PROTOCOLS[protocol]
+        case ("partners", _, _, "key"):
+            return model.KeySource
+        case ("routes", _):
+            return model.RouteSettings
+        case ("doors", _):
+            return model.DoorSettings
+        case ("doors", _, str(name)):
+            return _AT_DOORS[name]
+        case ("doors", _, "scanners", _, str(kind)):
+            return SCANNERS[kind]
+    return model.Settings
