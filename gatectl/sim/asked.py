@@ -1,0 +1,36 @@
+"""What a protocol reads out of a request, and what the partners remember."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gatectl.sim.http import ProtocolName
+
+GYM_ID = "1234"
+"""The one gym that the wellhub key is good for."""
+
+AGGREGATOR_ID = "fitco-4711"
+"""What the printed settings say; the simulator takes any text, since the ID is opaque."""
+
+LOCATIONS = range(1, 100)
+"""Capitan's known locations; any other is `invalid_location`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Whom a check-in request is for; `custom_code` is wellhub's optional field."""
+
+    member: str
+    custom_code: str | None = None
+
+
+@dataclass(slots=True)
+class Books:
+    """The partners' memory, and their keys. It lasts as long as the simulator."""
+
+    keys: Mapping[ProtocolName, str]
+    validated: set[tuple[ProtocolName, str]] = field(default_factory=set)
+    """Members with a documented memory who have been checked in."""
+    codes: dict[str, str] = field(default_factory=dict)
+    """Wellhub's custom codes: wellhub_id to code."""

@@ -1,0 +1,73 @@
+"""The catalogue: one fixed ID per outcome and per fault, for every protocol.
+
+A well-formed ID that is not here is not known to the partner (404, as its protocol says it). The
+numeric IDs share their last three digits: `1` in front is a perfectgym customerId, `1000000000` in
+front a wellhub gympass_id. Capitan's barcodes are words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gatectl.decision.verdict import Fault, Verdict
+from gatectl.sim import capitan, perfectgym, shared_rows, special_rows, wellhub
+from gatectl.sim.http import PROTOCOLS, ProtocolName
+from gatectl.sim.row import ALLOWED, Row
+from gatectl.sim.script import Build, fixed, good
+
+LATE_S = {"perfectgym": perfectgym.LATE_S, "wellhub": wellhub.LATE_S, "capitan": capitan.LATE_S}
+"""When a late success comes, seconds after the request."""
+
+_ALREADY = {
+    "wellhub": ("already validated", wellhub.already_validated()),
+    "capitan": ("duplicate_check_in", capitan.already_checked_in()),
+}
+_LEADING_ZERO = "0123456789012"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One ID: what the partner does, and what gatectl makes of it under the default budgets.
+
+    `fault` is None where the partner decided. `then`, if any, is played from the member's second
+    request on: this partner counted the first one, whatever came of its answer.
+    """
+
+    protocol: ProtocolName
+    id: str
+    what: str
+    verdict: Verdict
+    fault: Fault | None
+    build: Build
+    then: Build | None = None
+
+
+def find(protocol: ProtocolName, member: str) -> Entry | None:
+    """What is documented for this ID."""
+    return _INDEX.get((protocol, member))
+
+
+def _assemble() -> Iterator[Entry]:
+    for protocol in PROTOCOLS:
+        shared = (row for row in shared_rows.ROWS if protocol in row.protocols)
+        for row in (*shared, *special_rows.ROWS[protocol]):
+            yield _entry(protocol, row)
+        if protocol == "wellhub":
+            yield Entry(protocol, _LEADING_ZERO, "good, with a leading zero", *ALLOWED, good)
+
+
+def _entry(protocol: ProtocolName, row: Row) -> Entry:
+    member = {
+        "perfectgym": f"1{row.number}",
+        "wellhub": f"1000000000{row.number}",
+        "capitan": row.word,
+    }[protocol]
+    already, reply = _ALREADY.get(protocol, ("", None))
+    what = row.what.format(late=LATE_S[protocol], already=already)
+    then = fixed(reply) if row.remembered and reply is not None else None
+    return Entry(protocol, member, what, *row.expected(protocol), row.build, then)
+
+
+CATALOGUE: tuple[Entry, ...] = tuple(_assemble())
+_INDEX = {(entry.protocol, entry.id): entry for entry in CATALOGUE}

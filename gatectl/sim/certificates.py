@@ -1,0 +1,70 @@
+"""Certificates for this machine's names, made anew each time: a good leaf, and the ones to refuse.
+
+The names are `localhost`, `127.0.0.1` and `::1`. Nothing of the private keys outlives the process.
+"""
+
+from __future__ import annotations
+
+import ssl
+import warnings
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+import trustme
+
+NAMES = ("localhost", "127.0.0.1", "::1")
+
+
+class Leaf(StrEnum):
+    """How the server shows itself."""
+
+    GOOD = "good"
+    EXPIRED = "expired"
+    OTHER_NAME = "other-name"
+    UNKNOWN_CA = "unknown-ca"
+    OLD_TLS = "tls-1.1"
+
+
+class Authority:
+    """A certificate authority of its own: `pem` is what a client has to trust."""
+
+    def __init__(self) -> None:
+        self._ca = trustme.CA()
+        self.pem: bytes = self._ca.cert_pem.bytes()
+
+    def server_context(self, leaf: Leaf = Leaf.GOOD) -> ssl.SSLContext:
+        """What a server needs to show this leaf, with TLS 1.2 or higher but for `OLD_TLS`."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self._issue(leaf).configure_cert(context)
+        if leaf is Leaf.OLD_TLS:
+            _only_tls_1_1(context)
+        return context
+
+    def client_context(self) -> ssl.SSLContext:
+        """A client that trusts this authority alone."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self._ca.configure_trust(context)
+        return context
+
+    def _issue(self, leaf: Leaf) -> trustme.LeafCert:
+        match leaf:
+            case Leaf.EXPIRED:
+                return self._ca.issue_cert(*NAMES, not_after=datetime.now(UTC) - timedelta(days=1))
+            case Leaf.OTHER_NAME:
+                return self._ca.issue_cert("other.example.com")
+            case Leaf.UNKNOWN_CA:
+                return trustme.CA().issue_cert(*NAMES)
+            case _:
+                return self._ca.issue_cert(*NAMES)
+
+
+def _only_tls_1_1(context: ssl.SSLContext) -> None:
+    """TLS 1.1 and nothing else; OpenSSL 3 allows its signatures at security level 0 alone."""
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        # That it is deprecated is why it is here.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1

@@ -1,0 +1,61 @@
+"""PerfectGym check-in validation, the partner's side.
+
+Source: `reference/perfectgym-checkin-validation.txt`; 404 from `reference/event-monitor.txt`.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from gatectl.sim.asked import Asked, Books
+from gatectl.sim.http import (
+    Reply,
+    Request,
+    json_object,
+    json_reply,
+    refuse_media_type,
+    refuse_method,
+    text_reply,
+)
+
+PATH = "/checkin-validation"
+LATE_S = 1.5
+"""Twice the 750 ms that the page allows."""
+
+_MEMBER = re.compile(r"[1-9][0-9]{0,17}")
+
+
+def success(_member: str, _now: datetime) -> Reply:
+    """200 without a body: the page promises none, the status alone decides."""
+    return Reply(200)
+
+
+def not_found() -> Reply:
+    return Reply(404)
+
+
+def declined(text: str = "Quota used up") -> Reply:
+    """403 with a reason that the Event Monitor does not read."""
+    return json_reply(403, {"message": text})
+
+
+def read(request: Request, books: Books) -> Asked | Reply:
+    """Who is asked for, or the refusal: 405, 401, 415 or 400."""
+    refusal = refuse_method(request, "POST")
+    if refusal is None and request.headers.get("x-api-key") != books.keys["perfectgym"]:
+        refusal = text_reply(401, "Unauthorized")
+    if refusal is None:
+        refusal = refuse_media_type(request, "utf-8")
+    return refusal or _read_body(request)
+
+
+def _read_body(request: Request) -> Asked | Reply:
+    body = json_object(request)
+    if body is None or body.keys() != {"aggregatorId", "customerId"}:
+        return text_reply(400, "Bad Request")
+    aggregator, customer = body["aggregatorId"], body["customerId"]
+    if not isinstance(aggregator, str) or not aggregator.strip() or type(customer) is not int:
+        return text_reply(400, "Bad Request")
+    member = str(customer)
+    return Asked(member) if _MEMBER.fullmatch(member) else text_reply(400, "Bad Request")

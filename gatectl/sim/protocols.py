@@ -1,0 +1,112 @@
+"""All protocols behind one door: which one a request speaks, and what is played in answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from gatectl.decision.verdict import Verdict
+from gatectl.sim import capitan, perfectgym, wellhub
+from gatectl.sim.asked import Asked, Books
+from gatectl.sim.catalogue import LATE_S, Entry, find
+from gatectl.sim.http import ProtocolName, Reply, Request, text_reply
+from gatectl.sim.script import Build, Scene, Script, whole
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """What is played, for whom, and in words; no protocol and no member where the request has none."""
+
+    protocol: ProtocolName | None
+    member: str | None
+    what: str
+    script: Script
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """A protocol's check-in."""
+
+    read: Callable[[Request, Books], Asked | Reply]
+    success: Callable[[str, datetime], Reply]
+    not_found: Callable[[], Reply]
+
+
+_DESKS: dict[ProtocolName, _Desk] = {
+    "perfectgym": _Desk(perfectgym.read, perfectgym.success, perfectgym.not_found),
+    "wellhub": _Desk(wellhub.read, wellhub.success, wellhub.not_found),
+    "capitan": _Desk(capitan.read, capitan.success, capitan.not_found),
+}
+
+
+def play(request: Request, books: Books, now: datetime) -> Play:
+    """The answer to a whole request. Changes the books: they are the partners' memory."""
+    protocol = _protocol_of(request.target)
+    if request.method == "HEAD":
+        return _refusal(protocol, Reply(405))  # no protocol has it, and its answer must be without a body
+    if protocol is None:
+        return _refusal(None, text_reply(404, "Not Found"))
+    if request.target.startswith(wellhub.CODE):
+        return _change_code(request, books, now)
+    asked = _DESKS[protocol].read(request, books)
+    if isinstance(asked, Reply):
+        return _refusal(protocol, asked)
+    return _check_in(protocol, asked, books, now)
+
+
+def _protocol_of(target: str) -> ProtocolName | None:
+    if target == perfectgym.PATH:
+        return "perfectgym"
+    if target == wellhub.VALIDATE or target.startswith(wellhub.CODE):
+        return "wellhub"
+    if target.startswith(capitan.PREFIX):
+        return "capitan"
+    return None
+
+
+def _check_in(protocol: ProtocolName, asked: Asked, books: Books, now: datetime) -> Play:
+    desk, member = _DESKS[protocol], asked.member
+    entry = find(protocol, member)
+    if entry is None:
+        return Play(protocol, member, "not found", whole(desk.not_found()))
+    if asked.custom_code is not None and _knows_check_in(entry):
+        books.codes[member] = asked.custom_code
+    build = _build(entry, books)
+    return Play(
+        protocol, member, entry.what, build(Scene(member, desk.success(member, now), LATE_S[protocol], now))
+    )
+
+
+def _build(entry: Entry, books: Books) -> Build:
+    """What this entry plays now. Where the partner remembers, this request counts from here on."""
+    if entry.then is None:
+        return entry.build
+    member = (entry.protocol, entry.id)
+    if member in books.validated:
+        return entry.then
+    books.validated.add(member)
+    return entry.build
+
+
+def _knows_check_in(entry: Entry) -> bool:
+    """Custom codes are kept for check-ins good, cancelled, expired or already validated, not on errors."""
+    return entry.verdict in {Verdict.ALLOWED, Verdict.NOT_ALLOWED} or entry.then is not None
+
+
+def _change_code(request: Request, books: Books, now: datetime) -> Play:
+    """Custom codes. An ID whose check-in meets a fault meets it here too, and its code stays as it was."""
+    change = wellhub.read_code(request, books)
+    if isinstance(change, Reply):
+        return _refusal("wellhub", change)
+    entry = find("wellhub", change.member)
+    if entry is None or entry.fault is None or entry.then is not None:
+        reply = wellhub.change_code(change, books.codes)
+        return Play("wellhub", change.member, f"custom code: {reply.status}", whole(reply))
+    reply = wellhub.change_code(change, dict(books.codes))
+    script = entry.build(Scene(change.member, reply, LATE_S["wellhub"], now))
+    return Play("wellhub", change.member, f"custom code: {entry.what}", script)
+
+
+def _refusal(protocol: ProtocolName | None, reply: Reply) -> Play:
+    return Play(protocol, None, f"refused: {reply.status}", whole(reply))

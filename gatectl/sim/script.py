@@ -1,0 +1,195 @@
+"""How an answer goes onto the connection: steps of bytes and waits, and an end.
+
+Each builder below is one fault of the catalogue, whatever the protocol: it takes the scene (what a
+success would be, and when it would be too late) and gives the script.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import format_datetime
+from enum import Enum
+
+from gatectl.sim.http import Reply, html_reply, text_reply
+
+
+class End(Enum):
+    """What becomes of the connection after the last step."""
+
+    KEEP = "kept open for the next request"
+    CLOSE = "closed in good order (FIN, with TLS's close_notify before it)"
+    RESET = "reset (RST)"
+    HANG = "open and silent"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Wait, then send."""
+
+    after_s: float
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A whole performance. `status` is the final one, None where there is none."""
+
+    steps: tuple[Step, ...]
+    end: End
+    status: int | None
+    whole: bool
+    """True if the steps, played to their end, are a whole answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What a builder may need: this protocol's success for this member, and its sense of late."""
+
+    member: str
+    success: Reply
+    late_s: float
+    now: datetime
+
+
+Build = Callable[[Scene], Script]
+
+SLOW_S = 0.3
+"""Inside every protocol's default budget (750 ms and 2 s)."""
+DRIP_S = 0.05
+"""One byte each 50 ms: each read succeeds, and the whole takes longer than any budget."""
+OVERSIZE = 70_000
+"""Bytes of a body over the cap of 64 KiB."""
+RETRY_AFTER_S = 2
+
+
+def whole(reply: Reply, *, end: End = End.KEEP) -> Script:
+    """The answer at once."""
+    return Script((Step(0, reply.render()),), end, reply.status, whole=True)
+
+
+def fixed(reply: Reply) -> Build:
+    """The same answer for everybody."""
+    script = whole(reply)
+    return lambda _scene: script
+
+
+def good(scene: Scene) -> Script:
+    return whole(scene.success)
+
+
+def slow(scene: Scene) -> Script:
+    return _after(SLOW_S, scene)
+
+
+def late(scene: Scene) -> Script:
+    return _after(scene.late_s, scene)
+
+
+def _after(seconds: float, scene: Scene) -> Script:
+    return Script((Step(seconds, scene.success.render()),), End.KEEP, scene.success.status, whole=True)
+
+
+def hang(_scene: Scene) -> Script:
+    return Script((), End.HANG, None, whole=False)
+
+
+def reset(_scene: Scene) -> Script:
+    return Script((), End.RESET, None, whole=False)
+
+
+def closed(_scene: Scene) -> Script:
+    return Script((), End.CLOSE, None, whole=False)
+
+
+def drip(scene: Scene) -> Script:
+    data = scene.success.render()
+    steps = tuple(Step(DRIP_S, data[at : at + 1]) for at in range(len(data)))
+    return Script(steps, End.KEEP, scene.success.status, whole=True)
+
+
+def truncated(scene: Scene) -> Script:
+    """The success, ten bytes short of its Content-Length."""
+    reply = scene.success
+    data = reply.head(("Content-Length", str(len(reply.body) + 10))) + reply.body
+    return Script((Step(0, data),), End.CLOSE, reply.status, whole=False)
+
+
+def reset_inside(scene: Scene) -> Script:
+    """The head alone, then RST: the status is there, the answer is not."""
+    data = scene.success.head(("Content-Length", str(len(scene.success.body) + 10)))
+    return Script((Step(0, data), Step(0.01, b"")), End.RESET, scene.success.status, whole=False)
+
+
+def by_close(scene: Scene) -> Script:
+    """No Content-Length: the end of the connection is the end of the body (RFC 9112, section 6.3)."""
+    data = scene.success.head(("Connection", "close")) + scene.success.body
+    return Script((Step(0, data),), End.CLOSE, scene.success.status, whole=True)
+
+
+def chunked(scene: Scene) -> Script:
+    """The success in chunks of at most 16 bytes."""
+    return _chunks(scene.success, 16)
+
+
+def _chunks(reply: Reply, size: int) -> Script:
+    parts = [reply.body[at : at + size] for at in range(0, len(reply.body), size)]
+    body = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
+    data = reply.head(("Transfer-Encoding", "chunked")) + body
+    return Script((Step(0, data),), End.KEEP, reply.status, whole=True)
+
+
+def too_large(scene: Scene) -> Script:
+    return whole(_padded(scene.success))
+
+
+def too_large_chunked(scene: Scene) -> Script:
+    return _chunks(_padded(scene.success), 4096)
+
+
+def _padded(reply: Reply) -> Reply:
+    """The same JSON with blanks behind it, over the cap."""
+    return Reply(reply.status, reply.body.ljust(OVERSIZE), reply.headers)
+
+
+def not_http(_scene: Scene) -> Script:
+    return Script((Step(0, b"220 mail.example.com ESMTP ready\r\n"),), End.CLOSE, None, whole=False)
+
+
+def after_interim(*statuses: int) -> Build:
+    """Informational answers, then the success."""
+    before = b"".join(Reply(status).head() for status in statuses)
+
+    def build(scene: Scene) -> Script:
+        step = Step(0, before + scene.success.render())
+        return Script((step,), End.KEEP, scene.success.status, whole=True)
+
+    return build
+
+
+def interim_only(_scene: Scene) -> Script:
+    return Script((Step(0, Reply(103).head()),), End.CLOSE, None, whole=False)
+
+
+def switching(_scene: Scene) -> Script:
+    """101: no HTTP follows; the connection stays open and silent."""
+    head = Reply(101).head(("Connection", "Upgrade"), ("Upgrade", "websocket"))
+    return Script((Step(0, head),), End.HANG, 101, whole=False)
+
+
+def empty(scene: Scene) -> Script:
+    return whole(Reply(scene.success.status))
+
+
+def busy_until(scene: Scene) -> Script:
+    """429 with an HTTP date, which has whole seconds: rounded up."""
+    until = scene.now.replace(microsecond=0) + timedelta(seconds=RETRY_AFTER_S + 1)
+    date = format_datetime(until, usegmt=True)
+    return whole(text_reply(429, "Too Many Requests", ("Retry-After", date)))
+
+
+BUSY = text_reply(429, "Too Many Requests", ("Retry-After", str(RETRY_AFTER_S)))
+PORTAL = html_reply(200, "Guest Wi-Fi: please sign in")
+MAINTENANCE = html_reply(503, "Service Unavailable")
+MOVED = Reply(302, headers=(("Location", "https://login.example.com/"),))

@@ -1,0 +1,193 @@
+"""The partner simulator: an HTTPS server on loopback that speaks every protocol of `reference/`."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+import ssl
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Self
+
+from gatectl.sim import perfectgym
+from gatectl.sim.asked import Books
+from gatectl.sim.certificates import Authority, Leaf
+from gatectl.sim.connection import Connection, Hooks, Received, set_reset
+from gatectl.sim.http import PROTOCOLS, ProtocolName, Request
+from gatectl.sim.protocols import Play, play
+
+_SHUTDOWN_S = 1.0
+"""How long a closing connection waits for the other side's close_notify before its FIN goes out."""
+
+
+class Simulator:
+    """An async context manager; the server runs in the event loop that entered it.
+
+    `port` 0 takes a free one; `port` then says which. Entering raises OSError where the port is taken.
+    `on_request` is called once for each whole request, as soon as it is known what will be played;
+    it must not block.
+
+    Inside: `url(protocol)`, `ca_file`, `key_file(protocol)` (mode 0600) and `keys` are what settings
+    need. `requests` holds every request since the start, in the order of their first bytes;
+    `connections` counts accepted TCP connections, `handshakes` those that came through TLS.
+    `await until(condition)` waits for any of it, without polling.
+    """
+
+    def __init__(
+        self,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        *,
+        tls: bool = True,
+        leaf: Leaf = Leaf.GOOD,
+        on_request: Callable[[Received], None] | None = None,
+    ) -> None:
+        self.host, self.port = host, port
+        self.keys: dict[ProtocolName, str] = {name: secrets.token_hex(16) for name in PROTOCOLS}
+        self.requests: list[Received] = []
+        self.connections = 0
+        self.handshakes = 0
+        self._tls, self._leaf = tls, leaf
+        self._on_request = on_request
+        self._books = Books(self.keys)
+        self._context: ssl.SSLContext | None = None
+        self._stack = ExitStack()
+        self._folder = Path()
+        self._acceptor: asyncio.Task[None] | None = None
+        self._greeting: dict[asyncio.Task[None], socket.socket] = {}
+        self._open: set[Connection] = set()
+        self._changed = asyncio.Event()
+        self._hooks = Hooks(self._made, self._lost, self._received, self._play, self._changed.set)
+
+    async def __aenter__(self) -> Self:
+        with ExitStack() as stack:
+            listener = stack.enter_context(_listener(self.host, self.port))
+            self.port = listener.getsockname()[1]
+            self._folder = Path(stack.enter_context(TemporaryDirectory(prefix="gatectl-sim-")))
+            self._write_files()
+            self._acceptor = asyncio.create_task(self._accept(listener))
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, _kind: type[BaseException] | None, _exc: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        with self._stack:
+            if self._acceptor is not None:
+                self._acceptor.cancel()
+                await asyncio.wait([self._acceptor])
+            self.drop_all()
+            await self.until(lambda: not self._open and not self._greeting)
+
+    @property
+    def ca_file(self) -> Path:
+        """What a client has to trust, as PEM. Gone when the simulator ends."""
+        return self._folder / "ca.pem"
+
+    def key_file(self, protocol: ProtocolName) -> Path:
+        """The protocol's key, in a file as the settings want it. Gone when the simulator ends."""
+        return self._folder / f"{protocol}.key"
+
+    def url(self, protocol: ProtocolName) -> str:
+        """The `url` for the settings: perfectgym's is its endpoint, the others' the base of theirs."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        base = f"{'https' if self._tls else 'http'}://{host}:{self.port}"
+        return base + perfectgym.PATH if protocol == "perfectgym" else base
+
+    @property
+    def codes(self) -> dict[str, str]:
+        """Wellhub's custom codes: wellhub_id to code."""
+        return self._books.codes
+
+    def forget(self) -> None:
+        """The partners forget whom they checked in, and all custom codes."""
+        self._books.validated.clear()
+        self._books.codes.clear()
+
+    def close_idle(self) -> int:
+        """Close each connection that waits for its next request, in good order; how many."""
+        idle = [connection for connection in self._open if connection.idle]
+        for connection in idle:
+            connection.close()
+        return len(idle)
+
+    def drop_all(self) -> int:
+        """Reset every connection, handshakes included; how many."""
+        count = len(self._open) + len(self._greeting)
+        for task, sock in self._greeting.items():
+            set_reset(sock)
+            task.cancel()
+        for connection in tuple(self._open):
+            connection.reset()
+        return count
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Return when the condition holds; it is asked again whenever something changed here."""
+        while not condition():
+            self._changed.clear()
+            await self._changed.wait()
+
+    def _write_files(self) -> None:
+        authority = Authority()
+        self._context = authority.server_context(self._leaf) if self._tls else None
+        self.ca_file.write_bytes(authority.pem)
+        for protocol in PROTOCOLS:
+            self.key_file(protocol).touch(mode=0o600, exist_ok=False)
+            self.key_file(protocol).write_text(f"{self.keys[protocol]}\n")
+
+    async def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            sock, _ = await loop.sock_accept(listener)
+            self.connections += 1
+            task = asyncio.create_task(self._greet(sock, self.connections))
+            self._greeting[task] = sock
+            task.add_done_callback(self._greeted)
+            self._changed.set()
+
+    async def _greet(self, sock: socket.socket, number: int) -> None:
+        """The TLS handshake. One that fails is the client's affair: it is counted as a connection."""
+        with suppress(OSError):
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: Connection(number, self._hooks),
+                sock,
+                ssl=self._context,
+                ssl_shutdown_timeout=None if self._context is None else _SHUTDOWN_S,
+            )
+
+    def _greeted(self, task: asyncio.Task[None]) -> None:
+        sock = self._greeting.pop(task)
+        if task.cancelled():
+            sock.close()  # a task that never ran never gave it to a transport
+        self._changed.set()
+
+    def _made(self, connection: Connection) -> None:
+        self.handshakes += 1
+        self._open.add(connection)
+        self._changed.set()
+
+    def _lost(self, connection: Connection) -> None:
+        self._open.discard(connection)
+        self._changed.set()
+
+    def _received(self, record: Received) -> None:
+        self.requests.append(record)
+
+    def _play(self, record: Received, request: Request) -> Play:
+        played = play(request, self._books, datetime.now(UTC))
+        record.protocol, record.member, record.what = played.protocol, played.member, played.what
+        if self._on_request is not None:
+            self._on_request(record)
+        return played
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family, backlog=128)
+    listener.settimeout(0)
+    return listener

@@ -1,0 +1,87 @@
+"""The catalogue's rows that several protocols have: variants of success, statuses, faults of the line."""
+
+from __future__ import annotations
+
+from gatectl.sim import script
+from gatectl.sim.http import ProtocolName, Reply, json_reply, text_reply
+from gatectl.sim.row import ALLOWED, NETWORK, NOT_FOUND, PARTNER, TIMEOUT, Row, each
+
+_ELSEWHERE = each(ALLOWED, PARTNER, PARTNER)
+"""A 200 without the documented body: perfectgym's status alone decides."""
+_WITH_MEMORY: tuple[ProtocolName, ...] = ("wellhub", "capitan")
+
+SUCCESSES = (
+    Row("200", "GOOD-1", "good", ALLOWED, script.good),
+    Row("001", "GOOD-2", "good", ALLOWED, script.good),
+    Row("002", "GOOD-3", "good", ALLOWED, script.good),
+    Row("201", "EMPTY", "200 without a body", each(ALLOWED, ALLOWED, PARTNER), script.empty),
+    Row(
+        "202",
+        "OTHER-JSON",
+        "200 with another JSON object",
+        each(ALLOWED, ALLOWED, PARTNER),
+        script.fixed(json_reply(200, {"status": "ok"})),
+    ),
+    Row("203", "NOT-JSON", "200 with plain text", _ELSEWHERE, script.fixed(text_reply(200, "OK"))),
+    Row("210", "BY-CLOSE", "good, the body ends with the connection", ALLOWED, script.by_close),
+    Row("211", "CHUNKED", "good, in chunks", ALLOWED, script.chunked),
+    Row("212", "SLOW", "good after 300 ms, inside the budget", ALLOWED, script.slow),
+    Row("100", "CONTINUE", "100, 102 and 103, then good", ALLOWED, script.after_interim(100, 102, 103)),
+)
+
+STATUSES = (
+    Row("204", "NO-CONTENT", "204", PARTNER, script.fixed(Reply(204))),
+    Row("205", "PORTAL", "200 with an HTML page: a captive portal", PARTNER, script.fixed(script.PORTAL)),
+    Row(
+        "206",
+        "PORTAL-AS-JSON",
+        "200 with an HTML page that calls itself JSON",
+        PARTNER,
+        script.fixed(Reply(200, script.PORTAL.body, (("Content-Type", "application/json"),))),
+    ),
+    Row("302", "REDIRECT", "302 to a login page", PARTNER, script.fixed(script.MOVED)),
+    Row(
+        "440",
+        "PLAIN-404",
+        "404 of a proxy, plain text",
+        each(NOT_FOUND, PARTNER, PARTNER),
+        script.fixed(text_reply(404, "Not Found")),
+    ),
+    *(
+        Row(str(status), f"STATUS-{status}", str(status), PARTNER, script.fixed(Reply(status)))
+        for status in (405, 408, 410, 415, 422)
+    ),
+    Row("429", "BUSY", "429 with Retry-After: 2", PARTNER, script.fixed(script.BUSY)),
+    Row("430", "BUSY-UNTIL", "429 with Retry-After as a date, 2 to 3 s ahead", PARTNER, script.busy_until),
+    Row("431", "BUSY-OPEN", "429 without Retry-After", PARTNER, script.fixed(Reply(429))),
+    Row("503", "MAINTENANCE", "503 with an HTML page", PARTNER, script.fixed(script.MAINTENANCE)),
+)
+
+FAULTS = (
+    Row("101", "SWITCHING", "101, then silence", PARTNER, script.switching),
+    Row("103", "HINTS-ONLY", "103, then closed without a final answer", PARTNER, script.interim_only),
+    Row("600", "HANG", "no answer, ever", TIMEOUT, script.hang),
+    Row("601", "DRIP", "good, one byte each 50 ms: over the budget", TIMEOUT, script.drip),
+    Row("602", "LATE", "good after {late} s: over the budget", TIMEOUT, script.late),
+    Row("610", "RESET", "connection reset (RST) before the answer", NETWORK, script.reset),
+    Row("611", "CLOSED", "connection closed (FIN) before the answer", NETWORK, script.closed),
+    Row("612", "TRUNCATED", "good, but shorter than its Content-Length, then FIN", NETWORK, script.truncated),
+    Row("613", "RESET-INSIDE", "200, then RST before the body", NETWORK, script.reset_inside),
+    Row("614", "TOO-LARGE", "good, but over 64 KiB", PARTNER, script.too_large),
+    Row("615", "TOO-LARGE-CHUNKED", "good, but over 64 KiB, in chunks", PARTNER, script.too_large_chunked),
+    Row("616", "NOT-HTTP", "an answer that is not HTTP", PARTNER, script.not_http),
+)
+
+REMEMBERED = tuple(
+    Row(number, word, f"{what}; then {{already}}", expect, build, _WITH_MEMORY, remembered=True)
+    for number, word, what, expect, build in (
+        ("700", "ONCE", "good once", ALLOWED, script.good),
+        ("701", "HANG-ONCE", "no answer, but checked in", TIMEOUT, script.hang),
+        ("702", "LATE-ONCE", "good after {late} s, over the budget", TIMEOUT, script.late),
+        ("703", "RESET-ONCE", "reset, but checked in", NETWORK, script.reset),
+        ("704", "CUT-ONCE", "good, cut short", NETWORK, script.truncated),
+        ("705", "500-ONCE", "500, but checked in", PARTNER, script.fixed(Reply(500))),
+    )
+)
+
+ROWS = (*SUCCESSES, *STATUSES, *FAULTS, *REMEMBERED)
