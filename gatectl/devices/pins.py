@@ -1,0 +1,55 @@
+"""The pin factory of the settings: that one or an error, never another."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Mapping
+from typing import Any
+
+from gatectl.errors import GatectlError
+
+GROUP = "gpiozero_pin_factories"
+ENVIRONMENT = "GPIOZERO_PIN_FACTORY"
+
+
+class PinsError(GatectlError):
+    """The pins cannot be driven."""
+
+
+def pin_factory(name: str, chip: int, environ: Mapping[str, str]) -> Any:
+    """A gpiozero pin factory by its entry-point name; the environment's wins. Raises PinsError.
+
+    gpiozero itself falls back to the next factory, silently: a relay must not end up on a mock.
+    """
+    name = environ.get(ENVIRONMENT, name)
+    known = {entry.name: entry for entry in importlib.metadata.entry_points(group=GROUP)}
+    entry = known.get(name) or known.get(name.lower())
+    if entry is None:
+        raise PinsError(f"there is no pin factory {name!r}", f"there are {', '.join(sorted(known))}")
+    # A driver fails in its own ways: an import, an ioctl, a revision that it does not know.
+    try:
+        make = entry.load()
+        return _lgpio(make, chip) if entry.name == "lgpio" else make()
+    except Exception as error:
+        raise PinsError(
+            f"the pin factory {name!r} does not start: {str(error) or type(error).__name__}",
+            "is the GPIO chip there (/dev/gpiochip*), and may this user open it?",
+        ) from error
+
+
+def _lgpio(make: Any, chip: int) -> Any:
+    import lgpio  # noqa: PLC0415 - loads the C library: only where it is the factory
+    from gpiozero.pins.lgpio import LGPIOPin  # noqa: PLC0415
+
+    class SafePin(LGPIOPin):  # type: ignore[misc] # gpiozero ships no types
+        """Claims an output with its level at once.
+
+        gpiozero's own first claims it low, and low energises an active-low relay.
+        """
+
+        def output_with_state(self, state: bool) -> None:  # noqa: FBT001 - gpiozero's signature
+            lgpio.gpio_claim_output(self.factory._handle, self._number, int(state))  # noqa: SLF001 - no public way
+
+    factory = make(chip=chip)
+    factory.pin_class = SafePin
+    return factory
