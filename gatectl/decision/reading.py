@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 MAX_CHARS = 512
-MAX_BYTES = 4 * MAX_CHARS
-"""UTF-8 needs at most four bytes a character: beyond this no input can still become a code."""
-
-_AIM = re.compile(r"\][A-Za-z].", re.ASCII)
+_AIM = re.compile(r"\][A-Za-z].")
+MAX_BYTES = 4 * MAX_CHARS + 6
+"""Longer input can never become a code: UTF-8 needs at most four bytes a character, and an AIM
+prefix at most six."""
 
 
 class Flaw(StrEnum):
@@ -48,8 +48,8 @@ class Dropped:
 Reading = Code | Dropped
 
 
-def reading_of(raw: bytes, *, strip_aim: bool = False) -> Reading:
-    """The code that these bytes are (they are not empty), or why they are none."""
+def reading_of(raw: bytes, *, strip_aim: bool = False) -> Reading | None:
+    """What these bytes are: a code, or why they are none; None where nothing is left to read."""
     if len(raw) > MAX_BYTES:
         return Dropped(Flaw.TOO_LONG)
     try:
@@ -59,12 +59,13 @@ def reading_of(raw: bytes, *, strip_aim: bool = False) -> Reading:
     return reading_of_text(text, strip_aim=strip_aim)
 
 
-def reading_of_text(text: str, *, strip_aim: bool = False) -> Reading:
+def reading_of_text(text: str, *, strip_aim: bool = False) -> Reading | None:
     """The same for text. An AIM symbology identifier in front is stripped where that is set."""
+    # Before anything is cut off: a control character must not hide in the prefix.
+    if any(unicodedata.category(char) == "Cc" for char in text):
+        return Dropped(Flaw.CONTROL)
     if strip_aim:
-        text = _AIM.sub("", text, count=1) if _AIM.match(text) else text
+        text = text[3:] if _AIM.match(text) else text
     if len(text) > MAX_CHARS:
         return Dropped(Flaw.TOO_LONG)
-    if not text or any(unicodedata.category(char) == "Cc" for char in text):
-        return Dropped(Flaw.CONTROL)
-    return Code(text)
+    return Code(text) if text else None

@@ -1,0 +1,217 @@
+"""How bytes become codes, one framer a reader family. Bytes in, readings out: no clock, no I/O.
+
+However a stream is cut into `feed`s, the readings are the same.
+
+Source: `reference/readers.md`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, Protocol, get_args
+
+from gatectl.decision.reading import MAX_BYTES, Code, Dropped, Flaw, Reading, reading_of
+
+Framing = Literal["line", "rdm6300", "id12la", "stx-etx"]
+
+_STX = b"\x02"
+_ETX = b"\x03"
+_ENDINGS = re.compile(rb"[\r\n\t]+")
+_FRAME_MARK = re.compile(rb"[\x02\x03]")
+_HEX = re.compile(rb"[0-9A-Fa-f]*")
+_CARD_DIGITS = 10
+_FRAME_DIGITS = _CARD_DIGITS + 2  # the checksum's two follow
+
+_TOO_LONG = Dropped(Flaw.TOO_LONG)
+_DAMAGED = Dropped(Flaw.FRAME)
+_NOISE = Dropped(Flaw.NOISE)
+_CHECKSUM = Dropped(Flaw.CHECKSUM)
+
+
+class Framer(Protocol):
+    """Finds the codes in a stream of bytes. Never raises, whatever the bytes."""
+
+    @property
+    def pending(self) -> bool:
+        """True while it holds something that a silence would end: the shell has to time it."""
+
+    def feed(self, data: bytes) -> list[Reading]:
+        """What these further bytes complete, in order."""
+
+    def silence(self) -> list[Reading]:
+        """The configured idle time has passed since the last byte: what that completes."""
+
+
+def framer(framing: str, *, strip_aim: bool = False) -> Framer:
+    """A new framer for a `Framing`; ValueError for any other word. RFID frames carry no AIM prefix."""
+    match framing:
+        case "line":
+            return LineFramer(strip_aim=strip_aim)
+        case "rdm6300":
+            return Em4100Framer(_ETX)
+        case "id12la":
+            return Em4100Framer(b"\r\n" + _ETX)
+        case "stx-etx":
+            return StxEtxFramer(strip_aim=strip_aim)
+    raise ValueError(f"framing {framing!r} is none of {', '.join(get_args(Framing))}")
+
+
+class LineFramer:
+    """A code ends at CR, LF, TAB or a silence; empty lines are nothing.
+
+    So a device that sends the ending first works too: its code ends at the next one's ending, or at
+    the silence. Input that is too long gives one reading, and is discarded to its end.
+    """
+
+    def __init__(self, *, strip_aim: bool = False) -> None:
+        self._strip_aim = strip_aim
+        self._line = bytearray()
+        self._discarding = False
+
+    @property
+    def pending(self) -> bool:
+        return bool(self._line) or self._discarding
+
+    def feed(self, data: bytes) -> list[Reading]:
+        readings: list[Reading] = []
+        start = 0
+        for ending in _ENDINGS.finditer(data):
+            self._add(data[start : ending.start()], readings)
+            readings += self.silence()
+            start = ending.end()
+        self._add(data[start:], readings)
+        return readings
+
+    def silence(self) -> list[Reading]:
+        reading = reading_of(bytes(self._line), strip_aim=self._strip_aim)
+        self._line.clear()
+        self._discarding = False
+        return [reading] if reading else []
+
+    def _add(self, chunk: bytes, readings: list[Reading]) -> None:
+        if self._discarding:
+            return
+        if len(self._line) + len(chunk) > MAX_BYTES:
+            self._line.clear()
+            self._discarding = True
+            readings.append(_TOO_LONG)
+        else:
+            self._line += chunk
+
+
+class Em4100Framer:
+    """STX, ten hex digits, two of checksum, the tail: the frame of RDM6300 and ID-12LA readers.
+
+    The checksum is the XOR of the five decoded bytes, the version byte included. The code is the ten
+    digits as sent. A damaged frame gives one reading and lasts until the next STX; other bytes outside
+    frames give one a run.
+    """
+
+    pending = False  # a frame ends with its tail, or at the next STX
+
+    def __init__(self, tail: bytes) -> None:
+        self._tail = tail
+        self._size = 1 + _FRAME_DIGITS + len(tail)
+        self._begun = b""
+        self._skipping = False  # in a run that was told already
+
+    def feed(self, data: bytes) -> list[Reading]:
+        readings: list[Reading] = []
+        data = self._begun + data
+        self._begun = b""
+        position = 0
+        while (start := data.find(_STX, position)) >= 0:
+            self._skip(start - position, readings)
+            following = data.find(_STX, start + 1, start + self._size)
+            end = following if following >= 0 else start + self._size
+            frame = data[start:end]
+            position = start + len(frame)
+            if not self._fits(frame):
+                readings.append(_DAMAGED)
+                self._skipping = True
+            elif len(frame) == self._size:
+                readings.append(_card(frame[1 : 1 + _FRAME_DIGITS]))
+                self._skipping = False
+            elif following >= 0:
+                readings.append(_DAMAGED)
+            else:
+                self._begun = frame
+                self._skipping = False
+        self._skip(len(data) - position, readings)
+        return readings
+
+    def silence(self) -> list[Reading]:
+        return []
+
+    def _skip(self, count: int, readings: list[Reading]) -> None:
+        """`count` bytes stand outside frames."""
+        if count and not self._skipping:
+            readings.append(_NOISE)
+            self._skipping = True
+
+    def _fits(self, frame: bytes) -> bool:
+        """Whether this is a frame, or the beginning of one."""
+        digits, tail = frame[1 : 1 + _FRAME_DIGITS], frame[1 + _FRAME_DIGITS :]
+        return _HEX.fullmatch(digits) is not None and self._tail.startswith(tail)
+
+
+def _card(digits: bytes) -> Reading:
+    """The card of a whole frame's twelve hex digits: the XOR of all six bytes is 0 where they agree."""
+    check = 0
+    for byte in bytes.fromhex(digits.decode("ascii")):
+        check ^= byte
+    return _CHECKSUM if check else Code(digits[:_CARD_DIGITS].decode("ascii"))
+
+
+class StxEtxFramer:
+    """STX, any text, ETX, without a check character; what stands outside frames is ignored.
+
+    An STX inside a frame starts a new one; the one that it cut short gives a reading.
+    """
+
+    pending = False  # only ETX ends a code: half a frame stays half a frame
+
+    def __init__(self, *, strip_aim: bool = False) -> None:
+        self._strip_aim = strip_aim
+        self._payload: bytearray | None = None  # None outside frames
+
+    def feed(self, data: bytes) -> list[Reading]:
+        readings: list[Reading] = []
+        position = 0
+        while position < len(data):
+            if self._payload is None:
+                position = self._outside(data, position)
+            else:
+                position = self._inside(self._payload, data, position, readings)
+        return readings
+
+    def silence(self) -> list[Reading]:
+        return []
+
+    def _outside(self, data: bytes, position: int) -> int:
+        """The position after the next STX, or the end."""
+        start = data.find(_STX, position)
+        if start < 0:
+            return len(data)
+        self._payload = bytearray()
+        return start + 1
+
+    def _inside(self, payload: bytearray, data: bytes, position: int, readings: list[Reading]) -> int:
+        """The position after what ends this frame, or the end."""
+        mark = _FRAME_MARK.search(data, position)
+        end = mark.start() if mark else len(data)
+        if len(payload) + end - position > MAX_BYTES:
+            readings.append(_TOO_LONG)
+            self._payload = None
+            return end
+        payload += data[position:end]
+        if mark is None:
+            return end
+        if mark[0] == _STX:
+            readings.append(_DAMAGED)
+            self._payload = bytearray()
+        else:
+            reading = reading_of(bytes(payload), strip_aim=self._strip_aim)
+            readings += [reading] if reading else []
+            self._payload = None
+        return mark.end()

@@ -1,0 +1,129 @@
+"""How the key events of a scanner that is a keyboard become codes. No clock, no I/O.
+
+Source: `reference/readers.md`; the kernel's Documentation/input/event-codes.rst for SYN_DROPPED.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gatectl.decision.keymap import Key, layout_of
+from gatectl.decision.reading import MAX_CHARS, Dropped, Flaw, Reading, reading_of_text
+
+KeyEvent = tuple[int, int, int]
+"""Type, code and value, as in the kernel's `struct input_event`."""
+
+EV_SYN, EV_KEY = 0, 1
+SYN_REPORT, SYN_DROPPED = 0, 3
+RELEASED, PRESSED = 0, 1  # 2 is autorepeat: not a further character of a code
+
+_ENDS = frozenset({Key.ENTER, Key.KPENTER, Key.TAB})
+_SHIFTS = frozenset({Key.LEFTSHIFT, Key.RIGHTSHIFT})
+_COMMANDS = frozenset({Key.LEFTCTRL, Key.RIGHTCTRL, Key.LEFTALT, Key.LEFTMETA, Key.RIGHTMETA})
+_MODIFIERS: frozenset[int] = _SHIFTS | _COMMANDS | {Key.RIGHTALT}
+
+
+class KeyDecoder:
+    """The codes in a stream of key events. Never raises, whatever the events.
+
+    A code ends at Enter, Tab or a silence. One that cannot be known whole (the kernel dropped events,
+    a key types no character) gives one `Dropped` at its end: never half a code. `caps_lock` is the
+    lock's state before the first event.
+    """
+
+    def __init__(self, layout: str, *, caps_lock: bool = False) -> None:
+        self._layout = layout_of(layout)
+        self._commands = _COMMANDS if self._layout.has_altgr else _COMMANDS | {Key.RIGHTALT}
+        self._caps_lock = caps_lock
+        self._held: set[int] = set()
+        self._text = ""
+        self._flaw: Flaw | None = None
+        self._ignoring = False  # from SYN_DROPPED to the next SYN_REPORT
+        self._stale = False
+
+    @property
+    def pending(self) -> bool:
+        """True while it holds something that a silence would end: the shell has to time it."""
+        return bool(self._text) or self._flaw is not None
+
+    @property
+    def stale(self) -> bool:
+        """True after dropped events, until `resynchronise` says which keys are held by now."""
+        return self._stale
+
+    def resynchronise(self, held: Iterable[int]) -> None:
+        """The keys that are held now, as the kernel tells when asked."""
+        self._held = set(_MODIFIERS.intersection(held))
+        self._stale = False
+
+    def feed(self, events: Iterable[KeyEvent]) -> list[Reading]:
+        """What these further events complete, in order."""
+        readings: list[Reading] = []
+        for kind, code, value in events:
+            if kind == EV_SYN:
+                self._synchronise(code)
+            elif kind == EV_KEY and not self._ignoring:
+                readings += self._key(code, value)
+        return readings
+
+    def silence(self) -> list[Reading]:
+        """The configured idle time has passed since the last event: what that completes."""
+        reading = Dropped(self._flaw) if self._flaw else reading_of_text(self._text)
+        self._text = ""
+        self._flaw = None
+        return [reading] if reading else []
+
+    def _synchronise(self, code: int) -> None:
+        if code == SYN_DROPPED:
+            self._ignoring = True
+            self._damage(Flaw.LOST)
+        elif code == SYN_REPORT and self._ignoring:
+            self._ignoring = False
+            self._stale = True
+
+    def _damage(self, flaw: Flaw) -> None:
+        """Makes this code worthless up to its end. Lost events explain whatever else is wrong with it."""
+        if self._flaw is None or flaw is Flaw.LOST:
+            self._flaw = flaw
+        self._text = ""
+
+    def _key(self, code: int, value: int) -> list[Reading]:
+        if code in _MODIFIERS:
+            self._hold(code, value)
+        elif value != PRESSED or code == Key.NUMLOCK:
+            pass  # the keypad types digits whatever the lock
+        elif code == Key.CAPSLOCK:
+            self._caps_lock = not self._caps_lock
+        elif code in _ENDS:
+            return self.silence()
+        else:
+            self._type(self._char(code))
+        return []
+
+    def _hold(self, code: int, value: int) -> None:
+        if value == PRESSED:
+            self._held.add(code)
+        elif value == RELEASED:
+            self._held.discard(code)
+
+    def _type(self, char: str) -> None:
+        if not char:
+            self._damage(Flaw.KEY)
+        elif len(self._text) == MAX_CHARS:
+            self._damage(Flaw.TOO_LONG)
+        elif self._flaw is None:
+            self._text += char
+
+    def _char(self, code: int) -> str:
+        """The character that this key types now; empty where it types none."""
+        if self._held & self._commands:
+            return ""
+        if code in self._layout.keypad:
+            return self._layout.keypad[code]
+        cap = self._layout.caps.get(code)
+        if cap is None:
+            return ""
+        shift = bool(self._held & _SHIFTS)
+        if Key.RIGHTALT in self._held:
+            return "" if shift else cap.third
+        return cap.shifted if shift != (self._caps_lock and cap.is_letter) else cap.plain
