@@ -1,0 +1,158 @@
+"""A scanner that is a keyboard, without hardware: key events over a socket pair."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from gatectl.decision.keymap import Key, layout_of
+from gatectl.decision.keys import (
+    EV_KEY,
+    EV_SYN,
+    PRESSED,
+    RELEASED,
+    SYN_DROPPED,
+    SYN_REPORT,
+    KeyEvent,
+)
+from gatectl.devices.scanner import Cause, DeviceLost
+
+_EVENT = struct.Struct("=HHi")  # `struct input_event` without its time
+_CHUNK = 64 * _EVENT.size
+"""Bytes a read; the real driver hands out at most 64 events at once, too."""
+
+
+class VirtualKeyboard:
+    """A keyboard that types in `layout`, plugged in until `unplug`; a context manager.
+
+    `connect` is what a `keyboard_scanner` takes in place of the real driver.
+    """
+
+    def __init__(self, layout: str, *, caps_lock: bool = False) -> None:
+        self.caps_lock = caps_lock
+        self.held: set[int] = set()
+        self._strokes = _strokes(layout)
+        self._plugged = False
+        self._line: socket.socket | None = None
+        self.plug()
+
+    def plug(self) -> None:
+        """Comes (back), as a new device."""
+        self._plugged = True
+
+    def unplug(self) -> None:
+        """Goes, with a hang-up for whoever has it open."""
+        self._plugged = False
+        self.held.clear()
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+
+    def connect(self, _path: str) -> VirtualKeySource:
+        """Opens it, for one at a time; DeviceLost where that cannot be."""
+        if not self._plugged:
+            raise DeviceLost(Cause.UNPLUGGED)
+        if self._line is not None:
+            raise DeviceLost(Cause.HELD)
+        line, end = socket.socketpair()
+        end.setblocking(False)  # noqa: FBT003 - the standard library's signature
+        self._line = line
+        return VirtualKeySource(self, end, lambda: self._released(line))
+
+    def _released(self, line: socket.socket) -> None:
+        line.close()
+        if self._line is line:
+            self._line = None
+
+    def send(self, *events: KeyEvent) -> None:
+        """Raw events. Lost where nobody has it open, as with the real driver."""
+        if self._line is not None:
+            self._line.sendall(b"".join(_EVENT.pack(*event) for event in events))
+
+    def press(self, key: int) -> None:
+        """Holds a key down."""
+        self.held.add(key)
+        self.send((EV_KEY, key, PRESSED), (EV_SYN, SYN_REPORT, 0))
+
+    def release(self, key: int) -> None:
+        """Lets go of a key."""
+        self.held.discard(key)
+        self.send((EV_KEY, key, RELEASED), (EV_SYN, SYN_REPORT, 0))
+
+    def tap(self, key: int) -> None:
+        """Presses and releases a key."""
+        self.press(key)
+        self.release(key)
+
+    def type_text(self, text: str) -> None:
+        """Types characters, with Shift and AltGr as the layout has them; KeyError for what it has not."""
+        for char in text:
+            key, modifier = self._strokes[char]
+            if modifier is None:
+                self.tap(key)
+            else:
+                self.press(modifier)
+                self.tap(key)
+                self.release(modifier)
+
+    def type_code(self, code: str, ending: int = Key.ENTER) -> None:
+        """Types a code and the key that ends it."""
+        self.type_text(code)
+        self.tap(ending)
+
+    def overflow(self) -> None:
+        """The kernel dropped events, and says so."""
+        self.send((EV_SYN, SYN_DROPPED, 0), (EV_SYN, SYN_REPORT, 0))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.unplug()
+
+
+class VirtualKeySource:
+    """A virtual keyboard as its reader has it open."""
+
+    def __init__(self, keyboard: VirtualKeyboard, end: socket.socket, released: Callable[[], None]) -> None:
+        self._keyboard = keyboard
+        self._end = end
+        self._released = released
+        self._rest = b""
+        self.caps_lock = keyboard.caps_lock
+        self.fileno = end.fileno
+
+    def read(self) -> list[KeyEvent]:
+        try:
+            data = self._end.recv(_CHUNK)
+        except BlockingIOError:
+            return []
+        if not data:
+            raise DeviceLost(Cause.UNPLUGGED)
+        data = self._rest + data
+        whole = len(data) - len(data) % _EVENT.size
+        self._rest = data[whole:]
+        return list(_EVENT.iter_unpack(data[:whole]))
+
+    def held_keys(self) -> set[int]:
+        return set(self._keyboard.held)
+
+    def close(self) -> None:
+        self._end.close()
+        self._released()
+
+
+def _strokes(layout: str) -> dict[str, tuple[int, int | None]]:
+    """From a character to its key and the modifier to hold; the first key that has it."""
+    strokes: dict[str, tuple[int, int | None]] = {}
+    for key, cap in layout_of(layout).caps.items():
+        levels = ((cap.plain, None), (cap.shifted, Key.LEFTSHIFT), (cap.third, Key.RIGHTALT))
+        for char, modifier in levels:
+            if char:
+                strokes.setdefault(char, (key, modifier))
+    return strokes
