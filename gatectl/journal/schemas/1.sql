@@ -1,5 +1,5 @@
 -- Version 1 of the store. A scan is two rows: the attempt, on disk before anything leaves, and the
--- outcome. Nothing is ever changed; only what is older than the retention mark may be deleted.
+-- outcome. Nothing is ever changed; only what is older than the mark `kept_from_us` may be deleted.
 
 CREATE TABLE attempts (
     seq        INTEGER PRIMARY KEY AUTOINCREMENT, -- the order of the scans, whatever the clock did
@@ -48,12 +48,13 @@ CREATE TABLE cards (
     member  TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- One row: events before this moment may be deleted.
-CREATE TABLE retention (
-    one       INTEGER PRIMARY KEY CHECK (one = 1),
-    before_us INTEGER NOT NULL
-) STRICT;
-INSERT INTO retention VALUES (1, 0);
+-- What may change: `kept_from_us`, events before it may be deleted; `closed_to_seq`, every attempt up
+-- to it has its outcome (so a start looks at the last run alone).
+CREATE TABLE marks (
+    name  TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO marks VALUES ('kept_from_us', 0), ('closed_to_seq', 0);
 
 CREATE VIEW events AS
 SELECT a.seq, o.ended, a.id, a.kind, a.at_us, a.tenant, a.studio, a.door, a.scanner, a.credential,
@@ -69,9 +70,9 @@ CREATE TRIGGER outcomes_are_final BEFORE UPDATE ON outcomes
 BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
 
 CREATE TRIGGER attempts_are_kept BEFORE DELETE ON attempts
-WHEN OLD.at_us >= (SELECT before_us FROM retention)
+WHEN OLD.at_us >= (SELECT value FROM marks WHERE name = 'kept_from_us')
 BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
 
 CREATE TRIGGER outcomes_are_kept BEFORE DELETE ON outcomes
-WHEN (SELECT at_us FROM attempts WHERE seq = OLD.seq) >= (SELECT before_us FROM retention)
+WHEN (SELECT at_us FROM attempts WHERE seq = OLD.seq) >= (SELECT value FROM marks WHERE name = 'kept_from_us')
 BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;

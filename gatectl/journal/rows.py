@@ -1,0 +1,142 @@
+"""The journal's statements: an attempt, an outcome, and the questions the daemon asks of the past."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+from gatectl.decision.event import Attempt, Event, Outcome, interrupted
+from gatectl.decision.outage import Streak
+from gatectl.decision.verdict import Fault, Verdict
+
+Statement = tuple[str, tuple[Any, ...]]
+
+LOOK_BACK = 1000
+"""How many of the last scans are read to find an outage under way; one that is older is over."""
+
+_INSERT_ATTEMPT = (
+    "INSERT INTO attempts (id, kind, at_us, tenant, studio, door, scanner, credential, partner,"
+    " member, budget_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_INSERT_OUTCOME = (
+    "INSERT INTO outcomes (seq, result, message, verdict, status, fault, reason_key, reason_text,"
+    " outage, asked, sent, sent_us, answered_us, elapsed_ms, connection, opened_us, after_ms, open_ms)"
+    " SELECT seq, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM attempts WHERE id = ?"
+)
+
+
+def attempt_statement(attempt: Attempt) -> Statement:
+    return (
+        _INSERT_ATTEMPT,
+        (
+            attempt.id,
+            attempt.kind,
+            attempt.at_us,
+            attempt.tenant,
+            attempt.studio,
+            attempt.door,
+            attempt.scanner,
+            attempt.credential,
+            attempt.partner,
+            attempt.member,
+            attempt.budget_ms,
+        ),
+    )
+
+
+def outcome_statement(attempt_id: str, outcome: Outcome) -> Statement:
+    request, gate, reason = outcome.request, outcome.gate, outcome.reason
+    return (
+        _INSERT_OUTCOME,
+        (
+            outcome.result.value,
+            outcome.message,
+            outcome.verdict and outcome.verdict.value,
+            outcome.status,
+            outcome.fault and outcome.fault.value,
+            reason and reason.key,
+            reason and reason.text,
+            outcome.outage,
+            request is not None,
+            request and request.sent,
+            request and request.sent_us,
+            request and request.answered_us,
+            request and request.elapsed_ms,
+            request and request.connection,
+            gate and gate.opened_us,
+            gate and gate.after_ms,
+            gate and gate.open_ms,
+            attempt_id,
+        ),
+    )
+
+
+def close_interrupted(connection: sqlite3.Connection) -> list[Event]:
+    """Gives each attempt without an outcome the one it gets now; one transaction, the oldest first."""
+    rows = connection.execute(
+        "SELECT a.id, a.kind, a.at_us, a.tenant, a.studio, a.door, a.scanner, a.credential, a.partner,"
+        " a.member, a.budget_ms FROM attempts AS a LEFT JOIN outcomes AS o ON o.seq = a.seq"
+        " WHERE a.seq > (SELECT value FROM marks WHERE name = 'closed_to_seq') AND o.seq IS NULL"
+        " ORDER BY a.seq"
+    ).fetchall()
+    events = [Event(attempt, interrupted(attempt)) for attempt in (Attempt(*row) for row in rows)]
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for event in events:
+            connection.execute(*outcome_statement(event.attempt.id, event.outcome))
+        connection.execute(
+            "UPDATE marks SET value = (SELECT coalesce(max(seq), 0) FROM attempts) WHERE name = 'closed_to_seq'"
+        )
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return events
+
+
+def streak_of(connection: sqlite3.Connection, partner: str) -> Streak:
+    """The partner's failures since its last verdict, read back after a restart."""
+    streak = Streak()
+    for member, verdict, fault, reason_key in _last_scans(connection, partner):
+        if verdict not in (None, Verdict.NONE):
+            break
+        streak.take(member, Verdict.NONE, fault, reason_key)
+        if streak.is_outage:
+            break
+    return streak
+
+
+def _last_scans(
+    connection: sqlite3.Connection, partner: str
+) -> Iterator[tuple[str, Verdict | None, Fault | None, str | None]]:
+    rows = connection.execute(
+        "SELECT member, verdict, fault, reason_key FROM"
+        " (SELECT * FROM events ORDER BY seq DESC LIMIT ?) WHERE partner = ? AND member IS NOT NULL",
+        (LOOK_BACK, partner),
+    )
+    for member, verdict, fault, reason_key in rows:
+        yield member, verdict and Verdict(verdict), fault and Fault(fault), reason_key
+
+
+def unanswered(connection: sqlite3.Connection, attempt: Attempt, settle_us: int) -> list[str]:
+    """Our own requests that may be what this refusal answers; the latest first, as event IDs.
+
+    The same partner and member, not older than `settle_us`, sent or perhaps sent, with no whole answer.
+    A later success of the partner, settled ones included, used them up.
+    """
+    rows = connection.execute(
+        "SELECT e.id FROM events AS e WHERE e.member = :member AND e.partner = :partner"
+        " AND e.id <> :id AND e.at_us >= :since AND e.asked AND e.sent IS NOT 0 AND e.answered_us IS NULL"
+        " AND NOT EXISTS (SELECT 1 FROM events AS later WHERE later.member = :member"
+        "   AND later.partner = :partner AND later.seq > e.seq AND later.verdict = 'allowed')"
+        " ORDER BY e.seq DESC",
+        {
+            "member": attempt.member,
+            "partner": attempt.partner,
+            "id": attempt.id,
+            "since": attempt.at_us - settle_us,
+        },
+    )
+    return [row[0] for row in rows]

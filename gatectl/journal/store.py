@@ -1,0 +1,282 @@
+"""The store's one writer: a thread that commits, and tells the event loop when a record is on disk.
+
+A disk that is full, read-only or stuck stops nobody: records wait here, in order, and follow when it
+can take them again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from gatectl.decision.event import Attempt, Event, Outcome
+from gatectl.decision.notice import Notice, Priority, Tell
+from gatectl.journal import rows
+from gatectl.journal.prune import Pruning
+from gatectl.journal.schema import StoreError, open_store
+
+T = TypeVar("T")
+
+RETRY_S = 0.05
+"""A disk that failed is tried again this soon, then ever more slowly: the next scan's patience is 100 ms."""
+RETRY_MAX_S = 1.0
+
+LATE_MAX = 20_000
+"""Records kept in memory while the disk takes none: 10,000 scans, about 20 MB, days at a door."""
+
+QUIET_S = 0.5
+"""After so long without a scan there is time for the store's housekeeping."""
+CHECKPOINT_EVERY = 100
+"""Commits between two quiet checkpoints: few enough that each takes less than a scan's patience."""
+
+
+@dataclass(slots=True)
+class _Write:
+    statement: rows.Statement
+    done: asyncio.Future[None]
+
+
+@dataclass(slots=True)
+class _Question:
+    ask: Callable[[sqlite3.Connection], Any]
+    done: asyncio.Future[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The store was opened: what the last run left unfinished is closed now."""
+
+    interrupted: list[Event]
+
+
+@dataclass(slots=True)
+class Health:
+    """How the store is doing, for `status`."""
+
+    late: int = 0
+    """Records that wait for the disk."""
+    lost: int = 0
+    """Records that found no room any more."""
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class _Backlog:
+    writes: deque[_Write] = field(default_factory=deque)
+    retry_s: float = RETRY_S
+
+
+class Store:
+    """Records in the order in which they come; each future is done when its record is on disk."""
+
+    def __init__(self, path: Path, keep_days: int, tell: Tell) -> None:
+        self._path = path
+        self._tell = tell
+        self._loop = asyncio.get_running_loop()
+        self._jobs: queue.SimpleQueue[_Write | _Question | None] = queue.SimpleQueue()
+        self._backlog = _Backlog()
+        self._pruning = Pruning(keep_days)
+        self._commits = 0
+        self._give_up_at: float | None = None
+        self._thread = threading.Thread(target=self._run, name="journal writer", daemon=True)
+        self.health = Health()
+        self.opened: asyncio.Future[Opened] = self._loop.create_future()
+        """Done when the store was opened; StoreError if it never can be."""
+        self.broken: asyncio.Future[None] = self._loop.create_future()
+        """Carries the error that ended the writer: a bug, which must end the daemon too."""
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def record(self, attempt: Attempt) -> asyncio.Future[None]:
+        """Writes the first half of an event."""
+        return self._write(rows.attempt_statement(attempt))
+
+    def finish(self, attempt_id: str, outcome: Outcome) -> asyncio.Future[None]:
+        """Writes the second half."""
+        return self._write(rows.outcome_statement(attempt_id, outcome))
+
+    def ask(self, question: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+        """Runs a question after all records before it; the future may carry sqlite3.Error."""
+        done: asyncio.Future[T] = self._loop.create_future()
+        self._jobs.put(_Question(question, done))
+        return done
+
+    def _write(self, statement: rows.Statement) -> asyncio.Future[None]:
+        done: asyncio.Future[None] = self._loop.create_future()
+        self._jobs.put(_Write(statement, done))
+        return done
+
+    async def stop(self, patience_s: float) -> None:
+        """Writes what waits, for so long at most, and says what could not be kept."""
+        self._give_up_at = time.monotonic() + patience_s
+        self._jobs.put(None)
+        await asyncio.to_thread(self._thread.join, patience_s)
+        if self._thread.is_alive() or self._backlog.writes:
+            waiting = len(self._backlog.writes)
+            self._tell(
+                Notice(
+                    Priority.ERROR,
+                    f"the journal could not be written: {waiting} records are lost with this end",
+                )
+            )
+
+    # What follows runs in the writer's thread.
+
+    def _run(self) -> None:
+        try:
+            connection = self._open()
+            if connection is not None:
+                with contextlib.closing(connection):
+                    while not self._is_over():
+                        self._turn(connection)
+        except Exception as error:  # noqa: BLE001 - not hidden: it ends the daemon
+            self._hand_over([(self.broken, error)])
+
+    def _is_over(self) -> bool:
+        if self._give_up_at is None:
+            return False
+        done = not self._backlog.writes and self._jobs.empty()
+        return done or time.monotonic() >= self._give_up_at
+
+    def _open(self) -> sqlite3.Connection | None:
+        retry_s = RETRY_S
+        while True:
+            try:
+                connection = open_store(self._path)
+                interrupted = rows.close_interrupted(connection)
+            except StoreError as error:
+                self._hand_over([(self.opened, error)])
+                return None
+            except (sqlite3.Error, OSError) as error:
+                self._failed(error)
+                if self._give_up_at is not None:
+                    return None
+                time.sleep(retry_s)
+                retry_s = min(2 * retry_s, RETRY_MAX_S)
+            else:
+                self._recovered()
+                self._hand_over([(self.opened, Opened(interrupted))])
+                return connection
+
+    def _turn(self, connection: sqlite3.Connection) -> None:
+        """One round: what has come is written, or tried again."""
+        jobs = self._next_jobs(connection)
+        for job in jobs:
+            if isinstance(job, _Write):
+                self._backlog.writes.append(job)
+        if self._backlog.writes:
+            self._commit(connection)
+        self._answer(connection, [job for job in jobs if isinstance(job, _Question)])
+
+    def _next_jobs(self, connection: sqlite3.Connection) -> list[_Write | _Question]:
+        try:
+            first = self._jobs.get(timeout=self._pause())
+        except queue.Empty:
+            if not self._backlog.writes:
+                self._keep_house(connection)
+            return []
+        jobs = [first]
+        while not self._jobs.empty():
+            jobs.append(self._jobs.get())
+        return [job for job in jobs if job is not None]
+
+    def _pause(self) -> float | None:
+        if self._backlog.writes:
+            return self._backlog.retry_s
+        return QUIET_S if self._commits >= CHECKPOINT_EVERY or self._pruning.due else None
+
+    def _commit(self, connection: sqlite3.Connection) -> None:
+        writes = self._backlog.writes
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            for write in writes:
+                connection.execute(*write.statement)
+            connection.execute("COMMIT")
+        except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
+            raise  # not the disk: a record that never fits would hold up all others for ever
+        except sqlite3.DatabaseError as error:
+            _roll_back(connection)
+            self._failed(error)
+            self._backlog.retry_s = min(2 * self._backlog.retry_s, RETRY_MAX_S)
+            self._drop_excess()
+        else:
+            self._commits += 1
+            self._hand_over([(write.done, None) for write in writes])
+            writes.clear()
+            self._recovered()
+
+    def _drop_excess(self) -> None:
+        while len(self._backlog.writes) > LATE_MAX:
+            self._backlog.writes.popleft()
+            self.health.lost += 1
+        self.health.late = len(self._backlog.writes)
+
+    def _answer(self, connection: sqlite3.Connection, questions: Iterable[_Question]) -> None:
+        for question in questions:
+            try:
+                answer = question.ask(connection)
+            except sqlite3.Error as error:
+                answer = error
+            self._hand_over([(question.done, answer)])
+
+    def _keep_house(self, connection: sqlite3.Connection) -> None:
+        try:
+            if self._commits >= CHECKPOINT_EVERY:
+                self._commits = 0
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            # In small steps: a scan that comes meanwhile waits for one of them at most.
+            while self._jobs.empty() and self._pruning.step(connection, time.time_ns() // 1000):
+                pass
+        except sqlite3.Error as error:
+            _roll_back(connection)
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        if self.health.error is None:
+            self._tell(
+                Notice(
+                    Priority.ERROR,
+                    f"the journal {self._path} cannot be written ({error}):"
+                    " scans go on, their records follow",
+                )
+            )
+        self.health.error = str(error)
+
+    def _recovered(self) -> None:
+        if self.health.error is not None:
+            lost = f", {self.health.lost} records were lost" if self.health.lost else ""
+            self._tell(Notice(Priority.NOTICE, f"the journal {self._path} is written again{lost}"))
+        self._backlog.retry_s = RETRY_S
+        self.health.late, self.health.error = 0, None
+
+    def _hand_over(self, results: list[tuple[asyncio.Future[Any], Any]]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(_settle, results)
+        except RuntimeError:
+            if not self._loop.is_closed():
+                raise
+
+
+def _settle(results: list[tuple[asyncio.Future[Any], Any]]) -> None:
+    for future, result in results:
+        if future.done():
+            continue
+        if isinstance(result, Exception):
+            future.set_exception(result)
+        else:
+            future.set_result(result)
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")

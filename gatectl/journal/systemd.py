@@ -1,0 +1,130 @@
+"""The systemd journal: one entry per event, and the notices. Without systemd, the same lines on stderr."""
+
+from __future__ import annotations
+
+import queue
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from gatectl.decision.event import Event
+from gatectl.decision.notice import Notice, Priority
+from gatectl.decision.verdict import Fault, Message, Result
+
+SOCKET = Path("/run/systemd/journal/socket")
+
+FLUSH_S = 2.0
+"""How long the end of the daemon waits for a journal that does not take its last lines."""
+
+WAITING_MAX = 10_000
+"""Lines that wait for a journal that is stuck; later ones are dropped, the store has the events."""
+
+MESSAGE_IDS = {
+    Message.CHECKED_IN: "5e1a2f5c0d8b4b0f9d3c6a1e7b204c11",
+    Message.NOT_ALLOWED: "8f0b6d3e2a714c5b9e6f1d0c3a825b42",
+    Message.NOT_FOUND: "c27d9e1b5f604a8e8b3d7c0f6e914d73",
+    Message.NO_VERDICT: "1d84b7f2c3e94f6ab05e8d2c9f1a6ea4",
+    Message.NOT_RECOGNISED: "b6e35a90d17c4c2f8a4b9f0e2d7c81d5",
+    Message.INTERRUPTED: "e90c4d7b38a541f69c1f5b8e0a63d2f6",
+    Message.GATE_STAYED_SHUT: "47f1c8e6a25d4b93bd0e7a9c5f38e117",
+}
+"""Which entry of the catalog (`systemd/`) explains a message."""
+
+OPENED_BY_HAND_ID = "9a3d5c0e7f214b68a1c94e6d2b50f738"
+
+
+def priority_of(event: Event) -> Priority:
+    """How loud an event is: the louder, the nearer the fault is to us."""
+    outcome = event.outcome
+    if outcome.result is Result.ADMITTED:
+        return Priority.INFO
+    match outcome.fault:
+        case Fault.CREDENTIALS | Fault.CONFIGURATION | Fault.GATE:
+            return Priority.ERROR
+        case None | Fault.UNRECOGNISED:
+            return Priority.NOTICE
+        case _:
+            return Priority.WARNING
+
+
+def line_of(event: Event) -> str:
+    """`main: rejected 1234567890123 (wellhub 404, 182 ms): Aggregator member not found …`."""
+    attempt, outcome = event.attempt, event.outcome
+    what = outcome.result.value + (f" {attempt.credential}" if attempt.credential is not None else "")
+    brackets = ""
+    if outcome.request is not None:
+        said = str(outcome.status) if outcome.status is not None else outcome.fault
+        elapsed = outcome.request.elapsed_ms
+        brackets = f" ({attempt.partner} {said}{f', {elapsed:.0f} ms' if elapsed is not None else ''})"
+    return f"{attempt.door}: {what}{brackets}: {outcome.message}"
+
+
+def notice_of(event: Event) -> Notice:
+    """The event as an entry, with the contract's fields; those without a value are left out."""
+    attempt, outcome = event.attempt, event.outcome
+    fields: dict[str, Any] = {
+        "EVENT_ID": attempt.id,
+        "DOOR": attempt.door,
+        "PARTNER": attempt.partner,
+        "MEMBER": attempt.member,
+        "RESULT": outcome.result.value,
+        "VERDICT": outcome.verdict and outcome.verdict.value,
+        "STATUS": outcome.status,
+        "FAULT": outcome.fault and outcome.fault.value,
+    }
+    by_hand = attempt.kind == "manual" and outcome.fault is None
+    return Notice(
+        priority_of(event),
+        line_of(event),
+        {name: str(value) for name, value in fields.items() if value is not None},
+        OPENED_BY_HAND_ID if by_hand else MESSAGE_IDS[Message(outcome.message)],
+    )
+
+
+class Teller:
+    """Hands entries over from a thread of its own: a journal that is stuck holds up no door."""
+
+    def __init__(self) -> None:
+        self._entries: queue.SimpleQueue[Notice | None] = queue.SimpleQueue()
+        self._to_journal = SOCKET.exists()
+        self._thread = threading.Thread(target=self._run, name="systemd journal", daemon=True)
+        self._thread.start()
+
+    def tell(self, notice: Notice) -> None:
+        """Takes a notice; never blocks, never raises."""
+        if self._entries.qsize() < WAITING_MAX:
+            self._entries.put(notice)
+
+    def tell_event(self, event: Event) -> None:
+        """Takes an event."""
+        self.tell(notice_of(event))
+
+    def close(self) -> None:
+        """Hands over what waits, for a while at most."""
+        self._entries.put(None)
+        self._thread.join(FLUSH_S)
+
+    def _run(self) -> None:
+        while (notice := self._entries.get()) is not None:
+            try:
+                self._send(notice)
+            except OSError:
+                # The journal is gone, or stderr is closed: the store still has the events.
+                continue
+
+    def _send(self, notice: Notice) -> None:
+        if not self._to_journal:
+            sys.stderr.write(notice.message + "\n")
+            sys.stderr.flush()
+            return
+        import systemd.journal  # noqa: PLC0415 - only where there is one
+
+        systemd.journal.send(
+            notice.message,
+            MESSAGE_ID=notice.message_id,
+            CODE_FILE=__file__,  # else it walks the stack to find itself
+            PRIORITY=str(int(notice.priority)),
+            SYSLOG_IDENTIFIER="gatectl",
+            **{f"GATECTL_{name}": value for name, value in notice.fields.items()},
+        )
