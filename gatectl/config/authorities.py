@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ def _flaw(path: Path) -> str | None:
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return f"{path} is not a plain file"  # and opening a pipe would block the start
         context.load_verify_locations(cafile=path)
     except ssl.SSLError:
         return f"{path} holds no certificates"

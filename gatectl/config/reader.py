@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,18 @@ from gatectl.config.problems import Finding, Problem, SettingsError, key_of
 __all__ = ["DEFAULT", "Problem", "SettingsError", "find", "load", "load_with_keys", "warnings_of"]
 
 DEFAULT = Path("/etc/gatectl/gatectl.toml")
+
+_PYTHONS_NAMES = re.compile(r"\('(.*?)',?\)")
+"""How tomli's messages show a table: ('doors', 'main')."""
+
+_TOML_HINTS = (
+    (("Unescaped",), r"patterns stand in single quotes, as in match = '\d{13}'"),
+    (
+        ("twice", "overwrite", "Duplicate", "redefine", "mutate"),
+        "each key and each [table] stands once; [[routes]] and scanners repeat, in two brackets",
+    ),
+)
+_TOML_HINT = "text stands in quotes, and so do numbers with leading zeros; each setting has its own line"
 
 _MAX_SOCKET_PATH = 107
 """Bytes: the kernel's sockaddr_un has 108, the last of them for the terminator (unix(7))."""
@@ -34,7 +47,7 @@ def load(path: Path) -> Settings:
     """
     text, raw = _parsed(path)
     settings, found = _checked(raw, path.absolute().parent)
-    return _settled(path, text, settings, found)
+    return _result(path, text, settings, found)
 
 
 def load_with_keys(path: Path, environ: Mapping[str, str]) -> tuple[Settings, dict[str, SecretStr]]:
@@ -47,7 +60,7 @@ def load_with_keys(path: Path, environ: Mapping[str, str]) -> tuple[Settings, di
     settings, found = _checked(raw, folder)
     keys, about_keys = secrets.collect(raw, folder, environ)
     found = [*found, *about_keys, *authorities.findings(raw, folder)]
-    return _settled(path, text, settings, found), keys
+    return _result(path, text, settings, found), keys
 
 
 def warnings_of(settings: Settings) -> list[str]:
@@ -72,7 +85,7 @@ def _checked(raw: dict[str, Any], folder: Path) -> tuple[Settings | None, list[F
     return settings, [*(finding for finding in found if finding.where not in known), *crossed]
 
 
-def _settled(path: Path, text: str, settings: Settings | None, found: Iterable[Finding]) -> Settings:
+def _result(path: Path, text: str, settings: Settings | None, found: Iterable[Finding]) -> Settings:
     found = list(found)
     if settings is not None and not found:
         return settings
@@ -87,9 +100,7 @@ def _parsed(path: Path) -> tuple[str, dict[str, Any]]:
     try:
         return text, tomli.loads(text)
     except tomli.TOMLDecodeError as error:
-        # In the middle of a sentence; a name like TOML's own would be spoilt by lowering it all.
-        flaw = error.msg[:1].lower() + error.msg[1:]
-        problem = Problem(error.lineno, "toml", f"{flaw}, at column {error.colno}", _about_toml(error.msg))
+        problem = Problem(error.lineno, "toml", *_about_toml(error))
         raise SettingsError(path, [problem]) from None
     except (ValueError, RecursionError):
         # Python's own limits: numbers of over 4300 digits, and brackets too deep.
@@ -97,10 +108,13 @@ def _parsed(path: Path) -> tuple[str, dict[str, Any]]:
         raise SettingsError(path, [problem]) from None
 
 
-def _about_toml(flaw: str) -> tuple[str, ...]:
-    if "Unescaped" in flaw:
-        return (r"patterns stand in single quotes, as in match = '\d{13}'",)
-    return ("text stands in quotes, and so do numbers with leading zeros; each setting has its own line",)
+def _about_toml(error: tomli.TOMLDecodeError) -> tuple[str, tuple[str, ...]]:
+    """What is wrong, and the hint."""
+    flaw = _PYTHONS_NAMES.sub(lambda names: names[1].replace("', '", "."), error.msg)
+    if flaw == r"Illegal character '\n'":
+        flaw = "Text is not closed by a quote in its line"
+    hint = next((hint for words, hint in _TOML_HINTS if any(word in flaw for word in words)), _TOML_HINT)
+    return f"{flaw[:1].lower()}{flaw[1:]}, at column {error.colno}", (hint,)
 
 
 def _text(path: Path) -> str:

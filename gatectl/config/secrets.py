@@ -55,63 +55,58 @@ def read(source: KeySource, environ: Mapping[str, str]) -> SecretStr:
     Raises KeyRefused where it is not there, empty, open to others, or not visible ASCII.
     """
     if source.file is not None:
-        return _fit(_content(source.file, private=True))
+        return _fit(_content(source.file, "put the key alone into this file", private=True))
     if source.credential is not None:
-        return _fit(_content(_credential(source.credential, environ), private=False))
+        return _fit(_content(*_credential(source.credential, environ), private=False))
     variable = source.env or ""
     if variable not in environ:
         raise KeyRefused(f"${variable} is not set", "set it where gatectl is started")
-    return _fit(environ[variable])
+    return _fit(os.fsencode(environ[variable]))
 
 
-def _credential(name: str, environ: Mapping[str, str]) -> Path:
-    """The place that systemd makes for it, which only the service can read."""
+def _credential(name: str, environ: Mapping[str, str]) -> tuple[Path, str]:
+    """Where systemd puts it, for the service alone, and what to do where it is not there."""
+    load = f"give the service LoadCredential={name}:/etc/gatectl/secrets/{name}"
     folder = environ.get("CREDENTIALS_DIRECTORY")
     if not folder:
         raise KeyRefused(
-            "$CREDENTIALS_DIRECTORY is not set, so there are no credentials",
-            f"give the service LoadCredential={name}:/etc/gatectl/secrets/{name}, or use file",
+            "$CREDENTIALS_DIRECTORY is not set, so there are no credentials", f"{load}, or use file"
         )
     if "/" in name or "\0" in name or name in {".", ".."}:
-        raise KeyRefused("is not the name of a credential", "it is the name in LoadCredential=NAME:PATH")
-    path = Path(folder) / name
-    if not path.exists():
-        raise KeyRefused(
-            f"there is no credential {name!r}",
-            f"give the service LoadCredential={name}:/etc/gatectl/secrets/{name}",
-        )
-    return path
+        raise KeyRefused("is not the name of a credential", "it is the NAME in LoadCredential=NAME:PATH")
+    return Path(folder) / name, load
 
 
-def _content(path: Path, *, private: bool) -> str:
+def _content(path: Path, absent: str, *, private: bool) -> bytes:
+    """At most one byte more than a key may have; `absent` is the hint for a missing file."""
     try:
-        # A pipe in the file's place would block the start: without a writer it has nothing to say.
+        # A pipe in the file's place must not block the start: hence without waiting for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if not stat.S_ISREG(mode):
+                raise KeyRefused(f"{path} is not a plain file", absent)
+            if private and mode & stat.S_IROTH:
+                raise KeyRefused(f"{path} can be read by everyone on this machine", f"chmod 640 {path}")
+            return file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise KeyRefused(f"{path} does not exist", "put the key alone into this file") from None
+        raise KeyRefused(f"{path} does not exist", absent) from None
     except OSError as error:
-        hint = "its group must be able to read it: chgrp gatectl, chmod 640"
+        hint = "the user gatectl must be able to read it: chgrp gatectl, chmod 640"
         raise KeyRefused(f"{path} cannot be read: {error.strerror}", hint) from None
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise KeyRefused(f"{path} is not a plain file", "put the key alone into a file")
-        if private and status.st_mode & stat.S_IROTH:
-            raise KeyRefused(f"{path} can be read by everyone on this machine", f"chmod 640 {path}")
-        content = file.read(MAX_BYTES + 1)
-    # Latin-1 decodes any bytes, and what is not ASCII is refused with the same words as the rest.
-    return content.decode("latin-1")
 
 
-def _fit(text: str) -> SecretStr:
-    key = text.strip()
+def _fit(content: bytes) -> SecretStr:
+    key = content.strip()
     if not key:
         raise KeyRefused("the key is empty", "put the key that the partner gave there")
-    if len(text) > MAX_BYTES:
-        raise KeyRefused("is too long for a key", "the file holds the key alone")
-    if not is_visible_ascii(key):
+    if len(content) > MAX_BYTES:
+        raise KeyRefused(f"is longer than the {MAX_BYTES} bytes of a key", "the file holds the key alone")
+    # Latin-1 decodes any bytes; what is not ASCII is refused with the same words as the rest.
+    text = key.decode("latin-1")
+    if not is_visible_ascii(text):
         raise KeyRefused(
             "the key holds characters that cannot stand in an HTTP header",
             "a key is one line of visible ASCII characters without blanks",
         )
-    return SecretStr(key)
+    return SecretStr(text)

@@ -30,6 +30,8 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "control": model.Control,
 }
 _AT_DOORS: Final[Mapping[str, type[BaseModel]]] = {"relay": model.Relay, "signals": model.Signals}
+_DOOR: Final[Mapping[str, type[BaseModel]]] = {"the door, above its [tables]": model.DoorSettings}
+"""TOML gives a key to the table opened last: the door's own keys stand first."""
 
 _WORDS: Final[Mapping[str, str]] = {
     "missing": "is missing",
@@ -159,11 +161,16 @@ def _about_unknown(loc: Where, where: Where) -> tuple[str, ...]:
 
 
 def _kin(table: Where) -> Mapping[str, type[BaseModel]]:
+    """The tables that a setting may have been meant for, in words."""
     match table:
         case ("partners", _, _):
             return PROTOCOLS
+        case ("doors", _):
+            return _AT_DOORS
         case ("doors", _, "scanners", _, _):
-            return SCANNERS
+            return {**SCANNERS, **_DOOR}
+        case ("doors", _, _):
+            return {**_AT_DOORS, **_DOOR}
     return {}
 
 

@@ -1,0 +1,151 @@
+"""Whatever stands in the file: it loads, or it is refused; and no secret is told."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from gatectl.config import model
+from gatectl.config.problems import SettingsError
+from gatectl.config.reader import load, load_with_keys
+
+SECRET = "Zq7xSECRETxq7Z"
+
+# The same cases on every run, and as slow as the disk may be.
+REPEATABLE = settings(
+    derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+
+TABLES = (model.Settings, model.Site, model.Gpio, model.KeySource, model.PerfectGym, model.Wellhub)
+TABLES += (model.Capitan, model.RouteSettings, model.DoorSettings, model.Relay, model.Signals)
+TABLES += (model.SerialScanner, model.EvdevScanner)
+
+NAMES = st.sampled_from(sorted({name for table in TABLES for name in table.model_fields})) | st.text(
+    max_size=3
+)
+
+WORDS = [
+    "perfectgym",
+    "wellhub",
+    "capitan",
+    "serial",
+    "evdev",
+    "main",
+    "(",
+    "http://a",
+    "https://[",
+    "\0",
+    "",
+]
+TEXTS = st.sampled_from(WORDS) | st.text(max_size=8)
+
+VALUES = st.recursive(
+    st.integers() | st.booleans() | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=6),
+    max_leaves=15,
+)
+
+SECTIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "site": VALUES,
+        "partners": st.dictionaries(NAMES, st.dictionaries(NAMES, VALUES, max_size=6), max_size=3) | VALUES,
+        "routes": st.lists(st.dictionaries(NAMES, VALUES, max_size=4), max_size=3) | VALUES,
+        "doors": st.dictionaries(NAMES, st.dictionaries(NAMES, VALUES, max_size=6), max_size=3) | VALUES,
+        "colour": VALUES,
+    },
+)
+
+
+def toml(value: object) -> str:
+    """An inline value; JSON's strings are TOML's, apart from DEL, which TOML wants escaped."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{toml(key)} = {toml(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(toml, value)) + "]"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return json.dumps(value)
+
+
+def lines_of(read: Callable[..., object], *args: object) -> list[str]:
+    """The lines of the refusal, or none."""
+    try:
+        read(*args)
+    except SettingsError as error:
+        return error.lines()
+    return []
+
+
+def told(content: bytes) -> list[str]:
+    """All that is said about a file with this content, the keys looked for too."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "gatectl.toml"
+        path.write_bytes(content)
+        lines = lines_of(load_with_keys, path, {"CREDENTIALS_DIRECTORY": folder})
+        assert set(lines_of(load, path)) <= set(lines), "what is wrong without the keys is wrong with them"
+    assert all(line.isprintable() and not line.endswith(".") for line in lines)
+    assert all(line.startswith(("hint: ", f"{path}:")) for line in lines)
+    return lines
+
+
+@REPEATABLE
+@given(st.binary(max_size=200))
+def test_any_bytes(content):
+    told(content)
+
+
+@REPEATABLE
+@given(st.text(alphabet="[]{}=\"'.,#\n\\ \t\r\x0b01ab_-:+\u2028é", max_size=60))
+def test_any_text(text):
+    told(text.encode())
+
+
+@REPEATABLE
+@given(SECTIONS)
+def test_any_tables(sections):
+    told("\n".join(f"{name} = {toml(value)}" for name, value in sections.items()).encode())
+
+
+PARTNER_KEYS = st.sampled_from(["token", "api_key", "password", "Key", "bearer", "x", "settle", "kye"])
+
+
+@REPEATABLE
+@given(
+    protocol=st.sampled_from(["perfectgym", "wellhub", "capitan", "x"]),
+    name=PARTNER_KEYS,
+    value=st.sampled_from([SECRET, {"value": SECRET}, {"file": "f", "key": SECRET}, [SECRET]]),
+    broken=st.sampled_from(["", "=", '"', "\n\x00", "\ntoken =", "\n[", "\nkey = 1"]),
+)
+@example(protocol="wellhub", name="key", value=SECRET, broken="")
+@example(protocol="x", name="key", value=SECRET, broken="")
+@example(protocol="wellhub", name="url", value=f"https://u:{SECRET}@a/", broken="")
+@example(protocol="wellhub", name="url", value=f"https://a/?key={SECRET}", broken="")
+@example(protocol="wellhub", name="url", value=f"http://a/#{SECRET}", broken="")
+@example(protocol="wellhub", name="gym_id", value={"key": SECRET}, broken="")
+def test_no_secret_is_told(protocol, name, value, broken):
+    lines = told(f'[partners.p]\nprotocol = "{protocol}"\n{name} = {toml(value)}{broken}\n'.encode())
+    assert lines
+    assert not any(SECRET in line for line in lines)
+
+
+@REPEATABLE
+@given(st.text(min_size=1, max_size=20).filter(lambda text: " " in text.strip() or not text.isascii()))
+def test_no_content_of_a_key_is_told(text):
+    with tempfile.TemporaryDirectory() as folder:
+        key = Path(folder) / "k"
+        key.write_text(SECRET + text + SECRET)
+        key.chmod(0o600)
+        path = Path(folder) / "gatectl.toml"
+        path.write_text(
+            '[partners.p]\nprotocol = "capitan"\nkey = { file = "k" }\n'
+            '[doors.d]\nrelay.pin = 1\nscanners = [{ type = "evdev", device = "e" }]\n'
+        )
+        lines = lines_of(load_with_keys, path, {})
+    assert "cannot stand in an HTTP header" in lines[0]
+    assert not any(SECRET in line for line in lines)

@@ -1,0 +1,488 @@
+"""What is refused, to the letter: line, key, what is wrong, and what to do instead."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+KEY_HINT = (
+    'hint: put the key alone into a file with mode 640, and write key = { file = "/etc/gatectl/secrets/%s" }'
+)
+TWO_BRACKETS = (
+    "hint: each scanner is a table of its own, under [[doors.NAME.scanners]] in two brackets; "
+    "`gatectl devices` prints it"
+)
+QUOTES = "hint: text stands in quotes, and so do numbers with leading zeros; each setting has its own line"
+ONCE = "hint: each key and each [table] stands once; [[routes]] and scanners repeat, in two brackets"
+HEADER = (
+    "7: partners.wellhub.gym_id: must be visible ASCII characters without blanks, "
+    "since it travels in an HTTP header"
+)
+LOOPBACK = "hint: write https://; http is for this machine alone (localhost, 127.0.0.0/8, ::1)"
+PLAIN = "12: partners.wellpass.url: plain http is refused, since the key could be read on the way"
+LIKE = 'hint: it looks like "https://api.example.com"'
+URL = 'url = "https://api.example.com/checkin"'
+MATCH = "match = '\\d{13}'"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "lines"),
+    [
+        # Addresses.
+        (URL, 'url = "http://api.example.com/checkin"', [PLAIN, LOOPBACK]),
+        (URL, 'url = "http://128.0.0.1"', [PLAIN, LOOPBACK]),
+        (URL, 'url = "http://127.0.0.1.example.com"', [PLAIN, LOOPBACK]),
+        (URL, 'url = "http://localhost.example.com"', [PLAIN, LOOPBACK]),
+        (URL, 'url = "http://[::2]"', [PLAIN, LOOPBACK]),
+        (URL, 'url = "http://[::ffff:127.0.0.1]"', [PLAIN, LOOPBACK]),
+        (
+            URL,
+            'url = "http://localhost@example.com"',
+            [
+                "12: partners.wellpass.url: must not hold a user name or a password",
+                "hint: the partner's key belongs in key alone",
+            ],
+        ),
+        (
+            URL,
+            'url = "https://user:s3cr3t@api.example.com"',
+            [
+                "12: partners.wellpass.url: must not hold a user name or a password",
+                "hint: the partner's key belongs in key alone",
+            ],
+        ),
+        (URL, 'url = "https:///checkin"', ["12: partners.wellpass.url: has no valid host", LIKE]),
+        (URL, 'url = "https://a..b/"', ["12: partners.wellpass.url: has no valid host", LIKE]),
+        (URL, 'url = "https://a:0/"', ["12: partners.wellpass.url: has no valid host", LIKE]),
+        (URL, 'url = "https://a:99999/"', ["12: partners.wellpass.url: is not a valid URL", LIKE]),
+        (URL, 'url = "https://[::1"', ["12: partners.wellpass.url: is not a valid URL", LIKE]),
+        (URL, 'url = "ftp://a/"', ["12: partners.wellpass.url: must begin with https://"]),
+        (URL, 'url = "api.example.com"', ["12: partners.wellpass.url: must begin with https://"]),
+        (
+            URL,
+            'url = "https://a/#b"',
+            ["12: partners.wellpass.url: must not have a fragment, the part from # on"],
+        ),
+        (
+            URL,
+            'url = "https://a /"',
+            [
+                "12: partners.wellpass.url: must be a URL of visible ASCII characters without blanks",
+                "hint: a host name with other letters is written in its xn-- form",
+            ],
+        ),
+        (
+            'gym_id = "0123"',
+            'gym_id = "0123"\nurl = "https://a/?b=c"',
+            [
+                "8: partners.wellhub.url: must not have a query, the part from ? on",
+                "hint: the path of each request is added to it",
+            ],
+        ),
+        (
+            URL + "\n",
+            "",
+            [
+                "10: partners.wellpass.url: is missing",
+                'hint: url = "https://…" is the endpoint that the partner gave',
+            ],
+        ),
+        # Keys in the wrong place.
+        (
+            'gym_id = "0123"\nkey = { file = "key" }',
+            'gym_id = "0123"\nkey = "s3cr3t"',
+            [
+                "8: partners.wellhub.key: a key must not stand in the settings, which others may read",
+                KEY_HINT % "wellhub",
+            ],
+        ),
+        (
+            'gym_id = "0123"\nkey = { file = "key" }',
+            'gym_id = "0123"\nkey = 53237',
+            ["8: partners.wellhub.key: must be a table", KEY_HINT % "wellhub"],
+        ),
+        (
+            'gym_id = "0123"',
+            'gym_id = "0123"\napi_key = "s3cr3t"',
+            [
+                "8: partners.wellhub.api_key: is not a known key",
+                "hint: a key must not stand in the settings",
+                KEY_HINT % "wellhub",
+            ],
+        ),
+        (
+            'gym_id = "0123"\nkey = { file = "key" }',
+            'gym_id = "0123"\nkey = { value = "s3cr3t" }',
+            [
+                "8: partners.wellhub.key.value: is not a known key",
+                "hint: known here: file, credential, env",
+            ],
+        ),
+        (
+            'gym_id = "0123"\nkey = { file = "key" }',
+            'gym_id = "0123"\nkey = { file = "key", env = "KEY" }',
+            [
+                "8: partners.wellhub.key: must have exactly one of file, credential and env",
+                KEY_HINT % "wellhub",
+            ],
+        ),
+        (
+            'gym_id = "0123"\nkey = { file = "key" }',
+            'gym_id = "0123"\nkey = {}',
+            [
+                "8: partners.wellhub.key: must have exactly one of file, credential and env",
+                KEY_HINT % "wellhub",
+            ],
+        ),
+        (
+            'gym_id = "0123"\nkey = { file = "key" }',
+            'gym_id = "0123"',
+            ["5: partners.wellhub.key: is missing", KEY_HINT % "wellhub"],
+        ),
+        # Wellhub's number.
+        (
+            'gym_id = "0123"',
+            "gym_id = 123",
+            [
+                "7: partners.wellhub.gym_id: must be text in quotes",
+                "hint: a number loses its leading zeros: write it in quotes",
+            ],
+        ),
+        (
+            'gym_id = "0123"',
+            'gym_id = "12 3"',
+            [
+                HEADER,
+            ],
+        ),
+        (
+            'gym_id = "0123"\n',
+            "",
+            [
+                "5: partners.wellhub.gym_id: is missing",
+                'hint: gym_id = "…" is the number that Wellhub gave this gym, in quotes',
+            ],
+        ),
+        # Choices.
+        (
+            'protocol = "wellhub"',
+            'protocol = "welhub"',
+            [
+                "6: partners.wellhub.protocol: must be 'perfectgym', 'wellhub' or 'capitan'",
+                "hint: did you mean wellhub?",
+            ],
+        ),
+        (
+            'protocol = "wellhub"\n',
+            "",
+            ["5: partners.wellhub.protocol: is missing: it must be 'perfectgym', 'wellhub' or 'capitan'"],
+        ),
+        (
+            'type = "evdev"',
+            'type = "hid"',
+            ["38: doors.main.scanners[1].type: must be 'serial' or 'evdev'"],
+        ),
+        (
+            'port = "/dev/ttyS7"',
+            'port = "/dev/ttyS7"\nframing = "rdm630"',
+            ["36: doors.main.scanners[0].framing: must be 'line', 'rdm6300', 'id12la' or 'stx-etx'"],
+        ),
+        # Unknown keys, and keys in the wrong table.
+        (
+            'tenant = "FitCo GmbH"',
+            'tennant = "FitCo GmbH"',
+            ["2: site.tennant: is not a known key", "hint: did you mean tenant?"],
+        ),
+        (
+            "[site]",
+            'colour = "red"\n[site]',
+            [
+                "1: colour: is not a known key",
+                "hint: known here: site, gpio, journal, control, partners, routes, doors",
+            ],
+        ),
+        (
+            'aggregator_id = "fitco-4711"',
+            'aggregator_id = "fitco-4711"\nsettle_s = 60',
+            [
+                "14: partners.wellpass.settle_s: is not a known key",
+                "hint: it is a setting of wellhub and capitan",
+            ],
+        ),
+        (
+            'port = "/dev/ttyS7"',
+            'port = "/dev/ttyS7"\nrepeat_ms = 60',
+            [
+                "36: doors.main.scanners[0].repeat_ms: is not a known key",
+                "hint: it is a setting of the door, above its [tables]",
+            ],
+        ),
+        (
+            "relay = { pin = 17 }",
+            "relay = { pin = 17 }\nopen_ms = 300",
+            ["31: doors.main.open_ms: is not a known key", "hint: it is a setting of relay"],
+        ),
+        (
+            'doors = ["main"]',
+            'door = ["main"]',
+            ["27: routes[1].door: is not a known key", "hint: did you mean doors?"],
+        ),
+        # Types.
+        (
+            "relay = { pin = 17 }",
+            'relay = { pin = "17" }',
+            [
+                "30: doors.main.relay.pin: must be a whole number, 0 to 53, without quotes",
+            ],
+        ),
+        (
+            "relay = { pin = 17 }",
+            "relay = { pin = true }",
+            ["30: doors.main.relay.pin: must be a whole number, 0 to 53"],
+        ),
+        (
+            "relay = { pin = 17 }",
+            "relay = 17",
+            [
+                "30: doors.main.relay: must be a table",
+                "hint: relay = { pin = 17 } with the relay's BCM number",
+            ],
+        ),
+        (
+            "relay = { pin = 17 }",
+            "relay = { pin = 17, active_high = 1 }",
+            ["30: doors.main.relay.active_high: must be true or false, without quotes"],
+        ),
+        (
+            'port = "/dev/ttyS7"',
+            "port = 7",
+            ["35: doors.main.scanners[0].port: must be a path in quotes"],
+        ),
+        ('port = "/dev/ttyS7"', 'port = ""', ["35: doors.main.scanners[0].port: must be a path"]),
+        ('port = "/dev/ttyS7"', r'port = "a\u0000b"', ["35: doors.main.scanners[0].port: must be a path"]),
+        (
+            'studio = "Berlin Mitte"',
+            r'studio = "Berlin\nMitte"',
+            ["3: site.studio: must not hold line breaks or control characters"],
+        ),
+        ("[partners.capitan]", '[partners." "]', ['16: partners." ": must not be empty']),
+        (
+            "[partners.capitan]",
+            r'[partners."a\u2028b"]',
+            [r'16: partners."a\u2028b": must not hold line breaks or control characters'],
+        ),
+        # Pins and devices.
+        (
+            "green = 22",
+            "green = 17",
+            [
+                "31: doors.main.signals.green: pin 17 is already used by doors.main.relay.pin",
+                "hint: each relay and each signal needs a pin of its own",
+            ],
+        ),
+        (
+            "/dev/input/by-id/usb-X-event-kbd",
+            "/dev/ttyS7",
+            [
+                "39: doors.main.scanners[1].device: is the same device as doors.main.scanners[0].port",
+                "hint: each scanner needs a device of its own",
+            ],
+        ),
+        # Routes.
+        (
+            'partner = "wellhub"',
+            'partner = "wellhubb"',
+            ["22: routes[0].partner: there is no partner 'wellhubb'", "hint: did you mean wellhub?"],
+        ),
+        (
+            'doors = ["main"]',
+            'doors = [\n  "main",\n  "back",\n]',
+            [
+                "27: routes[1].doors[1]: there is no door 'back'",
+                "hint: name one of the [doors.NAME] tables, or add one",
+            ],
+        ),
+        (
+            'doors = ["main"]',
+            "doors = []",
+            [
+                "27: routes[1].doors: must not be empty",
+                "hint: leave it out for a route at every door",
+            ],
+        ),
+        (
+            MATCH,
+            r"match = '(\d{13}'",
+            [
+                "21: routes[0].match: does not compile: missing ), unterminated subpattern, at character 1",
+            ],
+        ),
+        (
+            MATCH,
+            "match = 'a{2,1}'",
+            [
+                "21: routes[0].match: does not compile: min repeat greater than max repeat, at character 3",
+            ],
+        ),
+        (
+            MATCH,
+            r"match = '(?u)\d'",
+            [
+                "21: routes[0].match: does not compile: too large, or with flags that do not go with ASCII",
+            ],
+        ),
+        (MATCH, "match = ''", ["21: routes[0].match: must not be empty"]),
+        (
+            MATCH,
+            "match = 13",
+            ["21: routes[0].match: must be a pattern in single quotes"],
+        ),
+        # Doors.
+        (
+            "relay = { pin = 17 }\n",
+            "",
+            [
+                "29: doors.main.relay: is missing",
+                "hint: relay = { pin = 17 } with the relay's BCM number",
+            ],
+        ),
+        (
+            "",
+            "[doors.side.relay]\npin = 4\n[doors.side.signals]\n",
+            ["40: doors.side.scanners: is missing", TWO_BRACKETS],
+        ),
+        (
+            "",
+            "[doors.side]\nrelay.pin = 4\nscanners = []\n",
+            ["42: doors.side.scanners: must not be empty", TWO_BRACKETS],
+        ),
+        (
+            "",
+            "[doors.side]\nrelay.pin = 4\n[doors.side.scanners]\ntype = 'evdev'\n",
+            ["42: doors.side.scanners: must be a list", TWO_BRACKETS],
+        ),
+    ],
+)
+def test_one_problem(write, refusal, old, new, lines):
+    path = write(old, new)
+    assert refusal(path).lines() == [line if line.startswith("hint:") else f"{path}:{line}" for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        (
+            "",
+            [
+                "1: doors: is missing",
+                "hint: a door is a table, [doors.NAME], with a relay and a scanner",
+            ],
+        ),
+        (
+            "# none\n[doors]\n",
+            [
+                "2: doors: must not be empty",
+                "hint: a door is a table, [doors.NAME], with a relay and a scanner",
+            ],
+        ),
+        (
+            "doors = 3\n",
+            [
+                "1: doors: must be a table",
+                "hint: a door is a table, [doors.NAME], with a relay and a scanner",
+            ],
+        ),
+        (
+            "[site\n",
+            [
+                "1: toml: expected ']' at the end of a table declaration, at column 6",
+                QUOTES,
+            ],
+        ),
+        (
+            "[doors.main]\n[doors.main]\n",
+            [
+                "2: toml: cannot declare doors.main twice, at column 12",
+                ONCE,
+            ],
+        ),
+        (
+            '[[routes]]\nmatch = "\\d"\n',
+            [
+                r"2: toml: unescaped '\' in a string, at column 12",
+                r"hint: patterns stand in single quotes, as in match = '\d{13}'",
+            ],
+        ),
+        (
+            'key = "s3cr3t\n',
+            [
+                "1: toml: text is not closed by a quote in its line, at column 14",
+                QUOTES,
+            ],
+        ),
+        ("a = " + "9" * 5000, ["1: toml: a number is too long, or brackets are too deep"]),
+        ("a = " + "[" * 5000, ["1: toml: a number is too long, or brackets are too deep"]),
+    ],
+)
+def test_a_whole_file(write, refusal, text, lines):
+    path = write(text=text)
+    assert refusal(path).lines() == [line if line.startswith("hint:") else f"{path}:{line}" for line in lines]
+
+
+def test_a_file_that_is_not_there(tmp_path, refusal):
+    path = tmp_path / "none.toml"
+    assert refusal(path).lines() == [
+        f"{path}:1: settings: the file does not exist",
+        "hint: gatectl reads -c PATH, else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml",
+        "hint: scripts/install puts a sample there",
+    ]
+
+
+def test_a_file_that_cannot_be_read(tmp_path, refusal):
+    # A folder in its place fails for every user; root may read any file, whatever its mode.
+    assert refusal(tmp_path).lines()[0] == f"{tmp_path}:1: settings: the file cannot be read: Is a directory"
+
+
+def test_a_file_in_another_encoding(tmp_path, refusal):
+    path = tmp_path / "gatectl.toml"
+    path.write_bytes('[site]\ntenant = "Küche"\n'.encode("latin-1"))
+    assert refusal(path).lines() == [f"{path}:2: settings: is not UTF-8", "hint: save the file in UTF-8"]
+
+
+def test_a_file_as_windows_writes_it(write, refusal):
+    path = write()
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n").replace(b'"0123"', b"123"))
+    (problem,) = refusal(path).problems
+    assert (problem.line, problem.key) == (7, "partners.wellhub.gym_id")
+
+
+def test_the_file_is_named_as_it_was_given(write, refusal, monkeypatch):
+    monkeypatch.chdir(write("[site]", "[sight]").parent)
+    assert refusal(Path("gatectl.toml")).lines()[0].startswith("gatectl.toml:1: sight: ")
+
+
+def test_one_device_by_two_names(write, refusal, tmp_path):
+    (tmp_path / "reader").symlink_to("/dev/ttyS7")
+    path = write("/dev/input/by-id/usb-X-event-kbd", "reader")
+    (problem,) = refusal(path).problems
+    assert problem.key == "doors.main.scanners[1].device"
+    assert problem.what == "is the same device as doors.main.scanners[0].port"
+
+
+def test_pins_and_devices_are_shared_over_all_doors(write, refusal):
+    path = write(
+        "",
+        """
+[doors.side]
+relay = { pin = 4 }
+signals = { buzzer = 23 }
+[[doors.side.scanners]]
+type = "evdev"
+device = "/dev/ttyS7"
+""",
+    )
+    assert [(problem.key, problem.what) for problem in refusal(path).problems] == [
+        ("doors.side.signals.buzzer", "pin 23 is already used by doors.main.signals.red"),
+        ("doors.side.scanners[0].device", "is the same device as doors.main.scanners[0].port"),
+    ]

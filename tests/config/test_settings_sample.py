@@ -1,0 +1,77 @@
+"""The sample that the installer gets, and where the settings are looked for."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gatectl.config.reader import find, load, load_with_keys, warnings_of
+
+SAMPLE = Path(__file__).parents[2] / "config" / "gatectl.toml"
+
+
+@pytest.fixture
+def installed(tmp_path):
+    """The sample as it stands on a door, with its keys."""
+    path = tmp_path / "gatectl.toml"
+    shutil.copy(SAMPLE, path)
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    for name in ("wellhub", "wellpass", "capitan"):
+        (secrets / name).write_text("k3y\n")
+        (secrets / name).chmod(0o640)
+    return path
+
+
+def test_the_sample_is_good(installed):
+    settings, keys = load_with_keys(installed, {})
+    assert set(keys) == {"wellhub", "wellpass"}
+    assert warnings_of(settings) == []
+
+
+def test_the_sample_is_good_with_all_that_it_offers(installed):
+    offered = re.sub(r"^# ?(?=\[|[a-z_]+ = )", "", installed.read_text(), flags=re.MULTILINE)
+    offered = offered.replace('ca_file = "private-ca.pem"', "")
+    installed.write_text(offered)
+    settings, keys = load_with_keys(installed, {})
+    assert set(keys) == {"wellhub", "wellpass", "capitan"}
+    assert len(settings.doors["main"].scanners) == 2
+    assert settings.partners["wellpass"].status_page
+
+
+@pytest.mark.parametrize(
+    ("given", "environ", "found"),
+    [
+        ("a.toml", {"GATECTL_CONFIG": "b.toml"}, "a.toml"),
+        (None, {"GATECTL_CONFIG": "b.toml"}, "b.toml"),
+        (None, {"GATECTL_CONFIG": ""}, "/etc/gatectl/gatectl.toml"),
+        (None, {}, "/etc/gatectl/gatectl.toml"),
+    ],
+)
+def test_where_the_settings_are(given, environ, found):
+    assert find(given, environ) == Path(found)
+
+
+def test_warnings(write):
+    path = write(text="[doors.d]\nrelay.pin = 1\nscanners = [{ type = 'evdev', device = 'e' }]\n")
+    path.write_text(path.read_text() + f"[control]\nsocket = '{'s' * 108}'\n")
+    assert warnings_of(load(path)) == [
+        "site.tenant is not set: Support asks for it",
+        "site.studio is not set: Support asks for it",
+        "partners: there is none, so nobody is admitted",
+        "control.socket: is longer than the 107 bytes that Linux allows",
+    ]
+
+
+def test_reading_settings_loads_nothing_of_the_rest():
+    script = "import sys, gatectl.config.reader; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert not loaded & {"rich", "httpx", "ssl", "asyncio", "gpiozero", "serial", "evdev"}
+    ours = {name for name in loaded if name.startswith("gatectl.")}
+    assert {name.split(".")[1] for name in ours} <= {"config", "errors", "decision"}
