@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import sys
+import unicodedata
+
+import pytest
+
+from gatectl.decision.reading import MAX_CHARS, Code, Dropped, Flaw, reading_of, reading_of_text
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        (b"1234567890123", "1234567890123"),
+        (b" spaces stay ", " spaces stay "),
+        ("Müller-€-😀".encode(), "Müller-€-😀"),
+        (b"]C1", "]C1"),
+        (b"]C1234", "]C1234"),
+        ("\u200bzero width".encode(), "\u200bzero width"),
+        (("😀" * MAX_CHARS).encode(), "😀" * MAX_CHARS),
+    ],
+)
+def test_text_is_a_code_as_it_was_sent(raw, text):
+    assert reading_of(raw) == Code(text)
+
+
+@pytest.mark.parametrize(
+    ("raw", "flaw"),
+    [
+        (b"12\xff34", Flaw.UNDECODABLE),
+        (b"\xc3", Flaw.UNDECODABLE),
+        (b"\xed\xa0\x80", Flaw.UNDECODABLE),
+        (b"12\x0034", Flaw.CONTROL),
+        (b"12\x7f", Flaw.CONTROL),
+        ("12\x85".encode(), Flaw.CONTROL),
+        (b"x" * (MAX_CHARS + 1), Flaw.TOO_LONG),
+        (b"x" * 1_000_000, Flaw.TOO_LONG),
+        (("ü" * (MAX_CHARS + 1)).encode(), Flaw.TOO_LONG),
+    ],
+)
+def test_what_is_no_code_is_dropped_with_its_flaw(raw, flaw):
+    assert reading_of(raw) == Dropped(flaw)
+
+
+def test_every_control_character_and_no_other_spoils_a_code():
+    for number in range(sys.maxunicode + 1):
+        char = chr(number)
+        if unicodedata.category(char) == "Cs":
+            continue
+        control = number < 32 or 127 <= number < 160
+        assert reading_of_text(f"a{char}b") == (Dropped(Flaw.CONTROL) if control else Code(f"a{char}b"))
+
+
+@pytest.mark.parametrize(
+    ("raw", "reading"),
+    [
+        (b"]E04012345678901", Code("4012345678901")),
+        (b"]C1ABC", Code("ABC")),
+        (b"]Q3]Q3ABC", Code("]Q3ABC")),
+        (b"]d\xe2\x82\xacABC", Code("ABC")),
+        (b"]E", Code("]E")),
+        (b"]1AB", Code("]1AB")),
+        ("]üAB".encode(), Code("]üAB")),
+        (b"X]C1", Code("X]C1")),
+        (b"]E0", None),
+        (b"", None),
+        (b"]E\n123", Dropped(Flaw.CONTROL)),
+        (b"]E0" + b"x" * MAX_CHARS, Code("x" * MAX_CHARS)),
+        (b"]E0" + b"x" * (MAX_CHARS + 1), Dropped(Flaw.TOO_LONG)),
+        (("]E😀" + "😀" * MAX_CHARS).encode(), Code("😀" * MAX_CHARS)),
+    ],
+)
+def test_an_aim_prefix_is_stripped_where_that_is_set(raw, reading):
+    assert reading_of(raw, strip_aim=True) == reading
