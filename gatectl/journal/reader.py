@@ -1,0 +1,269 @@
+"""Reading the store while the daemon writes it: the finished events, oldest first, and those to come.
+
+Everything is read in short transactions, so that a reader who pauses (a pager left open over night)
+never keeps the write-ahead log from being emptied.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+
+from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestRecord
+from gatectl.decision.verdict import Fault, Reason, Result, Verdict
+from gatectl.errors import GatectlError
+from gatectl.journal.schema import BUSY_TIMEOUT_MS, migrations
+
+POLL_S = 0.1
+"""SQLite does not tell of another process's commits, so -f has to look. `PRAGMA data_version` looks at
+the log's index alone, which is shared memory: ten looks a second read nothing from the disk, and a
+person does not see a tenth of a second."""
+
+PAGE = 500
+"""Events a transaction: some milliseconds each."""
+
+_MOST = 2**63 - 1
+"""The largest integer that SQLite takes."""
+
+_WHO_MAY = "read it as root, or as the user gatectl"
+
+
+class UnreadableError(GatectlError):
+    """The store cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What must be true of an event; None is anything. `since_us` is microseconds since the epoch."""
+
+    since_us: int | None = None
+    door: str | None = None
+    partner: str | None = None
+    member: str | None = None
+    result: Result | None = None
+
+    def conditions(self) -> tuple[str, dict[str, object]]:
+        """SQL over the columns of `events`, and its parameters."""
+        # The plus keeps the index by time out: the events are wanted in the order of the scans, and
+        # sorting a year of them for every page would be slow. `_first` finds where to begin.
+        given = {
+            "+at_us >= :since": self.since_us,
+            "door = :door": self.door,
+            "partner = :partner": self.partner,
+            "member = :member": self.member,
+            "result = :result": self.result and self.result.value,
+        }
+        active = {sql: value for sql, value in given.items() if value is not None}
+        return " AND ".join(active) or "1", {sql.rpartition(":")[2]: value for sql, value in active.items()}
+
+
+class Reader:
+    """An open store. It may be used by one thread, and raises UnreadableError for whatever goes wrong."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        if not path.exists():
+            raise UnreadableError(
+                f"{path}: there is no journal yet",
+                "gatectl run makes it at its first start; journal.path says where",
+            )
+        with self._told():
+            self._connection, self._at_rest = _connect(path)
+        self._connection.row_factory = sqlite3.Row
+        try:
+            with self._told():
+                self._require_journal()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+    def mark(self) -> int:
+        """Where the journal stands: the number of the last decision so far, 0 for none."""
+        with self._told():
+            last: int | None = self._connection.execute("SELECT max(ended) FROM outcomes").fetchone()[0]
+        return last or 0
+
+    def query(
+        self, filters: Filters, newest: int | None = None, *, until: int | None = None
+    ) -> Iterator[Event]:
+        """The events in the order of their scans; only the newest so many where that is given.
+
+        Events after the mark `until` (now, if None) are not among them.
+        """
+        where, values = filters.conditions()
+        values["until"] = self.mark() if until is None else until
+        where += " AND +ended <= :until"
+        seq = self._first(where, values, filters, newest)
+        while seq is not None:
+            rows = self._rows(f"{where} AND seq >= :seq ORDER BY seq LIMIT {PAGE}", {**values, "seq": seq})
+            yield from map(_event, rows)
+            seq = rows[-1]["seq"] + 1 if len(rows) == PAGE else None
+
+    def follow(
+        self, filters: Filters, after: int, wait: Callable[[], object] = lambda: time.sleep(POLL_S)
+    ) -> Iterator[Event]:
+        """The events decided after the mark, as they come, in the order of the decisions. Endless."""
+        if self._at_rest:
+            raise UnreadableError(f"{self._path}: gatectl is not running, so nothing will come", _WHO_MAY)
+        where, values = filters.conditions()
+        seen = None
+        while True:
+            with self._told():
+                version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
+            if version == seen:
+                wait()
+                continue
+            seen, until = version, self.mark()
+            span = {"after": after, "until": until}
+            rows = self._rows(f"{where} AND ended > :after AND ended <= :until ORDER BY ended", values | span)
+            yield from map(_event, rows)
+            after = until
+
+    def find(self, event_id: str) -> Event | None:
+        """The finished event with this ID."""
+        rows = self._rows("id = :id", {"id": event_id})
+        return _event(rows[0]) if rows else None
+
+    def _first(
+        self, where: str, values: dict[str, object], filters: Filters, newest: int | None
+    ) -> int | None:
+        """The `seq` of the first event to give, or of one before it; None if there is none."""
+        first: int | None = 0
+        with self._told():
+            if filters.since_us is not None:
+                # The plus makes SQLite use the index by time instead of walking up to the first match.
+                statement = "SELECT min(+seq) FROM attempts WHERE at_us >= :since"
+                (first,) = self._connection.execute(statement, values).fetchone()
+            if newest is not None and first is not None:
+                chosen = f"{where} AND seq >= :first ORDER BY seq DESC LIMIT :newest"
+                statement = f"SELECT min(seq) FROM (SELECT seq FROM events WHERE {chosen})"  # noqa: S608 ours
+                given = {**values, "first": first, "newest": min(newest, _MOST)}
+                (first,) = self._connection.execute(statement, given).fetchone()
+        return first
+
+    def _rows(self, where: str, values: dict[str, object]) -> list[sqlite3.Row]:
+        with self._told():
+            statement = f"SELECT * FROM events WHERE {where}"  # noqa: S608 made of this module's own words
+            return self._connection.execute(statement, values).fetchall()
+
+    def _require_journal(self) -> None:
+        made_for: int = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        is_ours = self._connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'events'").fetchone()
+        known = len(migrations())
+        if not is_ours:
+            raise self._not_a_journal()
+        if made_for > known:
+            raise UnreadableError(
+                f"{self._path}: written by a newer gatectl (schema {made_for}, this one knows {known})",
+                "upgrade gatectl",
+            )
+        if made_for < known:
+            raise UnreadableError(
+                f"{self._path}: written by an older gatectl (schema {made_for}, this one reads {known})",
+                "gatectl run brings it up to date at its start",
+            )
+
+    def _not_a_journal(self) -> UnreadableError:
+        return UnreadableError(f"{self._path}: this file is not a gatectl journal", "see journal.path")
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Whatever SQLite says, in the words of the person who asked."""
+        try:
+            yield
+        except sqlite3.ProgrammingError:
+            raise  # ours, not the disk's
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
+                raise self._not_a_journal() from error
+            raise UnreadableError(f"{self._path}: the journal cannot be read: {error}", _WHO_MAY) from error
+
+
+def _connect(path: Path) -> tuple[sqlite3.Connection, bool]:
+    """A connection that only reads, and whether it reads a store at rest.
+
+    Without a writer there is no index of the log, and who may not write in the folder cannot make one.
+    Where there is no log either, nothing is in it: the file alone is the whole journal.
+    """
+    location = f"file:{quote(str(path.absolute()))}?mode=ro"
+    try:
+        return _first_read(location), False
+    except sqlite3.OperationalError as error:
+        refused = error.sqlite_errorname in {"SQLITE_READONLY_DIRECTORY", "SQLITE_CANTOPEN"}
+        if not refused or path.with_name(f"{path.name}-wal").exists():
+            raise
+    return _first_read(f"{location}&immutable=1"), True
+
+
+def _first_read(location: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(location, uri=True, isolation_level=None)
+    try:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        connection.execute("PRAGMA schema_version").fetchone()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _event(row: sqlite3.Row) -> Event:
+    attempt = Attempt(
+        row["id"],
+        row["kind"],
+        row["at_us"],
+        row["tenant"],
+        row["studio"],
+        row["door"],
+        row["scanner"],
+        row["credential"],
+        row["partner"],
+        row["member"],
+        row["budget_ms"],
+    )
+    key, text = row["reason_key"], row["reason_text"]
+    outcome = Outcome(
+        result=Result(row["result"]),
+        message=row["message"],
+        verdict=Verdict(row["verdict"]) if row["verdict"] else None,
+        status=row["status"],
+        fault=Fault(row["fault"]) if row["fault"] else None,
+        reason=None if key is None and text is None else Reason(key, text),
+        outage=bool(row["outage"]),
+        request=_request(row),
+        gate=_gate(row),
+    )
+    return Event(attempt, outcome)
+
+
+def _request(row: sqlite3.Row) -> RequestRecord | None:
+    if not row["asked"]:
+        return None
+    return RequestRecord(
+        None if row["sent"] is None else bool(row["sent"]),
+        row["sent_us"],
+        row["answered_us"],
+        row["elapsed_ms"],
+        row["budget_ms"],
+        row["connection"],
+    )
+
+
+def _gate(row: sqlite3.Row) -> GateRecord | None:
+    if row["opened_us"] is None:
+        return None
+    return GateRecord(row["opened_us"], row["after_ms"], row["open_ms"])
