@@ -1,0 +1,171 @@
+"""`gatectl cards`: whose card is whose. A running daemon is told of each change."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import os
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from gatectl.cli.control import NotRunning, call
+from gatectl.config.model import Settings
+from gatectl.config.reader import find, load
+from gatectl.decision.cards import BadLine, Card, from_csv, to_csv
+from gatectl.decision.reading import MAX_CHARS, Code, reading_of_text
+from gatectl.decision.routing import carries
+from gatectl.errors import GatectlError
+from gatectl.journal import cards as store
+from gatectl.journal.schema import open_store
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    adding = actions.add_parser("add", help="enrol a card")
+    adding.add_argument("code", metavar="CODE", help="as the reader sends it")
+    adding.add_argument("partner", metavar="PARTNER", help="the partner's name in the settings")
+    adding.add_argument("member", metavar="MEMBER", help="the member's number at the partner")
+    adding.set_defaults(action=_add)
+    removing = actions.add_parser("remove", help="forget a card")
+    removing.add_argument("code", metavar="CODE")
+    removing.set_defaults(action=_remove)
+    listing = actions.add_parser("list", help="show all cards")
+    listing.add_argument("--json", action="store_true", help="one object a line")
+    listing.set_defaults(action=_list)
+    importing = actions.add_parser("import", help="enrol the cards of a CSV file code,partner,member")
+    importing.add_argument("file", metavar="FILE", help="- is standard input")
+    importing.set_defaults(action=_import)
+    exporting = actions.add_parser("export", help="print all cards as CSV")
+    exporting.set_defaults(action=_export)
+
+
+def run(args: argparse.Namespace) -> int:
+    action: Callable[[argparse.Namespace, Settings], None] = args.action
+    action(args, load(find(args.config, os.environ)))
+    return 0
+
+
+def _add(args: argparse.Namespace, settings: Settings) -> None:
+    card = Card(args.code, args.partner, args.member)
+    problem = _problem(card, settings)
+    if problem is not None:
+        raise GatectlError(*problem)
+    with _open(settings) as connection:
+        store.add(connection, card)
+    _tell_daemon(settings)
+
+
+def _remove(args: argparse.Namespace, settings: Settings) -> None:
+    with _open(settings) as connection:
+        card = store.remove(connection, args.code)
+    if card is None:
+        raise GatectlError(f"there is no card {args.code!r}", "gatectl cards list shows those there are")
+    _tell_daemon(settings)
+
+
+def _list(args: argparse.Namespace, settings: Settings) -> None:
+    cards = _all(settings)
+    if args.json:
+        for card in cards:
+            row = {"code": card.code, "partner": card.partner, "member": card.member}
+            print(json.dumps(row, ensure_ascii=False))
+    elif cards:
+        from gatectl.cli.render import show_table  # noqa: PLC0415 - it brings rich, which nothing else needs
+
+        show_table(("Code", "Partner", "Member"), [(card.code, card.partner, card.member) for card in cards])
+    else:
+        print("no cards", file=sys.stderr)
+
+
+def _import(args: argparse.Namespace, settings: Settings) -> None:
+    def check(card: Card) -> str | None:
+        problem = _problem(card, settings)
+        return None if problem is None else "; ".join(problem)
+
+    cards, bad = from_csv(_text(args.file), check)
+    if bad:
+        raise BadCsvError(args.file, bad)
+    with _open(settings) as connection:
+        store.put_all(connection, cards)
+    _tell_daemon(settings)
+    print(f"{len(cards)} cards", file=sys.stderr)
+
+
+def _export(_args: argparse.Namespace, settings: Settings) -> None:
+    sys.stdout.write(to_csv(_all(settings)))
+
+
+class BadCsvError(GatectlError):
+    """A file of cards with everything that is wrong with it; nothing of it was taken."""
+
+    def __init__(self, name: str, bad: list[BadLine]) -> None:
+        super().__init__(f"{name}: {len(bad)} bad lines", "nothing was imported; mend them and try again")
+        self._name = "standard input" if name == "-" else name
+        self._bad = bad
+
+    def lines(self) -> list[str]:
+        """A line for each bad line."""
+        bad = [f"{self._name}:{one.line}: {one.what}" for one in self._bad]
+        return [*bad, *(f"hint: {hint}" for hint in self.hints)]
+
+
+def _problem(card: Card, settings: Settings) -> tuple[str, ...] | None:
+    """What speaks against a card, and what to do; None where it is fine."""
+    if not isinstance(reading_of_text(card.code), Code):
+        return (f"{card.code!r} is not a code: 1 to {MAX_CHARS} characters, no control characters",)
+    partner = settings.partners.get(card.partner)
+    if partner is None:
+        near = difflib.get_close_matches(card.partner, settings.partners, n=1)
+        known = f"did you mean {near[0]}?" if near else f"there are: {', '.join(settings.partners) or 'none'}"
+        return (f"there is no partner {card.partner!r} in the settings", known)
+    if not carries(partner.protocol, card.member):
+        what = _NUMBERS[partner.protocol]
+        return f"{card.member!r} is no member's number of {card.partner}", f"{partner.protocol}: {what}"
+    return None
+
+
+_NUMBERS = {
+    "perfectgym": "1 to 18 digits without a leading zero",
+    "wellhub": "13 digits",
+    "capitan": "1 to 128 characters, not `.` or `..`",
+}
+
+
+def _text(file: str) -> str:
+    try:
+        content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        return content.decode("utf-8-sig")  # spreadsheets put a byte order mark in front
+    except OSError as error:
+        raise GatectlError(f"{file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise GatectlError(f"{file}: not UTF-8 text", "save it as CSV in UTF-8") from error
+
+
+def _all(settings: Settings) -> list[Card]:
+    with _open(settings) as connection:
+        return list(store.load_all(connection).values())
+
+
+@contextmanager
+def _open(settings: Settings) -> Iterator[sqlite3.Connection]:
+    path = settings.journal.path
+    try:
+        with closing(open_store(path)) as connection:
+            yield connection
+    except (sqlite3.OperationalError, OSError) as error:
+        hint = "run this as root, or as the user gatectl"
+        raise GatectlError(f"{path}: the cards cannot be reached: {error}", hint) from error
+
+
+def _tell_daemon(settings: Settings) -> None:
+    try:
+        call(settings.control.socket, {"command": "reload_cards"})
+    except NotRunning:
+        return  # the next start reads them
+    except GatectlError as error:
+        print(f"the cards are saved, but the running daemon was not told: {error.message}", file=sys.stderr)
+        print("hint: restart it: systemctl restart gatectl", file=sys.stderr)
