@@ -30,6 +30,9 @@ class Exchange:
     """Whether any byte of the request was written to a connection."""
     sent_at: float | None = None
     answered_at: float | None = None
+    """When the answer was whole; None exactly where no whole one came in time."""
+    ended_at: float = 0.0
+    """When the answer was whole, or was given up."""
     connection: Connection = "new"
     answer: Answer | None = None
     lost: Lost | None = None
@@ -52,17 +55,17 @@ class Client:
         try:
             async with asyncio.timeout_at(deadline):
                 answer = await self._once(question, exchange)
-            answered_at = loop.time()
         except TimeoutError:
-            exchange.lost = _late()
+            exchange.lost = out_of_time()
         except Lost as lost:
             exchange.lost = lost
         else:
             # A body that never suspends outlives `timeout_at`: the clock has the last word.
-            if answered_at > deadline:
-                exchange.lost = _late()
+            if loop.time() > deadline:
+                exchange.lost = out_of_time()
             else:
-                exchange.answer, exchange.answered_at = answer, answered_at
+                exchange.answer, exchange.answered_at = answer, loop.time()
+        exchange.ended_at = exchange.answered_at or loop.time()
         return exchange
 
     async def _once(self, question: Question, exchange: Exchange) -> Answer:
@@ -106,7 +109,8 @@ class Client:
         return b"".join(http.send(part) or b"" for part in parts)
 
 
-def _late() -> Lost:
+def out_of_time() -> Lost:
+    """The budget is over."""
     return Lost(Fault.TIMEOUT, "no whole answer within the budget")
 
 

@@ -1,0 +1,21 @@
+"""The two clocks: the monotonic one decides, the wall clock only names moments."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+
+def now() -> float:
+    """The event loop's clock: seconds, monotonic."""
+    return asyncio.get_running_loop().time()
+
+
+def wall_us(moment: float) -> int:
+    """A moment of the event loop's clock on the wall clock, in microseconds since the epoch."""
+    return time.time_ns() // 1000 - round((now() - moment) * 1e6)
+
+
+def ms_between(start: float, end: float) -> float:
+    """Milliseconds, to the microsecond."""
+    return round((end - start) * 1e3, 3)

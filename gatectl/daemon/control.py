@@ -1,0 +1,65 @@
+"""The control socket: one JSON line asks, one answers. Only the owner and the group may use it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+MODE = 0o660
+LINE_MAX = 65536
+"""No request comes near; more is not one."""
+
+Command = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
+
+
+class RefusedError(Exception):
+    """The request makes no sense; `hints` say what would."""
+
+    def __init__(self, message: str, *hints: str) -> None:
+        super().__init__(message)
+        self.hints = hints
+
+
+@contextlib.asynccontextmanager
+async def listening(path: Path, commands: Mapping[str, Command]) -> AsyncIterator[None]:
+    """Answers on the socket until left. Raises OSError where it cannot be made."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # A client that is gone before its answer is its own affair.
+        with contextlib.suppress(OSError):
+            try:
+                answer = await _answer(reader, commands)
+                writer.write(json.dumps(answer, ensure_ascii=False).encode() + b"\n")
+                await writer.drain()
+            finally:
+                writer.close()
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)  # of a daemon that was killed: the lock says that none is alive
+    before = os.umask(0o777 & ~MODE)
+    try:
+        server = await asyncio.start_unix_server(serve, path, limit=LINE_MAX)
+    finally:
+        os.umask(before)
+    try:
+        yield
+    finally:
+        server.close()
+        path.unlink(missing_ok=True)
+
+
+async def _answer(reader: asyncio.StreamReader, commands: Mapping[str, Command]) -> dict[str, Any]:
+    try:
+        request = json.loads(await reader.readline())
+        command = commands[request["command"]]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return {"error": "not a request", "hints": [f'{{"command": …}} with one of {", ".join(commands)}']}
+    try:
+        return await command(request)
+    except RefusedError as error:
+        return {"error": str(error), "hints": list(error.hints)}

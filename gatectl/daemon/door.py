@@ -1,0 +1,306 @@
+"""The way of a scan: read, routed, recorded, asked, decided, opened, recorded.
+
+The order of the steps is the table in `decision/scan.py`; this module does what the steps say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Never
+
+from gatectl.daemon import clock
+from gatectl.daemon.partner import PartnerDesk, settled
+from gatectl.decision import identity
+from gatectl.decision.cards import Card
+from gatectl.decision.door import Offer, Presented, Turns
+from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestRecord
+from gatectl.decision.notice import Notice, Priority, Tell
+from gatectl.decision.outage import RESTING
+from gatectl.decision.routing import Destination, Route, destination
+from gatectl.decision.scan import Scan, State, Step
+from gatectl.decision.signals import Sight, sight_of
+from gatectl.decision.verdict import Fault, Reason, Result, Ruling, Verdict, message_of
+from gatectl.devices.gate import Gate
+from gatectl.devices.relay import StuckError
+from gatectl.journal.rows import unanswered
+from gatectl.journal.store import Store
+from gatectl.journal.systemd import Teller
+from gatectl.partners.client import Exchange, out_of_time
+
+
+@dataclass(slots=True)
+class House:
+    """What all doors share."""
+
+    tenant: str
+    studio: str
+    routes: Sequence[Route]
+    cards: Mapping[str, Card]
+    partners: Mapping[str, PartnerDesk]
+    store: Store
+    teller: Teller
+    patience_s: float
+    settled: set[str]
+    """Events that were settled in this run, on disk or not yet."""
+    last_event: Event | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is to be done with a code: whom to ask, or why nobody."""
+
+    destination: Destination | None
+    desk: PartnerDesk | None
+    ruling: Ruling | None
+    """Set where nobody is asked."""
+
+
+class Door:
+    """One door: its turns, its gate, and the one scan under way."""
+
+    def __init__(self, name: str, repeat_s: float, gate: Gate, house: House) -> None:
+        self.name = name
+        self.gate = gate
+        self._house = house
+        self._turns = Turns(repeat_s)
+        self._tell: Tell = house.teller.tell
+        self._arrived = asyncio.Event()
+        self._stopping = False
+        self._free = asyncio.Event()
+        self._free.set()
+        self._free_at = clock.now()
+        self._scan = Scan()
+        self._dropped = 0
+        self._dropped_told = 0
+
+    def present(self, scanner: str, code: str, at: float) -> None:
+        """A complete code from one of the door's scanners; called from the reader's callback."""
+        if self._stopping:
+            return
+        match self._turns.offer(Presented(code, scanner, at)):
+            case Offer.TAKEN:
+                self._arrived.set()
+            case Offer.FULL:
+                self._dropped += 1
+                if self._dropped == self._dropped_told + 1:
+                    self._say(
+                        Priority.WARNING, "too many codes at once: one was dropped, further ones are counted"
+                    )
+            case Offer.SAME:
+                pass
+
+    async def work(self) -> Never:
+        """Decides one scan after the other, for as long as the daemon runs."""
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            while presented := self._turns.begin():
+                self._free.clear()
+                try:
+                    await self._decide(presented)
+                finally:
+                    self._turns.end()
+                    self._free_at = clock.now()
+            self._free.set()
+            self._tell_dropped()
+
+    async def drain(self) -> None:
+        """Takes no further codes, and waits for the scan under way: it ends with its budget."""
+        self._stopping = True
+        self._turns.clear()
+        await self._free.wait()
+
+    async def _decide(self, presented: Presented) -> None:
+        # The door may have been busy when the code was complete: the budget starts when both are.
+        start = max(presented.at, self._free_at)
+        self._scan = Scan()
+        plan = self._plan(presented.code)
+        attempt = self._attempt(presented.at, presented, plan)
+        recorded = self._house.store.record(attempt)
+        if plan.desk is None or plan.ruling is not None:
+            self._scan.take(Step.NOBODY_TO_ASK)
+            ruling = plan.ruling or Ruling(None, Fault.UNRECOGNISED)
+            self._finish(attempt, ruling, None, None)
+            return
+        self._scan.take(Step.PLANNED)
+        deadline = start + plan.desk.budget_ms / 1000
+        exchange, ruling = await self._ask(plan.desk, attempt, recorded, deadline)
+        if self._scan.state is State.SETTLING:
+            ruling = await self._settle(plan.desk, attempt, ruling)
+        gate = None
+        if self._scan.state is State.OPENING:
+            gate = self._open(presented.at)
+            self._scan.take(Step.OPENED if gate else Step.STUCK)
+            ruling = ruling if gate else replace(ruling, fault=Fault.GATE)
+        self._finish(attempt, ruling, _request_record(exchange, presented.at, plan.desk.budget_ms), gate)
+
+    def _plan(self, code: str) -> _Plan:
+        house = self._house
+        found = destination(code, self.name, house.cards, house.routes)
+        unrecognised = Ruling(None, Fault.UNRECOGNISED)
+        if found is None:
+            return _Plan(None, None, unrecognised)
+        desk = house.partners.get(found.partner)
+        if desk is None:
+            self._say(
+                Priority.NOTICE,
+                f"the card {code} is enrolled for the partner {found.partner}, which is not in the settings",
+            )
+            return _Plan(found, None, unrecognised)
+        if not desk.carries(found.member):
+            self._say(Priority.NOTICE, f"{found.member!r} is not an ID that {found.partner} can have")
+            return _Plan(found, desk, unrecognised)
+        rest_s = desk.rests_for()
+        if rest_s > 0:
+            reason = Reason(RESTING, f"the partner asked for a rest, {rest_s:.0f} s of it are left")
+            return _Plan(found, desk, Ruling(Verdict.NONE, Fault.PARTNER, reason=reason))
+        return _Plan(found, desk, None)
+
+    def _attempt(self, at: float, presented: Presented | None = None, plan: _Plan | None = None) -> Attempt:
+        """The first half of an event: of a scan, or of an opening by hand (nothing presented)."""
+        at_us = clock.wall_us(at)
+        found = plan.destination if plan else None
+        asks = plan is not None and plan.ruling is None
+        return Attempt(
+            id=identity.uuid7(at_us, secrets.randbits(identity.RANDOM_BITS)),
+            kind="scan" if presented else "manual",
+            at_us=at_us,
+            tenant=self._house.tenant,
+            studio=self._house.studio,
+            door=self.name,
+            scanner=presented.scanner if presented else None,
+            credential=presented.code if presented else None,
+            partner=found.partner if found else None,
+            member=found.member if found else None,
+            budget_ms=plan.desk.budget_ms if plan and plan.desk and asks else None,
+        )
+
+    async def _ask(
+        self, desk: PartnerDesk, attempt: Attempt, recorded: asyncio.Future[None], deadline: float
+    ) -> tuple[Exchange, Ruling]:
+        on_disk = await settled(recorded, min(clock.now() + self._house.patience_s, deadline))
+        if not on_disk and clock.now() >= deadline:
+            self._scan.take(Step.OUT_OF_TIME)
+            return Exchange(lost=out_of_time(), ended_at=clock.now()), Ruling(Verdict.NONE, Fault.TIMEOUT)
+        self._scan.take(Step.RECORDED if on_disk else Step.RECORD_LATE)
+        if not on_disk:
+            self._say(Priority.WARNING, f"the record of scan {attempt.id} is late: the disk does not answer")
+        exchange, ruling = await desk.ask(attempt.member or "", attempt.credential or "", deadline)
+        if ruling.admits:
+            self._scan.take(Step.ALLOWED)
+        elif desk.is_perhaps_ours(ruling):
+            self._scan.take(Step.PERHAPS_OURS)
+        else:
+            self._scan.take(Step.REFUSED)
+        return exchange, ruling
+
+    async def _settle(self, desk: PartnerDesk, attempt: Attempt, ruling: Ruling) -> Ruling:
+        """The refusal as it is, or as the late answer to our own unanswered request."""
+        asked = self._house.store.ask(
+            lambda connection: unanswered(connection, attempt, round(desk.settle_s * 1e6))
+        )
+        candidates = asked.result() if await settled(asked, clock.now() + self._house.patience_s) else []
+        for event_id in candidates:
+            if event_id not in self._house.settled:
+                self._house.settled.add(event_id)
+                self._scan.take(Step.ALLOWED)
+                reason = Reason(f"settled:{event_id}", ruling.reason.text if ruling.reason else None)
+                return replace(ruling, verdict=Verdict.ALLOWED, reason=reason)
+        self._scan.take(Step.REFUSED)
+        return ruling
+
+    def _open(self, complete_at: float) -> GateRecord | None:
+        """Opens the gate; None where the relay cannot be energised."""
+        try:
+            self.gate.open()
+        except StuckError as error:
+            self._say(Priority.ERROR, f"the relay cannot be energised ({error})")
+            return None
+        opened_at = clock.now()
+        after_ms = clock.ms_between(complete_at, opened_at)
+        return GateRecord(clock.wall_us(opened_at), after_ms, self.gate.relay.open_ms)
+
+    def _finish(
+        self, attempt: Attempt, ruling: Ruling, request: RequestRecord | None, gate: GateRecord | None
+    ) -> None:
+        result = Result.ADMITTED if self._scan.state is State.ADMITTED else Result.REJECTED
+        self.gate.show(sight_of(result, ruling.fault))
+        desk = self._house.partners.get(attempt.partner or "")
+        asked = request is not None and desk is not None
+        outage = desk.take(attempt.member or "", ruling) if desk and asked else False
+        self._conclude(
+            attempt,
+            Outcome(
+                result=result,
+                message=message_of(ruling.verdict, ruling.fault).value,
+                verdict=ruling.verdict,
+                status=ruling.status,
+                fault=ruling.fault,
+                reason=ruling.reason,
+                outage=outage,
+                request=request,
+                gate=gate,
+            ),
+        )
+
+    def _conclude(self, attempt: Attempt, outcome: Outcome) -> None:
+        event = Event(attempt, outcome)
+        self._house.store.finish(attempt.id, outcome)
+        self._house.teller.tell_event(event)
+        self._house.last_event = event
+
+    async def open_by_hand(self, reason: str) -> Event:
+        """A person opens: on the record first, like any scan."""
+        at = clock.now()
+        attempt = self._attempt(at)
+        recorded = self._house.store.record(attempt)
+        if not await settled(recorded, at + self._house.patience_s):
+            self._say(
+                Priority.WARNING, f"the record of opening {attempt.id} is late: the disk does not answer"
+            )
+        message = f"Opened by hand: {reason}"
+        gate = self._open(at)
+        if gate is None:
+            shut = message_of(None, Fault.GATE).value
+            outcome = Outcome(Result.REJECTED, shut, fault=Fault.GATE, reason=Reason(None, message))
+        else:
+            self.gate.show(Sight.WELCOME)
+            outcome = Outcome(Result.ADMITTED, message, gate=gate)
+        self._conclude(attempt, outcome)
+        return Event(attempt, outcome)
+
+    def _say(self, priority: Priority, what: str) -> None:
+        self._tell(Notice(priority, f"{self.name}: {what}", {"DOOR": self.name}))
+
+    def _tell_dropped(self) -> None:
+        if self._dropped > self._dropped_told + 1:
+            self._say(Priority.WARNING, f"{self._dropped - self._dropped_told} codes were dropped in a row")
+        self._dropped_told = self._dropped
+
+    def status(self) -> dict[str, Any]:
+        """For `gatectl status --json`."""
+        deciding = self._turns.deciding
+        off_at = self.gate.relay.off_at
+        return {
+            "state": self._scan.state.value if deciding else "free",
+            "waiting": self._turns.waiting,
+            "dropped": self._dropped,
+            "gate": {
+                "open": off_at is not None,
+                "closes_in_ms": None if off_at is None else max(round((off_at - clock.now()) * 1e3), 0),
+            },
+        }
+
+
+def _request_record(exchange: Exchange, complete_at: float, budget_ms: int) -> RequestRecord:
+    return RequestRecord(
+        sent=exchange.sent,
+        sent_us=None if exchange.sent_at is None else clock.wall_us(exchange.sent_at),
+        answered_us=None if exchange.answered_at is None else clock.wall_us(exchange.answered_at),
+        elapsed_ms=clock.ms_between(complete_at, exchange.ended_at),
+        budget_ms=budget_ms,
+        connection=exchange.connection,
+    )

@@ -1,0 +1,45 @@
+"""What `gatectl status --json` shows of the running daemon."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from gatectl import __version__
+from gatectl.daemon import clock
+from gatectl.daemon.door import Door, House
+from gatectl.decision.event import timestamp
+from gatectl.devices.scanner import Scanner
+
+
+def status_of(
+    house: House, doors: Mapping[str, Door], scanners: Iterable[tuple[str, Scanner]]
+) -> dict[str, Any]:
+    """The whole: doors with their scanners and gates, partners, the journal, the last event."""
+    by_door: dict[str, list[dict[str, Any]]] = {name: [] for name in doors}
+    for door, scanner in scanners:
+        by_door[door].append(_scanner_status(scanner))
+    health = house.store.health
+    return {
+        "version": __version__,
+        "pid": os.getpid(),
+        "doors": {name: door.status() | {"scanners": by_door[name]} for name, door in doors.items()},
+        "partners": {name: desk.status() for name, desk in house.partners.items()},
+        "journal": {"error": health.error, "late": health.late, "lost": health.lost},
+        "cards": len(house.cards),
+        "last_event": house.last_event and house.last_event.to_json(),
+    }
+
+
+def _scanner_status(scanner: Scanner) -> dict[str, Any]:
+    status = scanner.status
+    return {
+        "scanner": status.path,
+        "type": status.type,
+        "state": status.state,
+        "since": timestamp(clock.wall_us(status.since)),
+        "cause": status.cause,
+        "codes": status.codes,
+        "dropped": {flaw.value: count for flaw, count in status.dropped.items()},
+    }
