@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
 import os
 import sqlite3
@@ -14,12 +13,14 @@ from pathlib import Path
 
 from gatectl.cli.control import NotRunning, call
 from gatectl.config.model import Settings
+from gatectl.config.problems import near
 from gatectl.config.reader import find, load
 from gatectl.decision.cards import BadLine, Card, from_csv, to_csv
 from gatectl.decision.reading import MAX_CHARS, Code, reading_of_text
 from gatectl.decision.routing import carries
 from gatectl.errors import GatectlError
 from gatectl.journal import cards as store
+from gatectl.journal.reader import Reader
 from gatectl.journal.schema import open_store
 
 
@@ -119,9 +120,10 @@ def _problem(card: Card, settings: Settings) -> tuple[str, ...] | None:
         return (f"{card.code!r} is not a code: 1 to {MAX_CHARS} characters, no control characters",)
     partner = settings.partners.get(card.partner)
     if partner is None:
-        near = difflib.get_close_matches(card.partner, settings.partners, n=1)
-        known = f"did you mean {near[0]}?" if near else f"there are: {', '.join(settings.partners) or 'none'}"
-        return (f"there is no partner {card.partner!r} in the settings", known)
+        hints = near(card.partner, settings.partners) or (
+            f"there are: {', '.join(settings.partners) or 'none'}",
+        )
+        return (f"there is no partner {card.partner!r} in the settings", *hints)
     if not carries(partner.protocol, card.member):
         what = _NUMBERS[partner.protocol]
         return f"{card.member!r} is no member's number of {card.partner}", f"{partner.protocol}: {what}"
@@ -146,8 +148,11 @@ def _text(file: str) -> str:
 
 
 def _all(settings: Settings) -> list[Card]:
-    with _open(settings) as connection:
-        return list(store.load_all(connection).values())
+    # Reading needs no right to write, and makes no store.
+    if not settings.journal.path.exists():
+        return []
+    with Reader(settings.journal.path) as reader:
+        return list(reader.cards().values())
 
 
 @contextmanager
@@ -156,7 +161,7 @@ def _open(settings: Settings) -> Iterator[sqlite3.Connection]:
     try:
         with closing(open_store(path)) as connection:
             yield connection
-    except (sqlite3.OperationalError, OSError) as error:
+    except (sqlite3.DatabaseError, OSError) as error:
         hint = "run this as root, or as the user gatectl"
         raise GatectlError(f"{path}: the cards cannot be reached: {error}", hint) from error
 

@@ -82,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line (`sys.argv` if None); what is returned is the exit status."""
     try:
         try:
-            args = build_parser().parse_args(argv)
+            args = build_parser().parse_args(_as_text(sys.argv[1:] if argv is None else argv))
             status: int = args.run(args)
             return status
         finally:
@@ -95,6 +95,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 128 + signal.SIGPIPE
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+
+
+def _as_text(argv: Sequence[str]) -> Sequence[str]:
+    # Python smuggles bytes that are not text through as lone surrogates, which neither the store nor a
+    # request can hold.
+    if any("\ud800" <= char <= "\udfff" for arg in argv for char in arg):
+        raise UsageError("gatectl: the arguments are not UTF-8 text", "check the terminal's character set")
+    return argv
 
 
 def _forget_stdout() -> None:

@@ -6,6 +6,7 @@ Every function takes a connection of `schema.open_store`; a change is one transa
 
 from __future__ import annotations
 
+import shlex
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -36,7 +37,7 @@ def add(connection: sqlite3.Connection, card: Card) -> None:
         if present is not None and (present.partner, present.member) != (card.partner, card.member):
             raise EnrolledElsewhereError(
                 f"card {card.code!r} already stands for member {present.member!r} of {present.partner}",
-                "remove it first: gatectl cards remove CODE",
+                f"remove it first: gatectl cards remove {shlex.quote(card.code)}",
             )
         connection.execute(_PUT, _row(card))
 

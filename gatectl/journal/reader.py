@@ -16,9 +16,11 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
+from gatectl.decision.cards import Card
 from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestRecord
 from gatectl.decision.verdict import Fault, Reason, Result, Verdict
 from gatectl.errors import GatectlError
+from gatectl.journal.cards import load_all
 from gatectl.journal.schema import BUSY_TIMEOUT_MS, migrations
 
 POLL_S = 0.1
@@ -138,6 +140,11 @@ class Reader:
         """The finished event with this ID."""
         rows = self._rows("id = :id", {"id": event_id})
         return _event(rows[0]) if rows else None
+
+    def cards(self) -> dict[str, Card]:
+        """The enrolled cards, by the key that codes are compared by."""
+        with self._told():
+            return load_all(self._connection)
 
     def _first(
         self, where: str, values: dict[str, object], filters: Filters, newest: int | None

@@ -1,0 +1,102 @@
+"""The direction of the imports, the purity of the decisions, and the folders of the house."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "gatectl"
+
+MAY_IMPORT = {
+    "errors": set(),
+    "decision": set(),
+    "devices": {"decision", "errors"},
+    "partners": {"decision", "errors"},
+    "journal": {"decision", "errors"},
+    "config": {"decision", "errors"},
+    "sim": {"decision", "devices", "errors"},
+    "daemon": {"devices", "partners", "journal", "decision", "config", "errors"},
+    "cli": {"daemon", "sim", "devices", "partners", "journal", "decision", "config", "errors"},
+    "__main__": {"cli"},
+}
+"""What each part may import beside itself and the package's own version."""
+
+OUTSIDE = {
+    *("asyncio", "concurrent", "multiprocessing", "threading", "queue"),
+    *("logging", "warnings", "syslog"),
+    *("time", "sched", "random", "secrets"),
+    *("socket", "selectors", "select", "ssl", "http", "urllib.request"),
+    *("os", "pathlib", "shutil", "tempfile", "subprocess", "fcntl", "signal", "sqlite3"),
+}
+"""What a decision cannot need: a clock, chance, and everything that touches the machine."""
+
+CLOCK_AND_IO = {"now", "utcnow", "today", "open", "print", "input"}
+
+TOP_LEVEL_FOLDERS = {"gatectl", "config", "systemd", "tests", "scripts"}
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def sources(part: str | None = None) -> list[Path]:
+    found = [path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"]
+    return [path for path in found if part in {None, part_of(path)}]
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The full names of what a module imports, wherever in it: `gatectl.errors.GatectlError`, `os`."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import hides its direction"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def ours(path: Path) -> set[str]:
+    """The parts of gatectl that a module imports."""
+    names = (name.split(".") for name in imports(path))
+    return {name[1] for name in names if name[0] == "gatectl" and len(name) > 1} - {"__version__"}
+
+
+def test_every_part_is_known():
+    assert {part_of(path) for path in sources()} <= set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_one_way(path):
+    part = part_of(path)
+    assert ours(path) <= MAY_IMPORT[part] | {part}
+
+
+@pytest.mark.parametrize("path", sources("decision"), ids=lambda path: path.name)
+def test_decisions_import_nothing_that_acts(path):
+    names = {name for name in imports(path) if not name.startswith("gatectl.")}
+    assert {name.split(".")[0] for name in names} <= set(sys.stdlib_module_names)
+    assert not {name for name in names if any(f"{name}.".startswith(f"{banned}.") for banned in OUTSIDE)}
+
+
+@pytest.mark.parametrize("path", sources("decision"), ids=lambda path: path.name)
+def test_decisions_ask_no_clock_and_open_nothing(path):
+    calls = [node.func for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)]
+    names = {func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "") for func in calls}
+    assert not names & CLOCK_AND_IO
+
+
+def test_the_simulators_certificates_are_made_by_the_simulator_alone():
+    users = {part_of(path) for path in sources() for name in imports(path) if name.startswith("trustme")}
+    assert users <= {"sim"}
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="only a checkout tells what belongs to it")
+def test_the_top_level_stays_as_it_is():
+    # The checkout may belong to another user, as in a container.
+    command = ["git", "-c", "safe.directory=*", "ls-files", "-z"]
+    tracked = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    folders = {path.split("/")[0] for path in tracked.split("\0") if "/" in path}
+    assert {folder for folder in folders if not folder.startswith(".")} <= TOP_LEVEL_FOLDERS
