@@ -14,7 +14,7 @@ import tomli
 from gatectl.config.problems import Where
 
 _VALUE_ENDS = ("]", "}", '"""', "'''")
-"""What ends a value that runs over lines; the last of its lines holds one of them."""
+"""What ends a value that runs over lines: its last line ends with one of them, but for a comment."""
 
 
 class Lines:
@@ -74,7 +74,7 @@ def _statements(text: str) -> Iterator[tuple[int, bool, dict[str, Any]]]:
         if not pending:
             start = number
         pending.append(line)
-        if len(pending) > 1 and not any(end in line for end in _VALUE_ENDS):
+        if len(pending) > 1 and not line.rstrip().endswith(_VALUE_ENDS) and "#" not in line:
             continue
         try:
             tree = tomli.loads("\n".join(pending))

@@ -21,8 +21,8 @@ after = [
   1,
   { inner = 2 },
   [3,
-   4],
-]
+   4], # ]
+] # the end
 [[list]]
 x = 1
 [list.sub]
