@@ -13,9 +13,9 @@ from pydantic import SecretStr
 from gatectl.config import authorities, cross, secrets, shape
 from gatectl.config.lines import Lines
 from gatectl.config.model import Settings
-from gatectl.config.problems import Finding, Problem, SettingsError, key_of
+from gatectl.config.problems import Finding, Problem, SettingsError, Where, key_of
 
-__all__ = ["DEFAULT", "Problem", "SettingsError", "find", "load", "load_with_keys", "warnings_of"]
+__all__ = ["DEFAULT", "Problem", "SettingsError", "find", "load", "load_with_keys", "located", "warnings_of"]
 
 DEFAULT = Path("/etc/gatectl/gatectl.toml")
 
@@ -75,6 +75,11 @@ def warnings_of(settings: Settings) -> list[str]:
     if len(bytes(settings.control.socket)) > _MAX_SOCKET_PATH:
         warnings.append(f"control.socket: is longer than the {_MAX_SOCKET_PATH} bytes that Linux allows")
     return warnings
+
+
+def located(path: Path, where: Where, what: str, hints: tuple[str, ...] = ()) -> SettingsError:
+    """A problem that only the hardware could show, in its place in the file."""
+    return SettingsError(path, [Problem(Lines(_text(path)).of(where), key_of(where), what, hints)])
 
 
 def _checked(raw: dict[str, Any], folder: Path) -> tuple[Settings | None, list[Finding]]:
