@@ -104,4 +104,6 @@ def _close(gate: Gate, tell: Tell) -> None:
         gate.close()
     except StuckError as error:
         door = gate.relay.door
-        tell(Notice(Priority.ERROR, f"{door}: the relay does not go off at the end ({error})", {"DOOR": door}))
+        tell(
+            Notice(Priority.ERROR, f"{door}: the relay does not go off at the end ({error})", {"DOOR": door})
+        )

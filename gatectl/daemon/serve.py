@@ -7,7 +7,8 @@ import contextlib
 import fcntl
 import os
 import signal
-from collections.abc import Coroutine, Iterator, Mapping
+import sqlite3
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -163,9 +164,12 @@ class _Daemon:
         opened: Opened = await house.store.opened
         for event in opened.interrupted:
             self._teller.tell_event(event)
-        house.cards = await house.store.ask(cards.load_all)
-        for name, desk in house.partners.items():
-            desk.streak = await house.store.ask(partial(rows.streak_of, partner=name))
+        try:
+            house.cards = await house.store.ask(cards.load_all)
+            for name, desk in house.partners.items():
+                desk.streak = await house.store.ask(partial(rows.streak_of, partner=name))
+        except sqlite3.Error as error:
+            self._teller.tell(Notice(Priority.ERROR, f"the enrolled cards cannot be read ({error})"))
 
     async def _supervise(
         self,
@@ -192,23 +196,24 @@ class _Daemon:
             self._teller.tell(Notice(Priority.INFO, f"gatectl {__version__} is ready"))
             await self._stopped.wait()
             self._notify("STOPPING=1")
-        for task in reading:
-            task.cancel()
+        _cancel(reading)
         await self._let_through()
-        for task in (*working, *keeping, *watching):
-            task.cancel()
+        _cancel([*working, *keeping, *watching])
 
     async def _let_through(self) -> None:
         """Scans under way are decided, and whoever was just admitted passes; a second signal ends both."""
-        hurried = asyncio.ensure_future(self._hurried.wait())
-        draining = asyncio.gather(*(door.drain() for door in self._doors.values()))
-        await asyncio.wait({hurried, draining}, return_when=asyncio.FIRST_COMPLETED)
+        hurried = asyncio.create_task(self._hurried.wait())
+        draining = asyncio.create_task(self._drain())
+        await asyncio.wait([hurried, draining], return_when=asyncio.FIRST_COMPLETED)
         draining.cancel()
         open_until = [gate.relay.off_at or 0.0 for gate in self._gates.values()]
         passage_s = min(max(open_until) - clock.now(), PASSAGE_S)
         if passage_s > 0:
-            await asyncio.wait({hurried}, timeout=passage_s)
+            await asyncio.wait([hurried], timeout=passage_s)
         hurried.cancel()
+
+    async def _drain(self) -> None:
+        await asyncio.gather(*(door.drain() for door in self._doors.values()))
 
     def _scanner(self, door: str, settings: model.Scanner) -> Scanner:
         match settings:
@@ -252,7 +257,10 @@ class _Daemon:
             return (await self._doors[name].open_by_hand(reason.strip())).to_json()
 
         async def reload_cards(_request: dict[str, Any]) -> dict[str, Any]:
-            house.cards = await house.store.ask(cards.load_all)
+            try:
+                house.cards = await house.store.ask(cards.load_all)
+            except sqlite3.Error as error:
+                raise control.RefusedError(f"the enrolled cards cannot be read ({error})") from error
             return {"cards": len(house.cards)}
 
         return {"status": status, "open": open_door, "reload_cards": reload_cards}
@@ -273,6 +281,11 @@ def _end_on_error(
         broken.set_exception(error)
     else:
         loop.default_exception_handler(context)
+
+
+def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
 
 
 async def _raised(future: asyncio.Future[None]) -> None:
