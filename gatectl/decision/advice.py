@@ -9,10 +9,8 @@ from __future__ import annotations
 import shlex
 
 from gatectl.decision.event import Attempt, Event, Outcome
+from gatectl.decision.outage import RESTING
 from gatectl.decision.verdict import Fault, Result, Verdict
-
-RESTING = "resting"
-"""The reason's key where a partner had asked to be left alone, so that no request was due."""
 
 _NO_PENDING_CHECK_IN = "checkin.validation.notfound"
 _COMMUNICATION = frozenset({Fault.NETWORK, Fault.TLS, Fault.TIMEOUT, Fault.PARTNER})

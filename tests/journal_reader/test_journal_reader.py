@@ -1,0 +1,305 @@
+import os
+import shutil
+import sqlite3
+import tempfile
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from records import (
+    ADMITTED,
+    MINUTE_US,
+    NOT_ALLOWED,
+    NOT_FOUND,
+    START_US,
+    TIMEOUT,
+    UNRECOGNISED,
+    finish,
+    record,
+)
+
+from gatectl.decision.event import RequestRecord
+from gatectl.decision.verdict import Result
+from gatectl.journal import reader as module
+from gatectl.journal.reader import Filters, Reader, UnreadableError
+from gatectl.journal.schema import open_store
+
+EVERYTHING = Filters()
+
+
+def test_gives_back_what_was_written(path, write):
+    written = [
+        write(1),
+        write(2, NOT_FOUND),
+        write(3, TIMEOUT, outage=True),
+        write(4, UNRECOGNISED, partner=None, member=None, budget_ms=None),
+        write(5, TIMEOUT, request=RequestRecord(None, None, None, None, 2000, None)),
+        write(6, kind="manual", scanner=None, credential=None, partner=None, request=None, verdict=None),
+    ]
+    with Reader(path) as reader:
+        assert list(reader.query(EVERYTHING)) == written
+
+
+def test_the_newest_come_oldest_first(path, write):
+    written = [write(number) for number in range(10)]
+    with Reader(path) as reader:
+        assert list(reader.query(EVERYTHING, 3)) == written[-3:]
+        assert list(reader.query(EVERYTHING, 0)) == []
+        assert list(reader.query(EVERYTHING, 10**30)) == written
+
+
+def test_the_order_is_that_of_the_scans_whatever_the_clock_did(path, write, store):
+    first = write(50, outcome=None)
+    second = write(10)
+    finish(store, first)
+    with Reader(path) as reader:
+        assert list(reader.query(EVERYTHING)) == [first, second]
+        assert list(reader.query(Filters(since_us=0))) == [first, second]
+
+
+def test_an_attempt_without_outcome_is_no_event(path, write):
+    write(1, outcome=None)
+    with Reader(path) as reader:
+        assert list(reader.query(EVERYTHING)) == []
+        assert reader.mark() == 0
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        (Filters(door="side"), [2]),
+        (Filters(partner="wellpass"), [3]),
+        (Filters(member="7"), [3, 4]),
+        (Filters(member="7", partner="wellhub"), [4]),
+        (Filters(result=Result.REJECTED), [2, 4]),
+        (Filters(since_us=START_US + 3 * MINUTE_US), [3, 4]),
+        (Filters(since_us=START_US + 3 * MINUTE_US, result=Result.REJECTED), [4]),
+        (Filters(since_us=START_US + 9 * MINUTE_US), []),
+        (Filters(door="' OR 1 --"), []),
+    ],
+)
+@pytest.mark.parametrize("newest", [None, 100])
+def test_filters(path, write, filters, expected, newest):
+    written = {
+        1: write(1),
+        2: write(2, NOT_FOUND, door="side"),
+        3: write(3, partner="wellpass", member="7"),
+        4: write(4, NOT_ALLOWED, member="7"),
+    }
+    with Reader(path) as reader:
+        assert list(reader.query(filters, newest)) == [written[number] for number in expected]
+
+
+def test_the_newest_of_those_that_match(path, write):
+    written = [write(number, door="side" if number % 2 else "main") for number in range(8)]
+    with Reader(path) as reader:
+        assert list(reader.query(Filters(door="side"), 2)) == [written[5], written[7]]
+
+
+def test_many_events_come_in_pages_and_no_transaction_stays_open(path, write, store, monkeypatch):
+    monkeypatch.setattr(module, "PAGE", 3)
+    written = [write(number) for number in range(7)]
+    with Reader(path) as reader:
+        events = reader.query(EVERYTHING)
+        assert next(events) == written[0]
+        busy, _, _ = store.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        assert not busy, "the reader holds the log while nobody takes its events"
+        write(99)
+        assert list(events) == written[1:], "what comes later is not part of the answer"
+
+
+def test_follow_gives_what_is_decided_after_the_mark_in_the_order_of_the_decisions(path, write, store):
+    first, second = write(1, outcome=None), write(2, outcome=None)
+    write(3)
+    with Reader(path) as reader:
+        steps = iter(
+            [
+                lambda: finish(store, second),
+                lambda: None,
+                lambda: (finish(store, first), write(4, outcome=None), write(5, door="side")),
+                lambda: write(6, NOT_FOUND),
+            ]
+        )
+
+        def wait():
+            next(steps)()
+
+        following = reader.follow(Filters(door="main"), reader.mark(), wait=wait)
+        assert [event.attempt.id[-1] for event in islice(following, 3)] == ["2", "1", "6"]
+
+
+def test_follow_misses_nothing_between_the_mark_and_its_start(path, write):
+    with Reader(path) as reader:
+        mark = reader.mark()
+        late = write(1)
+        assert next(reader.follow(EVERYTHING, mark, wait=pytest.fail)) == late
+
+
+def test_follow_waits_without_asking_for_events_while_nothing_changes(path, write):
+    write(1)
+    looks = []
+
+    class EnoughError(Exception):
+        pass
+
+    def wait():
+        looks.append(None)
+        if len(looks) == 5:
+            raise EnoughError
+
+    with Reader(path) as reader:
+        statements = []
+        reader._connection.set_trace_callback(statements.append)
+        with pytest.raises(EnoughError):
+            next(reader.follow(EVERYTHING, reader.mark(), wait=wait))
+    events = [statement for statement in statements if "FROM events" in statement]
+    assert len(events) == 1
+    assert statements.count("PRAGMA data_version") == 1 + len(looks)
+
+
+def test_find(path, write):
+    write(1)
+    wanted = write(2)
+    with Reader(path) as reader:
+        assert reader.find(wanted.attempt.id) == wanted
+        assert reader.find("nope") is None
+
+
+def plan(reader, sql, values):
+    rows = reader._connection.execute(f"EXPLAIN QUERY PLAN {sql}", values)
+    return " / ".join(row["detail"] for row in rows)
+
+
+def statements_of(reader, filters, newest):
+    """Every statement that a query sends, with its values filled in."""
+    seen = []
+    reader._connection.set_trace_callback(seen.append)
+    list(reader.query(filters, newest))
+    reader._connection.set_trace_callback(None)
+    return [sql for sql in seen if "FROM events" in sql or "FROM attempts" in sql]
+
+
+@pytest.mark.parametrize("newest", [None, 20])
+def test_a_members_scans_are_found_by_index(path, write, newest):
+    write(1, member="7")
+    with Reader(path) as reader:
+        plans = [plan(reader, sql, ()) for sql in statements_of(reader, Filters(member="7"), newest)]
+    assert plans
+    assert all("attempts_by_member (member=?" in each for each in plans)
+    assert not any("SCAN" in each for each in plans)
+
+
+def test_the_last_ones_are_found_without_sorting(path, write):
+    write(1)
+    with Reader(path) as reader:
+        plans = [plan(reader, sql, ()) for sql in statements_of(reader, EVERYTHING, 20)]
+    assert plans
+    assert not any("TEMP B-TREE" in each for each in plans)
+
+
+def test_since_begins_at_the_index_by_time_and_pages_in_order(path, write):
+    write(1)
+    with Reader(path) as reader:
+        first, page = (plan(reader, sql, ()) for sql in statements_of(reader, Filters(since_us=0), None))
+    assert "attempts_by_time (at_us>?" in first
+    assert "INTEGER PRIMARY KEY (rowid>?" in page
+    assert "TEMP B-TREE" not in page
+
+
+def test_no_journal_yet(tmp_path):
+    with pytest.raises(UnreadableError, match="there is no journal yet") as caught:
+        Reader(tmp_path / "none.db")
+    assert caught.value.hints
+    assert not (tmp_path / "none.db").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"no database at all" * 100])
+def test_a_file_that_is_no_journal(path, content):
+    path.write_bytes(content)
+    with pytest.raises(UnreadableError, match="is not a gatectl journal"):
+        Reader(path)
+
+
+def test_somebody_elses_database(path):
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE attempts (seq)")
+    other.execute("PRAGMA user_version = 1")
+    other.close()
+    with pytest.raises(UnreadableError, match="is not a gatectl journal"):
+        Reader(path)
+
+
+@pytest.mark.parametrize(("step", "word"), [(1, "newer"), (-1, "older")])
+def test_another_version_of_the_schema(path, store, step, word):
+    version = store.execute("PRAGMA user_version").fetchone()[0]
+    store.execute(f"PRAGMA user_version = {version + step}")
+    with pytest.raises(UnreadableError, match=f"written by an? {word} gatectl"):
+        Reader(path)
+
+
+def test_it_cannot_write(path, write):
+    write(1)
+    with Reader(path) as reader, pytest.raises(sqlite3.OperationalError, match="readonly"):
+        reader._connection.execute("DELETE FROM cards")
+
+
+@pytest.fixture
+def somebody_else():
+    """A folder that who reads may not write in."""
+    folder = Path(tempfile.mkdtemp())
+    me = os.geteuid()
+    yield folder
+    os.seteuid(me)
+    folder.chmod(0o755)
+    shutil.rmtree(folder)
+
+
+def become_nobody(folder):
+    folder.chmod(0o555)
+    if os.geteuid() == 0:
+        os.seteuid(65534)
+
+
+def test_who_may_only_read_reads_a_journal_at_rest(somebody_else):
+    store = open_store(somebody_else / "journal.db")
+    written = record(store, 1)
+    store.close()
+    become_nobody(somebody_else)
+    with Reader(somebody_else / "journal.db") as reader:
+        assert list(reader.query(EVERYTHING)) == [written]
+        with pytest.raises(UnreadableError, match="gatectl is not running"):
+            next(reader.follow(EVERYTHING, 0, wait=pytest.fail))
+
+
+def test_who_may_only_read_reads_along_with_the_daemon(somebody_else):
+    with closing(open_store(somebody_else / "journal.db")) as store:
+        written = record(store, 1)
+        become_nobody(somebody_else)
+        with Reader(somebody_else / "journal.db") as reader:
+            assert list(reader.query(EVERYTHING)) == [written]
+            assert next(reader.follow(EVERYTHING, 0, wait=pytest.fail)) == written
+
+
+def test_a_damaged_journal_is_told(path, store, write):
+    for number in range(200):
+        write(number)
+    store.close()
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(size // 2)
+        file.write(b"\xff" * (size // 2))
+    with Reader(path) as reader, pytest.raises(UnreadableError, match="cannot be read"):
+        list(reader.query(EVERYTHING))
+
+
+def test_values_of_the_outcome_survive(path, write):
+    write(1, ADMITTED)
+    with Reader(path) as reader:
+        (event,) = reader.query(EVERYTHING)
+    assert event.to_json()["gate"] == {
+        "opened_at": "2025-11-22T19:35:01.183542Z",
+        "after_ms": 183.5,
+        "open_ms": 3000,
+    }
+    assert event.to_json()["request"]["sent"] is True
