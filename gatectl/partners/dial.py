@@ -103,9 +103,11 @@ class Dialler:
 
     async def dial(self) -> Wire:
         """A connection that is ready for a request; raises Lost."""
-        addresses = await self._resolver.look_up()
-        connected = await connect(addresses)
-        return await self.secure(connected)
+        return await self.secure(await connect(await self.look_up()))
+
+    async def look_up(self) -> Addresses:
+        """The partner's addresses; raises Lost."""
+        return await self._resolver.look_up()
 
     async def secure(self, connected: socket.socket) -> Wire:
         """TLS over a connected socket, which is closed if that fails."""

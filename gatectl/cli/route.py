@@ -1,0 +1,106 @@
+"""`gatectl route CODE`: which card or route takes a code, and to whom; asks nobody."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sqlite3
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from gatectl.config.model import Settings
+from gatectl.config.reader import find, load
+from gatectl.decision.cards import Card
+from gatectl.decision.reading import Code, reading_of_text
+from gatectl.decision.routing import Route, carries, destination
+from gatectl.errors import GatectlError, UsageError
+from gatectl.journal import cards
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Where a code goes at a door, or why nowhere; the fields of `--json`."""
+
+    code: str
+    door: str
+    recognised: bool
+    by: str | None
+    route: int | None
+    match: str | None
+    partner: str | None
+    member: str | None
+    why: str | None
+
+    def sentence(self) -> str:
+        if self.by is None:
+            return f"{self.door}: {self.why}"
+        through = "an enrolled card" if self.by == "card" else f"routes[{self.route}] {self.match}"
+        ending = "" if self.recognised else f", but {self.why}"
+        return f"{self.door}: {through} leads to {self.partner}, member {self.member}{ending}"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The code, and where it is scanned."""
+    parser.add_argument("code", metavar="CODE", help="as the scanner reads it")
+    parser.add_argument("--door", metavar="D", help="at this door alone")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 whether anything takes the code or not: the answer says it."""
+    settings = load(find(args.config, os.environ))
+    if not isinstance(reading_of_text(args.code), Code):
+        raise UsageError("gatectl route: this is no code: 1 to 512 characters without control characters")
+    if args.door is not None and args.door not in settings.doors:
+        raise GatectlError(f"there is no door {args.door!r}", f"there are {', '.join(settings.doors)}")
+    doors = list(settings.doors) if args.door is None else [args.door]
+    enrolled = _enrolled(settings.journal.path)
+    ways = [way(args.code, door, settings, enrolled) for door in doors]
+    if args.json:
+        chosen = next((one for one in ways if one.recognised), ways[0])
+        print(json.dumps(asdict(chosen), ensure_ascii=False))
+    else:
+        print(*(one.sentence() for one in ways), sep="\n")
+    return 0
+
+
+def way(code: str, door: str, settings: Settings, enrolled: dict[str, Card]) -> Way:
+    """What the daemon would do with this code at this door."""
+    routes = [
+        Route(one.match, one.partner, None if one.doors is None else frozenset(one.doors))
+        for one in settings.routes
+    ]
+    found = destination(code, door, enrolled, routes)
+    if found is None:
+        return Way(code, door, False, None, None, None, None, None, "no card and no route takes this code")  # noqa: FBT003 - the fields' order
+    why = None
+    partner = settings.partners.get(found.partner)
+    if partner is None:
+        why = f"the partner {found.partner} is not in the settings"
+    elif not carries(partner.protocol, found.member):
+        why = f"{partner.protocol} cannot carry this number"
+    return Way(
+        code=code,
+        door=door,
+        recognised=why is None,
+        by="card" if found.route is None else "route",
+        route=found.route,
+        match=None if found.route is None else settings.routes[found.route].match.pattern,
+        partner=found.partner,
+        member=found.member,
+        why=why,
+    )
+
+
+def _enrolled(path: Path) -> dict[str, Card]:
+    if not path.exists():
+        return {}
+    try:
+        connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+        try:
+            return cards.load_all(connection)
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise GatectlError(f"{path}: the enrolled cards cannot be read ({error})") from error
