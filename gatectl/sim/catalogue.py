@@ -48,11 +48,15 @@ def find(protocol: ProtocolName, member: str) -> Entry | None:
     return _INDEX.get((protocol, member))
 
 
+def outcome(entry: Entry) -> str:
+    """What gatectl makes of it, in words: `allowed`, `not allowed`, `not found`, `timeout` …"""
+    return (entry.fault or entry.verdict).value.replace("_", " ")
+
+
 def _assemble() -> Iterator[Entry]:
     for protocol in PROTOCOLS:
-        shared = (row for row in shared_rows.ROWS if protocol in row.protocols)
-        for row in (*shared, *special_rows.ROWS[protocol]):
-            yield _entry(protocol, row)
+        rows = (*shared_rows.SUCCESSES, *special_rows.ROWS[protocol], *shared_rows.FAILURES)
+        yield from (_entry(protocol, row) for row in rows if protocol in row.protocols)
         if protocol == "wellhub":
             yield Entry(protocol, _LEADING_ZERO, "good, with a leading zero", *ALLOWED, good)
 

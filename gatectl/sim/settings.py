@@ -1,0 +1,36 @@
+"""The settings that lead gatectl to a running simulator."""
+
+from __future__ import annotations
+
+import json
+
+from gatectl.sim.asked import AGGREGATOR_ID, GYM_ID, LOCATIONS
+from gatectl.sim.http import ProtocolName
+from gatectl.sim.server import Simulator
+
+_OWN = {
+    "perfectgym": f'aggregator_id = "{AGGREGATOR_ID}"',
+    "wellhub": f'gym_id = "{GYM_ID}"',
+    "capitan": f"location_id = {LOCATIONS[0]}",
+}
+
+
+def partner_section(simulator: Simulator, protocol: ProtocolName) -> str:
+    """A `[partners.…]` section of TOML, named like its protocol, ready to paste; it ends with a newline.
+
+    It names the key's file, never the key.
+    """
+    lines = (
+        f"[partners.{protocol}]",
+        f'protocol = "{protocol}"',
+        f"url = {_text(simulator.url(protocol))}",
+        _OWN[protocol],
+        f"key = {{ file = {_text(str(simulator.key_file(protocol)))} }}",
+        f"ca_file = {_text(str(simulator.ca_file))}",
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _text(value: str) -> str:
+    """A TOML basic string: it escapes as JSON does."""
+    return json.dumps(value, ensure_ascii=False)
