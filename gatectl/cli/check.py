@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -110,5 +111,5 @@ async def _connection(name: str, endpoint: Endpoint, dialler: Dialler) -> Findin
     except Lost as lost:
         return False, f"{where}: {lost.fault}: {lost.detail}"
     wire.close()
-    took = [f"{(end - start) * 1e3:.0f} ms" for start, end in zip(times, times[1:], strict=False)]
+    took = [f"{(end - start) * 1e3:.0f} ms" for start, end in itertools.pairwise(times)]
     return True, f"{where}: look-up {took[0]}, connect {took[1]}, TLS {took[2] if endpoint.tls else 'none'}"
