@@ -1,10 +1,9 @@
-"""A scanner that is a keyboard, without hardware: key events over a socket pair."""
+"""A scanner that is a keyboard, without hardware: key events over a pipe."""
 
 from __future__ import annotations
 
-import socket
+import os
 import struct
-from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -36,7 +35,8 @@ class VirtualKeyboard:
         self.held: set[int] = set()
         self._strokes = _strokes(layout)
         self._plugged = False
-        self._line: socket.socket | None = None
+        self._line: int | None = None
+        self._reader: VirtualKeySource | None = None
         self.plug()
 
     def plug(self) -> None:
@@ -47,9 +47,7 @@ class VirtualKeyboard:
         """Goes, with a hang-up for whoever has it open."""
         self._plugged = False
         self.held.clear()
-        if self._line is not None:
-            self._line.close()
-            self._line = None
+        self._hang_up()
 
     def connect(self, _path: str) -> VirtualKeySource:
         """Opens it, for one at a time; DeviceLost where that cannot be."""
@@ -57,20 +55,24 @@ class VirtualKeyboard:
             raise DeviceLost(Cause.UNPLUGGED)
         if self._line is not None:
             raise DeviceLost(Cause.HELD)
-        line, end = socket.socketpair()
-        end.setblocking(False)  # noqa: FBT003 - the standard library's signature
-        self._line = line
-        return VirtualKeySource(self, end, lambda: self._released(line))
+        end, self._line = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._reader = VirtualKeySource(self, end)
+        return self._reader
 
-    def _released(self, line: socket.socket) -> None:
-        line.close()
-        if self._line is line:
-            self._line = None
+    def released(self, reader: VirtualKeySource) -> None:
+        """This reader has closed it."""
+        if reader is self._reader:
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        if self._line is not None:
+            os.close(self._line)
+        self._line = self._reader = None
 
     def send(self, *events: KeyEvent) -> None:
-        """Raw events. Lost where nobody has it open, as with the real driver."""
+        """Raw events, lost where nobody has it open. BlockingIOError where 8000 wait to be read."""
         if self._line is not None:
-            self._line.sendall(b"".join(_EVENT.pack(*event) for event in events))
+            os.write(self._line, b"".join(_EVENT.pack(*event) for event in events))
 
     def press(self, key: int) -> None:
         """Holds a key down."""
@@ -119,32 +121,29 @@ class VirtualKeyboard:
 class VirtualKeySource:
     """A virtual keyboard as its reader has it open."""
 
-    def __init__(self, keyboard: VirtualKeyboard, end: socket.socket, released: Callable[[], None]) -> None:
+    def __init__(self, keyboard: VirtualKeyboard, end: int) -> None:
         self._keyboard = keyboard
         self._end = end
-        self._released = released
-        self._rest = b""
         self.caps_lock = keyboard.caps_lock
-        self.fileno = end.fileno
+
+    def fileno(self) -> int:
+        return self._end
 
     def read(self) -> list[KeyEvent]:
         try:
-            data = self._end.recv(_CHUNK)
+            data = os.read(self._end, _CHUNK)
         except BlockingIOError:
             return []
         if not data:
             raise DeviceLost(Cause.UNPLUGGED)
-        data = self._rest + data
-        whole = len(data) - len(data) % _EVENT.size
-        self._rest = data[whole:]
-        return list(_EVENT.iter_unpack(data[:whole]))
+        return list(_EVENT.iter_unpack(data))  # whole: what is written at once is atomic in a pipe
 
     def held_keys(self) -> set[int]:
         return set(self._keyboard.held)
 
     def close(self) -> None:
-        self._end.close()
-        self._released()
+        os.close(self._end)
+        self._keyboard.released(self)
 
 
 def _strokes(layout: str) -> dict[str, tuple[int, int | None]]:

@@ -23,6 +23,7 @@ class VirtualSerialScanner:
             return
         # The device's end stays open here too: what is sent before anybody reads waits in the buffer.
         scanner, device = os.openpty()
+        os.set_blocking(scanner, False)
         tty.setraw(device)  # nothing is echoed, not even before the driver has set its mode
         self._ends = scanner, device
         self.link.symlink_to(os.ttyname(device))
@@ -37,7 +38,7 @@ class VirtualSerialScanner:
         self._ends = None
 
     def send(self, data: bytes) -> None:
-        """Sends bytes, at most what the line holds (4095) while nobody reads. OSError if unplugged."""
+        """Sends bytes. BlockingIOError where the line is full, FileNotFoundError if unplugged."""
         if self._ends is None:
             raise FileNotFoundError(f"the virtual scanner {self.link} is unplugged")
         while data:

@@ -1,0 +1,270 @@
+from __future__ import annotations
+
+import contextlib
+import string
+
+import pytest
+from evdev import ecodes
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatectl.decision import keys
+from gatectl.decision.keymap import Key, layout_of
+from gatectl.decision.keys import KeyDecoder
+from gatectl.decision.reading import MAX_CHARS, Code, Dropped, Flaw
+from gatectl.sim.keyboard import VirtualKeyboard
+
+LOST = Dropped(Flaw.LOST)
+UNKNOWN = Dropped(Flaw.KEY)
+REPORT = (ecodes.EV_SYN, ecodes.SYN_REPORT, 0)
+DROPPED = (ecodes.EV_SYN, ecodes.SYN_DROPPED, 0)
+
+
+def down(name):
+    return (ecodes.EV_KEY, ecodes.ecodes[f"KEY_{name}"], 1)
+
+
+def up(name):
+    return (ecodes.EV_KEY, ecodes.ecodes[f"KEY_{name}"], 0)
+
+
+def taps(*names):
+    return [event for name in names for event in (down(name), REPORT, up(name), REPORT)]
+
+
+def held(modifier, *events):
+    return [down(modifier), REPORT, *events, up(modifier), REPORT]
+
+
+def typed(layout, *events, caps_lock=False):
+    """What these events type, read through an Enter."""
+    return KeyDecoder(layout, caps_lock=caps_lock).feed([*events, *taps("ENTER")])
+
+
+def test_the_numbers_are_the_kernels():
+    assert {key.name: int(key) for key in Key} == {key.name: ecodes.ecodes[f"KEY_{key.name}"] for key in Key}
+    assert (keys.EV_SYN, keys.EV_KEY) == (ecodes.EV_SYN, ecodes.EV_KEY)
+    assert (keys.SYN_REPORT, keys.SYN_DROPPED) == (ecodes.SYN_REPORT, ecodes.SYN_DROPPED)
+
+
+# Name of the key, then what it types alone, with Shift, with AltGr.
+US = """
+GRAVE ` ~
+1 1 !   2 2 @   3 3 #   4 4 $   5 5 %   6 6 ^   7 7 &   8 8 *   9 9 (   0 0 )   MINUS - _   EQUAL = +
+Q q Q   W w W   E e E   R r R   T t T   Y y Y   U u U   I i I   O o O   P p P   LEFTBRACE [ {   RIGHTBRACE ] }
+A a A   S s S   D d D   F f F   G g G   H h H   J j J   K k K   L l L   SEMICOLON ; :   APOSTROPHE ' "
+Z z Z   X x X   C c C   V v V   B b B   N n N   M m M   COMMA , <   DOT . >   SLASH / ?   BACKSLASH \\ |
+102ND < >
+"""
+DE = """
+GRAVE ^ °
+1 1 !   2 2 " ²   3 3 § ³   4 4 $   5 5 %   6 6 &   7 7 / {   8 8 ( [   9 9 ) ]   0 0 = }   MINUS ß ? \\
+EQUAL ´ `
+Q q Q @   W w W   E e E €   R r R   T t T   Y z Z   U u U   I i I   O o O   P p P
+LEFTBRACE ü Ü   RIGHTBRACE + * ~
+A a A   S s S   D d D   F f F   G g G   H h H   J j J   K k K   L l L   SEMICOLON ö Ö   APOSTROPHE ä Ä
+Z y Y   X x X   C c C   V v V   B b B   N n N   M m M µ   COMMA , ;   DOT . :   SLASH - _   BACKSLASH # '
+102ND < > |
+"""  # noqa: RUF001 - the layout has an acute accent
+
+
+@pytest.mark.parametrize(("layout", "table"), [("us", US), ("de", DE)])
+def test_every_key_types_what_stands_on_it(layout, table):
+    rows = [cap.split() for line in table.split("\n") for cap in line.strip().split("   ") if cap]
+    assert len(rows) == 48
+    for name, plain, shifted, *third in rows:
+        assert typed(layout, *taps(name)) == [Code(plain)], name
+        assert typed(layout, *held("LEFTSHIFT", *taps(name))) == [Code(shifted)], name
+        assert typed(layout, *held("RIGHTSHIFT", *taps(name))) == [Code(shifted)], name
+        altgr = [Code(third[0])] if third else [UNKNOWN]
+        assert typed(layout, *held("RIGHTALT", *taps(name))) == altgr, name
+    assert typed(layout, *taps("1", "SPACE", "2")) == [Code("1 2")]
+    assert len(layout_of(layout).caps) == 49
+
+
+@pytest.mark.parametrize("layout", ["us", "de"])
+def test_every_printable_ascii_character_comes_back(layout):
+    text = string.digits + string.ascii_letters + string.punctuation + " "
+    assert len(text) == 95
+    with VirtualKeyboard(layout) as keyboard, contextlib.closing(keyboard.connect("")) as source:
+        decoder = KeyDecoder(layout)
+        keyboard.type_code(text)
+        readings = []
+        while not readings:
+            readings = decoder.feed(source.read())
+    assert readings == [Code(text)]
+
+
+def test_an_unknown_layout_is_an_error():
+    with pytest.raises(ValueError, match="'fr' is none of us, de"):
+        KeyDecoder("fr")
+
+
+@pytest.mark.parametrize("ending", ["ENTER", "KPENTER", "TAB"])
+def test_what_ends_a_code(ending):
+    decoder = KeyDecoder("us")
+    assert decoder.feed(taps("1", "2")) == []
+    assert decoder.pending
+    assert decoder.feed(taps(ending)) == [Code("12")]
+    assert not decoder.pending
+    assert decoder.feed(taps(ending, ending)) == []
+
+
+def test_a_silence_ends_a_code():
+    decoder = KeyDecoder("us")
+    assert decoder.silence() == []
+    assert decoder.feed(taps("1", "2")) == []
+    assert decoder.silence() == [Code("12")]
+    assert not decoder.pending
+
+
+def test_caps_lock_inverts_letters_and_nothing_else():
+    scan = taps("A", "1", "SEMICOLON", "MINUS")
+    assert typed("us", *taps("CAPSLOCK"), *scan) == [Code("A1;-")]
+    assert typed("us", *scan, caps_lock=True) == [Code("A1;-")]
+    assert typed("us", *taps("CAPSLOCK"), *scan, caps_lock=True) == [Code("a1;-")]
+    assert typed("us", *taps("CAPSLOCK"), *held("LEFTSHIFT", *scan)) == [Code("a!:_")]
+    assert typed("us", *taps("A", "CAPSLOCK", "A", "CAPSLOCK", "A")) == [Code("aAa")]
+    assert typed("de", *scan, caps_lock=True) == [Code("A1Öß")]
+    assert typed("de", *held("RIGHTALT", *taps("Q", "E", "M")), caps_lock=True) == [Code("@€µ")]
+
+
+def test_caps_lock_stays_from_code_to_code():
+    decoder = KeyDecoder("us")
+    assert decoder.feed(taps("CAPSLOCK", "A", "ENTER", "A", "ENTER")) == [Code("A"), Code("A")]
+
+
+KEYPAD = ["KP0", "KP1", "KP2", "KP3", "KP4", "KP5", "KP6", "KP7", "KP8", "KP9"]
+KEYPAD += ["KPPLUS", "KPMINUS", "KPASTERISK", "KPSLASH", "KPEQUAL", "KPCOMMA", "KPDOT"]
+
+
+@pytest.mark.parametrize(("layout", "decimal"), [("us", "."), ("de", ",")])
+def test_the_keypad_types_digits_whatever_num_lock_and_shift(layout, decimal):
+    text = "0123456789+-*/=," + decimal
+    assert typed(layout, *taps(*KEYPAD)) == [Code(text)]
+    assert typed(layout, *held("LEFTSHIFT", *taps(*KEYPAD)), caps_lock=True) == [Code(text)]
+    locked = [name for key in KEYPAD for name in ("NUMLOCK", key)]
+    assert typed(layout, *taps(*locked)) == [Code(text)]
+
+
+def test_a_key_is_one_character_however_long_it_is_held():
+    assert typed("us", down("1"), *[(ecodes.EV_KEY, ecodes.KEY_1, 2)] * 5, up("1")) == [Code("1")]
+    assert typed("us", down("CAPSLOCK"), (ecodes.EV_KEY, ecodes.KEY_CAPSLOCK, 2), *taps("A")) == [Code("A")]
+
+
+def test_either_shift_counts_until_both_are_up():
+    events = [
+        down("LEFTSHIFT"),
+        down("RIGHTSHIFT"),
+        up("LEFTSHIFT"),
+        *taps("A"),
+        up("RIGHTSHIFT"),
+        *taps("A"),
+    ]
+    assert typed("us", *events) == [Code("Aa")]
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        taps("1", "F5", "2"),
+        taps("F1"),
+        taps("1", "LEFT"),
+        taps("1", "BACKSPACE", "2"),
+        taps("1", "ESC"),
+        [*taps("1"), (ecodes.EV_KEY, ecodes.BTN_LEFT, 1)],
+        [*taps("1"), *held("LEFTCTRL", *taps("J")), *taps("2")],
+        [*taps("1"), *held("RIGHTCTRL", *taps("2"))],
+        [*taps("1"), *held("LEFTALT", *taps("KP6", "KP5"))],
+        [*taps("1"), *held("LEFTMETA", *taps("R"))],
+        [*taps("1"), *held("RIGHTALT", *held("LEFTSHIFT", *taps("Q")))],
+    ],
+)
+@pytest.mark.parametrize("layout", ["us", "de"])
+def test_a_key_without_a_character_spoils_the_code_once(layout, events):
+    decoder = KeyDecoder(layout)
+    assert decoder.feed(events) == []
+    assert decoder.pending
+    assert decoder.feed(taps("3", "F6", "ENTER", "4", "ENTER")) == [UNKNOWN, Code("4")]
+
+
+def test_a_spoilt_code_ends_at_a_silence_too():
+    decoder = KeyDecoder("us")
+    assert decoder.feed(taps("1", "F5", "2")) == []
+    assert decoder.silence() == [UNKNOWN]
+    assert decoder.feed(taps("3", "ENTER")) == [Code("3")]
+
+
+def test_modifiers_alone_are_nothing():
+    assert typed("de", *taps("LEFTSHIFT", "LEFTCTRL", "LEFTALT", "RIGHTALT", "LEFTMETA", "NUMLOCK")) == []
+
+
+def test_other_kinds_of_events_are_nothing():
+    scan = [(ecodes.EV_MSC, ecodes.MSC_SCAN, 458_782), (ecodes.EV_LED, ecodes.LED_CAPSL, 1), *taps("1")]
+    assert typed("us", *scan) == [Code("1")]
+
+
+def test_dropped_events_spoil_the_code_once():
+    decoder = KeyDecoder("us")
+    assert decoder.feed([*taps("1"), DROPPED, *taps("2"), REPORT, DROPPED, REPORT, *taps("3", "F5")]) == []
+    assert decoder.pending
+    assert decoder.feed(taps("ENTER", "4", "ENTER")) == [LOST, Code("4")]
+
+
+def test_dropped_events_spoil_the_code_up_to_a_silence():
+    decoder = KeyDecoder("us")
+    assert decoder.feed([*taps("1"), DROPPED, REPORT, *taps("2")]) == []
+    assert decoder.silence() == [LOST]
+    assert decoder.feed(taps("3", "ENTER")) == [Code("3")]
+
+
+def test_nothing_counts_between_the_drop_and_the_next_report():
+    decoder = KeyDecoder("us")
+    stale = [DROPPED, down("ENTER"), up("ENTER"), down("CAPSLOCK"), down("LEFTSHIFT")]
+    assert decoder.feed(stale) == []
+    assert not decoder.stale
+    assert decoder.feed([REPORT, *taps("ENTER", "A", "ENTER")]) == [LOST, Code("a")]
+
+
+def test_held_keys_are_resynchronised_after_a_drop():
+    decoder = KeyDecoder("us")
+    decoder.feed([down("LEFTSHIFT"), DROPPED, REPORT])
+    assert decoder.stale
+    decoder.resynchronise({ecodes.KEY_A})
+    assert not decoder.stale
+    assert decoder.feed(taps("ENTER", "A", "ENTER")) == [LOST, Code("a")]
+    decoder.feed([DROPPED, REPORT])
+    decoder.resynchronise({ecodes.KEY_RIGHTSHIFT})
+    assert decoder.feed(taps("ENTER", "A", "ENTER")) == [LOST, Code("A")]
+
+
+def test_too_long_a_code_is_dropped_once():
+    assert typed("us", *taps(*["1"] * MAX_CHARS)) == [Code("1" * MAX_CHARS)]
+    decoder = KeyDecoder("us")
+    for _ in range(10):
+        assert decoder.feed(taps(*["1"] * MAX_CHARS)) == []
+    assert decoder.feed(taps("ENTER", "2", "ENTER")) == [Dropped(Flaw.TOO_LONG), Code("2")]
+
+
+NAMES = st.sampled_from(
+    ["1", "A", "Q", "F5", "LEFTSHIFT", "RIGHTALT", "LEFTCTRL", "CAPSLOCK", "NUMLOCK", "ENTER", "KP7"]
+)
+EVENTS = st.lists(
+    st.one_of(
+        st.tuples(
+            st.just(ecodes.EV_KEY), NAMES.map(lambda name: ecodes.ecodes[f"KEY_{name}"]), st.integers(0, 2)
+        ),
+        st.sampled_from([REPORT, DROPPED]),
+        st.tuples(st.integers(0, 0x1F), st.integers(0, 0x2FF), st.integers(-(2**31), 2**31 - 1)),
+    ),
+    max_size=60,
+)
+
+
+@pytest.mark.parametrize("layout", ["us", "de"])
+@given(events=EVENTS, at=st.integers(0, 60))
+def test_any_split_of_any_events_gives_the_same_readings(layout, events, at):
+    whole, split = KeyDecoder(layout), KeyDecoder(layout)
+    readings = split.feed(events[:at]) + split.feed(events[at:]) + split.silence()
+    assert readings == whole.feed(events) + whole.silence()
+    assert not split.pending
