@@ -93,7 +93,7 @@ def _import(args: argparse.Namespace, settings: Settings) -> None:
     with _open(settings) as connection:
         store.put_all(connection, cards)
     _tell_daemon(settings)
-    print(f"{len(cards)} cards", file=sys.stderr)
+    print(f"imported: {len(cards)}", file=sys.stderr)
 
 
 def _export(_args: argparse.Namespace, settings: Settings) -> None:

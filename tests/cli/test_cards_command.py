@@ -1,0 +1,245 @@
+import io
+import json
+import socket
+import sqlite3
+import threading
+
+import pytest
+
+from gatectl.journal.cards import load_all
+from gatectl.journal.schema import open_store
+
+MEMBER = "1234567890123"
+
+
+@pytest.fixture
+def enrolled(settings):
+    """The cards in the store, as (code, partner, member) by their key."""
+
+    def read():
+        connection = open_store(settings.with_name("journal.db"))
+        cards = load_all(connection)
+        connection.close()
+        return {key: (card.code, card.partner, card.member) for key, card in cards.items()}
+
+    return read
+
+
+@pytest.fixture
+def daemon(settings):
+    """Listens where a daemon would; gives back what it was asked, and answers with `answer`."""
+
+    class Daemon(list):
+        answer = "{}"
+
+    asked = Daemon()
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(settings.with_name("control.sock")))
+    listener.listen()
+
+    def serve():
+        while True:
+            connection, _ = listener.accept()
+            with connection, connection.makefile("rwb") as lines:
+                request = json.loads(lines.readline())
+                if request == "end":
+                    return
+                asked.append(request)
+                lines.write(asked.answer.encode() + b"\n")
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield asked
+    with socket.socket(socket.AF_UNIX) as last:
+        last.connect(listener.getsockname())
+        last.sendall(b'"end"\n')
+        thread.join()
+    listener.close()
+
+
+def test_a_card_is_enrolled_and_forgotten(run, enrolled):
+    assert run("cards", "add", "04a3b2c1", "wellhub", MEMBER) == (0, "", "")
+    assert enrolled() == {"04A3B2C1": ("04a3b2c1", "wellhub", MEMBER)}
+    assert run("cards", "remove", "04A3B2C1") == (0, "", "")
+    assert enrolled() == {}
+
+
+def test_to_enrol_twice_for_the_same_member_is_fine(run, enrolled):
+    run("cards", "add", "key-fob", "wellhub", MEMBER)
+    assert run("cards", "add", "key-fob", "wellhub", MEMBER)[0] == 0
+    assert len(enrolled()) == 1
+
+
+def test_a_card_of_another_member_is_not_taken_away(run, enrolled):
+    run("cards", "add", "04a3b2c1", "wellhub", MEMBER)
+    before = enrolled()
+    status, _, err = run("cards", "add", "04A3B2C1", "wellpass", "12")
+    assert status == 1
+    assert err == (
+        f"card '04A3B2C1' already stands for member '{MEMBER}' of wellhub\n"
+        "hint: remove it first: gatectl cards remove 04A3B2C1\n"
+    )
+    assert enrolled() == before
+
+
+@pytest.mark.parametrize(
+    ("card", "message", "hint"),
+    [
+        (("x", "welhub", MEMBER), "there is no partner 'welhub' in the settings", "did you mean wellhub?"),
+        (
+            ("x", "?", MEMBER),
+            "there is no partner '?' in the settings",
+            "there are: wellhub, wellpass",
+        ),
+        (("x", "wellhub", "123"), "'123' is no member's number of wellhub", "wellhub: 13 digits"),
+        (
+            ("x", "wellpass", "012"),
+            "'012' is no member's number of wellpass",
+            "perfectgym: 1 to 18 digits without a leading zero",
+        ),
+    ],
+)
+def test_what_cannot_be_enrolled(run, enrolled, card, message, hint):
+    assert run("cards", "add", *card) == (1, "", f"{message}\nhint: {hint}\n")
+    assert enrolled() == {}
+
+
+@pytest.mark.parametrize("code", ["", "a\nb", "a" * 513])
+def test_what_is_no_code(run, enrolled, code):
+    status, _, err = run("cards", "add", code, "wellhub", MEMBER)
+    assert status == 1
+    assert "is not a code" in err
+    assert enrolled() == {}
+
+
+def test_a_card_that_is_not_there_cannot_be_removed(run):
+    status, _, err = run("cards", "remove", "nope")
+    assert (status, err.splitlines()[0]) == (1, "there is no card 'nope'")
+
+
+def test_the_list(run, settings):
+    assert run("cards", "list") == (0, "", "no cards\n")
+    assert not settings.with_name("journal.db").exists(), "looking makes nothing"
+    run("cards", "add", "[red]x", "wellhub", MEMBER)
+    run("cards", "add", "04a3b2c1", "wellhub", "0123456789012")
+    _, out, _ = run("cards", "list")
+    assert [line.split() for line in out.splitlines()] == [
+        ["Code", "Partner", "Member"],
+        ["04a3b2c1", "wellhub", "0123456789012"],
+        ["[red]x", "wellhub", MEMBER],
+    ]
+    _, out, _ = run("cards", "list", "--json")
+    assert [json.loads(line) for line in out.splitlines()] == [
+        {"code": "04a3b2c1", "partner": "wellhub", "member": "0123456789012"},
+        {"code": "[red]x", "partner": "wellhub", "member": MEMBER},
+    ]
+
+
+def test_what_is_exported_can_be_imported(run, enrolled, tmp_path):
+    for code in ("04a3b2c1", "a,b", 'say "hi"'):
+        run("cards", "add", code, "wellhub", MEMBER)
+    status, out, _ = run("cards", "export")
+    assert status == 0
+    assert out.startswith("code,partner,member\n")
+    before = enrolled()
+    for code in ("04a3b2c1", "a,b", 'say "hi"'):
+        run("cards", "remove", code)
+    (tmp_path / "cards.csv").write_text(out, "utf-8")
+    assert run("cards", "import", str(tmp_path / "cards.csv")) == (0, "", "imported: 3\n")
+    assert enrolled() == before
+
+
+def test_an_import_gives_known_codes_their_new_member(run, enrolled, tmp_path):
+    run("cards", "add", "04a3b2c1", "wellhub", MEMBER)
+    file = tmp_path / "cards.csv"
+    file.write_bytes("\ufeff04A3B2C1,wellpass,12\r\n".encode())
+    assert run("cards", "import", str(file))[0] == 0
+    assert enrolled() == {"04A3B2C1": ("04A3B2C1", "wellpass", "12")}
+
+
+def test_import_from_standard_input(run, enrolled, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"x,wellpass,12\n")))
+    assert run("cards", "import", "-")[0] == 0
+    assert enrolled() == {"x": ("x", "wellpass", "12")}
+
+
+def test_nothing_is_imported_where_a_line_is_bad(run, enrolled, tmp_path):
+    file = tmp_path / "cards.csv"
+    file.write_text(f"good,wellhub,{MEMBER}\nbad,welhub,{MEMBER}\nworse,wellhub,1\n", "utf-8")
+    status, _, err = run("cards", "import", str(file))
+    assert status == 1
+    assert err.splitlines() == [
+        f"{file}:2: there is no partner 'welhub' in the settings; did you mean wellhub?",
+        f"{file}:3: '1' is no member's number of wellhub; wellhub: 13 digits",
+        "hint: nothing was imported; mend them and try again",
+    ]
+    assert enrolled() == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(None, "No such file or directory"), (b"\xff", "not UTF-8 text")]
+)
+def test_a_file_that_cannot_be_read(run, tmp_path, content, message):
+    file = tmp_path / "cards.csv"
+    if content is not None:
+        file.write_bytes(content)
+    status, _, err = run("cards", "import", str(file))
+    assert status == 1
+    assert err.splitlines()[0] == f"{file}: {message}"
+
+
+def test_an_import_that_fails_half_way_leaves_nothing(settings, enrolled, run, tmp_path):
+    store = open_store(settings.with_name("journal.db"))
+    store.execute(
+        "CREATE TRIGGER full BEFORE INSERT ON cards WHEN NEW.code = 'last'"
+        " BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
+    )
+    store.close()
+    file = tmp_path / "cards.csv"
+    file.write_text("first,wellpass,1\nlast,wellpass,2\n", "utf-8")
+    status, _, err = run("cards", "import", str(file))
+    assert status == 1
+    assert "the disk is full" in err
+    assert enrolled() == {}
+
+
+def test_the_daemon_is_told_of_every_change(run, daemon, tmp_path):
+    file = tmp_path / "cards.csv"
+    file.write_text("y,wellpass,12\n", "utf-8")
+    for change in (["add", "x", "wellpass", "1"], ["remove", "x"], ["import", str(file)]):
+        assert run("cards", *change)[0] == 0
+        assert daemon.pop() == {"command": "reload_cards"}
+    for change in (["list"], ["export"], ["remove", "x"]):
+        run("cards", *change)
+    assert daemon == []
+
+
+def test_a_daemon_that_refuses_is_told_to_the_person(run, daemon, enrolled):
+    daemon.answer = '{"error": "it will not"}'
+    status, _, err = run("cards", "add", "x", "wellpass", "1")
+    assert status == 0
+    assert err.splitlines() == [
+        "the cards are saved, but the running daemon was not told: it will not",
+        "hint: restart it: systemctl restart gatectl",
+    ]
+    assert "x" in enrolled()
+
+
+def test_a_store_that_another_keeps_busy_is_told(run, settings, monkeypatch):
+    monkeypatch.setattr("gatectl.journal.schema.BUSY_TIMEOUT_MS", 1)
+    other = open_store(settings.with_name("journal.db"))
+    other.execute("BEGIN IMMEDIATE")
+    status, _, err = run("cards", "add", "x", "wellpass", "1")
+    other.close()
+    assert status == 1
+    assert "database is locked\nhint: " in err
+
+
+def test_a_file_that_is_no_journal(run, settings):
+    settings.with_name("journal.db").write_bytes(b"no database at all" * 100)
+    for action in (["list"], ["add", "x", "wellpass", "1"]):
+        status, _, err = run("cards", *action)
+        assert status == 1
+        assert "is not a gatectl journal" in err
+    with pytest.raises(sqlite3.DatabaseError):
+        sqlite3.connect(settings.with_name("journal.db")).execute("SELECT 1 FROM cards")

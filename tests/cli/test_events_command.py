@@ -1,0 +1,287 @@
+import json
+import os
+import pty
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+
+import pytest
+from records import MINUTE_US, NOT_ALLOWED, NOT_FOUND, START_US, TIMEOUT, UNRECOGNISED, scan
+
+from gatectl.cli.events import moment
+from gatectl.decision.event import RequestRecord
+from gatectl.decision.verdict import Fault, Message, Result, Verdict
+
+CREDENTIALS = {
+    "status": 401,
+    "fault": Fault.CREDENTIALS,
+    "verdict": Verdict.NONE,
+    "message": Message.NO_VERDICT,
+}
+MANUAL = {
+    "kind": "manual",
+    "message": "Opened by hand: fire drill",
+    **dict.fromkeys(["scanner", "credential", "partner", "member", "verdict", "status", "request"]),
+}
+
+GOLDEN = """\
+Time     Door      Credential       Partner    Result   Answer           ms Sent
+2025-11-22 Saturday
+20:36:01 main      1234567890123    wellhub    admitted 200             182 yes
+         Aggregator member checked in
+20:37:01 main      1234567890123    wellhub    rejected 403             182 yes
+         Aggregator member check-in not allowed
+         wellhub declined: ask the member to contact wellhub directly to clarify
+         the membership. This decision cannot be overridden here.
+20:38:01 main      1234567890123    wellhub    rejected 403             182 yes
+         Aggregator member check-in not allowed
+20:39:01 main      1234567890123    wellhub    rejected 404             182 yes
+         Aggregator member not found in partner system
+         Reason: checkin.validation.notfound: no pending check-in
+         wellhub has no check-in waiting: ask the member to check in in the app
+         first and to try again. If that does not help, the member should
+         contact wellhub directly to clarify the membership. This decision
+         cannot be overridden here.
+20:40:01 main      1234567890123    wellhub    rejected timeout        2001 yes
+         Unable to check in aggregator customer, partner service communication
+         error, please try again
+         Probably a brief hiccup at wellhub. Ask the member to try again in five
+         minutes. If it keeps happening, wellhub should be contacted.
+20:41:01 main      1234567890123    wellhub    rejected timeout        2001 yes
+         Unable to check in aggregator customer, partner service communication
+         error, please try again (outage)
+         wellhub fails for everyone, which is an outage: check its status page
+         (https://status.example.com) and contact wellhub. There is no need to
+         contact Support.
+20:42:01 main      [red]x\\x1b[2J\\u2            rejected unrecognised        no
+                   02e
+         Credential not recognised
+         No card and no route takes this code: check the card or the route with
+         `gatectl route '[red]x\\x1b[2J\\u202e' --door main`.
+20:43:01 main      1234567890123    wellhub    rejected 401             182 yes
+         Unable to check in aggregator customer, partner service communication
+         error, please try again
+         The partner refuses this gym's own key; no member can mend that.
+         Contact Support, with what `gatectl report
+         0199f0c6-0000-7000-8000-000000000008` collects.
+2025-11-23 Sunday
+00:16:01 main      1234567890123    wellhub    unknown  interrupted         ?
+         Interrupted: the outcome was not recorded
+         gatectl stopped before it could record how this scan ended. The request
+         may have gone out, and the partner may have counted the check-in. Ask
+         the member to scan again; if the partner now refuses, the member should
+         contact the partner.
+00:17:01 back-entr                             admitted
+         ance
+         Opened by hand: fire drill
+"""
+
+
+@pytest.fixture
+def evening(write):
+    write(1)
+    write(2, NOT_ALLOWED)
+    write(3, NOT_ALLOWED)
+    write(4, NOT_FOUND)
+    write(5, TIMEOUT)
+    write(6, TIMEOUT, outage=True)
+    write(7, UNRECOGNISED, partner=None, member=None, credential="[red]x\x1b[2J\u202e")
+    write(8, **CREDENTIALS, result=Result.REJECTED)
+    write(
+        221,
+        result=Result.UNKNOWN,
+        message=Message.INTERRUPTED,
+        fault=Fault.INTERRUPTED,
+        status=None,
+        verdict=Verdict.NONE,
+        request=RequestRecord(None, None, None, None, 2000, None),
+    )
+    write(222, **MANUAL, door="back-entrance")
+
+
+def lines(text):
+    return [line.rstrip() for line in text.splitlines()]
+
+
+@pytest.mark.usefixtures("evening", "in_berlin")
+def test_the_list_for_people(run):
+    status, out, err = run("events")
+    assert lines(out) == lines(
+        GOLDEN.replace("2                          no", "2            rejected unrecognised        no")
+    )
+    assert (status, err) == (0, "")
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_text_shows_the_last_twenty_and_json_all(run, write):
+    for number in range(30):
+        write(number)
+    assert run("events")[1].count("checked in") == 20
+    assert run("events", "-n", "25")[1].count("checked in") == 25
+    assert len(run("events", "--json")[1].splitlines()) == 30
+    assert len(run("events", "--json", "-n", "3")[1].splitlines()) == 3
+    assert run("events", "--json", "-n", "0")[1] == ""
+
+
+def test_json_is_the_contracts_object_a_line(run, write):
+    written = [write(1), write(2, NOT_FOUND, credential="Käthe\u2028☃")]
+    status, out, err = run("events", "--json")
+    assert (status, err) == (0, "")
+    # Not splitlines: a code may hold what Python takes for the end of a line.
+    assert out == "".join(json.dumps(event.to_json(), ensure_ascii=False) + "\n" for event in written)
+    assert list(json.loads(out.split("\n")[0])) == list(scan(1).to_json())
+
+
+def test_json_is_utf_8_whatever_the_terminal_is(start, write):
+    write(1, credential="Käthe ☃")
+    process = start("events", "--json", env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    assert json.loads(process.stdout.read())["credential"] == "Käthe ☃"
+
+
+def test_text_survives_a_terminal_without_the_letters(start, write):
+    write(1, credential="Käthe")
+    process = start("events", env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    assert r"K\xe4the" in process.stdout.read()
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        (["--door", "side"], [2]),
+        (["--partner", "wellpass"], [3]),
+        (["--member", "7"], [3]),
+        (["--result", "rejected"], [2, 4]),
+        (["--since", "2025-11-22T20:38:01.000042+01:00"], [3, 4]),
+        (["--since", "2025-11-22T20:38:01.000042"], [3, 4]),
+        (["--since", "2025-11-22T19:38:01.000043Z"], [4]),
+        (["--since", "2025-11-22"], [1, 2, 3, 4]),
+        (["--since", "2025-11-23"], []),
+        (["--since", "3650000d", "-n", "2"], [3, 4]),
+        (["--since", "1s"], []),
+    ],
+)
+@pytest.mark.usefixtures("in_berlin")
+def test_filters(run, write, args, expected):
+    write(1)
+    write(2, NOT_ALLOWED, door="side")
+    write(3, partner="wellpass", member="7")
+    write(4, NOT_ALLOWED)
+    status, out, _ = run("events", "--json", *args)
+    assert status == 0
+    assert [int(json.loads(line)["id"][-2:]) for line in out.splitlines()] == expected
+
+
+def test_an_age_counts_from_now():
+    before = datetime.now(UTC).timestamp()
+    for text, seconds in {"90s": 90, "15m": 900, "2h": 7200, "7d": 604_800}.items():
+        assert moment(text) / 1_000_000 == pytest.approx(before - seconds, abs=60)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["-n", "-1"],
+        ["-n", "many"],
+        ["-n", "٣"],
+        ["--since", "yesterday"],
+        ["--since", "-5m"],
+        ["--since", "0001-01-01"],
+        ["--since", ""],
+        ["--result", "maybe"],
+        ["main"],
+    ],
+)
+def test_wrong_usage(run, args):
+    status, out, err = run("events", *args)
+    assert (status, out) == (2, "")
+    first, hint = err.splitlines()
+    assert first.startswith("gatectl events: ")
+    assert hint == "hint: `gatectl events --help` shows the usage"
+
+
+@pytest.mark.usefixtures("write")
+def test_nothing_to_show_is_said_politely(run):
+    assert run("events") == (0, "", "no events\n")
+    assert run("events", "--json") == (0, "", "")
+
+
+def test_no_journal_yet(run):
+    status, out, err = run("events")
+    assert (status, out) == (1, "")
+    assert "there is no journal yet\nhint: " in err
+
+
+@pytest.mark.parametrize("form", [["--json"], []])
+def test_following_shows_the_last_ones_and_then_each_as_it_comes(start, write, form):
+    write(1)
+    write(2, door="back")
+    process = start("events", "-f", "-n", "1", *form)
+
+    def wait_for(text):
+        return any(text in line for line in process.stdout)
+
+    # That the last one is shown means that the place from which to go on is known.
+    assert wait_for("back")
+    for door in ("one", "two"):
+        write(3 if door == "one" else 4, door=door)
+        assert wait_for(door), "it must come while the command still runs"
+    assert process.poll() is None
+
+
+def test_json_does_not_wait_for_rich(settings, write):
+    write(1)
+    code = (
+        "import sys\n"
+        "from gatectl.cli.main import main\n"
+        f"main(['events', '--json', '-c', {str(settings)!r}])\n"
+        "sys.exit('rich' in sys.modules)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0
+
+
+def on_a_terminal(settings, **environ):
+    """What a command writes where a person sits."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "gatectl", "events", "-c", str(settings)]
+    environ = {"PATH": os.environ["PATH"], "TERM": "xterm-256color", "COLUMNS": "80"} | environ
+    with subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environ) as process:
+        os.close(theirs)
+        shown = b""
+        try:
+            while chunk := os.read(ours, 65536):
+                shown += chunk
+        except OSError:  # Linux says EIO when the other end is closed
+            pass
+        os.close(ours)
+    assert process.returncode == 0
+    return shown.decode()
+
+
+@pytest.mark.usefixtures("evening")
+def test_colours_on_a_terminal_and_none_where_they_are_not_wanted(settings):
+    assert "\x1b[31mrejected" in on_a_terminal(settings)
+    assert "\x1b" not in on_a_terminal(settings, NO_COLOR="1")
+
+
+@pytest.mark.usefixtures("evening")
+def test_a_wide_terminal_is_used(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    _, out, _ = run("events")
+    assert any("back-entrance" in line for line in out.splitlines())
+    assert max(map(len, out.splitlines())) <= 120
+
+
+def test_days_are_local(run, write, monkeypatch):
+    write(1)
+    for zone, day in {"Pacific/Auckland": "2025-11-23 Sunday", "America/Lima": "2025-11-22 Saturday"}.items():
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        assert day in run("events")[1]
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_times_are_those_of_the_records():
+    assert moment("2025-11-22T19:35:01.000042Z") == START_US
+    assert moment("2025-11-22T19:36:01.000042Z") == START_US + MINUTE_US
