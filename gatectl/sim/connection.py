@@ -71,7 +71,7 @@ class Connection(asyncio.Protocol):
     """One accepted connection, after its TLS handshake."""
 
     def __init__(self, number: int, hooks: Hooks) -> None:
-        self._number = number
+        self.number = number
         self._hooks = hooks
         self._http = h11.Connection(h11.SERVER)
         self._transport: asyncio.Transport | None = None
@@ -118,7 +118,7 @@ class Connection(asyncio.Protocol):
     def _feed(self, data: bytes) -> None:
         now = time.monotonic()
         if self._record is None:
-            self._record = Received(self._number, now, now)
+            self._record = Received(self.number, now, now)
             self._hooks.received(self._record)
         self._record.last_byte = now
         try:

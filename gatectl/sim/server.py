@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -59,7 +60,7 @@ class Simulator:
         self._stack = ExitStack()
         self._folder = Path()
         self._acceptor: asyncio.Task[None] | None = None
-        self._greeting: dict[asyncio.Task[None], socket.socket] = {}
+        self._greeting: dict[int, tuple[asyncio.Task[None], socket.socket]] = {}
         self._open: set[Connection] = set()
         self._changed = asyncio.Event()
         self._hooks = Hooks(self._made, self._lost, self._received, self._play, self._changed.set)
@@ -118,13 +119,13 @@ class Simulator:
 
     def drop_all(self) -> int:
         """Reset every connection, handshakes included; how many."""
-        count = len(self._open) + len(self._greeting)
-        for task, sock in self._greeting.items():
+        numbers = self._greeting.keys() | {connection.number for connection in self._open}
+        for task, sock in self._greeting.values():
             set_reset(sock)
             task.cancel()
         for connection in tuple(self._open):
             connection.reset()
-        return count
+        return len(numbers)
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Return when the condition holds; it is asked again whenever something changed here."""
@@ -145,9 +146,10 @@ class Simulator:
         while True:
             sock, _ = await loop.sock_accept(listener)
             self.connections += 1
-            task = asyncio.create_task(self._greet(sock, self.connections))
-            self._greeting[task] = sock
-            task.add_done_callback(self._greeted)
+            number = self.connections
+            task = asyncio.create_task(self._greet(sock, number))
+            self._greeting[number] = task, sock
+            task.add_done_callback(partial(self._greeted, number))
             self._changed.set()
 
     async def _greet(self, sock: socket.socket, number: int) -> None:
@@ -160,8 +162,8 @@ class Simulator:
                 ssl_shutdown_timeout=None if self._context is None else _SHUTDOWN_S,
             )
 
-    def _greeted(self, task: asyncio.Task[None]) -> None:
-        sock = self._greeting.pop(task)
+    def _greeted(self, number: int, task: asyncio.Task[None]) -> None:
+        _, sock = self._greeting.pop(number)
         if task.cancelled():
             sock.close()  # a task that never ran never gave it to a transport
         self._changed.set()
