@@ -1,0 +1,145 @@
+"""The event: its fields in their order, its messages, its times."""
+
+import re
+import uuid
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatectl.decision.event import (
+    Attempt,
+    Event,
+    GateRecord,
+    Outcome,
+    RequestRecord,
+    interrupted,
+    timestamp,
+)
+from gatectl.decision.identity import uuid7
+from gatectl.decision.verdict import Fault, Message, Reason, Result, Ruling, Verdict, message_of
+
+UNABLE = "Unable to check in aggregator customer, partner service communication error, please try again"
+FIELDS = [
+    "id", "kind", "at", "tenant", "studio", "door", "scanner", "credential", "partner", "member", "result",
+    "message", "verdict", "status", "fault", "reason", "outage", "request", "gate",
+]  # fmt: skip
+
+
+def attempt(**changes):
+    values = {
+        "id": "x", "kind": "scan", "at_us": 1_795_000_000_000_042, "tenant": "T", "studio": "S",
+        "door": "main", "scanner": "/dev/a", "credential": "1", "partner": "p", "member": "1",
+        "budget_ms": 750,
+    }  # fmt: skip
+    return Attempt(**values | changes)
+
+
+def test_the_fields_stand_in_the_contracts_order():
+    outcome = Outcome(
+        Result.ADMITTED,
+        "m",
+        Verdict.ALLOWED,
+        200,
+        reason=Reason("k", "t"),
+        request=RequestRecord(True, 1, 2, 1.5, 750, "warm"),
+        gate=GateRecord(3, 2.5, 3000),
+    )
+    shown = Event(attempt(), outcome).to_json()
+    assert list(shown) == FIELDS
+    assert shown["at"] == "2026-11-18T11:06:40.000042Z"
+    assert shown["reason"] == {"key": "k", "text": "t"}
+    assert shown["request"] == {
+        "sent": True,
+        "sent_at": "1970-01-01T00:00:00.000001Z",
+        "answered_at": "1970-01-01T00:00:00.000002Z",
+        "elapsed_ms": 1.5,
+        "budget_ms": 750,
+        "connection": "warm",
+    }
+    assert shown["gate"] == {"opened_at": "1970-01-01T00:00:00.000003Z", "after_ms": 2.5, "open_ms": 3000}
+
+
+def test_what_is_not_there_is_null():
+    shown = Event(attempt(budget_ms=None), Outcome(Result.REJECTED, "m")).to_json()
+    assert [shown[name] for name in ("verdict", "status", "fault", "reason", "request", "gate")] == [None] * 6
+    assert shown["outage"] is False
+
+
+def test_an_interrupted_scan_may_have_been_sent():
+    outcome = interrupted(attempt())
+    assert (outcome.result, outcome.fault, outcome.verdict) == (
+        Result.UNKNOWN,
+        Fault.INTERRUPTED,
+        Verdict.NONE,
+    )
+    assert outcome.message == "Interrupted: the outcome was not recorded"
+    assert outcome.request == RequestRecord(None, None, None, None, 750, None)
+
+
+def test_an_interrupted_scan_that_would_have_asked_nobody_has_no_request():
+    outcome = interrupted(attempt(budget_ms=None))
+    assert outcome.request is None
+    assert outcome.verdict is None
+
+
+@pytest.mark.parametrize(
+    ("verdict", "fault", "message"),
+    [
+        (Verdict.ALLOWED, None, "Aggregator member checked in"),
+        (Verdict.NOT_ALLOWED, None, "Aggregator member check-in not allowed"),
+        (Verdict.NOT_FOUND, None, "Aggregator member not found in partner system"),
+        *(
+            (Verdict.NONE, fault, UNABLE)
+            for fault in (
+                Fault.NETWORK,
+                Fault.TLS,
+                Fault.TIMEOUT,
+                Fault.PARTNER,
+                Fault.CREDENTIALS,
+                Fault.CONFIGURATION,
+            )
+        ),
+        (None, Fault.UNRECOGNISED, "Credential not recognised"),
+        (Verdict.NONE, Fault.INTERRUPTED, "Interrupted: the outcome was not recorded"),
+        (Verdict.ALLOWED, Fault.GATE, "Checked in, but the gate did not open"),
+    ],
+)
+def test_the_event_monitors_lines_to_the_letter(verdict, fault, message):
+    assert message_of(verdict, fault) == message
+
+
+def test_every_message_is_reached():
+    reached = set()
+    for verdict in (*Verdict, None):
+        for fault in (*Fault, None):
+            if (verdict in (None, Verdict.NONE)) and fault is None:
+                with pytest.raises(ValueError, match="no message"):
+                    message_of(verdict, fault)
+            else:
+                reached.add(message_of(verdict, fault))
+    assert reached == set(Message)
+
+
+def test_only_the_partners_own_success_admits():
+    admitting = [
+        (verdict, fault)
+        for verdict in (*Verdict, None)
+        for fault in (*Fault, None)
+        if Ruling(verdict, fault).admits
+    ]
+    assert admitting == [(Verdict.ALLOWED, None)]
+
+
+@given(st.integers(0, 4_102_444_800_000_000))
+def test_timestamps_keep_every_microsecond(at_us):
+    text = timestamp(at_us)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", text)
+    assert int(text[20:26]) == at_us % 1_000_000
+
+
+@given(st.integers(0, 4_102_444_800_000_000), st.integers(0, 2**74 - 1))
+def test_ids_are_uuids_of_version_7_that_carry_the_time(at_us, random):
+    parsed = uuid.UUID(uuid7(at_us, random))
+    assert (parsed.version, parsed.variant) == (7, uuid.RFC_4122)
+    assert parsed.int >> 80 == at_us // 1000
