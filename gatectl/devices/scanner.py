@@ -25,7 +25,7 @@ STEADY_S = 5.0
 """A connection that has lasted this long, or has given a code, works. A loose plug or a failing
 device is gone again well within it."""
 
-QUICK_LOSSES = 3
+QUICK_LOSSES = 5
 """After so many connections in a row that did not last, the next return is told only once it lasts."""
 
 OnCode = Callable[[str, float], None]

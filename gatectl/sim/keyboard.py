@@ -60,7 +60,7 @@ class VirtualKeyboard:
         return self._reader
 
     def released(self, reader: VirtualKeySource) -> None:
-        """This reader has closed it."""
+        """A reader has closed it."""
         if reader is self._reader:
             self._hang_up()
 
@@ -105,8 +105,9 @@ class VirtualKeyboard:
         self.type_text(code)
         self.tap(ending)
 
-    def overflow(self) -> None:
-        """The kernel dropped events, and says so."""
+    def overflow(self, *released: int) -> None:
+        """The kernel dropped events, and says so. Among them were the releases of these keys."""
+        self.held.difference_update(released)
         self.send((EV_SYN, SYN_DROPPED, 0), (EV_SYN, SYN_REPORT, 0))
 
     def __enter__(self) -> Self:

@@ -1,0 +1,251 @@
+"""What the scanner tests stand on: a clock that can be put forward, a bench that watches one scanner,
+and a rig for each way to a device, real drivers and virtual ones alike."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import select
+import time
+from pathlib import Path
+
+import evdev
+from evdev import ecodes
+
+from gatectl.devices.keyboard import keyboard_scanner
+from gatectl.devices.serial_port import serial_scanner
+from gatectl.sim.keyboard import VirtualKeyboard
+from gatectl.sim.scanner import VirtualSerialScanner
+
+IDLE_S = 60.0
+"""A silence that no test ever waits out: the clock is put forward."""
+
+
+class ShiftedLoop(asyncio.SelectorEventLoop):
+    """An event loop with real input and output, and a clock that can be put forward."""
+
+    offset = 0.0
+
+    def time(self):
+        return super().time() + self.offset
+
+    def advance(self, seconds):
+        self.offset += seconds
+
+
+def on_shifted_clock(test):
+    """Runs an async test on a `ShiftedLoop`."""
+
+    @functools.wraps(test)
+    def run(*args, **kwargs):
+        with asyncio.Runner(loop_factory=ShiftedLoop) as runner:
+            runner.run(test(*args, **kwargs))
+
+    return run
+
+
+class Watched:
+    """A connection that tells the bench what becomes of it."""
+
+    def __init__(self, connection, bench):
+        self._connection = connection
+        self._bench = bench
+        self.fileno = connection.fileno
+
+    @property
+    def pending(self):
+        return self._connection.pending
+
+    def read(self):
+        self._bench.seen("reads")
+        self._bench.read_at = asyncio.get_running_loop().time()
+        return self._connection.read()
+
+    def silence(self):
+        return self._connection.silence()
+
+    def close(self):
+        self._bench.seen("closes")
+        self._connection.close()
+
+
+class Bench:
+    """Runs one scanner, as a context manager, and keeps what it hands out."""
+
+    def __init__(self, make, **settings):
+        self.codes = []
+        self.times = []
+        self.notices = []
+        self.reads = self.opens = self.tries = self.closes = 0
+        self.read_at = None
+        self._changed = asyncio.Event()
+        self.loop = asyncio.get_running_loop()
+        self.scanner = make(on_code=self._on_code, tell=self._tell, **settings)
+        self._connect = self.scanner._connect
+        self.scanner._connect = self._watched
+
+    def _watched(self):
+        self.seen("tries")
+        self.connection = Watched(self._connect(), self)
+        self.seen("opens")
+        return self.connection
+
+    def seen(self, what):
+        setattr(self, what, getattr(self, what) + 1)
+        self._changed.set()
+
+    def _on_code(self, code, at):
+        self.codes.append(code)
+        self.times.append(at)
+        self._changed.set()
+
+    def _tell(self, notice):
+        self.notices.append((int(notice.priority), notice.message.partition(": ")[2]))
+        self._changed.set()
+
+    async def until(self, condition):
+        """Waits for it, for as long as the scanner runs at all."""
+        while not condition():
+            if self.task.done():
+                self.task.result()
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def ready(self):
+        await self.until(lambda: self.scanner.status.state == "ready")
+
+    async def code(self, text):
+        """Waits for a further code, which must be this one."""
+        count = len(self.codes)
+        await self.until(lambda: len(self.codes) > count)
+        assert self.codes[count:] == [text]
+
+    async def told(self, count):
+        await self.until(lambda: len(self.notices) >= count)
+        return self.notices
+
+    async def consumed(self, type_it):
+        """Types something, and waits until the scanner has read all of it."""
+        count = self.reads
+        type_it()
+        await self.until(lambda: self.reads > count and not self.readable(0))
+
+    def readable(self, seconds):
+        """Whether input is there for the scanner, or comes within this time."""
+        poller = select.poll()
+        poller.register(self.connection.fileno(), select.POLLIN)
+        return bool(poller.poll(seconds * 1000))
+
+    async def retry(self):
+        """Lets the scanner look for its device once more."""
+        count = self.tries
+        while self.tries == count:
+            self.loop.advance(0.5)
+            await asyncio.sleep(0)
+
+    async def stop(self):
+        self.task.cancel()
+        await asyncio.wait([self.task])
+
+    async def __aenter__(self):
+        self.task = asyncio.create_task(self.scanner.run())
+        self.task.add_done_callback(lambda _: self._changed.set())
+        return self
+
+    async def __aexit__(self, *_):
+        await self.stop()
+
+
+class SerialRig:
+    """The real serial driver on a pty."""
+
+    def __init__(self, folder: Path):
+        self.path = str(folder / "scanner")
+        self.device = VirtualSerialScanner(Path(self.path))
+        self.plug, self.unplug = self.device.plug, self.device.unplug
+        self.type_code = self.device.type_code
+
+    def type_part(self, text):
+        self.device.send(text.encode())
+
+    def type_rubbish(self):
+        self.device.send(b"12\x0134\r")
+
+    def make(self, idle_s=IDLE_S, **watching):
+        return serial_scanner(
+            self.path, baud=9600, framing="line", idle_s=idle_s, strip_aim=False, **watching
+        )
+
+
+class VirtualKeyboardRig:
+    """The virtual keyboard."""
+
+    path = "/dev/input/by-id/virtual-event-kbd"
+
+    def __init__(self, _folder: Path):
+        self._use(VirtualKeyboard("de"))
+
+    def _use(self, device):
+        self.device = device
+        self.plug, self.unplug = device.plug, device.unplug
+        self.type_code, self.type_part = device.type_code, device.type_text
+        self.overflow = device.overflow
+
+    def type_rubbish(self):
+        self.device.type_text("12")
+        self.device.tap(ecodes.KEY_F5)
+        self.device.type_code("34")
+
+    def make(self, idle_s=IDLE_S, **watching):
+        return keyboard_scanner(
+            self.path, layout="de", idle_s=idle_s, connect=self.device.connect, **watching
+        )
+
+
+class UInputKeyboard(VirtualKeyboard):
+    """The same keyboard, typing through the kernel."""
+
+    def __init__(self, link: Path, layout: str):
+        self._link = link
+        self._uinput = None
+        super().__init__(layout)
+
+    def plug(self):
+        if self._uinput is None:
+            self._uinput = evdev.UInput({ecodes.EV_KEY: range(1, 128)}, name="gatectl test scanner")
+            self._link.symlink_to(self._uinput.device.path)
+
+    def unplug(self):
+        if self._uinput is not None:
+            self._link.unlink()
+            self._uinput.close()
+            self._uinput = None
+
+    def send(self, *events):
+        for event in events:
+            self._uinput.write(*event)
+
+    def overflow(self, *released):
+        """More events than the kernel keeps for a reader (64 for a keyboard), before and after."""
+        for keys in ([ecodes.KEY_1] * 100, released, [ecodes.KEY_1] * 100):
+            for key in keys:
+                self.press(key)
+                self.release(key)
+
+
+class UInputRig(VirtualKeyboardRig):
+    """The real keyboard driver, on a keyboard made in the kernel."""
+
+    def __init__(self, folder: Path):
+        self.path = str(folder / "event-kbd")
+        self._use(UInputKeyboard(Path(self.path), "de"))
+
+    def make(self, idle_s=IDLE_S, **watching):
+        return keyboard_scanner(self.path, layout="de", idle_s=idle_s, **watching)
+
+
+def spin_until(condition):
+    """Blocks the event loop, as a slow callback would."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline

@@ -1,0 +1,243 @@
+"""What every scanner does, whatever it is: the same suite over the real drivers and the virtual ones."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from reading_rigs import IDLE_S, Bench, SerialRig, UInputRig, VirtualKeyboardRig, on_shifted_clock
+
+from gatectl.decision.reading import Flaw
+
+UINPUT = pytest.param(
+    UInputRig,
+    id="uinput",
+    marks=pytest.mark.skipif(not os.access("/dev/uinput", os.W_OK), reason="/dev/uinput cannot be written"),
+)
+KEYBOARDS = [pytest.param(VirtualKeyboardRig, id="virtual-keyboard"), UINPUT]
+RIGS = [pytest.param(SerialRig, id="serial"), *KEYBOARDS]
+
+
+@pytest.fixture(params=RIGS)
+def rig(request, tmp_path):
+    rig = request.param(tmp_path)
+    yield rig
+    rig.unplug()
+
+
+@pytest.fixture(params=KEYBOARDS)
+def keyboard(request, tmp_path):
+    rig = request.param(tmp_path)
+    yield rig
+    rig.unplug()
+
+
+LOST = (4, "lost (unplugged)")
+ABSENT = (4, "absent (unplugged)")
+READY = (5, "ready")
+
+
+@on_shifted_clock
+async def test_codes_are_handed_on_when_they_are_complete(rig):
+    async with Bench(rig.make) as bench:
+        await bench.ready()
+        rig.type_code("4711")
+        await bench.code("4711")
+        assert bench.times == [pytest.approx(bench.read_at, abs=1e-3)]
+        rig.type_code("WP-12/ä€")
+        await bench.code("WP-12/ä€")
+        status = bench.scanner.status
+        assert (status.path, status.state, status.cause) == (rig.path, "ready", None)
+        assert (status.codes, status.dropped) == (2, {})
+        assert bench.notices == []
+
+
+@on_shifted_clock
+async def test_two_codes_in_one_read_are_two_codes(rig):
+    async with Bench(rig.make) as bench:
+        await bench.ready()
+        rig.type_code("1")
+        rig.type_code("2")
+        await bench.until(lambda: len(bench.codes) == 2)
+        assert bench.codes == ["1", "2"]
+
+
+@on_shifted_clock
+async def test_a_silence_ends_a_code_at_its_end(rig):
+    async with Bench(rig.make) as bench:
+        await bench.ready()
+        await bench.consumed(lambda: rig.type_part("47"))
+        bench.loop.advance(IDLE_S / 2)
+        await bench.consumed(lambda: rig.type_part("11"))
+        last = bench.read_at
+        bench.loop.advance(IDLE_S / 2)
+        assert bench.codes == []
+        bench.loop.advance(IDLE_S)
+        await bench.code("4711")
+        assert bench.times == [pytest.approx(last + IDLE_S)]
+        bench.loop.advance(10 * IDLE_S)
+        rig.type_code("12")
+        await bench.code("12")
+
+
+@on_shifted_clock
+async def test_without_an_idle_time_no_silence_ends_a_code(rig):
+    async with Bench(rig.make, idle_s=0) as bench:
+        await bench.ready()
+        await bench.consumed(lambda: rig.type_part("47"))
+        bench.loop.advance(1000)
+        await bench.consumed(lambda: rig.type_part("11"))
+        rig.type_code("12")
+        await bench.code("471112")
+
+
+@on_shifted_clock
+async def test_input_that_is_there_wins_over_the_silence(rig):
+    async with Bench(rig.make) as bench:
+        await bench.ready()
+        await bench.consumed(lambda: rig.type_part("47"))
+        bench.loop.advance(2 * IDLE_S)
+        rig.type_code("11")
+        assert bench.readable(60)
+        await bench.code("4711")
+
+
+@on_shifted_clock
+async def test_input_that_came_while_the_loop_was_busy_wins_over_the_silence(rig):
+    async with Bench(rig.make) as bench:
+        await bench.ready()
+        await bench.consumed(lambda: rig.type_part("47"))
+
+        def busy():
+            rig.type_code("11")
+            assert bench.readable(60)
+
+        # Due in the same turn of the loop as the silence, and before it: after the loop has looked for input.
+        bench.loop.call_at(bench.read_at + IDLE_S / 2, busy)
+        bench.loop.advance(2 * IDLE_S)
+        await bench.code("4711")
+
+
+@on_shifted_clock
+async def test_what_was_typed_before_the_start_opens_nothing(rig):
+    rig.type_code("OLD")
+    async with Bench(rig.make) as bench:
+        await bench.ready()
+        rig.type_code("NEW")
+        await bench.code("NEW")
+
+
+@on_shifted_clock
+async def test_unplugged_in_the_middle_of_a_code(rig):
+    async with Bench(rig.make) as bench:
+        await bench.ready()
+        await bench.consumed(lambda: rig.type_part("47"))
+        rig.unplug()
+        assert await bench.told(1) == [LOST]
+        status = bench.scanner.status
+        assert (status.state, status.cause) == ("lost", "unplugged")
+        assert (bench.opens, bench.closes) == (1, 1)
+        rig.plug()
+        await bench.retry()
+        await bench.ready()
+        rig.type_code("11")
+        await bench.code("11")
+        assert bench.notices == [LOST, READY]
+        assert bench.scanner.status.cause is None
+
+
+@on_shifted_clock
+async def test_a_loss_is_told_once_however_long_it_lasts(rig):
+    async with Bench(rig.make) as bench:
+        for count in (1, 3, 5):
+            await bench.ready()
+            rig.unplug()
+            await bench.told(count)
+            since = bench.scanner.status.since
+            for _ in range(20):
+                await bench.retry()
+            assert bench.scanner.status.since == since
+            rig.plug()
+            await bench.retry()
+            await bench.told(count + 1)
+        assert bench.notices == [LOST, READY] * 3
+
+
+@on_shifted_clock
+async def test_absent_at_the_start(rig):
+    rig.unplug()
+    async with Bench(rig.make) as bench:
+        assert await bench.told(1) == [ABSENT]
+        for _ in range(5):
+            await bench.retry()
+        assert bench.scanner.status.state == "absent"
+        rig.plug()
+        await bench.retry()
+        await bench.ready()
+        rig.type_code("4711")
+        await bench.code("4711")
+        assert bench.notices == [ABSENT, READY]
+
+
+@on_shifted_clock
+async def test_rubbish_is_counted_and_told_once_a_connection(rig):
+    async with Bench(rig.make) as bench:
+        await bench.ready()
+        for _ in range(3):
+            rig.type_rubbish()
+        rig.type_code("4711")
+        await bench.code("4711")
+        (flaw,) = bench.scanner.status.dropped
+        words = flaw.replace("_", " ")
+        told = (4, f"input dropped ({words}); more of it is counted in the status alone")
+        assert bench.scanner.status.dropped == {flaw: 3}
+        assert bench.notices == [told]
+        rig.unplug()
+        await bench.told(2)
+        rig.plug()
+        await bench.retry()
+        rig.type_rubbish()
+        await bench.told(4)
+        assert bench.notices == [told, LOST, READY, told]
+        assert bench.scanner.status.dropped == {flaw: 4}
+
+
+@on_shifted_clock
+async def test_a_device_is_read_by_one_at_a_time_and_let_go_at_the_end(rig):
+    async with Bench(rig.make) as first:
+        await first.ready()
+        async with Bench(rig.make) as second:
+            assert await second.told(1) == [(4, "absent (held by another process)")]
+            await first.stop()
+            await second.retry()
+            await second.ready()
+            rig.type_code("4711")
+            await second.code("4711")
+        assert first.codes == []
+        assert (first.opens, first.closes) == (1, 1)
+
+
+@on_shifted_clock
+async def test_dropped_events_never_make_half_a_code(keyboard):
+    async with Bench(keyboard.make) as bench:
+        await bench.ready()
+        await bench.consumed(lambda: keyboard.type_part("47"))
+        await bench.consumed(keyboard.overflow)
+        await bench.consumed(lambda: keyboard.type_part("11"))
+        bench.loop.advance(IDLE_S)
+        await bench.until(lambda: bench.scanner.status.dropped)
+        keyboard.type_code("12")
+        await bench.code("12")
+        assert bench.scanner.status.dropped == {Flaw.LOST: 1}
+
+
+@on_shifted_clock
+async def test_a_shift_that_was_let_go_meanwhile_is_not_held_any_more(keyboard):
+    async with Bench(keyboard.make) as bench:
+        await bench.ready()
+        await bench.consumed(lambda: keyboard.device.press(42))
+        await bench.consumed(lambda: keyboard.overflow(42))
+        bench.loop.advance(IDLE_S)
+        await bench.until(lambda: bench.scanner.status.dropped)
+        keyboard.type_code("a")
+        await bench.code("a")
