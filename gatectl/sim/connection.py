@@ -63,15 +63,17 @@ class Hooks:
 
 
 def set_reset(sock: socket.socket) -> None:
-    """Closing this socket will send RST."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+    """Closing this socket will send RST; one that is closed already stays as it is."""
+    if sock.fileno() != -1:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
 
 
 class Connection(asyncio.Protocol):
     """One accepted connection, after its TLS handshake."""
 
-    def __init__(self, number: int, hooks: Hooks) -> None:
+    def __init__(self, number: int, sock: socket.socket, hooks: Hooks) -> None:
         self.number = number
+        self._sock = sock  # the transport forgets it before it tells that the connection is lost
         self._hooks = hooks
         self._http = h11.Connection(h11.SERVER)
         self._transport: asyncio.Transport | None = None
@@ -96,7 +98,7 @@ class Connection(asyncio.Protocol):
     def reset(self) -> None:
         """Send RST, at once."""
         if self._transport is not None:
-            set_reset(self._transport.get_extra_info("socket"))
+            set_reset(self._sock)
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

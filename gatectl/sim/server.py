@@ -156,7 +156,7 @@ class Simulator:
         """The TLS handshake. One that fails is the client's affair: it is counted as a connection."""
         with suppress(OSError):
             await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: Connection(number, self._hooks),
+                lambda: Connection(number, sock, self._hooks),
                 sock,
                 ssl=self._context,
                 ssl_shutdown_timeout=None if self._context is None else _SHUTDOWN_S,
