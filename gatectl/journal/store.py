@@ -211,9 +211,10 @@ class Store:
             self._drop_excess()
         else:
             self._commits += 1
-            self._hand_over([(write.done, None) for write in writes])
+            written = [(write.done, None) for write in writes]
             writes.clear()
             self._recovered()
+            self._hand_over(written)
 
     def _drop_excess(self) -> None:
         while len(self._backlog.writes) > LATE_MAX:

@@ -1,0 +1,407 @@
+"""The store's writer: order, durability, disks that fail, what a restart finds."""
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+import subprocess
+from contextlib import asynccontextmanager, closing
+
+import pytest
+
+from gatectl.decision.event import Attempt, Event, Outcome, RequestRecord
+from gatectl.decision.outage import RESTING
+from gatectl.decision.verdict import Fault, Reason, Result, Verdict
+from gatectl.journal import rows
+from gatectl.journal.prune import DAY_US, STEP, Pruning
+from gatectl.journal.schema import StoreError, migrations, open_store
+from gatectl.journal.store import Store
+
+
+def attempt(number, **changes):
+    values = {
+        "id": f"id-{number}",
+        "kind": "scan",
+        "at_us": 1_000_000_000_000_000 + number,
+        "tenant": "T",
+        "studio": "S",
+        "door": "main",
+        "scanner": "/dev/a",
+        "credential": str(number),
+        "partner": "p",
+        "member": str(number),
+        "budget_ms": 750,
+    }
+    return Attempt(**values | changes)
+
+
+ADMITTED = Outcome(
+    Result.ADMITTED, "Aggregator member checked in", Verdict.ALLOWED, 200,
+    request=RequestRecord(True, 1, 2, 3.0, 750, "warm"),
+)  # fmt: skip
+TIMED_OUT = Outcome(
+    Result.REJECTED, "m", Verdict.NONE, None, Fault.TIMEOUT,
+    request=RequestRecord(True, 1, None, 750.0, 750, "new"),
+)  # fmt: skip
+
+
+@asynccontextmanager
+async def store_at(path, notices=None, keep_days=0):
+    store = Store(path, keep_days, (notices if notices is not None else []).append)
+    store.start()
+    try:
+        yield store
+    finally:
+        await store.stop(5)
+
+
+def stored(path):
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute("SELECT id, result, fault FROM events ORDER BY seq").fetchall()
+
+
+def test_a_record_is_on_disk_when_its_future_is_done(tmp_path):
+    path = tmp_path / "journal.db"
+
+    async def write():
+        async with store_at(path) as store:
+            await store.record(attempt(1))
+            with closing(sqlite3.connect(path)) as other:
+                assert other.execute("SELECT id FROM attempts").fetchall() == [("id-1",)]
+                assert other.execute("SELECT * FROM outcomes").fetchall() == []
+            await store.finish("id-1", ADMITTED)
+            assert stored(path) == [("id-1", "admitted", None)]
+
+    asyncio.run(write())
+
+
+def test_records_keep_their_order(tmp_path):
+    path = tmp_path / "journal.db"
+
+    async def write():
+        async with store_at(path) as store:
+            for number in range(200):
+                store.record(attempt(number))
+                store.finish(f"id-{number}", ADMITTED)
+
+    asyncio.run(write())
+    assert [row[0] for row in stored(path)] == [f"id-{number}" for number in range(200)]
+
+
+def test_full_synchronous_wal(tmp_path):
+    with closing(open_store(tmp_path / "journal.db")) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (len(migrations()),)
+
+
+def test_a_half_made_schema_never_stays(tmp_path, monkeypatch):
+    path = tmp_path / "journal.db"
+    broken = [*migrations()[:-1], migrations()[-1] + "CREATE TABLE attempts (x);"]
+    monkeypatch.setattr("gatectl.journal.schema.migrations", lambda: broken)
+    with pytest.raises(sqlite3.OperationalError, match="already exists"):
+        open_store(path)
+    monkeypatch.undo()
+    with closing(open_store(path)) as connection:
+        assert connection.execute("SELECT count(*) FROM attempts").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("table", ["attempts", "outcomes"])
+@pytest.mark.parametrize("change", ["UPDATE {} SET seq = 5", "DELETE FROM {}"])
+def test_the_journal_is_append_only(tmp_path, table, change):
+    with closing(open_store(tmp_path / "journal.db")) as connection:
+        connection.execute(*rows.attempt_statement(attempt(1)))
+        connection.execute(*rows.outcome_statement("id-1", ADMITTED))
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            connection.execute(change.format(table))
+
+
+def test_a_restart_closes_what_has_no_outcome_and_nothing_else(tmp_path):
+    path = tmp_path / "journal.db"
+
+    async def two_runs():
+        async with store_at(path) as store:
+            assert (await store.opened).interrupted == []
+            await store.record(attempt(1))
+            await store.finish("id-1", ADMITTED)
+            await store.record(attempt(2))
+            await store.record(attempt(3, budget_ms=None, partner=None, member=None))
+        async with store_at(path) as store:
+            return (await store.opened).interrupted
+
+    closed = asyncio.run(two_runs())
+    assert [event.attempt.id for event in closed] == ["id-2", "id-3"]
+    assert closed[0].outcome.request == RequestRecord(None, None, None, None, 750, None)
+    assert closed[1].outcome.request is None
+    assert stored(path) == [
+        ("id-1", "admitted", None),
+        ("id-2", "unknown", "interrupted"),
+        ("id-3", "unknown", "interrupted"),
+    ]
+    assert asyncio.run(_interrupted_at(path)) == [], "closed once"
+
+
+async def _interrupted_at(path):
+    async with store_at(path) as store:
+        return (await store.opened).interrupted
+
+
+def test_a_stuck_disk_loses_nothing_and_is_told_once(tmp_path):
+    path = tmp_path / "journal.db"
+    notices = []
+
+    async def write():
+        async with store_at(path, notices) as store:
+            await store.opened
+            with closing(sqlite3.connect(path, isolation_level=None)) as other:
+                other.execute("PRAGMA busy_timeout = 5000")
+                other.execute("BEGIN IMMEDIATE")
+                first = store.record(attempt(1))
+                second = store.finish("id-1", ADMITTED)
+                await asyncio.sleep(0)
+                assert not first.done()
+                other.execute("ROLLBACK")
+            await asyncio.gather(first, second)
+
+    asyncio.run(write())
+    assert stored(path) == [("id-1", "admitted", None)]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount the small disk")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True, check=False
+    )
+    if done.returncode:
+        pytest.skip(f"no tmpfs can be mounted here: {done.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def fill(path):
+    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(b"x" * 4096):
+            pass
+
+
+def test_a_full_disk_loses_nothing_is_told_once_and_its_end_is_told(small_disk):
+    path = small_disk / "journal.db"
+    notices = []
+
+    async def write():
+        async with store_at(path, notices) as store:
+            await store.record(attempt(0))
+            filler = small_disk / "filler"
+            fill(filler)
+            futures = [store.record(attempt(number)) for number in range(1, 300)]
+            done, _ = await asyncio.wait(futures, timeout=0.3)
+            assert len(done) < len(futures), "the disk is full"
+            assert store.health.error is not None
+            filler.unlink()
+            await asyncio.gather(*futures)
+            assert store.health.error is None
+            assert store.health.late == 0
+
+    asyncio.run(write())
+    with closing(sqlite3.connect(path)) as connection:
+        ids = [row[0] for row in connection.execute("SELECT id FROM attempts ORDER BY seq")]
+    assert ids == [f"id-{number}" for number in range(300)]
+    assert ["cannot be written" in notices[0].message, "written again" in notices[-1].message] == [True, True]
+    assert len(notices) == 2
+
+
+def test_a_bug_in_a_record_ends_the_writer_loudly(tmp_path):
+    async def write():
+        async with store_at(tmp_path / "journal.db") as store:
+            await store.record(attempt(1))
+            store.record(attempt(1))  # the same ID twice: not the disk's fault
+            with pytest.raises(sqlite3.IntegrityError):
+                await asyncio.wait_for(asyncio.shield(store.broken), 10)
+
+    asyncio.run(write())
+
+
+def _newer(path):
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+
+
+@pytest.mark.parametrize(
+    ("make", "what"),
+    [
+        (lambda path: path.write_bytes(b"not a database" * 100), "not a gatectl journal"),
+        (_newer, "newer gatectl"),
+    ],
+)
+def test_a_file_that_is_not_ours_is_refused(tmp_path, make, what):
+    path = tmp_path / "journal.db"
+    make(path)
+
+    async def open_it():
+        async with store_at(path) as store:
+            with pytest.raises(StoreError, match=what):
+                await store.opened
+
+    asyncio.run(open_it())
+
+
+def scans(path, *events):
+    with closing(open_store(path)) as connection:
+        for event in events:
+            connection.execute(*rows.attempt_statement(event.attempt))
+            connection.execute(*rows.outcome_statement(event.attempt.id, event.outcome))
+
+
+NOT_ALLOWED = Outcome(Result.REJECTED, "m", Verdict.NOT_ALLOWED, 400)
+RESTED = Outcome(Result.REJECTED, "m", Verdict.NONE, None, Fault.PARTNER, Reason(RESTING, "x"))
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "outage"),
+    [
+        ([TIMED_OUT, TIMED_OUT, TIMED_OUT], True),
+        ([TIMED_OUT, TIMED_OUT], False),
+        ([TIMED_OUT, NOT_ALLOWED, TIMED_OUT, TIMED_OUT], False),
+        ([NOT_ALLOWED, TIMED_OUT, TIMED_OUT, TIMED_OUT], True),
+        ([TIMED_OUT, RESTED, TIMED_OUT, RESTED], False),
+        ([], False),
+    ],
+)
+def test_an_outage_is_read_back(tmp_path, outcomes, outage):
+    path = tmp_path / "journal.db"
+    scans(path, *(Event(attempt(number), outcome) for number, outcome in enumerate(outcomes)))
+    with closing(open_store(path)) as connection:
+        assert rows.streak_of(connection, "p").is_outage is outage
+        assert not rows.streak_of(connection, "another").is_outage
+
+
+def of_member(number, at_s, **changes):
+    return attempt(number, at_us=at_s * 1_000_000, **{"member": "7", "partner": "p"} | changes)
+
+
+def unanswered(path, now_s=100, settle_s=60):
+    with closing(open_store(path)) as connection:
+        return rows.unanswered(connection, of_member(99, now_s), settle_s * 1_000_000)
+
+
+@pytest.mark.parametrize(
+    ("event", "counts"),
+    [
+        (Event(of_member(1, 90), TIMED_OUT), True),
+        (Event(of_member(1, 40), TIMED_OUT), True),
+        (Event(of_member(1, 39), TIMED_OUT), False),
+        (Event(of_member(1, 90, member="8"), TIMED_OUT), False),
+        (Event(of_member(1, 90, partner="q"), TIMED_OUT), False),
+        (Event(of_member(1, 90), NOT_ALLOWED), False),
+        (Event(of_member(1, 90), RESTED), False),
+        (
+            Event(
+                of_member(1, 90),
+                Outcome(
+                    Result.REJECTED, "m", Verdict.NONE, None, Fault.NETWORK,
+                    request=RequestRecord(False, None, None, 3.0, 750, "new"),
+                ),
+            ),
+            False,
+        ),
+        (
+            Event(
+                of_member(1, 90),
+                Outcome(
+                    Result.REJECTED, "m", Verdict.NONE, 500, Fault.PARTNER,
+                    request=RequestRecord(True, 1, 2, 3.0, 750, "new"),
+                ),
+            ),
+            False,
+        ),
+        (
+            Event(
+                of_member(1, 90),
+                Outcome(
+                    Result.UNKNOWN, "m", Verdict.NONE, None, Fault.INTERRUPTED,
+                    request=RequestRecord(None, None, None, None, 750, None),
+                ),
+            ),
+            True,
+        ),
+    ],
+    ids=["timeout", "just in time", "too old", "other member", "other partner", "declined", "resting",
+         "never sent", "a 5xx is an answer", "interrupted"],
+)  # fmt: skip
+def test_which_attempts_are_unanswered(tmp_path, event, counts):
+    path = tmp_path / "journal.db"
+    scans(path, event)
+    assert unanswered(path) == (["id-1"] if counts else [])
+
+
+def test_the_latest_unanswered_attempt_comes_first(tmp_path):
+    path = tmp_path / "journal.db"
+    scans(path, Event(of_member(1, 80), TIMED_OUT), Event(of_member(2, 90), TIMED_OUT))
+    assert unanswered(path) == ["id-2", "id-1"]
+
+
+def test_a_later_success_used_them_up(tmp_path):
+    path = tmp_path / "journal.db"
+    scans(path, Event(of_member(1, 80), TIMED_OUT), Event(of_member(2, 90), ADMITTED))
+    assert unanswered(path) == []
+
+
+def test_an_attempt_on_its_way_is_not_unanswered(tmp_path):
+    path = tmp_path / "journal.db"
+    with closing(open_store(path)) as connection:
+        connection.execute(*rows.attempt_statement(of_member(1, 90)))
+    assert unanswered(path) == []
+
+
+def test_old_events_are_pruned_in_small_steps_and_young_ones_stay(tmp_path):
+    path = tmp_path / "journal.db"
+    now_us = 1000 * DAY_US
+    with closing(open_store(path)) as connection:
+        connection.execute("BEGIN")
+        for number in range(STEP + 5):
+            connection.execute(*rows.attempt_statement(attempt(number, at_us=number)))
+            connection.execute(*rows.outcome_statement(f"id-{number}", ADMITTED))
+        connection.execute(*rows.attempt_statement(attempt(-1, at_us=now_us - 9 * DAY_US)))
+        connection.execute(*rows.outcome_statement("id--1", ADMITTED))
+        connection.execute("COMMIT")
+        pruning = Pruning(10)
+        left = []
+        while pruning.step(connection, now_us):
+            left.append(connection.execute("SELECT count(*) FROM events").fetchone()[0])
+        assert left == [6, 1]
+        assert not pruning.due
+        assert connection.execute("SELECT id FROM events").fetchall() == [("id--1",)]
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            connection.execute("DELETE FROM attempts")
+
+
+def test_keep_days_0_keeps_all(tmp_path):
+    with closing(open_store(tmp_path / "journal.db")) as connection:
+        connection.execute(*rows.attempt_statement(attempt(1, at_us=0)))
+        assert not Pruning(0).step(connection, 9999 * DAY_US)
+        assert connection.execute("SELECT count(*) FROM attempts").fetchone() == (1,)
+
+
+def test_the_writer_prunes_while_it_is_quiet(tmp_path):
+    path = tmp_path / "journal.db"
+    scans(path, *(Event(attempt(number, at_us=number), ADMITTED) for number in range(3)))
+
+    async def wait():
+        async with store_at(path, keep_days=1) as store:
+            step, loop, pruned = store._pruning.step, asyncio.get_running_loop(), asyncio.Event()
+
+            def told(connection, now_us):
+                more = step(connection, now_us)
+                if not more:
+                    loop.call_soon_threadsafe(pruned.set)
+                return more
+
+            store._pruning.step = told
+            await pruned.wait()
+
+    asyncio.run(asyncio.wait_for(wait(), 20))
+    assert stored(path) == []
