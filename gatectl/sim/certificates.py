@@ -25,6 +25,27 @@ class Leaf(StrEnum):
     OLD_TLS = "tls-1.1"
 
 
+class _TellingObject(ssl.SSLObject):
+    """Lets the alert of a failed handshake out; asyncio would close without it.
+
+    A real server says why it refuses. "Want read" makes asyncio write what waits, which is the alert;
+    the failure itself follows at the next byte, or the client goes.
+    """
+
+    _failure: ssl.SSLError | None = None
+
+    def do_handshake(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        try:
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError as error:
+            self._failure = error
+            raise ssl.SSLWantReadError from error
+
+
 class Authority:
     """A certificate authority of its own: `pem` is what a client has to trust."""
 
@@ -35,17 +56,11 @@ class Authority:
     def server_context(self, leaf: Leaf = Leaf.GOOD) -> ssl.SSLContext:
         """What a server needs to show this leaf, with TLS 1.2 or higher but for `OLD_TLS`."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.sslobject_class = _TellingObject
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         self._issue(leaf).configure_cert(context)
         if leaf is Leaf.OLD_TLS:
             _only_tls_1_1(context)
-        return context
-
-    def client_context(self) -> ssl.SSLContext:
-        """A client that trusts this authority alone."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        self._ca.configure_trust(context)
         return context
 
     def _issue(self, leaf: Leaf) -> trustme.LeafCert:

@@ -87,8 +87,8 @@ class Connection(asyncio.Protocol):
 
     @property
     def idle(self) -> bool:
-        """Between two requests: nothing of one is here, and no answer is under way."""
-        return self._record is None
+        """Between two requests: nothing of one is here, no answer is under way, and it is not closing."""
+        return self._record is None and self._transport is not None and not self._transport.is_closing()
 
     def close(self) -> None:
         """Close in good order."""

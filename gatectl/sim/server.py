@@ -105,6 +105,11 @@ class Simulator:
         """Wellhub's custom codes: wellhub_id to code."""
         return self._books.codes
 
+    @property
+    def open_connections(self) -> int:
+        """Connections that stand now, after their handshake."""
+        return len(self._open)
+
     def forget(self) -> None:
         """The partners forget whom they checked in, and all custom codes."""
         self._books.validated.clear()
