@@ -1,0 +1,104 @@
+"""The systemd journal: lines, priorities, fields, and the catalog that explains them."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestRecord, interrupted
+from gatectl.decision.notice import Priority
+from gatectl.decision.verdict import Fault, Message, Result, Verdict, message_of
+from gatectl.journal.systemd import MESSAGE_IDS, OPENED_BY_HAND_ID, line_of, notice_of, priority_of
+
+CATALOGS = Path(__file__).parents[2] / "systemd"
+SCAN = Attempt("id", "scan", 0, "T", "S", "main", "/dev/a", "1234567890123", "wellhub", "1234567890123", 2000)
+ASKED = RequestRecord(True, 1, 2, 182.4, 2000, "warm")
+
+
+def event(result, verdict=None, fault=None, status=None, request=ASKED):
+    message = message_of(verdict, fault).value
+    return Event(SCAN, Outcome(result, message, verdict, status, fault, request=request))
+
+
+NOT_FOUND = event(Result.REJECTED, Verdict.NOT_FOUND, status=404)
+TIMED_OUT = event(Result.REJECTED, Verdict.NONE, Fault.TIMEOUT)
+UNRECOGNISED = event(Result.REJECTED, fault=Fault.UNRECOGNISED, request=None)
+
+
+@pytest.mark.parametrize(
+    ("what", "line"),
+    [
+        (
+            NOT_FOUND,
+            f"main: rejected 1234567890123 (wellhub 404, 182 ms): {Message.NOT_FOUND}",
+        ),
+        (
+            TIMED_OUT,
+            f"main: rejected 1234567890123 (wellhub timeout, 182 ms): {Message.NO_VERDICT}",
+        ),
+        (UNRECOGNISED, "main: rejected 1234567890123: Credential not recognised"),
+        (
+            Event(SCAN, interrupted(SCAN)),
+            "main: unknown 1234567890123 (wellhub interrupted): Interrupted: the outcome was not recorded",
+        ),
+    ],
+)
+def test_the_line(what, line):
+    assert line_of(what) == line
+
+
+def test_an_opening_by_hand():
+    attempt = Attempt("id", "manual", 0, "T", "S", "main", None, None, None, None, None)
+    opened = Event(attempt, Outcome(Result.ADMITTED, "Opened by hand: fire drill", gate=GateRecord(1, 2, 3)))
+    notice = notice_of(opened)
+    assert notice.message == "main: admitted: Opened by hand: fire drill"
+    assert notice.message_id == OPENED_BY_HAND_ID
+    assert notice.priority == 6
+    lost = notice_of(Event(attempt, interrupted(attempt)))
+    assert lost.message_id == MESSAGE_IDS[Message.INTERRUPTED]
+
+
+@pytest.mark.parametrize(
+    ("what", "priority"),
+    [
+        (event(Result.ADMITTED, Verdict.ALLOWED, status=200), 6),
+        (event(Result.REJECTED, Verdict.NOT_ALLOWED, status=403), 5),
+        (NOT_FOUND, 5),
+        (UNRECOGNISED, 5),
+        *(
+            (event(Result.REJECTED, Verdict.NONE, fault), 4)
+            for fault in (Fault.NETWORK, Fault.TLS, Fault.TIMEOUT, Fault.PARTNER)
+        ),
+        (Event(SCAN, interrupted(SCAN)), 4),
+        (event(Result.REJECTED, Verdict.NONE, Fault.CREDENTIALS, 403), 3),
+        (event(Result.REJECTED, Verdict.NONE, Fault.CONFIGURATION, 404), 3),
+        (event(Result.REJECTED, Verdict.ALLOWED, Fault.GATE, 200), 3),
+    ],
+)
+def test_how_loud(what, priority):
+    assert priority_of(what) == Priority(priority)
+
+
+def test_the_fields():
+    assert notice_of(NOT_FOUND).fields == {
+        "EVENT_ID": "id",
+        "DOOR": "main",
+        "PARTNER": "wellhub",
+        "MEMBER": "1234567890123",
+        "RESULT": "rejected",
+        "VERDICT": "not_found",
+        "STATUS": "404",
+    }
+    assert notice_of(TIMED_OUT).fields["FAULT"] == "timeout"
+    nobody = Event(replace(SCAN, partner=None, member=None), UNRECOGNISED.outcome)
+    assert set(notice_of(nobody).fields) == {"EVENT_ID", "DOOR", "RESULT", "FAULT"}
+
+
+@pytest.mark.parametrize("name", ["gatectl.catalog", "gatectl.de.catalog"])
+def test_the_catalog_explains_every_message(name):
+    text = (CATALOGS / name).read_text("utf-8")
+    explained = re.findall(r"^-- ([0-9a-f]{32})$", text, re.MULTILINE)
+    assert sorted(explained) == sorted([*MESSAGE_IDS.values(), OPENED_BY_HAND_ID])
+    for message, message_id in MESSAGE_IDS.items():
+        assert f"-- {message_id}\nSubject: {message}\nDefined-By: gatectl\n\n" in text
