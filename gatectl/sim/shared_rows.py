@@ -59,7 +59,7 @@ STATUSES = (
 
 FAULTS = (
     Row("101", "SWITCHING", "101, then silence", PARTNER, script.switching),
-    Row("103", "HINTS-ONLY", "103, then closed without a final answer", PARTNER, script.interim_only),
+    Row("103", "HINTS-ONLY", "103, then closed without a final answer", NETWORK, script.interim_only),
     Row("600", "HANG", "no answer, ever", TIMEOUT, script.hang),
     Row("601", "DRIP", "good, one byte each 50 ms: over the budget", TIMEOUT, script.drip),
     Row("602", "LATE", "good after {late} s: over the budget", TIMEOUT, script.late),
