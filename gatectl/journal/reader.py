@@ -53,10 +53,8 @@ class Filters:
 
     def conditions(self) -> tuple[str, dict[str, object]]:
         """SQL over the columns of `events`, and its parameters."""
-        # The plus keeps the index by time out: the events are wanted in the order of the scans, and
-        # sorting a year of them for every page would be slow. `_first` finds where to begin.
         given = {
-            "+at_us >= :since": self.since_us,
+            "at_us >= :since": self.since_us,
             "door = :door": self.door,
             "partner = :partner": self.partner,
             "member = :member": self.member,
@@ -109,7 +107,7 @@ class Reader:
         """
         where, values = filters.conditions()
         values["until"] = self.mark() if until is None else until
-        where += " AND +ended <= :until"
+        where += " AND ended <= :until"
         seq = self._first(where, values, filters, newest)
         while seq is not None:
             rows = self._rows(f"{where} AND seq >= :seq ORDER BY seq LIMIT {PAGE}", {**values, "seq": seq})

@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 import pytest
 from records import MINUTE_US, NOT_ALLOWED, NOT_FOUND, START_US, TIMEOUT, UNRECOGNISED, scan
 
-from gatectl.cli.events import moment
+from gatectl.cli.events import _events, moment
 from gatectl.decision.event import RequestRecord
 from gatectl.decision.verdict import Fault, Message, Result, Verdict
+from gatectl.journal.reader import Filters, Reader
 
 CREDENTIALS = {
     "status": 401,
@@ -227,6 +228,22 @@ def test_following_shows_the_last_ones_and_then_each_as_it_comes(start, write, f
         write(3 if door == "one" else 4, door=door)
         assert wait_for(door), "it must come while the command still runs"
     assert process.poll() is None
+
+
+def test_what_comes_between_the_last_ones_and_the_next_is_shown_once(settings, write):
+    class Busy(Reader):
+        def mark(self):
+            mark = super().mark()
+            if mark == 1:
+                write(2)
+            return mark
+
+    write(1)
+    with Busy(settings.with_name("journal.db")) as reader:
+        shown = _events(reader, Filters(), None, follow=True)
+        assert [next(shown).attempt.id[-1] for _ in range(2)] == ["1", "2"]
+        write(3)
+        assert next(shown).attempt.id[-1] == "3"
 
 
 def test_json_does_not_wait_for_rich(settings, write):

@@ -110,15 +110,15 @@ def test_many_events_come_in_pages_and_no_transaction_stays_open(path, write, st
 
 
 def test_follow_gives_what_is_decided_after_the_mark_in_the_order_of_the_decisions(path, write, store):
-    first, second = write(1, outcome=None), write(2, outcome=None)
-    write(3)
+    first, second, third = (write(number, outcome=None) for number in (1, 2, 3))
+    write(4)
     with Reader(path) as reader:
         steps = iter(
             [
-                lambda: finish(store, second),
+                lambda: (finish(store, second), finish(store, first)),
                 lambda: None,
-                lambda: (finish(store, first), write(4, outcome=None), write(5, door="side")),
-                lambda: write(6, NOT_FOUND),
+                lambda: (finish(store, third), write(5, outcome=None), write(6, door="side")),
+                lambda: write(7, NOT_FOUND),
             ]
         )
 
@@ -126,7 +126,7 @@ def test_follow_gives_what_is_decided_after_the_mark_in_the_order_of_the_decisio
             next(steps)()
 
         following = reader.follow(Filters(door="main"), reader.mark(), wait=wait)
-        assert [event.attempt.id[-1] for event in islice(following, 3)] == ["2", "1", "6"]
+        assert [event.attempt.id[-1] for event in islice(following, 4)] == ["2", "1", "3", "7"]
 
 
 def test_follow_misses_nothing_between_the_mark_and_its_start(path, write):
