@@ -73,4 +73,6 @@ class Capitan:
         # `alerts` are meant for the member; `customer_alerts` are internal and never leave this answer.
         alerts = fields.get("alerts")
         texts = [alert for alert in alerts if isinstance(alert, str)] if isinstance(alerts, list) else []
-        return reason_of(fields.get("error"), "; ".join(texts) or None, fields, self.key)
+        return reason_of(
+            fields.get("error"), "; ".join(texts) or None, fields, self.key, {*_VERDICTS, INVALID_LOCATION}
+        )

@@ -15,6 +15,9 @@ from gatectl.partners.exchange import Answer, Endpoint, Question
 from gatectl.partners.pool import Pool
 from gatectl.partners.wire import Lost, Wire
 
+INTERIM_MAX = 100
+"""Servers send one or two interim answers; a flood of them would only keep the other doors waiting."""
+
 BODY_MAX = 65536
 """No protocol's answer comes near 64 KiB; more is a page, or an attack on a small memory."""
 
@@ -54,32 +57,39 @@ class Client:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout_at(deadline):
-                answer = await self._once(question, exchange)
+                answer = await self._once(question, exchange, deadline)
         except TimeoutError:
             exchange.lost = out_of_time()
         except Lost as lost:
             exchange.lost = lost
         else:
             # A body that never suspends outlives `timeout_at`: the clock has the last word.
-            if loop.time() > deadline:
+            now = loop.time()
+            if now > deadline:
                 exchange.lost = out_of_time()
             else:
-                exchange.answer, exchange.answered_at = answer, loop.time()
-        exchange.ended_at = exchange.answered_at or loop.time()
+                exchange.answer, exchange.answered_at = answer, now
+        exchange.ended_at = loop.time() if exchange.answered_at is None else exchange.answered_at
         return exchange
 
-    async def _once(self, question: Question, exchange: Exchange) -> Answer:
+    async def _once(self, question: Question, exchange: Exchange, deadline: float) -> Answer:
+        loop = asyncio.get_running_loop()
         while True:
             wire, exchange.connection = await self._pool.acquire()
             reusable = False
             http = h11.Connection(h11.CLIENT, max_incomplete_event_size=BODY_MAX)
             before = wire.bytes_sent
             try:
+                # `timeout_at` waits for the next suspension, and a ready connection has none until the
+                # request is gone: a check-in whose answer must come too late is not made.
+                if loop.time() >= deadline:
+                    reusable = True
+                    raise TimeoutError
                 try:
                     await wire.send(self._bytes(http, question))
                 finally:
                     if wire.bytes_sent > before:
-                        exchange.sent, exchange.sent_at = True, asyncio.get_running_loop().time()
+                        exchange.sent, exchange.sent_at = True, loop.time()
                 answer = await _answer(wire, http)
                 wire.answers += 1
                 reusable = http.our_state is http.their_state is h11.DONE and not http.trailing_data[0]
@@ -119,6 +129,7 @@ async def _answer(wire: Wire, http: h11.Connection) -> Answer:
     head: h11.Response | None = None
     body = bytearray()
     source = _Source(wire)
+    interim = 0
     try:
         while True:
             event = http.next_event()
@@ -132,7 +143,11 @@ async def _answer(wire: Wire, http: h11.Connection) -> Answer:
                     raise Lost(Fault.PARTNER, "the answer is over 64 KiB")
             elif isinstance(event, h11.EndOfMessage) and head is not None:
                 return _whole(head, bytes(body))
-            elif not isinstance(event, h11.InformationalResponse):
+            elif isinstance(event, h11.InformationalResponse):
+                interim += 1
+                if interim > INTERIM_MAX:
+                    raise Lost(Fault.PARTNER, "interim answers without end")
+            else:
                 raise Lost(Fault.NETWORK, "closed before the answer was whole")
     except h11.RemoteProtocolError as error:
         if source.ended and source.is_http:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 import threading
@@ -17,6 +18,9 @@ from gatectl.partners.wire import Lost, Wire, lost_to
 
 NEXT_ADDRESS_S = 0.15
 """Broken IPv6 must leave time for IPv4 inside 750 ms; RFC 8305 recommends 250 ms, allows 100 ms."""
+
+KNOWN_ADDRESS_S = 0.1
+"""A name server answers within 100 ms or is in trouble; where addresses are known, they serve instead."""
 
 KEEPALIVE_IDLE_S, KEEPALIVE_EVERY_S, KEEPALIVE_PROBES = 10, 5, 3
 """The kernel asks a silent connection after 10 s and gives it up after 15 s more: so a restarted
@@ -41,7 +45,8 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
 class Resolver:
     """Looks one name up. A name server that hangs holds one thread, and nobody else.
 
-    The last good addresses serve while the name server is gone: the certificate still has to fit.
+    The last good addresses serve while the name server is gone or hangs: the certificate still has to
+    fit.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -55,15 +60,13 @@ class Resolver:
         try:
             # An address needs no name server, and no thread.
             return self._ask(socket.AI_NUMERICHOST)
-        except socket.gaierror:
+        except (socket.gaierror, UnicodeError):
             pass
         if self._under_way is None or self._under_way.done():
             self._under_way = self._in_thread()
-        answer = await asyncio.shield(self._under_way)
-        if not isinstance(answer, OSError):
-            self._last = answer
+        await asyncio.wait({self._under_way}, timeout=KNOWN_ADDRESS_S if self._last else None)
         if not self._last:
-            raise Lost(Fault.NETWORK, f"the name {self._host} was not found: {answer}")
+            raise Lost(Fault.NETWORK, f"the name {self._host} was not found: {self._under_way.result()}")
         return self._last
 
     def _ask(self, flags: int = 0) -> Addresses:
@@ -74,6 +77,8 @@ class Resolver:
         future: asyncio.Future[Addresses | OSError] = loop.create_future()
 
         def deliver(answer: Addresses | OSError) -> None:
+            if not isinstance(answer, OSError):
+                self._last = answer  # however late: the next one needs it
             if not future.done():
                 future.set_result(answer)
 
@@ -85,7 +90,7 @@ class Resolver:
                 answer = error
             except UnicodeError:
                 answer = socket.gaierror(socket.EAI_NONAME, "not a host name")
-            if not loop.is_closed():
+            with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits any more
                 loop.call_soon_threadsafe(deliver, answer)
 
         # A daemon thread: an answer that never comes must not hold up the end of the process.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Protocol
+from typing import Any, Never, Protocol
 from urllib.parse import quote, urlsplit
 
 from gatectl.decision.verdict import Fault, Reason, Ruling, Verdict
@@ -16,7 +17,9 @@ from gatectl.decision.verdict import Fault, Reason, Ruling, Verdict
 REASON_CHARS = 200
 MASK = "[masked]"
 NAMES_MAX = 32
-"""One member's answer holds a handful of names. One with more is not a member's: its text is not kept."""
+"""One member's answer holds a handful of names. One with more is not a member's: its words are not kept."""
+WORD_NAME_CHARS = 3
+"""Names up to this length are masked as words alone: "Al" must not be found in "allowed"."""
 
 _PATH_SAFE = "/%:@!$&'()*+,;=~"  # RFC 3986, section 3.3; an installer's own escapes stay
 
@@ -101,22 +104,52 @@ def json_question(target: str, body: Mapping[str, Any], *headers: tuple[str, str
     )
 
 
+_PAGE_BEGINS = re.compile(
+    rb"<(!--|(!doctype html|html|head|script|iframe|h1|div|font|table|a|style|title|b|body|br|p|meta)[\s/>])"
+)
+"""What makes a body HTML whatever its type (WHATWG MIME Sniffing, section 7.1); `meta` is the portals'."""
+
+_PAGE_FOLLOWS = re.compile(rb"<(!doctype html|html|head|body|script)\b")
+"""The same, behind an XML declaration."""
+
+
 def is_html(answer: Answer) -> bool:
     """A page for people: a captive portal's or a proxy's, never a protocol's answer."""
     if "html" in answer.headers.get("content-type", "").lower():
         return True
-    start = answer.body[:1024].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    return (
-        start.startswith(b"<") and re.search(rb"<(!doctype html|html|head|body|script)\b", start) is not None
-    )
+    # A page in UTF-16 has a zero beside each letter.
+    start = answer.body[:1024].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n\f").lower()
+    return start.startswith(b"<") and bool(_PAGE_BEGINS.match(start) or _PAGE_FOLLOWS.search(start))
+
+
+def is_encoded(answer: Answer) -> bool:
+    """Compressed, though `identity` was asked for: what it says cannot be looked at."""
+    coding = answer.headers.get("content-encoding", "").strip().lower()
+    return bool(answer.body) and coding not in {"", "identity"}
 
 
 def json_of(answer: Answer) -> Any:
-    """The body as JSON (UTF-8, a byte order mark allowed), or NOT_JSON."""
+    """The body as JSON (UTF-8, a byte order mark allowed), or NOT_JSON.
+
+    Strict, since a gate hangs on it: what two readers could read differently is not JSON.
+    """
     try:
-        return json.loads(answer.body.decode("utf-8-sig"))
+        return json.loads(
+            answer.body.decode("utf-8-sig"), parse_constant=_no_constant, object_pairs_hook=_once
+        )
     except (ValueError, RecursionError):  # 64 KiB of brackets nest deeper than Python's parser goes
         return NOT_JSON
+
+
+def _no_constant(name: str) -> Never:
+    raise ValueError(f"{name} is Python's, not JSON's")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice")
+    return found
 
 
 def no_verdict(answer: Answer, fault: Fault = Fault.PARTNER, reason: Reason | None = None) -> Ruling:
@@ -150,42 +183,59 @@ def _date(value: str) -> datetime | None:
         return None
 
 
-def reason_of(key: Any, text: Any, body: Any, secret: str) -> Reason | None:
+def reason_of(key: Any, text: Any, body: Any, secret: str, documented: Collection[str] = ()) -> Reason | None:
     """The partner's own reason, fit to be kept: cut, and without addresses, names or our key in it.
 
-    `body` is the parsed answer: whatever it calls a name is masked in the reason too.
+    `body` is the parsed answer: whatever it calls a name is masked in the reason too. A `documented`
+    key is the protocol's own word and stays as it is.
     """
     names = _names_in(body)
+    is_documented = isinstance(key, str) and key in documented
     if len(names) > NAMES_MAX:
-        names, text = [], None
-    clean_key, clean_text = (_clean(value, names, secret) for value in (key, text))
+        return Reason(key, None) if is_documented else None
+    clean_key = key if is_documented else _clean(key, names, secret)
+    clean_text = _clean(text, names, secret)
     return None if clean_key is None and clean_text is None else Reason(clean_key, clean_text)
 
 
 def _clean(value: Any, names: list[str], secret: str) -> str | None:
     if not isinstance(value, str):
         return None
-    # A lone surrogate (JSON allows it) has no UTF-8; control characters have no place in a line.
-    text = value.encode("utf-8", "replace").decode("utf-8").replace(secret, MASK)
+    # A lone surrogate (JSON allows it) has no UTF-8.
+    text = _composed(value.encode("utf-8", "replace").decode("utf-8")).replace(secret, MASK)
+    # Before anything else is cut apart: a control character inside an address must not save half of it.
+    text = " ".join(MASK if "@" in word else word for word in text.split())
     for name in names:
-        # "Al" must not be found in "allowed"; scripts that write without spaces have no such edges.
-        pattern = rf"(?<!\w){re.escape(name)}(?!\w)" if name.isascii() else re.escape(name)
-        text = re.sub(pattern, MASK, text, flags=re.IGNORECASE)
+        text = re.sub(_pattern_of(name), MASK, text, flags=re.IGNORECASE)
+    # Control characters have no place in a line.
     words = "".join(char if char.isprintable() else " " for char in text).split()
-    return " ".join(MASK if "@" in word else word for word in words)[:REASON_CHARS] or None
+    return " ".join(words)[:REASON_CHARS] or None
+
+
+def _pattern_of(name: str) -> str:
+    if not name.isascii():  # scripts that write without spaces have no edges
+        return re.escape(name)
+    # An underscore is no letter of a name; a longer one may take an ending, as in "Aldrins".
+    end = r"(?![^\W_])" if len(name) <= WORD_NAME_CHARS else r"\w*"
+    return rf"(?<![^\W_]){re.escape(name)}{end}"
 
 
 def _names_in(body: Any) -> list[str]:
-    """Every text that stands under a key with `name` in it, and its words; the longest first."""
+    """Every text at or below a key with `name` in it, and its words; the longest first."""
     found: set[str] = set()
-    waiting = [body]
+    waiting = [(body, False)]
     while waiting:
-        value = waiting.pop()
+        value, is_name = waiting.pop()
         if isinstance(value, list):
-            waiting.extend(value)
+            waiting.extend((item, is_name) for item in value)
         elif isinstance(value, dict):
-            waiting.extend(value.values())
-            for key, text in value.items():
-                if "name" in key.lower() and isinstance(text, str) and text.strip():
-                    found.update((text.strip(), *text.split()))
+            waiting.extend((item, is_name or "name" in key.lower()) for key, item in value.items())
+        elif is_name and isinstance(value, str):
+            text = _composed(value.strip())
+            found.update(name for name in (text, *text.split()) if any(map(str.isalnum, name)))
     return sorted(found, key=len, reverse=True)
+
+
+def _composed(text: str) -> str:
+    """One spelling for letters that Unicode can spell in two ways."""
+    return unicodedata.normalize("NFC", text)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from gatectl.decision.verdict import Fault, Reason, Ruling, Verdict
 from gatectl.partners.exchange import (
+    NOT_JSON,
     Answer,
     Endpoint,
     Question,
+    is_encoded,
     is_html,
     json_of,
     json_question,
     no_verdict,
     reason_of,
 )
+
+_UNAUTHORISED = re.compile(rb'"authorized"\s*:\s*false')
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,10 @@ class PerfectGym:
         body = json_of(answer)
         reason = self._reason(body)
         match answer.status:
-            case 200 if is_html(answer):
+            case 200 if is_html(answer) or is_encoded(answer):
+                return no_verdict(answer)
+            case 200 if body is NOT_JSON and _UNAUTHORISED.search(answer.body.replace(b"\0", b"")):
+                # Damaged, in another encoding, or said twice: in any case not a plain yes.
                 return no_verdict(answer)
             case 200 if isinstance(body, dict) and body.get("authorized") is False:
                 return Ruling(Verdict.NOT_ALLOWED, status=200, reason=reason)

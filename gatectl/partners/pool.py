@@ -42,6 +42,7 @@ class Pool:
         self._lacking = asyncio.Event()
         self._lacking.set()
         self._short_lives = 0
+        self._closed = False
 
     @property
     def ready(self) -> int:
@@ -78,7 +79,8 @@ class Pool:
                 self._in_use.add(wire)
                 return wire, "warm"
             self._drop(wire)
-        return await self._new(), "new"
+        wire = await self._new()
+        return wire, "warm" if wire.answers else "new"
 
     async def _new(self) -> Wire:
         # The keeper may be half-way through a handshake, or stuck in an attempt from before the line
@@ -102,6 +104,7 @@ class Pool:
     def _adopt(self, other: asyncio.Future[Wire]) -> None:
         wire = _result(other)
         if wire is not None:
+            self._in_use.discard(wire)
             self._offer(wire)
 
     def release(self, wire: Wire, *, reusable: bool) -> None:
@@ -116,9 +119,10 @@ class Pool:
     def _offer(self, wire: Wire) -> None:
         for arrival in self._waiting:
             if not arrival.done():
+                self._in_use.add(wire)
                 arrival.set_result(wire)
                 return
-        if len(self._idle) + len(self._in_use) >= self._want:
+        if self._closed or len(self._idle) + len(self._in_use) >= self._want:
             wire.close()
             return
         wire.when_disturbed = lambda: self._idle_lost(wire)
@@ -145,7 +149,8 @@ class Pool:
             self._lacking.clear()
 
     def close(self) -> None:
-        """Closes every connection, in use or not."""
+        """Closes every connection, in use or not, and what is still to come."""
+        self._closed = True
         for wire in (*self._idle, *self._in_use):
             wire.close()
         self._idle.clear()

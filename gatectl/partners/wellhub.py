@@ -31,6 +31,8 @@ _VERDICTS = {
     ALREADY_VALIDATED: Verdict.NOT_ALLOWED,
 }
 
+_ERROR_MEMBER = frozenset({"key", "message", "Message"})
+
 CUSTOM_CODE_CHARS = 13
 
 
@@ -85,7 +87,8 @@ class Wellhub:
         if not errors:
             return None
         error = errors[0]
-        return reason_of(error.get("key"), error.get("message", error.get("Message")), body, self.key)
+        text = error.get("message", error.get("Message"))
+        return reason_of(error.get("key"), text, body, self.key, _VERDICTS)
 
 
 def _verdict_of(error: dict[str, Any]) -> Verdict | None:
@@ -96,7 +99,9 @@ def _verdict_of(error: dict[str, Any]) -> Verdict | None:
 def _has_errors(body: dict[str, Any]) -> bool:
     metadata = body.get("metadata")
     counted = metadata.get("errors") if isinstance(metadata, dict) else None
-    return bool(body.get("errors")) or bool(counted) or _verdict_of(body) is not None
+    # An error member comes without the array around it, too.
+    bare = bool(body) and body.keys() <= _ERROR_MEMBER
+    return bool(body.get("errors")) or bool(counted) or bare or _verdict_of(body) is not None
 
 
 def _errors_in(body: Any) -> list[dict[str, Any]]:
@@ -107,6 +112,6 @@ def _errors_in(body: Any) -> list[dict[str, Any]]:
     if isinstance(errors, dict):
         errors = [errors]
     found = [error for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
-    if not found and isinstance(body, dict) and {"key", "message", "Message"} & body.keys():
+    if not found and isinstance(body, dict) and _ERROR_MEMBER & body.keys():
         return [body]
     return found

@@ -60,6 +60,7 @@ class Wire:
         try:
             if self._tls:
                 await self._negotiate(self._tls)
+                self._read_out(self._tls)  # what came right behind the handshake
         except OSError as error:
             raise lost_to(error) from error
         self._loop.add_reader(self._socket, self._on_readable)
@@ -84,11 +85,17 @@ class Wire:
 
     def is_quiet(self) -> bool:
         """Open, and nothing has come that nobody asked for; looks at the socket itself."""
-        self._take_in()
+        if self._take_in():
+            self._take_in()  # the end may stand behind the last bytes
         return not (self._ended or self._lost or self._received)
 
     async def send(self, data: bytes) -> None:
-        """Hands the bytes to the kernel; raises Lost. `bytes_sent` tells how far it came, always."""
+        """Hands a request to the kernel; raises Lost. `bytes_sent` tells how far it came, always.
+
+        Nothing is sent where something came already: it would be taken for the answer.
+        """
+        if not self.is_quiet():
+            raise self._no_longer_quiet()
         if self._tls:
             try:
                 self._tls.write(data)
@@ -107,13 +114,31 @@ class Wire:
                 self.bytes_sent += taken
                 rest = rest[taken:]
 
+    def _no_longer_quiet(self) -> Lost:
+        if self._lost:
+            return self._lost
+        if self._received:
+            return Lost(Fault.PARTNER, "an answer that nobody had asked for")
+        return Lost(Fault.NETWORK, "closed before the request")
+
     async def _writable(self) -> None:
-        ready = asyncio.Event()
-        self._loop.add_writer(self._socket, ready.set)
+        self._loop.add_writer(self._socket, self._wake)
         try:
-            await ready.wait()
+            await self._woken()
         finally:
-            self._loop.remove_writer(self._socket)
+            if self._socket.fileno() >= 0:
+                self._loop.remove_writer(self._socket)
+
+    async def _woken(self) -> None:
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter and not self._waiter.done():
+            self._waiter.set_result(None)
 
     async def receive(self) -> bytes:
         """The next bytes, at least one; b"" at the end of the connection; raises Lost."""
@@ -122,11 +147,7 @@ class Wire:
                 raise self._lost
             if self._ended:
                 return b""
-            self._waiter = self._loop.create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
+            await self._woken()
         data = bytes(self._received)
         self._received.clear()
         return data
@@ -136,22 +157,23 @@ class Wire:
         if self._ended or self._lost:
             self._loop.remove_reader(self._socket)
         if self._waiter:
-            if not self._waiter.done():
-                self._waiter.set_result(None)
+            self._wake()
         elif self.when_disturbed and (self._ended or self._lost or self._received):
             disturbed, self.when_disturbed = self.when_disturbed, None
             disturbed()
 
-    def _take_in(self) -> None:
+    def _take_in(self) -> bool:
+        """Takes what the kernel holds, up to a chunk; False where there was nothing."""
         if self._ended or self._lost:
-            return
+            return False
         try:
             data = self._socket.recv(CHUNK)
             self._decrypt(self._tls, data) if self._tls else self._keep(data)
         except BlockingIOError:
-            pass
+            return False
         except OSError as error:
             self._lost = lost_to(error)
+        return True
 
     def _keep(self, data: bytes) -> None:
         self._received += data
@@ -162,6 +184,9 @@ class Wire:
             self._incoming.write(data)
         else:
             self._incoming.write_eof()
+        self._read_out(tls)
+
+    def _read_out(self, tls: ssl.SSLObject) -> None:
         try:
             while True:
                 text = tls.read(CHUNK)
@@ -183,6 +208,7 @@ class Wire:
             return
         self.when_disturbed = None
         self._loop.remove_reader(self._socket)
+        self._loop.remove_writer(self._socket)
         if self._tls:
             with contextlib.suppress(OSError, ValueError):
                 try:
@@ -191,3 +217,4 @@ class Wire:
                     self._socket.send(self._outgoing.read())
         self._socket.close()
         self._ended = True
+        self._wake()
