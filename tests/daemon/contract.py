@@ -1,0 +1,108 @@
+"""What the contract says of any event, whatever happened: its fields, their order, forms and rules."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+FIELDS = [
+    *("id", "kind", "at", "tenant", "studio", "door", "scanner", "credential", "partner", "member"),
+    *("result", "message", "verdict", "status", "fault", "reason", "outage", "request", "gate"),
+]
+REQUEST_FIELDS = ["sent", "sent_at", "answered_at", "elapsed_ms", "budget_ms", "connection"]
+GATE_FIELDS = ["opened_at", "after_ms", "open_ms"]
+
+CHECKED_IN = "Aggregator member checked in"
+NOT_ALLOWED = "Aggregator member check-in not allowed"
+NOT_FOUND = "Aggregator member not found in partner system"
+NO_VERDICT = "Unable to check in aggregator customer, partner service communication error, please try again"
+NOT_RECOGNISED = "Credential not recognised"
+INTERRUPTED = "Interrupted: the outcome was not recorded"
+GATE_SHUT = "Checked in, but the gate did not open"
+
+RULES = {
+    # (verdict, fault): (result, message)
+    ("allowed", None): ("admitted", CHECKED_IN),
+    ("allowed", "gate"): ("rejected", GATE_SHUT),
+    ("not_allowed", None): ("rejected", NOT_ALLOWED),
+    ("not_found", None): ("rejected", NOT_FOUND),
+    ("none", "interrupted"): ("unknown", INTERRUPTED),
+    (None, "interrupted"): ("unknown", INTERRUPTED),
+    (None, "unrecognised"): ("rejected", NOT_RECOGNISED),
+    **{
+        ("none", fault): ("rejected", NO_VERDICT)
+        for fault in ("network", "tls", "timeout", "partner", "credentials", "configuration")
+    },
+}
+
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+
+
+def moment(text: str) -> float:
+    """Seconds since the epoch of an RFC 3339 time in UTC with microseconds."""
+    assert _MOMENT.fullmatch(text), text
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC).timestamp()
+
+
+def check(event: dict[str, Any]) -> dict[str, Any]:
+    """The event itself, once it is seen to be one."""
+    assert list(event) == FIELDS
+    identity = uuid.UUID(event["id"])
+    assert str(identity) == event["id"]
+    assert (identity.version, identity.variant) == (7, uuid.RFC_4122)
+    at = moment(event["at"])
+    assert identity.int >> 80 == int(at * 1000 + 1e-6)
+    assert isinstance(event["outage"], bool)
+    assert event["reason"] is None or list(event["reason"]) == ["key", "text"]
+    if event["kind"] == "manual":
+        _check_manual(event)
+    else:
+        assert event["kind"] == "scan"
+        assert event["credential"]
+        assert event["scanner"]
+        assert (event["result"], event["message"]) == RULES[event["verdict"], event["fault"]]
+    _check_request(event, event["request"])
+    _check_gate(event, event["gate"], at)
+    return event
+
+
+def _check_manual(event: dict[str, Any]) -> None:
+    assert [event[name] for name in ("scanner", "credential", "partner", "member", "verdict", "status")] == (
+        [None] * 6
+    )
+    assert event["request"] is None
+
+
+def _check_request(event: dict[str, Any], request: dict[str, Any] | None) -> None:
+    if request is None:
+        assert event["status"] is None
+        resting = event["reason"] is not None and event["reason"]["key"] == "resting"
+        assert resting or event["fault"] == "interrupted" or event["verdict"] is None
+        return
+    assert list(request) == REQUEST_FIELDS
+    assert isinstance(request["budget_ms"], int)
+    if event["fault"] == "interrupted":
+        assert list(request.values()) == [None, None, None, None, request["budget_ms"], None]
+        return
+    assert isinstance(request["sent"], bool)
+    assert request["connection"] in {"warm", "new"}
+    assert request["elapsed_ms"] >= 0
+    assert (request["sent_at"] is not None) == request["sent"]
+    assert request["sent"] or request["answered_at"] is None
+    if request["answered_at"] is not None:
+        sent, answered = moment(request["sent_at"]), moment(request["answered_at"])
+        assert sent <= answered
+        assert abs(answered - moment(event["at"]) - request["elapsed_ms"] / 1000) < 0.02
+    else:
+        assert event["status"] is None
+        assert event["verdict"] == "none"
+
+
+def _check_gate(event: dict[str, Any], gate: dict[str, Any] | None, at: float) -> None:
+    assert (gate is not None) == (event["result"] == "admitted")
+    if gate is not None:
+        assert list(gate) == GATE_FIELDS
+        assert isinstance(gate["open_ms"], int)
+        assert abs(moment(gate["opened_at"]) - at - gate["after_ms"] / 1000) < 0.02

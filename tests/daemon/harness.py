@@ -1,0 +1,404 @@
+"""A whole gym in a folder: partners over TLS, scanners on ptys, pins, a journal, and the real daemon.
+
+The daemon is `python -m gatectl run` as a process of its own. Nothing here waits by sleeping: readiness
+comes through NOTIFY_SOCKET, lines and pins through pipes, requests through the simulator. The journal alone
+has to be looked at again and again, since SQLite tells nobody of another process's commits.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import contract
+from lines import NET_S, Lines
+from partners import Partners
+
+from gatectl.journal.reader import Filters, Reader
+from gatectl.sim.scanner import VirtualSerialScanner
+from gatectl.sim.settings import partner_section
+
+HERE = Path(__file__).parent
+
+PINS = {
+    "main": {"relay": 17, "green": 22, "red": 23, "buzzer": 24},
+    "side": {"relay": 5, "green": 6, "red": 12, "buzzer": 13},
+}
+
+GOOD = {"wellhub": "1000000000200", "perfectgym": "1200", "capitan": "GOOD-1"}
+HANG = {"wellhub": "1000000000600", "perfectgym": "1600", "capitan": "HANG"}
+
+
+@dataclass(frozen=True)
+class Change:
+    """A pin was set to a level, or given back (None); `at` is of the monotonic clock."""
+
+    at: float
+    pid: int
+    pin: int
+    level: int | None
+
+
+def code(partner: str, member: str) -> str:
+    """What a member of this partner shows: each partner has a route of its own."""
+    return f"{partner}:{member}"
+
+
+class Gym:
+    """A context manager; inside, `start` runs the daemon. At its end every process has ended.
+
+    `partners` is partner → settings beside the simulator's own; what stands before a `-` in its name is its
+    protocol. `doors` is door → settings (`repeat_ms`, `open_ms`, `active_high`, `scanner`).
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        partners: dict[str, dict[str, Any]] | None = None,
+        doors: dict[str, dict[str, Any]] | None = None,
+        *,
+        journal: dict[str, Any] | None = None,
+        journal_folder: Path | None = None,
+        simulator: Partners | None = None,
+    ) -> None:
+        self.folder = folder
+        self.partners = simulator or Partners()
+        self._owns_partners = simulator is None
+        self._partner_settings = {"wellhub": {}} if partners is None else partners
+        self._doors = {"main": {}} if doors is None else doors
+        self._journal_settings = journal or {}
+        self.journal = (journal_folder or folder / "journal") / "journal.db"
+        self.settings = folder / "gatectl.toml"
+        self.socket = folder / "control.sock"
+        self.scanners: dict[str, VirtualSerialScanner] = {}
+        self.stderr: list[str] = []
+        """What ended daemons said."""
+        self._stack = ExitStack()
+        self._daemon: subprocess.Popen[bytes] | None = None
+        self._lines: Lines | None = None
+        self._following: Iterator[dict[str, Any]] | None = None
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            if self._owns_partners:
+                stack.enter_context(self.partners)
+            for name in self._doors:
+                scanner = VirtualSerialScanner(self.folder / f"scanner-{name}")
+                self.scanners[name] = stack.enter_context(scanner)
+            reading, self._pins_end = os.pipe()
+            self._pin_lines = Lines(reading, lambda line: Change(**json.loads(line)))
+            stack.callback(self._pin_lines.join)
+            stack.callback(os.close, self._pins_end)
+            self._notified = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+            self._notified.bind(str(self.folder / "notify"))
+            self.faults = self.folder / "faults"
+            self._pipe = Path(f"{self.faults}.pipe")
+            os.mkfifo(self._pipe)
+            self._register_pins()
+            self.write_settings()
+            stack.callback(self._end_daemon)
+            stack.callback(self.stop_following)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._stack:
+            self._end_daemon()
+        if kind is None:
+            assert "Traceback" not in "\n".join(self.stderr), "\n".join(self.stderr)
+
+    # The folder.
+
+    def _register_pins(self) -> None:
+        distribution = self.folder / "installed" / "recording_pins-1.dist-info"
+        distribution.mkdir(parents=True)
+        (distribution / "METADATA").write_text("Metadata-Version: 2.1\nName: recording-pins\nVersion: 1\n")
+        (distribution / "entry_points.txt").write_text(
+            "[gpiozero_pin_factories]\nrecording = recording_pins:RecordingFactory\n"
+        )
+
+    def write_settings(self) -> None:
+        """The settings as they stand in this object."""
+        self.settings.write_text("\n".join(self._settings_lines()), "utf-8")
+
+    def _settings_lines(self) -> Iterator[str]:
+        yield from ("[site]", 'tenant = "FitCo GmbH"', 'studio = "Berlin Mitte"')
+        yield from ("[gpio]", 'pin_factory = "recording"')
+        yield from _table("journal", {"path": str(self.journal)} | self._journal_settings)
+        yield from ("[control]", 'socket = "control.sock"')
+        for name, more in self._partner_settings.items():
+            yield from self._partner_lines(name, more)
+        for name in self._partner_settings:
+            yield from _table("[routes]", {"match": f"{name}:(?P<member>.*)", "partner": name})
+        for name, door in self._doors.items():
+            yield from self._door_lines(name, door)
+
+    def _partner_lines(self, name: str, more: dict[str, Any]) -> Iterator[str]:
+        protocol = name.partition("-")[0]
+        section = partner_section(self.partners.simulator, protocol)  # type: ignore[arg-type]
+        for line in section.splitlines():
+            if line.startswith("["):
+                yield f"[partners.{json.dumps(name)}]"
+            elif line.split(" = ")[0] not in more:
+                yield line
+        yield from _pairs(more)
+
+    def _door_lines(self, name: str, door: dict[str, Any]) -> Iterator[str]:
+        pins = PINS[name]
+        relay = {"pin": pins["relay"], "active_high": door.get("active_high", True)}
+        yield from _table(f"doors.{name}", {"repeat_ms": door.get("repeat_ms", 0)})
+        yield from _table(f"doors.{name}.relay", relay | {"open_ms": door.get("open_ms", 100)})
+        yield from _table(
+            f"doors.{name}.signals", {lamp: pin for lamp, pin in pins.items() if lamp != "relay"}
+        )
+        scanner = {"type": "serial", "port": str(self.folder / f"scanner-{name}")}
+        yield from _table(f"[doors.{name}.scanners]", scanner | door.get("scanner", {}))
+
+    def change(self, *, partners: dict[str, dict[str, Any]] | None = None) -> None:
+        """Other settings, for the next start."""
+        if partners is not None:
+            self._partner_settings = partners
+        self.write_settings()
+
+    # The daemon.
+
+    @property
+    def environment(self) -> dict[str, str]:
+        taken_out = {"GATECTL_CONFIG", "GPIOZERO_PIN_FACTORY", "NOTIFY_SOCKET", "JOURNAL_STREAM"}
+        kept = {name: value for name, value in os.environ.items() if name not in taken_out}
+        return kept | {
+            "PYTHONPATH": f"{self.folder / 'installed'}:{HERE / 'pins'}",
+            "PINS_LOG_DESCRIPTOR": str(self._pins_end),
+            "PINS_FAULTS_FILE": str(self.faults),
+        }
+
+    @property
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", "gatectl", "-c", str(self.settings)]
+
+    def spawn(self, before: Sequence[str] = ()) -> None:
+        """Starts the daemon and does not wait for it; `before` is a command that executes the rest."""
+        assert self._daemon is None, "one daemon at a time"
+        self._daemon = subprocess.Popen(
+            [*before, *self.command, "run"],
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=self.environment | {"NOTIFY_SOCKET": str(self.folder / "notify")},
+            pass_fds=[self._pins_end],
+        )
+        # The thread closes its own copy, so that both may be closed.
+        self._lines = Lines(os.dup(self._daemon.stderr.fileno()))  # type: ignore[union-attr]
+        self._daemon.stderr.close()  # type: ignore[union-attr]
+
+    def start(self, before: Sequence[str] = ()) -> Self:
+        """Starts the daemon and returns when it is ready."""
+        self.spawn(before)
+        self.wait_for_notice("READY=1")
+        return self
+
+    def wait_for_notice(self, wanted: str) -> None:
+        """Returns when the service manager would have heard this; fails where the daemon ends before."""
+        with os.fdopen(os.pidfd_open(self.pid), "rb") as ended:
+            while True:
+                ready, _, _ = select.select([self._notified, ended], [], [], NET_S)
+                assert ready, f"{wanted} did not come"
+                assert self._notified in ready, f"the daemon ended: {self._end_daemon()} {self.stderr}"
+                if wanted in self._notified.recv(4096).decode().splitlines():
+                    return
+
+    @property
+    def pid(self) -> int:
+        assert self._daemon is not None
+        return self._daemon.pid
+
+    def signal(self, number: signal.Signals) -> None:
+        os.kill(self.pid, number)
+
+    def kill9(self) -> None:
+        """The process is gone, and what it had told before can be seen."""
+        self.signal(signal.SIGKILL)
+        assert self._end_daemon() == -signal.SIGKILL
+
+    def terminate(self) -> int:
+        """SIGTERM, and the exit status."""
+        self.signal(signal.SIGTERM)
+        return self.wait()
+
+    def wait(self) -> int:
+        """The exit status of a daemon that ends by itself, or was told to."""
+        assert self._daemon is not None
+        self._daemon.wait(NET_S)
+        return self._end_daemon()
+
+    def _end_daemon(self) -> int:
+        if self._daemon is None:
+            return 0
+        daemon, self._daemon = self._daemon, None
+        if daemon.poll() is None:
+            daemon.kill()
+        status = daemon.wait(NET_S)
+        self.stderr += self._lines.join()  # type: ignore[union-attr]
+        while select.select([self._notified], [], [], 0)[0]:
+            self._notified.recv(4096)
+        return status
+
+    # What it says.
+
+    def told(self, *words: str) -> str:
+        """The first line on the running daemon's stderr that holds all the words, now or later."""
+        assert self._lines is not None
+
+        def found(lines: list[str]) -> str | None:
+            return next((line for line in lines if all(word in line for word in words)), None)
+
+        return self._lines.wait(found)
+
+    def lines_so_far(self) -> list[str]:
+        return self.stderr + (self._lines.so_far if self._daemon and self._lines else [])
+
+    def count_told(self, *words: str) -> int:
+        return sum(all(word in line for word in words) for line in self.lines_so_far())
+
+    # What goes in.
+
+    def scan(self, credential: str, door: str = "main") -> None:
+        self.scanners[door].type_code(credential)
+
+    def ask(self, partner: str, member: str, door: str = "main") -> dict[str, Any]:
+        """Scans, and gives the event."""
+        self.scan(code(partner, member), door)
+        return self.next_event()
+
+    # What comes out.
+
+    def next_event(self) -> dict[str, Any]:
+        """The next finished event in the order of the decisions, as the journal has it."""
+        if self._following is None:
+            self._following = self._follow()
+        self._look_until = time.monotonic() + NET_S
+        return contract.check(next(self._following))
+
+    def next_events(self, count: int) -> list[dict[str, Any]]:
+        return [self.next_event() for _ in range(count)]
+
+    def stop_following(self) -> None:
+        """Closes the journal; `next_event` goes on where it was."""
+        if self._following is not None:
+            self._following.close()  # type: ignore[attr-defined]
+            self._following = None
+
+    def _follow(self) -> Iterator[dict[str, Any]]:
+        with Reader(self.journal) as reader:
+            for event in reader.follow(Filters(), self._seen, self._look_again):
+                self._seen += 1
+                yield event.to_json()
+
+    _seen = 0
+    """Events that were given out; the journal numbers them without gaps."""
+
+    def _look_again(self) -> None:
+        assert time.monotonic() < self._look_until, f"no event came; {self.lines_so_far()[-5:]}"
+        if self._daemon is not None:
+            assert self._daemon.poll() is None, f"the daemon ended: {self._lines.join()}"  # type: ignore[union-attr]
+        time.sleep(0.001)
+
+    def events(self, *arguments: str) -> list[dict[str, Any]]:
+        """What `gatectl events --json` prints, the oldest first."""
+        done = self.run("events", "--json", *arguments)
+        assert (done.returncode, done.stderr) == (0, "")
+        return [contract.check(json.loads(line)) for line in done.stdout.splitlines()]
+
+    def status(self) -> dict[str, Any]:
+        """What `gatectl status --json` prints."""
+        done = self.run("status", "--json")
+        assert (done.returncode, done.stderr) == (0, "")
+        return json.loads(done.stdout)
+
+    def call(self, request: Any) -> dict[str, Any]:
+        """One line over the control socket, and the answer."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(NET_S)
+            connection.connect(str(self.socket))
+            connection.sendall(json.dumps(request).encode() + b"\n")
+            with connection.makefile("rb") as lines:
+                return json.loads(lines.readline())
+
+    def until_state(self, state: str, door: str = "main") -> None:
+        """Returns when the door says that it is in this state."""
+        until = time.monotonic() + NET_S
+        while (now := self.call({"command": "status"})["doors"][door]["state"]) != state:
+            assert time.monotonic() < until, f"the door is {now}, not {state}"
+
+    def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """A command beside the daemon."""
+        return subprocess.run(
+            [*self.command, *arguments],
+            input=stdin,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=NET_S,
+            check=False,
+            env=self.environment,
+            pass_fds=[self._pins_end],
+        )
+
+    # The pins.
+
+    def pins(self, pin: int | None = None, pid: int | None = None) -> list[Change]:
+        """All changes so far, of one pin, of one process, in their order."""
+        mark = Change(time.monotonic(), 0, -1, None)
+        os.write(self._pins_end, json.dumps(mark.__dict__).encode() + b"\n")
+        changes = self._pin_lines.wait(lambda seen: list(seen) if mark in seen else None)
+        return [
+            change
+            for change in changes
+            if change.pin >= 0 and pin in {None, change.pin} and pid in {None, change.pid}
+        ]
+
+    def until_pin(self, pin: int, level: int | None, after: float = 0.0) -> Change:
+        """The first change of this pin to this level at or after a time."""
+
+        def found(changes: list[Change]) -> Change | None:
+            fits = (one for one in changes if (one.pin, one.level) == (pin, level) and one.at >= after)
+            return next(fits, None)
+
+        return self._pin_lines.wait(found)
+
+    def openings(self, door: str = "main") -> list[Change]:
+        """Each time the relay was energised, or energised again."""
+        on = int(self._doors[door].get("active_high", True))
+        return [change for change in self.pins(PINS[door]["relay"]) if change.level == on]
+
+    def fail(self, *faults: str) -> None:
+        """From now on these, and only these, faults of the pins (see `recording_pins`)."""
+        beside = self.faults.with_suffix(".new")
+        beside.write_text(" ".join(faults))
+        beside.rename(self.faults)
+
+    def unblock(self) -> None:
+        """Lets a pin go on that blocks its caller."""
+        self._pipe.open("wb").close()
+
+
+def _table(name: str, values: dict[str, Any]) -> Iterator[str]:
+    yield f"[{name}]"
+    yield from _pairs(values)
+
+
+def _pairs(values: dict[str, Any]) -> Iterator[str]:
+    # A TOML basic string escapes as JSON does; numbers and booleans are written alike.
+    return (f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items())
