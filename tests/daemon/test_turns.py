@@ -1,0 +1,118 @@
+"""One scan at a time, a short queue, and one scan for a code that is read again and again."""
+
+import time
+
+import pytest
+from harness import GOOD, HANG, code
+
+BUDGET_MS = 300
+HANGS = code("wellhub", HANG["wellhub"])
+
+
+@pytest.fixture
+def busy(gym):
+    """A gym whose door waits for a partner that hangs."""
+    gym = gym({"wellhub": {"budget_ms": BUDGET_MS}}).start()
+    gym.scan(HANGS)
+    gym.partners.until(lambda: len(gym.partners.asked_for(HANG["wellhub"])) == 1)
+    return gym
+
+
+def test_four_wait_in_order_and_a_sixth_is_dropped(busy):
+    members = ["1000000000001", "1000000000404", "1000000000002", "1000000000453", GOOD["wellhub"]]
+    for member in members:
+        busy.scan(code("wellhub", member))
+    busy.told("main: too many codes at once")
+    events = busy.next_events(5)
+    assert [event["member"] for event in events] == [HANG["wellhub"], *members[:4]]
+    assert busy.partners.asked_for(GOOD["wellhub"]) == []
+    assert busy.status()["doors"]["main"]["dropped"] == 1
+
+    # Who was dropped may scan again at once.
+    assert busy.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
+
+    requests = busy.partners.requests
+    assert [request.member for request in requests] == [HANG["wellhub"], *members]
+    for before, after in zip(requests[1:], requests[2:], strict=False):
+        assert after.first_byte > before.answered
+
+
+def test_more_than_one_dropped_code_is_told_by_its_number_alone(busy):
+    for number in range(20):
+        busy.scan(code("wellhub", f"{number:013}"))
+    busy.next_events(5)
+    busy.told("main: 16 codes were dropped in a row")
+    assert busy.count_told("dropped") == 2
+    assert busy.terminate() == 0
+
+
+def test_a_waiting_scan_has_its_whole_budget(busy):
+    busy.scan(code("wellhub", "1000000000601"))  # drips for longer
+    hung, dripped = busy.next_events(2)
+    assert hung["request"]["elapsed_ms"] <= BUDGET_MS + 50
+    asked = busy.partners.asked_for("1000000000601")[0]
+    assert dripped["fault"] == "timeout"
+    assert 2 * BUDGET_MS - 60 < dripped["request"]["elapsed_ms"] <= 2 * BUDGET_MS + 50
+    assert asked.first_byte - busy.partners.requests[0].first_byte >= BUDGET_MS / 1000 - 0.02
+
+
+def test_the_code_that_is_being_decided_is_the_same_scan(busy):
+    busy.scan(HANGS)
+    busy.scan(HANGS)
+    busy.scan(code("wellhub", GOOD["wellhub"]))
+    hung, good = busy.next_events(2)
+    assert (hung["member"], good["member"]) == (HANG["wellhub"], GOOD["wellhub"])
+
+
+def test_a_code_that_waits_is_the_same_scan(busy):
+    for member in (GOOD["wellhub"], GOOD["wellhub"], "1000000000404", GOOD["wellhub"]):
+        busy.scan(code("wellhub", member))
+    events = busy.next_events(3)
+    assert [event["member"] for event in events] == [HANG["wellhub"], GOOD["wellhub"], "1000000000404"]
+    busy.stop_following()
+    assert len(busy.events()) == 3
+
+
+def test_with_repeat_ms_0_the_same_code_is_a_new_scan_once_it_is_decided(busy):
+    assert busy.next_event()["member"] == HANG["wellhub"]
+    for _ in range(3):
+        assert busy.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
+    assert len(busy.partners.asked_for(GOOD["wellhub"])) == 3
+
+
+def test_a_code_that_lies_on_the_reader_is_one_scan(gym):
+    gym = gym(doors={"main": {"repeat_ms": 400}}).start()
+    lying = code("wellhub", GOOD["wellhub"])
+    for _ in range(12):
+        gym.scan(lying)
+        time.sleep(0.05)  # as RFID readers repeat a card
+    first = gym.next_event()
+    # A different code is another scan, at once.
+    other = gym.ask("wellhub", "1000000000001")
+    time.sleep(0.45)  # the card was taken away, for longer than repeat_ms
+    again = gym.ask("wellhub", GOOD["wellhub"])
+    assert [event["member"] for event in (first, other, again)] == [
+        GOOD["wellhub"],
+        "1000000000001",
+        GOOD["wellhub"],
+    ]
+    assert len(gym.partners.requests) == 3
+    assert gym.status()["doors"]["main"]["scanners"][0]["codes"] == 14
+
+
+def test_repeat_ms_counts_per_door(gym):
+    gym = gym(doors={"main": {"repeat_ms": 60_000}, "side": {"repeat_ms": 60_000}}).start()
+    events = [gym.ask("wellhub", GOOD["wellhub"], door) for door in ("main", "side")]
+    assert [event["door"] for event in events] == ["main", "side"]
+    assert [len(gym.openings(door)) for door in ("main", "side")] == [1, 1]
+
+
+def test_a_code_that_ends_by_silence_is_complete_at_its_end(gym):
+    gym = gym(doors={"main": {"scanner": {"idle_ms": 200}}}).start()
+    typed = time.time()
+    gym.scanners["main"].send(code("wellhub", GOOD["wellhub"]).encode())
+    event = gym.next_event()
+    assert event["result"] == "admitted"
+    complete = gym.partners.requests[0].first_byte - time.monotonic() + time.time()
+    assert complete - typed >= 0.2
+    assert event["gate"]["after_ms"] < 150
