@@ -152,8 +152,7 @@ class Store:
         retry_s = RETRY_S
         while True:
             try:
-                connection = open_store(self._path)
-                interrupted = rows.close_interrupted(connection)
+                connection, interrupted = self._open_once()
             except StoreError as error:
                 self._hand_over([(self.opened, error)])
                 return None
@@ -167,6 +166,15 @@ class Store:
                 self._recovered()
                 self._hand_over([(self.opened, Opened(interrupted))])
                 return connection
+
+    def _open_once(self) -> tuple[sqlite3.Connection, list[Event]]:
+        connection = open_store(self._path)
+        try:
+            return connection, rows.close_interrupted(connection)
+        except BaseException:
+            # SQLite shares what it knows of a file, "read-only" included, among a process's connections.
+            connection.close()
+            raise
 
     def _turn(self, connection: sqlite3.Connection) -> None:
         """One round: what has come is written, or tried again."""

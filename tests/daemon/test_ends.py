@@ -1,0 +1,131 @@
+"""SIGTERM and SIGINT: the scan under way is finished and recorded, the relay is off, the status is 0."""
+
+import signal
+import time
+
+import pytest
+from harness import GOOD, HANG, PINS, code
+
+RELAY = PINS["main"]["relay"]
+SLOW = "1000000000212"  # good after 300 ms
+
+
+def off_at_the_end(gym):
+    changes = gym.pins(RELAY)
+    return [change.level for change in changes[-2:]] == [0, None]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_scan_under_way_is_finished(gym, number):
+    gym = gym().start()
+    gym.partners.on_request = lambda _: gym.signal(number)
+    gym.scan(code("wellhub", SLOW))
+    assert gym.wait() == 0
+    (event,) = gym.events()
+    assert event["result"] == "admitted"
+    assert len(gym.openings()) == 1
+    assert off_at_the_end(gym)
+    (off, back) = gym.pins(RELAY)[-2:]
+    assert 0.099 <= off.at - gym.openings()[0].at <= 0.15
+    assert not gym.socket.exists()
+    (request,) = gym.partners.requests
+    assert request.member == SLOW
+    assert back.at >= off.at
+
+
+def test_the_scan_of_a_partner_that_hangs_ends_with_its_budget(gym):
+    gym = gym({"wellhub": {"budget_ms": 400}}).start()
+    gym.partners.on_request = lambda _: gym.signal(signal.SIGTERM)
+    gym.scan(code("wellhub", HANG["wellhub"]))
+    assert gym.wait() == 0
+    (event,) = gym.events()
+    assert (event["fault"], event["request"]["sent"]) == ("timeout", True)
+    assert 400 <= event["request"]["elapsed_ms"] <= 450
+
+
+def test_codes_that_wait_for_their_turn_are_not_asked_any_more(gym):
+    gym = gym({"wellhub": {"budget_ms": 400}}).start()
+    gym.scan(code("wellhub", HANG["wellhub"]))
+    gym.until_state("asking")
+    gym.scan(code("wellhub", GOOD["wellhub"]))
+    while not gym.call({"command": "status"})["doors"]["main"]["waiting"]:
+        pass
+    assert gym.terminate() == 0
+    assert [event["member"] for event in gym.events()] == [HANG["wellhub"]]
+    assert len(gym.partners.requests) == 1
+
+
+def test_whoever_was_admitted_passes_before_the_end(gym):
+    gym = gym(doors={"main": {"open_ms": 700}}).start()
+    gym.ask("wellhub", GOOD["wellhub"])
+    assert gym.terminate() == 0
+    (on,) = gym.openings()
+    off = gym.until_pin(RELAY, 0, on.at)
+    assert 0.699 <= off.at - on.at <= 0.75
+    assert off_at_the_end(gym)
+
+
+def test_an_end_waits_for_a_passage_and_not_for_a_minute(gym):
+    gym = gym(doors={"main": {"open_ms": 60_000}}).start()
+    gym.ask("wellhub", GOOD["wellhub"])
+    begun = time.monotonic()
+    assert gym.terminate() == 0
+    off = gym.until_pin(RELAY, 0, begun)
+    assert 1.9 < off.at - begun < 2.3
+    assert off_at_the_end(gym)
+
+
+def test_a_second_signal_hurries_an_open_gate(gym):
+    gym = gym(doors={"main": {"open_ms": 60_000}}).start()
+    gym.ask("wellhub", GOOD["wellhub"])
+    gym.signal(signal.SIGTERM)
+    gym.wait_for_notice("STOPPING=1")
+    begun = time.monotonic()
+    assert gym.terminate() == 0
+    assert gym.until_pin(RELAY, 0, begun).at - begun < 0.5
+    assert off_at_the_end(gym)
+
+
+def test_a_second_signal_hurries_a_scan_which_the_next_start_closes(gym):
+    gym = gym({"wellhub": {"budget_ms": 30_000}}).start()
+    gym.scan(code("wellhub", HANG["wellhub"]))
+    gym.partners.until(lambda: gym.partners.requests and gym.partners.requests[0].whole)
+    gym.signal(signal.SIGTERM)
+    gym.wait_for_notice("STOPPING=1")
+    begun = time.monotonic()
+    assert gym.terminate() == 0
+    assert time.monotonic() - begun < 5
+    assert gym.events() == []
+    gym.start()
+    event = gym.next_event()
+    assert (event["result"], event["fault"], event["verdict"]) == ("unknown", "interrupted", "none")
+    assert event["request"]["sent"] is None
+    assert event["member"] == HANG["wellhub"]
+    assert gym.terminate() == 0
+    assert gym.openings() == []
+
+
+def test_an_end_without_anything_to_do_is_quick_and_tells_the_service_manager(gym):
+    gym = gym().start()
+    gym.signal(signal.SIGTERM)
+    gym.wait_for_notice("STOPPING=1")
+    assert gym.wait() == 0
+    assert [change.level for change in gym.pins(RELAY)] == [0, 0, None]
+
+
+def test_a_second_daemon_refuses_to_start_and_disturbs_nothing(gym):
+    gym = gym(doors={"main": {"open_ms": 400}}).start()
+    gym.ask("wellhub", GOOD["wellhub"])
+    before = len(gym.pins())
+    second = gym.run("run")
+    assert second.returncode == 1
+    first_line, *hints = second.stderr.splitlines()
+    assert "is running already" in first_line
+    assert all(hint.startswith("hint: ") for hint in hints)
+    assert {change.pid for change in gym.pins()[before:]} <= {gym.pid}
+    assert gym.ask("wellhub", "1000000000001")["result"] == "admitted"
+    assert gym.status()["pid"] == gym.pid
+    assert gym.terminate() == 0
+    # And the next start is free again.
+    gym.start()
+    assert gym.terminate() == 0

@@ -1,0 +1,198 @@
+"""The record comes first; a disk that is slow, full or read-only makes it late, and loses nothing."""
+
+import sqlite3
+import subprocess
+import time
+from contextlib import closing, contextmanager
+
+import pytest
+from harness import GOOD, HANG, PINS, code
+
+OTHER_GOOD = ["1000000000001", "1000000000002", "1000000000200"]
+
+
+@contextmanager
+def locked(journal):
+    """Nobody else can write: another process holds SQLite's lock, as a stalled disk would."""
+    with closing(sqlite3.connect(journal, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("ROLLBACK")
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 2 MiB of its own."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "gatectl-test", disk],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip(f"this user may not mount a file system: {mounted.stderr.strip()}")
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def fill(disk):
+    """Not a byte is left."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file:
+        size = 1 << 20
+        while size:
+            try:
+                file.write(b"x" * size)
+            except OSError:
+                size //= 2
+    return filler
+
+
+def test_the_attempt_is_on_disk_before_the_request_arrives(gym):
+    gym = gym(doors={"main": {}, "side": {}}).start()
+    found = []
+
+    def look(_request):
+        with closing(sqlite3.connect(f"file:{gym.journal}?mode=ro", uri=True)) as connection:
+            found.append(
+                connection.execute(
+                    "SELECT a.credential, a.member, o.seq FROM attempts AS a"
+                    " LEFT JOIN outcomes AS o ON o.seq = a.seq ORDER BY a.seq DESC LIMIT 1"
+                ).fetchone()
+            )
+
+    gym.partners.on_request = look
+    events = []
+    for number in range(20):
+        member = OTHER_GOOD[number % 3]
+        events.append(gym.ask("wellhub", member, ("main", "side")[number % 2]))
+    assert found == [(event["credential"], event["member"], None) for event in events]
+
+
+def test_nothing_leaves_while_a_disk_answers_within_patience(gym):
+    gym = gym({"wellhub": {"budget_ms": 5000}}, journal={"patience_ms": 5000}).start()
+    assert gym.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
+    with locked(gym.journal):
+        gym.scan(code("wellhub", OTHER_GOOD[0]))
+        gym.until_state("recording")
+        assert len(gym.partners.requests) == 1
+        held_until = time.monotonic()
+    event = gym.next_event()
+    assert event["result"] == "admitted"
+    assert gym.partners.requests[1].first_byte > held_until
+    assert gym.terminate() == 0
+    assert gym.count_told("late") == 0
+
+
+def test_a_budget_that_ends_before_the_record_is_made_asks_nobody(gym):
+    gym = gym({"wellhub": {"budget_ms": 200}}, journal={"patience_ms": 5000}).start()
+    with locked(gym.journal):
+        gym.scan(code("wellhub", GOOD["wellhub"]))
+        gym.told("rejected", "timeout")
+    event = gym.next_event()
+    assert (event["verdict"], event["fault"], event["gate"]) == ("none", "timeout", None)
+    assert event["request"]["sent"] is False
+    assert 200 <= event["request"]["elapsed_ms"] <= 250
+    assert gym.partners.requests == []
+    assert gym.openings() == []
+
+
+def test_a_stalled_disk_locks_nobody_out(gym):
+    gym = gym(journal={"patience_ms": 80}).start()
+    with locked(gym.journal):
+        for member in OTHER_GOOD:
+            scanned = time.monotonic()
+            gym.scan(code("wellhub", member))
+            opened = gym.until_pin(PINS["main"]["relay"], 1, scanned)
+            assert 0.08 <= opened.at - scanned < 0.5
+            gym.told("admitted", member)
+        assert gym.count_told("late: the disk does not answer") == 3
+        assert gym.events() == []
+    late = gym.next_events(3)
+    assert [event["member"] for event in late] == OTHER_GOOD
+    assert all(event["gate"]["after_ms"] >= 80 for event in late)
+    for event in late:
+        assert gym.count_told(event["id"], "late") == 1
+    assert gym.ask("wellhub", GOOD["wellhub"])["gate"]["after_ms"] < 80
+    assert gym.terminate() == 0
+    assert [event["member"] for event in gym.events()] == [*OTHER_GOOD, GOOD["wellhub"]]
+
+
+def test_a_disk_that_is_stalled_for_less_than_patience_is_not_late(gym):
+    gym = gym(journal={"patience_ms": 2000}).start()
+    for member in OTHER_GOOD:
+        with locked(gym.journal):
+            gym.scan(code("wellhub", member))
+            gym.until_state("recording")
+        assert gym.next_event()["member"] == member
+    assert gym.terminate() == 0
+    assert gym.count_told("late") == 0
+
+
+def test_a_full_disk_locks_nobody_out(gym, small_disk):
+    gym = gym({"wellhub": {"budget_ms": 300}}, journal_folder=small_disk).start()
+    assert gym.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
+    filler = fill(small_disk)
+    members = [*OTHER_GOOD, "1000000000404", HANG["wellhub"]]
+    for member in members:
+        gym.scan(code("wellhub", member))
+        gym.told(f" wellhub:{member} ")
+    gym.told("late: the disk does not answer")
+    gym.told("cannot be written", "scans go on, their records follow")
+    assert gym.status()["journal"]["late"] > 0
+    assert len(gym.openings()) == 1 + len(OTHER_GOOD)
+    filler.unlink()
+    gym.told("is written again")
+    late = gym.next_events(5)
+    assert [event["member"] for event in late] == members
+    assert gym.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
+    assert gym.status()["journal"] == {"error": None, "late": 0, "lost": 0}
+    assert gym.terminate() == 0
+    events = gym.events()
+    assert [event["member"] for event in events] == [GOOD["wellhub"], *members, GOOD["wellhub"]]
+    assert len({event["id"] for event in events}) == 7
+
+
+def test_a_disk_that_stays_full_costs_records_and_says_so(gym, small_disk):
+    gym = gym(journal_folder=small_disk).start()
+    fill(small_disk)
+    for member in OTHER_GOOD:
+        gym.scan(code("wellhub", member))
+        gym.told("admitted", member)
+    assert gym.terminate() == 0
+    assert gym.count_told("records are lost with this end") == 1
+
+
+def test_a_start_on_a_read_only_disk_locks_nobody_out(gym, small_disk):
+    gym = gym(journal_folder=small_disk).start()
+    assert gym.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
+    gym.scan(code("wellhub", HANG["wellhub"]))
+    gym.partners.until(lambda: len(gym.partners.requests) == 2)
+    gym.kill9()
+    gym.stop_following()
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    gym.start()
+    gym.told("cannot be written")
+    for member in OTHER_GOOD:
+        gym.scan(code("wellhub", member))
+        gym.told("admitted", member)
+    subprocess.run(["mount", "-o", "remount,rw,size=2m", small_disk], check=True)
+    gym.told("is written again")
+    interrupted, *late = gym.next_events(4)
+    assert (interrupted["result"], interrupted["member"]) == ("unknown", HANG["wellhub"])
+    assert [event["member"] for event in late] == OTHER_GOOD
+    gym.ask("wellhub", GOOD["wellhub"])
+    assert gym.terminate() == 0
+    assert len(gym.events()) == 6
+
+
+def test_events_are_in_the_order_of_the_scans_with_two_doors(gym):
+    gym = gym({"wellhub": {"budget_ms": 300}}, {"main": {}, "side": {}}).start()
+    gym.scan(code("wellhub", HANG["wellhub"]))
+    gym.until_state("asking")
+    ended_first = gym.ask("wellhub", GOOD["wellhub"], "side")
+    hung = gym.next_event()
+    assert (ended_first["door"], hung["door"]) == ("side", "main")
+    assert gym.events() == [hung, ended_first]
