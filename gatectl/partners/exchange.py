@@ -216,7 +216,7 @@ def _pattern_of(name: str) -> str:
     if not name.isascii():  # scripts that write without spaces have no edges
         return re.escape(name)
     # An underscore is no letter of a name; a longer one may take an ending, as in "Aldrins".
-    end = r"(?![^\W_])" if len(name) <= WORD_NAME_CHARS else r"\w*"
+    end = r"(?![^\W_])" if len(name) <= WORD_NAME_CHARS else r"[^\W_]*"
     return rf"(?<![^\W_]){re.escape(name)}{end}"
 
 

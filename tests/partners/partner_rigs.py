@@ -1,0 +1,243 @@
+"""What the tests of the partners share: a peer that says anything over real TLS, and one who asks it."""
+
+import asyncio
+import contextlib
+import gc
+import socket
+import ssl
+import struct
+import time
+from pathlib import Path
+
+from gatectl.partners.capitan import Capitan
+from gatectl.partners.client import Client
+from gatectl.partners.dial import Dialler, tls_context
+from gatectl.partners.exchange import Answer, Endpoint, Question
+from gatectl.partners.perfectgym import PerfectGym
+from gatectl.partners.pool import Pool
+from gatectl.partners.wellhub import Wellhub
+
+KEY = "s3cret-Key"
+PATIENCE_S = 20.0
+"""How long a test waits for what must happen; only a failing test waits that long."""
+
+PERFECTGYM = PerfectGym(Endpoint.of("https://api.example.com/check"), "fitco-4711", KEY)
+WELLHUB = Wellhub(Endpoint.of("https://api.example.com"), "1234", KEY)
+CAPITAN = Capitan(Endpoint.of("https://api.example.com"), 3, KEY)
+ALL = {"perfectgym": PERFECTGYM, "wellhub": WELLHUB, "capitan": CAPITAN}
+
+QUESTION = Question("/check", (("Accept", "application/json"), ("X-API-Key", KEY)), b'{"customerId":1}')
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+
+def answer(status, body=b"", headers=None, received_us=0):
+    return Answer(status, headers or {}, body, received_us)
+
+
+def reply(body, *lines, status="200 OK"):
+    """An answer's bytes, framed by its length."""
+    head = [f"HTTP/1.1 {status}", *lines, f"Content-Length: {len(body)}", "", ""]
+    return "\r\n".join(head).encode() + body
+
+
+def run(story):
+    """Runs the coroutine; sees to it that it leaves no task and no open file behind."""
+
+    async def main():
+        before = _sockets()
+        async with asyncio.timeout(3 * PATIENCE_S):
+            await story
+        me = asyncio.current_task()
+        await until(lambda: asyncio.all_tasks() == {me}, "no task is left behind")
+
+        def leaked():
+            gc.collect()  # what only the collector would close warns, and a warning is an error
+            return _sockets() - before
+
+        await until(lambda: not leaked(), "no socket is left open")
+
+    return asyncio.run(main())
+
+
+def _sockets():
+    found = set()
+    for link in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # the listing itself
+            found.add(str(link.readlink()))
+    return {name for name in found if name.startswith("socket:")}
+
+
+async def until(condition, what="the condition holds"):
+    """Lets everything else run until the condition holds."""
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end, f"it never came about that {what}"
+        await asyncio.sleep(0)
+
+
+class Line:
+    """A peer's end of one connection, after TLS."""
+
+    def __init__(self, reader, writer):
+        self.reader, self.writer = reader, writer
+        self.heard = b""
+
+    async def request(self):
+        """One whole request, or None at the end of the connection."""
+        try:
+            head = await self.reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+            body = await self.reader.readexactly(length)
+        except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError) as error:
+            self.heard += getattr(error, "partial", b"")
+            return None
+        self.heard += head + body
+        return head + body
+
+    async def say(self, data):
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def end(self):
+        """Closes in good order: close_notify and FIN."""
+        self.writer.close()
+
+    def cut(self):
+        """Closes without TLS's closing alert: FIN alone."""
+        self.writer.transport.abort()
+
+    def reset(self):
+        sock = self.writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.writer.transport.abort()
+
+    async def ended(self):
+        """Waits until the client is gone."""
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            while data := await self.reader.read(65536):
+                self.heard += data
+
+
+class Peer:
+    """A server on loopback. Each connection is played by `play(line, number)`, the first being 0."""
+
+    def __init__(self, play, *, context=None, host="127.0.0.1", port=0):
+        self._play, self._context, self._at = play, context, (host, port)
+        self.lines = []
+        self.failures = []
+        self._tasks = set()
+
+    async def __aenter__(self):
+        self._server = await asyncio.start_server(self._serve, *self._at, ssl=self._context)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def _serve(self, reader, writer):
+        task = asyncio.current_task()
+        self._tasks.add(task)
+        line = Line(reader, writer)
+        self.lines.append(line)
+        try:
+            await self._play(line, len(self.lines) - 1)
+        except (ConnectionError, ssl.SSLError, asyncio.CancelledError):
+            pass
+        except Exception as error:  # noqa: BLE001 - told where the test can see it
+            self.failures.append(error)
+        finally:
+            self._tasks.discard(task)
+
+    async def __aexit__(self, kind, error, trace):
+        self._server.close()
+        for task in tuple(self._tasks):
+            task.cancel()
+        for line in self.lines:
+            line.writer.transport.abort()
+        await until(lambda: not self._tasks, "the peer's connections end")
+        await self._server.wait_closed()
+        assert not self.failures
+
+    @property
+    def heard(self):
+        """All that came on all connections."""
+        return b"".join(line.heard for line in self.lines)
+
+    @property
+    def requests(self):
+        return self.heard.count(b"POST ")
+
+
+def answers(*scripts):
+    """Plays one script a request, whatever the connection; bytes are said, callables are awaited.
+
+    After the last script each request gets a plain success.
+    """
+    left = list(scripts)
+
+    async def play(line, _number):
+        while await line.request() is not None:
+            script = left.pop(0) if left else OK
+            if isinstance(script, bytes):
+                await line.say(script)
+            else:
+                await script(line)
+
+    return play
+
+
+class Asker:
+    """A client as the daemon has it, with its pool, and what the pool said."""
+
+    def __init__(self, port, ca_file, *, host="localhost", want=1, keep=False, dial=None):
+        scheme = "https" if ca_file else "http"
+        self.endpoint = Endpoint.of(f"{scheme}://{host}:{port}/check")
+        self.dialler = Dialler(self.endpoint, tls_context(ca_file) if ca_file else None)
+        self.linked = []
+        self.dials = 0
+        self.wires = []
+        self._dial = dial or self.dialler.dial
+        self.pool = Pool(self._counted, want, self.linked.append)
+        self.client = Client(self.endpoint, self.pool)
+        self._want, self._keep, self._keeper = want, keep, None
+
+    async def _counted(self):
+        self.dials += 1
+        wire = await self._dial()
+        self.wires.append(wire)
+        return wire
+
+    async def __aenter__(self):
+        if self._keep:
+            self._keeper = asyncio.create_task(self.pool.keep())
+            await self.ready()
+        return self
+
+    async def __aexit__(self, kind, error, trace):
+        await self.stop()
+        self.pool.close()
+
+    async def stop(self):
+        """No more connections are made ready."""
+        if self._keeper:
+            self._keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._keeper
+
+    async def ready(self):
+        await until(lambda: self.pool.ready == self._want, "the connections are ready")
+
+    async def ask(self, budget_s=PATIENCE_S, question=QUESTION):
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + budget_s
+        exchange = await self.client.ask(question, deadline)
+        check_invariants(exchange, deadline)
+        return exchange
+
+
+def check_invariants(exchange, deadline):
+    assert (exchange.answer is None) != (exchange.lost is None)
+    assert (exchange.answered_at is None) == (exchange.answer is None)
+    assert exchange.sent == (exchange.sent_at is not None)
+    if exchange.answer is not None:
+        assert exchange.sent
+        assert exchange.sent_at <= exchange.answered_at == exchange.ended_at <= deadline
