@@ -14,6 +14,7 @@ import httpx
 import pytest
 from asking import ask, check_in, client, line, trust, wire
 
+from gatectl.sim.catalogue import LATE_S
 from gatectl.sim.certificates import Authority, Leaf
 from gatectl.sim.http import PROTOCOLS
 from gatectl.sim.server import Simulator
@@ -76,13 +77,17 @@ def test_a_request_that_was_cut_is_recorded_as_such():
     asyncio.run(story())
 
 
-def test_a_client_that_leaves_before_a_late_answer_is_not_answered():
+def test_a_client_that_leaves_before_a_late_answer_is_not_answered(monkeypatch):
+    monkeypatch.setitem(LATE_S, "perfectgym", 0.25)
+
     async def story():
-        async with Simulator() as sim:
+        async with Simulator() as sim, line(sim) as other:
             async with line(sim) as one:
                 one.send("perfectgym", "1602")
                 await sim.until(lambda: sim.requests and sim.requests[0].whole)
-            await sim.until(lambda: not sim.open_connections)
+            await sim.until(lambda: sim.open_connections == 1)
+            other.send("perfectgym", "1212")  # 300 ms: the late answer's time has come and gone
+            await other.see()
             assert sim.requests[0].answered is None
 
     asyncio.run(story())
@@ -93,6 +98,7 @@ def test_requests_sent_ahead_are_answered_in_order():
         async with Simulator() as sim, line(sim) as one:
             one.send("perfectgym", "1212")
             one.send("perfectgym", "1403")
+            await sim.until(lambda: sim.requests and sim.requests[0].whole)
             one.send("perfectgym", "1404")
             await sim.until(lambda: len(sim.requests) == 3 and sim.requests[2].answered)
             assert [request.status for request in sim.requests] == [200, 403, 404]
