@@ -17,7 +17,7 @@ from gatectl.config.problems import near
 from gatectl.config.reader import find, load
 from gatectl.decision.cards import BadLine, Card, from_csv, to_csv
 from gatectl.decision.reading import MAX_CHARS, Code, reading_of_text
-from gatectl.decision.routing import carries
+from gatectl.decision.routing import NUMBERS, carries
 from gatectl.errors import GatectlError
 from gatectl.journal import cards as store
 from gatectl.journal.reader import Reader
@@ -125,16 +125,9 @@ def _problem(card: Card, settings: Settings) -> tuple[str, ...] | None:
         )
         return (f"there is no partner {card.partner!r} in the settings", *hints)
     if not carries(partner.protocol, card.member):
-        what = _NUMBERS[partner.protocol]
+        what = NUMBERS[partner.protocol]
         return f"{card.member!r} is no member's number of {card.partner}", f"{partner.protocol}: {what}"
     return None
-
-
-_NUMBERS = {
-    "perfectgym": "1 to 18 digits without a leading zero",
-    "wellhub": "13 digits",
-    "capitan": "1 to 128 characters, not `.` or `..`",
-}
 
 
 def _text(file: str) -> str:

@@ -13,7 +13,7 @@ from gatectl.config.model import Settings
 from gatectl.config.reader import find, load
 from gatectl.decision.cards import Card
 from gatectl.decision.reading import Code, reading_of_text
-from gatectl.decision.routing import Route, carries, destination
+from gatectl.decision.routing import NUMBERS, Route, carries, destination
 from gatectl.errors import GatectlError, UsageError
 from gatectl.journal import cards
 
@@ -79,7 +79,7 @@ def way(code: str, door: str, settings: Settings, enrolled: dict[str, Card]) -> 
     if partner is None:
         why = f"the partner {found.partner} is not in the settings"
     elif not carries(partner.protocol, found.member):
-        why = f"{partner.protocol} cannot carry this number"
+        why = f"this is no number that {partner.protocol} can have: {NUMBERS[partner.protocol]}"
     return Way(
         code=code,
         door=door,

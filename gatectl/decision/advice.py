@@ -63,9 +63,10 @@ def _declined(attempt: Attempt, outcome: Outcome) -> str:
 def _unrecognised(attempt: Attempt) -> str:
     code = shlex.quote(attempt.credential or "")
     check = f"check the card or the route with `gatectl route {code} --door {shlex.quote(attempt.door)}`"
+    support = f"If they are as they should be: {_support(attempt)}"
     if attempt.partner is None:
-        return f"No card and no route takes this code: {check}."
-    return f"{attempt.partner} has no members with such a number: {check}."
+        return f"No card and no route takes this code: {check}. {support}"
+    return f"{attempt.partner} has no members with such a number: {check}. {support}"
 
 
 def _interrupted(outcome: Outcome) -> str:

@@ -20,7 +20,12 @@ _CARRIED = {
     "capitan": re.compile(r"(?!\.{1,2}\Z).{1,128}", re.DOTALL),
 }
 
-PROTOCOLS = tuple(_CARRIED)
+NUMBERS = {
+    "perfectgym": "1 to 18 digits without a leading zero",
+    "wellhub": "13 digits",
+    "capitan": "1 to 128 characters, not `.` or `..`",
+}
+"""The same for people."""
 
 
 def carries(protocol: str, member: str) -> bool:

@@ -86,7 +86,8 @@ def close_interrupted(connection: sqlite3.Connection) -> list[Event]:
         for event in events:
             connection.execute(*outcome_statement(event.attempt.id, event.outcome))
         connection.execute(
-            "UPDATE marks SET value = (SELECT coalesce(max(seq), 0) FROM attempts) WHERE name = 'closed_to_seq'"
+            "UPDATE marks SET value = (SELECT coalesce(max(seq), 0) FROM attempts)"
+            " WHERE name = 'closed_to_seq'"
         )
         connection.execute("COMMIT")
     except BaseException:

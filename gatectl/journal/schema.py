@@ -5,6 +5,7 @@ The schema stands in `schemas/N.sql`; `PRAGMA user_version` says how many of the
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from importlib import resources
 from pathlib import Path
@@ -34,6 +35,7 @@ def open_store(path: Path) -> sqlite3.Connection:
     for what the disk says.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    _create(path)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
@@ -46,6 +48,23 @@ def open_store(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _create(path: Path) -> None:
+    """A new file that its group may read, and that belongs to whom the folder belongs.
+
+    Else a card that root enrols before the first start would leave the daemon a store it cannot write.
+    """
+    try:
+        file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o640)
+    except FileExistsError:
+        return
+    try:
+        if os.geteuid() == 0:
+            folder = path.parent.stat()
+            os.fchown(file, folder.st_uid, folder.st_gid)
+    finally:
+        os.close(file)
 
 
 def _require_sqlite(connection: sqlite3.Connection, path: Path) -> None:

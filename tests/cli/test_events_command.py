@@ -59,7 +59,9 @@ Time     Door      Credential       Partner    Result   Answer           ms Sent
                    02e
          Credential not recognised
          No card and no route takes this code: check the card or the route with
-         `gatectl route '[red]x\\x1b[2J\\u202e' --door main`.
+         `gatectl route '[red]x\\x1b[2J\\u202e' --door main`. If they are as they
+         should be: Contact Support, with what `gatectl report
+         0199f0c6-0000-7000-8000-000000000007` collects.
 20:43:01 main      1234567890123    wellhub    rejected 401             182 yes
          Unable to check in aggregator customer, partner service communication
          error, please try again

@@ -95,6 +95,19 @@ def test_full_synchronous_wal(tmp_path):
         assert connection.execute("PRAGMA user_version").fetchone() == (len(migrations()),)
 
 
+def test_a_new_store_belongs_to_whom_its_folder_belongs(tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("only root can make files for others")
+    folder = tmp_path / "journal"
+    folder.mkdir()
+    os.chown(folder, 12345, 23456)
+    with closing(open_store(folder / "journal.db")):
+        owners = {(file.stat().st_uid, file.stat().st_gid) for file in folder.iterdir()}
+        modes = {oct(file.stat().st_mode & 0o777) for file in folder.iterdir()}
+    assert owners == {(12345, 23456)}
+    assert modes == {"0o640"}
+
+
 def test_a_half_made_schema_never_stays(tmp_path, monkeypatch):
     path = tmp_path / "journal.db"
     broken = [*migrations()[:-1], migrations()[-1] + "CREATE TABLE attempts (x);"]
