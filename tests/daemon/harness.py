@@ -301,6 +301,12 @@ class Gym:
             self._following.close()  # type: ignore[attr-defined]
             self._following = None
 
+    def pass_over(self) -> None:
+        """`next_event` gives only what comes from now on."""
+        self.stop_following()
+        with Reader(self.journal) as reader:
+            self._seen = reader.mark()
+
     def _follow(self) -> Iterator[dict[str, Any]]:
         with Reader(self.journal) as reader:
             for event in reader.follow(Filters(), self._seen, self._look_again):
