@@ -126,17 +126,15 @@ class Em4100Framer:
             end = following if following >= 0 else start + self._size
             frame = data[start:end]
             position = start + len(frame)
-            if not self._fits(frame):
-                readings.append(_DAMAGED)
-                self._skipping = True
-            elif len(frame) == self._size:
+            fits = self._fits(frame)
+            if fits and len(frame) == self._size:
                 readings.append(_card(frame[1 : 1 + _FRAME_DIGITS]))
                 self._skipping = False
-            elif following >= 0:
-                readings.append(_DAMAGED)
-            else:
+            elif fits and following < 0:
                 self._begun = frame
-                self._skipping = False
+            else:
+                readings.append(_DAMAGED)
+                self._skipping = True
         self._skip(len(data) - position, readings)
         return readings
 

@@ -85,7 +85,6 @@ class KeyDecoder:
         """Makes this code worthless up to its end. Lost events explain whatever else is wrong with it."""
         if self._flaw is None or flaw is Flaw.LOST:
             self._flaw = flaw
-        self._text = ""
 
     def _key(self, code: int, value: int) -> list[Reading]:
         if code in _MODIFIERS:
@@ -109,9 +108,7 @@ class KeyDecoder:
     def _type(self, char: str) -> None:
         if not char:
             self._damage(Flaw.KEY)
-        elif len(self._text) == MAX_CHARS:
-            self._damage(Flaw.TOO_LONG)
-        elif self._flaw is None:
+        elif len(self._text) <= MAX_CHARS:  # one more than a code may have tells that it is too long
             self._text += char
 
     def _char(self, code: int) -> str:

@@ -136,6 +136,11 @@ class Bench:
         poller.register(self.connection.fileno(), select.POLLIN)
         return bool(poller.poll(seconds * 1000))
 
+    async def settle(self):
+        """Lets everything happen that is due by now."""
+        for _ in range(3):
+            await asyncio.sleep(0)
+
     async def retry(self):
         """Lets the scanner look for its device once more."""
         count = self.tries

@@ -61,8 +61,7 @@ async def test_a_device_that_dies_at_once_neither_spins_nor_floods_the_log():
         for count in range(1, 100):
             await bench.until(lambda count=count: bench.closes == count)
             # Its next life begins only when the time for it has come.
-            for _ in range(3):
-                await asyncio.sleep(0)
+            await bench.settle()
             assert bench.opens == count
             bench.loop.advance(RETRY_S)
         assert bench.notices == [(4, "lost (unplugged)"), (5, "ready")] * (QUICK_LOSSES - 1) + [

@@ -71,6 +71,7 @@ async def test_a_silence_ends_a_code_at_its_end(rig):
         await bench.consumed(lambda: rig.type_part("11"))
         last = bench.read_at
         bench.loop.advance(IDLE_S / 2)
+        await bench.settle()
         assert bench.codes == []
         bench.loop.advance(IDLE_S)
         await bench.code("4711")
@@ -86,6 +87,7 @@ async def test_without_an_idle_time_no_silence_ends_a_code(rig):
         await bench.ready()
         await bench.consumed(lambda: rig.type_part("47"))
         bench.loop.advance(1000)
+        await bench.settle()
         await bench.consumed(lambda: rig.type_part("11"))
         rig.type_code("12")
         await bench.code("471112")
