@@ -155,6 +155,10 @@ async def _answer(wire: Wire, http: h11.Connection) -> Answer:
         raise Lost(Fault.PARTNER, f"not an HTTP answer: {error}") from error
 
 
+_BEGINS = b"HTTP/1."
+"""h11 itself takes any version."""
+
+
 class _Source:
     """The bytes of one answer, and whether they can be HTTP's."""
 
@@ -165,12 +169,12 @@ class _Source:
 
     @property
     def is_http(self) -> bool:
-        return b"HTTP/".startswith(self._start[:5])
+        return _BEGINS.startswith(self._start)
 
     async def more(self) -> bytes:
         data = await self._wire.receive()
         self.ended = not data
-        self._start += data[: 5 - len(self._start)]
+        self._start += data[: len(_BEGINS) - len(self._start)]
         if not self.is_http:
             # Told at once: something else than HTTP need not end its lines, and would use up the budget.
             raise Lost(Fault.PARTNER, "not an HTTP answer")

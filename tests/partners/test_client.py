@@ -1,0 +1,420 @@
+"""The client against hostile peers, over real TLS on loopback: what went out, what it came to, and when."""
+
+import asyncio
+import select
+
+import pytest
+from partner_rigs import OK, QUESTION, Asker, Peer, answers, check_invariants, reply, run, until
+
+import gatectl
+from gatectl.decision.verdict import Fault
+from gatectl.partners.client import BODY_MAX, INTERIM_MAX
+from gatectl.partners.wire import Wire
+
+SOON_S = 0.2
+"""A budget for what must use it up."""
+
+
+def against(play, tls, ca_file, story, **asker):
+    """Runs `story(peer, asker)` with a peer that plays `play`."""
+
+    async def main():
+        async with Peer(play, context=tls) as peer, Asker(peer.port, ca_file, **asker) as ask:
+            await story(peer, ask)
+
+    run(main())
+
+
+def test_the_bytes_of_a_request(tls, ca_file):
+    async def story(peer, asker):
+        exchange = await asker.ask()
+        assert exchange.answer.status == 200
+        assert peer.heard == (
+            b"POST /check HTTP/1.1\r\n"
+            b"Host: localhost:%d\r\n"
+            b"User-Agent: gatectl/%b\r\n"
+            b"Accept: application/json\r\n"
+            b"X-API-Key: s3cret-Key\r\n"
+            b"Content-Length: 16\r\n"
+            b"\r\n"
+            b'{"customerId":1}'
+        ) % (peer.port, gatectl.__version__.encode())
+
+    against(answers(), tls, ca_file, story)
+
+
+def test_an_answer_as_it_came(tls, ca_file):
+    async def story(_peer, asker):
+        exchange = await asker.ask()
+        assert exchange.answer.status == 403
+        assert exchange.answer.body == b'{"a":1}'
+        assert exchange.answer.headers["content-type"] == "application/json"
+        assert exchange.answer.headers["x-name"] == "Jos\xe9"
+        assert exchange.answer.headers["twice"] == "first"
+        assert exchange.answer.received_us > 0
+        assert (exchange.sent, exchange.connection) == (True, "new")
+
+    data = reply(b'{"a":1}', "Content-Type: application/json", "TWICE: first", "Twice: 2", status="403 No")
+    data = data.replace(b"\r\n", b"\r\nX-Name: Jos\xe9\r\n", 1)
+    against(answers(data), tls, ca_file, story)
+
+
+def chunks(*sizes):
+    body = b"".join(b"%x\r\n%b\r\n" % (size, b"x" * size) for size in (*sizes, 0))
+    return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body
+
+
+async def by_close(line, size=2, closed="end"):
+    await line.say(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * size)
+    if closed == "end":
+        await line.end()
+    else:
+        line.cut()
+
+
+def closing(size, closed="end"):
+    return lambda line: by_close(line, size, closed)
+
+
+INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "size"),
+    [
+        (OK, 2),
+        (reply(b""), 0),
+        (reply(b"x" * BODY_MAX), BODY_MAX),
+        (chunks(1, 16, 3), 20),
+        (chunks(65000, 536), BODY_MAX),
+        (closing(0), 0),
+        (closing(20), 20),
+        (closing(20, "cut"), 20),
+        (closing(BODY_MAX), BODY_MAX),
+        (OK.replace(b"HTTP/1.1", b"HTTP/1.0"), 2),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n" + INTERIM + OK, 2),
+        (INTERIM * INTERIM_MAX + OK, 2),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", 0),
+        (reply(b"{}", "X: " + "y" * 60_000), 2),
+        (b"HTTP/1.1 200\r\nContent-Length: 2\r\n\r\n{}", 2),
+    ],
+)
+def test_a_whole_answer(script, size, tls, ca_file):
+    async def story(_peer, asker):
+        exchange = await asker.ask()
+        assert exchange.lost is None
+        assert len(exchange.answer.body) == size
+
+    against(answers(script), tls, ca_file, story)
+
+
+def each(data, size=1):
+    """Says it in pieces, each in a TLS record of its own."""
+
+    async def script(line):
+        for at in range(0, len(data), size):
+            await line.say(data[at : at + size])
+
+    return script
+
+
+@pytest.mark.parametrize("script", [each(OK), each(INTERIM + chunks(3, 4)), each(reply(b"x" * 5000), 100)])
+def test_a_whole_answer_in_pieces(script, tls, ca_file):
+    async def story(_peer, asker):
+        assert (await asker.ask()).answer.status == 200
+        assert (await asker.ask()).connection == "warm"
+
+    against(answers(script), tls, ca_file, story)
+
+
+async def reset(line):
+    line.reset()
+
+
+def then(data, how):
+    """Says it, then ends the connection: `end`, `cut` or `reset`, or not at all: `hang`."""
+
+    async def script(line):
+        await line.say(data)
+        match how:
+            case "end":
+                await line.end()
+            case "cut":
+                line.cut()
+            case "reset":
+                line.reset()
+            case "hang":
+                await line.ended()
+
+    return script
+
+
+SHORT = b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{}"
+
+
+@pytest.mark.parametrize(
+    ("script", "fault"),
+    [
+        *((then(b"", how), Fault.NETWORK) for how in ("end", "cut", "reset")),
+        *((then(SHORT, how), Fault.NETWORK) for how in ("end", "cut", "reset")),
+        *((then(SHORT[:12], how), Fault.NETWORK) for how in ("end", "cut", "reset")),
+        *((then(b"HT", how), Fault.NETWORK) for how in ("end", "cut")),
+        (then(INTERIM, "end"), Fault.NETWORK),
+        (then(chunks(5)[:-4], "end"), Fault.NETWORK),
+        (then(b"HTTP/1.1 200 OK\r\n\r\n{}", "reset"), Fault.NETWORK),
+        # Whole, but not the protocol's; the connection stays open, and nobody waits for the deadline.
+        (then(reply(b"x" * (BODY_MAX + 1)), "hang"), Fault.PARTNER),
+        (then(chunks(65000, 537), "hang"), Fault.PARTNER),
+        (closing(BODY_MAX + 1), Fault.PARTNER),
+        (then(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n", "hang"), Fault.PARTNER),
+        (then(INTERIM * (INTERIM_MAX + 1), "hang"), Fault.PARTNER),
+        (then(b"220 mail.example.com ESMTP ready\r\n", "hang"), Fault.PARTNER),
+        (then(b"220 mail", "end"), Fault.PARTNER),
+        (then(b"HTTX", "hang"), Fault.PARTNER),
+        (then(b"\x00", "hang"), Fault.PARTNER),
+        (then(b"\x00\x00\x12\x04\x00\x00\x00\x00\x00", "hang"), Fault.PARTNER),
+        (then(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "hang"), Fault.PARTNER),
+        (then(b"HTTP/2.0 200 OK\r\n\r\n", "hang"), Fault.PARTNER),
+        (then(b"HTTP/1.1 abc\r\n\r\n", "end"), Fault.PARTNER),
+        (then(b"HTTP/1.1 200 OK\r\nno header\r\n\r\n", "hang"), Fault.PARTNER),
+        (then(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "hang"), Fault.PARTNER),
+        (then(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}", "hang"), Fault.PARTNER),
+        (then(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", "hang"), Fault.PARTNER),
+        (then(chunks(5).replace(b"5\r\n", b"zz\r\n", 1), "hang"), Fault.PARTNER),
+        (then(chunks(5).replace(b"xxxxx\r\n", b"xxxxxx\n", 1), "hang"), Fault.PARTNER),
+        (then(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000, "hang"), Fault.PARTNER),
+    ],
+)
+def test_what_is_no_whole_answer_is_told_at_once_and_never_asked_again(script, fault, tls, ca_file):
+    async def story(peer, asker):
+        exchange = await asker.ask()
+        assert exchange.lost.fault is fault, exchange.lost
+        assert exchange.sent
+        assert peer.requests == 1
+        # And it leaves nothing behind for the next one.
+        assert (await asker.ask()).answer.status == 200
+        assert peer.requests == 2
+
+    against(answers(script), tls, ca_file, story)
+
+
+async def silence(line):
+    await line.ended()
+
+
+async def drip(line):
+    """One byte at a time, each of them in time, and the whole far over the budget."""
+    await line.say(b"HTTP/1.1 200 OK\r\nContent-Length: 65536\r\n\r\n")
+    for _ in range(65536):
+        await line.say(b"x")
+        await asyncio.sleep(0)
+
+
+def endless(data):
+    async def script(line):
+        while True:
+            await line.say(data)
+
+    return script
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        silence,
+        drip,
+        then(SHORT, "hang"),
+        then(b"HTTP/1.1 200 OK\r\n\r\n{}", "hang"),
+        then(chunks(4)[:-5], "hang"),
+        then(INTERIM, "hang"),
+        then(b"HTTP/", "hang"),
+    ],
+)
+@pytest.mark.parametrize("keep", [False, True])
+def test_the_budget_is_one_deadline_over_all(script, keep, tls, ca_file):
+    async def story(peer, asker):
+        loop = asyncio.get_running_loop()
+        await asker.stop()
+        start = loop.time()
+        exchange = await asker.ask(SOON_S)
+        assert exchange.lost.fault is Fault.TIMEOUT
+        assert exchange.sent
+        assert exchange.connection == ("warm" if keep else "new")
+        assert start + SOON_S <= exchange.ended_at < start + SOON_S + 1
+        assert peer.requests == 1
+
+    against(answers(script), tls, ca_file, story, keep=keep)
+
+
+def test_floods_end_before_the_budget(tls, ca_file):
+    async def story(peer, asker):
+        for _ in range(3):
+            assert (await asker.ask()).lost.fault is Fault.PARTNER
+        assert peer.requests == 3
+
+    floods = (
+        endless(INTERIM),
+        endless(b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 999),
+        endless(OK[:-4] + b"x" * 999),
+    )
+    against(answers(*floods), tls, ca_file, story)
+
+
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize("budget_s", [0.0, -5.0])
+def test_a_deadline_that_is_over_sends_nothing(budget_s, keep, tls, ca_file):
+    async def story(peer, asker):
+        exchange = await asker.ask(budget_s)
+        assert exchange.lost.fault is Fault.TIMEOUT
+        assert not exchange.sent
+        if keep:  # and the connection, which nobody used, still serves
+            assert asker.pool.ready == 1
+            assert (await asker.ask()).connection == "warm"
+            assert asker.dials == 1
+        assert peer.requests == keep
+
+    against(answers(), tls, ca_file, story, keep=keep)
+
+
+def block_until(moment):
+    loop = asyncio.get_running_loop()
+    while loop.time() <= moment:
+        pass
+
+
+def test_a_connection_that_comes_too_late_carries_nothing(tls, ca_file):
+    async def story(peer, asker):
+        deadline = asyncio.get_running_loop().time() + SOON_S
+        dial = asker.dialler.dial
+
+        async def slow():
+            wire = await dial()
+            block_until(deadline)
+            return wire
+
+        asker._dial = slow
+        exchange = await asker.client.ask(QUESTION, deadline)
+        check_invariants(exchange, deadline)
+        assert (exchange.lost.fault, exchange.sent, peer.requests) == (Fault.TIMEOUT, False, 0)
+
+    against(answers(), tls, ca_file, story)
+
+
+def test_an_answer_that_is_whole_after_the_deadline_is_none(tls, ca_file):
+    class Late(Wire):
+        """Its last bytes come in time, but the loop was held up meanwhile, and never suspends again."""
+
+        async def receive(self):
+            data = await super().receive()
+            block_until(deadline)
+            return data
+
+    async def story(_peer, asker):
+        nonlocal deadline
+        deadline = asyncio.get_running_loop().time() + SOON_S
+        wire = await asker.dialler.dial()
+        wire.__class__ = Late
+        asker.pool._offer(wire)
+        exchange = await asker.client.ask(QUESTION, deadline)
+        check_invariants(exchange, deadline)
+        assert exchange.connection == "warm"
+        assert exchange.lost.fault is Fault.TIMEOUT
+
+    deadline = 0.0
+    against(answers(), tls, ca_file, story)
+
+
+def test_a_loop_that_was_blocked_over_the_deadline_admits_nobody(tls, ca_file):
+    async def story(peer, asker):
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + SOON_S
+        asking = asyncio.ensure_future(asker.client.ask(QUESTION, deadline))
+        await until(lambda: peer.requests == 1)
+        while not peer.lines[0].said:  # the answer lies in the kernel from here on
+            await asyncio.sleep(0)
+        block_until(deadline)
+        exchange = await asking
+        check_invariants(exchange, deadline)
+        assert exchange.lost.fault is Fault.TIMEOUT
+
+    async def play(line, _number):
+        line.said = False
+        await line.request()
+        line.writer.write(OK)
+        line.said = True
+        await line.ended()
+
+    against(play, tls, ca_file, story, keep=True)
+
+
+@pytest.mark.parametrize("how", ["end", "cut", "reset", "say"])
+def test_a_ready_connection_that_ends_or_speaks_is_replaced_unasked(how, tls, ca_file):
+    async def play(line, number):
+        if number == 0:
+            await gate.wait()
+            await {"end": then(b"", "end"), "cut": then(b"", "cut"), "reset": reset}.get(how, then(OK, ""))(
+                line
+            )
+            await line.ended()
+        else:
+            await answers()(line, number)
+
+    async def story(peer, asker):
+        nonlocal gate
+        first = asker.wires[0]
+        gate.set()
+        await until(lambda: len(asker.wires) == 2 and asker.pool.ready == 1)
+        assert first._socket.fileno() < 0
+        assert peer.heard == b""
+        exchange = await asker.ask()
+        assert exchange.connection == "warm"
+        assert exchange.answer.status == 200
+        assert peer.requests == 1
+        assert peer.lines[0].heard == b""
+
+    gate = asyncio.Event()
+    against(play, tls, ca_file, story, keep=True)
+
+
+@pytest.mark.parametrize("how", ["end", "cut", "reset", "say"])
+def test_what_is_noticed_only_when_a_scan_comes_costs_that_scan_nothing(how, tls, ca_file):
+    """The loop had no time to see that the ready connection ended, or spoke."""
+
+    async def play(line, number):
+        if number == 0:
+            await gate.wait()
+            match how:
+                case "end":
+                    line.writer.close()
+                case "cut":
+                    line.cut()
+                case "reset":
+                    line.reset()
+                case "say":
+                    line.writer.write(reply(b'{"smuggled":true}'))
+            if how == "say":
+                await line.ended()
+        else:
+            await answers()(line, number)
+
+    async def story(peer, asker):
+        await asker.stop()
+        wire = asker.wires[0]
+        # As if the loop were busy: nothing is read until the scan comes.
+        asyncio.get_running_loop().remove_reader(wire._socket)
+        gate.set()
+        await until(lambda: _has_come(wire))
+        exchange = await asker.ask()
+        assert exchange.answer.body == b"{}"
+        assert exchange.connection == "new"
+        assert peer.requests == 1
+        assert peer.lines[0].heard == b""
+
+    gate = asyncio.Event()
+    against(play, tls, ca_file, story, keep=True)
+
+
+def _has_come(wire):
+    poll = select.poll()
+    poll.register(wire._socket, select.POLLIN)
+    return bool(poll.poll(0))
