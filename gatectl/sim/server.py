@@ -150,6 +150,8 @@ class Simulator:
         loop = asyncio.get_running_loop()
         while True:
             sock, _ = await loop.sock_accept(listener)
+            # asyncio does so only where it made the socket; without it an answer may wait 40 ms for an ACK.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.connections += 1
             number = self.connections
             task = asyncio.create_task(self._greet(sock, number))

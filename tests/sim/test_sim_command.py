@@ -53,7 +53,7 @@ def running(*arguments, **environment):
         try:
             yield Running(process)
         finally:
-            process.kill()
+            process.terminate()  # which removes its folder; a process that has ended stays as it is
 
 
 def test_it_prints_what_settings_need_serves_and_ends():

@@ -38,6 +38,25 @@ def test_connections_are_kept_between_requests_of_all_protocols():
     asyncio.run(story())
 
 
+def test_nothing_waits_for_an_acknowledgement():
+    """What Nagle's algorithm would hold back for 40 ms: the end of a connection, after an answer."""
+
+    async def story():
+        async with Simulator() as sim:
+            took = []
+            for _ in range(5):
+                async with line(sim) as one:
+                    one.send("perfectgym", "1001")
+                    await one.see()
+                    started = time.monotonic()
+                    sim.close_idle()
+                    assert await one.reader.read() == b""
+                    took.append(time.monotonic() - started)
+            assert min(took) < 0.02
+
+    asyncio.run(story())
+
+
 def test_a_record_tells_what_came_and_when():
     async def story():
         async with Simulator() as sim, line(sim) as one:
