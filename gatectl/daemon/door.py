@@ -30,6 +30,9 @@ from gatectl.journal.store import Store
 from gatectl.journal.systemd import Teller
 from gatectl.partners.client import Exchange, out_of_time
 
+STUCK_S = 10.0
+"""After its budget a scan has the disk's patience left, 5 s at most; one that takes longer never ends."""
+
 
 @dataclass(slots=True)
 class House:
@@ -72,9 +75,15 @@ class Door:
         self._free = asyncio.Event()
         self._free.set()
         self._free_at = clock.now()
+        self._over_at = self._free_at
+        """When the scan under way is to be decided at the latest."""
         self._scan = Scan()
         self._dropped = 0
         self._dropped_told = 0
+
+    def is_stuck(self, now: float) -> bool:
+        """Is the scan under way long past every limit that it has?"""
+        return self._turns.deciding is not None and now > self._over_at + STUCK_S
 
     def present(self, scanner: str, code: str, at: float) -> None:
         """A complete code from one of the door's scanners; called from the reader's callback."""
@@ -116,6 +125,7 @@ class Door:
     async def _decide(self, presented: Presented) -> None:
         # The door may have been busy when the code was complete: the budget starts when both are.
         start = max(presented.at, self._free_at)
+        self._over_at = start
         self._scan = Scan()
         plan = self._plan(presented.code)
         attempt = self._attempt(presented.at, presented, plan)
@@ -126,7 +136,7 @@ class Door:
             self._finish(attempt, ruling, None, None)
             return
         self._scan.take(Step.PLANNED)
-        deadline = start + plan.desk.budget_ms / 1000
+        self._over_at = deadline = start + plan.desk.budget_ms / 1000
         exchange, ruling = await self._ask(plan.desk, attempt, recorded, deadline)
         if self._scan.state is State.SETTLING:
             ruling = await self._settle(plan.desk, attempt, ruling)

@@ -42,6 +42,15 @@ class Relay:
         """What the pin itself says."""
         return bool(self._device.value)
 
+    @property
+    def obeys(self) -> bool:
+        """Is the pin what it was last told?"""
+        with self._lock:
+            try:
+                return self.is_on == (self._off_at is not None)
+            except Exception:  # noqa: BLE001 - drivers share no base class; a pin that cannot be read does not
+                return False
+
     def energise(self) -> float:
         """On for a full `open_ms` from now; says until when (s, monotonic). Raises StuckError."""
         with self._lock:
