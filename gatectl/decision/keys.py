@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gatectl.decision.keymap import Key, layout_of
-from gatectl.decision.reading import MAX_CHARS, Dropped, Flaw, Reading, reading_of_text
+from gatectl.decision.reading import AIM_CHARS, MAX_CHARS, Dropped, Flaw, Reading, reading_of_text
 
 KeyEvent = tuple[int, int, int]
 """Type, code and value, as in the kernel's `struct input_event`."""
@@ -31,10 +31,11 @@ class KeyDecoder:
     lock's state before the first event.
     """
 
-    def __init__(self, layout: str, *, caps_lock: bool = False) -> None:
+    def __init__(self, layout: str, *, caps_lock: bool = False, strip_aim: bool = False) -> None:
         self._layout = layout_of(layout)
         self._commands = _COMMANDS if self._layout.has_altgr else _COMMANDS | {Key.RIGHTALT}
         self._caps_lock = caps_lock
+        self._strip_aim = strip_aim
         self._held: set[int] = set()
         self._text = ""
         self._flaw: Flaw | None = None
@@ -68,9 +69,9 @@ class KeyDecoder:
 
     def silence(self) -> list[Reading]:
         """The configured idle time has passed since the last event: what that completes."""
-        reading = Dropped(self._flaw) if self._flaw else reading_of_text(self._text)
-        self._text = ""
-        self._flaw = None
+        text, flaw = self._text, self._flaw
+        self._text, self._flaw = "", None
+        reading = Dropped(flaw) if flaw else reading_of_text(text, strip_aim=self._strip_aim)
         return [reading] if reading else []
 
     def _synchronise(self, code: int) -> None:
@@ -108,7 +109,9 @@ class KeyDecoder:
     def _type(self, char: str) -> None:
         if not char:
             self._damage(Flaw.KEY)
-        elif len(self._text) <= MAX_CHARS:  # one more than a code may have tells that it is too long
+        elif (
+            len(self._text) <= MAX_CHARS + AIM_CHARS
+        ):  # one more than a code may have tells that it is too long
             self._text += char
 
     def _char(self, code: int) -> str:

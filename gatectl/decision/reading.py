@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 MAX_CHARS = 512
+AIM_CHARS = 3
 _AIM = re.compile(r"\][A-Za-z].")
 MAX_BYTES = 4 * MAX_CHARS + 6
 """Longer input can never become a code: UTF-8 needs at most four bytes a character, and an AIM
@@ -65,7 +66,7 @@ def reading_of_text(text: str, *, strip_aim: bool = False) -> Reading | None:
     if any(unicodedata.category(char) == "Cc" for char in text):
         return Dropped(Flaw.CONTROL)
     if strip_aim:
-        text = text[3:] if _AIM.match(text) else text
+        text = text[AIM_CHARS:] if _AIM.match(text) else text
     if len(text) > MAX_CHARS:
         return Dropped(Flaw.TOO_LONG)
     return Code(text) if text else None

@@ -14,10 +14,6 @@ from gatectl.decision.notice import Tell
 from gatectl.decision.reading import Reading
 from gatectl.devices.scanner import DeviceLost, OnCode, Scanner, cause_of
 
-IDLE_S = 0.2
-"""The silence that ends a code. A low-speed USB keyboard is asked every 10 ms and needs four reports
-for a shifted character; a gap in a code must stay well below, and an Enter ends nearly every code."""
-
 
 class KeySource(Protocol):
     """An open keyboard, real or virtual."""
@@ -79,9 +75,9 @@ class Keyboard:
 class KeyboardConnection:
     """A keyboard with its decoder."""
 
-    def __init__(self, keyboard: KeySource, layout: str) -> None:
+    def __init__(self, keyboard: KeySource, layout: str, *, strip_aim: bool = False) -> None:
         self._keyboard = keyboard
-        self._decoder = KeyDecoder(layout, caps_lock=keyboard.caps_lock)
+        self._decoder = KeyDecoder(layout, caps_lock=keyboard.caps_lock, strip_aim=strip_aim)
         self.fileno = keyboard.fileno
         self.silence = self._decoder.silence
         self.close = keyboard.close
@@ -101,12 +97,15 @@ def keyboard_scanner(
     device: str,
     *,
     layout: str,
+    idle_s: float,
+    strip_aim: bool,
     on_code: OnCode,
     tell: Tell,
-    idle_s: float = IDLE_S,
     connect: Callable[[str], KeySource] = Keyboard,
 ) -> Scanner:
     """The scanner of a `type = "evdev"` table; `layout` is a `LayoutName`."""
-    return Scanner(
-        device, "evdev", lambda: KeyboardConnection(connect(device), layout), idle_s, on_code, tell
-    )
+
+    def connection() -> KeyboardConnection:
+        return KeyboardConnection(connect(device), layout, strip_aim=strip_aim)
+
+    return Scanner(device, "evdev", connection, idle_s, on_code, tell)

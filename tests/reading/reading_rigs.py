@@ -176,9 +176,9 @@ class SerialRig:
     def type_rubbish(self):
         self.device.send(b"12\x0134\r")
 
-    def make(self, idle_s=IDLE_S, **watching):
+    def make(self, idle_s=IDLE_S, strip_aim=False, **watching):
         return serial_scanner(
-            self.path, baud=9600, framing="line", idle_s=idle_s, strip_aim=False, **watching
+            self.path, baud=9600, framing="line", idle_s=idle_s, strip_aim=strip_aim, **watching
         )
 
 
@@ -201,9 +201,14 @@ class VirtualKeyboardRig:
         self.device.tap(ecodes.KEY_F5)
         self.device.type_code("34")
 
-    def make(self, idle_s=IDLE_S, **watching):
+    def make(self, idle_s=IDLE_S, strip_aim=False, **watching):
         return keyboard_scanner(
-            self.path, layout="de", idle_s=idle_s, connect=self.device.connect, **watching
+            self.path,
+            layout="de",
+            idle_s=idle_s,
+            strip_aim=strip_aim,
+            connect=self.device.connect,
+            **watching,
         )
 
 
@@ -245,8 +250,8 @@ class UInputRig(VirtualKeyboardRig):
         self.path = str(folder / "event-kbd")
         self._use(UInputKeyboard(Path(self.path), "de"))
 
-    def make(self, idle_s=IDLE_S, **watching):
-        return keyboard_scanner(self.path, layout="de", idle_s=idle_s, **watching)
+    def make(self, idle_s=IDLE_S, strip_aim=False, **watching):
+        return keyboard_scanner(self.path, layout="de", idle_s=idle_s, strip_aim=strip_aim, **watching)
 
 
 def spin_until(condition):

@@ -52,6 +52,15 @@ async def test_codes_are_handed_on_when_they_are_complete(rig):
         assert bench.notices == []
 
 
+@pytest.mark.parametrize(("strip_aim", "code"), [(False, "]E04711"), (True, "4711")])
+@on_shifted_clock
+async def test_an_aim_prefix_is_stripped_where_that_is_set(rig, strip_aim, code):
+    async with Bench(rig.make, strip_aim=strip_aim) as bench:
+        await bench.ready()
+        rig.type_code("]E04711")
+        await bench.code(code)
+
+
 @on_shifted_clock
 async def test_two_codes_in_one_read_are_two_codes(rig):
     async with Bench(rig.make) as bench:
