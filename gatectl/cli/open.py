@@ -7,9 +7,8 @@ import os
 
 from gatectl.cli.control import call
 from gatectl.config.reader import find, load
+from gatectl.daemon.control import REASON_CHARS
 from gatectl.errors import GatectlError, UsageError
-
-REASON_CHARS = 200
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

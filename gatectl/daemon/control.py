@@ -14,6 +14,9 @@ MODE = 0o660
 LINE_MAX = 65536
 """No request comes near; more is not one."""
 
+REASON_CHARS = 200
+"""A reason for an opening by hand is a line in the event, as a partner's reason is."""
+
 Command = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
 

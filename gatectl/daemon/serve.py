@@ -248,12 +248,16 @@ class _Daemon:
 
         async def open_door(request: dict[str, Any]) -> dict[str, Any]:
             name, reason = request.get("door"), request.get("reason")
-            if name not in self._doors:
+            if not isinstance(name, str) or name not in self._doors:
                 raise control.RefusedError(
                     f"there is no door {name!r}", f"there are {', '.join(self._doors)}"
                 )
             if not isinstance(reason, str) or not reason.strip():
                 raise control.RefusedError("an opening by hand needs a reason")
+            if len(reason) > control.REASON_CHARS or not reason.isprintable():
+                raise control.RefusedError(
+                    f"the reason must be a line of 1 to {control.REASON_CHARS} characters"
+                )
             return (await self._doors[name].open_by_hand(reason.strip())).to_json()
 
         async def reload_cards(_request: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ KILL_ROUNDS and KILL_SEED in the environment choose how many and which.
 import json
 import os
 import random
+import sys
 import threading
 import time
 from collections import Counter
@@ -109,9 +110,9 @@ def test_whatever_dies_in_between(gym, capsys):
         # The first that a start does is to switch the relay off.
         assert not changes or (changes[0].pin, changes[0].level) == (RELAY, 0)
     with capsys.disabled():
-        print(
+        sys.stdout.write(
             f"\n{ROUNDS} deaths: {len(requests)} requests, {len(events)} events, {len(interrupted)} of them"
-            f" interrupted, {len(pulses)} pulses"
+            f" interrupted, {len(pulses)} pulses\n"
         )
 
 
@@ -132,7 +133,8 @@ def test_the_relay_that_a_death_left_on_is_off_before_anything_else(gym):
     gym.spawn()
     second = gym.pid
     assert gym.wait() == 78
-    assert [(change.pin, change.level) for change in gym.pins(pid=second)][0] == (RELAY, 0)
+    first, *_ = gym.pins(pid=second)
+    assert (first.pin, first.level) == (RELAY, 0)
     assert gym.partners.simulator.connections == connections
 
 
