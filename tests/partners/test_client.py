@@ -418,3 +418,187 @@ def _has_come(wire):
     poll = select.poll()
     poll.register(wire._socket, select.POLLIN)
     return bool(poll.poll(0))
+
+
+def test_a_new_connection_that_speaks_first_is_not_asked(tls, ca_file):
+    async def play(line, _number):
+        await line.say(reply(b'{"smuggled":true}'))
+        await line.ended()
+
+    async def story(peer, asker):
+        async def dial():
+            wire = await asker.dialler.dial()
+            await until(lambda: wire._received)
+            return wire
+
+        asker._dial = dial
+        exchange = await asker.ask()
+        assert (exchange.lost.fault, exchange.sent) == (Fault.PARTNER, False)
+        assert peer.heard == b""
+
+    against(play, tls, ca_file, story)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        OK + b"x",
+        OK + reply(b'{"smuggled":true}'),
+        OK + INTERIM,
+        chunks(2) + b"\r\n",
+        b"HTTP/1.1 204 No Content\r\n\r\n{}",
+        reply(b"{}", "Connection: close"),
+        OK.replace(b"HTTP/1.1", b"HTTP/1.0"),
+    ],
+)
+def test_a_connection_that_cannot_carry_another_is_left(first, tls, ca_file):
+    async def story(peer, asker):
+        assert (await asker.ask()).answer.status in {200, 204}
+        assert asker.pool.ready == 0
+        exchange = await asker.ask()
+        assert (exchange.connection, exchange.answer.body) == ("new", b"{}")
+        assert len(peer.lines) == 2
+        assert b"POST" not in peer.lines[0].heard[10:]
+
+    against(answers(first), tls, ca_file, story)
+
+
+def test_bytes_that_trail_an_answer_later_are_never_the_next_answer(tls, ca_file):
+    async def play(line, number):
+        await line.request()
+        await line.say(OK)
+        if number == 0:
+            await gate.wait()
+            line.writer.write(reply(b'{"smuggled":true}'))
+        await line.ended()
+
+    async def story(_peer, asker):
+        assert (await asker.ask()).answer.body == b"{}"
+        assert asker.pool.ready == 1
+        gate.set()
+        await until(lambda: asker.pool.ready == 0, "the connection is dropped")
+        exchange = await asker.ask()
+        assert (exchange.connection, exchange.answer.body) == ("new", b"{}")
+
+    gate = asyncio.Event()
+    against(play, tls, ca_file, story)
+
+
+class Stutter:
+    """A socket whose sends go as told: a number takes so many bytes, an error is raised."""
+
+    def __init__(self, real, *sends):
+        self._real, self._sends = real, list(sends)
+
+    def __getattr__(self, name):
+        return getattr(self._real, name)
+
+    def send(self, data):
+        step = self._sends.pop(0) if self._sends else len(data)
+        if isinstance(step, OSError):
+            raise step
+        return self._real.send(data[:step])
+
+
+def stuttering(wire, *sends):
+    asyncio.get_running_loop().remove_reader(wire._socket)
+    wire._socket = Stutter(wire._socket, *sends)
+    asyncio.get_running_loop().add_reader(wire._socket, wire._on_readable)
+
+
+def test_a_ready_connection_that_takes_no_byte_is_replaced_by_another(tls, ca_file):
+    async def story(peer, asker):
+        await asker.stop()
+        stuttering(asker.wires[0], BrokenPipeError())
+        exchange = await asker.ask()
+        assert (exchange.connection, exchange.answer.status) == ("new", 200)
+        assert peer.requests == 1
+
+    against(answers(), tls, ca_file, story, keep=True)
+
+
+def test_a_new_connection_that_takes_no_byte_is_the_end_of_it(tls, ca_file):
+    async def story(peer, asker):
+        async def dial():
+            wire = await asker.dialler.dial()
+            stuttering(wire, ConnectionResetError())
+            return wire
+
+        asker._dial = dial
+        exchange = await asker.ask()
+        assert (exchange.lost.fault, exchange.sent) == (Fault.NETWORK, False)
+        assert (asker.dials, peer.requests) == (1, 0)
+
+    against(answers(), tls, ca_file, story)
+
+
+def test_once_a_byte_left_nothing_is_repeated(tls, ca_file):
+    async def story(peer, asker):
+        await asker.stop()
+        stuttering(asker.wires[0], 1, ConnectionResetError())
+        exchange = await asker.ask()
+        assert (exchange.lost.fault, exchange.sent, exchange.connection) == (Fault.NETWORK, True, "warm")
+        assert (asker.dials, peer.requests) == (1, 0)
+
+    against(answers(), tls, ca_file, story, keep=True)
+
+
+def test_a_request_that_leaves_in_pieces_is_one(tls, ca_file):
+    async def story(peer, asker):
+        stuttering(asker.wires[0], 5, BlockingIOError(), 1, BlockingIOError(), 7)
+        assert (await asker.ask()).answer.status == 200
+        assert peer.requests == 1
+        assert (await asker.ask()).connection == "warm"
+
+    against(answers(), tls, ca_file, story, keep=True)
+
+
+def test_cancelled_at_every_step_every_connection_is_accounted_for(tls, ca_file):
+    """Each scan is cancelled one turn of the loop later than the one before."""
+
+    async def story(peer, asker):
+        for turns in range(10_000):
+            asking = asyncio.create_task(asker.ask())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            if asking.done():
+                break
+            asking.cancel()
+            await asyncio.wait({asking})
+            assert asking.cancelled()
+            assert not asker.pool._waiting
+            await until(lambda: not asker.pool._in_use)
+            assert asker.pool.ready <= 1
+        assert turns > 3
+        open_wires = [wire for wire in asker.wires if wire._socket.fileno() >= 0]
+        assert asker.pool._idle == open_wires
+        assert peer.requests <= turns + 1
+
+    against(answers(), tls, ca_file, story)
+
+
+@pytest.mark.parametrize(("want", "asks"), [(1, 2), (2, 5)])
+def test_more_asks_at_once_than_ready_connections(want, asks, tls, ca_file):
+    async def story(peer, asker):
+        exchanges = await asyncio.gather(*(asker.ask() for _ in range(asks)))
+        assert [exchange.answer.status for exchange in exchanges] == [200] * asks
+        assert [exchange.connection for exchange in exchanges].count("warm") >= want
+        assert peer.requests == asks
+        await asker.ready()
+        await until(lambda: sum(wire._socket.fileno() >= 0 for wire in asker.wires) == want)
+
+    against(answers(), tls, ca_file, story, want=want, keep=True)
+
+
+def test_a_scan_takes_over_the_connection_that_another_gives_back(tls, ca_file):
+    async def story(peer, asker):
+        await asker.stop()
+        asker._dial = asyncio.Event().wait  # its own never comes about
+        first = asyncio.create_task(asker.ask())
+        await asyncio.sleep(0)
+        second = asyncio.create_task(asker.ask())
+        exchanges = await asyncio.gather(first, second)
+        assert [exchange.connection for exchange in exchanges] == ["warm", "warm"]
+        assert (len(peer.lines), peer.requests) == (1, 2)
+
+    against(answers(), tls, ca_file, story, keep=True)

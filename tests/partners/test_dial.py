@@ -1,0 +1,416 @@
+"""Look-up, connect and TLS: what each failure is called, and that nothing of a request left."""
+
+import asyncio
+import contextlib
+import errno
+import socket
+import ssl
+import threading
+
+import pytest
+from partner_rigs import Asker, Peer, answers, run, until
+
+from gatectl.decision.verdict import Fault
+from gatectl.partners.dial import Resolver, connect
+from gatectl.partners.wire import Lost, lost_to
+from gatectl.sim.certificates import Leaf
+
+SOON_S = 0.2
+
+
+async def asked(port, ca_file, **options):
+    budget_s = options.pop("budget_s", None)
+    async with Asker(port, ca_file, **options) as asker:
+        return await (asker.ask() if budget_s is None else asker.ask(budget_s))
+
+
+def unsent(exchange, fault):
+    assert exchange.lost.fault is fault, exchange.lost
+    assert not exchange.sent
+    assert exchange.connection == "new"
+
+
+@pytest.mark.parametrize("leaf", [leaf for leaf in Leaf if leaf is not Leaf.GOOD])
+def test_a_partner_that_cannot_be_trusted(leaf, authority, ca_file):
+    async def story():
+        async with Peer(answers(), context=authority.server_context(leaf)) as peer:
+            unsent(await asked(peer.port, ca_file), Fault.TLS)
+            assert peer.heard == b""
+
+    run(story())
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_the_name_in_the_certificate_is_the_one_asked(host, tls, ca_file):
+    async def story():
+        async with Peer(answers(), context=tls) as peer:
+            assert (await asked(peer.port, ca_file, host=host)).answer.status == 200
+            unsent(await asked(peer.port, ca_file, host="127.0.0.2"), Fault.NETWORK)
+
+    run(story())
+
+
+def test_another_name_for_the_same_machine_is_refused(tls, ca_file):
+    async def story():
+        async with Peer(answers(), context=tls, host="127.0.0.2") as peer:
+            unsent(await asked(peer.port, ca_file, host="127.0.0.2"), Fault.TLS)
+
+    run(story())
+
+
+def test_tls_1_2_will_do(authority, ca_file):
+    context = authority.server_context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+
+    async def story():
+        async with Peer(answers(), context=context) as peer:
+            exchange = await asked(peer.port, ca_file)
+            assert exchange.answer.status == 200
+
+    run(story())
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_partner_that_wants_a_client_certificate(version, keep, authority, ca_file):
+    """TLS 1.3 refuses after the client's handshake: bytes may have left, and the record says so exactly."""
+    context = authority.server_context()
+    context.minimum_version = context.maximum_version = version
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(ca_file)
+
+    async def story():
+        async with Peer(answers(), context=context) as peer:
+            async with Asker(peer.port, ca_file) as asker:
+                keeper = asyncio.create_task(asker.pool.keep()) if keep else None
+                if keeper:
+                    await until(lambda: asker.dials >= 1 and asker.linked)
+                exchange = await asker.ask()
+                if keeper:
+                    keeper.cancel()
+                    await asyncio.wait({keeper})
+            assert exchange.lost.fault in {Fault.TLS, Fault.NETWORK}
+            assert exchange.sent == any(wire.bytes_sent for wire in asker.wires)
+            if version is ssl.TLSVersion.TLSv1_2:
+                assert (exchange.lost.fault, exchange.sent) == (Fault.TLS, False)
+            assert peer.heard == b""
+
+    run(story())
+
+
+async def plain_text(line, _number):
+    await line.reader.read(1)
+    await line.say(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    await line.end()
+
+
+async def plain_end(line, _number):
+    await line.reader.read(1)
+    await line.end()
+
+
+async def plain_reset(line, _number):
+    await line.reader.read(1)
+    line.reset()
+
+
+async def plain_banner(line, _number):
+    await line.say(b"220 mail.example.com ESMTP\r\n")
+    await line.ended()
+
+
+async def plain_silence(line, _number):
+    await line.reader.read(1)
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize(
+    ("play", "fault"),
+    [
+        (plain_text, Fault.TLS),
+        (plain_banner, Fault.TLS),
+        (plain_end, Fault.NETWORK),
+        (plain_reset, Fault.NETWORK),
+        (plain_silence, Fault.TIMEOUT),
+    ],
+)
+def test_a_server_without_tls(play, fault, ca_file):
+    async def story():
+        async with Peer(play) as peer:
+            budget = {"budget_s": SOON_S} if fault is Fault.TIMEOUT else {}
+            unsent(await asked(peer.port, ca_file, **budget), fault)
+
+    run(story())
+
+
+def free_port(family=socket.AF_INET, host="127.0.0.1"):
+    with socket.create_server((host, 0), family=family) as taken:
+        return taken.getsockname()[1]
+
+
+def test_a_refused_connection(ca_file):
+    async def story():
+        unsent(await asked(free_port(), ca_file, host="127.0.0.1"), Fault.NETWORK)
+
+    run(story())
+
+
+@contextlib.contextmanager
+def deaf_listener(family=socket.AF_INET, host="127.0.0.1"):
+    """A listener whose queue is full: the kernel drops what else knocks, as a dead network does."""
+    with socket.socket(family, socket.SOCK_STREAM) as listener, contextlib.ExitStack() as stack:
+        listener.bind((host, 0))
+        listener.listen(0)
+        for _ in range(2):
+            knocking = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            knocking.setblocking(False)
+            knocking.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+def test_a_connection_that_hangs(ca_file):
+    async def story():
+        with deaf_listener() as port:
+            exchange = await asked(port, ca_file, host="127.0.0.1", budget_s=SOON_S)
+            unsent(exchange, Fault.TIMEOUT)
+
+    run(story())
+
+
+def found(*addresses):
+    """What `getaddrinfo` gives for these."""
+    return [
+        (socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port))
+        for host, port in addresses
+    ]
+
+
+@pytest.fixture
+def lookups(monkeypatch):
+    """The name server: a function that stands for `getaddrinfo` of a name; addresses need none."""
+    real = Resolver._ask
+
+    class NameServer:
+        asked = 0
+        answer = staticmethod(
+            lambda: (_ for _ in ()).throw(socket.gaierror(socket.EAI_NONAME, "no such name"))
+        )
+
+    def ask(self, flags=0):
+        if flags:
+            return real(self, flags)
+        NameServer.asked += 1
+        return NameServer.answer()
+
+    monkeypatch.setattr(Resolver, "_ask", ask)
+    return NameServer
+
+
+def test_a_name_that_is_not_found(lookups, ca_file):
+    async def story():
+        exchange = await asked(1, ca_file, host="partner.example")
+        unsent(exchange, Fault.NETWORK)
+        assert "partner.example" in exchange.lost.detail
+
+    run(story())
+    assert lookups.asked == 1
+
+
+def test_a_name_that_cannot_be_one():
+    async def story():
+        for host in ("a..b", "x" * 64):
+            with pytest.raises(Lost) as lost:
+                await Resolver(host, 1).look_up()
+            assert lost.value.fault is Fault.NETWORK
+
+    run(story())
+
+
+def test_a_name_server_that_hangs_holds_one_thread_and_ends_with_the_budget(lookups, ca_file):
+    released = threading.Event()
+
+    def hang():
+        released.wait()
+        return found(("127.0.0.1", free_port()))
+
+    lookups.answer = staticmethod(hang)
+
+    async def story():
+        try:
+            async with Asker(1, ca_file, host="partner.example") as asker:
+                for _ in range(3):
+                    unsent(await asker.ask(0.05), Fault.TIMEOUT)
+                both = await asyncio.gather(asker.ask(0.05), asker.ask(0.05))
+                assert [exchange.lost.fault for exchange in both] == [Fault.TIMEOUT] * 2
+                assert lookups.asked == 1
+                released.set()
+                unsent(await asker.ask(), Fault.NETWORK)  # its answer serves whoever asks next
+        finally:
+            released.set()
+
+    run(story())
+
+
+def test_known_addresses_serve_while_the_name_server_is_gone_or_hangs(lookups, tls):
+    released = threading.Event()
+
+    async def story():
+        async with Peer(answers(), context=tls) as peer:
+            resolver = Resolver("partner.example", peer.port)
+            here = found(("127.0.0.1", peer.port))
+            lookups.answer = staticmethod(lambda: here)
+            assert await resolver.look_up() == here
+
+            def gone():
+                raise socket.gaierror(socket.EAI_AGAIN, "try again")
+
+            lookups.answer = staticmethod(gone)
+            assert await resolver.look_up() == here
+
+            there = found(("127.0.0.9", peer.port))
+
+            def hang():
+                released.wait()
+                return there
+
+            lookups.answer = staticmethod(hang)
+            assert await resolver.look_up() == here
+            released.set()
+            await until(lambda: resolver._last == there, "a late answer is taken, too")
+
+    try:
+        run(story())
+    finally:
+        released.set()
+
+
+def test_a_look_up_that_outlives_the_loop_says_nothing(lookups):
+    released, entered = threading.Event(), threading.Event()
+
+    def hang():
+        entered.set()
+        released.wait()
+        return []
+
+    lookups.answer = staticmethod(hang)
+
+    async def story():
+        looking = asyncio.create_task(Resolver("partner.example", 1).look_up())
+        await until(entered.is_set)
+        looking.cancel()
+        await asyncio.wait({looking})
+
+    run(story())
+    threads = [thread for thread in threading.enumerate() if thread.name == "look-up partner.example"]
+    released.set()
+    for thread in threads:
+        thread.join(20)  # an error in it would be a warning, and a warning fails the test
+
+
+def has_ipv6():
+    try:
+        return bool(free_port(socket.AF_INET6, "::1"))
+    except OSError:
+        return False
+
+
+needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6 on loopback")
+
+
+@needs_ipv6
+@pytest.mark.parametrize("dead", ["refused", "deaf"])
+def test_dead_ipv6_leaves_time_for_ipv4(dead, lookups, tls, ca_file):
+    async def story():
+        async with Peer(answers(), context=tls, host="127.0.0.1") as peer:
+            with deaf_listener(socket.AF_INET6, "::1") as deaf:
+                port = deaf if dead == "deaf" else free_port(socket.AF_INET6, "::1")
+                lookups.answer = staticmethod(lambda: found(("::1", port), ("127.0.0.1", peer.port)))
+                async with Asker(peer.port, ca_file, host="localhost") as asker:
+                    exchange = await asker.ask(0.75)  # the smallest default budget
+                    assert exchange.answer.status == 200
+
+    run(story())
+
+
+@needs_ipv6
+def test_ipv6_alone(tls, ca_file):
+    async def story():
+        async with Peer(answers(), context=tls, host="::1") as peer:
+            exchange = await asked(peer.port, ca_file, host="[::1]")
+            assert exchange.answer.status == 200
+            assert f"Host: [::1]:{peer.port}\r\n".encode() in peer.heard
+
+    run(story())
+
+
+@needs_ipv6
+def test_every_address_dead(lookups, ca_file):
+    async def story():
+        dead = found(("::1", free_port(socket.AF_INET6, "::1")), ("127.0.0.1", free_port()))
+        lookups.answer = staticmethod(lambda: dead)
+        unsent(await asked(1, ca_file, host="partner.example"), Fault.NETWORK)
+
+    run(story())
+
+
+def test_cancelled_at_every_step_nothing_stays_open(tls, ca_file):
+    """Each run is cancelled one turn of the loop later than the one before."""
+
+    async def story():
+        async with Peer(answers(), context=tls) as peer:
+            dialler = Asker(peer.port, ca_file).dialler
+            for turns in range(10_000):
+                dialling = asyncio.create_task(dialler.dial())
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                if dialling.done():
+                    dialling.result().close()
+                    break
+                dialling.cancel()
+                await asyncio.wait({dialling})
+                assert dialling.cancelled()
+            assert turns > 3
+
+    run(story())
+
+
+def test_plain_http_on_loopback():
+    async def story():
+        async with Peer(answers()) as peer:
+            exchange = await asked(peer.port, None)
+            assert exchange.answer.status == 200
+
+    run(story())
+
+
+def test_the_kernel_watches_idle_connections(tls):
+    async def story():
+        async with Peer(answers(), context=tls) as peer:
+            connected = await connect(found(("127.0.0.1", peer.port)))
+            with connected:
+                assert connected.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+                assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+                assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 10
+
+    run(story())
+
+
+@pytest.mark.parametrize(
+    ("error", "fault"),
+    [
+        (ConnectionResetError(errno.ECONNRESET, "reset"), Fault.NETWORK),
+        (BrokenPipeError(errno.EPIPE, "broken"), Fault.NETWORK),
+        (TimeoutError(errno.ETIMEDOUT, "timed out"), Fault.NETWORK),
+        (OSError(errno.ENETUNREACH, "unreachable"), Fault.NETWORK),
+        (OSError("Multiple exceptions"), Fault.NETWORK),
+        (ssl.SSLError(1, "x"), Fault.TLS),
+        (ssl.SSLEOFError(8, "x"), Fault.TLS),
+        (ssl.SSLCertVerificationError(1, "x"), Fault.TLS),
+    ],
+)
+def test_whose_fault_an_error_is(error, fault):
+    if isinstance(error, ssl.SSLError):
+        error.reason, error.verify_message = "SOME_REASON", "expired"
+    lost = lost_to(error)
+    assert lost.fault is fault
+    assert lost.detail
