@@ -17,8 +17,9 @@ from pydantic import SecretStr
 
 from gatectl import __version__
 from gatectl.config import model
-from gatectl.daemon import clock, control, gates
+from gatectl.daemon import clock, control, gates, watchdog
 from gatectl.daemon.door import Door, House
+from gatectl.daemon.notify import notify
 from gatectl.daemon.partner import PartnerDesk, contexts
 from gatectl.daemon.status import status_of
 from gatectl.decision.notice import Notice, Priority
@@ -190,12 +191,15 @@ class _Daemon:
         watching = [group.create_task(_raised(future)) for future in (broken, house.store.broken)]
         if opening is not None:
             watching.append(group.create_task(opening))
+        feeding_s = watchdog.interval_s(self._environ, os.getpid())
+        if feeding_s is not None:
+            watching.append(group.create_task(watchdog.feed(feeding_s, self._doors.values(), self._environ)))
         await asyncio.sleep(0)  # the tasks' first steps: each scanner that is there is open now
         async with control.listening(self._settings.control.socket, self._commands(house)):
-            self._notify("READY=1")
+            notify("READY=1", self._environ)
             self._teller.tell(Notice(Priority.INFO, f"gatectl {__version__} is ready"))
             await self._stopped.wait()
-            self._notify("STOPPING=1")
+            notify("STOPPING=1", self._environ)
         _cancel(reading)
         await self._let_through()
         _cancel([*working, *keeping, *watching])
@@ -268,12 +272,6 @@ class _Daemon:
             return {"cards": len(house.cards)}
 
         return {"status": status, "open": open_door, "reload_cards": reload_cards}
-
-    def _notify(self, state: str) -> None:
-        if "NOTIFY_SOCKET" in self._environ:
-            import systemd.daemon  # noqa: PLC0415 - only where systemd listens
-
-            systemd.daemon.notify(state)
 
 
 def _end_on_error(
