@@ -406,5 +406,11 @@ def _table(name: str, values: dict[str, Any]) -> Iterator[str]:
 
 
 def _pairs(values: dict[str, Any]) -> Iterator[str]:
+    return (f"{key} = {_toml(value)}" for key, value in values.items())
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{{ {', '.join(_pairs(value))} }}"
     # A TOML basic string escapes as JSON does; numbers and booleans are written alike.
-    return (f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items())
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,161 @@
+"""What the systemd journal gets of each kind of event, at a socket of the test's own in its place."""
+
+import os
+import socket
+import subprocess
+import threading
+
+import contract
+import pytest
+from harness import GOOD, code
+from lines import NET_S
+
+SOCKET = "/run/systemd/journal/socket"
+
+IN_ITS_PLACE = f"""
+mount -t tmpfs gatectl-test /run/systemd && mkdir /run/systemd/journal && touch {SOCKET} &&
+mount --bind "$0" {SOCKET} && exec "$@"
+"""
+"""In a mount namespace of the daemon's own, so that no other process ever sees it."""
+
+
+class FakeJournal:
+    """Takes entries in the journal's native protocol (systemd.io/JOURNAL_NATIVE_PROTOCOL)."""
+
+    def __init__(self, path):
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(path))
+        self._entries = []
+        self._came = threading.Condition()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self):
+        while datagram := self._socket.recv(65536):
+            with self._came:
+                self._entries.append(fields_of(datagram))
+                self._came.notify_all()
+
+    def wait(self, **wanted):
+        """The first entry with these fields."""
+
+        def found():
+            return next((entry for entry in self._entries if wanted.items() <= entry.items()), None)
+
+        with self._came:
+            assert self._came.wait_for(found, NET_S), f"no {wanted} in {self._entries}"
+            return found()
+
+    @property
+    def so_far(self):
+        with self._came:
+            return list(self._entries)
+
+    def close(self):
+        path = self._socket.getsockname()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
+            last.connect(path)
+            last.send(b"")
+        self._thread.join()
+        self._socket.close()
+
+
+def fields_of(datagram):
+    fields = {}
+    while datagram:
+        line, _, datagram = datagram.partition(b"\n")
+        name, equals, value = line.partition(b"=")
+        if not equals:
+            size = int.from_bytes(datagram[:8], "little")
+            value, datagram = datagram[8 : 8 + size], datagram[9 + size :]
+        fields[name.decode()] = value.decode()
+    return fields
+
+
+@pytest.fixture
+def journal(tmp_path):
+    if os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"], check=False).returncode:
+        pytest.skip("only root may give a process its own file systems")
+    fake = FakeJournal(tmp_path / "journal.socket")
+    yield fake
+    fake.close()
+
+
+EVENTS = [
+    # member, priority, what stands in brackets before the time
+    (GOOD["wellhub"], "6", "wellhub 200"),
+    ("1000000000453", "5", "wellhub 400"),
+    ("1000000000404", "5", "wellhub 404"),
+    ("1000000000600", "4", "wellhub timeout"),
+    ("1000000000610", "4", "wellhub network"),
+    ("1000000000500", "4", "wellhub 500"),
+    ("1000000000403", "3", "wellhub 403"),
+    ("no ID of theirs", "5", None),
+]
+
+
+def test_an_entry_for_each_event(gym, journal, tmp_path):
+    gym = gym({"wellhub": {"budget_ms": 200}})
+    gym.start(["unshare", "-m", "sh", "-c", IN_ITS_PLACE, str(tmp_path / "journal.socket")])
+    ids = {}
+    for member, priority, brackets in EVENTS:
+        event = gym.ask("wellhub", member)
+        entry = journal.wait(GATECTL_EVENT_ID=event["id"])
+        assert entry["PRIORITY"] == priority
+        expected = {
+            "GATECTL_EVENT_ID": event["id"],
+            "GATECTL_DOOR": "main",
+            "GATECTL_PARTNER": "wellhub",
+            "GATECTL_MEMBER": member,
+            "GATECTL_RESULT": event["result"],
+            "GATECTL_VERDICT": event["verdict"],
+            "GATECTL_STATUS": event["status"] and str(event["status"]),
+            "GATECTL_FAULT": event["fault"],
+        }
+        ours = {name: value for name, value in entry.items() if name.startswith("GATECTL_")}
+        assert ours == {name: value for name, value in expected.items() if value is not None}
+        said = ""
+        if brackets:
+            said = f" ({brackets}, {event['request']['elapsed_ms']:.0f} ms)"
+        message = f"main: {event['result']} {code('wellhub', member)}{said}: {event['message']}"
+        assert entry["MESSAGE"] == message
+        assert len(bytes.fromhex(entry["MESSAGE_ID"])) == 16
+        assert entry["SYSLOG_IDENTIFIER"] == "gatectl"
+        ids.setdefault(event["message"], set()).add(entry["MESSAGE_ID"])
+    assert all(len(of_one_message) == 1 for of_one_message in ids.values())
+    assert len({next(iter(of_one_message)) for of_one_message in ids.values()}) == len(ids) == 5
+
+    gym.fail("17=1")
+    shut = gym.ask("wellhub", GOOD["wellhub"])
+    entry = journal.wait(GATECTL_EVENT_ID=shut["id"])
+    assert (entry["PRIORITY"], entry["GATECTL_FAULT"]) == ("3", "gate")
+    assert entry["MESSAGE"].endswith(contract.GATE_SHUT)
+    gym.fail()
+
+    assert gym.run("open", "main", "--reason", "Test").returncode == 0
+    manual = gym.next_event()
+    entry = journal.wait(GATECTL_EVENT_ID=manual["id"])
+    assert (entry["PRIORITY"], entry["MESSAGE"]) == ("6", "main: admitted: Opened by hand: Test")
+
+    scanner = gym.scanners["main"]
+    scanner.unplug()
+    journal.wait(PRIORITY="4", MESSAGE=f"scanner {scanner.link}: lost (unplugged)")
+    scanner.plug()
+    journal.wait(PRIORITY="5", MESSAGE=f"scanner {scanner.link}: ready")
+
+    asked = len(gym.partners.requests)
+    gym.scan(code("wellhub", "1000000000600"))
+    gym.partners.until(lambda: len(gym.partners.requests) > asked)
+    gym.kill9()
+    gym.start(["unshare", "-m", "sh", "-c", IN_ITS_PLACE, str(tmp_path / "journal.socket")])
+    interrupted = gym.next_event()
+    entry = journal.wait(GATECTL_EVENT_ID=interrupted["id"])
+    assert (entry["PRIORITY"], entry["GATECTL_RESULT"], entry["GATECTL_FAULT"]) == (
+        "4",
+        "unknown",
+        "interrupted",
+    )
+    assert gym.terminate() == 0
+    shown = [entry["GATECTL_EVENT_ID"] for entry in journal.so_far if "GATECTL_EVENT_ID" in entry]
+    assert shown == [event["id"] for event in gym.events()]
+    assert gym.stderr == []

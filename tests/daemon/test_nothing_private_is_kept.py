@@ -1,0 +1,91 @@
+"""No key, and no name or address of a partner's answer, in anything that the daemon leaves behind."""
+
+import json
+
+import pytest
+from harness import GOOD, code
+
+from gatectl.sim.catalogue import CATALOGUE
+
+NAMED = [
+    ("capitan", "GOOD-1"),
+    ("capitan", "ALERTS"),
+    ("capitan", "NO-ENTRY"),
+    ("capitan", "DUPLICATE"),
+    ("capitan", "ALERT-NAMES"),
+    ("capitan", "ALERTS-404"),
+]
+"""Answers with the customer's name and address in fields of their own, and one with both in its text."""
+
+ADDRESS = "buzz@example.com"
+
+
+@pytest.fixture(scope="module")
+def gym(shared_gym):
+    return shared_gym({name: {"budget_ms": 300} for name in ("capitan", "wellhub", "perfectgym")})
+
+
+def remains(gym):
+    """Everything that the daemon wrote or says: name → text, in small letters."""
+    gym.stop_following()
+    held = {"events": json.dumps(gym.events()), "status": json.dumps(gym.status())}
+    held["stderr"] = "\n".join(gym.lines_so_far())
+    for path in gym.journal.parent.iterdir():
+        held[path.name] = path.read_bytes().decode("latin-1")
+    assert {"journal.db", "journal.db-wal"} <= held.keys()
+    return {name: text.lower() for name, text in held.items()}
+
+
+def test_names_and_addresses(gym):
+    for partner, member in NAMED:
+        gym.ask(partner, member)
+    for name, text in remains(gym).items():
+        for private in ("buzz", "aldrin", "example.com"):
+            assert private not in text, f"{private} is in {name}"
+
+
+def test_addresses_in_a_reason_without_fields(gym):
+    for partner, member in (("perfectgym", "1460"), ("wellhub", "1000000000460")):
+        event = gym.ask(partner, member)
+        assert event["reason"]["text"].startswith("No waiver")
+    for name, text in remains(gym).items():
+        assert ADDRESS not in text, f"{ADDRESS} is in {name}"
+        assert "buzz@" not in text
+
+
+def test_keys(gym):
+    """Whatever the partners answer, and with a wrong key too."""
+    for entry in CATALOGUE:
+        if entry.fault == "credentials":
+            gym.ask(entry.protocol, entry.id)
+    for protocol in ("perfectgym", "wellhub", "capitan"):
+        gym.ask(protocol, GOOD[protocol])
+    held = remains(gym)
+    for protocol, key in gym.partners.simulator.keys.items():
+        assert any(key in str(request.headers) for request in gym.partners.requests), "the key is in use"
+        for name, text in held.items():
+            assert key not in text, f"{protocol}'s key is in {name}"
+
+
+@pytest.fixture
+def wrong_key(tmp_path):
+    path = tmp_path / "wrong.key"
+    path.touch(mode=0o600)
+    path.write_text("a-key-that-nobody-knows\n")
+    return {"key": {"file": str(path)}}
+
+
+def test_a_key_that_is_refused(shared_gym, wrong_key):
+    gym = shared_gym(dict.fromkeys(("capitan", "wellhub", "perfectgym"), wrong_key))
+    for partner in ("capitan", "wellhub", "perfectgym"):
+        event = gym.ask(partner, GOOD[partner])
+        assert (event["result"], event["fault"]) == ("rejected", "credentials")
+        gym.told(f"partner {partner}: refusing our key")
+    for name, text in remains(gym).items():
+        assert "a-key-that-nobody-knows" not in text, f"the key is in {name}"
+
+
+def test_the_code_as_read_is_kept(gym):
+    event = gym.ask("capitan", "X-4711 ü")
+    assert event["credential"] == code("capitan", "X-4711 ü")
+    assert event["member"] == "X-4711 ü"
