@@ -1,0 +1,41 @@
+"""What the control socket understands: `status`, `open`, `reload_cards`."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gatectl.daemon.control import REASON_CHARS, Command, RefusedError
+from gatectl.daemon.door import Door, House
+from gatectl.daemon.status import status_of
+from gatectl.devices.scanner import Scanner
+from gatectl.journal import cards
+
+
+def commands(
+    house: House, doors: Mapping[str, Door], scanners: Sequence[tuple[str, Scanner]]
+) -> dict[str, Command]:
+    """The commands by their names; `scanners` are by door."""
+
+    async def status(_request: dict[str, Any]) -> dict[str, Any]:
+        return status_of(house, doors, scanners)
+
+    async def open_door(request: dict[str, Any]) -> dict[str, Any]:
+        name, reason = request.get("door"), request.get("reason")
+        if not isinstance(name, str) or name not in doors:
+            raise RefusedError(f"there is no door {name!r}", f"there are {', '.join(doors)}")
+        if not isinstance(reason, str) or not reason.strip():
+            raise RefusedError("an opening by hand needs a reason")
+        if len(reason) > REASON_CHARS or not reason.isprintable():
+            raise RefusedError(f"the reason must be a line of 1 to {REASON_CHARS} characters")
+        return (await doors[name].open_by_hand(reason.strip())).to_json()
+
+    async def reload_cards(_request: dict[str, Any]) -> dict[str, Any]:
+        try:
+            house.cards = await house.store.ask(cards.load_all)
+        except sqlite3.Error as error:
+            raise RefusedError(f"the enrolled cards cannot be read ({error})") from error
+        return {"cards": len(house.cards)}
+
+    return {"status": status, "open": open_door, "reload_cards": reload_cards}
