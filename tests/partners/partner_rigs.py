@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import socket
 import ssl
 import struct
@@ -51,11 +50,7 @@ def run(story):
         me = asyncio.current_task()
         await until(lambda: asyncio.all_tasks() == {me}, "no task is left behind")
 
-        def leaked():
-            gc.collect()  # what only the collector would close warns, and a warning is an error
-            return _sockets() - before
-
-        await until(lambda: not leaked(), "no socket is left open")
+        await until(lambda: _sockets() <= before, "no socket is left open")
 
     return asyncio.run(main())
 

@@ -1,0 +1,384 @@
+"""The pool under a clock of its own: how many connections, how often it dials, and that none is forgotten."""
+
+import asyncio
+import selectors
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from partner_rigs import Asker, Peer, answers, run, until
+
+from gatectl.decision.verdict import Fault
+from gatectl.partners.pool import DIAL_PATIENCE_S, LONGEST_TLS_PAUSE_S, Pool, pause_s
+from gatectl.partners.wire import Lost
+
+
+class Skipping(selectors.DefaultSelector):
+    """Waits for nothing: what would have been waited for passes at once, on the loop's own clock."""
+
+    now = 0.0
+
+    def select(self, timeout=None):
+        found = super().select(0)
+        if not found and timeout:
+            self.now += timeout
+        return found
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    def __init__(self):
+        self._skipping = Skipping()
+        super().__init__(self._skipping)
+
+    def time(self):
+        return self._skipping.now
+
+
+def run_virtually(story):
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(story)
+
+
+class StubWire:
+    """A connection without a socket."""
+
+    def __init__(self):
+        self.opened_at = asyncio.get_running_loop().time()
+        self.answers = 0
+        self.when_disturbed = None
+        self.quiet, self.closed = True, False
+
+    def is_quiet(self):
+        return self.quiet and not self.closed
+
+    def close(self):
+        self.closed = True
+        self.when_disturbed = None
+
+    def disturb(self):
+        """The partner ends it, or says something unasked."""
+        self.quiet = False
+        if self.when_disturbed:
+            disturbed, self.when_disturbed = self.when_disturbed, None
+            disturbed()
+
+
+class Partner:
+    """What the pool dials: `play` is awaited at each dial, and may raise Lost."""
+
+    def __init__(self, want=1, play=None):
+        self.wires, self.linked, self.dialled_at = [], [], []
+        self.play = play
+        self.pool = Pool(self.dial, want, self.linked.append)
+
+    async def dial(self):
+        self.dialled_at.append(asyncio.get_running_loop().time())
+        if self.play:
+            await self.play()
+        wire = StubWire()
+        self.wires.append(wire)
+        return wire
+
+    def end_last(self):
+        self.wires[-1].disturb()
+
+    @property
+    def open(self):
+        return [wire for wire in self.wires if not wire.closed]
+
+    async def keep_for(self, seconds):
+        """Lets the pool work for so long."""
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.pool.keep()
+
+
+@pytest.mark.parametrize("want", [1, 2, 5])
+def test_so_many_connections_are_kept_and_no_more(want):
+    async def story():
+        partner = Partner(want)
+        await partner.keep_for(1000)
+        assert partner.pool.ready == len(partner.open) == len(partner.wires) == want
+        assert partner.linked == [None] * want
+
+    run_virtually(story())
+
+
+def test_a_partner_that_refuses_is_asked_again_ever_more_slowly():
+    async def story():
+        async def refuse():
+            raise Lost(Fault.NETWORK, "refused")
+
+        partner = Partner(play=refuse)
+        await partner.keep_for(60)
+        gaps = [
+            after - before for before, after in zip(partner.dialled_at, partner.dialled_at[1:], strict=False)
+        ]
+        assert gaps[:5] == pytest.approx([0.25, 0.5, 1, 2, 2])
+        assert set(gaps[3:]) == {2.0}
+        assert all(lost.fault is Fault.NETWORK for lost in partner.linked)
+
+        partner.play = None  # the line is back: taken up within two seconds
+        start = asyncio.get_running_loop().time()
+        await partner.keep_for(2.5)
+        assert partner.pool.ready == 1
+        assert partner.dialled_at[-1] - start <= 2
+        assert partner.linked[-1] is None
+
+    run_virtually(story())
+
+
+def test_a_refused_handshake_is_tried_twice_a_minute():
+    async def story():
+        async def refuse():
+            raise Lost(Fault.TLS, "expired")
+
+        partner = Partner(play=refuse)
+        await partner.keep_for(600)
+        assert 20 <= len(partner.dialled_at) <= 30
+        assert partner.dialled_at[-1] - partner.dialled_at[-2] == LONGEST_TLS_PAUSE_S
+
+    run_virtually(story())
+
+
+def test_success_resets_the_pauses():
+    async def story():
+        refusals = 3
+
+        async def play():
+            nonlocal refusals
+            refusals -= 1
+            if refusals >= 0:
+                raise Lost(Fault.NETWORK, "refused")
+
+        partner = Partner(play=play)
+        keeping = asyncio.create_task(partner.pool.keep())
+        await asyncio.sleep(100)
+        assert partner.pool.ready == 1
+        refusals = 1
+        partner.wires[0].disturb()
+        lost_at = asyncio.get_running_loop().time()
+        await asyncio.sleep(100)
+        assert [at - lost_at for at in partner.dialled_at[-2:]] == pytest.approx([0, 0.25])
+        keeping.cancel()
+
+    run_virtually(story())
+
+
+def test_a_dial_that_hangs_is_given_up_and_tried_anew():
+    async def story():
+        partner = Partner(play=asyncio.Event().wait)
+        await partner.keep_for(60)
+        assert 8 <= len(partner.dialled_at) <= 12
+        assert partner.dialled_at[1] == pytest.approx(DIAL_PATIENCE_S + 0.25)
+        assert partner.linked[0].fault is Fault.NETWORK
+
+    run_virtually(story())
+
+
+@pytest.mark.parametrize("lives_s", [0.0, 0.5])
+def test_a_partner_that_closes_at_once_is_not_dialled_in_a_circle(lives_s):
+    async def story():
+        partner = Partner()
+
+        async def play():
+            asyncio.get_running_loop().call_later(lives_s, partner.end_last)
+
+        partner.play = play
+        await partner.keep_for(600)
+        assert 200 < len(partner.dialled_at) <= 310
+        # And once it lets them live, two seconds are the longest wait.
+        partner.play = None
+        await partner.keep_for(3)
+        assert partner.pool.ready == 1
+        await partner.keep_for(30)
+        assert len(partner.open) == 1
+
+    run_virtually(story())
+
+
+def test_a_connection_that_lived_is_replaced_at_once():
+    async def story():
+        partner = Partner()
+
+        async def play():
+            asyncio.get_running_loop().call_later(60, partner.end_last)
+
+        partner.play = play
+        await partner.keep_for(601)
+        assert partner.dialled_at == pytest.approx([60 * n for n in range(11)])
+
+    run_virtually(story())
+
+
+def test_pauses_grow_to_their_longest():
+    assert [pause_s(n, Fault.NETWORK) for n in (1, 2, 3, 4, 5, 10**9)] == [0.25, 0.5, 1, 2, 2, 2]
+    assert [pause_s(n, Fault.TLS) for n in (1, 7, 8, 10**9)] == [0.25, 16, 30, 30]
+
+
+def test_whichever_is_there_first_serves_and_the_other_is_not_lost():
+    async def story():
+        order = [asyncio.Event(), asyncio.Event()]
+        waits = iter(order)
+        partner = Partner(play=lambda: next(waits).wait())
+        keeping = asyncio.create_task(partner.pool.keep())
+        await asyncio.sleep(0)
+        acquiring = asyncio.create_task(partner.pool.acquire())  # while the keeper is half-way
+        await asyncio.sleep(1)
+        assert len(partner.dialled_at) == 2
+        for event in order:
+            event.set()
+        wire, connection = await acquiring
+        assert connection == "new"
+        keeping.cancel()
+        await asyncio.wait({keeping})
+        await asyncio.sleep(1)
+        partner.pool.release(wire, reusable=True)
+        assert partner.open == partner.pool._idle
+        assert len(partner.open) == 1
+
+    run_virtually(story())
+
+
+def test_a_scan_does_not_wait_for_a_keeper_that_is_stuck_or_pausing():
+    async def story():
+        async def refuse():
+            raise Lost(Fault.TLS, "expired")
+
+        partner = Partner(play=refuse)
+        keeping = asyncio.create_task(partner.pool.keep())
+        await asyncio.sleep(100)  # now it pauses for thirty seconds
+        partner.play = None
+        start = asyncio.get_running_loop().time()
+        wire, connection = await partner.pool.acquire()
+        assert (connection, asyncio.get_running_loop().time()) == ("new", start)
+        partner.pool.release(wire, reusable=True)
+        assert partner.pool.ready == 1
+        await asyncio.sleep(100)
+        assert partner.open == [wire]
+        keeping.cancel()
+
+    run_virtually(story())
+
+
+def test_what_arrives_after_closing_is_closed():
+    async def story():
+        gate = asyncio.Event()
+        partner = Partner(play=gate.wait)
+        acquiring = asyncio.create_task(partner.pool.acquire())
+        await asyncio.sleep(0)
+        partner.pool.close()
+        gate.set()
+        wire, _ = await acquiring
+        partner.pool.release(wire, reusable=True)
+        assert partner.open == []
+        assert partner.pool.ready == 0
+
+    run_virtually(story())
+
+
+class Evening:
+    """Scans, answers, losses and refusals in any order; each method is one that can happen."""
+
+    def __init__(self, want):
+        self.partner = Partner(want, self._play)
+        self.pool = self.partner.pool
+        self.refuses = False
+        self.asks, self.held = [], []
+
+    async def _play(self):
+        await asyncio.sleep(0.05)
+        if self.refuses:
+            raise Lost(Fault.NETWORK, "refused")
+
+    async def _ask(self):
+        wire, _ = await self.pool.acquire()
+        assert wire not in self.held
+        self.held.append(wire)
+
+    def ask(self, _number):
+        self.asks.append(asyncio.create_task(self._ask()))
+
+    def cancel(self, number):
+        for asking in self.asks[number : number + 1]:
+            asking.cancel()
+
+    def answer(self, number):
+        for wire in self.held[number : number + 1]:
+            self.held.remove(wire)
+            wire.answers += 1
+            self.pool.release(wire, reusable=True)
+
+    def spoil(self, number):
+        for wire in self.held[number : number + 1]:
+            self.held.remove(wire)
+            self.pool.release(wire, reusable=False)
+
+    def disturb(self, number):
+        for wire in self.pool._idle[: number + 1]:
+            wire.disturb()
+
+    def refuse(self, _number):
+        self.refuses = not self.refuses
+
+    async def end(self):
+        """Everybody goes, and the partner is well again."""
+        for asking in self.asks:
+            asking.cancel()
+        for came_to in await asyncio.gather(*self.asks, return_exceptions=True):
+            assert came_to is None or isinstance(came_to, Lost | asyncio.CancelledError)
+        self.refuses = False
+        while self.held:
+            self.spoil(0)
+
+
+happenings = st.tuples(
+    st.sampled_from(["ask", "ask", "cancel", "answer", "spoil", "disturb", "refuse"]),
+    st.integers(0, 3),
+    st.sampled_from([None, 0, 0.01, 0.05, 0.2, 3]),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(1, 3), st.lists(happenings, max_size=40))
+def test_whatever_happens_every_connection_is_accounted_for(want, order):
+    async def story():
+        evening = Evening(want)
+        pool, partner = evening.pool, evening.partner
+        keeping = asyncio.create_task(pool.keep())
+        for what, number, pause in order:
+            getattr(evening, what)(number)
+            if pause is not None:
+                await asyncio.sleep(pause)
+        await evening.end()
+        await asyncio.sleep(10)
+        assert pool.ready == len(partner.open) == want
+        assert not pool._in_use
+        assert not pool._waiting
+        dials = len(partner.dialled_at)
+        await asyncio.sleep(1000)
+        assert len(partner.dialled_at) == dials
+        keeping.cancel()
+        await asyncio.wait({keeping})
+        pool.close()
+        assert partner.open == []
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    run_virtually(story())
+
+
+def test_over_real_tls_lost_connections_come_back(tls, ca_file):
+    async def story():
+        async with (
+            Peer(answers(), context=tls) as peer,
+            Asker(peer.port, ca_file, want=3, keep=True) as asker,
+        ):
+            await until(lambda: len(peer.lines) == 3)
+            peer.lines[1].reset()
+            await until(lambda: len(peer.lines) == 4 and asker.pool.ready == 3)
+            assert (await asker.ask()).connection == "warm"
+            await asker.ready()
+            assert asker.dials == 4
+            assert peer.requests == 1
+
+    run(story())
