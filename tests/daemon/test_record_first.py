@@ -1,9 +1,11 @@
 """The record comes first; a disk that is slow, full or read-only makes it late, and loses nothing."""
 
+import shutil
 import sqlite3
 import subprocess
 import time
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 import pytest
 from harness import GOOD, HANG, PINS, code
@@ -34,6 +36,26 @@ def small_disk(tmp_path):
     if mounted.returncode:
         pytest.skip(f"this user may not mount a file system: {mounted.stderr.strip()}")
     yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+@pytest.fixture
+def failing_disk(tmp_path):
+    """An ext4 of its own that turns read-only at an error, and what makes such an error."""
+    disk, image = tmp_path / "disk", tmp_path / "image"
+    disk.mkdir()
+    with image.open("wb") as file:
+        file.truncate(8 << 20)
+    for command in (["mkfs.ext4", "-q", image], ["mount", "-o", "loop,errors=remount-ro", image, disk]):
+        if not shutil.which(command[0]):
+            pytest.skip(f"{command[0]} is not installed")
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"this user may not mount a file system: {done.stderr.strip()}")
+    mounts = (line.split() for line in Path("/proc/mounts").read_text().splitlines())
+    device = next(Path(source).name for source, target, *_ in mounts if target == str(disk))
+    trigger = Path(f"/sys/fs/ext4/{device}/trigger_fs_error")
+    yield disk, lambda: trigger.write_text("1")
     subprocess.run(["umount", "--lazy", disk], check=True)
 
 
@@ -161,6 +183,24 @@ def test_a_disk_that_stays_full_costs_records_and_says_so(gym, small_disk):
     for member in OTHER_GOOD:
         gym.scan(code("wellhub", member))
         gym.told("admitted", member)
+    assert gym.terminate() == 0
+    assert gym.count_told("records are lost with this end") == 1
+
+
+def test_a_disk_that_turns_read_only_locks_nobody_out(gym, failing_disk):
+    disk, break_it = failing_disk
+    gym = gym(journal_folder=disk / "journal").start()
+    first = gym.ask("wellhub", GOOD["wellhub"])
+    break_it()
+    for member in OTHER_GOOD:
+        scanned = time.monotonic()
+        gym.scan(code("wellhub", member))
+        gym.until_pin(PINS["main"]["relay"], 1, scanned)
+        gym.told("admitted", member)
+    assert gym.count_told("late: the disk does not answer") == 3
+    gym.told("cannot be written", "scans go on, their records follow")
+    gym.stop_following()
+    assert gym.events() == [first]
     assert gym.terminate() == 0
     assert gym.count_told("records are lost with this end") == 1
 
