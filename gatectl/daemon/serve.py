@@ -21,6 +21,7 @@ from gatectl.daemon.lock import alone
 from gatectl.daemon.notify import notify
 from gatectl.daemon.partner import PartnerDesk, contexts
 from gatectl.daemon.scanners import scanner_of
+from gatectl.decision.cards import Card
 from gatectl.decision.notice import Notice, Priority
 from gatectl.decision.routing import Route
 from gatectl.devices.gate import Gate
@@ -131,6 +132,12 @@ class _Daemon:
 
     async def _wait_for_store(self, house: House) -> Coroutine[Any, Any, None] | None:
         """Takes up what the last run left; what is still to be awaited if the disk does not answer."""
+
+        def know(enrolled: asyncio.Future[dict[str, Card]]) -> None:
+            house.cards = enrolled.result()
+
+        # A disk that takes no record may still be read: a card must not go the way of a route.
+        house.store.cards.add_done_callback(know)
         await asyncio.wait({house.store.opened}, timeout=OPEN_PATIENCE_S)
         if house.store.opened.done():
             await self._take_up(house)

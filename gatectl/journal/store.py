@@ -18,10 +18,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from gatectl.decision.cards import Card
 from gatectl.decision.event import Attempt, Event, Outcome
 from gatectl.decision.notice import Notice, Priority, Tell
 from gatectl.journal import rows
 from gatectl.journal.prune import Pruning
+from gatectl.journal.reader import Reader, UnreadableError
 from gatectl.journal.schema import StoreError, open_store
 
 T = TypeVar("T")
@@ -91,6 +93,8 @@ class Store:
         self.health = Health()
         self.opened: asyncio.Future[Opened] = self._loop.create_future()
         """Done when the store was opened; StoreError if it never can be."""
+        self.cards: asyncio.Future[dict[str, Card]] = self._loop.create_future()
+        """The enrolled cards, done only where the store cannot be opened for writing but can be read."""
         self.broken: asyncio.Future[None] = self._loop.create_future()
         """Carries the error that ended the writer: a bug, which must end the daemon too."""
 
@@ -149,7 +153,7 @@ class Store:
         return done or time.monotonic() >= self._give_up_at
 
     def _open(self) -> sqlite3.Connection | None:
-        retry_s = RETRY_S
+        retry_s, cards_are_known = RETRY_S, False
         while True:
             try:
                 connection, interrupted = self._open_once()
@@ -160,6 +164,7 @@ class Store:
                 self._failed(error)
                 if self._give_up_at is not None:
                     return None
+                cards_are_known = cards_are_known or self._hand_over_cards()
                 time.sleep(retry_s)
                 retry_s = min(2 * retry_s, RETRY_MAX_S)
             else:
@@ -175,6 +180,14 @@ class Store:
             # SQLite shares what it knows of a file, "read-only" included, among a process's connections.
             connection.close()
             raise
+
+    def _hand_over_cards(self) -> bool:
+        try:
+            with Reader(self._path) as reader:
+                self._hand_over([(self.cards, reader.cards())])
+        except UnreadableError:
+            return False
+        return True
 
     def _turn(self, connection: sqlite3.Connection) -> None:
         """One round: what has come is written, or tried again."""

@@ -190,23 +190,23 @@ class Gym:
     def command(self) -> list[str]:
         return [sys.executable, "-m", "gatectl", "-c", str(self.settings)]
 
-    def spawn(self, before: Sequence[str] = ()) -> None:
+    def spawn(self, before: Sequence[str] = (), **environment: str) -> None:
         """Starts the daemon and does not wait for it; `before` is a command that executes the rest."""
         assert self._daemon is None, "one daemon at a time"
         self._daemon = subprocess.Popen(
             [*before, *self.command, "run"],
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            env=self.environment | {"NOTIFY_SOCKET": str(self.folder / "notify")},
+            env=self.environment | {"NOTIFY_SOCKET": str(self.folder / "notify")} | environment,
             pass_fds=[self._pins_end],
         )
         # The thread closes its own copy, so that both may be closed.
         self._lines = Lines(os.dup(self._daemon.stderr.fileno()))  # type: ignore[union-attr]
         self._daemon.stderr.close()  # type: ignore[union-attr]
 
-    def start(self, before: Sequence[str] = ()) -> Self:
+    def start(self, before: Sequence[str] = (), **environment: str) -> Self:
         """Starts the daemon and returns when it is ready."""
-        self.spawn(before)
+        self.spawn(before, **environment)
         self.wait_for_notice("READY=1")
         return self
 
@@ -219,6 +219,14 @@ class Gym:
                 assert self._notified in ready, f"the daemon ended: {self._end_daemon()} {self.stderr}"
                 if wanted in self._notified.recv(4096).decode().splitlines():
                     return
+
+    def notices(self, within_s: float) -> list[str]:
+        """All that the service manager would have heard by then, what it has not read yet included."""
+        heard: list[str] = []
+        until = time.monotonic() + within_s
+        while select.select([self._notified], [], [], max(until - time.monotonic(), 0))[0]:
+            heard += self._notified.recv(4096).decode().splitlines()
+        return heard
 
     @property
     def pid(self) -> int:
@@ -252,8 +260,7 @@ class Gym:
             daemon.kill()
         status = daemon.wait(NET_S)
         self.stderr += self._lines.join()  # type: ignore[union-attr]
-        while select.select([self._notified], [], [], 0)[0]:
-            self._notified.recv(4096)
+        self.notices(0)
         return status
 
     # What it says.

@@ -207,7 +207,10 @@ def test_a_disk_that_turns_read_only_locks_nobody_out(gym, failing_disk):
 
 def test_a_start_on_a_read_only_disk_locks_nobody_out(gym, small_disk):
     gym = gym(journal_folder=small_disk).start()
-    assert gym.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
+    card = code("wellhub", "1000000000404")  # as a route would have it, nobody's
+    assert gym.run("cards", "add", card, "wellhub", GOOD["wellhub"]).returncode == 0
+    gym.scan(card)
+    assert gym.next_event()["result"] == "admitted"
     gym.scan(code("wellhub", HANG["wellhub"]))
     gym.partners.until(lambda: len(gym.partners.requests) == 2)
     gym.kill9()
@@ -218,14 +221,17 @@ def test_a_start_on_a_read_only_disk_locks_nobody_out(gym, small_disk):
     for member in OTHER_GOOD:
         gym.scan(code("wellhub", member))
         gym.told("admitted", member)
+    scanned = time.monotonic()
+    gym.scan(card)
+    gym.until_pin(PINS["main"]["relay"], 1, scanned)
     subprocess.run(["mount", "-o", "remount,rw,size=2m", small_disk], check=True)
     gym.told("is written again")
-    interrupted, *late = gym.next_events(4)
+    interrupted, *late = gym.next_events(5)
     assert (interrupted["result"], interrupted["member"]) == ("unknown", HANG["wellhub"])
-    assert [event["member"] for event in late] == OTHER_GOOD
+    assert [event["member"] for event in late] == [*OTHER_GOOD, GOOD["wellhub"]]
     gym.ask("wellhub", GOOD["wellhub"])
     assert gym.terminate() == 0
-    assert len(gym.events()) == 6
+    assert len(gym.events()) == 7
 
 
 def test_events_are_in_the_order_of_the_scans_with_two_doors(gym):
