@@ -119,7 +119,9 @@ class Door:
     async def drain(self) -> None:
         """Takes no further codes, and waits for the scan under way: it ends with its budget."""
         self._stopping = True
-        self._turns.clear()
+        waited = self._turns.clear()
+        if waited:
+            self._say(Priority.WARNING, f"{waited} codes that waited were dropped: gatectl stops")
         await self._free.wait()
 
     async def _decide(self, presented: Presented) -> None:
