@@ -164,7 +164,11 @@ def test_closing_the_pool_ends_an_ask_under_way(question, tls, ca_file):
             asking = asyncio.create_task(asker.ask(question=question))
             await until(lambda: asker.wires[0].bytes_sent)
             await asyncio.sleep(0)
+            descriptor, loop = asker.wires[0]._socket.fileno(), asyncio.get_running_loop()
             asker.pool.close()
+            # The number may be another socket's next: nothing must be watched under it any more.
+            assert not loop.remove_reader(descriptor)
+            assert not loop.remove_writer(descriptor)
             exchange = await asking
             assert (exchange.lost.fault, exchange.sent) == (Fault.NETWORK, True)
 
