@@ -1,0 +1,53 @@
+"""The bench's tests. A plain pytest passes this folder by: `scripts/pi-rig test` runs it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from rig.build import ready_image
+from rig.partners import Partners
+from rig.pi import Pi
+
+collect_ignore_glob = [] if os.environ.get("GATECTL_PI") else ["test_*"]
+
+HERE = Path(__file__).parent
+TEST_S = 900
+"""The image may have to be built first, and emulation is slow; a test alone takes a minute or two."""
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "pi: runs on the emulated Raspberry Pi")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.pi)
+            item.add_marker(pytest.mark.timeout(TEST_S))
+
+
+@pytest.fixture(scope="session")
+def image():
+    return ready_image()
+
+
+@pytest.fixture
+def partners(image):
+    with Partners(image.secrets) as partners:
+        yield partners
+
+
+@pytest.fixture
+def pi(image):
+    """A Pi from the snapshot, without its network."""
+    with Pi(image) as pi:
+        yield pi
+
+
+@pytest.fixture
+def door(pi, partners):
+    """A Pi whose daemon has reached its partners."""
+    pi.connect(partners)
+    return pi

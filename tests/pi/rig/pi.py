@@ -1,0 +1,208 @@
+"""One running Pi, and everything that its surroundings do to it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rig import keys, pins
+from rig.agent import BOOT_S, COMMAND_S, Agent, GuestError
+from rig.image import SNAPSHOT, Image
+from rig.machine import Machine
+from rig.partners import Partners
+from rig.qmp import Qmp
+
+KEY_GAP_S = 0.002
+"""Between two key events: QEMU's keyboard queues 16, and the guest takes one a poll."""
+RELAY_S = 60.0
+
+
+class Pi:
+    """A context manager; inside, the Pi is on. It ends with a power cut, and its card goes.
+
+    From the snapshot, the daemon runs and the scanner is plugged in; `cold` is a first boot (see `boot`
+    for `wait` and `paused`). Neither has a network or a serial reader before these are plugged in.
+    """
+
+    agent: Agent
+    qmp: Qmp
+
+    def __init__(self, image: Image, *, cold: bool = False, wait: bool = True, paused: bool = False) -> None:
+        self._image = image
+        self._cold, self._wait, self._paused = cold, wait, paused
+        self._stack = ExitStack()
+        self._machine: Machine | None = None
+        self._reader: socket.socket | None = None
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pi-")))
+            self._card = self.folder / "card.qcow2"
+            stack.callback(self.cut)
+            shutil.copyfile(self._image.card if self._cold else self._image.booted, self._card)
+            if self._cold:
+                self.boot(wait=self._wait, paused=self._paused)
+            else:
+                self._start(snapshot=SNAPSHOT)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None and self._machine is not None:
+            error.add_note(f"console: {self.agent.console[-3000:].decode('utf-8', 'replace')}")
+        self._stack.close()
+
+    # Power.
+
+    def boot(self, *, wait: bool = True, paused: bool = False) -> None:
+        """A cold boot from the card as it is; returns when the guest takes commands, unless told not to.
+
+        `paused` is the moment of power-on: nothing runs before `go_on`.
+        """
+        self._start(paused=paused)
+        if wait:
+            self.agent.wait_ready(BOOT_S)
+
+    def go_on(self) -> None:
+        self.qmp("cont")
+
+    def cut(self) -> None:
+        """The power goes; idempotent."""
+        if self._machine is None:
+            return
+        machine, self._machine = self._machine, None
+        machine.cut()
+        self.agent.close()
+        self.qmp.close()
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def _start(self, *, snapshot: str | None = None, paused: bool = False) -> None:
+        assert self._machine is None, "it is on"
+        self._machine = Machine(self.folder, self._image.boot, self._card, snapshot=snapshot, paused=paused)
+        self.agent, self.qmp = Agent(self.folder / "console"), Qmp(self.folder / "qmp")
+
+    # The relay.
+
+    def watch(self, pin: int = pins.RELAY) -> pins.Watch:
+        """Samples a pin throughout; one at a time."""
+        return pins.Watch(self.folder / "watch", pin)
+
+    def energised(self, pin: int = pins.RELAY) -> bool:
+        return pins.read(self.qmp).energised(pin)
+
+    def seconds(self) -> float:
+        """The guest's clock, of which `pins.Change.at` is, too."""
+        return pins.guest_us(self.qmp) / 1e6
+
+    # The USB scanner.
+
+    def scan(self, code: str, layout: str = "us", *, end: str = "\n") -> None:
+        """Types a code as fast as QEMU's keyboard takes it."""
+        for event in keys.events(code + end, layout):
+            self.qmp("input-send-event", events=[event])
+            time.sleep(KEY_GAP_S)
+
+    def unplug(self, device: str = "scanner") -> None:
+        """Returns when the guest's controller has let go of it."""
+        self.qmp("device_del", id=device)
+        self.qmp.wait_for("DEVICE_DELETED", device=device)
+
+    def plug_scanner(self, serial: str = "scanner") -> None:
+        self.qmp("device_add", driver="usb-kbd", id="scanner", serial=serial)
+
+    # The serial reader.
+
+    def plug_reader(self, serial: str = "reader") -> None:
+        """An FTDI adapter with an RDM6300 behind it."""
+        if self._reader is None:
+            self._connect_reader()
+        # QEMU asserts where the guest holds the port of a device that follows its socket.
+        plugged = {"always-plugged": True}
+        self.qmp("device_add", driver="usb-serial", id="reader", chardev="reader", serial=serial, **plugged)
+
+    def _connect_reader(self) -> None:
+        path = self.folder / "reader"
+        path.unlink(missing_ok=True)
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(path))
+            listener.listen(1)
+            address = {"type": "unix", "data": {"path": str(path)}}
+            backend = {"type": "socket", "data": {"addr": address, "server": False}}
+            self.qmp("chardev-add", id="reader", backend=backend)
+            self._reader, _ = listener.accept()
+
+    def send_serial(self, data: bytes) -> None:
+        """What the reader sends."""
+        assert self._reader is not None, "the reader is not plugged in"
+        self._reader.sendall(data)
+
+    # The network.
+
+    def plug_network(self, partners: Partners) -> None:
+        """A USB network adapter whose other end is the partners' alone."""
+        forward = [{"str": partners.link}]
+        self.qmp("netdev_add", type="user", id="net", restrict=True, guestfwd=forward, ipv6=False)
+        self.qmp("device_add", driver="usb-net", id="network", netdev="net")
+
+    def connect(self, partners: Partners) -> None:
+        """Like `plug_network`, and returns when the daemon has reached the partners."""
+        before = partners.simulator.handshakes
+        self.plug_network(partners)
+        partners.until(lambda: partners.simulator.handshakes > before)
+
+    # Commands and records.
+
+    def check(self, command: str, *, limit_s: float = COMMAND_S) -> str:
+        """Runs a bash script as root and returns its standard output. GuestError where it fails."""
+        return self.agent.check(command, limit_s=limit_s)
+
+    def events(self) -> list[dict[str, Any]]:
+        """All events, the oldest first, as the product tells them."""
+        return [json.loads(line) for line in self.check("gatectl events --json -n 1000").splitlines()]
+
+    def told(self, text: str, *, times: int = 1, limit_s: float = COMMAND_S) -> None:
+        """Returns when the daemon's journal, since the snapshot or this boot, has so many lines with it."""
+        done = self.agent.run(
+            _FOLLOW.format(text=shlex.quote(text), times=times, limit=limit_s), limit_s=limit_s + 30
+        )
+        if done.status:
+            said = self.check("journalctl -b -u gatectl -o cat -n 40")
+            raise GuestError(f"{text!r} was not told {times} times:\n{said}")
+
+    def journal(self) -> Iterator[dict[str, Any]]:
+        """The daemon's journal of this boot."""
+        for line in self.check("journalctl -b -u gatectl -o json").splitlines():
+            yield json.loads(line)
+
+    def change_settings(self, old: str, new: str) -> None:
+        """Replaces a text in the settings, which must stand there once, and restarts the daemon."""
+        place = "/etc/gatectl/gatectl.toml"
+        settings = self.check(f"cat {place}")
+        assert settings.count(old) == 1, f"{old!r} stands there {settings.count(old)} times"
+        self.check(
+            f"printf %s {shlex.quote(settings.replace(old, new))} >{place} && systemctl restart gatectl"
+        )
+
+
+_FOLLOW = """
+mark=()
+if [[ -e /run/rig/cursor ]]; then mark=(--after-cursor "$(</run/rig/cursor)"); fi
+exec {{lines}}< <(exec timeout {limit} journalctl -b -u gatectl -o cat -f -n all "${{mark[@]}}" 2>&1)
+follower=$!
+found=$(grep -F -m {times} -c -e {text} <&$lines)
+kill $follower
+((found == {times}))
+"""

@@ -1,0 +1,127 @@
+"""The SoC's pins, read from outside through its registers (BCM2835 ARM Peripherals, chapter 6).
+
+Energised means that the pin is an output and its level is 1. The level alone lies: the emulation keeps it
+on a pin that has become an input, and knows no pulls.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rig.qmp import Qmp, QmpError
+
+_GPIO = 0x3F200000
+_WORDS = 14  # GPFSEL0..5, one unused, GPSET0..1, unused, GPCLR0..1, unused, GPLEV0
+_LEVELS = 13
+_OUTPUT = 1
+_TIMER = 0x3F003004
+"""The system timer's lower word: microseconds of the guest's own time, wrapping at 2**32."""
+
+RELAY = 17
+GREEN = 22
+RED = 23
+
+
+@dataclass(frozen=True)
+class Pins:
+    """All pins at one moment."""
+
+    words: tuple[int, ...]
+
+    def is_output(self, pin: int) -> bool:
+        return self.words[pin // 10] >> pin % 10 * 3 & 7 == _OUTPUT
+
+    def level(self, pin: int) -> bool:
+        return bool(self.words[_LEVELS] >> pin & 1)
+
+    def energised(self, pin: int = RELAY) -> bool:
+        return self.is_output(pin) and self.level(pin)
+
+
+def read(qmp: Qmp) -> Pins:
+    return Pins(tuple(qmp.words(_GPIO, _WORDS)))
+
+
+def guest_us(qmp: Qmp) -> int:
+    """The guest's time in microseconds, modulo 2**32; it runs while the Pi runs."""
+    return qmp.words(_TIMER)[0]
+
+
+@dataclass(frozen=True)
+class Change:
+    """The relay was seen to change; `at` is the guest's time in seconds, somewhat late."""
+
+    at: float
+    energised: bool
+
+
+class Watch:
+    """Samples the relay throughout, in a thread with a QMP connection of its own; a context manager.
+
+    Its first look is taken before entering returns. A power cut ends it, quietly.
+    """
+
+    def __init__(self, path: Path, pin: int = RELAY) -> None:
+        self._qmp = Qmp(path)
+        self._pin = pin
+        self._news = threading.Condition()
+        self._stopped = False
+        self.samples = 0
+        self.changes: list[Change] = []
+        self._look()
+        self._thread = threading.Thread(target=self._work, name="pin watch", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopped = True
+        self._thread.join()
+        self._qmp.close()
+
+    @property
+    def ever_energised(self) -> bool:
+        return any(change.energised for change in self.changes)
+
+    def wait(self, *, energised: bool, limit_s: float, after: int = 0) -> Change:
+        """The first change to this state, from the given index on; AssertionError at the limit."""
+        found: list[Change] = []
+
+        def come() -> bool:
+            found.extend(change for change in self.changes[after:] if change.energised == energised)
+            return bool(found) or not self._thread.is_alive()
+
+        with self._news:
+            self._news.wait_for(come, limit_s)
+        assert found, f"the relay did not go {'on' if energised else 'off'}: {self.changes}"
+        return found[0]
+
+    def _work(self) -> None:
+        try:
+            while not self._stopped:
+                self._look()
+        except (ConnectionError, QmpError, OSError):
+            pass  # the Pi was switched off
+        with self._news:
+            self._news.notify_all()
+
+    def _look(self) -> None:
+        state = read(self._qmp).energised(self._pin)
+        self.samples += 1
+        if not self.changes or self.changes[-1].energised != state:
+            with self._news:
+                self.changes.append(Change(guest_us(self._qmp) / 1e6, state))
+                self._news.notify_all()
+        time.sleep(PAUSE_S)
+
+
+PAUSE_S = 0.002
+"""Between two looks, so that QEMU has its core: a look takes its lock."""

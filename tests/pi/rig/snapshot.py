@@ -1,0 +1,59 @@
+"""The snapshot that most tests start from: booted, the daemon ready, the scanner plugged in."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+from rig.agent import Agent
+from rig.host import CannotError
+from rig.image import SNAPSHOT, Image
+from rig.machine import Machine
+from rig.places import building
+from rig.qmp import Qmp
+
+_MAILBOX = 0x40000060
+SETTLED_S = 300.0
+_SETTLED = """
+systemctl is-system-running --wait
+udevadm settle
+until gatectl status --json | grep -q '"ready"'; do :; done
+sync
+dmesg --console-off
+journalctl --quiet --lines 0 --show-cursor | sed 's/^-- cursor: //' >/run/rig/cursor
+"""
+"""The scanner is open; the kernel keeps its lines off the agent's; the journal is marked for `Pi.told`."""
+
+
+def ensure_booted(image: Image) -> None:
+    """Boots the card once and keeps it as it then is, where that was not done before."""
+    with building(image.folder / "booted") as folder:
+        if folder is None:
+            return
+        with tempfile.TemporaryDirectory(prefix="pi-") as name:
+            shutil.copyfile(image.card, folder / "card.qcow2")
+            machine = Machine(Path(name), image.boot, folder / "card.qcow2")
+            try:
+                _snap(machine, Path(name))
+            finally:
+                machine.cut()
+
+
+def _snap(machine: Machine, folder: Path) -> None:
+    agent, qmp = Agent(folder / "console"), Qmp(folder / "qmp")
+    agent.wait_ready()
+    agent.check(_SETTLED, limit_s=SETTLED_S)
+    deadline = time.monotonic() + SETTLED_S
+    while True:
+        qmp("stop")
+        # An interrupt between cores that is under way is not saved, and its core would wait for ever.
+        if not any(qmp.words(_MAILBOX, 4)):
+            break
+        qmp("cont")
+        if time.monotonic() > deadline:
+            raise CannotError("the emulated Pi does not come to rest", "is this machine very busy?")
+    qmp.monitor(f"savevm {SNAPSHOT}")
+    qmp("quit")
+    machine.wait(SETTLED_S)
