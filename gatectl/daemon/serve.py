@@ -138,7 +138,10 @@ class _Daemon:
 
         # A disk that takes no record may still be read: a card must not go the way of a route.
         house.store.cards.add_done_callback(know)
-        await asyncio.wait({house.store.opened}, timeout=OPEN_PATIENCE_S)
+        stopped = asyncio.ensure_future(self._stopped.wait())
+        awaited: list[asyncio.Future[Any]] = [house.store.opened, stopped]
+        await asyncio.wait(awaited, timeout=OPEN_PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
         if house.store.opened.done():
             await self._take_up(house)
             return None

@@ -26,7 +26,7 @@ def status_of(
         "pid": os.getpid(),
         "doors": {name: door.status() | {"scanners": by_door[name]} for name, door in doors.items()},
         "partners": {name: desk.status() for name, desk in house.partners.items()},
-        "journal": {"error": health.error, "late": health.late, "lost": health.lost},
+        "journal": {"error": health.error, "late": house.store.waiting, "lost": health.lost},
         "cards": len(house.cards),
         "last_event": house.last_event and house.last_event.to_json(),
     }

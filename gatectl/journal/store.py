@@ -64,8 +64,6 @@ class Opened:
 class Health:
     """How the store is doing, for `status`."""
 
-    late: int = 0
-    """Records that wait for the disk."""
     lost: int = 0
     """Records that found no room any more."""
     error: str | None = None
@@ -101,6 +99,11 @@ class Store:
     def start(self) -> None:
         self._thread.start()
 
+    @property
+    def waiting(self) -> int:
+        """Records and questions that wait for the disk."""
+        return len(self._backlog.writes) + self._jobs.qsize()
+
     def record(self, attempt: Attempt) -> asyncio.Future[None]:
         """Writes the first half of an event."""
         return self._write(rows.attempt_statement(attempt))
@@ -125,12 +128,11 @@ class Store:
         self._give_up_at = time.monotonic() + patience_s
         self._jobs.put(None)
         await asyncio.to_thread(self._thread.join, patience_s)
-        if self._thread.is_alive() or self._backlog.writes:
-            waiting = len(self._backlog.writes)
+        if self.waiting:
             self._tell(
                 Notice(
                     Priority.ERROR,
-                    f"the journal could not be written: {waiting} records are lost with this end",
+                    f"the journal could not be written: {self.waiting} records are lost with this end",
                 )
             )
 
@@ -241,7 +243,6 @@ class Store:
         while len(self._backlog.writes) > LATE_MAX:
             self._backlog.writes.popleft()
             self.health.lost += 1
-        self.health.late = len(self._backlog.writes)
 
     def _answer(self, connection: sqlite3.Connection, questions: Iterable[_Question]) -> None:
         for question in questions:
@@ -279,7 +280,7 @@ class Store:
             lost = f", {self.health.lost} records were lost" if self.health.lost else ""
             self._tell(Notice(Priority.NOTICE, f"the journal {self._path} is written again{lost}"))
         self._backlog.retry_s = RETRY_S
-        self.health.late, self.health.error = 0, None
+        self.health.error = None
 
     def _hand_over(self, results: list[tuple[asyncio.Future[Any], Any]]) -> None:
         try:

@@ -217,7 +217,7 @@ def test_a_full_disk_loses_nothing_is_told_once_and_its_end_is_told(small_disk):
             filler.unlink()
             await asyncio.gather(*futures)
             assert store.health.error is None
-            assert store.health.late == 0
+            assert store.waiting == 0
 
     asyncio.run(write())
     with closing(sqlite3.connect(path)) as connection:
