@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import queue
+import signal
 import socket
 import subprocess
 import sys
@@ -112,6 +113,7 @@ class SimulatedDoor:
                 raise GatectlError("the daemon did not become ready") from None
             finally:
                 daemon.terminate()
+                daemon.send_signal(signal.SIGINT)  # the second one: nobody has to get through this gate
                 daemon.wait()
                 lines.join()
 

@@ -19,7 +19,7 @@ NOT_FOUND, OUR_KEY = "1000000000404", "1000000000403"
 
 @pytest.fixture
 def failing(gym):
-    return gym({"wellhub": {"budget_ms": 150}, "wellhub-b": {"budget_ms": 150}}).start()
+    return gym({"wellhub": {"budget_ms": 400}, "wellhub-b": {"budget_ms": 150}}).start()
 
 
 def outages(gym, *members, partner="wellhub"):
@@ -77,7 +77,7 @@ ALREADY = "1000000000454"
 
 
 def settling(**more):
-    return {"wellhub": {"budget_ms": 150, "settle_s": 60} | more}
+    return {"wellhub": {"budget_ms": 400, "settle_s": 60} | more}
 
 
 def is_settled_by(event, unanswered):
@@ -117,7 +117,7 @@ def test_a_500_is_an_answer(gym):
 
 
 def test_it_is_off_by_default(gym):
-    gym = gym({"wellhub": {"budget_ms": 150}}).start()
+    gym = gym({"wellhub": {"budget_ms": 400}}).start()
     assert gym.ask("wellhub", HANG_ONCE)["fault"] == "timeout"
     assert is_refused(gym.ask("wellhub", HANG_ONCE))
     assert gym.openings() == []
@@ -143,7 +143,7 @@ def test_an_ordinary_refusal_settles_nothing(gym):
 
 
 def test_capitans_duplicate_settles_too(gym):
-    gym = gym({"capitan": {"budget_ms": 150, "settle_s": 60}}).start()
+    gym = gym({"capitan": {"budget_ms": 400, "settle_s": 60}}).start()
     unanswered = gym.ask("capitan", "HANG-ONCE")
     assert is_settled_by(gym.ask("capitan", "HANG-ONCE"), unanswered)
     again = gym.ask("capitan", "HANG-ONCE")
