@@ -110,6 +110,16 @@ def test_the_same_again_makes_nothing_anew(machine, wheelhouse):
     assert machine.path(SETTINGS).read_text() == WITH_KEYS
 
 
+def test_a_version_made_anew_stays_current(machine, wheelhouse):
+    before = machine.current
+    machine.install("--wheelhouse", wheelhouse, "--rebuild")
+    rebuilt = machine.current
+    assert machine.versions == {before, rebuilt}
+    assert rebuilt != before
+    machine.install("--wheelhouse", wheelhouse)
+    assert machine.current == rebuilt
+
+
 def test_upgrades_keep_the_settings_and_the_version_before(machine, tmp_path):
     first = machine.current
     machine.path(SETTINGS).write_text(WITH_KEYS)
