@@ -9,8 +9,9 @@ from typing import Any
 from gatectl.config.model import DoorSettings, Settings, Signals
 from gatectl.decision.notice import Notice, Priority, Tell
 from gatectl.decision.signals import Lamp
+from gatectl.devices import remembered
 from gatectl.devices.gate import Gate, lamp_devices
-from gatectl.devices.pins import PinsError, pin_factory
+from gatectl.devices.pins import PinsError, factory_name, pin_factory
 from gatectl.devices.relay import Guard, Relay, StuckError
 
 
@@ -29,6 +30,7 @@ def opened(settings: Settings, environ: Mapping[str, str], tell: Tell) -> Iterat
         factory = _factory(settings, environ)
         stack.callback(factory.close)
         relays = relays_off(settings, factory)
+        _remember(settings, environ, tell)
         guard = Guard(list(relays.values()), tell)
         gates = {}
         for name, relay in relays.items():
@@ -38,6 +40,19 @@ def opened(settings: Settings, environ: Mapping[str, str], tell: Tell) -> Iterat
         guard.start()
         stack.callback(guard.stop)
         yield gates
+
+
+def _remember(settings: Settings, environ: Mapping[str, str], tell: Tell) -> None:
+    lines = [
+        remembered.Line(name, door.relay.pin, int(not door.relay.active_high))
+        for name, door in settings.doors.items()
+    ]
+    try:
+        remembered.remember(
+            environ, factory_name(settings.gpio.pin_factory, environ), settings.gpio.chip, lines
+        )
+    except OSError as error:
+        tell(Notice(Priority.WARNING, f"what to switch off after a kill is not written down ({error})"))
 
 
 def relays_off(settings: Settings, factory: Any) -> dict[str, Relay]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import importlib.metadata
+import tempfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,20 +19,26 @@ class PinsError(GatectlError):
     """The pins cannot be driven."""
 
 
+def factory_name(name: str, environ: Mapping[str, str]) -> str:
+    """The entry-point name that counts: the environment's wins."""
+    return environ.get(ENVIRONMENT, name)
+
+
 def pin_factory(name: str, chip: int, environ: Mapping[str, str]) -> Any:
     """A gpiozero pin factory by its entry-point name; the environment's wins. Raises PinsError.
 
     gpiozero itself falls back to the next factory, silently: a relay must not end up on a mock.
     """
-    name = environ.get(ENVIRONMENT, name)
+    name = factory_name(name, environ)
     known = {entry.name: entry for entry in importlib.metadata.entry_points(group=GROUP)}
     entry = known.get(name) or known.get(name.lower())
     if entry is None:
         raise PinsError(f"there is no pin factory {name!r}", f"there are {', '.join(sorted(known))}")
     # A driver fails in its own ways: an import, an ioctl, a revision that it does not know.
     try:
-        make = entry.load()
-        return _lgpio(make, chip) if entry.name == "lgpio" else make()
+        if entry.name == "lgpio":
+            return _lgpio(entry, chip)
+        return entry.load()()
     except Exception as error:
         raise PinsError(
             f"the pin factory {name!r} does not start: {str(error) or type(error).__name__}",
@@ -37,9 +46,15 @@ def pin_factory(name: str, chip: int, environ: Mapping[str, str]) -> Any:
         ) from error
 
 
-def _lgpio(make: Any, chip: int) -> Any:
-    import lgpio  # noqa: PLC0415 - loads the C library: only where it is the factory
-    from gpiozero.pins.lgpio import LGPIOPin  # noqa: PLC0415
+def import_lgpio() -> Any:
+    """The module lgpio. It makes a pipe in the folder in which it is imported, which may be anybody's."""
+    with tempfile.TemporaryDirectory(prefix="gatectl-") as folder, contextlib.chdir(folder):
+        return importlib.import_module("lgpio")
+
+
+def _lgpio(entry: importlib.metadata.EntryPoint, chip: int) -> Any:
+    lgpio = import_lgpio()
+    from gpiozero.pins.lgpio import LGPIOPin  # noqa: PLC0415 - it imports lgpio: only where that is wanted
 
     class SafePin(LGPIOPin):  # type: ignore[misc] # gpiozero ships no types
         """Claims an output with its level at once.
@@ -50,6 +65,6 @@ def _lgpio(make: Any, chip: int) -> Any:
         def output_with_state(self, state: bool) -> None:  # noqa: FBT001 - gpiozero's signature
             lgpio.gpio_claim_output(self.factory._handle, self._number, int(state))  # noqa: SLF001 - no public way
 
-    factory = make(chip=chip)
+    factory = entry.load()(chip=chip)
     factory.pin_class = SafePin
     return factory

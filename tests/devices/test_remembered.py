@@ -1,0 +1,69 @@
+"""Switching off what the daemon drives, without the settings."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from gpiozero.pins.mock import MockFactory
+
+from gatectl.devices import pins
+from gatectl.devices.remembered import FILE, FOLDER, Line, remember, switch_off
+
+LINES = [Line("main", 17, 0), Line("side", 27, 1)]
+
+
+def test_what_was_written_down_is_switched_off(tmp_path, monkeypatch):
+    environ = {FOLDER: str(tmp_path)}
+    factory = MockFactory()
+    factory.pin(17).output_with_state(True)
+    factory.pin(27).output_with_state(False)
+    monkeypatch.setattr(factory, "close", lambda: None)  # closing it would forget what its pins were set to
+    monkeypatch.setattr(pins, "pin_factory", lambda *_: factory)
+    remember(environ, "mock", 0, LINES)
+    assert switch_off(environ) == ["main", "side"]
+    assert [factory.pin(number).state for number in (17, 27)] == [False, True]
+    assert factory.pin(17).function == "output"
+
+
+def test_without_a_place_nothing_is_written(tmp_path):
+    remember({}, "mock", 0, LINES)
+    assert switch_off({}) is None
+    assert switch_off({FOLDER: str(tmp_path)}) is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "{}", '{"factory": "mock", "chip": 0, "lines": [{}]}', "[]"])
+def test_what_cannot_be_read_is_not_there(tmp_path, text):
+    (tmp_path / FILE).write_text(text)
+    assert switch_off({FOLDER: str(tmp_path)}) is None
+
+
+def relay_off(folder, environ):
+    return subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "gatectl", "relay", "off"],
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_command_needs_no_settings_for_it(tmp_path):
+    remember({FOLDER: str(tmp_path)}, "mock", 0, LINES)
+    done = relay_off(tmp_path, {FOLDER: str(tmp_path), "GATECTL_CONFIG": str(tmp_path / "broken.toml")})
+    assert (done.returncode, done.stdout) == (0, "main: relay off\nside: relay off\n")
+    assert "pydantic" not in done.stderr, "the settings' model takes longer than all the rest"
+
+
+def test_where_the_chip_is_gone_the_settings_are_tried(tmp_path):
+    (tmp_path / FILE).write_text(json.dumps({"factory": "lgpio", "chip": 99, "lines": []}))
+    done = relay_off(tmp_path, {FOLDER: str(tmp_path), "GATECTL_CONFIG": str(tmp_path / "absent.toml")})
+    assert done.returncode == 78
+    assert "trying the settings" in done.stdout
+
+
+def test_importing_lgpio_leaves_nothing_behind(tmp_path):
+    script = "from gatectl.devices.pins import import_lgpio; import_lgpio()"
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
+    assert list(tmp_path.iterdir()) == []
