@@ -16,7 +16,7 @@ say() { printf '%s\n' "$*" >&2; }
 fail() { # MESSAGE HINT…
     say "$1"
     shift
-    printf 'hint: %s\n' "$@" >&2
+    if (($#)); then printf 'hint: %s\n' "$@" >&2; fi
     exit 1
 }
 
