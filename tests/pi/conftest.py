@@ -28,6 +28,21 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.timeout(TEST_S))
 
 
+MEASURED = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture
+def measured(request):
+    """Takes a name, a number and its unit; the session's end shows them. Seconds are the emulated clock's."""
+    table = request.config.stash.setdefault(MEASURED, [])
+    return lambda name, value, unit="s": table.append(f"{name}: {value:.2f} {unit}")
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    for line in config.stash.get(MEASURED, []):
+        terminalreporter.write_line(line)
+
+
 @pytest.fixture(scope="session")
 def image():
     return ready_image()

@@ -2,18 +2,69 @@
 
 from __future__ import annotations
 
-GOOD, DECLINED = "1000000000200", "1000000000404"
+from rig import pins
+
+GOOD, UNKNOWN, CANCELLED = "1000000000200", "1000000000404", "1000000000451"
+LIMIT_S = 60.0
 
 
-def test_a_good_code_opens_for_open_ms(door, partners):
+def test_a_good_code_opens_for_open_ms_and_is_on_record(door, partners):
     with door.watch() as relay:
         door.scan(GOOD)
-        on = relay.wait(energised=True, limit_s=60)
-        off = relay.wait(energised=False, limit_s=60, after=1)
+        on = relay.wait(energised=True, limit_s=LIMIT_S)
+        off = relay.wait(energised=False, limit_s=LIMIT_S, after=1)
     assert 2.9 < off.at - on.at < 3.5, relay.changes
-    door.told("admitted 1000000000200")
+    door.told(f"admitted {GOOD}")
     (event,) = door.events()
-    assert event["credential"] == GOOD
-    assert event["result"] == "admitted"
+    assert (event["credential"], event["member"], event["partner"]) == (GOOD, GOOD, "wellhub")
+    assert (event["result"], event["verdict"], event["status"]) == ("admitted", "allowed", 200)
+    assert event["request"]["sent"] is True
     assert event["gate"]["open_ms"] == 3000
     assert partners.asked_for(GOOD) == 1
+
+
+def test_a_code_that_the_partner_declines_does_not_open(door, partners):
+    with door.watch() as relay:
+        for code in (UNKNOWN, CANCELLED):
+            door.scan(code)
+            door.told(f"rejected {code}")
+    assert not relay.ever_energised
+    unknown, cancelled = door.events()
+    assert (unknown["verdict"], cancelled["verdict"]) == ("not_found", "not_allowed")
+    assert unknown["gate"] is cancelled["gate"] is None
+    assert len(partners.requests) == 2
+
+
+def test_capital_letters_arrive_as_such(door):
+    with door.watch() as relay:
+        door.scan("GOOD-1")
+        relay.wait(energised=True, limit_s=LIMIT_S)
+        door.scan("good-1")
+        door.told("rejected good-1")
+    assert [event["credential"] for event in door.events()] == ["GOOD-1", "good-1"]
+
+
+def test_a_long_code_typed_without_a_pause_is_whole(door, partners):
+    code = "Aa0" * 20
+    door.scan(code)
+    door.told(f"rejected {code}")
+    assert partners.asked_for(code) == 1
+
+
+def test_a_german_scanner(door):
+    door.change_settings('layout = "us"', 'layout = "de"')
+    code = "Zy-7/ß_Ö"
+    door.scan(code, "de")
+    door.told(f"rejected {code}")
+    assert [event["credential"] for event in door.events()] == [code]
+
+
+def test_the_signals_show_the_verdict(door):
+    with door.watch(pins.GREEN) as green:
+        door.scan(GOOD)
+        green.wait(energised=True, limit_s=LIMIT_S)
+        green.wait(energised=False, limit_s=LIMIT_S, after=1)
+    with door.watch(pins.RED) as red:
+        door.scan(UNKNOWN)
+        red.wait(energised=True, limit_s=LIMIT_S)
+        red.wait(energised=False, limit_s=LIMIT_S, after=1)

@@ -27,6 +27,8 @@ _PLACED = {
 _WRITTEN = {
     "etc/hostname": "pi\n",
     "etc/hosts": f"127.0.0.1 localhost pi\n{partners.ADDRESS} {partners.NAME}\n",
+    # It takes some network adapters from cdc_ether, whichever is loaded first.
+    "etc/modprobe.d/rig.conf": "blacklist cdc_subset\n",
     "etc/fstab": "/dev/mmcblk0 / ext4 defaults,noatime 0 1\n",
 }
 _MASKED = (
@@ -131,4 +133,6 @@ def _inside(root: Path, *command: str) -> int:
     """Runs a command in the root, with /dev and /proc that go with it; its exit status."""
     mounted = 'mount --rbind /dev "$0/dev" && mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
     inside = ["unshare", "--mount", "sh", "-c", mounted, str(root), *command]
-    return subprocess.run(inside, check=False, stdin=subprocess.DEVNULL).returncode
+    # This machine's own settings, of pip and others, are not the Pi's.
+    clean = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
+    return subprocess.run(inside, check=False, stdin=subprocess.DEVNULL, env=clean).returncode

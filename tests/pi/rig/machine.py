@@ -90,7 +90,7 @@ def _command(boot: Boot, card: Path, channels: dict[str, int]) -> list[str]:
         *("-mon", "chardev=qmp,mode=control"),
         *_channel("watch", channels),
         *("-mon", "chardev=watch,mode=control"),
-        *("-device", "usb-kbd,id=scanner"),
+        *("-device", "usb-kbd,id=scanner,serial=scanner"),
     ]
 
 

@@ -123,5 +123,5 @@ class Watch:
         time.sleep(PAUSE_S)
 
 
-PAUSE_S = 0.002
-"""Between two looks, so that QEMU has its core: a look takes its lock."""
+PAUSE_S = 0.01
+"""Between two looks: each stops the emulated cores for a moment."""

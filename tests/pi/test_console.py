@@ -1,0 +1,23 @@
+"""What a scanner types reaches gatectl and nobody else."""
+
+from __future__ import annotations
+
+COMMAND = "touch /root/typed; echo typed"
+
+
+def console(door):
+    return door.check("systemctl start getty@tty1; tr -d '\\0' </dev/vcs1")
+
+
+def test_nothing_that_is_scanned_reaches_the_console(door):
+    door.scan(COMMAND)
+    door.told(f"rejected {COMMAND}")
+    assert "touch" not in console(door)
+    assert "typed" not in door.check("journalctl -b -u getty@tty1 -u systemd-logind -o cat")
+
+
+def test_without_the_daemon_it_would(door):
+    door.check("systemctl stop gatectl")
+    assert "login:" in console(door)
+    door.scan("somebody", end="")
+    door.check("until tr -d '\\0' </dev/vcs1 | grep -q somebody; do sleep 0.2; done")
