@@ -53,7 +53,8 @@ class Turns:
         if self._is_same(presented):
             self._note(presented)
             return Offer.SAME
-        if self._deciding is not None and len(self._waiting) >= PLACES:
+        # One read may hand over many codes before the first of them is begun: that one's place counts too.
+        if len(self._waiting) + (self._deciding is not None) > PLACES:
             return Offer.FULL
         self._note(presented)
         self._waiting.append(presented)

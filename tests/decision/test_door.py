@@ -30,6 +30,12 @@ def test_four_wait_and_a_fifth_is_dropped():
     assert turns.waiting == 4
 
 
+def test_codes_that_come_at_once_find_one_place_at_the_door_and_four_behind_it():
+    turns = Turns(3.0)
+    offers = [turns.offer(code(str(number))) for number in range(PLACES + 3)]
+    assert offers == [Offer.TAKEN] * (1 + PLACES) + [Offer.FULL] * 2
+
+
 def test_a_dropped_code_may_be_scanned_again_at_once():
     turns = Turns(3.0)
     for text in ("first", "0", "1", "2", "3"):
