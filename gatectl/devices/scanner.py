@@ -235,10 +235,13 @@ class _Session:
             step()
         except DeviceLost as lost:
             self.end()
-            self.over.set_result(lost.cause)
-        except Exception as error:  # noqa: BLE001 - raised by `over`; here the loop would only log it
+            if not self.over.done():  # it is, where a cancellation came first in this turn of the loop
+                self.over.set_result(lost.cause)
+        except Exception as error:
             self.end()
-            self.over.set_exception(error)
+            if self.over.done():
+                raise
+            self.over.set_exception(error)  # raised by `over`; here the loop would only log it
 
     def _read(self) -> None:
         now = self._loop.time()

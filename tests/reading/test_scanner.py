@@ -28,6 +28,9 @@ class Scripted:
 
     def __init__(self, data=b""):
         self._end, self._line = os.pipe()
+        self.send(data)
+
+    def send(self, data):
         os.write(self._line, data)
 
     def fileno(self):
@@ -126,6 +129,22 @@ def test_a_bug_of_the_one_who_takes_the_codes_ends_the_run():
         raise ZeroDivisionError("a bug")
 
     assert len(failing_with(lambda: Scripted(b"1"), on_code)) == 1
+
+
+@on_shifted_clock
+async def test_a_device_that_goes_in_the_turn_of_the_stop_is_no_error():
+    errors = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+    connection = Scripted()
+    scanner = Scanner("/dev/x", "serial", lambda: connection, 0, lambda *_: None, lambda _: None)
+    running = asyncio.create_task(scanner.run())
+    await asyncio.sleep(0)
+    connection.send(b"!")
+    await asyncio.sleep(0)  # the loop has seen it; the reader's turn comes right behind this one
+    running.cancel()
+    await asyncio.wait([running])
+    assert running.cancelled()
+    assert errors == []
 
 
 def test_a_bug_in_opening_ends_the_run():
