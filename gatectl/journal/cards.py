@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import shlex
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 
 from gatectl.decision.cards import Card, key_of
 from gatectl.errors import GatectlError
+from gatectl.journal.transaction import transaction
 
 _PUT = "INSERT OR REPLACE INTO cards (key, code, partner, member) VALUES (?, ?, ?, ?)"
 
@@ -32,7 +32,7 @@ def add(connection: sqlite3.Connection, card: Card) -> None:
 
     Raises EnrolledElsewhereError where the code stands for another.
     """
-    with _transaction(connection):
+    with transaction(connection):
         present = _get(connection, card.code)
         if present is not None and (present.partner, present.member) != (card.partner, card.member):
             raise EnrolledElsewhereError(
@@ -44,7 +44,7 @@ def add(connection: sqlite3.Connection, card: Card) -> None:
 
 def remove(connection: sqlite3.Connection, code: str) -> Card | None:
     """Forget a card; the one that was there, or None."""
-    with _transaction(connection):
+    with transaction(connection):
         present = _get(connection, code)
         connection.execute("DELETE FROM cards WHERE key = ?", (key_of(code),))
     return present
@@ -52,7 +52,7 @@ def remove(connection: sqlite3.Connection, code: str) -> Card | None:
 
 def put_all(connection: sqlite3.Connection, cards: Iterable[Card]) -> None:
     """Enrol all of them or, where anything fails, none. Codes that are there get their new member."""
-    with _transaction(connection):
+    with transaction(connection):
         connection.executemany(_PUT, map(_row, cards))
 
 
@@ -64,16 +64,3 @@ def _get(connection: sqlite3.Connection, code: str) -> Card | None:
 
 def _row(card: Card) -> tuple[str, str, str, str]:
     return key_of(card.code), card.code, card.partner, card.member
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    # IMMEDIATE: what is read here must still be true when it is written.
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 import time
 
+from gatectl.journal.transaction import transaction
+
 STEP = 100
 """Events a step: a few milliseconds on an SD card, well inside a scan's patience."""
 
@@ -39,10 +41,11 @@ class Pruning:
         if not old:
             self._next_at = time.monotonic() + EVERY_S
             return False
-        connection.execute("BEGIN IMMEDIATE")
-        # The mark moves with the deletion: the triggers let nothing younger go.
-        connection.execute("UPDATE marks SET value = max(value, ?) WHERE name = 'kept_from_us'", (before_us,))
-        connection.executemany("DELETE FROM outcomes WHERE seq = ?", old)
-        connection.executemany("DELETE FROM attempts WHERE seq = ?", old)
-        connection.execute("COMMIT")
+        with transaction(connection):
+            # The mark moves with the deletion: the triggers let nothing younger go.
+            connection.execute(
+                "UPDATE marks SET value = max(value, ?) WHERE name = 'kept_from_us'", (before_us,)
+            )
+            connection.executemany("DELETE FROM outcomes WHERE seq = ?", old)
+            connection.executemany("DELETE FROM attempts WHERE seq = ?", old)
         return True

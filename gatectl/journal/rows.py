@@ -9,6 +9,7 @@ from typing import Any
 from gatectl.decision.event import Attempt, Event, Outcome, interrupted
 from gatectl.decision.outage import Streak
 from gatectl.decision.verdict import Fault, Verdict
+from gatectl.journal.transaction import transaction
 
 Statement = tuple[str, tuple[Any, ...]]
 
@@ -81,19 +82,13 @@ def close_interrupted(connection: sqlite3.Connection) -> list[Event]:
         " ORDER BY a.seq"
     ).fetchall()
     events = [Event(attempt, interrupted(attempt)) for attempt in (Attempt(*row) for row in rows)]
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         for event in events:
             connection.execute(*outcome_statement(event.attempt.id, event.outcome))
         connection.execute(
             "UPDATE marks SET value = (SELECT coalesce(max(seq), 0) FROM attempts)"
             " WHERE name = 'closed_to_seq'"
         )
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
     return events
 
 

@@ -11,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 
 from gatectl.errors import GatectlError
+from gatectl.journal.transaction import transaction
 
 BUSY_TIMEOUT_MS = 5000
 """How long one writer waits for another process (an enrolment, an upgrade) to finish its transaction."""
@@ -89,18 +90,12 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         )
     if version == len(scripts):
         return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         # Another process may have migrated while this one waited for the lock.
         for number in range(_version(connection), len(scripts)):
             for statement in _statements(scripts[number]):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {number + 1}")
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -25,6 +25,7 @@ from gatectl.journal import rows
 from gatectl.journal.prune import Pruning
 from gatectl.journal.reader import Reader, UnreadableError
 from gatectl.journal.schema import StoreError, open_store
+from gatectl.journal.transaction import transaction
 
 T = TypeVar("T")
 
@@ -221,14 +222,12 @@ class Store:
     def _commit(self, connection: sqlite3.Connection) -> None:
         writes = self._backlog.writes
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            for write in writes:
-                connection.execute(*write.statement)
-            connection.execute("COMMIT")
+            with transaction(connection):
+                for write in writes:
+                    connection.execute(*write.statement)
         except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
             raise  # not the disk: a record that never fits would hold up all others for ever
         except sqlite3.DatabaseError as error:
-            _roll_back(connection)
             self._failed(error)
             self._backlog.retry_s = min(2 * self._backlog.retry_s, RETRY_MAX_S)
             self._drop_excess()
@@ -261,7 +260,6 @@ class Store:
             while self._jobs.empty() and self._pruning.step(connection, time.time_ns() // 1000):
                 pass
         except sqlite3.Error as error:
-            _roll_back(connection)
             self._failed(error)
 
     def _failed(self, error: Exception) -> None:
@@ -298,8 +296,3 @@ def _settle(results: list[tuple[asyncio.Future[Any], Any]]) -> None:
             future.set_exception(result)
         else:
             future.set_result(result)
-
-
-def _roll_back(connection: sqlite3.Connection) -> None:
-    if connection.in_transaction:
-        connection.execute("ROLLBACK")

@@ -6,8 +6,9 @@ import threading
 
 import pytest
 
-from gatectl.journal.cards import _transaction, load_all
+from gatectl.journal.cards import load_all
 from gatectl.journal.schema import open_store
+from gatectl.journal.transaction import transaction
 
 MEMBER = "1234567890123"
 
@@ -228,7 +229,7 @@ def test_a_daemon_that_refuses_is_told_to_the_person(run, daemon, enrolled):
 def test_what_is_read_before_a_change_is_still_true_at_the_change(settings):
     ours, other = (open_store(settings.with_name("journal.db")) for _ in range(2))
     other.execute("PRAGMA busy_timeout = 0")
-    with _transaction(ours), pytest.raises(sqlite3.OperationalError, match="locked"):
+    with transaction(ours), pytest.raises(sqlite3.OperationalError, match="locked"):
         other.execute("BEGIN IMMEDIATE")
     ours.close()
     other.close()
