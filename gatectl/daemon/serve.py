@@ -26,7 +26,7 @@ from gatectl.decision.notice import Notice, Priority
 from gatectl.decision.routing import Route
 from gatectl.devices.gate import Gate
 from gatectl.journal import cards, rows
-from gatectl.journal.store import Opened, Store
+from gatectl.journal.store import Store
 from gatectl.journal.systemd import Teller
 
 OPEN_PATIENCE_S = 5.0
@@ -148,8 +148,7 @@ class _Daemon:
         return self._take_up(house)
 
     async def _take_up(self, house: House) -> None:
-        opened: Opened = await house.store.opened
-        for event in opened.interrupted:
+        for event in await house.store.opened:
             self._teller.tell_event(event)
         try:
             house.cards = await house.store.ask(cards.load_all)

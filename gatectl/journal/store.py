@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -54,13 +54,6 @@ class _Question:
     done: asyncio.Future[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """The store was opened: what the last run left unfinished is closed now."""
-
-    interrupted: list[Event]
-
-
 @dataclass(slots=True)
 class Health:
     """How the store is doing, for `status`."""
@@ -68,12 +61,6 @@ class Health:
     lost: int = 0
     """Records that found no room any more."""
     error: str | None = None
-
-
-@dataclass(slots=True)
-class _Backlog:
-    writes: deque[_Write] = field(default_factory=deque)
-    retry_s: float = RETRY_S
 
 
 class Store:
@@ -84,14 +71,16 @@ class Store:
         self._tell = tell
         self._loop = asyncio.get_running_loop()
         self._jobs: queue.SimpleQueue[_Write | _Question | None] = queue.SimpleQueue()
-        self._backlog = _Backlog()
+        self._unwritten: deque[_Write] = deque()
+        self._retry_s = RETRY_S
         self._pruning = Pruning(keep_days)
         self._commits = 0
         self._give_up_at: float | None = None
         self._thread = threading.Thread(target=self._run, name="journal writer", daemon=True)
         self.health = Health()
-        self.opened: asyncio.Future[Opened] = self._loop.create_future()
-        """Done when the store was opened; StoreError if it never can be."""
+        self.opened: asyncio.Future[list[Event]] = self._loop.create_future()
+        """Done when the store was opened, with the interrupted scans of the last run, which are closed now;
+        StoreError if it never can be."""
         self.cards: asyncio.Future[dict[str, Card]] = self._loop.create_future()
         """The enrolled cards, done only where the store cannot be opened for writing but can be read."""
         self.broken: asyncio.Future[None] = self._loop.create_future()
@@ -103,7 +92,7 @@ class Store:
     @property
     def waiting(self) -> int:
         """Records and questions that wait for the disk."""
-        return len(self._backlog.writes) + self._jobs.qsize()
+        return len(self._unwritten) + self._jobs.qsize()
 
     def record(self, attempt: Attempt) -> asyncio.Future[None]:
         """Writes the first half of an event."""
@@ -129,13 +118,22 @@ class Store:
         self._give_up_at = time.monotonic() + patience_s
         self._jobs.put(None)
         await asyncio.to_thread(self._thread.join, patience_s)
-        if self.waiting:
+        lost = len(self._unwritten) + sum(isinstance(job, _Write) for job in self._arrived())
+        if lost:
             self._tell(
                 Notice(
                     Priority.ERROR,
-                    f"the journal could not be written: {self.waiting} records are lost with this end",
+                    f"the journal could not be written: {lost} records are lost with this end",
                 )
             )
+
+    def _arrived(self) -> list[_Write | _Question | None]:
+        """What has come by now, taken out of the queue."""
+        jobs = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                jobs.append(self._jobs.get_nowait())
+        return jobs
 
     # What follows runs in the writer's thread.
 
@@ -152,7 +150,7 @@ class Store:
     def _is_over(self) -> bool:
         if self._give_up_at is None:
             return False
-        done = not self._backlog.writes and self._jobs.empty()
+        done = not self._unwritten and self._jobs.empty()
         return done or time.monotonic() >= self._give_up_at
 
     def _open(self) -> sqlite3.Connection | None:
@@ -172,7 +170,7 @@ class Store:
                 retry_s = min(2 * retry_s, RETRY_MAX_S)
             else:
                 self._recovered()
-                self._hand_over([(self.opened, Opened(interrupted))])
+                self._hand_over([(self.opened, interrupted)])
                 return connection
 
     def _open_once(self) -> tuple[sqlite3.Connection, list[Event]]:
@@ -197,8 +195,8 @@ class Store:
         jobs = self._next_jobs(connection)
         for job in jobs:
             if isinstance(job, _Write):
-                self._backlog.writes.append(job)
-        if self._backlog.writes:
+                self._unwritten.append(job)
+        if self._unwritten:
             self._commit(connection)
         self._answer(connection, [job for job in jobs if isinstance(job, _Question)])
 
@@ -206,41 +204,37 @@ class Store:
         try:
             first = self._jobs.get(timeout=self._pause())
         except queue.Empty:
-            if not self._backlog.writes:
+            if not self._unwritten:
                 self._keep_house(connection)
             return []
-        jobs = [first]
-        while not self._jobs.empty():
-            jobs.append(self._jobs.get())
-        return [job for job in jobs if job is not None]
+        return [job for job in (first, *self._arrived()) if job is not None]
 
     def _pause(self) -> float | None:
-        if self._backlog.writes:
-            return self._backlog.retry_s
+        if self._unwritten:
+            return self._retry_s
         return QUIET_S if self._commits >= CHECKPOINT_EVERY or self._pruning.due else None
 
     def _commit(self, connection: sqlite3.Connection) -> None:
-        writes = self._backlog.writes
         try:
             with transaction(connection):
-                for write in writes:
+                for write in self._unwritten:
                     connection.execute(*write.statement)
         except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
             raise  # not the disk: a record that never fits would hold up all others for ever
         except sqlite3.DatabaseError as error:
             self._failed(error)
-            self._backlog.retry_s = min(2 * self._backlog.retry_s, RETRY_MAX_S)
+            self._retry_s = min(2 * self._retry_s, RETRY_MAX_S)
             self._drop_excess()
         else:
             self._commits += 1
-            written = [(write.done, None) for write in writes]
-            writes.clear()
+            written = [(write.done, None) for write in self._unwritten]
+            self._unwritten.clear()
             self._recovered()
             self._hand_over(written)
 
     def _drop_excess(self) -> None:
-        while len(self._backlog.writes) > LATE_MAX:
-            self._backlog.writes.popleft()
+        while len(self._unwritten) > LATE_MAX:
+            self._unwritten.popleft()
             self.health.lost += 1
 
     def _answer(self, connection: sqlite3.Connection, questions: Iterable[_Question]) -> None:
@@ -277,18 +271,18 @@ class Store:
         if self.health.error is not None:
             lost = f", {self.health.lost} records were lost" if self.health.lost else ""
             self._tell(Notice(Priority.NOTICE, f"the journal {self._path} is written again{lost}"))
-        self._backlog.retry_s = RETRY_S
+        self._retry_s = RETRY_S
         self.health.error = None
 
     def _hand_over(self, results: list[tuple[asyncio.Future[Any], Any]]) -> None:
         try:
-            self._loop.call_soon_threadsafe(_settle, results)
+            self._loop.call_soon_threadsafe(_resolve, results)
         except RuntimeError:
             if not self._loop.is_closed():
                 raise
 
 
-def _settle(results: list[tuple[asyncio.Future[Any], Any]]) -> None:
+def _resolve(results: list[tuple[asyncio.Future[Any], Any]]) -> None:
     for future, result in results:
         if future.done():
             continue

@@ -134,13 +134,13 @@ def test_a_restart_closes_what_has_no_outcome_and_nothing_else(tmp_path):
 
     async def two_runs():
         async with store_at(path) as store:
-            assert (await store.opened).interrupted == []
+            assert await store.opened == []
             await store.record(attempt(1))
             await store.finish("id-1", ADMITTED)
             await store.record(attempt(2))
             await store.record(attempt(3, budget_ms=None, partner=None, member=None))
         async with store_at(path) as store:
-            return (await store.opened).interrupted
+            return await store.opened
 
     closed = asyncio.run(two_runs())
     assert [event.attempt.id for event in closed] == ["id-2", "id-3"]
@@ -156,7 +156,7 @@ def test_a_restart_closes_what_has_no_outcome_and_nothing_else(tmp_path):
 
 async def _interrupted_at(path):
     async with store_at(path) as store:
-        return (await store.opened).interrupted
+        return await store.opened
 
 
 def test_a_stuck_disk_loses_nothing_and_is_told_once(tmp_path):
@@ -254,12 +254,34 @@ def test_a_file_that_is_not_ours_is_refused(tmp_path, make, what):
     path = tmp_path / "journal.db"
     make(path)
 
+    notices = []
+
     async def open_it():
-        async with store_at(path) as store:
+        async with store_at(path, notices) as store:
             with pytest.raises(StoreError, match=what):
                 await store.opened
 
     asyncio.run(open_it())
+    assert notices == [], "no record was lost"
+
+
+def test_what_a_stuck_disk_keeps_out_is_counted_at_the_end(tmp_path):
+    notices = []
+
+    async def write():
+        store = Store(tmp_path / "journal.db", 0, notices.append)
+        store.start()
+        await store.opened
+        with closing(sqlite3.connect(tmp_path / "journal.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            for number in (1, 2):
+                store.record(attempt(number))
+            await store.stop(0.2)
+
+    asyncio.run(write())
+    assert [notice.message for notice in notices] == [
+        "the journal could not be written: 2 records are lost with this end"
+    ]
 
 
 def scans(path, *events):
