@@ -39,8 +39,8 @@ def call(path: Path, request: dict[str, Any]) -> dict[str, Any]:
         ) from error
     except OSError as error:
         raise GatectlError(f"{path}: the daemon did not answer ({error})") from error
-    if not line:
-        raise GatectlError(f"{path}: the daemon closed the connection without an answer")
+    if not line.endswith(b"\n"):
+        raise GatectlError(f"{path}: the daemon closed the connection without a whole answer")
     answer: dict[str, Any] = json.loads(line)
     if "error" in answer:
         raise GatectlError(answer["error"], *answer.get("hints", ()))
