@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 
 def now() -> float:
@@ -14,6 +15,12 @@ def now() -> float:
 def wall_us(moment: float) -> int:
     """A moment of the event loop's clock on the wall clock, in microseconds since the epoch."""
     return time.time_ns() // 1000 - round((now() - moment) * 1e6)
+
+
+async def done_by(awaited: asyncio.Future[Any], until: float) -> bool:
+    """Waits until then at most: is it done, without an error?"""
+    await asyncio.wait({awaited}, timeout=max(until - now(), 0.0))
+    return awaited.done() and not awaited.cancelled() and awaited.exception() is None
 
 
 def ms_between(start: float, end: float) -> float:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Never
 
 from gatectl.daemon import clock
-from gatectl.daemon.partner import PartnerDesk, settled
+from gatectl.daemon.partner import PartnerDesk
 from gatectl.decision import identity
 from gatectl.decision.cards import Card
 from gatectl.decision.door import Offer, Presented, Turns
@@ -193,7 +193,7 @@ class Door:
     async def _ask(
         self, desk: PartnerDesk, attempt: Attempt, recorded: asyncio.Future[None], deadline: float
     ) -> tuple[Exchange, Ruling]:
-        on_disk = await settled(recorded, min(clock.now() + self._house.patience_s, deadline))
+        on_disk = await clock.done_by(recorded, min(clock.now() + self._house.patience_s, deadline))
         if not on_disk and clock.now() >= deadline:
             self._scan.take(Step.OUT_OF_TIME)
             return Exchange(lost=out_of_time(), ended_at=clock.now()), Ruling(Verdict.NONE, Fault.TIMEOUT)
@@ -214,7 +214,9 @@ class Door:
         asked = self._house.store.ask(
             lambda connection: unanswered(connection, attempt, round(desk.settle_s * 1e6))
         )
-        candidates = asked.result() if await settled(asked, clock.now() + self._house.patience_s) else []
+        candidates = (
+            asked.result() if await clock.done_by(asked, clock.now() + self._house.patience_s) else []
+        )
         for event_id in candidates:
             if event_id not in self._house.settled:
                 self._house.settled.add(event_id)
@@ -269,7 +271,7 @@ class Door:
         at = clock.now()
         attempt = self._attempt(at)
         recorded = self._house.store.record(attempt)
-        if not await settled(recorded, at + self._house.patience_s):
+        if not await clock.done_by(recorded, at + self._house.patience_s):
             self._say(
                 Priority.WARNING, f"the record of opening {attempt.id} is late: the disk does not answer"
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 import time
 from typing import Any
@@ -171,10 +170,3 @@ def contexts(partners: dict[str, model.Partner]) -> dict[str, ssl.SSLContext | N
             made[settings.ca_file] = tls_context(settings.ca_file)
         result[name] = made[settings.ca_file]
     return result
-
-
-async def settled(waiting: asyncio.Future[Any], until: float) -> bool:
-    """Is it done, without an error, before `until` (event loop's clock)?"""
-    pause = max(until - clock.now(), 0.0)
-    await asyncio.wait({waiting}, timeout=pause)
-    return waiting.done() and not waiting.cancelled() and waiting.exception() is None
