@@ -79,7 +79,7 @@ def _typed() -> Iterator[str]:
             print()
             return
         code = line.strip()
-        if isinstance(reading_of_text(code), Code) if code else False:
+        if isinstance(reading_of_text(code), Code):
             yield code
 
 

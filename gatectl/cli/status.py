@@ -60,11 +60,10 @@ def _door_lines(name: str, door: dict[str, Any]) -> Iterator[tuple[bool, str]]:
 
 
 def _partner_line(name: str, partner: dict[str, Any]) -> tuple[bool, str]:
-    lost = partner["unconnected"]
+    state, lost = partner["state"], partner["unconnected"]
     connection = f"{partner['ready_connections']} connection(s) ready"
     if lost:
         connection = f"no connection ({lost['fault']}: {lost['detail']})"
-    since = "" if partner["state"] == "healthy" else f" since {partner['since']}"
-    return partner[
-        "state"
-    ] == "healthy" and not lost, f"partner {name}: {partner['state']}{since}, {connection}"
+    healthy = state == "healthy"
+    since = "" if healthy else f" since {partner['since']}"
+    return healthy and not lost, f"partner {name}: {state}{since}, {connection}"

@@ -66,7 +66,6 @@ class _Daemon:
         self._gates = opened
         self._teller = teller
         self._environ = environ
-        self._stop_signals = 0
         self._stopped = asyncio.Event()
         self._hurried = asyncio.Event()
 
@@ -91,10 +90,10 @@ class _Daemon:
             await store.stop(FLUSH_S)
 
     def _stop(self) -> None:
-        self._stop_signals += 1
-        self._stopped.set()
-        if self._stop_signals > 1:
+        """The first signal ends the run in order; a second one ends what that waits for."""
+        if self._stopped.is_set():
             self._hurried.set()
+        self._stopped.set()
 
     def _house(self, store: Store) -> House:
         settings = self._settings
@@ -155,7 +154,9 @@ class _Daemon:
             for name, desk in house.partners.items():
                 desk.streak = await house.store.ask(partial(rows.streak_of, partner=name))
         except sqlite3.Error as error:
-            self._teller.tell(Notice(Priority.ERROR, f"the enrolled cards cannot be read ({error})"))
+            self._teller.tell(
+                Notice(Priority.ERROR, f"the enrolled cards and the outages cannot be read ({error})")
+            )
 
     async def _supervise(
         self,

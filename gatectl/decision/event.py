@@ -137,13 +137,13 @@ def interrupted(attempt: Attempt) -> Outcome:
     Whether bytes of a request left was not recorded, so `request.sent` is None; where nobody was
     going to be asked there is no request.
     """
-    asked = attempt.budget_ms is not None
+    request = None
+    if attempt.budget_ms is not None:
+        request = RequestRecord(None, None, None, None, attempt.budget_ms, None)
     return Outcome(
         result=Result.UNKNOWN,
         message=Message.INTERRUPTED.value,
-        verdict=Verdict.NONE if asked else None,
+        verdict=Verdict.NONE if request else None,
         fault=Fault.INTERRUPTED,
-        request=RequestRecord(None, None, None, None, attempt.budget_ms, None)
-        if attempt.budget_ms is not None
-        else None,
+        request=request,
     )

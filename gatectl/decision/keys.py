@@ -90,8 +90,8 @@ class KeyDecoder:
     def _key(self, code: int, value: int) -> list[Reading]:
         if code in _MODIFIERS:
             self._hold(code, value)
-        elif value != PRESSED or code == Key.NUMLOCK:
-            pass  # the keypad types digits whatever the lock
+        elif value != PRESSED or code == Key.NUMLOCK:  # the keypad types digits whatever the lock
+            pass
         elif code == Key.CAPSLOCK:
             self._caps_lock = not self._caps_lock
         elif code in _ENDS:
@@ -109,9 +109,7 @@ class KeyDecoder:
     def _type(self, char: str) -> None:
         if not char:
             self._damage(Flaw.KEY)
-        elif (
-            len(self._text) <= MAX_CHARS + AIM_CHARS
-        ):  # one more than a code may have tells that it is too long
+        elif len(self._text) <= MAX_CHARS + AIM_CHARS:  # one too many is kept, and tells that it is too long
             self._text += char
 
     def _char(self, code: int) -> str:

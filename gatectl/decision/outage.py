@@ -10,11 +10,6 @@ RESTING = "resting"
 """The `reason.key` of a scan that found its partner resting."""
 
 
-def counts(fault: Fault | None, reason_key: str | None) -> bool:
-    """Is this a failure of the partner? A scan that was never sent out for its rest is none."""
-    return fault in COUNTED and reason_key != RESTING
-
-
 class Streak:
     """The members that one partner failed since its last verdict; three are as good as a thousand."""
 
@@ -25,17 +20,13 @@ class Streak:
     def is_outage(self) -> bool:
         return len(self._members) >= MEMBERS
 
-    def failed(self, member: str) -> None:
-        """A failure of the partner, now or read back from the journal."""
-        if not self.is_outage:
-            self._members.add(member)
-
     def take(self, member: str, verdict: Verdict | None, fault: Fault | None, reason_key: str | None) -> bool:
-        """One finished scan, in order; says whether it is part of an outage."""
+        """One finished scan, now or read back from the journal; says whether it is part of an outage."""
         if verdict not in (None, Verdict.NONE):
             self._members.clear()
             return False
-        if not counts(fault, reason_key):
+        if fault not in COUNTED or reason_key == RESTING:
             return False
-        self.failed(member)
+        if not self.is_outage:
+            self._members.add(member)
         return self.is_outage
