@@ -20,7 +20,7 @@ from gatectl.decision.reading import MAX_CHARS, Code, reading_of_text
 from gatectl.decision.routing import NUMBERS, carries
 from gatectl.errors import GatectlError
 from gatectl.journal import cards as store
-from gatectl.journal.reader import Reader
+from gatectl.journal.reader import enrolled
 from gatectl.journal.schema import open_store
 
 
@@ -141,11 +141,7 @@ def _text(file: str) -> str:
 
 
 def _all(settings: Settings) -> list[Card]:
-    # Reading needs no right to write, and makes no store.
-    if not settings.journal.path.exists():
-        return []
-    with Reader(settings.journal.path) as reader:
-        return list(reader.cards().values())
+    return list(enrolled(settings.journal.path).values())
 
 
 @contextmanager

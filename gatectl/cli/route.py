@@ -5,17 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sqlite3
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from gatectl.config.model import Settings
 from gatectl.config.reader import find, load
 from gatectl.decision.cards import Card
 from gatectl.decision.reading import Code, reading_of_text
-from gatectl.decision.routing import NUMBERS, Route, carries, destination
+from gatectl.decision.routing import NUMBERS, carries, destination
 from gatectl.errors import GatectlError, UsageError
-from gatectl.journal import cards
+from gatectl.journal.reader import enrolled
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +53,8 @@ def run(args: argparse.Namespace) -> int:
     if args.door is not None and args.door not in settings.doors:
         raise GatectlError(f"there is no door {args.door!r}", f"there are {', '.join(settings.doors)}")
     doors = list(settings.doors) if args.door is None else [args.door]
-    enrolled = _enrolled(settings.journal.path)
-    ways = [way(args.code, door, settings, enrolled) for door in doors]
+    cards = enrolled(settings.journal.path)
+    ways = [way(args.code, door, settings, cards) for door in doors]
     if args.json:
         chosen = next((one for one in ways if one.recognised), ways[0])
         print(json.dumps(asdict(chosen), ensure_ascii=False))
@@ -65,13 +63,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def way(code: str, door: str, settings: Settings, enrolled: dict[str, Card]) -> Way:
+def way(code: str, door: str, settings: Settings, cards: dict[str, Card]) -> Way:
     """What the daemon would do with this code at this door."""
-    routes = [
-        Route(one.match, one.partner, None if one.doors is None else frozenset(one.doors))
-        for one in settings.routes
-    ]
-    found = destination(code, door, enrolled, routes)
+    found = destination(code, door, cards, [route.route() for route in settings.routes])
     if found is None:
         return Way(code, door, False, None, None, None, None, None, "no card and no route takes this code")  # noqa: FBT003 - the fields' order
     why = None
@@ -91,16 +85,3 @@ def way(code: str, door: str, settings: Settings, enrolled: dict[str, Card]) -> 
         member=found.member,
         why=why,
     )
-
-
-def _enrolled(path: Path) -> dict[str, Card]:
-    if not path.exists():
-        return {}
-    try:
-        connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
-        try:
-            return cards.load_all(connection)
-        finally:
-            connection.close()
-    except sqlite3.Error as error:
-        raise GatectlError(f"{path}: the enrolled cards cannot be read ({error})") from error

@@ -21,9 +21,9 @@ from gatectl.config.kinds import (
     refuse,
     whole,
 )
-
-Framing = Literal["line", "rdm6300", "id12la", "stx-etx"]
-Layout = Literal["us", "de"]
+from gatectl.decision.framing import Framing
+from gatectl.decision.keymap import LayoutName
+from gatectl.decision.routing import Route
 
 Pin = Annotated[int, whole(0, 53)]
 """A BCM number. The chip has 54 lines; which of them a board brings out is the pin factory's to say."""
@@ -151,6 +151,10 @@ class RouteSettings(Table):
     doors: Annotated[tuple[Name, ...], Field(strict=False, min_length=1)] | None = None
     """Only at these doors; None is at all."""
 
+    def route(self) -> Route:
+        """The route as the decision takes it."""
+        return Route(self.match, self.partner, None if self.doors is None else frozenset(self.doors))
+
 
 class Relay(Table):
     """What holds the gate open."""
@@ -186,7 +190,7 @@ class EvdevScanner(Table):
 
     type: Literal["evdev"]
     device: AbsolutePath
-    layout: Layout = "us"
+    layout: LayoutName = "us"
     """What the reader is set to; the host's own layout does not matter."""
     idle_ms: Idle = 150
     """Longer than a serial line's: a Bluetooth or emulated keyboard may pause 100 ms between keys."""

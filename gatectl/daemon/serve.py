@@ -23,7 +23,6 @@ from gatectl.daemon.partner import PartnerDesk, contexts
 from gatectl.daemon.scanners import scanner_of
 from gatectl.decision.cards import Card
 from gatectl.decision.notice import Notice, Priority
-from gatectl.decision.routing import Route
 from gatectl.devices.gate import Gate
 from gatectl.journal import cards, rows
 from gatectl.journal.store import Store
@@ -101,10 +100,7 @@ class _Daemon:
         return House(
             tenant=settings.site.tenant,
             studio=settings.site.studio,
-            routes=[
-                Route(route.match, route.partner, None if route.doors is None else frozenset(route.doors))
-                for route in settings.routes
-            ],
+            routes=[route.route() for route in settings.routes],
             cards={},
             partners={
                 name: PartnerDesk(

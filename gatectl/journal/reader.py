@@ -199,6 +199,14 @@ class Reader:
             raise UnreadableError(f"{self._path}: the journal cannot be read: {error}", _WHO_MAY) from error
 
 
+def enrolled(path: Path) -> dict[str, Card]:
+    """The enrolled cards, by the key that codes are compared by; none where no store was made yet."""
+    if not path.exists():
+        return {}
+    with Reader(path) as reader:
+        return reader.cards()
+
+
 def _connect(path: Path) -> tuple[sqlite3.Connection, bool]:
     """A connection that only reads, and whether it reads a store at rest.
 
