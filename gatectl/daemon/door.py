@@ -33,6 +33,8 @@ from gatectl.partners.client import Exchange, out_of_time
 STUCK_S = 10.0
 """After its budget a scan has the disk's patience left, 5 s at most; one that takes longer never ends."""
 
+_UNRECOGNISED = Ruling(None, Fault.UNRECOGNISED)
+
 
 @dataclass(slots=True)
 class House:
@@ -49,16 +51,6 @@ class House:
     settled: set[str]
     """Events that were settled in this run, on disk or not yet."""
     last_event: Event | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What is to be done with a code: whom to ask, or why nobody."""
-
-    destination: Destination | None
-    desk: PartnerDesk | None
-    ruling: Ruling | None
-    """Set where nobody is asked."""
 
 
 class Door:
@@ -129,53 +121,59 @@ class Door:
         start = max(presented.at, self._free_at)
         self._over_at = start
         self._scan = Scan()
-        plan = self._plan(presented.code)
-        attempt = self._attempt(presented.at, presented, plan)
-        recorded = self._house.store.record(attempt)
-        if plan.desk is None or plan.ruling is not None:
+        found = destination(presented.code, self.name, self._house.cards, self._house.routes)
+        whom = self._whom_to_ask(presented.code, found)
+        if isinstance(whom, Ruling):
             self._scan.take(Step.NOBODY_TO_ASK)
-            ruling = plan.ruling or Ruling(None, Fault.UNRECOGNISED)
-            self._finish(attempt, ruling, None, None)
+            attempt = self._attempt(presented.at, presented, found)
+            self._house.store.record(attempt)
+            self._finish(attempt, whom)
             return
         self._scan.take(Step.PLANNED)
-        self._over_at = deadline = start + plan.desk.budget_ms / 1000
-        exchange, ruling = await self._ask(plan.desk, attempt, recorded, deadline)
+        attempt = self._attempt(presented.at, presented, found, whom.budget_ms)
+        recorded = self._house.store.record(attempt)
+        self._over_at = deadline = start + whom.budget_ms / 1000
+        exchange, ruling = await self._ask(whom, attempt, recorded, deadline)
         if self._scan.state is State.SETTLING:
-            ruling = await self._settle(plan.desk, attempt, ruling)
+            ruling = await self._settle(whom, attempt, ruling)
         gate = None
         if self._scan.state is State.OPENING:
             gate = self._open(presented.at)
             self._scan.take(Step.OPENED if gate else Step.STUCK)
             ruling = ruling if gate else replace(ruling, fault=Fault.GATE)
-        self._finish(attempt, ruling, _request_record(exchange, presented.at, plan.desk.budget_ms), gate)
+        outage = whom.take(attempt.member or "", ruling)
+        request = _request_record(exchange, presented.at, whom.budget_ms)
+        self._finish(attempt, ruling, request, gate, outage=outage)
 
-    def _plan(self, code: str) -> _Plan:
-        house = self._house
-        found = destination(code, self.name, house.cards, house.routes)
-        unrecognised = Ruling(None, Fault.UNRECOGNISED)
+    def _whom_to_ask(self, code: str, found: Destination | None) -> PartnerDesk | Ruling:
+        """The partner's desk, or what it comes to where nobody is asked."""
         if found is None:
-            return _Plan(None, None, unrecognised)
-        desk = house.partners.get(found.partner)
+            return _UNRECOGNISED
+        desk = self._house.partners.get(found.partner)
         if desk is None:
             self._say(
                 Priority.NOTICE,
                 f"the card {code} is enrolled for the partner {found.partner}, which is not in the settings",
             )
-            return _Plan(found, None, unrecognised)
+            return _UNRECOGNISED
         if not desk.carries(found.member):
             self._say(Priority.NOTICE, f"{found.member!r} is not an ID that {found.partner} can have")
-            return _Plan(found, desk, unrecognised)
+            return _UNRECOGNISED
         rest_s = desk.rests_for()
         if rest_s > 0:
             reason = Reason(RESTING, f"the partner asked for a rest, {rest_s:.0f} s of it are left")
-            return _Plan(found, desk, Ruling(Verdict.NONE, Fault.PARTNER, reason=reason))
-        return _Plan(found, desk, None)
+            return Ruling(Verdict.NONE, Fault.PARTNER, reason=reason)
+        return desk
 
-    def _attempt(self, at: float, presented: Presented | None = None, plan: _Plan | None = None) -> Attempt:
+    def _attempt(
+        self,
+        at: float,
+        presented: Presented | None = None,
+        found: Destination | None = None,
+        budget_ms: int | None = None,
+    ) -> Attempt:
         """The first half of an event: of a scan, or of an opening by hand (nothing presented)."""
         at_us = clock.wall_us(at)
-        found = plan.destination if plan else None
-        asks = plan is not None and plan.ruling is None
         return Attempt(
             id=identity.uuid7(at_us, secrets.randbits(identity.RANDOM_BITS)),
             kind="scan" if presented else "manual",
@@ -187,7 +185,7 @@ class Door:
             credential=presented.code if presented else None,
             partner=found.partner if found else None,
             member=found.member if found else None,
-            budget_ms=plan.desk.budget_ms if plan and plan.desk and asks else None,
+            budget_ms=budget_ms,
         )
 
     async def _ask(
@@ -214,10 +212,8 @@ class Door:
         asked = self._house.store.ask(
             lambda connection: unanswered(connection, attempt, round(desk.settle_s * 1e6))
         )
-        candidates = (
-            asked.result() if await clock.done_by(asked, clock.now() + self._house.patience_s) else []
-        )
-        for event_id in candidates:
+        known = await clock.done_by(asked, clock.now() + self._house.patience_s)
+        for event_id in asked.result() if known else ():
             if event_id not in self._house.settled:
                 self._house.settled.add(event_id)
                 self._scan.take(Step.ALLOWED)
@@ -238,13 +234,16 @@ class Door:
         return GateRecord(clock.wall_us(opened_at), after_ms, self.gate.relay.open_ms)
 
     def _finish(
-        self, attempt: Attempt, ruling: Ruling, request: RequestRecord | None, gate: GateRecord | None
+        self,
+        attempt: Attempt,
+        ruling: Ruling,
+        request: RequestRecord | None = None,
+        gate: GateRecord | None = None,
+        *,
+        outage: bool = False,
     ) -> None:
         result = Result.ADMITTED if self._scan.state is State.ADMITTED else Result.REJECTED
         self.gate.show(sight_of(result, ruling.fault))
-        desk = self._house.partners.get(attempt.partner or "")
-        asked = request is not None and desk is not None
-        outage = desk.take(attempt.member or "", ruling) if desk and asked else False
         self._conclude(
             attempt,
             Outcome(
