@@ -34,7 +34,7 @@ def test_power_lost_with_the_relay_on(door, how):
             door.agent.send("echo 1 >/proc/sys/kernel/sysrq; echo c >/proc/sysrq-trigger")
             door.agent.wait_for(b"Kernel panic", 60)
     door.cut()
-    door.boot(paused=True, wait=False)
+    door.boot(paused=True)
     with door.watch() as relay:
         door.go_on()
         door.agent.wait_ready()

@@ -49,7 +49,7 @@ def test_a_card_that_lies_on_the_reader_is_one_scan(door, partners):
 def test_a_scanner_is_taken_up_each_time_it_comes_back(door):
     for turn in range(1, REPLUGS + 1):
         door.scan(GOOD[:7], end="")  # half a code
-        door.unplug()
+        door.unplug_scanner()
         door.told(f"{SCANNER}: lost", times=turn)
         door.plug_scanner()
         door.told(f"{SCANNER}: ready", times=turn)
@@ -62,14 +62,14 @@ def test_a_scanner_is_taken_up_each_time_it_comes_back(door):
 
 
 def test_another_keyboard_in_its_place_is_not_taken_for_it(door, partners):
-    door.unplug()
+    door.unplug_scanner()
     door.told(f"{SCANNER}: lost")
     door.plug_scanner("other")
     door.check(
         "until [[ -e /dev/input/by-id/usb-QEMU_QEMU_USB_Keyboard_other-event-kbd ]]; do sleep 0.2; done"
     )
     door.scan(GOOD)
-    door.unplug()
+    door.unplug_scanner()
     door.plug_scanner()
     door.told(f"{SCANNER}: ready")
     door.scan(GOOD)
@@ -83,7 +83,7 @@ def test_a_serial_reader_is_taken_up_each_time_it_comes_back(door):
     door.told(f"{READER}: ready")
     for turn in range(1, REPLUGS + 1):
         door.send_serial(FRAME[:7])
-        door.unplug("reader")
+        door.unplug_reader()
         door.told(f"{READER}: lost", times=turn)
         door.plug_reader()
         door.told(f"{READER}: ready", times=turn + 1)

@@ -29,16 +29,16 @@ _FORGOTTEN = "key event queue full"
 class Pi:
     """A context manager; inside, the Pi is on. It ends with a power cut, and its card goes.
 
-    From the snapshot, the daemon runs and the scanner is plugged in; `cold` is a first boot (see `boot`
-    for `wait` and `paused`). Neither has a network or a serial reader before these are plugged in.
+    From the snapshot, the daemon runs and the scanner is plugged in; `cold` is a first boot (`paused`: see
+    `boot`). Neither has a network or a serial reader before these are plugged in.
     """
 
     agent: Agent
     qmp: Qmp
 
-    def __init__(self, image: Image, *, cold: bool = False, wait: bool = True, paused: bool = False) -> None:
+    def __init__(self, image: Image, *, cold: bool = False, paused: bool = False) -> None:
         self._image = image
-        self._cold, self._wait, self._paused = cold, wait, paused
+        self._cold, self._paused = cold, paused
         self._stack = ExitStack()
         self._machine: Machine | None = None
         self._reader: socket.socket | None = None
@@ -50,7 +50,7 @@ class Pi:
             stack.callback(self.cut)
             shutil.copyfile(self._image.card if self._cold else self._image.booted, self._card)
             if self._cold:
-                self.boot(wait=self._wait, paused=self._paused)
+                self.boot(paused=self._paused)
             else:
                 self._start(snapshot=SNAPSHOT)
             self._stack = stack.pop_all()
@@ -60,18 +60,25 @@ class Pi:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None and self._machine is not None:
-            error.add_note(f"console: {self.agent.console[-3000:].decode('utf-8', 'replace')}")
+            error.add_note(self._last_words())
         self._stack.close()
+
+    def _last_words(self) -> str:
+        """What the guest's journal says at the end, and where it cannot be asked, its console."""
+        try:
+            return self.agent.run("journalctl -b -n 60 -o short-monotonic", limit_s=30).out
+        except (GuestError, OSError):
+            return self.agent.console[-3000:].decode("utf-8", "replace")
 
     # Power.
 
-    def boot(self, *, wait: bool = True, paused: bool = False) -> None:
-        """A cold boot from the card as it is; returns when the guest takes commands, unless told not to.
+    def boot(self, *, paused: bool = False) -> None:
+        """A cold boot from the card as it is; returns when the guest takes commands.
 
-        `paused` is the moment of power-on: nothing runs before `go_on`.
+        With `paused`, it returns at the moment of power-on: nothing runs before `go_on`.
         """
         self._start(paused=paused)
-        if wait:
+        if not paused:
             self.agent.wait_ready(BOOT_S)
 
     def go_on(self) -> None:
@@ -117,8 +124,11 @@ class Pi:
         if _FORGOTTEN in (self.folder / "qemu.log").read_text():
             raise GuestError("the emulated keyboard lost keys: this machine is too busy")
 
-    def unplug(self, device: str = "scanner") -> None:
+    def unplug_scanner(self) -> None:
         """Returns when the guest's controller has let go of it."""
+        self._delete("scanner")
+
+    def _delete(self, device: str) -> None:
         self.qmp("device_del", id=device)
         self.qmp.wait_for("DEVICE_DELETED", device=device)
 
@@ -134,6 +144,11 @@ class Pi:
         # QEMU asserts where the guest holds the port of a device that follows its socket.
         plugged = {"always-plugged": True}
         self.qmp("device_add", driver="usb-serial", id="reader", chardev="reader", serial=serial, **plugged)
+
+    def unplug_reader(self, serial: str = "reader") -> None:
+        """The guest's hub takes it off first: QEMU asserts where a transfer waits for a device that went."""
+        self.check(_REMOVE.format(serial=serial))
+        self._delete("reader")
 
     def _connect_reader(self) -> None:
         path = self.folder / "reader"
@@ -190,7 +205,7 @@ class Pi:
             yield json.loads(line)
 
     def change_settings(self, old: str, new: str) -> None:
-        """Replaces a text in the settings, which must stand there once, and restarts the daemon."""
+        """Replaces a text in the settings, which must stand there once, and starts the daemon anew."""
         place = "/etc/gatectl/gatectl.toml"
         settings = self.check(f"cat {place}")
         assert settings.count(old) == 1, f"{old!r} stands there {settings.count(old)} times"
@@ -199,6 +214,15 @@ class Pi:
         )
 
 
+_SCANNER_OPEN = """
+pid=$(systemctl show --value --property=MainPID gatectl)
+until [[ $(readlink /proc/$pid/fd/*) == */dev/input/event* ]]; do sleep 0.1; done
+"""
+_REMOVE = """
+for serial in /sys/bus/usb/devices/*/serial; do
+    if [[ $(<"$serial") == {serial} ]]; then echo 1 >"${{serial%/*}}/remove"; fi
+done
+"""
 _FOLLOW = """
 mark=()
 if [[ -e /run/rig/cursor ]]; then mark=(--after-cursor "$(</run/rig/cursor)"); fi

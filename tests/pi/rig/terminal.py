@@ -24,7 +24,8 @@ stty raw -echo </dev/ttyAMA0
 
 def boot(image: Image) -> int:
     """A cold boot and what its console says, up to Ctrl-]."""
-    with Pi(image, cold=True, wait=False) as pi:
+    with Pi(image, cold=True, paused=True) as pi:
+        pi.go_on()
         _say("a cold boot, with nobody logged in; Ctrl-] is the power cut")
         _carry(pi.agent, None)
     return 0
