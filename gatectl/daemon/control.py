@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from gatectl.errors import GatectlError
+
 MODE = 0o660
 LINE_MAX = 65536
 """No request comes near; more is not one."""
@@ -30,7 +32,7 @@ class RefusedError(Exception):
 
 @contextlib.asynccontextmanager
 async def listening(path: Path, commands: Mapping[str, Command]) -> AsyncIterator[None]:
-    """Answers on the socket until left. Raises OSError where it cannot be made."""
+    """Answers on the socket until left. Raises GatectlError where it cannot be made."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # A client that is gone before its answer is its own affair.
@@ -42,11 +44,15 @@ async def listening(path: Path, commands: Mapping[str, Command]) -> AsyncIterato
             finally:
                 writer.close()
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)  # of a daemon that was killed: the lock says that none is alive
     before = os.umask(0o777 & ~MODE)
     try:
+        path.unlink(missing_ok=True)  # of a daemon that was killed: the lock says that none is alive
         server = await asyncio.start_unix_server(serve, path, limit=LINE_MAX)
+    except OSError as error:
+        raise GatectlError(
+            f"{path}: the control socket cannot be made: {error.strerror or error}",
+            "control.socket is a path of at most 107 bytes, in a folder that gatectl may write to",
+        ) from error
     finally:
         os.umask(before)
     try:

@@ -8,7 +8,7 @@ import signal
 import sqlite3
 from collections.abc import Collection, Coroutine, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Never
 
 from pydantic import SecretStr
 
@@ -24,6 +24,7 @@ from gatectl.daemon.scanners import scanner_of
 from gatectl.decision.cards import Card
 from gatectl.decision.notice import Notice, Priority
 from gatectl.devices.gate import Gate
+from gatectl.errors import GatectlError
 from gatectl.journal import cards, rows
 from gatectl.journal.store import Store
 from gatectl.journal.systemd import Teller
@@ -45,6 +46,8 @@ def run(settings: model.Settings, keys: Mapping[str, SecretStr], environ: Mappin
         try:
             with gates.opened(settings, environ, teller.tell) as opened:
                 asyncio.run(_Daemon(settings, keys, opened, teller, environ).run())
+        except ExceptionGroup as group:
+            _raise_alone(group)
         finally:
             teller.close()
 
@@ -213,6 +216,14 @@ def _end_on_error(
         broken.set_exception(error)
     else:
         loop.default_exception_handler(context)
+
+
+def _raise_alone(group: ExceptionGroup) -> Never:
+    """What an installer has to mend comes out of a task group as itself; a bug stays as it is."""
+    mendable, bugs = group.split(GatectlError)
+    if mendable is None or bugs is not None:
+        raise group
+    raise mendable.exceptions[0] from group
 
 
 def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:

@@ -129,3 +129,17 @@ def test_a_second_daemon_refuses_to_start_and_disturbs_nothing(gym):
     # And the next start is free again.
     gym.start()
     assert gym.terminate() == 0
+
+
+def test_a_control_socket_that_cannot_be_made_is_told_without_a_traceback(gym):
+    gym = gym()
+    gym.write_settings()
+    folder = gym.folder / ("d" * 108)  # one byte more than Linux takes for a socket's whole path
+    text = gym.settings.read_text("utf-8")
+    gym.settings.write_text(text.replace('"control.sock"', f'"{folder}/control.sock"'), "utf-8")
+    run = gym.run("run")
+    assert run.returncode == 1
+    error, *hints = run.stderr.splitlines()[-2:]
+    assert "the control socket cannot be made" in error
+    assert hints[0].startswith("hint: control.socket")
+    assert {change.level for change in gym.pins(RELAY)} == {0, None}
