@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 
+def visible(text: str) -> str:
+    """The text on one line: what would break it, or play with the terminal, in Python's escapes."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text
+    )
+
+
 class GatectlError(Exception):
     """Something failed; `message` is one line without a full stop, `hints` say what to do."""
 
@@ -15,7 +22,7 @@ class GatectlError(Exception):
 
     def lines(self) -> list[str]:
         """The lines for stderr."""
-        return [self.message, *(f"hint: {hint}" for hint in self.hints)]
+        return [visible(line) for line in (self.message, *(f"hint: {hint}" for hint in self.hints))]
 
 
 class UsageError(GatectlError):

@@ -18,7 +18,7 @@ from gatectl.config.reader import find, load
 from gatectl.decision.cards import BadLine, Card, from_csv, to_csv
 from gatectl.decision.reading import MAX_CHARS, Code, reading_of_text
 from gatectl.decision.routing import NUMBERS, carries
-from gatectl.errors import GatectlError
+from gatectl.errors import GatectlError, visible
 from gatectl.journal import cards as store
 from gatectl.journal.reader import enrolled
 from gatectl.journal.schema import open_store
@@ -110,7 +110,7 @@ class BadCsvError(GatectlError):
 
     def lines(self) -> list[str]:
         """A line for each bad line."""
-        bad = [f"{self._name}:{one.line}: {one.what}" for one in self._bad]
+        bad = [visible(f"{self._name}:{one.line}: {one.what}") for one in self._bad]
         return [*bad, *(f"hint: {hint}" for hint in self.hints)]
 
 

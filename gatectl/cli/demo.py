@@ -11,10 +11,10 @@ from pathlib import Path
 
 from rich.text import Text
 
-from gatectl.cli.render import EventList, TextConsole, show_table, visible
+from gatectl.cli.render import EventList, TextConsole, show_table
 from gatectl.decision.event import Event
 from gatectl.decision.reading import Code, reading_of_text
-from gatectl.errors import GatectlError, UsageError
+from gatectl.errors import GatectlError, UsageError, visible
 from gatectl.journal.reader import Filters, Reader
 from gatectl.sim.door import SimulatedDoor
 

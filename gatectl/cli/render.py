@@ -19,6 +19,7 @@ from rich.text import Text
 from gatectl.decision.advice import advice
 from gatectl.decision.event import Event
 from gatectl.decision.verdict import Result
+from gatectl.errors import visible
 
 _COLOUR = {Result.ADMITTED: "green", Result.REJECTED: "red", Result.UNKNOWN: "yellow"}
 
@@ -42,13 +43,6 @@ class TextConsole(Console):
     def on_broken_pipe(self) -> None:
         """Leaves a reader who has gone to the command line's frame."""
         raise  # noqa: PLE0704 - rich calls this while it handles the BrokenPipeError
-
-
-def visible(text: str) -> str:
-    """The text, with what would not be seen as itself in Python's escapes."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text
-    )
 
 
 def show_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

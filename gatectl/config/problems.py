@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gatectl.errors import GatectlError
+from gatectl.errors import GatectlError, visible
 
 Where = tuple[str | int, ...]
 """The way to a setting: names of tables and keys, and indexes into lists."""
@@ -39,7 +39,7 @@ class Problem:
 class SettingsError(GatectlError):
     """The settings are wrong: every problem of the file, in the order of its lines."""
 
-    exit_status = 78  # EX_CONFIG of sysexits.h: systemd is told not to restart on it
+    exit_status = 78  # EX_CONFIG of sysexits.h
 
     def __init__(self, file: Path, problems: Iterable[Problem]) -> None:
         self.file = file
@@ -54,10 +54,10 @@ class SettingsError(GatectlError):
     def _lines(self) -> Iterator[str]:
         for problem in self.problems:
             yield self._line(problem)
-            yield from (_one_line(f"hint: {hint}") for hint in problem.hints)
+            yield from (visible(f"hint: {hint}") for hint in problem.hints)
 
     def _line(self, problem: Problem) -> str:
-        return _one_line(f"{self.file}:{problem.line}: {problem.key}: {problem.what}")
+        return visible(f"{self.file}:{problem.line}: {problem.key}: {problem.what}")
 
 
 def key_of(where: Where) -> str:
@@ -88,8 +88,3 @@ def key_hint(partner: str) -> str:
     """How a key is given."""
     file = json.dumps(f"/etc/gatectl/secrets/{partner}", ensure_ascii=False)
     return f"put the key alone into a file with mode 640, and write key = {{ file = {file} }}"
-
-
-def _one_line(text: str) -> str:
-    """What would break the line, or play with the terminal, is shown as an escape."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
