@@ -15,8 +15,6 @@ from gatectl.config.lines import Lines
 from gatectl.config.model import Settings
 from gatectl.config.problems import Finding, Problem, SettingsError, Where, key_of
 
-__all__ = ["DEFAULT", "Problem", "SettingsError", "find", "load", "load_with_keys", "located", "warnings_of"]
-
 DEFAULT = Path("/etc/gatectl/gatectl.toml")
 
 _PYTHONS_NAMES = re.compile(r"\('(.*?)',?\)")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gatectl.config.reader import SettingsError, load, load_with_keys
+from gatectl.config.problems import SettingsError
+from gatectl.config.reader import load, load_with_keys
 
 GOOD = """\
 [site]
