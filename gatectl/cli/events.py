@@ -96,7 +96,9 @@ def _print_json(events: Iterator[Event], *, flush: bool) -> None:
     # JSON is UTF-8 wherever it travels (RFC 8259, section 8.1), whatever the terminal is set to.
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
     for event in events:
-        print(json.dumps(event.to_json(), ensure_ascii=False), flush=flush)
+        line = json.dumps(event.to_json(), ensure_ascii=False)
+        # Two characters that JSON leaves as they are and that end a line to Unicode: a code may hold them.
+        print(line.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"), flush=flush)
 
 
 def _print_text(events: Iterator[Event], settings: Settings) -> None:

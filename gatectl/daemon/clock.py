@@ -17,6 +17,28 @@ def wall_us(moment: float) -> int:
     return time.time_ns() // 1000 - round((now() - moment) * 1e6)
 
 
+class Names:
+    """The wall clock's names for moments, in the order of the moments.
+
+    Each name comes of reading two clocks, one after the other: two codes of the same read must not seem
+    to have come in another order for that.
+    """
+
+    JITTER_US = 100
+    """More is a step of the wall clock, which is shown as it is."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def of(self, moment: float) -> int:
+        """Microseconds since the epoch."""
+        name = wall_us(moment)
+        if 0 < self._last - name <= self.JITTER_US:
+            name = self._last
+        self._last = name
+        return name
+
+
 async def done_by(awaited: asyncio.Future[Any], until: float) -> bool:
     """Waits until then at most: is it done, without an error?"""
     await asyncio.wait({awaited}, timeout=max(until - now(), 0.0))

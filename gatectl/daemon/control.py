@@ -46,7 +46,8 @@ async def listening(path: Path, commands: Mapping[str, Command]) -> AsyncIterato
 
     before = os.umask(0o777 & ~MODE)
     try:
-        path.unlink(missing_ok=True)  # of a daemon that was killed: the lock says that none is alive
+        if path.is_socket():
+            path.unlink()  # of a daemon that was killed: the lock says that none is alive
         server = await asyncio.start_unix_server(serve, path, limit=LINE_MAX)
     except OSError as error:
         raise GatectlError(

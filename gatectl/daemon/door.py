@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Never
 
 from gatectl.daemon import clock
@@ -29,6 +29,7 @@ from gatectl.journal.rows import unanswered
 from gatectl.journal.store import Store
 from gatectl.journal.systemd import Teller
 from gatectl.partners.client import Exchange, out_of_time
+from gatectl.partners.exchange import without
 
 STUCK_S = 10.0
 """After its budget a scan has the disk's patience left, 5 s at most; one that takes longer never ends."""
@@ -50,6 +51,9 @@ class House:
     patience_s: float
     settled: set[str]
     """Events that were settled in this run, on disk or not yet."""
+    keys: tuple[str, ...] = field(default=(), repr=False)
+    """Every partner's: what a person or a partner says is kept without them."""
+    names: clock.Names = field(default_factory=clock.Names)
     last_event: Event | None = None
 
 
@@ -173,7 +177,7 @@ class Door:
         budget_ms: int | None = None,
     ) -> Attempt:
         """The first half of an event: of a scan, or of an opening by hand (nothing presented)."""
-        at_us = clock.wall_us(at)
+        at_us = self._house.names.of(at)
         return Attempt(
             id=identity.uuid7(at_us, secrets.randbits(identity.RANDOM_BITS)),
             kind="scan" if presented else "manual",
@@ -274,7 +278,7 @@ class Door:
             self._say(
                 Priority.WARNING, f"the record of opening {attempt.id} is late: the disk does not answer"
             )
-        message = f"Opened by hand: {reason}"
+        message = f"Opened by hand: {without(self._house.keys, reason)}"
         gate = self._open(at)
         if gate is None:
             shut = message_of(None, Fault.GATE).value

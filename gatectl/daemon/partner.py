@@ -26,15 +26,15 @@ ALREADY_IN = frozenset({ALREADY_VALIDATED, DUPLICATE})
 """Refusals that may be the late answer to our own request."""
 
 
-def protocol_of(settings: model.Partner, endpoint: Endpoint, key: str) -> Partner:
+def protocol_of(settings: model.Partner, endpoint: Endpoint, key: str, others: tuple[str, ...]) -> Partner:
     """The protocol's pure half, with this partner's values."""
     match settings:
         case model.PerfectGym():
-            return PerfectGym(endpoint, settings.aggregator_id, key)
+            return PerfectGym(endpoint, settings.aggregator_id, key, others)
         case model.Wellhub():
-            return Wellhub(endpoint, settings.gym_id, key, settings.send_custom_code)
+            return Wellhub(endpoint, settings.gym_id, key, settings.send_custom_code, others)
         case model.Capitan():
-            return Capitan(endpoint, settings.location_id, key)
+            return Capitan(endpoint, settings.location_id, key, others)
 
 
 class PartnerDesk:
@@ -45,6 +45,7 @@ class PartnerDesk:
         name: str,
         settings: model.Partner,
         key: str,
+        other_keys: tuple[str, ...],
         *,
         context: ssl.SSLContext | None,
         doors: int,
@@ -56,7 +57,7 @@ class PartnerDesk:
         self.settle_s = 0 if isinstance(settings, model.PerfectGym) else settings.settle_s
         self.streak = Streak()
         self._protocol_name = settings.protocol
-        self._protocol = protocol_of(settings, endpoint, key)
+        self._protocol = protocol_of(settings, endpoint, key, other_keys)
         self._pool = Pool(Dialler(endpoint, context).dial, doors, self._linked)
         self._client = Client(endpoint, self._pool)
         self._tell = tell

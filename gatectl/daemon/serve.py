@@ -73,7 +73,7 @@ class _Daemon:
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
             loop.add_signal_handler(number, self._stop)
         broken: asyncio.Future[None] = loop.create_future()
         loop.set_exception_handler(partial(_end_on_error, broken))
@@ -100,6 +100,7 @@ class _Daemon:
     def _house(self, store: Store) -> House:
         settings = self._settings
         made = contexts(settings.partners)
+        keys = {name: key.get_secret_value() for name, key in self._keys.items()}
         return House(
             tenant=settings.site.tenant,
             studio=settings.site.studio,
@@ -109,7 +110,8 @@ class _Daemon:
                 name: PartnerDesk(
                     name,
                     partner,
-                    self._keys[name].get_secret_value(),
+                    keys[name],
+                    tuple(key for other, key in keys.items() if other != name),
                     context=made[name],
                     doors=len(settings.doors),
                     tell=self._teller.tell,
@@ -120,6 +122,7 @@ class _Daemon:
             teller=self._teller,
             patience_s=settings.journal.patience_ms / 1000,
             settled=set(),
+            keys=tuple(keys.values()),
         )
 
     def _doors(self, house: House) -> dict[str, Door]:

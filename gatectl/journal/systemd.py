@@ -11,6 +11,7 @@ from typing import Any
 from gatectl.decision.event import Event
 from gatectl.decision.notice import Notice, Priority
 from gatectl.decision.verdict import Fault, Message, Result
+from gatectl.errors import visible
 
 SOCKET = Path("/run/systemd/journal/socket")
 
@@ -115,7 +116,7 @@ class Teller:
 
     def _send(self, notice: Notice) -> None:
         if not self._to_journal:
-            sys.stderr.write(notice.message + "\n")
+            sys.stderr.write(visible(notice.message) + "\n")
             sys.stderr.flush()
             return
         import systemd.journal  # noqa: PLC0415 - only where there is one

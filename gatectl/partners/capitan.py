@@ -36,6 +36,8 @@ class Capitan:
     endpoint: Endpoint
     location_id: int | None
     key: str = field(repr=False)
+    other_keys: tuple[str, ...] = field(default=(), repr=False)
+    """The other partners': no reason repeats those either."""
 
     def question(self, member: str, code: str) -> Question:  # noqa: ARG002 - the member is the barcode
         """`member` is the barcode, any text: it stands in the path with nothing left safe."""
@@ -74,5 +76,9 @@ class Capitan:
         alerts = fields.get("alerts")
         texts = [alert for alert in alerts if isinstance(alert, str)] if isinstance(alerts, list) else []
         return reason_of(
-            fields.get("error"), "; ".join(texts) or None, fields, self.key, {*_VERDICTS, INVALID_LOCATION}
+            fields.get("error"),
+            "; ".join(texts) or None,
+            fields,
+            (self.key, *self.other_keys),
+            {*_VERDICTS, INVALID_LOCATION},
         )

@@ -183,8 +183,10 @@ def _date(value: str) -> datetime | None:
         return None
 
 
-def reason_of(key: Any, text: Any, body: Any, secret: str, documented: Collection[str] = ()) -> Reason | None:
-    """The partner's own reason, fit to be kept: cut, and without addresses, names or our key in it.
+def reason_of(
+    key: Any, text: Any, body: Any, secrets: Collection[str], documented: Collection[str] = ()
+) -> Reason | None:
+    """The partner's own reason, fit to be kept: cut, and without addresses, names or our keys in it.
 
     `body` is the parsed answer: whatever it calls a name is masked in the reason too. A `documented`
     key is the protocol's own word and stays as it is.
@@ -193,16 +195,23 @@ def reason_of(key: Any, text: Any, body: Any, secret: str, documented: Collectio
     is_documented = isinstance(key, str) and key in documented
     if len(names) > NAMES_MAX:
         return Reason(key, None) if is_documented else None
-    clean_key = key if is_documented else _clean(key, names, secret)
-    clean_text = _clean(text, names, secret)
+    clean_key = key if is_documented else _clean(key, names, secrets)
+    clean_text = _clean(text, names, secrets)
     return None if clean_key is None and clean_text is None else Reason(clean_key, clean_text)
 
 
-def _clean(value: Any, names: list[str], secret: str) -> str | None:
+def without(secrets: Collection[str], text: str) -> str:
+    """The text with every key in it masked, the longest first: one may be a part of another."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return text
+
+
+def _clean(value: Any, names: list[str], secrets: Collection[str]) -> str | None:
     if not isinstance(value, str):
         return None
     # A lone surrogate (JSON allows it) has no UTF-8.
-    text = _composed(value.encode("utf-8", "replace").decode("utf-8")).replace(secret, MASK)
+    text = without(secrets, _composed(value.encode("utf-8", "replace").decode("utf-8")))
     # Before anything else is cut apart: a control character inside an address must not save half of it.
     text = " ".join(MASK if "@" in word else word for word in text.split())
     for name in names:

@@ -30,6 +30,8 @@ class PerfectGym:
     endpoint: Endpoint
     aggregator_id: str
     key: str = field(repr=False)
+    other_keys: tuple[str, ...] = field(default=(), repr=False)
+    """The other partners': no reason repeats those either."""
 
     def question(self, member: str, code: str) -> Question:  # noqa: ARG002 - the code stays here
         """`member` is 1 to 18 digits: `customerId` is a number in JSON."""
@@ -71,4 +73,4 @@ class PerfectGym:
         text = next(
             (body[name] for name in ("message", "reason", "detail", "errorMessage") if name in body), None
         )
-        return reason_of(key, text, body, self.key)
+        return reason_of(key, text, body, (self.key, *self.other_keys))

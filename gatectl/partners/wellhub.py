@@ -44,6 +44,8 @@ class Wellhub:
     gym_id: str
     key: str = field(repr=False)
     send_custom_code: bool = False
+    other_keys: tuple[str, ...] = field(default=(), repr=False)
+    """The other partners': no reason repeats those either."""
 
     def question(self, member: str, code: str) -> Question:
         """`member` is the 13-digit ID as text; the code goes along only where it is another, and fits."""
@@ -88,7 +90,7 @@ class Wellhub:
             return None
         error = errors[0]
         text = error.get("message", error.get("Message"))
-        return reason_of(error.get("key"), text, body, self.key, _VERDICTS)
+        return reason_of(error.get("key"), text, body, (self.key, *self.other_keys), _VERDICTS)
 
 
 def _verdict_of(error: dict[str, Any]) -> Verdict | None:

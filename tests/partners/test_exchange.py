@@ -119,17 +119,17 @@ BUZZ = {"customer_first_name": "Buzz", "customer_last_name": "Aldrin"}
     ],
 )
 def test_a_reason_fit_to_be_kept(text, body, kept):
-    assert reason_of(None, text, body, KEY) == (None if kept is None else Reason(None, kept))
+    assert reason_of(None, text, body, [KEY]) == (None if kept is None else Reason(None, kept))
 
 
 def test_a_documented_key_stays_whatever_the_answer_calls_a_name():
     documented = {"checkin.already.validated"}
     names = {f"name{n}": f"n{n}" for n in range(NAMES_MAX + 1)}
     for body in ({"name": "already"}, {"name": "checkin"}, names):
-        kept = reason_of("checkin.already.validated", None, body, "checkin", documented)
+        kept = reason_of("checkin.already.validated", None, body, ["checkin"], documented)
         assert kept == Reason("checkin.already.validated", None)
-    assert reason_of("other", "text", {"name": "other"}, KEY, documented) == Reason(MASK, "text")
-    assert reason_of("other", "text", names, KEY, documented) is None
+    assert reason_of("other", "text", {"name": "other"}, [KEY], documented) == Reason(MASK, "text")
+    assert reason_of("other", "text", names, [KEY], documented) is None
 
 
 @pytest.mark.parametrize(
@@ -176,3 +176,9 @@ def test_a_success_keeps_no_words(protocol):
     ruling = ALL[protocol].judge(answer(200, json.dumps(body).encode()))
     assert ruling.admits
     assert ruling.reason is None
+
+
+def test_no_partners_key_is_kept_whoever_repeats_it():
+    assert reason_of("k", f"xx{KEY}-long {KEY} other-key", {}, [KEY, f"{KEY}-long", "other-key"]) == Reason(
+        "k", f"xx{MASK} {MASK} {MASK}"
+    )
