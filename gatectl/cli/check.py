@@ -6,16 +6,21 @@ import argparse
 import asyncio
 import itertools
 import os
+import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from gatectl.config import model
-from gatectl.config.reader import find, load_with_keys, warnings_of
+from gatectl.config.reader import find, load_with_keys, located, warnings_of
 from gatectl.daemon.gates import DoorPinsError, switch_off
 from gatectl.daemon.partner import contexts
+from gatectl.decision.verdict import Fault
 from gatectl.devices.keyboard import Keyboard
+from gatectl.devices.pins import PinsError, known_factory
 from gatectl.devices.scanner import DeviceLost
 from gatectl.devices.serial_port import SerialPort
+from gatectl.errors import GatectlError
 from gatectl.partners.dial import Dialler, connect
 from gatectl.partners.exchange import Endpoint
 from gatectl.partners.wire import Lost
@@ -23,8 +28,18 @@ from gatectl.partners.wire import Lost
 CONNECT_PATIENCE_S = 10.0
 """Far over any budget: a slow partner is told as slow, not as absent."""
 
-Finding = tuple[bool, str]
-"""Is it well, and the line that says so."""
+_HINTS = {
+    Fault.NETWORK: "this door's own network, name server and firewall come first, then the partner",
+    Fault.TLS: "is the clock right (`date`), and does the partner need a ca_file?",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was tried and what came of it; `hint` says what to do, and is None where all is well."""
+
+    line: str
+    hint: str | None = None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +54,10 @@ def run(args: argparse.Namespace) -> int:
     """0 when all is well, 1 when a device or a partner is not."""
     path = find(args.config, os.environ)
     settings, _ = load_with_keys(path, os.environ)
+    try:
+        known_factory(settings.gpio.pin_factory, os.environ)
+    except PinsError as error:
+        raise located(path, ("gpio", "pin_factory"), error.message, error.hints) from error
     print(
         f"{path}: the settings are fine: {len(settings.doors)} door(s), {len(settings.partners)} partner(s), "
         f"{len(settings.routes)} route(s)"
@@ -50,24 +69,25 @@ def run(args: argparse.Namespace) -> int:
         findings += _show(_devices(settings, os.environ))
     if args.connect:
         findings += _show(asyncio.run(_connections(settings)))
-    return 0 if all(well for well, _ in findings) else 1
+    return 0 if all(finding.hint is None for finding in findings) else 1
 
 
-def _show(findings: Iterator[Finding] | list[Finding]) -> list[Finding]:
-    shown = []
-    for well, line in findings:
-        print(f"{'ok    ' if well else 'FAILED'} {line}", flush=True)
-        shown.append((well, line))
-    return shown
+def _show(findings: Iterable[Finding]) -> Iterator[Finding]:
+    for finding in findings:
+        if finding.hint is None:
+            print(f"ok: {finding.line}", flush=True)
+        else:
+            print(*GatectlError(finding.line, finding.hint).lines(), sep="\n", file=sys.stderr, flush=True)
+        yield finding
 
 
 def _devices(settings: model.Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
     try:
         doors = switch_off(settings, environ)
     except DoorPinsError as error:
-        yield False, f"relay: {error.message}; a running gatectl holds its pins"
+        yield Finding(f"relay: {error.message}", "a running gatectl holds its pins: `systemctl stop gatectl`")
     else:
-        yield from ((True, f"relay of {door}: off") for door in doors)
+        yield from (Finding(f"relay of {door}: off") for door in doors)
     for name, door in settings.doors.items():
         for scanner in door.scanners:
             yield _scanner(name, scanner)
@@ -82,8 +102,11 @@ def _scanner(door: str, scanner: model.Scanner) -> Finding:
             path = str(scanner.device)
             Keyboard(path).close()
     except DeviceLost as lost:
-        return False, f"scanner {path} of {door}: {lost.cause}"
-    return True, f"scanner {path} of {door}: opened"
+        return Finding(
+            f"scanner {path} of {door}: {lost.cause}",
+            "a running gatectl holds its scanners; else: is it plugged in, and may this user read it?",
+        )
+    return Finding(f"scanner {path} of {door}: opened")
 
 
 async def _connections(settings: model.Settings) -> list[Finding]:
@@ -107,9 +130,11 @@ async def _connection(name: str, endpoint: Endpoint, dialler: Dialler) -> Findin
             times.append(time.monotonic())
     except TimeoutError:
         steps = ("the look-up", "the connection", "TLS")
-        return False, f"{where}: {steps[len(times) - 1]} took over {CONNECT_PATIENCE_S:.0f} s"
+        slow = f"{steps[len(times) - 1]} took over {CONNECT_PATIENCE_S:.0f} s"
+        return Finding(f"{where}: {slow}", _HINTS[Fault.NETWORK])
     except Lost as lost:
-        return False, f"{where}: {lost.fault}: {lost.detail}"
+        return Finding(f"{where}: {lost.fault}: {lost.detail}", _HINTS[lost.fault])
     wire.close()
     took = [f"{(end - start) * 1e3:.0f} ms" for start, end in itertools.pairwise(times)]
-    return True, f"{where}: look-up {took[0]}, connect {took[1]}, TLS {took[2] if endpoint.tls else 'none'}"
+    tls = took[2] if endpoint.tls else "none"
+    return Finding(f"{where}: look-up {took[0]}, connect {took[1]}, TLS {tls}")

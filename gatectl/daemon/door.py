@@ -279,7 +279,7 @@ class Door:
                 Priority.WARNING, f"the record of opening {attempt.id} is late: the disk does not answer"
             )
         message = f"Opened by hand: {without(self._house.keys, reason)}"
-        gate = self._open(at)
+        gate = None if self._stopping else self._open(at)
         if gate is None:
             shut = message_of(None, Fault.GATE).value
             outcome = Outcome(Result.REJECTED, shut, fault=Fault.GATE, reason=Reason(None, message))

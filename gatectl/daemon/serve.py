@@ -29,8 +29,8 @@ from gatectl.journal import cards, rows
 from gatectl.journal.store import Store
 from gatectl.journal.systemd import Teller
 
-OPEN_PATIENCE_S = 5.0
-"""A start waits so long for a disk that is slow to give the journal; then members come first."""
+OPEN_PATIENCE_S = 2.0
+"""A start waits so long for a disk that does not answer; nobody is read meanwhile, and members come first."""
 
 PASSAGE_S = 2.0
 """A turnstile's cycle is 1.7 to 2.4 s: whoever was admitted just before a stop still gets through."""
@@ -140,7 +140,7 @@ class _Daemon:
         # A disk that takes no record may still be read: a card must not go the way of a route.
         house.store.cards.add_done_callback(know)
         stopped = asyncio.ensure_future(self._stopped.wait())
-        awaited: list[asyncio.Future[Any]] = [house.store.opened, stopped]
+        awaited: list[asyncio.Future[Any]] = [house.store.opened, house.store.cards, stopped]
         await asyncio.wait(awaited, timeout=OPEN_PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
         if house.store.opened.done():

@@ -29,11 +29,8 @@ def pin_factory(name: str, chip: int, environ: Mapping[str, str]) -> Any:
 
     gpiozero itself falls back to the next factory, silently: a relay must not end up on a mock.
     """
-    name = factory_name(name, environ)
-    known = {entry.name: entry for entry in importlib.metadata.entry_points(group=GROUP)}
-    entry = known.get(name) or known.get(name.lower())
-    if entry is None:
-        raise PinsError(f"there is no pin factory {name!r}", f"there are {', '.join(sorted(known))}")
+    entry = known_factory(name, environ)
+    name = entry.name
     # A driver fails in its own ways: an import, an ioctl, a revision that it does not know.
     try:
         if entry.name == "lgpio":
@@ -44,6 +41,19 @@ def pin_factory(name: str, chip: int, environ: Mapping[str, str]) -> Any:
             f"the pin factory {name!r} does not start: {str(error) or type(error).__name__}",
             "is the GPIO chip there (/dev/gpiochip*), and may this user open it?",
         ) from error
+
+
+def known_factory(name: str, environ: Mapping[str, str]) -> importlib.metadata.EntryPoint:
+    """The factory's entry point; nothing is loaded yet. Raises PinsError where there is none."""
+    wanted = factory_name(name, environ)
+    known = {entry.name: entry for entry in importlib.metadata.entry_points(group=GROUP)}
+    entry = known.get(wanted) or known.get(wanted.lower())
+    if entry is None:
+        origin = f" (${ENVIRONMENT} names it)" if ENVIRONMENT in environ else ""
+        raise PinsError(
+            f"there is no pin factory {wanted!r}{origin}", f"there are {', '.join(sorted(known))}"
+        )
+    return entry
 
 
 def import_lgpio() -> Any:

@@ -21,6 +21,16 @@ class StoreError(GatectlError):
     """The store cannot be used as it stands."""
 
 
+class DamagedError(StoreError):
+    """The file is no store, or no longer one."""
+
+
+def is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Does SQLite say that the file itself is at fault?"""
+    # The low byte is the kind of the error; the others say where it was seen.
+    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
 def migrations() -> list[str]:
     """The SQL scripts in order; the first makes version 1."""
     folder = resources.files("gatectl.journal") / "schemas"
@@ -72,9 +82,9 @@ def _require_sqlite(connection: sqlite3.Connection, path: Path) -> None:
     try:
         connection.execute("PRAGMA schema_version").fetchone()
     except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
+        if not is_damage(error):
             raise
-        raise StoreError(
+        raise DamagedError(
             f"{path}: this file is not a gatectl journal",
             "name another file at journal.path, or move this one away",
         ) from error

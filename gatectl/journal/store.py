@@ -24,7 +24,7 @@ from gatectl.decision.notice import Notice, Priority, Tell
 from gatectl.journal import rows
 from gatectl.journal.prune import Pruning
 from gatectl.journal.reader import Reader, UnreadableError
-from gatectl.journal.schema import StoreError, open_store
+from gatectl.journal.schema import DamagedError, StoreError, is_damage, open_store
 from gatectl.journal.transaction import transaction
 
 T = TypeVar("T")
@@ -82,7 +82,7 @@ class Store:
         """Done when the store was opened, with the interrupted scans of the last run, which are closed now;
         StoreError if it never can be."""
         self.cards: asyncio.Future[dict[str, Card]] = self._loop.create_future()
-        """The enrolled cards, done only where the store cannot be opened for writing but can be read."""
+        """Done only where the store could not be opened at once: the cards, as far as they can be read."""
         self.broken: asyncio.Future[None] = self._loop.create_future()
         """Carries the error that ended the writer: a bug, which must end the daemon too."""
 
@@ -154,18 +154,20 @@ class Store:
         return done or time.monotonic() >= self._give_up_at
 
     def _open(self) -> sqlite3.Connection | None:
-        retry_s, cards_are_known = RETRY_S, False
+        retry_s = RETRY_S
         while True:
             try:
                 connection, interrupted = self._open_once()
+            except DamagedError as error:
+                self._set_aside(error)
             except StoreError as error:
                 self._hand_over([(self.opened, error)])
                 return None
             except (sqlite3.Error, OSError) as error:
                 self._failed(error)
+                self._hand_over([(self.cards, self._readable_cards())])
                 if self._give_up_at is not None:
                     return None
-                cards_are_known = cards_are_known or self._hand_over_cards()
                 time.sleep(retry_s)
                 retry_s = min(2 * retry_s, RETRY_MAX_S)
             else:
@@ -177,18 +179,40 @@ class Store:
         connection = open_store(self._path)
         try:
             return connection, rows.close_interrupted(connection)
+        except sqlite3.DatabaseError as error:
+            connection.close()
+            if is_damage(error):
+                raise DamagedError(f"{self._path}: the journal is damaged ({error})") from error
+            raise
         except BaseException:
             # SQLite shares what it knows of a file, "read-only" included, among a process's connections.
             connection.close()
             raise
 
-    def _hand_over_cards(self) -> bool:
+    def _readable_cards(self) -> dict[str, Card]:
         try:
             with Reader(self._path) as reader:
-                self._hand_over([(self.cards, reader.cards())])
+                return reader.cards()
         except UnreadableError:
-            return False
-        return True
+            return {}
+
+    def _set_aside(self, damaged: DamagedError) -> None:
+        """A store that cannot be read any more makes room for a new one; nothing is deleted."""
+        aside = self._path.with_name(f"{self._path.name}.damaged-{time.time_ns() // 1_000_000_000}")
+        try:
+            for ending in ("", "-wal", "-shm"):
+                with contextlib.suppress(FileNotFoundError):
+                    Path(f"{self._path}{ending}").rename(f"{aside}{ending}")
+        except OSError as error:
+            self._failed(error)
+            time.sleep(RETRY_MAX_S)
+            return
+        self._tell(
+            Notice(
+                Priority.ERROR,
+                f"{damaged.message}: it was put aside as {aside}, and a new one begins; enrol the cards anew",
+            )
+        )
 
     def _turn(self, connection: sqlite3.Connection) -> None:
         """One round: what has come is written, or tried again."""

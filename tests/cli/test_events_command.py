@@ -131,9 +131,11 @@ def test_json_is_the_contracts_object_a_line(run, write):
     written = [write(1), write(2, NOT_FOUND, credential="Käthe\u2028☃")]
     status, out, err = run("events", "--json")
     assert (status, err) == (0, "")
-    # Not splitlines: a code may hold what Python takes for the end of a line.
-    assert out == "".join(json.dumps(event.to_json(), ensure_ascii=False) + "\n" for event in written)
-    assert list(json.loads(out.split("\n")[0])) == list(scan(1).to_json())
+    # A code may hold what Unicode takes for the end of a line.
+    lines = out.splitlines()
+    assert [json.loads(line) for line in lines] == [event.to_json() for event in written]
+    assert "Käthe\\u2028☃" in lines[1]
+    assert list(json.loads(lines[0])) == list(scan(1).to_json())
 
 
 def test_json_is_utf_8_whatever_the_terminal_is(start, write):

@@ -243,26 +243,49 @@ def _newer(path):
         connection.execute("PRAGMA user_version = 99")
 
 
-@pytest.mark.parametrize(
-    ("make", "what"),
-    [
-        (lambda path: path.write_bytes(b"not a database" * 100), "not a gatectl journal"),
-        (_newer, "newer gatectl"),
-    ],
-)
-def test_a_file_that_is_not_ours_is_refused(tmp_path, make, what):
+def test_a_store_of_a_newer_gatectl_is_refused(tmp_path):
     path = tmp_path / "journal.db"
-    make(path)
-
+    _newer(path)
     notices = []
 
     async def open_it():
         async with store_at(path, notices) as store:
-            with pytest.raises(StoreError, match=what):
+            with pytest.raises(StoreError, match="newer gatectl"):
                 await store.opened
 
     asyncio.run(open_it())
     assert notices == [], "no record was lost"
+
+
+def _rubbish(path):
+    path.write_bytes(b"not a database" * 100)
+
+
+def _torn(path):
+    scans(path, *(Event(attempt(number), ADMITTED) for number in range(50)))
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+
+
+@pytest.mark.parametrize("damage", [_rubbish, _torn])
+def test_a_damaged_store_is_put_aside_and_a_new_one_begins(tmp_path, damage):
+    path = tmp_path / "journal.db"
+    damage(path)
+    damaged = path.read_bytes()
+    notices = []
+
+    async def write():
+        async with store_at(path, notices) as store:
+            assert await store.opened == []
+            await store.record(attempt(1))
+            await store.finish("id-1", ADMITTED)
+
+    asyncio.run(write())
+    assert stored(path) == [("id-1", "admitted", None)]
+    (aside,) = (file for file in tmp_path.iterdir() if ".damaged-" in file.name)
+    assert aside.read_bytes() == damaged, "nothing is deleted"
+    assert [notice.priority for notice in notices] == [3]
+    assert str(aside) in notices[0].message
 
 
 def test_what_a_stuck_disk_keeps_out_is_counted_at_the_end(tmp_path):
