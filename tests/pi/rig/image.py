@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from rig import machine, partners
+from rig import partners
 from rig.base import Base
 from rig.host import CannotError, require_arm64
 from rig.machine import Boot
@@ -43,6 +43,10 @@ _MASKED = (
 )
 
 
+_MAKE_IT = ("image", "machine", "partners", "snapshot")
+"""The rig's own modules that card and snapshot come from."""
+
+
 @dataclass(frozen=True)
 class Image:
     """A finished upper layer, with the base's boot files."""
@@ -68,7 +72,7 @@ class Image:
 def image(base: Base) -> Image:
     """Builds it where it is not there. Raises CannotError."""
     wheels = wheelhouse()
-    own = [*files_of(GUEST), Path(__file__), Path(machine.__file__)]
+    own = [*files_of(GUEST), *(Path(__file__).with_name(f"{name}.py") for name in _MAKE_IT)]
     product = files_of(*(CHECKOUT / name for name in PRODUCT))
     target = cache() / f"top-{digest([base.name, wheels.name], [*own, *product])}"
     with building(target) as folder:

@@ -224,10 +224,10 @@ for serial in /sys/bus/usb/devices/*/serial; do
 done
 """
 _FOLLOW = """
-mark=()
-if [[ -e /run/rig/cursor ]]; then mark=(--after-cursor "$(</run/rig/cursor)"); fi
-exec {{lines}}< <(exec timeout {limit} journalctl -b -u gatectl -o cat -f -n all "${{mark[@]}}" 2>&1)
+exec {{lines}}< <(exec timeout {limit} journalctl -b -u gatectl -o cat -f -n all 2>&1)
 follower=$!
+# What stood there when the snapshot was made does not count.
+for ((line = $(</run/rig/told); line > 0; line--)); do read -r _ <&$lines; done
 found=$(grep -F -m {times} -c -e {text} <&$lines)
 kill $follower
 ((found == {times}))
