@@ -205,5 +205,46 @@ def test_check(shared):
     asked = len(shared.partners.requests)
     done = shared.run("check", "--connect")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.count("ok ") == 2
+    assert done.stdout.count("ok: ") == 2
     assert len(shared.partners.requests) == asked
+
+
+def test_check_tells_a_partner_that_cannot_be_reached_as_an_error(gym):
+    done = gym({"wellhub": {"url": "https://127.0.0.1:1"}}).run("check", "--connect")
+    assert done.returncode == 1
+    failed, hint = done.stderr.splitlines()
+    assert failed.startswith("partner wellhub at 127.0.0.1:1: network: ")
+    assert hint.startswith("hint: ")
+    assert "wellhub" not in done.stdout
+
+
+def test_check_knows_the_pin_factories_by_name(gym):
+    gym = gym()
+    text = gym.settings.read_text("utf-8")
+    gym.settings.write_text(text.replace("pin_factory = ", 'pin_factory = "nosuch" # '), "utf-8")
+    line = (
+        gym.settings.read_text("utf-8")
+        .splitlines()
+        .index(next(line for line in gym.settings.read_text("utf-8").splitlines() if "nosuch" in line))
+    )
+    done = gym.run("check")
+    assert done.returncode == 78
+    first, hint = done.stderr.splitlines()
+    assert first == f"{gym.settings}:{line + 1}: gpio.pin_factory: there is no pin factory 'nosuch'"
+    assert "mock" in hint
+
+
+def test_a_file_in_the_control_sockets_place_is_not_removed(gym):
+    gym = gym()
+    gym.socket.write_text("precious", "utf-8")
+    done = gym.run("run")
+    assert done.returncode == 1
+    assert "the control socket cannot be made" in done.stderr
+    assert gym.socket.read_text("utf-8") == "precious"
+
+
+def test_a_reason_is_kept_without_any_partners_key(shared):
+    key = shared.partners.simulator.keys["wellhub"]
+    done = shared.run("open", "main", "--reason", f"the key is {key}")
+    assert done.returncode == 0
+    assert shared.next_event()["message"] == "Opened by hand: the key is [masked]"

@@ -1,4 +1,6 @@
-"""SIGTERM and SIGINT: the scan under way is finished and recorded, the relay is off, the status is 0."""
+"""SIGTERM, SIGINT, SIGHUP and SIGQUIT: the scan under way is finished and recorded, the relay is off,
+the status is 0.
+"""
 
 import signal
 import time
@@ -15,7 +17,7 @@ def off_at_the_end(gym):
     return [change.level for change in changes[-2:]] == [0, None]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT])
 def test_a_scan_under_way_is_finished(gym, number):
     gym = gym().start()
     gym.partners.on_request = lambda _: gym.signal(number)
