@@ -19,9 +19,10 @@ def main() -> int:
     commands.add_parser("build", help="make the image and its booted snapshot, where they are not there")
     commands.add_parser("boot", help="a cold boot, with the console on the terminal")
     commands.add_parser("shell", help="a root shell in a Pi that starts from the snapshot")
-    tests = commands.add_parser("test", help="run tests/pi; arguments go to pytest")
-    tests.add_argument("rest", nargs=argparse.REMAINDER)
-    args = parser.parse_args()
+    commands.add_parser("test", help="run tests/pi; further arguments go to pytest", add_help=False)
+    args, rest = parser.parse_known_args()
+    if rest and args.command != "test":
+        parser.error(f"{args.command} takes no arguments")
     try:
         built = ready_image()
     except host.CannotError as error:
@@ -33,7 +34,7 @@ def main() -> int:
         case "shell":
             return terminal.shell(built)
         case "test":
-            return _test(args.rest)
+            return _test(rest)
         case _:
             return 0
 
