@@ -23,12 +23,12 @@ class Way:
     code: str
     door: str
     recognised: bool
-    by: str | None
-    route: int | None
-    match: str | None
-    partner: str | None
-    member: str | None
-    why: str | None
+    by: str | None = None
+    route: int | None = None
+    match: str | None = None
+    partner: str | None = None
+    member: str | None = None
+    why: str | None = None
 
     def sentence(self) -> str:
         if self.by is None:
@@ -67,7 +67,7 @@ def way(code: str, door: str, settings: Settings, cards: dict[str, Card]) -> Way
     """What the daemon would do with this code at this door."""
     found = destination(code, door, cards, [route.route() for route in settings.routes])
     if found is None:
-        return Way(code, door, False, None, None, None, None, None, "no card and no route takes this code")  # noqa: FBT003 - the fields' order
+        return Way(code, door, recognised=False, why="no card and no route takes this code")
     why = None
     partner = settings.partners.get(found.partner)
     if partner is None:

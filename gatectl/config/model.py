@@ -192,8 +192,9 @@ class EvdevScanner(Table):
     device: AbsolutePath
     layout: LayoutName = "us"
     """What the reader is set to; the host's own layout does not matter."""
-    idle_ms: Idle = 150
-    """Longer than a serial line's: a Bluetooth or emulated keyboard may pause 100 ms between keys."""
+    idle_ms: Idle = 500
+    """An Enter ends nearly every code at once; this is for the rest. A hub tells of an unplugged device
+    within 256 ms, and a code that it cut in two must be known as such before a silence makes it whole."""
     strip_aim: bool = False
 
 
