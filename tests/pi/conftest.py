@@ -28,18 +28,18 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.timeout(TEST_S))
 
 
-MEASURED = pytest.StashKey[list[str]]()
-
-
 @pytest.fixture
-def measured(request):
+def measured(record_property):
     """Takes a name, a number and its unit; the session's end shows them. Seconds are the emulated clock's."""
-    table = request.config.stash.setdefault(MEASURED, [])
-    return lambda name, value, unit="s": table.append(f"{name}: {value:.2f} {unit}")
+    return lambda name, value, unit="s": record_property("measured", f"{name}: {value:.2f} {unit}")
 
 
-def pytest_terminal_summary(terminalreporter, config):
-    for line in config.stash.get(MEASURED, []):
+def pytest_terminal_summary(terminalreporter):
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.getreports(kind)]
+    lines = [line for report in reports for name, line in report.user_properties if name == "measured"]
+    if lines:
+        terminalreporter.section("measured")
+    for line in sorted(set(lines)):
         terminalreporter.write_line(line)
 
 

@@ -20,7 +20,8 @@ PRODUCT = (
     "gatectl",
     "config",
     "systemd",
-    "scripts",
+    "scripts/install",
+    "scripts/setup.sh",
 )
 """What of the checkout an installer gets."""
 
