@@ -1,12 +1,13 @@
-"""What the control socket understands: `status`, `open`, `reload_cards`."""
+"""What the control socket understands: `status`, `open`, `reload_cards`, `watch`."""
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gatectl.daemon.control import REASON_CHARS, Command, RefusedError
+from gatectl.daemon.control import REASON_CHARS, Command, RefusedError, Stay
 from gatectl.daemon.door import Door, House
 from gatectl.daemon.status import status_of
 from gatectl.devices.scanner import Scanner
@@ -38,4 +39,18 @@ def commands(
             raise RefusedError(f"the enrolled cards cannot be read ({error})") from error
         return {"cards": len(house.cards)}
 
-    return {"status": status, "open": open_door, "reload_cards": reload_cards}
+    async def watch(_request: dict[str, Any]) -> dict[str, Any]:
+        if house.viewers.is_full:
+            raise RefusedError("too many viewers watch already", "gatectl monitor needs one connection alone")
+        return {"doors": list(doors)}
+
+    return {"status": status, "open": open_door, "reload_cards": reload_cards, "watch": watch}
+
+
+def stays(house: House, doors: Mapping[str, Door]) -> dict[str, Stay]:
+    """What goes on after the answer, by the command's name."""
+
+    async def watch(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await house.viewers.stay(reader, writer, [door.view() for door in doors.values()])
+
+    return {"watch": watch}

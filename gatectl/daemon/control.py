@@ -1,4 +1,7 @@
-"""The control socket: one JSON line asks, one answers. Only the owner and the group may use it."""
+"""The control socket: one JSON line asks, one answers. Only the owner and the group may use it.
+
+`watch` is answered by lines without end: what each door's display shows, as it changes.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from gatectl.errors import GatectlError
@@ -21,6 +25,9 @@ REASON_CHARS = 200
 
 Command = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
+Stay = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+"""Goes on writing lines for as long as the client stays."""
+
 
 class RefusedError(Exception):
     """The request makes no sense; `hints` say what would."""
@@ -31,16 +38,23 @@ class RefusedError(Exception):
 
 
 @contextlib.asynccontextmanager
-async def listening(path: Path, commands: Mapping[str, Command]) -> AsyncIterator[None]:
-    """Answers on the socket until left. Raises GatectlError where it cannot be made."""
+async def listening(
+    path: Path, commands: Mapping[str, Command], stays: Mapping[str, Stay] = MappingProxyType({})
+) -> AsyncIterator[None]:
+    """Answers on the socket until left; whoever asks for one of `stays` gets its lines after the answer.
+
+    Raises GatectlError where the socket cannot be made.
+    """
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # A client that is gone before its answer is its own affair.
         with contextlib.suppress(OSError):
             try:
-                answer = await _answer(reader, commands)
+                name, answer = await _answer(reader, commands)
                 writer.write(json.dumps(answer, ensure_ascii=False).encode() + b"\n")
                 await writer.drain()
+                if name in stays and "error" not in answer:
+                    await stays[name](reader, writer)
             finally:
                 writer.close()
 
@@ -63,13 +77,18 @@ async def listening(path: Path, commands: Mapping[str, Command]) -> AsyncIterato
         path.unlink(missing_ok=True)
 
 
-async def _answer(reader: asyncio.StreamReader, commands: Mapping[str, Command]) -> dict[str, Any]:
+async def _answer(
+    reader: asyncio.StreamReader, commands: Mapping[str, Command]
+) -> tuple[str, dict[str, Any]]:
+    """The command's name and its answer."""
     try:
         request = json.loads(await reader.readline())
-        command = commands[request["command"]]
+        name = request["command"]
+        command = commands[name]
     except (ValueError, KeyError, TypeError, RecursionError):
-        return {"error": "not a request", "hints": [f'{{"command": …}} with one of {", ".join(commands)}']}
+        hint = f'{{"command": …}} with one of {", ".join(commands)}'
+        return "", {"error": "not a request", "hints": [hint]}
     try:
-        return await command(request)
+        return name, await command(request)
     except RefusedError as error:
-        return {"error": str(error), "hints": list(error.hints)}
+        return name, {"error": str(error), "hints": list(error.hints)}

@@ -9,12 +9,15 @@ import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Never
 
 from gatectl.daemon import clock
 from gatectl.daemon.partner import PartnerDesk
+from gatectl.daemon.viewers import Viewers
 from gatectl.decision import identity
 from gatectl.decision.cards import Card
+from gatectl.decision.display import Screen, View, screen_of
 from gatectl.decision.door import Offer, Presented, Turns
 from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestRecord
 from gatectl.decision.notice import Notice, Priority, Tell
@@ -54,6 +57,7 @@ class House:
     keys: tuple[str, ...] = field(default=(), repr=False)
     """Every partner's: what a person or a partner says is kept without them."""
     names: clock.Names = field(default_factory=clock.Names)
+    viewers: Viewers = field(default_factory=Viewers)
     last_event: Event | None = None
 
 
@@ -137,6 +141,7 @@ class Door:
         attempt = self._attempt(presented.at, presented, found, whom.budget_ms)
         recorded = self._house.store.record(attempt)
         self._over_at = deadline = start + whom.budget_ms / 1000
+        self._house.viewers.show(partial(View, self.name, Screen.CHECKING, whom.name))
         exchange, ruling = await self._ask(whom, attempt, recorded, deadline)
         if self._scan.state is State.SETTLING:
             ruling = await self._settle(whom, attempt, ruling)
@@ -222,7 +227,8 @@ class Door:
                 self._house.settled.add(event_id)
                 self._scan.take(Step.ALLOWED)
                 reason = Reason(f"settled:{event_id}", ruling.reason.text if ruling.reason else None)
-                return replace(ruling, verdict=Verdict.ALLOWED, reason=reason)
+                # The alerts explain a refusal, which this is not any more.
+                return replace(ruling, verdict=Verdict.ALLOWED, reason=reason, for_member=None)
         self._scan.take(Step.REFUSED)
         return ruling
 
@@ -248,6 +254,8 @@ class Door:
     ) -> None:
         result = Result.ADMITTED if self._scan.state is State.ADMITTED else Result.REJECTED
         self.gate.show(sight_of(result, ruling.fault))
+        screen = screen_of(result, ruling.verdict, ruling.fault, ruling.reason)
+        self._house.viewers.show(partial(View, self.name, screen, attempt.partner, gate, ruling.for_member))
         self._conclude(
             attempt,
             Outcome(
@@ -285,6 +293,7 @@ class Door:
             outcome = Outcome(Result.REJECTED, shut, fault=Fault.GATE, reason=Reason(None, message))
         else:
             self.gate.show(Sight.WELCOME)
+            self._house.viewers.show(partial(View, self.name, Screen.WELCOME, gate=gate))
             outcome = Outcome(Result.ADMITTED, message, gate=gate)
         self._conclude(attempt, outcome)
         return Event(attempt, outcome)
@@ -296,6 +305,10 @@ class Door:
         if self._dropped > self._dropped_told + 1:
             self._say(Priority.WARNING, f"{self._dropped - self._dropped_told} codes were dropped in a row")
         self._dropped_told = self._dropped
+
+    def view(self) -> View:
+        """What the door's display shows to whoever comes now: no word to a member is shown twice."""
+        return View(self.name, Screen.CHECKING if self._turns.deciding else Screen.IDLE)
 
     def status(self) -> dict[str, Any]:
         """For `gatectl status --json`."""

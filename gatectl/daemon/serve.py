@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from gatectl import __version__
 from gatectl.config import model
 from gatectl.daemon import clock, control, gates, watchdog
-from gatectl.daemon.commands import commands
+from gatectl.daemon.commands import commands, stays
 from gatectl.daemon.door import Door, House
 from gatectl.daemon.lock import alone
 from gatectl.daemon.notify import notify
@@ -184,7 +184,9 @@ class _Daemon:
         if feeding_s is not None:
             watching.append(group.create_task(watchdog.feed(feeding_s, doors.values(), self._environ)))
         await asyncio.sleep(0)  # the tasks' first steps: each scanner that is there is open now
-        async with control.listening(self._settings.control.socket, commands(house, doors, scanners)):
+        async with control.listening(
+            self._settings.control.socket, commands(house, doors, scanners), stays(house, doors)
+        ):
             notify("READY=1", self._environ)
             self._teller.tell(Notice(Priority.INFO, f"gatectl {__version__} is ready"))
             await self._stopped.wait()

@@ -28,6 +28,7 @@ def status_of(
         "partners": {name: desk.status() for name, desk in house.partners.items()},
         "journal": {"error": health.error, "late": house.store.waiting, "lost": health.lost},
         "cards": len(house.cards),
+        "viewers": len(house.viewers),
         "last_event": house.last_event and house.last_event.to_json(),
     }
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import shlex
 
+from gatectl.decision.display import CHECK_IN_FIRST_KEY
 from gatectl.decision.event import Attempt, Event, Outcome
 from gatectl.decision.outage import RESTING
 from gatectl.decision.verdict import Fault, Result, Verdict
 
-_NO_PENDING_CHECK_IN = "checkin.validation.notfound"
 _COMMUNICATION = frozenset({Fault.NETWORK, Fault.TLS, Fault.TIMEOUT, Fault.PARTNER})
 
 
@@ -51,7 +51,7 @@ def _support(attempt: Attempt) -> str:
 def _declined(attempt: Attempt, outcome: Outcome) -> str:
     contact = f"contact {attempt.partner} directly to clarify the membership"
     final = "This decision cannot be overridden here."
-    if outcome.reason is not None and outcome.reason.key == _NO_PENDING_CHECK_IN:
+    if outcome.reason is not None and outcome.reason.key == CHECK_IN_FIRST_KEY:
         return (
             f"{attempt.partner} has no check-in waiting: ask the member to check in in the app first and to "
             f"try again. If that does not help, the member should {contact}. {final}"

@@ -6,7 +6,7 @@ Sources: the contract's table of messages, `reference/event-monitor.txt` and the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -64,6 +64,15 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
+class ForMember:
+    """What the partner sends for the member's own eyes: shown at the door, never stored and never logged."""
+
+    first_name: str | None = field(default=None, repr=False)
+    lines: tuple[str, ...] = field(default=(), repr=False)
+    """Alerts that explain a refusal, milestones of a welcome; without names, addresses and keys."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ruling:
     """What an answer, or its absence, comes to. `fault` is None exactly where the partner decided."""
 
@@ -73,6 +82,8 @@ class Ruling:
     reason: Reason | None = None
     rest_s: float | None = None
     """Seconds for which the partner asked to be left alone (429 alone)."""
+    for_member: ForMember | None = field(default=None, repr=False, compare=False)
+    """No part of the decision."""
 
     @property
     def admits(self) -> bool:

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from gatectl.decision.verdict import Fault, Reason, Ruling, Verdict
+from gatectl.decision.verdict import Fault, ForMember, Reason, Ruling, Verdict
 from gatectl.partners.exchange import (
     Answer,
     Endpoint,
     Question,
+    for_member_of,
     is_html,
     json_of,
     json_question,
@@ -60,25 +61,42 @@ class Capitan:
             case 200 if is_html(answer):
                 return no_verdict(answer)
             case 200 if not error and type(fields.get("id")) is int:
-                return Ruling(Verdict.ALLOWED, status=200)
+                for_member = self._for_member(fields, _milestones(fields))
+                return Ruling(Verdict.ALLOWED, status=200, for_member=for_member)
             case 200 | 400 | 404:
                 verdict = _VERDICTS.get(error) if isinstance(error, str) else None
                 if verdict is None:
                     return no_verdict(answer, reason=reason)
-                return Ruling(verdict, status=answer.status, reason=reason)
+                for_member = self._for_member(fields, _alerts(fields))
+                return Ruling(verdict, status=answer.status, reason=reason, for_member=for_member)
             case 401 | 403:
                 return no_verdict(answer, Fault.CREDENTIALS, reason)
             case _:
                 return no_verdict(answer, reason=reason)
 
     def _reason(self, fields: dict[str, Any]) -> Reason | None:
-        # `alerts` are meant for the member; `customer_alerts` are internal and never leave this answer.
-        alerts = fields.get("alerts")
-        texts = [alert for alert in alerts if isinstance(alert, str)] if isinstance(alerts, list) else []
         return reason_of(
             fields.get("error"),
-            "; ".join(texts) or None,
+            "; ".join(_alerts(fields)) or None,
             fields,
             (self.key, *self.other_keys),
             {*_VERDICTS, INVALID_LOCATION},
         )
+
+    def _for_member(self, fields: dict[str, Any], texts: list[str]) -> ForMember | None:
+        return for_member_of(fields.get("customer_first_name"), texts, fields, (self.key, *self.other_keys))
+
+
+# `alerts` and `milestones` are meant for the member; `customer_alerts` are internal and never leave the
+# answer.
+
+
+def _alerts(fields: dict[str, Any]) -> list[str]:
+    alerts = fields.get("alerts")
+    return [alert for alert in alerts if isinstance(alert, str)] if isinstance(alerts, list) else []
+
+
+def _milestones(fields: dict[str, Any]) -> list[str]:
+    """One text a line, as the page has it."""
+    milestones = fields.get("milestones")
+    return milestones.splitlines() if isinstance(milestones, str) else []

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Never, Protocol
 from urllib.parse import quote, urlsplit
 
-from gatectl.decision.verdict import Fault, Reason, Ruling, Verdict
+from gatectl.decision.verdict import Fault, ForMember, Reason, Ruling, Verdict
 
 REASON_CHARS = 200
+LINES_MAX = 5
+"""What a member can read while standing at a gate."""
+FIRST_NAME_CHARS = 40
 MASK = "[masked]"
 NAMES_MAX = 32
 """One member's answer holds a handful of names. One with more is not a member's: its words are not kept."""
@@ -198,6 +201,20 @@ def reason_of(
     clean_key = key if is_documented else _clean(key, names, secrets)
     clean_text = _clean(text, names, secrets)
     return None if clean_key is None and clean_text is None else Reason(clean_key, clean_text)
+
+
+def for_member_of(
+    first_name: Any, texts: Iterable[Any], body: Any, secrets: Collection[str]
+) -> ForMember | None:
+    """What the partner means for the member's own eyes, fit for a screen that others see too."""
+    names = _names_in(body)
+    if len(names) > NAMES_MAX:
+        return None
+    cleaned = (_clean(text, names, secrets) for text in texts)
+    lines = tuple(text.replace(MASK, "…") for text in cleaned if text is not None)[:LINES_MAX]
+    name = _clean(first_name, [], secrets)
+    shown = name[:FIRST_NAME_CHARS] if name and MASK not in name else None
+    return ForMember(shown, lines) if shown or lines else None
 
 
 def without(secrets: Collection[str], text: str) -> str:

@@ -1,0 +1,69 @@
+"""Who watches the doors: displays and monitors, each at the end of a control socket's connection.
+
+What a member is shown leaves the daemon here and is kept nowhere. No scan waits for a viewer: what is shown
+is handed to the kernel after the step that it tells of, and a viewer who does not read is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
+
+from gatectl.decision.display import View
+
+BEHIND_BYTES = 16_384
+"""What may wait for one viewer beside the kernel's own buffer: dozens of screens, so nobody reads there."""
+
+VIEWERS_MAX = 16
+"""A monitor serves any number of browsers with one connection; a gym has few monitors."""
+
+
+class Viewers:
+    """Those who are connected now. `named` are the doors whose display may show a first name."""
+
+    def __init__(self, named: Collection[str] = ()) -> None:
+        self._named = frozenset(named)
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    def __len__(self) -> int:
+        return len(self._writers)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._writers) >= VIEWERS_MAX
+
+    def show(self, view: Callable[[], View]) -> None:
+        """Shows it once the step under way is done; it is not even made where nobody watches."""
+        if self._writers:
+            asyncio.get_running_loop().call_soon(self._send, view)
+
+    def _send(self, view: Callable[[], View]) -> None:
+        made = view()
+        line = _line(made.to_json(with_name=made.door in self._named))
+        for writer in list(self._writers):
+            if writer.transport.get_write_buffer_size() > BEHIND_BYTES:
+                writer.transport.abort()
+                self._writers.discard(writer)
+            else:
+                writer.write(line)
+
+    async def stay(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, now: Iterable[View]
+    ) -> None:
+        """Shows `now` and what comes after it, until the viewer is gone."""
+        for view in now:
+            writer.write(_line(view.to_json(with_name=False)))
+        self._writers.add(writer)
+        try:
+            with contextlib.suppress(OSError):
+                while await reader.read(1024):
+                    pass  # a viewer has nothing more to say
+        finally:
+            self._writers.discard(writer)
+
+
+def _line(shown: dict[str, Any]) -> bytes:
+    return json.dumps(shown, ensure_ascii=False).encode() + b"\n"

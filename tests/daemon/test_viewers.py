@@ -1,0 +1,132 @@
+"""What viewers are shown over the control socket, and that no scan waits for them."""
+
+import json
+import socket
+import time
+
+import pytest
+from harness import GOOD, code
+from lines import NET_S
+
+from gatectl.daemon.viewers import VIEWERS_MAX
+
+
+class Viewer:
+    """A connection that watches; `next` is the next line."""
+
+    def __init__(self, gym):
+        self.connection = socket.socket(socket.AF_UNIX)
+        self.connection.settimeout(NET_S)
+        self.connection.connect(str(gym.socket))
+        self.connection.sendall(b'{"command": "watch"}\n')
+        self._lines = self.connection.makefile("rb")
+        self.answer = self.next()
+
+    def next(self):
+        return json.loads(self._lines.readline())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._lines.close()
+        self.connection.close()
+
+
+@pytest.fixture(scope="module")
+def shared(shared_gym):
+    return shared_gym(
+        {"wellhub": {}, "capitan": {}, "perfectgym": {}}, {"main": {"open_ms": 300}, "side": {}}
+    )
+
+
+def shown(door, screen, partner=None, **more):
+    return {
+        "door": door,
+        "screen": screen,
+        "partner": partner,
+        "open_ms": None,
+        "name": None,
+        "lines": [],
+    } | more
+
+
+def test_a_viewer_hears_of_the_doors_as_they_are(shared):
+    with Viewer(shared) as viewer:
+        assert viewer.answer == {"doors": ["main", "side"]}
+        assert [viewer.next(), viewer.next()] == [shown("main", "idle"), shown("side", "idle")]
+
+
+@pytest.mark.parametrize(
+    ("partner", "member", "screen", "more"),
+    [
+        ("wellhub", GOOD["wellhub"], "welcome", {"open_ms": 300}),
+        ("wellhub", "1000000000404", "check_in_first", {}),
+        ("wellhub", "1000000000453", "declined", {}),
+        ("perfectgym", "1404", "not_found", {}),
+        ("perfectgym", "1503", "try_again", {}),
+        ("capitan", "ALERTS", "declined", {"lines": ["No waiver."]}),
+        ("capitan", "GOOD-1", "welcome", {"open_ms": 300}),
+    ],
+)
+def test_a_scan_is_shown_while_it_is_checked_and_when_it_is_decided(shared, partner, member, screen, more):
+    with Viewer(shared) as viewer:
+        viewer.next(), viewer.next()
+        shared.ask(partner, member)
+        assert viewer.next() == shown("main", "checking", partner)
+        assert viewer.next() == shown("main", screen, partner, **more)
+
+
+def test_a_code_that_nobody_takes(shared):
+    with Viewer(shared) as viewer:
+        viewer.next(), viewer.next()
+        shared.scan("nobody's")
+        assert viewer.next() == shown("main", "unrecognised")
+        shared.next_event()
+
+
+def test_an_opening_by_hand_is_a_welcome(shared):
+    with Viewer(shared) as viewer:
+        viewer.next(), viewer.next()
+        shared.call({"command": "open", "door": "side", "reason": "Delivery"})
+        assert viewer.next() == shown("side", "welcome", open_ms=100)
+        shared.next_event()
+
+
+def test_status_counts_the_viewers_and_forgets_those_who_are_gone(shared):
+    def count():
+        return shared.call({"command": "status"})["viewers"]
+
+    with Viewer(shared), Viewer(shared):
+        assert count() == 2
+    until = time.monotonic() + NET_S
+    while count():
+        assert time.monotonic() < until
+
+
+def test_there_is_room_for_so_many_viewers_and_no_more(shared):
+    viewers = [Viewer(shared) for _ in range(VIEWERS_MAX)]
+    assert shared.call({"command": "watch"})["error"] == "too many viewers watch already"
+    for viewer in viewers:
+        viewer.__exit__()
+
+
+def test_a_viewer_who_does_not_read_is_dropped_and_no_scan_waits_for_him(gym):
+    gym = gym({"capitan": {}}).start()
+    with Viewer(gym), Viewer(gym) as reading:
+        assert reading.next() == shown("main", "idle")
+        scans = 0
+        while gym.call({"command": "status"})["viewers"] == 2:
+            assert scans < 2000, "he was never dropped"
+            scans += 1
+            event = gym.ask("capitan", "ALERTS")
+            assert event["verdict"] == "not_allowed"
+            assert reading.next()["screen"] == "checking"
+            assert reading.next()["screen"] == "declined"
+
+
+def test_nothing_that_is_shown_is_kept(shared):
+    shared.scan(code("capitan", "ALERTS"))
+    shared.next_event()
+    held = json.dumps(shared.events()) + json.dumps(shared.status())
+    assert "Buzz" not in held
