@@ -1,0 +1,55 @@
+"""A gpiozero pin factory that stamps every change of a pin with the monotonic clock, and drives no pin.
+
+The stamps go into a file in memory: whoever reads them wakes nobody and is woken by nobody. The file is
+made, empty and of its full size, by who starts the process; `$BENCH_PINS` names it.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from gpiozero.pins.mock import MockFactory, MockPin
+
+ENVIRONMENT = "BENCH_PINS"
+COUNT = struct.Struct("=Q")
+"""At the start of the file: how many changes there are."""
+CHANGE = struct.Struct("=dII")
+"""A change: when (s, monotonic), the pin, its level."""
+
+
+class StampingPin(MockPin):  # type: ignore[misc] # gpiozero ships no types
+    """Holds its level, and stamps each time it is set: also to the level that it has."""
+
+    def output_with_state(self, state: bool) -> None:  # noqa: FBT001 - gpiozero's signature
+        self._function, self._state = "output", bool(state)
+        self.factory.stamp(self._number, int(state))
+
+    def _set_state(self, value: Any) -> None:
+        self._state = bool(value)
+        self.factory.stamp(self._number, int(value))
+
+
+class StampingFactory(MockFactory):  # type: ignore[misc]
+    """The factory of the process named by the environment."""
+
+    def __init__(self) -> None:
+        super().__init__(pin_class=StampingPin)
+        with Path(os.environ[ENVIRONMENT]).open("r+b") as file:
+            self._file = mmap.mmap(file.fileno(), 0)
+        self._changes = 0
+        self._lock = threading.Lock()
+
+    def stamp(self, pin: int, level: int) -> None:
+        """Writes a change down; the count last, so that a reader never sees half a change."""
+        with self._lock:
+            CHANGE.pack_into(
+                self._file, COUNT.size + self._changes * CHANGE.size, time.monotonic(), pin, level
+            )
+            self._changes += 1
+            COUNT.pack_into(self._file, 0, self._changes)
