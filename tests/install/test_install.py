@@ -19,6 +19,9 @@ PLACED = {
     "/usr/lib/udev/rules.d/99-gatectl.rules",
     "/usr/lib/systemd/catalog/gatectl.catalog",
     "/usr/lib/systemd/catalog/gatectl.de.catalog",
+    "/usr/share/bash-completion/completions/gatectl",
+    "/usr/share/zsh/vendor-completions/_gatectl",
+    "/usr/share/fish/vendor_completions.d/gatectl.fish",
     "/usr/local/bin/gatectl",
     "/etc/gatectl/gatectl.toml.sample",
     "/etc/systemd/system/multi-user.target.wants/gatectl.service",
@@ -60,7 +63,9 @@ def test_the_scripts_are_sound(script):
 
 def test_everything_in_systemd_is_placed(machine):
     assert machine.files() - SYSTEMS_OWN - LOCKS == PLACED | {SETTINGS}
-    placed = {machine.path(path).read_bytes() for path in PLACED if path.startswith("/usr/lib/")}
+    placed = {
+        machine.path(path).read_bytes() for path in PLACED if path.startswith(("/usr/lib/", "/usr/share/"))
+    }
     assert placed == {path.read_bytes() for path in (ROOT / "systemd").iterdir()}
 
 

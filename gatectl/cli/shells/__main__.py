@@ -1,0 +1,24 @@
+"""Writes the completions into the folder given: `gatectl.bash`, `gatectl.zsh`, `gatectl.fish`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from gatectl.cli.shells import bash, fish, zsh
+from gatectl.cli.shells.outline import outline
+
+
+def scripts() -> dict[str, str]:
+    """Name and text of each file."""
+    root = outline()
+    return {
+        "gatectl.bash": bash.script(root),
+        "gatectl.zsh": zsh.script(root),
+        "gatectl.fish": fish.script(root),
+    }
+
+
+if __name__ == "__main__":
+    for name, text in scripts().items():
+        Path(sys.argv[1], name).write_text(text, "utf-8")

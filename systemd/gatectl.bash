@@ -1,0 +1,94 @@
+# bash completion for gatectl, made from its parsers: see gatectl/cli/shells.
+# Doors and partners come from the settings, where whoever asks may read them.
+
+# The names of [TABLE.NAME] in a settings file, one a line.
+_gatectl_names() { # TABLE FILE
+    sed -n -e 's/^[[:space:]]*\[\[*'"$1"'\."\([^"]*\)".*/\1/p;t' \
+        -e 's/^[[:space:]]*\[\[*'"$1"'\.\([A-Za-z0-9_-]*\).*/\1/p' -- "$2" 2>/dev/null | sort -u
+}
+
+_gatectl() {
+    local current=${COMP_WORDS[COMP_CWORD]} path=gatectl place=0 takes='' index word name
+    local settings=${GATECTL_CONFIG:-/etc/gatectl/gatectl.toml}
+    if [[ $current == = ]]; then current=''; fi
+    for ((index = 1; index < COMP_CWORD; index++)); do
+        word=${COMP_WORDS[index]}
+        if [[ $word == = ]]; then continue; fi
+        if [[ -n $takes ]]; then
+            if [[ $takes == settings ]]; then settings=${word/#\~\//$HOME/}; fi
+            takes=''
+            continue
+        fi
+        case "$path $word" in
+            *' -c' | *' --config') takes=settings ;;
+            'gatectl run' | 'gatectl check' | 'gatectl demo' | 'gatectl sim' | 'gatectl events' | 'gatectl route' | 'gatectl status' | 'gatectl open' | 'gatectl cards' | 'gatectl relay') path+=" $word" ;;
+            'gatectl demo --scan') takes='text' ;;
+            'gatectl sim --port') takes='text' ;;
+            'gatectl events -n') takes='text' ;;
+            'gatectl events --since') takes='text' ;;
+            'gatectl events --door') takes='door' ;;
+            'gatectl events --partner') takes='partner' ;;
+            'gatectl events --member') takes='text' ;;
+            'gatectl events --result') takes='=admitted rejected unknown' ;;
+            'gatectl route --door') takes='door' ;;
+            'gatectl open --reason') takes='text' ;;
+            'gatectl cards add' | 'gatectl cards remove' | 'gatectl cards list' | 'gatectl cards import' | 'gatectl cards export') path+=" $word" ;;
+            *' '-*) ;;
+            *) ((place += 1)) ;;
+        esac
+    done
+
+    if [[ -z $takes && $current == -* ]]; then
+        case $path in
+            'gatectl') takes='=-h --help -c --config --version' ;;
+            'gatectl run') takes='=-h --help -c --config' ;;
+            'gatectl check') takes='=-h --help -c --config --devices --connect' ;;
+            'gatectl demo') takes='=-h --help -c --config --scan' ;;
+            'gatectl sim') takes='=-h --help -c --config --port' ;;
+            'gatectl events') takes='=-h --help -c --config -n -f --json --since --door --partner --member --result' ;;
+            'gatectl route') takes='=-h --help -c --config --door --json' ;;
+            'gatectl status') takes='=-h --help -c --config --json' ;;
+            'gatectl open') takes='=-h --help -c --config --reason' ;;
+            'gatectl cards') takes='=-h --help -c --config' ;;
+            'gatectl cards add') takes='=-h --help -c --config' ;;
+            'gatectl cards remove') takes='=-h --help -c --config' ;;
+            'gatectl cards list') takes='=-h --help -c --config --json' ;;
+            'gatectl cards import') takes='=-h --help -c --config' ;;
+            'gatectl cards export') takes='=-h --help -c --config' ;;
+            'gatectl relay') takes='=-h --help -c --config' ;;
+        esac
+    elif [[ -z $takes ]]; then
+        case "$path $place" in
+            'gatectl 0') takes='=run check demo sim events route status open cards relay' ;;
+            'gatectl route 0') takes='text' ;;
+            'gatectl open 0') takes='door' ;;
+            'gatectl cards 0') takes='=add remove list import export' ;;
+            'gatectl cards add 0') takes='text' ;;
+            'gatectl cards add 1') takes='partner' ;;
+            'gatectl cards add 2') takes='text' ;;
+            'gatectl cards remove 0') takes='text' ;;
+            'gatectl cards import 0') takes='file' ;;
+            'gatectl relay 0') takes='=off' ;;
+        esac
+    fi
+
+    COMPREPLY=()
+    case $takes in
+        settings | file)
+            compopt -o filenames
+            mapfile -t COMPREPLY < <(compgen -f -- "$current")
+            ;;
+        folder)
+            compopt -o filenames
+            mapfile -t COMPREPLY < <(compgen -d -- "$current")
+            ;;
+        door | partner)
+            while IFS= read -r name; do
+                if [[ $name == "${current//\\/}"* ]]; then COMPREPLY+=("$(printf %q "$name")"); fi
+            done < <(_gatectl_names "${takes}s" "$settings")
+            ;;
+        =*) mapfile -t COMPREPLY < <(compgen -W "${takes#=}" -- "$current") ;;
+    esac
+}
+
+complete -F _gatectl gatectl

@@ -1,0 +1,111 @@
+# fish completion for gatectl, made from its parsers: see gatectl/cli/shells.
+# Doors and partners come from the settings, where whoever asks may read them.
+
+# The names of [TABLE.NAME] in the settings, one a line.
+function __gatectl_names # TABLE
+    set -l settings /etc/gatectl/gatectl.toml
+    set -q GATECTL_CONFIG; and set settings $GATECTL_CONFIG
+    set -l before ''
+    for word in (commandline -opc)
+        string match -q -- '--config=*' $word; and set settings (string replace -- --config= '' $word)
+        contains -- "$before" -c --config; and set settings $word
+        set before $word
+    end
+    sed -n -e 's/^[[:space:]]*\[\[*'$argv[1]'\."\([^"]*\)".*/\1/p;t' \
+        -e 's/^[[:space:]]*\[\[*'$argv[1]'\.\([A-Za-z0-9_-]*\).*/\1/p' -- $settings 2>/dev/null | sort -u
+end
+
+# Whether the line is that of this command, and the word under way stands in this place.
+function __gatectl_at # COMMAND [PLACE]
+    set -l path gatectl
+    set -l place 0
+    set -l takes no
+    for word in (commandline -opc)[2..-1]
+        if test $takes = yes
+            set takes no
+            continue
+        end
+        switch "$path $word"
+            case '* -c' '* --config' 'gatectl demo --scan' 'gatectl sim --port' 'gatectl events -n' 'gatectl events --since' 'gatectl events --door' 'gatectl events --partner' 'gatectl events --member' 'gatectl events --result' 'gatectl route --door' 'gatectl open --reason'
+                set takes yes
+            case 'gatectl run' 'gatectl check' 'gatectl demo' 'gatectl sim' 'gatectl events' 'gatectl route' 'gatectl status' 'gatectl open' 'gatectl cards' 'gatectl cards add' 'gatectl cards remove' 'gatectl cards list' 'gatectl cards import' 'gatectl cards export' 'gatectl relay'
+                set path "$path $word"
+            case '* -*'
+            case '*'
+                set place (math $place + 1)
+        end
+    end
+    test "$path" = "$argv[1]"; or return 1
+    test (count $argv) -eq 1; or test "$place" = "$argv[2]"
+end
+
+complete -c gatectl -f
+complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a run -d 'the daemon'
+complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a check -d 'validate the settings; on request the devices and the partners too'
+complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a demo -d 'a whole door on this machine, without hardware'
+complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a sim -d 'the partner simulator alone'
+complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a events -d 'what happened at the doors, and whose fault it was'
+complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a route -d 'which card or route takes a code, and to whom; asks nobody'
+complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a status -d 'the running daemon: devices, partners, gates, the last event'
+complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a open -d 'open a door by hand, on the record'
+complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a cards -d 'enrol cards: add, remove, list, import, export'
+complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a relay -d 'switch every relay off, without the daemon'
+complete -c gatectl -n "__gatectl_at 'gatectl'" -s h -l help -d 'show this help message and exit'
+complete -c gatectl -n "__gatectl_at 'gatectl'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
+complete -c gatectl -n "__gatectl_at 'gatectl'" -l version -d 'show program\'s version number and exit'
+complete -c gatectl -n "__gatectl_at 'gatectl run'" -s h -l help -d 'show this help message and exit'
+complete -c gatectl -n "__gatectl_at 'gatectl run'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
+complete -c gatectl -n "__gatectl_at 'gatectl check'" -s h -l help -d 'show this help message and exit'
+complete -c gatectl -n "__gatectl_at 'gatectl check'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
+complete -c gatectl -n "__gatectl_at 'gatectl check'" -l devices -d 'open every scanner, drive every relay off'
+complete -c gatectl -n "__gatectl_at 'gatectl check'" -l connect -d 'connect to every partner, sending no check-in'
+complete -c gatectl -n "__gatectl_at 'gatectl demo'" -s h -l help -d 'show this help message and exit'
+complete -c gatectl -n "__gatectl_at 'gatectl demo'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
+complete -c gatectl -n "__gatectl_at 'gatectl demo'" -l scan -x -d 'scan this and end; may be repeated'
+complete -c gatectl -n "__gatectl_at 'gatectl sim'" -s h -l help -d 'show this help message and exit'
+complete -c gatectl -n "__gatectl_at 'gatectl sim'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
+complete -c gatectl -n "__gatectl_at 'gatectl sim'" -l port -x -d 'the port on 127.0.0.1 to listen on (else any free one)'
+complete -c gatectl -n "__gatectl_at 'gatectl events'" -s h -l help -d 'show this help message and exit'
+complete -c gatectl -n "__gatectl_at 'gatectl events'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
+complete -c gatectl -n "__gatectl_at 'gatectl events'" -s n -x -d 'the last N (text: 20; --json: all)'
+complete -c gatectl -n "__gatectl_at 'gatectl events'" -s f -d 'go on with those to come'
+complete -c gatectl -n "__gatectl_at 'gatectl events'" -l json -d 'one object a line'
+complete -c gatectl -n "__gatectl_at 'gatectl events'" -l since -x -d 'a time, a date, or how long ago: 90s, 15m, 2h, 7d'
+complete -c gatectl -n "__gatectl_at 'gatectl events'" -l door -x -a '(__gatectl_names doors)' -d 'at this door'
+complete -c gatectl -n "__gatectl_at 'gatectl events'" -l partner -x -a '(__gatectl_names partners)' -d 'of this partner'
+complete -c gatectl -n "__gatectl_at 'gatectl events'" -l member -x -d 'of the member with this number'
+complete -c gatectl -n "__gatectl_at 'gatectl events'" -l result -x -a 'admitted rejected unknown' -d 'with this result'
+complete -c gatectl -n "__gatectl_at 'gatectl route'" -s h -l help -d 'show this help message and exit'
+complete -c gatectl -n "__gatectl_at 'gatectl route'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
+complete -c gatectl -n "__gatectl_at 'gatectl route'" -l door -x -a '(__gatectl_names doors)' -d 'at this door alone'
+complete -c gatectl -n "__gatectl_at 'gatectl route'" -l json -d 'one JSON object'
+complete -c gatectl -n "__gatectl_at 'gatectl status'" -s h -l help -d 'show this help message and exit'
+complete -c gatectl -n "__gatectl_at 'gatectl status'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
+complete -c gatectl -n "__gatectl_at 'gatectl status'" -l json -d 'one JSON object'
+complete -c gatectl -n "__gatectl_at 'gatectl open' 0" -a '(__gatectl_names doors)'
+complete -c gatectl -n "__gatectl_at 'gatectl open'" -s h -l help -d 'show this help message and exit'
+complete -c gatectl -n "__gatectl_at 'gatectl open'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
+complete -c gatectl -n "__gatectl_at 'gatectl open'" -l reason -x -d 'stands in the event'
+complete -c gatectl -n "__gatectl_at 'gatectl cards' 0" -a add -d 'enrol a card'
+complete -c gatectl -n "__gatectl_at 'gatectl cards' 0" -a remove -d 'forget a card'
+complete -c gatectl -n "__gatectl_at 'gatectl cards' 0" -a list -d 'show all cards'
+complete -c gatectl -n "__gatectl_at 'gatectl cards' 0" -a import -d 'enrol the cards of a CSV file code,partner,member'
+complete -c gatectl -n "__gatectl_at 'gatectl cards' 0" -a export -d 'print all cards as CSV'
+complete -c gatectl -n "__gatectl_at 'gatectl cards'" -s h -l help -d 'show this help message and exit'
+complete -c gatectl -n "__gatectl_at 'gatectl cards'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
+complete -c gatectl -n "__gatectl_at 'gatectl cards add' 1" -a '(__gatectl_names partners)'
+complete -c gatectl -n "__gatectl_at 'gatectl cards add'" -s h -l help -d 'show this help message and exit'
+complete -c gatectl -n "__gatectl_at 'gatectl cards add'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
+complete -c gatectl -n "__gatectl_at 'gatectl cards remove'" -s h -l help -d 'show this help message and exit'
+complete -c gatectl -n "__gatectl_at 'gatectl cards remove'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
+complete -c gatectl -n "__gatectl_at 'gatectl cards list'" -s h -l help -d 'show this help message and exit'
+complete -c gatectl -n "__gatectl_at 'gatectl cards list'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
+complete -c gatectl -n "__gatectl_at 'gatectl cards list'" -l json -d 'one object a line'
+complete -c gatectl -n "__gatectl_at 'gatectl cards import' 0" -F
+complete -c gatectl -n "__gatectl_at 'gatectl cards import'" -s h -l help -d 'show this help message and exit'
+complete -c gatectl -n "__gatectl_at 'gatectl cards import'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
+complete -c gatectl -n "__gatectl_at 'gatectl cards export'" -s h -l help -d 'show this help message and exit'
+complete -c gatectl -n "__gatectl_at 'gatectl cards export'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
+complete -c gatectl -n "__gatectl_at 'gatectl relay' 0" -a 'off'
+complete -c gatectl -n "__gatectl_at 'gatectl relay'" -s h -l help -d 'show this help message and exit'
+complete -c gatectl -n "__gatectl_at 'gatectl relay'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'

@@ -1,0 +1,184 @@
+#compdef gatectl
+# zsh completion for gatectl, made from its parsers: see gatectl/cli/shells.
+# Doors and partners come from the settings, where whoever asks may read them.
+
+# Offers the names of [TABLE.NAME] in the settings.
+_gatectl_names() { # TABLE
+    local settings=${opt_args[-c]:-${opt_args[--config]:-$given}}
+    local -a names
+    names=(${(f)"$(sed -n -e 's/^[[:space:]]*\[\[*'"$1"'\."\([^"]*\)".*/\1/p;t' \
+        -e 's/^[[:space:]]*\[\[*'"$1"'\.\([A-Za-z0-9_-]*\).*/\1/p' -- ${~settings} 2>/dev/null | sort -u)"})
+    _wanted names expl "${1%s}" compadd -a names
+}
+
+_gatectl() {
+    local curcontext="$curcontext" state line expl
+    local -A opt_args
+    local -a commands
+    _arguments -C -A '-*' '(-h --help)'{-h,--help}'[show this help message and exit]' \
+        '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files' \
+        '--version[show program'\''s version number and exit]' \
+        '1:COMMAND:->command' \
+        '*:: :->rest'
+    local given=${opt_args[-c]:-${opt_args[--config]:-${GATECTL_CONFIG:-/etc/gatectl/gatectl.toml}}}
+    case $state in
+        command)
+            commands=(
+                'run:the daemon'
+                'check:validate the settings; on request the devices and the partners too'
+                'demo:a whole door on this machine, without hardware'
+                'sim:the partner simulator alone'
+                'events:what happened at the doors, and whose fault it was'
+                'route:which card or route takes a code, and to whom; asks nobody'
+                'status:the running daemon: devices, partners, gates, the last event'
+                'open:open a door by hand, on the record'
+                'cards:enrol cards: add, remove, list, import, export'
+                'relay:switch every relay off, without the daemon'
+            )
+            _describe -t commands command commands
+            ;;
+        rest)
+            case $words[1] in
+                run) _gatectl_run ;;
+                check) _gatectl_check ;;
+                demo) _gatectl_demo ;;
+                sim) _gatectl_sim ;;
+                events) _gatectl_events ;;
+                route) _gatectl_route ;;
+                status) _gatectl_status ;;
+                open) _gatectl_open ;;
+                cards) _gatectl_cards ;;
+                relay) _gatectl_relay ;;
+            esac
+            ;;
+    esac
+}
+
+_gatectl_run() {
+    _arguments '(-h --help)'{-h,--help}'[show this help message and exit]' \
+        '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files'
+}
+
+_gatectl_check() {
+    _arguments '(-h --help)'{-h,--help}'[show this help message and exit]' \
+        '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files' \
+        '--devices[open every scanner, drive every relay off]' \
+        '--connect[connect to every partner, sending no check-in]'
+}
+
+_gatectl_demo() {
+    _arguments '(-h --help)'{-h,--help}'[show this help message and exit]' \
+        '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files' \
+        '*--scan=[scan this and end; may be repeated]:CODE: '
+}
+
+_gatectl_sim() {
+    _arguments '(-h --help)'{-h,--help}'[show this help message and exit]' \
+        '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files' \
+        '--port=[the port on 127.0.0.1 to listen on (else any free one)]:N: '
+}
+
+_gatectl_events() {
+    _arguments '(-h --help)'{-h,--help}'[show this help message and exit]' \
+        '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files' \
+        '-n[the last N (text\: 20; --json\: all)]:N: ' \
+        '-f[go on with those to come]' \
+        '--json[one object a line]' \
+        '--since=[a time, a date, or how long ago\: 90s, 15m, 2h, 7d]:T: ' \
+        '--door=[at this door]:D: _gatectl_names doors' \
+        '--partner=[of this partner]:P: _gatectl_names partners' \
+        '--member=[of the member with this number]:M: ' \
+        '--result=[with this result]:RESULT:(admitted rejected unknown)'
+}
+
+_gatectl_route() {
+    _arguments '(-h --help)'{-h,--help}'[show this help message and exit]' \
+        '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files' \
+        '--door=[at this door alone]:D: _gatectl_names doors' \
+        '--json[one JSON object]' \
+        '1:CODE: '
+}
+
+_gatectl_status() {
+    _arguments '(-h --help)'{-h,--help}'[show this help message and exit]' \
+        '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files' \
+        '--json[one JSON object]'
+}
+
+_gatectl_open() {
+    _arguments '(-h --help)'{-h,--help}'[show this help message and exit]' \
+        '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files' \
+        '--reason=[stands in the event]:TEXT: ' \
+        '1:DOOR: _gatectl_names doors'
+}
+
+_gatectl_cards() {
+    local curcontext="$curcontext" state line expl
+    local -A opt_args
+    local -a commands
+    _arguments -C -A '-*' '(-h --help)'{-h,--help}'[show this help message and exit]' \
+        '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files' \
+        '1:COMMAND:->command' \
+        '*:: :->rest'
+    local given=${opt_args[-c]:-${opt_args[--config]:-$given}}
+    case $state in
+        command)
+            commands=(
+                'add:enrol a card'
+                'remove:forget a card'
+                'list:show all cards'
+                'import:enrol the cards of a CSV file code,partner,member'
+                'export:print all cards as CSV'
+            )
+            _describe -t commands command commands
+            ;;
+        rest)
+            case $words[1] in
+                add) _gatectl_cards_add ;;
+                remove) _gatectl_cards_remove ;;
+                list) _gatectl_cards_list ;;
+                import) _gatectl_cards_import ;;
+                export) _gatectl_cards_export ;;
+            esac
+            ;;
+    esac
+}
+
+_gatectl_cards_add() {
+    _arguments '(-h --help)'{-h,--help}'[show this help message and exit]' \
+        '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files' \
+        '1:CODE: ' \
+        '2:PARTNER: _gatectl_names partners' \
+        '3:MEMBER: '
+}
+
+_gatectl_cards_remove() {
+    _arguments '(-h --help)'{-h,--help}'[show this help message and exit]' \
+        '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files' \
+        '1:CODE: '
+}
+
+_gatectl_cards_list() {
+    _arguments '(-h --help)'{-h,--help}'[show this help message and exit]' \
+        '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files' \
+        '--json[one object a line]'
+}
+
+_gatectl_cards_import() {
+    _arguments '(-h --help)'{-h,--help}'[show this help message and exit]' \
+        '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files' \
+        '1:FILE:_files'
+}
+
+_gatectl_cards_export() {
+    _arguments '(-h --help)'{-h,--help}'[show this help message and exit]' \
+        '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files'
+}
+
+_gatectl_relay() {
+    _arguments '(-h --help)'{-h,--help}'[show this help message and exit]' \
+        '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files' \
+        '1:STATE:(off)'
+}
+
+_gatectl "$@"
