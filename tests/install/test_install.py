@@ -22,6 +22,8 @@ PLACED = {
     "/usr/share/bash-completion/completions/gatectl",
     "/usr/share/zsh/vendor-completions/_gatectl",
     "/usr/share/fish/vendor_completions.d/gatectl.fish",
+    "/usr/share/man/man1/gatectl.1",
+    "/usr/share/man/man5/gatectl.toml.5",
     "/usr/local/bin/gatectl",
     "/etc/gatectl/gatectl.toml.sample",
     "/etc/systemd/system/multi-user.target.wants/gatectl.service",
