@@ -1,0 +1,94 @@
+"""A journal full of a gym's past: made quickly, as the store itself would have made it."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.rig import member
+from gatectl.decision.event import Attempt, GateRecord, Outcome, RequestRecord
+from gatectl.decision.identity import RANDOM_BITS, uuid7
+from gatectl.decision.verdict import Fault, Reason, Result, Verdict, message_of
+from gatectl.journal.rows import attempt_statement, outcome_statement
+from gatectl.journal.schema import open_store
+from gatectl.journal.transaction import transaction
+
+MEMBERS = 5_000
+"""A large gym's."""
+
+YEAR_US = 365 * 86_400_000_000
+"""The past is a year, however many events it has: a million are one every 32 s, day and night."""
+
+BATCH = 2_000
+
+
+def fill(path: Path, events: int) -> None:
+    """A journal with so many finished events up to now, but for their times the same ones each time."""
+    last_us = time.time_ns() // 1000
+    connection = open_store(path)
+    # What is made here can be made again.
+    connection.execute("PRAGMA synchronous = OFF")
+    try:
+        chance = random.Random(1)
+        for first in range(0, events, BATCH):
+            with transaction(connection):
+                for number in range(first, min(first + BATCH, events)):
+                    attempt, outcome = event(chance, last_us - (events - number) * YEAR_US // events)
+                    connection.execute(*attempt_statement(attempt))
+                    connection.execute(*outcome_statement(attempt.id, outcome))
+        connection.execute(
+            "UPDATE marks SET value = (SELECT coalesce(max(seq), 0) FROM attempts) WHERE name = 'closed_to_seq'"
+        )
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        connection.close()
+
+
+def event(chance: random.Random, at_us: int) -> tuple[Attempt, Outcome]:
+    """A scan as gyms have them: nine in ten are admitted."""
+    who = member(chance.randrange(MEMBERS))
+    attempt = Attempt(
+        id=uuid7(at_us, chance.getrandbits(RANDOM_BITS)),
+        kind="scan",
+        at_us=at_us,
+        tenant="FitCo GmbH",
+        studio="Bench",
+        door="door0",
+        scanner="/dev/serial/by-id/usb-Newland_NLS-FM430-if00",
+        credential=who,
+        partner="p0",
+        member=who,
+        budget_ms=2000,
+    )
+    lot = chance.random()
+    request = RequestRecord(
+        sent=True,
+        sent_us=at_us + 1500,
+        answered_us=None if lot > 0.98 else at_us + 180_000,
+        elapsed_ms=180.0,
+        budget_ms=2000,
+        connection="warm",
+    )
+    if lot < 0.9:
+        gate = GateRecord(at_us + 181_000, 181.0, 3000)
+        verdict, status, fault, reason, result = Verdict.ALLOWED, 200, None, None, Result.ADMITTED
+    elif lot < 0.98:
+        gate, result = None, Result.REJECTED
+        verdict, status, fault = Verdict.NOT_FOUND, 404, None
+        reason = Reason("checkin.validation.notfound", "Check-In not found in database")
+    else:
+        gate, result = None, Result.REJECTED
+        verdict, status, fault, reason = Verdict.NONE, None, Fault.TIMEOUT, None
+    return attempt, Outcome(
+        result=result,
+        message=message_of(verdict, fault).value,
+        verdict=verdict,
+        status=status,
+        fault=fault,
+        reason=reason,
+        request=request,
+        gate=gate,
+    )
