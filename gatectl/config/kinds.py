@@ -1,7 +1,7 @@
 """The kinds of values that settings take; each refuses in an installer's words.
 
-They do not coerce: "3000" is not 3000 and true is not 1. Values that are already of the final type
-(a `Path`, a compiled pattern) pass, for settings that are built in code.
+They do not coerce: "3000" is not 3000 and true is not 1. Nothing here needs pydantic until a value is
+refused: whoever is handed settings does without it (`config/schema.py` makes it look at these marks).
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 import ipaddress
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import PlainValidator, ValidationInfo
-from pydantic_core import PydanticCustomError
+if TYPE_CHECKING:
+    from pydantic_core import PydanticCustomError
 
 REFUSED: Final = "refused"
 """The error type of every refusal made here; its context holds `what` and `hints`."""
@@ -26,17 +27,51 @@ _LOOPBACK_4 = ipaddress.IPv4Network("127.0.0.0/8")
 _LOOPBACK_6 = ipaddress.IPv6Address("::1")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Kind:
+    """A mark in `Annotated[…]`: what a value must be.
+
+    `check` takes what TOML gave and the folder at which relative paths start; it gives the setting's value
+    or raises what `refuse` makes. `json` says the same in JSON Schema, as far as that can.
+    """
+
+    check: Callable[[object, Path], Any]
+    json: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenBy:
+    """A mark on a union of tables: the one whose `key` is the word that the table has there."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotEmpty:
+    """A mark on a list or a table of tables: at least one."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Together:
+    """A mark on a table whose parts are good: what must be so of them together; `check` raises as `refuse`."""
+
+    check: Callable[[Any], Any]
+    json: Mapping[str, Any]
+
+
 def refuse(what: str, *hints: str) -> PydanticCustomError:
     """The error to raise: `what` is wrong, without a full stop, and what to do instead."""
+    from pydantic_core import PydanticCustomError  # noqa: PLC0415 - who refuses has it already
+
     return PydanticCustomError(REFUSED, "{what}", {"what": what, "hints": hints})
 
 
-def whole(low: int, high: int | None = None, *, or_zero: bool = False) -> PlainValidator:
+def whole(low: int, high: int | None = None, *, or_zero: bool = False) -> Kind:
     """A whole number from `low` to `high`, or 0 where that means none."""
     span = f"{low} or more" if high is None else f"{low} to {high}"
     words = f"must be a whole number, {'0 or ' if or_zero else ''}{span}"
 
-    def check(value: object) -> int:
+    def check(value: object, _folder: Path) -> int:
         if isinstance(value, str):
             raise refuse(f"{words}, without quotes")
         if not isinstance(value, int) or isinstance(value, bool):
@@ -46,7 +81,9 @@ def whole(low: int, high: int | None = None, *, or_zero: bool = False) -> PlainV
             raise refuse(words)
         return value
 
-    return PlainValidator(check)
+    span_json = {"minimum": low} if high is None else {"minimum": low, "maximum": high}
+    json = {"anyOf": [{"const": 0}, span_json]} if or_zero else span_json
+    return Kind(check, {"type": "integer", **json})
 
 
 def _string(value: object) -> str:
@@ -57,21 +94,21 @@ def _string(value: object) -> str:
     raise refuse("must be text in quotes")
 
 
-def _text(value: object) -> str:
+def _text(value: object, _folder: Path) -> str:
     text = _string(value)
     if not text.isprintable():
         raise refuse("must not hold line breaks or control characters")
     return text
 
 
-def _name(value: object) -> str:
-    text = _text(value)
+def _name(value: object, folder: Path) -> str:
+    text = _text(value, folder)
     if not text.strip():
         raise refuse("must not be empty")
     return text
 
 
-def _header_text(value: object) -> str:
+def _header_text(value: object, _folder: Path) -> str:
     text = _string(value)
     if not text or not is_visible_ascii(text):
         raise refuse("must be visible ASCII characters without blanks, since it travels in an HTTP header")
@@ -91,21 +128,16 @@ def resolve(text: str, folder: Path) -> Path | None:
     return folder / text if text and "\0" not in text else None
 
 
-def _path(value: object, info: ValidationInfo) -> Path:
-    if isinstance(value, Path):
-        return value
+def _path(value: object, folder: Path) -> Path:
     if not isinstance(value, str):
         raise refuse("must be a path in quotes")
-    folder = Path("/") if info.context is None else info.context["folder"]
     path = resolve(value, folder)
     if path is None:
         raise refuse("must be a path")
     return path
 
 
-def _pattern(value: object) -> re.Pattern[str]:
-    if isinstance(value, re.Pattern):
-        return value
+def _pattern(value: object, _folder: Path) -> re.Pattern[str]:
     if not isinstance(value, str):
         raise refuse("must be a pattern in single quotes")
     if not value:
@@ -123,7 +155,7 @@ def _pattern(value: object) -> re.Pattern[str]:
             raise refuse("does not compile: too large, or with flags that do not go with ASCII") from None
 
 
-def _url(value: object) -> str:
+def _url(value: object, _folder: Path) -> str:
     url = _string(value)
     if not url or not is_visible_ascii(url):
         raise refuse(
@@ -155,8 +187,8 @@ def _refuse_plain_http(parts: SplitResult) -> None:
         )
 
 
-def _base_url(value: object) -> str:
-    url = _url(value)
+def _base_url(value: object, folder: Path) -> str:
+    url = _url(value, folder)
     if "?" in url:
         raise refuse("must not have a query, the part from ? on", "the path of each request is added to it")
     return url.rstrip("/")
@@ -181,14 +213,17 @@ def is_loopback(host: str) -> bool:
     return address == _LOOPBACK_6 if address else host.lower() == "localhost"
 
 
-def _validator(check: Callable[[object], str]) -> PlainValidator:
-    return PlainValidator(check)
+_PLAIN = r"[^\u0000-\u001f\u007f]"
+_HTTPS = "[Hh][Tt][Tt][Pp][Ss]://"
+_HTTP_HERE = r"[Hh][Tt][Tt][Pp]://(?:[Ll][Oo][Cc][Aa][Ll][Hh][Oo][Ss][Tt]|127\.|\[[0:]+1\])"
+"""For JSON Schema, whose patterns have no flags (ECMA-262). They refuse nothing that is taken here."""
 
-
-Text = Annotated[str, _validator(_text)]
-Name = Annotated[str, _validator(_name)]
-HeaderText = Annotated[str, _validator(_header_text)]
-Url = Annotated[str, _validator(_url)]
-BaseUrl = Annotated[str, _validator(_base_url)]
-AbsolutePath = Annotated[Path, PlainValidator(_path)]
-AsciiPattern = Annotated[re.Pattern[str], PlainValidator(_pattern)]
+Text = Annotated[str, Kind(_text, {"type": "string", "pattern": f"^{_PLAIN}*$"})]
+Name = Annotated[str, Kind(_name, {"type": "string", "pattern": rf"^{_PLAIN}*\S{_PLAIN}*$"})]
+HeaderText = Annotated[str, Kind(_header_text, {"type": "string", "pattern": "^[!-~]+$"})]
+Url = Annotated[str, Kind(_url, {"type": "string", "pattern": f'^(?:{_HTTPS}|{_HTTP_HERE})[!-"$-~]*$'})]
+BaseUrl = Annotated[
+    str, Kind(_base_url, {"type": "string", "pattern": f'^(?:{_HTTPS}|{_HTTP_HERE})[!-"$->@-~]*$'})
+]
+AbsolutePath = Annotated[Path, Kind(_path, {"type": "string", "minLength": 1})]
+AsciiPattern = Annotated[re.Pattern[str], Kind(_pattern, {"type": "string", "minLength": 1})]

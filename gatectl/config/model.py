@@ -1,22 +1,25 @@
 """The settings as values: frozen, complete, every path absolute. One field a setting of the contract.
 
-Relative paths start at the folder in the validation context, `{"folder": Path}`.
+They are plain dataclasses, which nothing checks when they are made in code; what a file says is checked
+by their annotations (`config/schema.py`). A key that is not there is None: TOML has no word for it.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
-
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gatectl.config.kinds import (
     AbsolutePath,
     AsciiPattern,
     BaseUrl,
+    ChosenBy,
     HeaderText,
     Name,
+    NotEmpty,
     Text,
+    Together,
     Url,
     refuse,
     whole,
@@ -40,20 +43,16 @@ Idle = Annotated[int, whole(5, 2000, or_zero=True)]
 baud (1.04 ms each, and the USB bridge's own latency) could cut a code in two."""
 
 
-class Table(BaseModel):
-    """A table of the settings: no unknown keys, no coercion, no change afterwards."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Site(Table):
+@dataclass(frozen=True, kw_only=True)
+class Site:
     """Which gym this is: Support asks for both."""
 
     tenant: Text = ""
     studio: Text = ""
 
 
-class Gpio(Table):
+@dataclass(frozen=True, kw_only=True)
+class Gpio:
     """How pins are driven."""
 
     pin_factory: Name = "lgpio"
@@ -62,7 +61,8 @@ class Gpio(Table):
     """lgpio only: the N of /dev/gpiochipN."""
 
 
-class JournalSettings(Table):
+@dataclass(frozen=True, kw_only=True)
+class JournalSettings:
     """Where the record is kept."""
 
     path: AbsolutePath = Path("/var/lib/gatectl/journal.db")
@@ -72,13 +72,15 @@ class JournalSettings(Table):
     """How long a member waits for the disk before the scan goes on without it."""
 
 
-class Control(Table):
+@dataclass(frozen=True, kw_only=True)
+class Control:
     """Where the daemon listens for `status` and `open`."""
 
     socket: AbsolutePath = Path("/run/gatectl/control.sock")
 
 
-class KeySource(Table):
+@dataclass(frozen=True, kw_only=True)
+class KeySource:
     """Where a partner's key is: exactly one of the three is set."""
 
     file: AbsolutePath | None = None
@@ -86,23 +88,35 @@ class KeySource(Table):
     """The name of a systemd credential, a file in $CREDENTIALS_DIRECTORY."""
     env: Name | None = None
 
-    @model_validator(mode="after")
-    def _exactly_one(self) -> KeySource:
-        if sum(place is not None for place in (self.file, self.credential, self.env)) != 1:
-            raise refuse("must have exactly one of file, credential and env")
-        return self
+
+def _exactly_one(source: KeySource) -> KeySource:
+    if sum(place is not None for place in (source.file, source.credential, source.env)) != 1:
+        raise refuse("must have exactly one of file, credential and env")
+    return source
 
 
-class PartnerBase(Table):
+Key = Annotated[KeySource, Together(_exactly_one, {"minProperties": 1, "maxProperties": 1})]
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A partner's key. It does not show when what holds it is printed."""
+
+    value: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartnerBase:
     """What all partners have."""
 
-    key: KeySource
+    key: Key
     ca_file: AbsolutePath | None = None
     """PEM certificates to trust instead of the system's store."""
     status_page: Text | None = None
     """Shown in advice, never asked."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class PerfectGym(PartnerBase):
     """`reference/perfectgym-checkin-validation.txt`."""
 
@@ -115,6 +129,7 @@ class PerfectGym(PartnerBase):
     """The page's own limit."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class Wellhub(PartnerBase):
     """`reference/wellhub-access-control.txt`."""
 
@@ -128,6 +143,7 @@ class Wellhub(PartnerBase):
     settle_s: Settle = 0
 
 
+@dataclass(frozen=True, kw_only=True)
 class Capitan(PartnerBase):
     """`reference/capitan-barcode-check-in.txt`."""
 
@@ -139,16 +155,17 @@ class Capitan(PartnerBase):
     settle_s: Settle = 0
 
 
-Partner = Annotated[PerfectGym | Wellhub | Capitan, Field(discriminator="protocol")]
+Partner = Annotated[PerfectGym | Wellhub | Capitan, ChosenBy("protocol")]
 
 
-class RouteSettings(Table):
+@dataclass(frozen=True, kw_only=True)
+class RouteSettings:
     """Codes that `match` as a whole go to `partner`."""
 
     match: AsciiPattern
     """Compiled with re.ASCII; its group `member`, if any, is the member's number."""
     partner: Name
-    doors: Annotated[tuple[Name, ...], Field(strict=False, min_length=1)] | None = None
+    doors: Annotated[tuple[Name, ...], NotEmpty()] | None = None
     """Only at these doors; None is at all."""
 
     def route(self) -> Route:
@@ -156,7 +173,8 @@ class RouteSettings(Table):
         return Route(self.match, self.partner, None if self.doors is None else frozenset(self.doors))
 
 
-class Relay(Table):
+@dataclass(frozen=True, kw_only=True)
+class Relay:
     """What holds the gate open."""
 
     pin: Pin
@@ -165,7 +183,8 @@ class Relay(Table):
     """Under 100 ms many strikes do not move; over a minute a gate is not a gate."""
 
 
-class Signals(Table):
+@dataclass(frozen=True, kw_only=True)
+class Signals:
     """What the member sees and hears; each is optional."""
 
     green: Pin | None = None
@@ -173,7 +192,8 @@ class Signals(Table):
     buzzer: Pin | None = None
 
 
-class SerialScanner(Table):
+@dataclass(frozen=True, kw_only=True)
+class SerialScanner:
     """A reader on a serial line, 8N1."""
 
     type: Literal["serial"]
@@ -185,7 +205,8 @@ class SerialScanner(Table):
     strip_aim: bool = False
 
 
-class EvdevScanner(Table):
+@dataclass(frozen=True, kw_only=True)
+class EvdevScanner:
     """A reader that types like a keyboard."""
 
     type: Literal["evdev"]
@@ -198,27 +219,29 @@ class EvdevScanner(Table):
     strip_aim: bool = False
 
 
-Scanner = Annotated[SerialScanner | EvdevScanner, Field(discriminator="type")]
+Scanner = Annotated[SerialScanner | EvdevScanner, ChosenBy("type")]
 
 
-class DoorSettings(Table):
+@dataclass(frozen=True, kw_only=True)
+class DoorSettings:
     """A gate with what stands at it."""
 
     repeat_ms: Annotated[int, whole(0, 60_000)] = 3000
     """The same code again within this time of its last reading is the same scan."""
     relay: Relay
     signals: Signals = Signals()
-    scanners: Annotated[tuple[Scanner, ...], Field(strict=False, min_length=1)]
+    scanners: Annotated[tuple[Scanner, ...], NotEmpty()]
 
 
-class Settings(Table):
+@dataclass(frozen=True, kw_only=True)
+class Settings:
     """The whole file."""
 
     site: Site = Site()
     gpio: Gpio = Gpio()
     journal: JournalSettings = JournalSettings()
     control: Control = Control()
-    partners: dict[Name, Partner] = Field(default_factory=dict)
-    routes: Annotated[tuple[RouteSettings, ...], Field(strict=False)] = ()
+    partners: dict[Name, Partner] = field(default_factory=dict)
+    routes: tuple[RouteSettings, ...] = ()
     """In their order; the first that takes a code wins."""
-    doors: Annotated[dict[Name, DoorSettings], Field(min_length=1)]
+    doors: Annotated[dict[Name, DoorSettings], NotEmpty()]

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import tomli
-from pydantic import SecretStr
 
 from gatectl.config import authorities, cross, secrets, shape
 from gatectl.config.lines import Lines
-from gatectl.config.model import Settings
+from gatectl.config.model import Secret, Settings
 from gatectl.config.problems import Finding, Problem, SettingsError, Where, key_of
 
 DEFAULT = Path("/etc/gatectl/gatectl.toml")
@@ -48,7 +47,7 @@ def load(path: Path) -> Settings:
     return _result(path, text, settings, found)
 
 
-def load_with_keys(path: Path, environ: Mapping[str, str]) -> tuple[Settings, dict[str, SecretStr]]:
+def load_with_keys(path: Path, environ: Mapping[str, str]) -> tuple[Settings, dict[str, Secret]]:
     """The settings and every partner's key, by the partner's name.
 
     Raises SettingsError with every problem of the settings, the keys and the CA files.

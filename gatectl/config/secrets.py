@@ -9,11 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr, ValidationError
+from pydantic_core import ValidationError
 
+from gatectl.config import schema
 from gatectl.config.cross import tables
 from gatectl.config.kinds import is_visible_ascii
-from gatectl.config.model import KeySource
+from gatectl.config.model import Key, KeySource, Secret
 from gatectl.config.problems import Finding
 from gatectl.errors import GatectlError
 
@@ -27,12 +28,12 @@ class KeyRefused(GatectlError):
 
 def collect(
     raw: dict[str, Any], folder: Path, environ: Mapping[str, str]
-) -> tuple[dict[str, SecretStr], list[Finding]]:
+) -> tuple[dict[str, Secret], list[Finding]]:
     """Every partner's key by the partner's name, and what is wrong with the others.
 
     Works on the raw tables: a key is looked at even where the rest of its partner is wrong.
     """
-    keys: dict[str, SecretStr] = {}
+    keys: dict[str, Secret] = {}
     found: list[Finding] = []
     for name, source in _sources(raw, folder):
         place = next(key for key in ("file", "credential", "env") if getattr(source, key) is not None)
@@ -46,10 +47,10 @@ def collect(
 def _sources(raw: dict[str, Any], folder: Path) -> Iterator[tuple[str, KeySource]]:
     for name, partner in tables(raw, "partners"):
         with suppress(ValidationError):  # a wrong shape is reported with the rest of the model
-            yield name, KeySource.model_validate(partner.get("key"), context={"folder": folder})
+            yield name, schema.read(Key, partner.get("key"), folder)
 
 
-def read(source: KeySource, environ: Mapping[str, str]) -> SecretStr:
+def read(source: KeySource, environ: Mapping[str, str]) -> Secret:
     """The key without surrounding white space.
 
     Raises KeyRefused where it is not there, empty, open to others, or not visible ASCII.
@@ -96,7 +97,7 @@ def _content(path: Path, absent: str, *, private: bool) -> bytes:
         raise KeyRefused(f"{path} cannot be read: {error.strerror}", hint) from None
 
 
-def _fit(content: bytes) -> SecretStr:
+def _fit(content: bytes) -> Secret:
     key = content.strip()
     if not key:
         raise KeyRefused("the key is empty", "put the key that the partner gave there")
@@ -109,4 +110,4 @@ def _fit(content: bytes) -> SecretStr:
             "the key holds characters that cannot stand in an HTTP header",
             "a key is one line of visible ASCII characters without blanks",
         )
-    return SecretStr(text)
+    return Secret(text)

@@ -4,41 +4,41 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, ValidationError
 
-from gatectl.config import model
+from gatectl.config import model, schema
 from gatectl.config.kinds import REFUSED, Url
 from gatectl.config.problems import Finding, Where, key_hint, listed, near
 
-PROTOCOLS: Final[Mapping[str, type[BaseModel]]] = {
+PROTOCOLS: Final[Mapping[str, type]] = {
     "perfectgym": model.PerfectGym,
     "wellhub": model.Wellhub,
     "capitan": model.Capitan,
 }
-SCANNERS: Final[Mapping[str, type[BaseModel]]] = {
+SCANNERS: Final[Mapping[str, type]] = {
     "serial": model.SerialScanner,
     "evdev": model.EvdevScanner,
 }
-_SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
+_SECTIONS: Final[Mapping[str, type]] = {
     "site": model.Site,
     "gpio": model.Gpio,
     "journal": model.JournalSettings,
     "control": model.Control,
 }
-_AT_DOORS: Final[Mapping[str, type[BaseModel]]] = {"relay": model.Relay, "signals": model.Signals}
-_DOOR: Final[Mapping[str, type[BaseModel]]] = {"the door, above its [tables]": model.DoorSettings}
+_AT_DOORS: Final[Mapping[str, type]] = {"relay": model.Relay, "signals": model.Signals}
+_DOOR: Final[Mapping[str, type]] = {"the door, above its [tables]": model.DoorSettings}
 """TOML gives a key to the table opened last: the door's own keys stand first."""
 
 _WORDS: Final[Mapping[str, str]] = {
     "missing": "is missing",
-    "extra_forbidden": "is not a known key",
+    "unexpected_keyword_argument": "is not a known key",
     "bool_type": "must be true or false, without quotes",
     "dict_type": "must be a table",
-    "model_type": "must be a table",
+    "dataclass_type": "must be a table",
     "model_attributes_type": "must be a table",
     "tuple_type": "must be a list",
     "too_short": "must not be empty",
@@ -64,7 +64,8 @@ _EXAMPLES: Final[Mapping[str, str]] = {
 _SECRET = re.compile(r"key|token|secret|passw|bearer|auth|credential", re.IGNORECASE)
 
 
-class _AnyPartner(model.PartnerBase, extra="ignore"):
+@dataclass(frozen=True, kw_only=True)
+class _AnyPartner(model.PartnerBase):
     """What can still be checked of a partner whose protocol is not known."""
 
     url: Url = ""
@@ -73,9 +74,10 @@ class _AnyPartner(model.PartnerBase, extra="ignore"):
 def check(raw: dict[str, Any], folder: Path) -> tuple[model.Settings | None, list[Finding]]:
     """The settings, or all that is wrong with their shape."""
     try:
-        return model.Settings.model_validate(raw, context={"folder": folder}), []
+        settings: model.Settings = schema.read(model.Settings, raw, folder)
     except ValidationError as error:
         return None, list(_findings(error, folder))
+    return settings, []
 
 
 def _findings(error: ValidationError, folder: Path) -> Iterator[Finding]:
@@ -89,8 +91,9 @@ def _findings(error: ValidationError, folder: Path) -> Iterator[Finding]:
 
 
 def _without_protocol(name: str, raw: dict[str, Any], folder: Path) -> Iterator[Finding]:
+    known = {field.name: raw[field.name] for field in fields(_AnyPartner) if field.name in raw}
     try:
-        _AnyPartner.model_validate(raw, context={"folder": folder})
+        schema.read(_AnyPartner, known, folder)
     except ValidationError as error:
         for details in error.errors(include_url=False):
             yield _finding(details, ("partners", name, "any", *details["loc"]))
@@ -102,8 +105,8 @@ def _finding(details: ErrorDetails, loc: Where) -> Finding:
     match details["type"]:
         case kind if kind == REFUSED:
             what, hints = context["what"], context["hints"]
-        case "extra_forbidden":
-            what, hints = _WORDS["extra_forbidden"], _about_unknown(loc, where)
+        case "unexpected_keyword_argument":
+            what, hints = _WORDS["unexpected_keyword_argument"], _about_unknown(loc, where)
         case "literal_error":
             what, hints = f"must be {context['expected']}", ()
         case "union_tag_invalid" | "union_tag_not_found":
@@ -126,7 +129,7 @@ def _where(loc: Where) -> Where:
 
 
 def _example(where: Where, kind: str) -> tuple[str, ...]:
-    if kind in {"extra_forbidden", "literal_error", "bool_type"}:
+    if kind in {"unexpected_keyword_argument", "literal_error", "bool_type"}:
         return ()
     match where:
         case ("partners", name, "key", *_):
@@ -151,16 +154,20 @@ def _choice(context: Mapping[str, Any], where: Where) -> Finding:
 def _about_unknown(loc: Where, where: Where) -> tuple[str, ...]:
     """What was probably meant. The value is never shown: it may be a secret in the wrong place."""
     name, table = str(loc[-1]), loc[:-1]
-    known = list(_model_of(table).model_fields)
+    known = _settings_of(_model_of(table))
     if where[0] == "partners" and _SECRET.search(name):
         return ("a key must not stand in the settings", key_hint(str(where[1])))
     kin = _kin(table)
-    if owners := [kind for kind, fields in kin.items() if name in fields.model_fields]:
+    if owners := [words for words, kind in kin.items() if name in _settings_of(kind)]:
         return (f"it is a setting of {listed(owners, 'and')}",)
     return near(name, known) or (f"known here: {', '.join(known)}",)
 
 
-def _kin(table: Where) -> Mapping[str, type[BaseModel]]:
+def _settings_of(table: type) -> list[str]:
+    return [field.name for field in fields(table)]
+
+
+def _kin(table: Where) -> Mapping[str, type]:
     """The tables that a setting may have been meant for, in words."""
     match table:
         case ("partners", _, _):
@@ -174,7 +181,7 @@ def _kin(table: Where) -> Mapping[str, type[BaseModel]]:
     return {}
 
 
-def _model_of(table: Where) -> type[BaseModel]:
+def _model_of(table: Where) -> type:
     """The model of the table at `table`, the names of choices included."""
     match table:
         case (str(name),):

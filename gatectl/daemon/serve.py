@@ -10,8 +10,6 @@ from collections.abc import Collection, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any, Never
 
-from pydantic import SecretStr
-
 from gatectl import __version__
 from gatectl.config import model
 from gatectl.daemon import clock, control, gates, watchdog
@@ -39,7 +37,7 @@ FLUSH_S = 5.0
 """How long the end waits for a disk that does not take the last records."""
 
 
-def run(settings: model.Settings, keys: Mapping[str, SecretStr], environ: Mapping[str, str]) -> None:
+def run(settings: model.Settings, keys: Mapping[str, model.Secret], environ: Mapping[str, str]) -> None:
     """Runs until SIGTERM or SIGINT. Raises GatectlError for what an installer has to mend."""
     with alone(settings.control.socket):
         teller = Teller()
@@ -58,7 +56,7 @@ class _Daemon:
     def __init__(
         self,
         settings: model.Settings,
-        keys: Mapping[str, SecretStr],
+        keys: Mapping[str, model.Secret],
         opened: Mapping[str, Gate],
         teller: Teller,
         environ: Mapping[str, str],
@@ -100,7 +98,7 @@ class _Daemon:
     def _house(self, store: Store) -> House:
         settings = self._settings
         made = contexts(settings.partners)
-        keys = {name: key.get_secret_value() for name, key in self._keys.items()}
+        keys = {name: key.value for name, key in self._keys.items()}
         return House(
             tenant=settings.site.tenant,
             studio=settings.site.studio,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 from hypothesis import HealthCheck, example, given, settings
@@ -25,7 +26,7 @@ TABLES = (model.Settings, model.Site, model.Gpio, model.KeySource, model.Perfect
 TABLES += (model.Capitan, model.RouteSettings, model.DoorSettings, model.Relay, model.Signals)
 TABLES += (model.SerialScanner, model.EvdevScanner)
 
-NAMES = st.sampled_from(sorted({name for table in TABLES for name in table.model_fields})) | st.text(
+NAMES = st.sampled_from(sorted({field.name for table in TABLES for field in fields(table)})) | st.text(
     max_size=3
 )
 

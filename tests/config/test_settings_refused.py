@@ -394,6 +394,10 @@ def test_one_problem(write, refusal, old, new, lines):
             ],
         ),
         (
+            "[partners]\nwellhub = 3\n[doors.d]\nrelay.pin = 1\nscanners = ['f']\n",
+            ["2: partners.wellhub: must be a table", "5: doors.d.scanners[0]: must be a table"],
+        ),
+        (
             "[site\n",
             [
                 "1: toml: expected ']' at the end of a table declaration, at column 6",

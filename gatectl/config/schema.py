@@ -1,0 +1,105 @@
+"""The model as pydantic's engine takes it, made from the model's own annotations.
+
+pydantic itself would make the same of them. But to import it and to let it make this takes five times as
+long as all that is needed here, and 7 MB of a small memory: at every start of the daemon and, on a
+Raspberry Pi more than half a second long, at every command.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from pydantic_core import CoreSchema, SchemaValidator
+from pydantic_core import core_schema as core
+
+from gatectl.config.kinds import ChosenBy, Kind, NotEmpty, Together
+
+
+def read(kind: Any, raw: object, folder: Path) -> Any:
+    """What TOML gave, as a value of this kind: a class or an annotation of the model.
+
+    Relative paths start at `folder`. Raises pydantic_core.ValidationError with all that is wrong.
+    """
+    return _validator(kind).validate_python(raw, context=folder)
+
+
+@cache
+def _validator(kind: Any) -> SchemaValidator:
+    return SchemaValidator(schema_of(kind))
+
+
+def schema_of(kind: Any) -> CoreSchema:
+    """The schema of an annotation of the model."""
+    if dataclasses.is_dataclass(kind):
+        return _table(kind)
+    if kind is bool:
+        return core.bool_schema(strict=True)
+    parts = get_args(kind)
+    origin = get_origin(kind)
+    if origin is Annotated:
+        return _marked(*parts)
+    if origin is Literal:
+        return core.literal_schema(list(parts))
+    if origin in {Union, UnionType}:
+        # TOML has no null: None is what a key is that is not there.
+        (only,) = (part for part in parts if part is not type(None))
+        return schema_of(only)
+    return _several(kind, None)
+
+
+def _several(kind: Any, least: int | None) -> CoreSchema:
+    """A list, or tables by their names."""
+    parts = get_args(kind)
+    if get_origin(kind) is tuple:
+        return core.tuple_schema([schema_of(parts[0])], variadic_item_index=0, min_length=least)
+    if get_origin(kind) is dict:
+        return core.dict_schema(schema_of(parts[0]), schema_of(parts[1]), min_length=least)
+    raise TypeError(f"the settings have no values of the kind {kind}")
+
+
+def _marked(kind: Any, mark: object) -> CoreSchema:
+    match mark:
+        case Kind(check, json):
+            return core.with_info_plain_validator_function(_in_folder(check), metadata={"json": json})
+        case ChosenBy(key):
+            return core.tagged_union_schema(
+                {_word(choice, key): schema_of(choice) for choice in get_args(kind)}, key
+            )
+        case NotEmpty():
+            return _several(kind, 1)
+        case Together(check, json):
+            return core.no_info_after_validator_function(check, schema_of(kind), metadata={"json": json})
+    raise TypeError(f"the settings know no mark {mark}")
+
+
+def _in_folder(check: Callable[[object, Path], Any]) -> core.WithInfoValidatorFunction:
+    return lambda value, info: check(value, info.context)
+
+
+def _word(choice: Any, key: str) -> str:
+    (word,) = get_args(get_type_hints(choice)[key])
+    return str(word)
+
+
+def _table(table: Any) -> CoreSchema:
+    hints = get_type_hints(table, include_extras=True)
+    fields = dataclasses.fields(table)
+    parts = [
+        core.dataclass_field(field.name, _field(field, hints[field.name]), kw_only=True) for field in fields
+    ]
+    arguments = core.dataclass_args_schema(table.__name__, parts, extra_behavior="forbid")
+    return core.dataclass_schema(table, arguments, [field.name for field in fields], frozen=True)
+
+
+def _field(field: dataclasses.Field[Any], hint: Any) -> CoreSchema:
+    schema = schema_of(hint)
+    if field.default is not dataclasses.MISSING:
+        return core.with_default_schema(schema, default=field.default)
+    if field.default_factory is not dataclasses.MISSING:
+        return core.with_default_schema(schema, default_factory=field.default_factory)
+    return schema
