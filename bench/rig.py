@@ -278,7 +278,7 @@ class Gym:
 class PlainScript:
     """`bench.plain` on a pty of its own; a context manager, ready inside."""
 
-    def __init__(self, folder: Path, url: str, ca_file: Path) -> None:
+    def __init__(self, folder: Path, url: str, ca_file: Path, *, open_s: float = OPEN_MS / 1000) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._stack = ExitStack()
         with ExitStack() as stack:
@@ -287,7 +287,7 @@ class PlainScript:
             self.scanner = stack.enter_context(VirtualSerialScanner(folder / "scanner"))
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "bench.plain", str(self.scanner.link)]
-                + [url, str(ca_file), str(RELAY_PINS[0]), str(OPEN_MS / 1000)],
+                + [url, str(ca_file), str(RELAY_PINS[0]), str(open_s)],
                 stdout=subprocess.PIPE,
                 env=environment_for(folder, self.stamps),
                 cwd=ROOT,
