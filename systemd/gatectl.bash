@@ -21,7 +21,8 @@ _gatectl() {
         fi
         case "$path $word" in
             *' -c' | *' --config') takes=settings ;;
-            'gatectl run' | 'gatectl check' | 'gatectl demo' | 'gatectl sim' | 'gatectl events' | 'gatectl route' | 'gatectl status' | 'gatectl open' | 'gatectl cards' | 'gatectl relay') path+=" $word" ;;
+            'gatectl run' | 'gatectl check' | 'gatectl devices' | 'gatectl demo' | 'gatectl sim' | 'gatectl events' | 'gatectl route' | 'gatectl status' | 'gatectl open' | 'gatectl cards' | 'gatectl relay') path+=" $word" ;;
+            'gatectl devices --baud') takes='text' ;;
             'gatectl demo --scan') takes='text' ;;
             'gatectl sim --port') takes='text' ;;
             'gatectl events -n') takes='text' ;;
@@ -43,6 +44,7 @@ _gatectl() {
             'gatectl') takes='=-h --help -c --config --version' ;;
             'gatectl run') takes='=-h --help -c --config' ;;
             'gatectl check') takes='=-h --help -c --config --devices --connect' ;;
+            'gatectl devices') takes='=-h --help -c --config --no-wait --baud --json' ;;
             'gatectl demo') takes='=-h --help -c --config --scan' ;;
             'gatectl sim') takes='=-h --help -c --config --port' ;;
             'gatectl events') takes='=-h --help -c --config -n -f --json --since --door --partner --member --result' ;;
@@ -59,7 +61,7 @@ _gatectl() {
         esac
     elif [[ -z $takes ]]; then
         case "$path $place" in
-            'gatectl 0') takes='=run check demo sim events route status open cards relay' ;;
+            'gatectl 0') takes='=run check devices demo sim events route status open cards relay' ;;
             'gatectl route 0') takes='text' ;;
             'gatectl open 0') takes='door' ;;
             'gatectl cards 0') takes='=add remove list import export' ;;

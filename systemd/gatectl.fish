@@ -26,9 +26,9 @@ function __gatectl_at # COMMAND [PLACE]
             continue
         end
         switch "$path $word"
-            case '* -c' '* --config' 'gatectl demo --scan' 'gatectl sim --port' 'gatectl events -n' 'gatectl events --since' 'gatectl events --door' 'gatectl events --partner' 'gatectl events --member' 'gatectl events --result' 'gatectl route --door' 'gatectl open --reason'
+            case '* -c' '* --config' 'gatectl devices --baud' 'gatectl demo --scan' 'gatectl sim --port' 'gatectl events -n' 'gatectl events --since' 'gatectl events --door' 'gatectl events --partner' 'gatectl events --member' 'gatectl events --result' 'gatectl route --door' 'gatectl open --reason'
                 set takes yes
-            case 'gatectl run' 'gatectl check' 'gatectl demo' 'gatectl sim' 'gatectl events' 'gatectl route' 'gatectl status' 'gatectl open' 'gatectl cards' 'gatectl cards add' 'gatectl cards remove' 'gatectl cards list' 'gatectl cards import' 'gatectl cards export' 'gatectl relay'
+            case 'gatectl run' 'gatectl check' 'gatectl devices' 'gatectl demo' 'gatectl sim' 'gatectl events' 'gatectl route' 'gatectl status' 'gatectl open' 'gatectl cards' 'gatectl cards add' 'gatectl cards remove' 'gatectl cards list' 'gatectl cards import' 'gatectl cards export' 'gatectl relay'
                 set path "$path $word"
             case '* -*'
             case '*'
@@ -42,6 +42,7 @@ end
 complete -c gatectl -f
 complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a run -d 'the daemon'
 complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a check -d 'validate the settings; on request the devices and the partners too'
+complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a devices -d 'input devices and serial ports; scan once and it prints the settings'
 complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a demo -d 'a whole door on this machine, without hardware'
 complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a sim -d 'the partner simulator alone'
 complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a events -d 'what happened at the doors, and whose fault it was'
@@ -59,6 +60,11 @@ complete -c gatectl -n "__gatectl_at 'gatectl check'" -s h -l help -d 'show this
 complete -c gatectl -n "__gatectl_at 'gatectl check'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
 complete -c gatectl -n "__gatectl_at 'gatectl check'" -l devices -d 'open every scanner, drive every relay off'
 complete -c gatectl -n "__gatectl_at 'gatectl check'" -l connect -d 'connect to every partner, sending no check-in'
+complete -c gatectl -n "__gatectl_at 'gatectl devices'" -s h -l help -d 'show this help message and exit'
+complete -c gatectl -n "__gatectl_at 'gatectl devices'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
+complete -c gatectl -n "__gatectl_at 'gatectl devices'" -l no-wait -d 'list the devices, and wait for no scan'
+complete -c gatectl -n "__gatectl_at 'gatectl devices'" -l baud -x -d 'the speed of serial ports (else 9600)'
+complete -c gatectl -n "__gatectl_at 'gatectl devices'" -l json -d 'one JSON object, after the scan'
 complete -c gatectl -n "__gatectl_at 'gatectl demo'" -s h -l help -d 'show this help message and exit'
 complete -c gatectl -n "__gatectl_at 'gatectl demo'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
 complete -c gatectl -n "__gatectl_at 'gatectl demo'" -l scan -x -d 'scan this and end; may be repeated'

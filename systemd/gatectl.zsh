@@ -26,6 +26,7 @@ _gatectl() {
             commands=(
                 'run:the daemon'
                 'check:validate the settings; on request the devices and the partners too'
+                'devices:input devices and serial ports; scan once and it prints the settings'
                 'demo:a whole door on this machine, without hardware'
                 'sim:the partner simulator alone'
                 'events:what happened at the doors, and whose fault it was'
@@ -41,6 +42,7 @@ _gatectl() {
             case $words[1] in
                 run) _gatectl_run ;;
                 check) _gatectl_check ;;
+                devices) _gatectl_devices ;;
                 demo) _gatectl_demo ;;
                 sim) _gatectl_sim ;;
                 events) _gatectl_events ;;
@@ -64,6 +66,14 @@ _gatectl_check() {
         '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files' \
         '--devices[open every scanner, drive every relay off]' \
         '--connect[connect to every partner, sending no check-in]'
+}
+
+_gatectl_devices() {
+    _arguments '(-h --help)'{-h,--help}'[show this help message and exit]' \
+        '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files' \
+        '--no-wait[list the devices, and wait for no scan]' \
+        '--baud=[the speed of serial ports (else 9600)]:N: ' \
+        '--json[one JSON object, after the scan]'
 }
 
 _gatectl_demo() {

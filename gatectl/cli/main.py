@@ -21,6 +21,10 @@ from gatectl.errors import GatectlError, UsageError
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("gatectl.cli.run", "the daemon"),
     "check": ("gatectl.cli.check", "validate the settings; on request the devices and the partners too"),
+    "devices": (
+        "gatectl.cli.devices",
+        "input devices and serial ports; scan once and it prints the settings",
+    ),
     "demo": ("gatectl.cli.demo", "a whole door on this machine, without hardware"),
     "sim": ("gatectl.cli.sim", "the partner simulator alone"),
     "events": ("gatectl.cli.events", "what happened at the doors, and whose fault it was"),

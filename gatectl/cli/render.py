@@ -35,10 +35,10 @@ _INDENT = _TIME + 1
 class TextConsole(Console):
     """Plain text in, no guesses: no markup, no emoji, no highlighting."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, stderr: bool = False) -> None:
         # A terminal that lacks a letter shows its number rather than stopping the command.
-        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-        super().__init__(markup=False, emoji=False, highlight=False)
+        (sys.stderr if stderr else sys.stdout).reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        super().__init__(markup=False, emoji=False, highlight=False, stderr=stderr)
 
     def on_broken_pipe(self) -> None:
         """Leaves a reader who has gone to the command line's frame."""

@@ -1,0 +1,341 @@
+"""`gatectl devices`: what a scanner may be plugged in as, and what it sends; prints the settings for it.
+
+A running gatectl keeps what it has: its status is asked instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import re
+import sys
+import termios
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from gatectl.cli.control import NotRunning, call
+from gatectl.cli.render import TextConsole
+from gatectl.cli.route import Way, way
+from gatectl.config.model import Control, Settings
+from gatectl.config.problems import SettingsError
+from gatectl.config.reader import find, load
+from gatectl.decision.cards import Card
+from gatectl.decision.recognition import Seen, Unreadable, chosen, is_by_hand, of_bytes, of_keys
+from gatectl.devices.found import Found, Places, devices
+from gatectl.devices.keyboard import KeySource
+from gatectl.devices.listening import Burst, Deaf, Ears, SharedKeyboard
+from gatectl.errors import GatectlError, visible
+from gatectl.journal.reader import enrolled
+
+BAUD = 9600
+"""What nearly all serial scanners and readers are set to."""
+
+_SPEEDS = range(50, 4_000_001)
+
+_INDENT = "    "
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the settings and the running gatectl say; `settings` is None where they cannot be had."""
+
+    settings: Settings | None
+    cards: dict[str, Card]
+    scanners: dict[str, dict[str, Any]]
+    """The running gatectl's, each with its `door`, by the device behind the path."""
+    notes: list[str]
+    """What could not be found out, each a line."""
+    is_daemon_unheard: bool
+    """Whether a gatectl may run that does not say what it has."""
+
+    def door_of(self, device: Found) -> str | None:
+        """The door whose settings name this device."""
+        for name, door in self.settings.doors.items() if self.settings else ():
+            for scanner in door.scanners:
+                path = scanner.port if scanner.type == "serial" else scanner.device
+                if os.path.realpath(path) == device.node:
+                    return name
+        return None
+
+    def is_free(self, device: Found) -> bool:
+        """Whether it may be opened without taking it from a gatectl."""
+        if device.is_console or device.node in self.scanners:
+            return False
+        return not self.is_daemon_unheard or (self.settings is not None and self.door_of(device) is None)
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """A scan that was read, and who would take it."""
+
+    device: Found
+    seen: Seen
+    others: list[Seen]
+    """What it is in other layouts."""
+    ways: list[Way]
+    toml: str
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to wait for, and the form of the answer."""
+    parser.add_argument("--no-wait", action="store_true", help="list the devices, and wait for no scan")
+    parser.add_argument(
+        "--baud", type=_speed, default=BAUD, metavar="N", help=f"the speed of serial ports (else {BAUD})"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object, after the scan")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 after a scan that was read, or at once with --no-wait."""
+    return attend(args, Places(), SharedKeyboard)
+
+
+def attend(args: argparse.Namespace, places: Places, keyboard: Callable[[str], KeySource]) -> int:
+    """The command on the devices in these places; `keyboard` opens an input device."""
+    known = _known(args.config)
+    found = devices(places)
+    if not args.json:
+        _show_devices(found, known)
+    for note in known.notes:
+        print(f"note: {note}", file=sys.stderr)
+    scan = None if args.no_wait else _wait(found, known, args.baud, keyboard)
+    if args.json:
+        listed = [_device_json(device, known) for device in found]
+        print(json.dumps({"devices": listed, "scan": scan and _scan_json(scan)}, ensure_ascii=False))
+    elif scan is not None:
+        _show_scan(scan)
+    return 0
+
+
+def _speed(text: str) -> int:
+    if not re.fullmatch(r"\d{1,7}", text, re.ASCII) or int(text) not in _SPEEDS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no speed, 50 to 4000000")
+    return int(text)
+
+
+def _known(config: str | None) -> Known:
+    path = find(config, os.environ)
+    settings, cards, notes = None, {}, []
+    try:
+        settings = load(path)
+        cards = enrolled(settings.journal.path)
+    except SettingsError:
+        what = "are not right yet" if path.exists() else "are not there yet"
+        notes.append(f"{path}: the settings {what}, so no route is looked up: `gatectl check` says more")
+    except GatectlError as error:
+        notes.append(f"{error.message}; no enrolled card is looked up")
+    try:
+        status = call((settings.control if settings else Control()).socket, {"command": "status"})
+    except NotRunning:
+        return Known(settings, cards, {}, notes, is_daemon_unheard=False)
+    except GatectlError as error:
+        notes.append(f"{error.message}: what gatectl has open is left alone")
+        return Known(settings, cards, {}, notes, is_daemon_unheard=True)
+    scanners = {
+        os.path.realpath(scanner["scanner"]): scanner | {"door": door}
+        for door, state in status["doors"].items()
+        for scanner in state["scanners"]
+    }
+    return Known(settings, cards, scanners, notes, is_daemon_unheard=False)
+
+
+# --- Waiting --------------------------------------------------------------------------------------
+
+
+def _wait(found: list[Found], known: Known, baud: int, keyboard: Callable[[str], KeySource]) -> Scan:
+    free = [device for device in found if known.is_free(device)]
+    if not free:
+        raise GatectlError("there is no free device to scan at", *_why_none(found, known))
+    with _deaf_terminal():
+        return asyncio.run(_first_scan(free, known, baud, keyboard))
+
+
+def _why_none(found: list[Found], known: Known) -> Iterator[str]:
+    if known.scanners:
+        yield "to see what gatectl's own scanners send, stop it first: systemctl stop gatectl"
+    elif known.is_daemon_unheard:
+        yield "run this as root, or as a member of the group gatectl"
+    elif not found:
+        yield "plug the scanner in; it must be set to type as a keyboard, or to a (virtual) serial port"
+
+
+@contextlib.contextmanager
+def _deaf_terminal() -> Iterator[None]:
+    """What a scanner types meanwhile neither shows here nor reaches the shell afterwards."""
+    if not sys.stdin.isatty():
+        yield
+        return
+    terminal = sys.stdin.fileno()
+    before = termios.tcgetattr(terminal)
+    quiet = termios.tcgetattr(terminal)
+    quiet[3] &= ~termios.ECHO
+    termios.tcsetattr(terminal, termios.TCSADRAIN, quiet)
+    try:
+        yield
+    finally:
+        termios.tcflush(terminal, termios.TCIFLUSH)
+        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+
+
+async def _first_scan(
+    free: list[Found], known: Known, baud: int, keyboard: Callable[[str], KeySource]
+) -> Scan:
+    ears = Ears(baud, keyboard)
+    ears.listen(free)
+    try:
+        with _Line() as line:
+            line.waits(ears.open)
+            while True:
+                if not ears.open and ears.heard.empty():
+                    raise GatectlError("no device is left to scan at", "what became of them stands above")
+                match await ears.heard.get():
+                    case Deaf(device, cause):
+                        line.says(f"{device.path}: {cause}{_holders(device)}")
+                        line.waits(ears.open)
+                    case burst:
+                        scan = _judge(burst, known, baud)
+                        if isinstance(scan, Scan):
+                            return scan
+                        if scan is not None:
+                            line.says(f"{burst.device.path}: {scan}")
+    finally:
+        ears.close()
+
+
+def _judge(burst: Burst, known: Known, baud: int) -> Scan | str | None:
+    """The scan, or why it is none in words; None where it is nothing at all."""
+    if burst.device.type == "evdev" and is_by_hand(burst.keys, burst.seconds):
+        return "typed by hand, so this is taken for a keyboard"
+    doors = list(known.settings.doors) if known.settings else []
+    seen = of_bytes(burst.data) if burst.data else of_keys(burst.events, caps_lock=burst.caps_lock)
+    match seen:
+        case None:
+            return None
+        case Unreadable(what, hint):
+            return f"{what}; {hint}"
+        case Seen():
+            seen = [seen]
+
+    def ways(code: str) -> list[Way]:
+        if known.settings is None:
+            return []
+        return [way(code, door, known.settings, known.cards) for door in doors]
+
+    best = chosen(seen, lambda code: any(one.recognised for one in ways(code)))
+    door = known.door_of(burst.device) or (doors[0] if doors else "main")
+    return Scan(
+        burst.device,
+        best,
+        [one for one in seen if one is not best],
+        ways(best.code),
+        best.toml(door, burst.device.path, baud),
+    )
+
+
+class _Line:
+    """The line that lives while a scan is waited for; without a terminal it is said once, on stderr."""
+
+    def __init__(self) -> None:
+        self._console = TextConsole(stderr=True)
+        self._status = self._console.status("")
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._status.stop()
+
+    def waits(self, count: int) -> None:
+        devices = "1 device" if count == 1 else f"{count} devices"
+        words = f"scan something now: waiting at {devices}; Ctrl-C ends it"
+        if self._console.is_terminal:
+            self._status.update(words)
+        elif count:
+            self.says(words)
+
+    def says(self, words: str) -> None:
+        self._console.print(visible(words), soft_wrap=True)
+
+
+# --- Showing --------------------------------------------------------------------------------------
+
+
+def _show_devices(found: list[Found], known: Known) -> None:
+    console = TextConsole()
+    for kind, heading in (("evdev", "Input devices"), ("serial", "Serial ports")):
+        console.print(heading, style="cyan")
+        listed = [device for device in found if device.type == kind]
+        for device in listed:
+            console.print(f"  {visible(device.path)}", soft_wrap=True)
+            state, colour = _state(device, known)
+            words = [device.name, state, *_stability(device)]
+            console.print(f"{_INDENT}{visible('; '.join(word for word in words if word))}", style=colour)
+        if not listed:
+            console.print("  none that a scanner may be", style="yellow")
+
+
+def _state(device: Found, known: Known) -> tuple[str, str]:
+    """Who has it, in words, and the colour for them."""
+    scanner = known.scanners.get(device.node)
+    if scanner is not None:
+        state = scanner["state"] + (f" ({scanner['cause']})" if scanner["cause"] else "")
+        return f"gatectl has it: door {scanner['door']}, {state}, {scanner['codes']} codes", ""
+    if device.is_console:
+        return "the system's console", "yellow"
+    door = known.door_of(device)
+    place = f", in the settings of door {door}" if door else ""
+    if device.held_by:
+        return f"open in {', '.join(device.held_by)}{place}", "yellow"
+    return f"free{place}", "green"
+
+
+def _stability(device: Found) -> Iterator[str]:
+    if device.stability == "none":
+        yield "this name may change when it is plugged in anew"
+    elif device.stability == "by-path":
+        yield "this name means the socket that it is plugged into"
+
+
+def _holders(device: Found) -> str:
+    return f" ({', '.join(device.held_by)})" if device.held_by else ""
+
+
+def _show_scan(scan: Scan) -> None:
+    console = TextConsole()
+    console.print(visible(scan.device.path), style="cyan", soft_wrap=True)
+    rows = [("read", scan.seen.code), ("how", scan.seen.how)]
+    rows += [("or", f"{one.code}, in the layout {one.layout}") for one in scan.others]
+    rows += [("goes to" if index == 0 else "", one.sentence()) for index, one in enumerate(scan.ways)]
+    for name, words in rows:
+        console.print(f"{_INDENT}{name:<9}{visible(words)}", soft_wrap=True)
+    if scan.others:
+        console.print(
+            f"{_INDENT}Compare with what is printed on the card: the layout is the scanner's own setting.",
+            style="yellow",
+        )
+    console.print("\nFor the settings:\n", style="cyan")
+    print(scan.toml, end="")
+
+
+def _device_json(device: Found, known: Known) -> dict[str, Any]:
+    return asdict(device) | {
+        "door": known.door_of(device),
+        "gatectl": known.scanners.get(device.node),
+        "free": known.is_free(device) and not device.held_by,
+    }
+
+
+def _scan_json(scan: Scan) -> dict[str, Any]:
+    return {
+        "path": scan.device.path,
+        **asdict(scan.seen),
+        "others": [asdict(one) for one in scan.others],
+        "ways": [asdict(one) for one in scan.ways],
+        "toml": scan.toml,
+    }

@@ -1,0 +1,225 @@
+"""What a scanner that nobody has set up yet sends: its framing or layout, its ending, its checksum.
+
+One scan in, what it is out, and the settings that read it so.
+
+Source: `reference/readers.md`; ISO/IEC 15424 for the symbology identifiers.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import operator
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+from gatectl.decision.framing import Framing, framer
+from gatectl.decision.keymap import Key, LayoutName
+from gatectl.decision.keys import EV_KEY, PRESSED, KeyDecoder, KeyEvent
+from gatectl.decision.reading import AIM_CHARS, Code, Dropped, Flaw, reading_of
+
+HAND_S = 0.06
+"""Scanners type a character every 8 to 50 ms, as their USB interval and their setting have it; a very fast
+typist needs 80 ms."""
+
+_SYMBOLOGIES = {
+    "A": "Code 39",
+    "C": "Code 128",
+    "E": "EAN/UPC",
+    "F": "Codabar",
+    "G": "Code 93",
+    "H": "Code 11",
+    "I": "Interleaved 2 of 5",
+    "L": "PDF417",
+    "M": "MSI",
+    "Q": "QR Code",
+    "U": "MaxiCode",
+    "X": "another code",
+    "d": "Data Matrix",
+    "e": "GS1 DataBar",
+    "z": "Aztec Code",
+}
+_AIM = re.compile(rf"\]([{''.join(_SYMBOLOGIES)}])[0-9A-Za-z]")
+
+_CONTROLS = {0x09: "TAB", 0x0A: "LF", 0x0D: "CR"}
+_LINE = re.compile(rb"([\r\n\t]*)([^\r\n\t]+)([\r\n\t]*)")
+_STX, _ETX = 2, 3
+_LRC_FRAME = re.compile(rb"\x02[^\x02\x03]*\x03")
+_ENDS = {Key.ENTER: "Enter", Key.KPENTER: "the keypad's Enter", Key.TAB: "Tab"}
+
+_FRAMES: dict[Framing, str] = {
+    "id12la": "STX, ten hex digits, a checksum that is right, CR LF, ETX",
+    "rdm6300": "STX, ten hex digits, a checksum that is right, ETX",
+}
+
+_SILENCE = "a silence"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A scan that can be read. Either `framing` (serial) or `layout` (evdev) is set."""
+
+    code: str
+    """As it is read with these settings."""
+    how: str
+    """A line for people: what stood around the code."""
+    ending: str
+    checksum: str | None = None
+    """`right`, or `not checked`; None where there is none."""
+    aim: str | None = None
+    """The symbology identifier in front, which is cut off."""
+    framing: Framing | None = None
+    layout: LayoutName | None = None
+
+    def toml(self, door: str, path: str, baud: int) -> str:
+        """The table to put into the settings; `baud` is that of a serial scanner."""
+        lines = [f"[[doors.{_key(door)}.scanners]]"]
+        if self.framing is not None:
+            lines += ['type = "serial"', f"port = {_text(path)}", f"baud = {baud}"]
+            lines += [f'framing = "{self.framing}"']
+        else:
+            lines += ['type = "evdev"', f"device = {_text(path)}", f'layout = "{self.layout}"']
+        if self.aim:
+            lines += ["strip_aim = true"]
+        return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Something came that gatectl could not read; `hint` says what to do."""
+
+    what: str
+    hint: str
+
+
+Recognised = Seen | Unreadable
+
+
+def is_by_hand(characters: int, seconds: float) -> bool:
+    """Whether a person typed this: `seconds` from the first key to the last."""
+    return characters > 1 and seconds / (characters - 1) > HAND_S
+
+
+def of_bytes(data: bytes) -> Recognised | None:
+    """What a serial scanner sent with one scan, as often as it sent it; None where that is nothing."""
+    if _STX in data:
+        return _frame(data)
+    found = _LINE.search(data)
+    if found is None:
+        return None
+    before, text, after = found.groups()
+    reading = reading_of(text)
+    if not isinstance(reading, Code):
+        return _unreadable(reading)
+    code, aim, words = _aim_of(reading.text)
+    ending = _named(after) or _SILENCE
+    begins = f", begun with {_named(before)}" if before else ""
+    return Seen(code, f"text, ended by {ending}{begins}{words}", ending, aim=aim, framing="line")
+
+
+def _frame(data: bytes) -> Recognised | None:
+    flaws = set()
+    for framing, how in _FRAMES.items():
+        for reading in framer(framing).feed(data):
+            if isinstance(reading, Code):
+                return Seen(reading.text, how, "ETX", "right", framing=framing)
+            flaws.add(reading.flaw)
+    if Flaw.CHECKSUM in flaws:
+        return Unreadable(
+            "a frame with twelve hex digits whose checksum is wrong",
+            'scan again; where it is always wrong, the digits are the code: framing = "stx-etx"',
+        )
+    for reading in framer("stx-etx").feed(data):
+        if isinstance(reading, Code):
+            code, aim, words = _aim_of(reading.text)
+            checksum = "not checked" if _has_lrc(data) else None
+            kind = "with an LRC after it, which is passed over" if checksum else "without a checksum"
+            return Seen(code, f"STX, text, ETX, {kind}{words}", "ETX", checksum, aim, "stx-etx")
+    return Unreadable("a frame that began with STX and was cut short", "scan again, and hold the card longer")
+
+
+def _has_lrc(data: bytes) -> bool:
+    """Whether the XOR of the first frame stands behind it."""
+    frame = _LRC_FRAME.search(data)
+    return frame is not None and data[frame.end() : frame.end() + 1] == bytes(
+        [functools.reduce(operator.xor, frame[0])]
+    )
+
+
+def of_keys(events: Iterable[KeyEvent], *, caps_lock: bool = False) -> list[Seen] | Unreadable | None:
+    """What a scanner that types sent with one scan: what it is in each layout that can have it.
+
+    Where the layouts agree, only the first one stands there. None where that is nothing.
+    """
+    events = list(events)
+    ending = _ended_by(events)
+    found: dict[str, Seen] = {}
+    flaw: Dropped | None = None
+    for layout in get_args(LayoutName):
+        decoder = KeyDecoder(layout, caps_lock=caps_lock)
+        reading = next(iter([*decoder.feed(events), *decoder.silence()]), None)
+        if isinstance(reading, Code):
+            code, aim, words = _aim_of(reading.text)
+            how = f"keys in the layout {layout}, ended by {ending}{words}"
+            found.setdefault(reading.text, Seen(code, how, ending, aim=aim, layout=layout))
+        elif reading is not None:
+            flaw = reading
+    if not found:
+        return None if flaw is None else _unreadable(flaw)
+    return list(found.values())
+
+
+def chosen(seen: Sequence[Seen], is_taken: Callable[[str], bool]) -> Seen:
+    """The layout whose code a card or a route takes; else the first."""
+    return next((one for one in seen if is_taken(one.code)), seen[0])
+
+
+def _ended_by(events: Iterable[KeyEvent]) -> str:
+    keys = [code for kind, code, value in events if kind == EV_KEY and value == PRESSED]
+    return next((_ENDS[key] for key in map(_as_key, keys) if key in _ENDS), _SILENCE)
+
+
+def _as_key(code: int) -> Key | None:
+    return Key(code) if code in Key.__members__.values() else None
+
+
+def _aim_of(text: str) -> tuple[str, str | None, str]:
+    """The text without its symbology identifier, the identifier, and words about it."""
+    found = _AIM.match(text)
+    if found is None or len(text) == AIM_CHARS:
+        return text, None, ""
+    return text[AIM_CHARS:], found[0], f"; in front stands {found[0]}, for {_SYMBOLOGIES[found[1]]}"
+
+
+def _unreadable(reading: Dropped | None) -> Unreadable:
+    match reading:
+        case Dropped(Flaw.UNDECODABLE | Flaw.CONTROL):
+            return Unreadable(
+                "bytes that are no text",
+                "another speed? try --baud 115200, and what the scanner's manual says",
+            )
+        case Dropped(Flaw.LOST):
+            return Unreadable("keys, some of which the kernel dropped", "scan again")
+        case Dropped(Flaw.KEY):
+            return Unreadable(
+                "keys that type no character in any layout known here",
+                "set the scanner to the US layout, which is its factory setting",
+            )
+        case _:
+            return Unreadable("more than a code can be", "a code has at most 512 characters")
+
+
+def _named(ending: bytes) -> str:
+    return " ".join(_CONTROLS[byte] for byte in ending)
+
+
+def _key(name: str) -> str:
+    """A TOML key: bare where it can be."""
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _text(name)
+
+
+def _text(value: str) -> str:
+    """A TOML basic string: it escapes as JSON does."""
+    return json.dumps(value, ensure_ascii=False)

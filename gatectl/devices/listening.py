@@ -1,0 +1,142 @@
+"""Listening to devices that are not set up yet: raw input, one burst a scan.
+
+Keyboards are not grabbed: the technician's own may be among them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from gatectl.decision.keys import EV_KEY, PRESSED, KeyEvent
+from gatectl.devices.found import Found
+from gatectl.devices.keyboard import Keyboard, KeySource
+from gatectl.devices.scanner import DeviceLost
+from gatectl.devices.serial_port import SerialPort
+
+QUIET_S = {"serial": 0.25, "evdev": 0.5}
+"""A silence that ends a scan: over that of any scanner within a code, under a person's patience."""
+
+LONGEST_S = 1.0
+"""A card reader repeats its frame every 50 ms for as long as the card lies there: this is enough of it."""
+
+
+class SharedKeyboard(Keyboard):
+    """An input device that is nobody's: DeviceLost where somebody has grabbed it."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self._device.ungrab()
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """What one device sent with one scan: bytes or key events."""
+
+    device: Found
+    data: bytes
+    events: tuple[KeyEvent, ...]
+    caps_lock: bool
+    """The lock's state before."""
+    seconds: float
+    """From the first input to the last."""
+
+    @property
+    def keys(self) -> int:
+        """How many keys were pressed."""
+        return sum(kind == EV_KEY and value == PRESSED for kind, _, value in self.events)
+
+
+@dataclass(frozen=True, slots=True)
+class Deaf:
+    """A device that cannot be read, or not any more."""
+
+    device: Found
+    cause: str
+
+
+class Ears:
+    """Listens to devices on the running event loop until `close`."""
+
+    def __init__(self, baud: int, keyboard: Callable[[str], KeySource] = SharedKeyboard) -> None:
+        self._baud = baud
+        self._keyboard = keyboard
+        self.heard: asyncio.Queue[Burst | Deaf] = asyncio.Queue()
+        self._ears: list[_Ear] = []
+
+    @property
+    def open(self) -> int:
+        """How many devices are listened to."""
+        return sum(ear.is_open for ear in self._ears)
+
+    def listen(self, devices: Iterable[Found]) -> None:
+        """Opens them; those that cannot be opened are told in `heard`."""
+        for device in devices:
+            try:
+                if device.type == "serial":
+                    source: SerialPort | KeySource = SerialPort(device.path, self._baud)
+                else:
+                    source = self._keyboard(device.path)
+            except DeviceLost as lost:
+                self.heard.put_nowait(Deaf(device, lost.cause))
+            else:
+                self._ears.append(_Ear(device, source, self.heard.put_nowait))
+
+    def close(self) -> None:
+        for ear in self._ears:
+            ear.close()
+        self._ears.clear()
+
+
+class _Ear:
+    """One open device."""
+
+    def __init__(
+        self, device: Found, source: SerialPort | KeySource, tell: Callable[[Burst | Deaf], None]
+    ) -> None:
+        self._device = device
+        self._source = source
+        self._tell = tell
+        self._loop = asyncio.get_running_loop()
+        self._input: list[bytes | KeyEvent] = []
+        self._began = self._last = 0.0
+        self._caps_lock = source.caps_lock if not isinstance(source, SerialPort) else False
+        self._end: asyncio.TimerHandle | None = None
+        self.is_open = True
+        self._loop.add_reader(source.fileno(), self._read)
+
+    def _read(self) -> None:
+        try:
+            read = self._source.read()
+        except DeviceLost as lost:
+            self.close()
+            self._tell(Deaf(self._device, lost.cause))
+            return
+        if not read:
+            return
+        self._last = self._loop.time()
+        if not self._input:
+            self._began = self._last
+        self._input += [read] if isinstance(read, bytes) else read
+        end = self._last + QUIET_S[self._device.type]
+        if self._device.type == "serial":
+            end = min(end, self._began + LONGEST_S)
+        if self._end is not None:
+            self._end.cancel()
+        self._end = self._loop.call_at(end, self._over)
+
+    def _over(self) -> None:
+        came, self._input = self._input, []
+        data = b"".join(part for part in came if isinstance(part, bytes))
+        events = tuple(part for part in came if not isinstance(part, bytes))
+        self._tell(Burst(self._device, data, events, self._caps_lock, self._last - self._began))
+
+    def close(self) -> None:
+        """Lets go of the device, once."""
+        if self.is_open:
+            self.is_open = False
+            self._loop.remove_reader(self._source.fileno())
+            if self._end is not None:
+                self._end.cancel()
+            self._source.close()

@@ -1,0 +1,318 @@
+"""`gatectl devices` over ptys and the virtual keyboard, beside a real daemon where one is meant."""
+
+import argparse
+import json
+import os
+import queue
+import select
+import socket
+import sys
+import termios
+import threading
+import tomllib
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).parents[1] / "devices"))
+
+from device_trees import Trees
+
+from gatectl.cli import devices
+from gatectl.cli.main import main
+from gatectl.devices.listening import Ears
+from gatectl.errors import GatectlError
+from gatectl.sim.door import SimulatedDoor
+from gatectl.sim.keyboard import VirtualKeyboard
+from gatectl.sim.scanner import VirtualSerialScanner
+
+CARD = b"\x020500207B326C\r\n\x03"
+PATIENCE_S = 20
+
+
+class Bench:
+    """A machine with devices, and the command on it."""
+
+    def __init__(self, folder, settings):
+        self.trees = Trees(folder)
+        self.settings = settings
+        self.dev = self.trees.places.dev
+        self.keyboards = {}
+
+    def serial(self, name):
+        """A pty; what is sent before anybody listens waits in the buffer no longer than to the opening."""
+        return VirtualSerialScanner(self.dev / "serial/by-id" / name)
+
+    def keyboard(self, number, name, layout="us"):
+        self.trees.keyboard(number, name, by_id=f"usb-{name}-event-kbd")
+        path = str(self.dev / f"input/by-id/usb-{name}-event-kbd")
+        self.keyboards[path] = VirtualKeyboard(layout)
+        return self.keyboards[path]
+
+    def run(self, *args):
+        parser = argparse.ArgumentParser()
+        devices.add_arguments(parser)
+        parsed = parser.parse_args(args)
+        parsed.config = str(self.settings)
+        return devices.attend(parsed, self.trees.places, lambda path: self.keyboards[path].connect(path))
+
+
+@pytest.fixture
+def bench(tmp_path, settings):
+    return Bench(tmp_path / "machine", settings)
+
+
+@pytest.fixture
+def meanwhile(monkeypatch):
+    """Does something once the command listens; then, once it has said a line with these words, the next."""
+    said = queue.SimpleQueue()
+    threads = []
+
+    class Listening(Ears):
+        def listen(self, devices):
+            super().listen(devices)
+            said.put("listens")
+
+    class Line(devices._Line):
+        def says(self, words):
+            super().says(words)
+            said.put(words)
+
+    monkeypatch.setattr(devices, "Ears", Listening)
+    monkeypatch.setattr(devices, "_Line", Line)
+
+    def start(*steps):
+        def work():
+            for words, step in steps:
+                while words not in said.get(timeout=PATIENCE_S):
+                    pass
+                step()
+
+        threads.append(threading.Thread(target=work))
+        threads[-1].start()
+
+    yield start
+    for thread in threads:
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()
+
+
+LISTING = """\
+Input devices
+  DEV/input/by-id/usb-Scanner-event-kbd
+    Scanner; free
+  DEV/input/event7
+    Some Keyboard; open in Xorg (12); this name may change when it is plugged in
+anew
+Serial ports
+  DEV/serial/by-path/platform-1
+    1a86 USB Serial; free; this name means the socket that it is plugged into
+  DEV/ttyAMA0
+    the system's console; this name may change when it is plugged in anew
+"""
+
+
+def test_the_list_for_people(bench, capsys):
+    bench.keyboard(3, "Scanner")
+    node = bench.trees.keyboard(7, "Some Keyboard")
+    bench.trees.process(12, "Xorg", node)
+    bench.trees.port("ttyUSB0", by_path="platform-1", product=("1a86", "USB Serial"))
+    bench.trees.port("ttyAMA0")
+    bench.trees.console("ttyAMA0")
+    assert bench.run("--no-wait") == 0
+    assert capsys.readouterr().out.replace(str(bench.dev), "DEV") == LISTING
+
+
+def test_none_at_all(bench, capsys):
+    assert bench.run("--no-wait") == 0
+    assert capsys.readouterr().out.count("none that a scanner may be") == 2
+    with pytest.raises(GatectlError, match="no free device") as error:
+        bench.run()
+    assert "plug the scanner in" in error.value.hints[0]
+
+
+def test_json_without_waiting(bench, capsys):
+    bench.keyboard(3, "Scanner")
+    assert bench.run("--no-wait", "--json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["scan"] is None
+    (device,) = answer["devices"]
+    assert device == {
+        "type": "evdev",
+        "path": str(bench.dev / "input/by-id/usb-Scanner-event-kbd"),
+        "stability": "by-id",
+        "node": str(bench.dev / "input/event3"),
+        "name": "Scanner",
+        "is_console": False,
+        "held_by": [],
+        "door": None,
+        "gatectl": None,
+        "free": True,
+    }
+
+
+SCAN = """\
+DEV/serial/by-id/usb-Reader
+    read     0500207B32
+    how      STX, ten hex digits, a checksum that is right, CR LF, ETX
+    goes to  main: no card and no route takes this code
+
+For the settings:
+
+[[doors.main.scanners]]
+type = "serial"
+port = "DEV/serial/by-id/usb-Reader"
+baud = 9600
+framing = "id12la"
+"""
+
+
+def test_a_card_at_a_serial_reader(bench, capsys, meanwhile):
+    with bench.serial("usb-Reader") as reader:
+        meanwhile(("listens", lambda: reader.send(CARD * 3)))
+        assert bench.run() == 0
+    out, err = capsys.readouterr()
+    assert out.replace(str(bench.dev), "DEV").partition("free\n")[2] == SCAN
+    assert err == "scan something now: waiting at 1 device; Ctrl-C ends it\n"
+
+
+def test_what_is_printed_can_be_pasted(bench, capsys, meanwhile, settings):
+    with bench.serial("usb-Reader") as reader:
+        meanwhile(("listens", lambda: reader.send(b"]E01234567890123\r")))
+        assert bench.run("--json") == 0
+        scan = json.loads(capsys.readouterr().out)["scan"]
+        assert (scan["code"], scan["aim"], scan["ending"]) == ("1234567890123", "]E0", "CR")
+        (way,) = scan["ways"]
+        assert (way["recognised"], way["partner"], way["route"]) == (True, "wellhub", 0)
+        table = tomllib.loads(scan["toml"])["doors"]["main"]["scanners"][0]
+        assert table == {
+            "type": "serial",
+            "port": str(reader.link),
+            "baud": 9600,
+            "framing": "line",
+            "strip_aim": True,
+        }
+        settings.write_text(settings.read_text() + scan["toml"])
+        bench.run("--no-wait")
+        assert "free, in the settings of door main" in capsys.readouterr().out
+
+
+def test_an_enrolled_card_is_told(bench, capsys, meanwhile, settings):
+    assert main(["cards", "add", "0500207B32", "wellhub", "1234567890123", "-c", str(settings)]) == 0
+    with bench.serial("usb-Reader") as reader:
+        meanwhile(("listens", lambda: reader.send(CARD)))
+        bench.run()
+    assert "main: an enrolled card leads to wellhub, member 1234567890123" in capsys.readouterr().out
+
+
+def test_a_scanner_that_types(bench, capsys, meanwhile, settings):
+    route = "[[routes]]\nmatch = 'WP-(?P<member>\\d+)'\npartner = \"wellpass\"\n"
+    settings.write_text(route + settings.read_text())
+    scanner, other = bench.keyboard(3, "Scanner", "de"), bench.keyboard(4, "Other")
+
+    meanwhile(("listens", lambda: scanner.type_code("WP-4711")))
+    with scanner, other:
+        assert bench.run() == 0
+    out = capsys.readouterr().out
+    assert "read     WP-4711" in out
+    assert "how      keys in the layout de, ended by Enter" in out
+    assert "or       WP/4711, in the layout us" in out
+    assert 'layout = "de"' in out
+    assert "Compare with what is printed" in out
+
+
+def test_what_cannot_be_read_is_told_and_the_next_scan_counts(bench, capsys, meanwhile):
+    with bench.serial("usb-Reader") as reader, bench.serial("usb-Second") as second:
+        meanwhile(
+            ("listens", lambda: reader.send(b"\x020500207B32FF\x03")),
+            ("checksum is wrong", lambda: second.send(CARD)),
+        )
+        assert bench.run() == 0
+    out, err = capsys.readouterr()
+    assert f"{reader.link}: a frame with twelve hex digits" in err
+    assert "usb-Second\n    read     0500207B32" in out
+
+
+def test_devices_that_go_and_devices_that_are_held(bench, capsys, meanwhile):
+    scanner = bench.keyboard(3, "Scanner")
+    source = scanner.connect("somebody else's")
+    with bench.serial("usb-Reader") as reader:
+        meanwhile(("listens", reader.unplug))
+        with pytest.raises(GatectlError, match="no device is left"):
+            bench.run()
+    source.close()
+    err = capsys.readouterr().err
+    assert "usb-Scanner-event-kbd: held by another process" in err
+    assert "usb-Reader: unplugged" in err
+
+
+def test_without_settings(bench, capsys, meanwhile, settings):
+    settings.unlink()
+    with bench.serial("usb-Reader") as reader:
+        meanwhile(("listens", lambda: reader.send(b"4711\n")))
+        assert bench.run() == 0
+    out, err = capsys.readouterr()
+    assert "[[doors.main.scanners]]" in out
+    assert "goes to" not in out
+    assert "the settings are not there yet" in err
+
+
+def test_a_running_gatectl_keeps_what_it_has(bench, capsys, tmp_path):
+    folder = tmp_path / "door"
+    folder.mkdir()
+    with SimulatedDoor(folder, lambda _: None) as door:
+        link = bench.dev / "serial/by-id/usb-Reader"
+        link.symlink_to(os.path.realpath(folder / "scanner"))
+        bench.settings = door.settings
+        with pytest.raises(GatectlError, match="no free device") as error:
+            bench.run()
+        assert "systemctl stop gatectl" in error.value.hints[0]
+        assert "gatectl has it: door main, ready, 0 codes" in capsys.readouterr().out
+        bench.run("--no-wait", "--json")
+        (device,) = json.loads(capsys.readouterr().out)["devices"]
+        assert (device["free"], device["gatectl"]["door"], device["gatectl"]["state"]) == (
+            False,
+            "main",
+            "ready",
+        )
+
+
+def test_a_gatectl_that_does_not_answer_keeps_what_the_settings_name(bench, capsys, settings):
+    mute = socket.socket(socket.AF_UNIX)
+    mute.bind(str(settings.with_name("control.sock")))
+    mute.listen()
+
+    def hang_up():
+        mute.accept()[0].close()
+
+    meanwhile = threading.Thread(target=hang_up)
+    meanwhile.start()
+    with mute, bench.serial("usb-Reader") as reader:
+        text = settings.read_text().replace('type = "evdev"', 'type = "serial"')
+        settings.write_text(
+            text.replace("device =", "port =").replace("/dev/input/by-id/usb-1", str(reader.link))
+        )
+        with pytest.raises(GatectlError, match="no free device"):
+            bench.run()
+        meanwhile.join()
+    assert "what gatectl has open is left alone" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("speed", ["49", "4000001", "x", "9600.0"])
+def test_a_speed_that_is_none(run, speed):
+    assert run("devices", "--baud", speed)[0] == 2
+
+
+def test_what_a_scanner_types_does_not_reach_the_shell(monkeypatch):
+    outer, inner = os.openpty()
+    with os.fdopen(inner) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        before = termios.tcgetattr(inner)
+        with devices._deaf_terminal():
+            assert not termios.tcgetattr(inner)[3] & termios.ECHO
+            os.write(outer, b"rm -r x\n")
+            assert select.select([inner], [], [], PATIENCE_S)[0]
+        assert termios.tcgetattr(inner) == before
+        assert not select.select([inner], [], [], 0)[0]
+        assert not select.select([outer], [], [], 0)[0]
+    os.close(outer)

@@ -1,0 +1,220 @@
+import tomllib
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from gatectl.decision.keymap import Key, layout_of
+from gatectl.decision.keys import EV_KEY, EV_SYN, PRESSED, RELEASED, SYN_DROPPED, SYN_REPORT
+from gatectl.decision.recognition import Seen, Unreadable, chosen, is_by_hand, of_bytes, of_keys
+
+CARD = b"\x020500207B326C\x03"
+SAME_WITH_LINE_END = b"\x020500207B326C\r\n\x03"
+
+LINES = [
+    (b"4006381333931\r", "4006381333931", "CR", None),
+    (b"4006381333931\n", "4006381333931", "LF", None),
+    (b"4006381333931\r\n", "4006381333931", "CR LF", None),
+    (b"4006381333931\t", "4006381333931", "TAB", None),
+    (b"4006381333931", "4006381333931", "a silence", None),
+    (b"\r\n4006381333931", "4006381333931", "a silence", None),
+    (b"\n0123456789\r", "0123456789", "CR", None),  # Parallax
+    (b"4711\r4711\r4711\r", "4711", "CR", None),
+    ("Käthe ☃\r".encode(), "Käthe ☃", "CR", None),
+    (b"]E04006381333931\r", "4006381333931", "CR", "]E0"),
+    (b"]C1WP-4711\r", "WP-4711", "CR", "]C1"),
+    (b"]Q3https://x\r", "https://x", "CR", "]Q3"),
+    (b"]4711\r", "]4711", "CR", None),
+    (b"]E0\r", "]E0", "CR", None),
+    (b"]B04711\r", "]B04711", "CR", None),
+]
+
+
+@pytest.mark.parametrize(("data", "code", "ending", "aim"), LINES)
+def test_lines(data, code, ending, aim):
+    seen = of_bytes(data)
+    assert (seen.code, seen.ending, seen.aim, seen.framing, seen.checksum) == (
+        code,
+        ending,
+        aim,
+        "line",
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "framing", "checksum"),
+    [
+        (CARD, "0500207B32", "rdm6300", "right"),
+        (CARD * 12, "0500207B32", "rdm6300", "right"),
+        (SAME_WITH_LINE_END, "0500207B32", "id12la", "right"),
+        (b"\x00junk" + CARD + b"more", "0500207B32", "rdm6300", "right"),
+        (b"7B326C\x03" + CARD + CARD[:5], "0500207B32", "rdm6300", "right"),
+        (b"\x02WP-4711\x03", "WP-4711", "stx-etx", None),
+        (b"\x02WP-4711\x03\x00", "WP-4711", "stx-etx", None),
+        (b"\x02AB\x03\x02", "AB", "stx-etx", "not checked"),  # 02 ^ 41 ^ 42 ^ 03
+        (b"\x02]C1AB\x03", "AB", "stx-etx", None),
+        (b"\x020500207B32\x03", "0500207B32", "stx-etx", None),
+    ],
+)
+def test_frames(data, code, framing, checksum):
+    seen = of_bytes(data)
+    assert (seen.code, seen.framing, seen.checksum, seen.ending) == (code, framing, checksum, "ETX")
+
+
+@pytest.mark.parametrize(
+    ("data", "word"),
+    [
+        (b"\x020500207B326D\x03", "checksum is wrong"),
+        (b"\x020500207B", "cut short"),
+        (b"\xff\xfe\x80", "no text"),
+        (b"47\x0011\r", "no text"),
+        (b"7" * 600, "more than a code"),
+    ],
+)
+def test_what_cannot_be_read(data, word):
+    found = of_bytes(data)
+    assert isinstance(found, Unreadable)
+    assert word in found.what
+    assert found.hint
+
+
+@pytest.mark.parametrize("data", [b"", b"\r\n", b"\t"])
+def test_nothing(data):
+    assert of_bytes(data) is None
+
+
+@given(st.binary(max_size=80))
+@example(b"\x02\x03")
+@example(b"\x02")
+@example(b"]")
+def test_no_bytes_are_too_odd(data):
+    found = of_bytes(data)
+    assert found is None or isinstance(found, Seen | Unreadable)
+    if isinstance(found, Seen):
+        assert found.code
+
+
+@given(st.binary(min_size=5, max_size=5), st.sampled_from([b"", b"\r\n"]), st.binary(max_size=5))
+def test_every_card_is_known_by_its_checksum(number, tail, junk):
+    check = number[0] ^ number[1] ^ number[2] ^ number[3] ^ number[4]
+    digits = number.hex().upper().encode() + f"{check:02X}".encode()
+    frame = b"\x02" + digits + tail + b"\x03"
+    seen = of_bytes(junk.replace(b"\x02", b"").replace(b"\x03", b"") + frame + frame)
+    assert (seen.code, seen.framing) == (number.hex().upper(), "id12la" if tail else "rdm6300")
+
+
+TYPEABLE = {
+    name: sorted(
+        {char for cap in layout_of(name).caps.values() for char in (cap.plain, cap.shifted, cap.third)}
+    )[1:]
+    for name in ("us", "de")
+}
+
+
+def typed(text, layout, ending=Key.ENTER):
+    """The events of a scanner in this layout."""
+    strokes = {}
+    for key, cap in layout_of(layout).caps.items():
+        for char, modifier in ((cap.plain, None), (cap.shifted, Key.LEFTSHIFT), (cap.third, Key.RIGHTALT)):
+            if char:
+                strokes.setdefault(char, (key, modifier))
+    events = []
+    for char in text:
+        key, modifier = strokes[char]
+        events += [(EV_KEY, modifier, PRESSED)] * (modifier is not None)
+        events += [(EV_KEY, key, PRESSED), (EV_KEY, key, RELEASED)]
+        events += [(EV_KEY, modifier, RELEASED)] * (modifier is not None)
+    if ending:
+        events += [(EV_KEY, ending, PRESSED), (EV_KEY, ending, RELEASED)]
+    return [step for event in events for step in (event, (EV_SYN, SYN_REPORT, 0))]
+
+
+@pytest.mark.parametrize(
+    ("ending", "words"),
+    [(Key.ENTER, "Enter"), (Key.KPENTER, "the keypad's Enter"), (Key.TAB, "Tab"), (None, "a silence")],
+)
+def test_how_keys_end(ending, words):
+    (seen,) = of_keys(typed("4006381333931", "de", ending))
+    assert (seen.code, seen.layout, seen.ending) == ("4006381333931", "us", words)
+
+
+def test_layouts_that_disagree_are_both_told():
+    assert [(one.layout, one.code) for one in of_keys(typed("WP-4711", "us"))] == [
+        ("us", "WP-4711"),
+        ("de", "WPß4711"),
+    ]
+
+
+def test_a_layout_that_lacks_what_was_typed_is_left_out():
+    assert [(one.layout, one.code) for one in of_keys(typed("a@b", "de"))] == [("de", "a@b")]
+
+
+def test_an_identifier_in_front_is_found_in_the_layout_that_has_it():
+    us, de = of_keys(typed("]C1WP", "us"))
+    assert (us.code, us.aim) == ("WP", "]C1")
+    assert (de.code, de.aim) == ("+C1WP", None)
+
+
+def test_the_layout_whose_code_somebody_takes_is_chosen():
+    seen = of_keys(typed("WP-4711", "de"))
+    assert chosen(seen, lambda code: code == "WP-4711").layout == "de"
+    assert chosen(seen, lambda _: False).layout == "us"
+
+
+def test_caps_lock_counts():
+    (seen,) = of_keys(typed("abc", "us"), caps_lock=True)
+    assert seen.code == "ABC"
+
+
+def test_dropped_events_and_unknown_keys_are_told():
+    lost = of_keys([(EV_SYN, SYN_DROPPED, 0), (EV_SYN, SYN_REPORT, 0), *typed("4711", "us")])
+    assert "dropped" in lost.what
+    unknown = of_keys([(EV_KEY, 240, PRESSED), *typed("4711", "us")])
+    assert "no character" in unknown.what
+
+
+def test_no_keys_are_nothing():
+    assert of_keys([]) is None
+    assert of_keys(typed("", "us")) is None
+
+
+@given(
+    st.sampled_from(["us", "de"]).flatmap(
+        lambda name: st.tuples(st.just(name), st.text(TYPEABLE[name], min_size=1))
+    )
+)
+def test_what_was_typed_is_among_what_is_told(given_):
+    layout, text = given_
+    found = [(one.aim or "") + one.code for one in of_keys(typed(text, layout))]
+    assert text in found
+
+
+@given(st.lists(st.tuples(st.sampled_from([0, 1, 4]), st.integers(0, 300), st.integers(0, 2)), max_size=40))
+def test_no_keys_are_too_odd(events):
+    found = of_keys(events)
+    assert found is None or found
+
+
+@pytest.mark.parametrize(
+    ("characters", "seconds", "by_hand"),
+    [(13, 0.12, False), (13, 0.6, False), (13, 1.2, True), (1, 0.0, False), (2, 0.2, True)],
+)
+def test_a_person_types_slower_than_any_scanner(characters, seconds, by_hand):
+    assert is_by_hand(characters, seconds) is by_hand
+
+
+@pytest.mark.parametrize(
+    ("seen", "table"),
+    [
+        (of_bytes(CARD), {"type": "serial", "port": 'p"\\', "baud": 115200, "framing": "rdm6300"}),
+        (
+            of_bytes(b"]E04711\r"),
+            {"type": "serial", "port": 'p"\\', "baud": 115200, "framing": "line", "strip_aim": True},
+        ),
+        (of_keys(typed("WP", "us"))[0], {"type": "evdev", "device": 'p"\\', "layout": "us"}),
+    ],
+)
+@pytest.mark.parametrize("door", ["main", "Side door", 'a"b.c'])
+def test_the_settings_that_read_it_so(seen, table, door):
+    assert tomllib.loads(seen.toml(door, 'p"\\', 115200)) == {"doors": {door: {"scanners": [table]}}}

@@ -1,0 +1,60 @@
+"""A machine's /dev, /sys and /proc below a folder, with the devices that a test plugs in."""
+
+from pathlib import Path
+
+from gatectl.devices.found import Places
+
+SCANNER_KEYS = sum(1 << key for key in range(1, 89))
+POWER_BUTTON_KEYS = 1 << 116
+
+
+class Trees:
+    def __init__(self, folder):
+        self.places = Places(folder / "dev", folder / "sys", folder / "proc")
+        for path in ("dev/input/by-id", "dev/input/by-path", "dev/serial/by-id", "dev/serial/by-path"):
+            (folder / path).mkdir(parents=True)
+        self.console("tty0")
+        self.places.proc.mkdir()
+
+    def console(self, names):
+        self._write("class/tty/console/active", names)
+
+    def keyboard(self, number, name, *, by_id=None, by_path=None, keys=SCANNER_KEYS):
+        node = self.places.dev / f"input/event{number}"
+        node.touch()
+        for way, link in (("by-id", by_id), ("by-path", by_path)):
+            if link:
+                (self.places.dev / "input" / way / link).symlink_to(f"../event{number}")
+        device = f"class/input/event{number}/device"
+        self._write(f"{device}/name", name)
+        word = 2**64 - 1
+        words = [keys >> shift & word for shift in (128, 64, 0)]
+        self._write(f"{device}/capabilities/key", " ".join(f"{one:x}" for one in words))
+        return node
+
+    def port(self, name, *, by_id=None, by_path=None, kind="4", product=None):
+        node = self.places.dev / name
+        node.touch()
+        for way, link in (("by-id", by_id), ("by-path", by_path)):
+            if link:
+                (self.places.dev / "serial" / way / link).symlink_to(f"../../{name}")
+        self._write(f"class/tty/{name}/type", kind)
+        if product:
+            usb = self.places.sys / "devices/usb1/1-1"
+            (usb / "1-1:1.0" / name).mkdir(parents=True)
+            (usb / "manufacturer").write_text(product[0] + "\n")
+            (usb / "product").write_text(product[1] + "\n")
+            (self.places.sys / f"class/tty/{name}/device").symlink_to(usb / "1-1:1.0" / name)
+        return node
+
+    def process(self, number, name, *opened):
+        process = self.places.proc / str(number)
+        (process / "fd").mkdir(parents=True)
+        (process / "comm").write_text(name + "\n")
+        for index, path in enumerate(opened):
+            (process / "fd" / str(index)).symlink_to(path)
+
+    def _write(self, path, text):
+        file: Path = self.places.sys / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text + "\n")

@@ -1,0 +1,77 @@
+import os
+
+import pytest
+from device_trees import POWER_BUTTON_KEYS, Trees
+
+from gatectl.devices.found import devices
+
+
+@pytest.fixture
+def trees(tmp_path):
+    return Trees(tmp_path)
+
+
+def shown(trees):
+    dev = str(trees.places.dev)
+    return [(one.type, one.path.removeprefix(dev + "/"), one.stability) for one in devices(trees.places)]
+
+
+def test_a_machine_without_any(tmp_path):
+    trees = Trees(tmp_path)
+    assert devices(trees.places) == []
+
+
+def test_the_best_name_is_told(trees):
+    trees.keyboard(10, "ten")
+    trees.keyboard(2, "two", by_id="usb-Two-event-kbd", by_path="platform-2-event-kbd")
+    trees.keyboard(3, "three", by_path="platform-3-event-kbd")
+    trees.port("ttyUSB0", by_id="usb-Reader-if00", by_path="platform-0")
+    trees.port("ttyACM1", by_path="platform-1")
+    trees.port("ttyAMA0")
+    assert shown(trees) == [
+        ("evdev", "input/by-id/usb-Two-event-kbd", "by-id"),
+        ("evdev", "input/by-path/platform-3-event-kbd", "by-path"),
+        ("evdev", "input/event10", "none"),
+        ("serial", "serial/by-id/usb-Reader-if00", "by-id"),
+        ("serial", "serial/by-path/platform-1", "by-path"),
+        ("serial", "ttyAMA0", "none"),
+    ]
+
+
+def test_what_cannot_type_a_code_is_left_out(trees):
+    trees.keyboard(0, "Power Button", keys=POWER_BUTTON_KEYS)
+    trees.keyboard(1, "half a keyboard", keys=sum(1 << key for key in range(2, 12)))
+    assert devices(trees.places) == []
+
+
+def test_ports_that_are_not_there_are_left_out(trees):
+    trees.port("ttyS1", kind="0")
+    trees.port("tty1")
+    trees.port("ttyprintk")
+    (trees.places.dev / "serial/by-id/usb-gone").symlink_to("../../ttyUSB7")
+    trees.port("ttyS0")
+    assert shown(trees) == [("serial", "ttyS0", "none")]
+
+
+def test_the_console_is_told(trees):
+    trees.console("tty1 ttyAMA0")
+    trees.port("ttyAMA0")
+    trees.port("ttyAMA1")
+    assert [one.is_console for one in devices(trees.places)] == [True, False]
+
+
+def test_the_names_that_they_give_themselves(trees):
+    trees.keyboard(0, "Honeywell 1450g")
+    trees.port("ttyUSB0", product=("1a86", "USB Serial"))
+    trees.port("ttyUSB1")
+    assert [one.name for one in devices(trees.places)] == ["Honeywell 1450g", "1a86 USB Serial", ""]
+
+
+def test_who_has_it_open(trees):
+    node = trees.keyboard(0, "scanner", by_id="usb-1-event-kbd")
+    trees.process(12, "Xorg", "/dev/null", node, node)
+    trees.process(7, "evtest", node)
+    trees.process(os.getpid(), "gatectl", node)
+    (trees.places.proc / "99").mkdir()
+    (found,) = devices(trees.places)
+    assert set(found.held_by) == {"Xorg (12)", "evtest (7)"}
