@@ -53,7 +53,7 @@ class NotEmpty:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Together:
-    """A mark on a table whose parts are good: what must be so of them together; `check` raises as `refuse`."""
+    """A mark on a table: what must be so of its parts together; `check` raises what `refuse` makes."""
 
     check: Callable[[Any], Any]
     json: Mapping[str, Any]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -74,6 +73,8 @@ def key_of(where: Where) -> str:
 
 def near(name: str, known: Iterable[str]) -> tuple[str, ...]:
     """The hint that names the one that was probably meant, if one comes near."""
+    import difflib  # noqa: PLC0415 - only where something is wrong
+
     found = difflib.get_close_matches(name, list(known), n=1)
     return tuple(f"did you mean {other}?" for other in found)
 

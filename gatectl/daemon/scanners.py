@@ -7,15 +7,15 @@ from functools import partial
 
 from gatectl.config import model
 from gatectl.decision.notice import Tell
-from gatectl.devices.keyboard import keyboard_scanner
 from gatectl.devices.scanner import Scanner
-from gatectl.devices.serial_port import serial_scanner
 
 
 def scanner_of(settings: model.Scanner, present: Callable[[str, str, float], None], tell: Tell) -> Scanner:
     """`present` takes the scanner's path, a code, and when it was complete (s, event loop's clock)."""
     match settings:
         case model.SerialScanner():
+            from gatectl.devices.serial_port import serial_scanner  # noqa: PLC0415 - where one is
+
             path = str(settings.port)
             return serial_scanner(
                 path,
@@ -27,6 +27,8 @@ def scanner_of(settings: model.Scanner, present: Callable[[str, str, float], Non
                 tell=tell,
             )
         case model.EvdevScanner():
+            from gatectl.devices.keyboard import keyboard_scanner  # noqa: PLC0415 - where one is
+
             path = str(settings.device)
             return keyboard_scanner(
                 path,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.metadata
 import tempfile
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gatectl.errors import GatectlError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "gpiozero_pin_factories"
 ENVIRONMENT = "GPIOZERO_PIN_FACTORY"
@@ -43,10 +45,12 @@ def pin_factory(name: str, chip: int, environ: Mapping[str, str]) -> Any:
         ) from error
 
 
-def known_factory(name: str, environ: Mapping[str, str]) -> importlib.metadata.EntryPoint:
+def known_factory(name: str, environ: Mapping[str, str]) -> EntryPoint:
     """The factory's entry point; nothing is loaded yet. Raises PinsError where there is none."""
+    from importlib import metadata  # noqa: PLC0415 - `relay off` does without, and a gate may stand open
+
     wanted = factory_name(name, environ)
-    known = {entry.name: entry for entry in importlib.metadata.entry_points(group=GROUP)}
+    known = {entry.name: entry for entry in metadata.entry_points(group=GROUP)}
     entry = known.get(wanted) or known.get(wanted.lower())
     if entry is None:
         origin = f" (${ENVIRONMENT} names it)" if ENVIRONMENT in environ else ""
@@ -62,7 +66,7 @@ def import_lgpio() -> Any:
         return importlib.import_module("lgpio")
 
 
-def _lgpio(entry: importlib.metadata.EntryPoint, chip: int) -> Any:
+def _lgpio(entry: EntryPoint, chip: int) -> Any:
     lgpio = import_lgpio()
     from gpiozero.pins.lgpio import LGPIOPin  # noqa: PLC0415 - it imports lgpio: only where that is wanted
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from importlib import resources
 from pathlib import Path
 
 from gatectl.errors import GatectlError
@@ -33,8 +32,8 @@ def is_damage(error: sqlite3.DatabaseError) -> bool:
 
 def migrations() -> list[str]:
     """The SQL scripts in order; the first makes version 1."""
-    folder = resources.files("gatectl.journal") / "schemas"
-    numbers = sorted(int(entry.name.removesuffix(".sql")) for entry in folder.iterdir())
+    folder = Path(__file__).with_name("schemas")
+    numbers = sorted(int(entry.stem) for entry in folder.glob("*.sql"))
     return [(folder / f"{number}.sql").read_text("utf-8") for number in numbers]
 
 
