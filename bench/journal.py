@@ -179,7 +179,13 @@ class _Watched:
 
 
 def _watched(
-    folder: Path, partner: PartnerProcess, certificates: Certificates, full: Path, *, keep_days: int, size: Size
+    folder: Path,
+    partner: PartnerProcess,
+    certificates: Certificates,
+    full: Path,
+    *,
+    keep_days: int,
+    size: Size,
 ) -> _Watched:
     plan = Plan([partner.url()], certificates.ca_file, journal={"keep_days": keep_days})
     with Gym(folder, plan) as gym:

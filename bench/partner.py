@@ -1,9 +1,10 @@
 """A partner in a process of its own: Wellhub's check-in over TLS, quick, and each request stamped.
 
-    python -m bench.partner FOLDER ADDRESS PORTS [--seed N] [--hostile BUDGET_MS] [--first-port P]
+    python -m bench.partner FOLDER ADDRESS PORTS [--seed N] [--hostile BUDGET_MS] [--at PORT,PORT…]
 
 `FOLDER` holds its certificate. It says its ports in one line of JSON, and then answers each line on its
-standard input with one of JSON: `take` gives the stamps since the last one. It ends with its input.
+standard input with one of JSON: `take` gives the stamps since the last one, `close` closes every connection
+and gives their number. It ends with its input.
 
 A thread a connection, blocking: what it costs between the request's last byte and the answer is little,
 and the same for whoever asks.
@@ -43,6 +44,7 @@ class Partner:
         self._seed = seed
         self._budget_s = budget_s
         self._stamps: list[Stamp] = []
+        self._open: set[ssl.SSLSocket] = set()
 
     def take(self) -> list[Stamp]:
         taken, self._stamps = self._stamps, []
@@ -57,8 +59,20 @@ class Partner:
 
     def _serve(self, connected: socket.socket) -> None:
         with contextlib.suppress(OSError), self._context.wrap_socket(connected, server_side=True) as wire:
-            while self._answer(wire):
-                pass
+            self._open.add(wire)
+            try:
+                while self._answer(wire):
+                    pass
+            finally:
+                self._open.discard(wire)
+
+    def close_all(self) -> int:
+        """Ends every connection, as a server does with those that were idle for too long."""
+        closing = list(self._open)
+        for wire in closing:
+            with contextlib.suppress(OSError):
+                wire.shutdown(socket.SHUT_RDWR)
+        return len(closing)
 
     def _answer(self, wire: ssl.SSLSocket) -> bool:
         """One request; whether another may follow."""
@@ -117,7 +131,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("address")
     parser.add_argument("ports", type=int)
-    parser.add_argument("--first-port", type=int, default=0)
+    parser.add_argument("--at", type=lambda text: [int(port) for port in text.split(",")])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--hostile", type=int, metavar="BUDGET_MS")
     given = parser.parse_args()
@@ -126,14 +140,13 @@ def main() -> None:
     context.load_cert_chain(given.folder / "partner.pem")
     partner = Partner(context, given.seed, None if given.hostile is None else given.hostile / 1000)
     ports = []
-    for number in range(given.ports):
-        port = given.first_port + number if given.first_port else 0
+    for port in given.at or [0] * given.ports:
         listener = socket.create_server((given.address, port), backlog=64)
         ports.append(listener.getsockname()[1])
         threading.Thread(target=partner.accept, args=(listener,), daemon=True).start()
     print(json.dumps(ports), flush=True)
-    for _ in sys.stdin:
-        print(json.dumps(partner.take()), flush=True)
+    for line in sys.stdin:
+        print(json.dumps(partner.close_all() if line == "close\n" else partner.take()), flush=True)
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ class PartnerProcess:
 
     def start(self) -> None:
         """Starts it, again on the ports that it had."""
-        again = ["--first-port", str(self.ports[0])] if self.ports else []
+        again = ["--at", ",".join(map(str, self.ports))] if self.ports else []
         self._process = subprocess.Popen(
             [*self._command, *self._options, *again],
             stdin=subprocess.PIPE,
@@ -83,11 +83,19 @@ class PartnerProcess:
 
     def take(self) -> list[list[Any]]:
         """The stamps since the last call (`partner.Stamp`)."""
-        assert self._process is not None and self._process.stdin is not None
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
-        taken: list[list[Any]] = json.loads(self._line())
+        taken: list[list[Any]] = self._ask("take")
         return taken
+
+    def close_all(self) -> int:
+        """Closes every connection; how many there were."""
+        closed: int = self._ask("close")
+        return closed
+
+    def _ask(self, what: str) -> Any:
+        assert self._process is not None and self._process.stdin is not None
+        self._process.stdin.write(f"{what}\n")
+        self._process.stdin.flush()
+        return json.loads(self._line())
 
     def _line(self) -> str:
         assert self._process is not None and self._process.stdout is not None

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 
+class Unavailable(Exception):
+    """A measurement that this machine does not allow; the message is the reason."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One figure. `at_most` or `at_least` is its target; `beside` is the same figure of the baseline."""

@@ -81,9 +81,7 @@ def _daemon(
         gym.start()
         gym.until_connected(doors)
         before = process.used(gym.pid).cpu_s
-        lanes = [
-            _Lane(partial(gym.scan, door=door), gym.stamps, RELAY_PINS[door]) for door in range(doors)
-        ]
+        lanes = [_Lane(partial(gym.scan, door=door), gym.stamps, RELAY_PINS[door]) for door in range(doors)]
         a_second, typed = _drive(lanes, lasts_s)
         gym.until_finished(typed)
         return a_second, (process.used(gym.pid).cpu_s - before) / typed
