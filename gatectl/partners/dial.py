@@ -26,6 +26,10 @@ KEEPALIVE_IDLE_S, KEEPALIVE_EVERY_S, KEEPALIVE_PROBES = 10, 5, 3
 """The kernel asks a silent connection after 10 s and gives it up after 15 s more: so a restarted
 partner or a forgotten NAT entry is found before the next member finds it. No request is sent."""
 
+AGAIN_S = 1.0
+"""What knocks on a line that is down is lost, and the kernel repeats it ever more rarely: so another attempt
+goes out beside it each second, and finds a line that is back within a second."""
+
 Addresses = list[Any]
 """What `socket.getaddrinfo` gives."""
 
@@ -128,7 +132,7 @@ class Dialler:
 async def connect(addresses: Addresses) -> socket.socket:
     """A connected socket to the first of the addresses that answers; raises Lost."""
     try:
-        connected = await start_connection(addresses, happy_eyeballs_delay=NEXT_ADDRESS_S)
+        connected = await _first_to_stand(addresses)
     except OSError as error:
         raise lost_to(error) from error
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -137,3 +141,25 @@ async def connect(addresses: Addresses) -> socket.socket:
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_EVERY_S)
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
     return connected
+
+
+async def _first_to_stand(addresses: Addresses) -> socket.socket:
+    attempts: list[asyncio.Task[socket.socket]] = []
+    stands: asyncio.Task[socket.socket] | None = None
+    try:
+        while stands is None:
+            knock = start_connection(addresses, happy_eyeballs_delay=NEXT_ADDRESS_S)
+            attempts.append(asyncio.create_task(knock))
+            done, _ = await asyncio.wait(attempts, timeout=AGAIN_S, return_when=asyncio.FIRST_COMPLETED)
+            stands = next(iter(done), None)
+        return stands.result()
+    finally:
+        for attempt in attempts:
+            if attempt is not stands:
+                attempt.add_done_callback(_close_what_stands)
+                attempt.cancel()
+
+
+def _close_what_stands(attempt: asyncio.Task[socket.socket]) -> None:
+    if not attempt.cancelled() and attempt.exception() is None:
+        attempt.result().close()

@@ -16,8 +16,12 @@ DIAL_PATIENCE_S = 5.0
 STABLE_S = 1.0
 """A connection that the partner closes sooner, unused, is not worth replacing at once."""
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 2.0
-"""A line that comes back is taken up within two seconds; one attempt every two seconds hurts nobody."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 1.0
+"""From one attempt to the next. Over a line that comes back, a connection stands within two seconds: one
+of them for TLS at the far end of the world. One attempt a second hurts nobody."""
+
+LONGEST_CLOSED_PAUSE_S = 2.0
+"""A partner that closes every connection unused has each time paid for a handshake."""
 
 LONGEST_TLS_PAUSE_S = 30.0
 """A refused handshake is a certificate, a key or a clock: it will not mend itself in seconds."""
@@ -56,7 +60,8 @@ class Pool:
             self._count()
             await self._lacking.wait()
             if self._short_lives:
-                await asyncio.sleep(pause_s(self._short_lives, Fault.NETWORK))
+                await asyncio.sleep(pause_s(self._short_lives, LONGEST_CLOSED_PAUSE_S))
+            began = asyncio.get_running_loop().time()
             try:
                 async with asyncio.timeout(DIAL_PATIENCE_S):
                     wire = await self._dial()
@@ -64,7 +69,9 @@ class Pool:
                 lost = error if isinstance(error, Lost) else Lost(Fault.NETWORK, "no connection in time")
                 failures += 1
                 self._when_linked(lost)
-                await asyncio.sleep(pause_s(failures, lost.fault))
+                longest_s = LONGEST_TLS_PAUSE_S if lost.fault is Fault.TLS else LONGEST_PAUSE_S
+                took_s = asyncio.get_running_loop().time() - began
+                await asyncio.sleep(pause_s(failures, longest_s) - took_s)
             else:
                 failures = 0
                 self._when_linked(None)
@@ -157,11 +164,10 @@ class Pool:
         self._in_use.clear()
 
 
-def pause_s(failures: int, fault: Fault) -> float:
+def pause_s(failures: int, longest_s: float) -> float:
     """Seconds to wait after so many failures in a row (at least one)."""
-    longest = LONGEST_TLS_PAUSE_S if fault is Fault.TLS else LONGEST_PAUSE_S
     # 2 ** 20 pauses are past any longest one; the bound keeps the power small.
-    return min(FIRST_PAUSE_S * 2.0 ** min(failures - 1, 20), longest)
+    return min(FIRST_PAUSE_S * 2.0 ** min(failures - 1, 20), longest_s)
 
 
 def _result(done: asyncio.Future[Wire]) -> Wire | None:

@@ -6,11 +6,13 @@ import errno
 import socket
 import ssl
 import threading
+from pathlib import Path
 
 import pytest
 from partner_rigs import Asker, Peer, answers, run, until
 
 from gatectl.decision.verdict import Fault
+from gatectl.partners import dial
 from gatectl.partners.dial import Resolver, connect
 from gatectl.partners.wire import Lost, lost_to
 from gatectl.sim.certificates import Leaf
@@ -173,6 +175,28 @@ def test_a_connection_that_hangs(ca_file):
         with deaf_listener() as port:
             exchange = await asked(port, ca_file, host="127.0.0.1", budget_s=SOON_S)
             unsent(exchange, Fault.TIMEOUT)
+
+    run(story())
+
+
+def knocking(port):
+    """How many connections of this process stand before this port, unheard."""
+    lines = Path("/proc/self/net/tcp").read_text().splitlines()[1:]
+    theirs = (line.split()[2:4] for line in lines)
+    return sum(remote.endswith(f":{port:04X}") and state == "02" for remote, state in theirs)
+
+
+def test_while_nobody_hears_it_knocks_again_and_leaves_nothing_behind(monkeypatch):
+    monkeypatch.setattr(dial, "AGAIN_S", 0.01)
+
+    async def story():
+        with deaf_listener() as port:
+            before = knocking(port)
+            connecting = asyncio.create_task(connect(found(("127.0.0.1", port))))
+            await until(lambda: knocking(port) >= before + 3)
+            connecting.cancel()
+            await asyncio.wait({connecting})
+            await until(lambda: knocking(port) == before)
 
     run(story())
 

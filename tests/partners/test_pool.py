@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from partner_rigs import Asker, Peer, answers, run, until
 
 from gatectl.decision.verdict import Fault
-from gatectl.partners.pool import DIAL_PATIENCE_S, LONGEST_TLS_PAUSE_S, Pool, pause_s
+from gatectl.partners.pool import (
+    DIAL_PATIENCE_S,
+    LONGEST_CLOSED_PAUSE_S,
+    LONGEST_PAUSE_S,
+    LONGEST_TLS_PAUSE_S,
+    Pool,
+    pause_s,
+)
 from gatectl.partners.wire import Lost
 
 
@@ -114,15 +121,15 @@ def test_a_partner_that_refuses_is_asked_again_ever_more_slowly():
         gaps = [
             after - before for before, after in zip(partner.dialled_at, partner.dialled_at[1:], strict=False)
         ]
-        assert gaps[:5] == pytest.approx([0.25, 0.5, 1, 2, 2])
-        assert set(gaps[3:]) == {2.0}
+        assert gaps[:5] == pytest.approx([0.25, 0.5, 1, 1, 1])
+        assert set(gaps[3:]) == {1.0}
         assert all(lost.fault is Fault.NETWORK for lost in partner.linked)
 
-        partner.play = None  # the line is back: taken up within two seconds
+        partner.play = None  # the line is back: taken up within a second
         start = asyncio.get_running_loop().time()
-        await partner.keep_for(2.5)
+        await partner.keep_for(1.5)
         assert partner.pool.ready == 1
-        assert partner.dialled_at[-1] - start <= 2
+        assert partner.dialled_at[-1] - start <= 1
         assert partner.linked[-1] is None
 
     run_virtually(story())
@@ -169,8 +176,8 @@ def test_a_dial_that_hangs_is_given_up_and_tried_anew():
     async def story():
         partner = Partner(play=asyncio.Event().wait)
         await partner.keep_for(60)
-        assert 8 <= len(partner.dialled_at) <= 12
-        assert partner.dialled_at[1] == pytest.approx(DIAL_PATIENCE_S + 0.25)
+        # It was pause enough.
+        assert partner.dialled_at == pytest.approx([DIAL_PATIENCE_S * n for n in range(12)])
         assert partner.linked[0].fault is Fault.NETWORK
 
     run_virtually(story())
@@ -212,8 +219,9 @@ def test_a_connection_that_lived_is_replaced_at_once():
 
 
 def test_pauses_grow_to_their_longest():
-    assert [pause_s(n, Fault.NETWORK) for n in (1, 2, 3, 4, 5, 10**9)] == [0.25, 0.5, 1, 2, 2, 2]
-    assert [pause_s(n, Fault.TLS) for n in (1, 7, 8, 10**9)] == [0.25, 16, 30, 30]
+    assert [pause_s(n, LONGEST_PAUSE_S) for n in (1, 2, 3, 4, 5, 10**9)] == [0.25, 0.5, 1, 1, 1, 1]
+    assert [pause_s(n, LONGEST_CLOSED_PAUSE_S) for n in (1, 3, 4, 5, 10**9)] == [0.25, 1, 2, 2, 2]
+    assert [pause_s(n, LONGEST_TLS_PAUSE_S) for n in (1, 7, 8, 10**9)] == [0.25, 16, 30, 30]
 
 
 def test_whichever_is_there_first_serves_and_the_other_is_not_lost():
