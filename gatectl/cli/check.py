@@ -5,15 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
+from gatectl.cli.finding import Finding
 from gatectl.config.reader import find, load_with_keys, located, warnings_of
 from gatectl.devices.pins import PinsError, known_factory
-from gatectl.errors import GatectlError
-
-if TYPE_CHECKING:
-    from gatectl.cli.trials import Finding
+from gatectl.errors import GatectlError, visible
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,23 +34,25 @@ def run(args: argparse.Namespace) -> int:
     )
     for warning in warnings_of(settings):
         print(f"warning: {warning}")
-    if not (args.devices or args.connect):
-        return 0
-    # The service checks before each start: it must not wait for what it does not try.
-    from gatectl.cli import trials  # noqa: PLC0415
-
-    findings: list[Finding] = []
+    # The service checks before each start: it must not wait for the imports of what it does not try.
+    wells = []
     if args.devices:
-        findings += _show(trials.devices(settings, os.environ))
+        from gatectl.cli.try_devices import devices  # noqa: PLC0415
+
+        wells += [_show(finding) for finding in devices(settings, os.environ)]
     if args.connect:
-        findings += _show(trials.connections(settings))
-    return 0 if all(finding.hint is None for finding in findings) else 1
+        from gatectl.cli.try_partners import partners  # noqa: PLC0415
+
+        wells += [_show(finding) for finding in partners(settings)]
+    return 0 if all(wells) else 1
 
 
-def _show(findings: Iterable[Finding]) -> Iterator[Finding]:
-    for finding in findings:
-        if finding.hint is None:
-            print(f"ok: {finding.line}", flush=True)
-        else:
-            print(*GatectlError(finding.line, finding.hint).lines(), sep="\n", file=sys.stderr, flush=True)
-        yield finding
+def _show(finding: Finding) -> bool:
+    """Tells it at once; whether all is well."""
+    if finding.hint is None:
+        print(f"ok: {visible(finding.line)}", flush=True)
+    else:
+        print(*GatectlError(finding.line, finding.hint).lines(), sep="\n", file=sys.stderr, flush=True)
+    for warning in finding.warnings:
+        print(f"warning: {visible(warning)}", flush=True)
+    return finding.hint is None

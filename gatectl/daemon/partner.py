@@ -15,6 +15,7 @@ from gatectl.decision.routing import carries
 from gatectl.decision.verdict import Fault, Ruling, Verdict
 from gatectl.partners.capitan import DUPLICATE, Capitan
 from gatectl.partners.client import Client, Exchange
+from gatectl.partners.date import clock_ahead_s
 from gatectl.partners.dial import Dialler, tls_context
 from gatectl.partners.exchange import Endpoint, Partner
 from gatectl.partners.perfectgym import PerfectGym
@@ -64,6 +65,8 @@ class PartnerDesk:
         self._rests_until = 0.0
         self._refuses_key = False
         self._unlinked: Lost | None = None
+        self._dated: tuple[str | None, int] = (None, 0)
+        """The last answer's Date, and when it came by our own clock."""
         self._condition = "healthy"
         self._since_us = time.time_ns() // 1000
 
@@ -84,6 +87,7 @@ class PartnerDesk:
         if exchange.answer is None:
             fault = exchange.lost.fault if exchange.lost else None
             return exchange, Ruling(Verdict.NONE, fault)
+        self._dated = exchange.answer.headers.get("date"), exchange.answer.received_us
         ruling = self._protocol.judge(exchange.answer)
         if ruling.rest_s is not None:
             self._rests_until = clock.now() + ruling.rest_s
@@ -151,6 +155,7 @@ class PartnerDesk:
             "since": timestamp(self._since_us),
             "rests_until": timestamp(clock.wall_us(self._rests_until)) if resting else None,
             "ready_connections": self._pool.ready,
+            "clock_ahead_s": clock_ahead_s(*self._dated),
             "unconnected": self._unlinked
             and {"fault": self._unlinked.fault.value, "detail": self._unlinked.detail},
         }

@@ -55,6 +55,17 @@ class Wire:
         self.when_disturbed: Callable[[], None] | None = None
         """Called once when an idle connection ends, fails, or says something unasked."""
 
+    @property
+    def certificate_ends(self) -> float | None:
+        """When the partner's certificate ends, in seconds since the epoch; None without TLS."""
+        certificate = self._tls.getpeercert() if self._tls else None
+        return ssl.cert_time_to_seconds(str(certificate["notAfter"])) if certificate else None
+
+    @property
+    def tls_version(self) -> str | None:
+        """What was negotiated, such as `TLSv1.3`; None without TLS."""
+        return self._tls.version() if self._tls else None
+
     async def handshake(self) -> None:
         """Negotiates TLS, where there is any; raises Lost."""
         try:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from email.utils import format_datetime
 
 from gatectl.decision.verdict import Verdict
 from gatectl.sim import capitan, perfectgym, wellhub
@@ -69,13 +70,17 @@ def _check_in(protocol: ProtocolName, asked: Asked, books: Books, now: datetime)
     desk, member = _DESKS[protocol], asked.member
     entry = find(protocol, member)
     if entry is None:
-        return Play(protocol, member, "not found", whole(desk.not_found()))
+        return Play(protocol, member, "not found", whole(_dated(desk.not_found(), now)))
     if asked.custom_code is not None and _knows_check_in(entry):
         books.codes[member] = asked.custom_code
     build = _build(entry, books)
-    return Play(
-        protocol, member, entry.what, build(Scene(member, desk.success(member, now), LATE_S[protocol], now))
-    )
+    success = _dated(desk.success(member, now), now)
+    return Play(protocol, member, entry.what, build(Scene(member, success, LATE_S[protocol], now)))
+
+
+def _dated(reply: Reply, now: datetime) -> Reply:
+    """With the Date that every server with a clock sends (RFC 9110, section 6.6.1)."""
+    return replace(reply, headers=(*reply.headers, ("Date", format_datetime(now, usegmt=True))))
 
 
 def _build(entry: Entry, books: Books) -> Build:

@@ -1,0 +1,17 @@
+"""What came of a try: of a device, of a partner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was tried and what came of it; `hint` says what to do, and is None where all is well.
+
+    `warnings` are what will go wrong one day.
+    """
+
+    line: str
+    hint: str | None = None
+    warnings: tuple[str, ...] = ()

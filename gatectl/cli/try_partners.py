@@ -1,0 +1,112 @@
+"""The partners' part of `gatectl check`: look-up, connection and TLS, each timed; no request is sent.
+
+No protocol here has a request that does nothing, so nothing is asked, not even the time: what this says of
+the clock comes from the answers that a running gatectl has had.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from gatectl.cli.control import call
+from gatectl.cli.finding import Finding
+from gatectl.config import model
+from gatectl.daemon.partner import contexts
+from gatectl.decision.verdict import Fault
+from gatectl.errors import GatectlError
+from gatectl.partners.dial import Dialler, connect
+from gatectl.partners.exchange import Endpoint
+from gatectl.partners.wire import Lost, Wire
+
+CONNECT_PATIENCE_S = 10.0
+"""Far over any budget: a slow partner is told as slow, not as absent."""
+
+_SOON_DAYS = 14
+"""Public certificates are renewed 30 days before their end, or those of 45 days a week and more before it."""
+
+_STEPS = ("the look-up", "the connection", "TLS")
+
+_HINTS = {
+    Fault.NETWORK: "this door's own network, name server and firewall come first, then the partner",
+    Fault.TLS: "is the clock right (`date`), and does the partner need a ca_file?",
+}
+
+
+def partners(settings: model.Settings) -> Iterator[Finding]:
+    """A finding for each partner, as it comes."""
+    made = contexts(settings.partners)
+    ahead = _clocks(settings)
+    with asyncio.Runner() as runner:
+        for name, partner in settings.partners.items():
+            endpoint = Endpoint.of(partner.url)
+            dialler = Dialler(endpoint, made[name])
+            yield runner.run(_connection(name, endpoint, dialler, ahead.get(name)))
+
+
+def _clocks(settings: model.Settings) -> dict[str, int | None]:
+    """How far this clock is ahead of each partner's, in seconds, as a running gatectl has seen it."""
+    try:
+        status = call(settings.control.socket, {"command": "status"})
+    except GatectlError:
+        return {}
+    return {name: partner["clock_ahead_s"] for name, partner in status["partners"].items()}
+
+
+async def _connection(name: str, endpoint: Endpoint, dialler: Dialler, ahead_s: int | None) -> Finding:
+    where = f"partner {name} at {endpoint.host}:{endpoint.port}"
+    times = [time.monotonic()]
+    try:
+        async with asyncio.timeout(CONNECT_PATIENCE_S):
+            addresses = await dialler.look_up()
+            times.append(time.monotonic())
+            connected = await connect(addresses)
+            times.append(time.monotonic())
+            wire = await dialler.secure(connected)
+            times.append(time.monotonic())
+    except TimeoutError:
+        slow = f"{_STEPS[len(times) - 1]} took over {CONNECT_PATIENCE_S:.0f} s"
+        return Finding(f"{where}: {slow}{_so_far(times)}", _HINTS[Fault.NETWORK])
+    except Lost as lost:
+        return Finding(f"{where}: {lost.fault}: {lost.detail}{_so_far(times)}", _HINTS[lost.fault])
+    try:
+        return _found(where, times, wire, ahead_s)
+    finally:
+        wire.close()
+
+
+def _found(where: str, times: list[float], wire: Wire, ahead_s: int | None) -> Finding:
+    look_up, connected, tls = _took(times)
+    warnings = []
+    line = f"{where}: look-up {look_up}, connect {connected}, TLS "
+    if wire.certificate_ends is None:
+        line += "none"
+    else:
+        ends = datetime.fromtimestamp(wire.certificate_ends, UTC)
+        left = (ends - datetime.now(UTC)).days
+        line += f"{tls} ({wire.tls_version}), certificate to {ends:%Y-%m-%d}"
+        if left < _SOON_DAYS:
+            warnings.append(
+                f"{where}: the certificate ends in {left} days: ask the partner whether it is renewed"
+            )
+    if ahead_s == 0:
+        line += ", clock agrees"
+    elif ahead_s is not None:
+        off = f"{abs(ahead_s)} s {'ahead of' if ahead_s > 0 else 'behind'} the partner's"
+        line += f", clock {off}"
+        warnings.append(f"{where}: this machine's clock is {off}, by its last answer: is NTP on? timedatectl")
+    return Finding(line, warnings=tuple(warnings))
+
+
+def _so_far(times: list[float]) -> str:
+    """The steps that had been done, and how long the one that failed was tried."""
+    *done, last = _took([*times, time.monotonic()])
+    told = [f"{step} {took}" for step, took in zip(_STEPS, done, strict=False)]
+    return f" ({', '.join([*told, f'tried for {last}'])})"
+
+
+def _took(times: list[float]) -> list[str]:
+    return [f"{(end - start) * 1e3:.0f} ms" for start, end in itertools.pairwise(times)]

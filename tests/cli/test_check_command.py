@@ -1,0 +1,213 @@
+"""`gatectl check --devices --connect`: with and without a running gatectl, and whatever fails."""
+
+import json
+import re
+import socket
+import ssl
+import sys
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import trustme
+
+sys.path.append(str(Path(__file__).parents[1] / "daemon"))
+
+from partners import Partners
+
+from gatectl.cli import try_partners
+from gatectl.cli.main import main
+from gatectl.sim.certificates import Leaf
+from gatectl.sim.door import SimulatedDoor
+from gatectl.sim.scanner import VirtualSerialScanner
+from gatectl.sim.settings import partner_section
+
+REST = """
+[journal]
+path = "journal.db"
+[control]
+socket = "control.sock"
+[gpio]
+pin_factory = "mock"
+[doors.main]
+relay = { pin = 17 }
+[[doors.main.scanners]]
+type = "serial"
+port = "scanner"
+[[doors.main.scanners]]
+type = "evdev"
+device = "keyboard"
+"""
+
+
+@pytest.fixture
+def check(tmp_path, monkeypatch, capsys):
+    """Checks settings with these sections: status, stdout and stderr; times become `N`."""
+    monkeypatch.delenv("GPIOZERO_PIN_FACTORY", raising=False)
+
+    def run(sections, *args, settings=None):
+        path = settings or tmp_path / "gatectl.toml"
+        if settings is None:
+            path.write_text(sections + REST, "utf-8")
+        status = main(["check", *args, "-c", str(path)])
+        out, err = (re.sub(r"\d+ ms", "N ms", text) for text in capsys.readouterr())
+        return status, out.replace(f"{tmp_path}/", ""), err.replace(f"{tmp_path}/", "")
+
+    return run
+
+
+def found(out):
+    """What was found, without what is said of the settings."""
+    return [line for line in out.splitlines() if line.startswith("ok: ")]
+
+
+def test_every_device_on_its_line(check, tmp_path):
+    with VirtualSerialScanner(tmp_path / "scanner"):
+        status, out, err = check("", "--devices")
+    assert status == 1
+    assert found(out) == [
+        "ok: relay of main: driven off, N ms",
+        "ok: scanner scanner of main (9600 baud, line): opened, N ms",
+    ]
+    assert err.splitlines() == [
+        "scanner keyboard of main (layout us): unplugged, N ms",
+        "hint: is it plugged in, may this user read it, and does no other program hold it? gatectl devices",
+    ]
+
+
+def test_a_running_gatectl_keeps_its_devices_and_tells_of_them(check, tmp_path):
+    with SimulatedDoor(tmp_path, lambda _: None) as door:
+        status, out, err = check("", "--devices", settings=door.settings)
+        assert (status, err) == (0, "")
+        assert out.splitlines()[1:] == [
+            "ok: relay of main: the running gatectl has it, shut",
+            "ok: scanner scanner of main (9600 baud, line): the running gatectl has it, 0 codes so far",
+        ]
+        text = door.settings.read_text().replace("[doors.main", "[doors.side").replace('"scanner"', '"other"')
+        door.settings.write_text(text)
+        status, _, err = check("", "--devices", settings=door.settings)
+        assert status == 1
+        assert err.startswith("door side: the running gatectl does not know it\nhint: ")
+
+
+def test_a_scanner_that_the_running_gatectl_waits_for(check, tmp_path):
+    answer = {"doors": {"main": {"gate": {"open": False}, "scanners": []}}, "partners": {}}
+    lost = {"state": "lost", "since": "2026-11-22T19:35:01.000042Z", "cause": "unplugged", "codes": 3}
+    answer["doors"]["main"]["scanners"] = [{"scanner": str(tmp_path / "scanner")} | lost]
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(tmp_path / "control.sock"))
+    listener.listen()
+
+    def serve():
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(100)
+            connection.sendall(json.dumps(answer).encode() + b"\n")
+
+    daemon = threading.Thread(target=serve)
+    daemon.start()
+    status, _, err = check("", "--devices")
+    daemon.join()
+    listener.close()
+    assert status == 1
+    assert err.splitlines() == [
+        "scanner scanner of main (9600 baud, line): lost since 2026-11-22T19:35:01.000042Z (unplugged)",
+        "hint: is it plugged in, and set up as the settings say? gatectl devices",
+        "scanner keyboard of main (layout us): the running gatectl does not know it",
+        "hint: settings that are newer than the running gatectl? systemctl restart gatectl",
+    ]
+
+
+def test_every_partner_on_its_line_and_no_request(check):
+    with Partners() as partners:
+        sections = [partner_section(partners.simulator, name) for name in ("wellhub", "perfectgym")]
+        status, out, err = check("\n".join(sections), "--connect")
+        assert partners.requests == []
+        port = partners.simulator.port
+    assert (status, err) == (0, "")
+    steps = r"look-up N ms, connect N ms, TLS N ms \(TLSv1\.3\), certificate to \d{4}-\d\d-\d\d"
+    first, second = found(out)
+    assert re.fullmatch(rf"ok: partner wellhub at 127\.0\.0\.1:{port}: {steps}", first)
+    assert re.fullmatch(rf"ok: partner perfectgym at 127\.0\.0\.1:{port}: {steps}", second)
+
+
+def test_a_connection_without_tls(check):
+    with Partners(tls=False) as partners:
+        status, out, _ = check(partner_section(partners.simulator, "wellhub"), "--connect")
+    assert status == 0
+    assert "connect N ms, TLS none\n" in out
+
+
+@pytest.mark.parametrize("leaf", [Leaf.EXPIRED, Leaf.OTHER_NAME, Leaf.UNKNOWN_CA])
+def test_a_certificate_that_is_refused(check, leaf):
+    with Partners(leaf=leaf) as partners:
+        status, _, err = check(partner_section(partners.simulator, "wellhub"), "--connect")
+    assert status == 1
+    line, hint = err.splitlines()
+    assert "tls: the certificate was refused: " in line
+    assert line.endswith("(the look-up N ms, the connection N ms, tried for N ms)")
+    assert "ca_file" in hint
+
+
+def test_nobody_there(check):
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    section = '[partners.w]\nprotocol = "wellhub"\ngym_id = "1"\nkey = { env = "HOME" }\n'
+    status, _, err = check(f'{section}url = "https://127.0.0.1:{port}"\n', "--connect")
+    assert status == 1
+    assert err.splitlines()[0] == (
+        f"partner w at 127.0.0.1:{port}: network: Connect call failed ('127.0.0.1', {port})"
+        " (the look-up N ms, tried for N ms)"
+    )
+
+
+def test_a_partner_that_says_nothing(check, monkeypatch):
+    monkeypatch.setattr(try_partners, "CONNECT_PATIENCE_S", 0.2)
+    section = '[partners.w]\nprotocol = "wellhub"\ngym_id = "1"\nkey = { env = "HOME" }\n'
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f'url = "https://127.0.0.1:{mute.getsockname()[1]}"\n'
+        status, _, err = check(section + url, "--connect")
+    assert status == 1
+    assert "TLS took over 0 s (the look-up N ms, the connection N ms, tried for N ms)" in err
+
+
+def test_a_certificate_that_ends_soon(check, monkeypatch, tmp_path):
+    authority = trustme.CA()
+    ends = datetime.now(UTC) + timedelta(days=3, hours=1)
+    leaf = authority.issue_cert("127.0.0.1", not_after=ends.replace(tzinfo=None))
+
+    def context(*_):
+        made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        leaf.configure_cert(made)
+        return made
+
+    monkeypatch.setattr("gatectl.sim.certificates.Authority.server_context", context)
+    with Partners() as partners:
+        ca = tmp_path / "short.pem"
+        ca.write_bytes(authority.cert_pem.bytes())
+        section = partner_section(partners.simulator, "wellhub")
+        section = re.sub(r"ca_file = .*", f'ca_file = "{ca}"', section)
+        status, out, _ = check(section, "--connect")
+    assert status == 0
+    assert f"certificate to {ends:%Y-%m-%d}" in out
+    assert "the certificate ends in 3 days" in out
+
+
+def test_the_clock_as_the_last_answer_shows_it(check, tmp_path, monkeypatch):
+    answered = threading.Event()
+    with SimulatedDoor(tmp_path, lambda line: answered.set() if "checked in" in line else None) as door:
+        _, out, _ = check("", "--connect", settings=door.settings)
+        assert "clock" not in out
+        door.type_code("1000000000200")
+        assert answered.wait(10)
+        _, out, _ = check("", "--connect", settings=door.settings)
+        assert out.count("clock agrees") == 1
+        assert "warning" not in out
+    for ahead, words in ((94, "94 s ahead of"), (-7, "7 s behind")):
+        status = {"partners": {"wellhub": {"clock_ahead_s": ahead}}}
+        monkeypatch.setattr(try_partners, "call", lambda *_, status=status: status)
+        with Partners() as partners:
+            _, out, _ = check(partner_section(partners.simulator, "wellhub"), "--connect")
+        assert f", clock {words} the partner's" in out
+        assert f"this machine's clock is {words} the partner's" in out
