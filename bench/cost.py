@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import own_time, process
-from bench.rig import Certificates, Gym, PartnerProcess, Plan, PlainScript
+from bench.rig import Certificates, Gym, PartnerProcess, PlainScript, Plan
 from bench.row import Row, median
 
 TARGET_DOORS = 4

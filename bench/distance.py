@@ -1,8 +1,8 @@
 """2. The first scan after idle, over a real distance: in round trips, after four things that idle lines meet.
 
-Thirty trials at each distance take place side by side: every door has a partner of its own, whose connections
-are its own, so every door's next scan is a first one. The distances run side by side too. The scans themselves
-come one after the other, so that none waits for another.
+Thirty trials at each distance take place side by side: every door has a partner of its own, whose
+connections are its own, so every door's next scan is a first one. The distances run side by side too. The
+scans themselves come one after the other, so that none waits for another.
 """
 
 from __future__ import annotations

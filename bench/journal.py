@@ -24,6 +24,9 @@ from gatectl.journal.store import Store
 SCAN_EVERY_S = 1.0
 """A door in a hurry: no turnstile's cycle is shorter than 1.7 s."""
 
+LEAST_SCANS = 3
+"""The first of them makes connections and fills caches, and does not count."""
+
 
 @dataclass(frozen=True, slots=True)
 class Size:
@@ -198,7 +201,9 @@ def _watched(
         lasts_s = size.prune_s if keep_days else size.prune_s / 4
         gone = 0
         # Of a year's events those of one day stay.
-        while time.monotonic() - began < lasts_s and gone < size.events[-1] * 0.99:
+        while len(scans) < LEAST_SCANS or (
+            time.monotonic() - began < lasts_s and gone < size.events[-1] * 0.99
+        ):
             typed = gym.scan(len(scans))
             opened = gym.stamps.wait(lambda change: (change.pin, change.level) == (RELAY_PINS[0], 1))
             scans.append(opened.at - typed)

@@ -125,7 +125,8 @@ class Line:
         if self._delay is None:
             self._netem("change", loss=what == "down")
             return
-        assert self._delay.stdin is not None and self._delay.stdout is not None
+        assert self._delay.stdin is not None
+        assert self._delay.stdout is not None
         self._delay.stdin.write(f"{what}\n".encode())
         self._delay.stdin.flush()
         self._delay.stdout.readline()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from bench.rig import OPEN_MS, RELAY_PINS, Certificates, Gym, PartnerProcess, Plan, PlainScript
+from bench.rig import OPEN_MS, RELAY_PINS, Certificates, Gym, PartnerProcess, PlainScript, Plan
 from bench.row import Row, quantile
 from bench.stamps import Stamps
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import random
-import sqlite3
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from bench.rig import member
@@ -40,7 +38,8 @@ def fill(path: Path, events: int) -> None:
                     connection.execute(*attempt_statement(attempt))
                     connection.execute(*outcome_statement(attempt.id, outcome))
         connection.execute(
-            "UPDATE marks SET value = (SELECT coalesce(max(seq), 0) FROM attempts) WHERE name = 'closed_to_seq'"
+            "UPDATE marks SET value = (SELECT coalesce(max(seq), 0) FROM attempts)"
+            " WHERE name = 'closed_to_seq'"
         )
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     finally:

@@ -15,7 +15,7 @@ import httpx
 import serial
 from gpiozero import DigitalOutputDevice
 
-from bench.pins.bench_pins import StampingFactory
+from bench.pins import StampingFactory
 
 
 def main() -> None:

@@ -92,13 +92,15 @@ class PartnerProcess:
         return closed
 
     def _ask(self, what: str) -> Any:
-        assert self._process is not None and self._process.stdin is not None
+        assert self._process is not None
+        assert self._process.stdin is not None
         self._process.stdin.write(f"{what}\n")
         self._process.stdin.flush()
         return json.loads(self._line())
 
     def _line(self) -> str:
-        assert self._process is not None and self._process.stdout is not None
+        assert self._process is not None
+        assert self._process.stdout is not None
         return self._process.stdout.readline()
 
     def kill(self) -> None:
@@ -177,7 +179,8 @@ class Gym:
         for number, url in enumerate(self.plan.urls):
             lines.append(
                 f'[partners.p{number}]\nprotocol = "wellhub"\nurl = "{url}"\ngym_id = "1234"\n'
-                f'key = {{ file = "key" }}\nca_file = "{self.plan.ca_file}"\nbudget_ms = {self.plan.budget_ms}'
+                f'key = {{ file = "key" }}\nca_file = "{self.plan.ca_file}"\n'
+                f"budget_ms = {self.plan.budget_ms}"
             )
             where = f'doors = ["door{number}"]' if len(self.plan.urls) > 1 else ""
             lines.append(f"[[routes]]\nmatch = '\\d{{13}}'\npartner = \"p{number}\"\n{where}")
@@ -294,8 +297,10 @@ class PlainScript:
             stack.callback(self.stamps.close)
             self.scanner = stack.enter_context(VirtualSerialScanner(folder / "scanner"))
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "bench.plain", str(self.scanner.link)]
-                + [url, str(ca_file), str(RELAY_PINS[0]), str(open_s)],
+                [
+                    *(sys.executable, "-m", "bench.plain", str(self.scanner.link)),
+                    *(url, str(ca_file), str(RELAY_PINS[0]), str(open_s)),
+                ],
                 stdout=subprocess.PIPE,
                 env=environment_for(folder, self.stamps),
                 cwd=ROOT,
@@ -328,12 +333,12 @@ class PlainScript:
 
 
 def register_pins(folder: Path) -> None:
-    """Makes the stamping factory known to gpiozero, for processes that have `folder/installed` in their path."""
+    """Makes the stamping factory known to gpiozero, where `folder/installed` is in the path."""
     distribution = folder / "installed" / "bench_pins-1.dist-info"
     distribution.mkdir(parents=True)
     (distribution / "METADATA").write_text("Metadata-Version: 2.1\nName: bench-pins\nVersion: 1\n", "utf-8")
     (distribution / "entry_points.txt").write_text(
-        "[gpiozero_pin_factories]\nstamping = bench.pins.bench_pins:StampingFactory\n", "utf-8"
+        "[gpiozero_pin_factories]\nstamping = bench.pins:StampingFactory\n", "utf-8"
     )
 
 

@@ -39,10 +39,10 @@ class Row:
         return None if self.at_least is None else self.value >= self.at_least
 
     def to_json(self) -> dict[str, Any]:
-        """All fields, numbers as they are; NaN is null."""
+        """All fields, numbers as they are; what is not finite is null."""
         return {
             "figure": self.figure,
-            "value": None if math.isnan(self.value) else self.value,
+            "value": self.value if math.isfinite(self.value) else None,
             "unit": self.unit,
             "target": self.target or None,
             "reached": self.reached,

@@ -1,4 +1,4 @@
-"""Reading what the stamping pins of another process wrote (`pins/bench_pins.py`), while it writes."""
+"""Reading what the stamping pins of another process wrote (`pins.py`), while it writes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.pins.bench_pins import CHANGE, COUNT
+from bench.pins import CHANGE, COUNT
 
 ROOM = 4_000_000
 """Changes that find room: 64 MB, of which the system gives only what is written."""

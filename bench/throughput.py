@@ -1,7 +1,7 @@
 """6. Throughput: how many scans a second go through, and where the time goes.
 
-Every door has as many codes before it as its queue holds, all the time: no gym has that, so what counts is how
-far off it is.
+Every door has as many codes before it as its queue holds, all the time: no gym has that, so what counts is
+how far off it is.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from bench import process
-from bench.rig import RELAY_PINS, Certificates, Gym, PartnerProcess, Plan, PlainScript
+from bench.rig import RELAY_PINS, Certificates, Gym, PartnerProcess, PlainScript, Plan
 from bench.row import Row
 from bench.stamps import LOOK_S, PATIENCE_S, NothingHappened, Stamps
 
