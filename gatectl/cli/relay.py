@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 
-from gatectl.devices import remembered
+from gatectl.config.reader import find, load
+from gatectl.daemon.gates import switch_off
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,22 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """0 when every relay is off; a pin that another program holds is an error.
 
-    As the service's last step it goes by what the daemon wrote down, else by the settings.
+    As the service's last step the command is `last_step`, and this only where that did not do.
     """
-    doors = None
-    if args.config is None:
-        try:
-            doors = remembered.switch_off(os.environ)
-        except Exception as error:  # noqa: BLE001 - drivers share no base class; the settings' way is left
-            print(f"not by what the daemon wrote down ({error}); trying the settings")
-    for door in _by_settings(args.config) if doors is None else doors:
+    for door in switch_off(load(find(args.config, os.environ)), os.environ):
         print(f"{door}: relay off")
     return 0
-
-
-def _by_settings(config: str | None) -> list[str]:
-    # Reading the settings takes longer than all the rest, and a gate may stand open.
-    from gatectl.config.reader import find, load  # noqa: PLC0415
-    from gatectl.daemon.gates import switch_off  # noqa: PLC0415
-
-    return switch_off(load(find(config, os.environ)), os.environ)

@@ -43,10 +43,7 @@ def opened(settings: Settings, environ: Mapping[str, str], tell: Tell) -> Iterat
 
 
 def _remember(settings: Settings, environ: Mapping[str, str], tell: Tell) -> None:
-    lines = [
-        remembered.Line(name, door.relay.pin, int(not door.relay.active_high))
-        for name, door in settings.doors.items()
-    ]
+    lines = [(name, door.relay.pin, int(not door.relay.active_high)) for name, door in settings.doors.items()]
     try:
         remembered.remember(
             environ, factory_name(settings.gpio.pin_factory, environ), settings.gpio.chip, lines

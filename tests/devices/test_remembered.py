@@ -8,9 +8,9 @@ import pytest
 from gpiozero.pins.mock import MockFactory
 
 from gatectl.devices import pins
-from gatectl.devices.remembered import FILE, FOLDER, Line, remember, switch_off
+from gatectl.devices.remembered import FILE, FOLDER, remember, switch_off
 
-LINES = [Line("main", 17, 0), Line("side", 27, 1)]
+LINES = [("main", 17, 0), ("side", 27, 1)]
 
 
 def test_what_was_written_down_is_switched_off(tmp_path, monkeypatch):
@@ -49,11 +49,39 @@ def relay_off(folder, environ):
     )
 
 
+def imported(done):
+    """What `-X importtime` says was imported."""
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    return {line.rpartition("|")[2].strip() for line in lines}
+
+
 def test_the_command_needs_no_settings_for_it(tmp_path):
     remember({FOLDER: str(tmp_path)}, "mock", 0, LINES)
     done = relay_off(tmp_path, {FOLDER: str(tmp_path), "GATECTL_CONFIG": str(tmp_path / "broken.toml")})
     assert (done.returncode, done.stdout) == (0, "main: relay off\nside: relay off\n")
-    assert "pydantic" not in done.stderr, "the settings' model takes longer than all the rest"
+    assert "pydantic" not in imported(done), "the settings' model takes longer than all the rest"
+
+
+LGPIO = """
+def say(*words): print("lgpio:", *words)
+def gpiochip_open(chip): say("open", chip); return 5
+def gpio_claim_output(handle, pin, level): say("claim", handle, pin, level)
+def gpiochip_close(handle): say("close", handle)
+"""
+"""As much of the driver as switches a relay off; the real one wants a chip, and imports what it likes."""
+
+
+SLOW = {"argparse", "dataclasses", "importlib.metadata", "gpiozero", "pathlib", "tempfile", "typing"}
+
+
+def test_with_lgpio_nothing_is_imported_that_it_does_not_need(tmp_path):
+    (tmp_path / "lgpio.py").write_text(LGPIO)
+    remember({FOLDER: str(tmp_path)}, "lgpio", 4, LINES)
+    done = relay_off(tmp_path, {FOLDER: str(tmp_path), "PYTHONPATH": str(tmp_path)})
+    claims = ["lgpio: claim 5 17 0", "lgpio: claim 5 27 1"]
+    doors = ["main: relay off", "side: relay off"]
+    assert done.stdout.splitlines() == ["lgpio: open 4", *claims, "lgpio: close 5", *doors]
+    assert not SLOW & imported(done), "a gate may stand open meanwhile"
 
 
 def test_where_the_chip_is_gone_the_settings_are_tried(tmp_path):
