@@ -15,6 +15,18 @@ collect_ignore_glob = [] if os.environ.get("GATECTL_PI") else ["test_*"]
 HERE = Path(__file__).parent
 TEST_S = 900
 """The image may have to be built first, and emulation is slow; a test alone takes a minute or two."""
+ROUND_S = 300
+"""One round of a test that repeats something: a cold boot at most."""
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--pi-rounds",
+        type=int,
+        default=3,
+        metavar="N",
+        help="how often the bench repeats what depends on the moment: kills, power cuts, replugs (default 3)",
+    )
 
 
 def pytest_configure(config):
@@ -25,7 +37,7 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.pi)
-            item.add_marker(pytest.mark.timeout(TEST_S))
+            item.add_marker(pytest.mark.timeout(TEST_S + ROUND_S * item.config.getoption("pi_rounds")))
 
 
 @pytest.fixture
@@ -41,6 +53,12 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.section("measured")
     for line in sorted(set(lines)):
         terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def rounds(request):
+    """How often a test repeats what depends on the moment."""
+    return request.config.getoption("pi_rounds")
 
 
 @pytest.fixture(scope="session")
