@@ -14,6 +14,8 @@ PLACED = {
     "/usr/lib/systemd/system/gatectl-devices.service",
     "/usr/lib/sysusers.d/gatectl.conf",
     "/usr/lib/tmpfiles.d/gatectl.conf",
+    "/usr/lib/sysctl.d/60-gatectl.conf",
+    "/usr/lib/systemd/system.conf.d/60-gatectl.conf",
     "/usr/lib/udev/gatectl-is-scanner",
     "/usr/lib/udev/rules.d/72-gatectl-scanners.rules",
     "/usr/lib/udev/rules.d/99-gatectl.rules",

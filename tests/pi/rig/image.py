@@ -30,6 +30,8 @@ _WRITTEN = {
     # It takes some network adapters from cdc_ether, whichever is loaded first.
     "etc/modprobe.d/rig.conf": "blacklist cdc_subset\n",
     "etc/fstab": "/dev/mmcblk0 / ext4 defaults,noatime 0 1\n",
+    # QEMU's watchdog resets the machine when it is started, not when its time is over.
+    "etc/systemd/system.conf.d/90-rig.conf": "[Manager]\nRuntimeWatchdogSec=0\n",
 }
 _MASKED = (
     "serial-getty@ttyAMA0.service",  # the agent's line
@@ -118,6 +120,7 @@ def _furnish(root: Path, secrets: Path) -> None:
         shutil.copyfile(GUEST / name, root / place)
     (root / _PLACED["agent"]).chmod(0o755)
     for name, content in _WRITTEN.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(content)
     shutil.copyfile(secrets / "ca.pem", root / "etc/gatectl/partner-ca.pem")
     for protocol in ("wellhub", "capitan", "perfectgym"):

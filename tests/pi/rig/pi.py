@@ -84,6 +84,12 @@ class Pi:
     def go_on(self) -> None:
         self.qmp("cont")
 
+    def wait_for_reset(self, limit_s: float) -> None:
+        """Returns when the Pi has reset itself: it is off then. subprocess.TimeoutExpired at the limit."""
+        assert self._machine is not None, "it is off"
+        self._machine.wait(limit_s)
+        self.cut()
+
     def cut(self) -> None:
         """The power goes; idempotent."""
         if self._machine is None:
