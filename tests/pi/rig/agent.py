@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import fcntl
 import itertools
+import os
 import re
 import select
 import socket
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +21,9 @@ COMMAND_S = 120.0
 """Python's start alone takes seconds."""
 AGAIN_S = 3.0
 """After this silence a command is sent again: an answer may have been spoilt by the kernel's own lines."""
+
+UNREAD = 1 << 20
+"""Bytes of the console that may wait for a reader."""
 
 _ANSWER = re.compile(rb"@@ (\d+) (\d+) (\d+) ([\w+/=]*) (\d+) ([\w+/=]*) @@")
 
@@ -40,6 +47,9 @@ class Agent:
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.connect(str(path))
+        self._unread, filled = os.pipe()
+        fcntl.fcntl(filled, fcntl.F_SETPIPE_SZ, UNREAD)
+        threading.Thread(target=_carry, args=(self._socket.dup(), filled), daemon=True).start()
         self._numbers = itertools.count(time.time_ns() // 1000)  # a snapshot's agent knows earlier ones
         self.console = b""
         """All that came over the line since the connection was made."""
@@ -94,7 +104,7 @@ class Agent:
         self._socket.sendall(_line(next(self._numbers), command))
 
     def fileno(self) -> int:
-        return self._socket.fileno()
+        return self._unread
 
     def type(self, data: bytes) -> None:
         """Sends bytes as they are."""
@@ -102,7 +112,7 @@ class Agent:
 
     def receive(self) -> bytes:
         """What comes next, waiting for it. GuestError where QEMU ended."""
-        data = self._socket.recv(1 << 16)
+        data = os.read(self._unread, 1 << 16)
         if not data:
             raise GuestError(f"the Pi is off: {self.console[-2000:]!r}")
         self.console += data
@@ -110,6 +120,7 @@ class Agent:
 
     def close(self) -> None:
         self._socket.close()
+        os.close(self._unread)
 
     def _answer(self, number: int) -> Done | None:
         for found in _ANSWER.finditer(self.console, self._seen):
@@ -121,10 +132,21 @@ class Agent:
 
     def _received(self, wait_s: float) -> bool:
         """Takes in what comes in this time; whether anything did. GuestError where QEMU ended."""
-        if not select.select([self._socket], [], [], max(0.0, wait_s))[0]:
+        if not select.select([self], [], [], max(0.0, wait_s))[0]:
             return False
         self.receive()
         return True
+
+
+def _carry(source: socket.socket, target: int) -> None:
+    """From the line to where it can wait, until QEMU or the reader has gone.
+
+    A socket takes but some hundred of the single bytes that the guest's line sends, and until these are read
+    QEMU stands still, with the whole Pi.
+    """
+    with source, os.fdopen(target, "wb", buffering=0) as pipe, contextlib.suppress(OSError):
+        while data := source.recv(1 << 16):
+            pipe.write(data)
 
 
 def _line(number: int, command: str) -> bytes:
