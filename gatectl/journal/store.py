@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import os
 import queue
 import sqlite3
 import threading
@@ -238,14 +240,24 @@ class Store:
             return self._retry_s
         return QUIET_S if self._commits >= CHECKPOINT_EVERY or self._pruning.due else None
 
+    def _require_writable(self) -> None:
+        """Raises OSError for a file system that has become read-only.
+
+        ext4 that the kernel has made so, after an error of the card, still takes writes into memory, and says
+        of every fsync that it was done.
+        """
+        if os.statvfs(self._path.parent).f_flag & os.ST_RDONLY:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
     def _commit(self, connection: sqlite3.Connection) -> None:
         try:
+            self._require_writable()
             with transaction(connection):
                 for write in self._unwritten:
                     connection.execute(*write.statement)
         except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
             raise  # not the disk: a record that never fits would hold up all others for ever
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, OSError) as error:
             self._failed(error)
             self._retry_s = min(2 * self._retry_s, RETRY_MAX_S)
             self._drop_excess()
@@ -271,13 +283,14 @@ class Store:
 
     def _keep_house(self, connection: sqlite3.Connection) -> None:
         try:
+            self._require_writable()
             if self._commits >= CHECKPOINT_EVERY:
                 self._commits = 0
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             # In small steps: a scan that comes meanwhile waits for one of them at most.
             while self._jobs.empty() and self._pruning.step(connection, time.time_ns() // 1000):
                 pass
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             self._failed(error)
 
     def _failed(self, error: Exception) -> None:

@@ -227,6 +227,34 @@ def test_a_full_disk_loses_nothing_is_told_once_and_its_end_is_told(small_disk):
     assert len(notices) == 2
 
 
+@contextlib.contextmanager
+def read_only(folder):
+    """As ext4 is once the kernel has made it read-only: a file that is open still takes what is written."""
+    subprocess.run(["mount", "--bind", folder, folder], check=True)
+    subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
+    yield
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_read_only_disk_is_not_believed_that_it_wrote(small_disk):
+    path = small_disk / "journal.db"
+    notices = []
+
+    async def write():
+        async with store_at(path, notices) as store:
+            await store.record(attempt(1))
+            with read_only(small_disk):
+                late = store.record(attempt(2))
+                done, _ = await asyncio.wait([late], timeout=0.3)
+            await late
+            assert not done, "it was in memory at most"
+
+    asyncio.run(write())
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT id FROM attempts").fetchall() == [("id-1",), ("id-2",)]
+    assert ["Read-only" in notices[0].message, "written again" in notices[-1].message] == [True, True]
+
+
 def test_a_bug_in_a_record_ends_the_writer_loudly(tmp_path):
     async def write():
         async with store_at(tmp_path / "journal.db") as store:
