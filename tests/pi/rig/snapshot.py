@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 
 from rig.agent import Agent
@@ -36,13 +37,13 @@ def ensure_booted(image: Image) -> None:
             shutil.copyfile(image.card, folder / "card.qcow2")
             machine = Machine(Path(name), image.boot, folder / "card.qcow2")
             try:
-                _snap(machine, Path(name))
+                with closing(Agent(Path(name) / "console")) as agent, closing(Qmp(Path(name) / "qmp")) as qmp:
+                    _snap(machine, agent, qmp)
             finally:
                 machine.cut()
 
 
-def _snap(machine: Machine, folder: Path) -> None:
-    agent, qmp = Agent(folder / "console"), Qmp(folder / "qmp")
+def _snap(machine: Machine, agent: Agent, qmp: Qmp) -> None:
     agent.wait_ready()
     agent.check(_SETTLED, limit_s=SETTLED_S)
     deadline = time.monotonic() + SETTLED_S
