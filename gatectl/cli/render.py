@@ -18,6 +18,7 @@ from rich.text import Text
 
 from gatectl.decision.advice import advice
 from gatectl.decision.event import Event
+from gatectl.decision.moment import Moment, what_happened
 from gatectl.decision.verdict import Result
 from gatectl.errors import visible
 
@@ -66,14 +67,19 @@ class EventList:
         self._status_pages = status_pages
         self._day = ""
         self._advice = ""
+        self._last: Moment | None = None
         self.is_empty = True
 
     def show(self, event: Event) -> None:
-        """Two lines and more: the facts, the message, the partner's reason, what to do."""
+        """Two lines and more: the facts, the message, the partner's reason, what to do.
+
+        Before them, a quiet line where the machine was started anew, or its clock was set, since the last.
+        """
         moment = _local(event.attempt.at_us)
         day = moment.strftime("%Y-%m-%d %A")
         if self.is_empty:
             self._row(self.HEADINGS, "cyan", "cyan")
+        self._tell_of_clocks(event.attempt.moment)
         if day != self._day:
             self._console.print(Text(day, "cyan"))
         self.is_empty, self._day = False, day
@@ -84,6 +90,12 @@ class EventList:
             reason = event.outcome.reason
             self._below(f"Reason: {': '.join(part for part in (reason.key, reason.text) if part)}", "")
         self._advise(event)
+
+    def _tell_of_clocks(self, moment: Moment) -> None:
+        happened = what_happened(self._last, moment) if self._last else None
+        if happened:
+            self._below(f"-- {happened} --", "bright_black")
+        self._last = moment
 
     def _advise(self, event: Event) -> None:
         # A row of failures with one cause needs the same words once.

@@ -6,10 +6,17 @@ import asyncio
 import time
 from typing import Any
 
+from gatectl.journal import clocks
+
 
 def now() -> float:
     """The event loop's clock: seconds, monotonic."""
     return asyncio.get_running_loop().time()
+
+
+def since_boot_us(moment: float) -> int:
+    """A moment of the event loop's clock, in microseconds since the boot."""
+    return clocks.since_boot_us() - round((now() - moment) * 1e6)
 
 
 def wall_us(moment: float) -> int:
@@ -43,6 +50,11 @@ async def done_by(awaited: asyncio.Future[Any], until: float) -> bool:
     """Waits until then at most: is it done, without an error?"""
     await asyncio.wait({awaited}, timeout=max(until - now(), 0.0))
     return awaited.done() and not awaited.cancelled() and awaited.exception() is None
+
+
+def later_us(at_us: int, start: float, end: float) -> int:
+    """The name of a moment, given that of an earlier one: an event's times agree, whatever sets the clock."""
+    return at_us + round((end - start) * 1e6)
 
 
 def ms_between(start: float, end: float) -> float:

@@ -28,6 +28,7 @@ from gatectl.decision.signals import Sight, sight_of
 from gatectl.decision.verdict import Fault, Reason, Result, Ruling, Verdict, message_of
 from gatectl.devices.gate import Gate
 from gatectl.devices.relay import StuckError
+from gatectl.journal import clocks
 from gatectl.journal.rows import unanswered
 from gatectl.journal.store import Store
 from gatectl.journal.systemd import Teller
@@ -147,11 +148,11 @@ class Door:
             ruling = await self._settle(whom, attempt, ruling)
         gate = None
         if self._scan.state is State.OPENING:
-            gate = self._open(presented.at)
+            gate = self._open(presented.at, attempt.at_us)
             self._scan.take(Step.OPENED if gate else Step.STUCK)
             ruling = ruling if gate else replace(ruling, fault=Fault.GATE)
         outage = whom.take(attempt.member or "", ruling)
-        request = _request_record(exchange, presented.at, whom.budget_ms)
+        request = _request_record(exchange, presented.at, attempt.at_us, whom.budget_ms)
         self._finish(attempt, ruling, request, gate, outage=outage)
 
     def _whom_to_ask(self, code: str, found: Destination | None) -> PartnerDesk | Ruling:
@@ -195,6 +196,8 @@ class Door:
             partner=found.partner if found else None,
             member=found.member if found else None,
             budget_ms=budget_ms,
+            boot=clocks.boot_id(),
+            since_boot_us=clock.since_boot_us(at),
         )
 
     async def _ask(
@@ -232,7 +235,7 @@ class Door:
         self._scan.take(Step.REFUSED)
         return ruling
 
-    def _open(self, complete_at: float) -> GateRecord | None:
+    def _open(self, complete_at: float, at_us: int) -> GateRecord | None:
         """Opens the gate; None where the relay cannot be energised."""
         try:
             self.gate.open()
@@ -241,7 +244,7 @@ class Door:
             return None
         opened_at = clock.now()
         after_ms = clock.ms_between(complete_at, opened_at)
-        return GateRecord(clock.wall_us(opened_at), after_ms, self.gate.relay.open_ms)
+        return GateRecord(clock.later_us(at_us, complete_at, opened_at), after_ms, self.gate.relay.open_ms)
 
     def _finish(
         self,
@@ -287,7 +290,7 @@ class Door:
                 Priority.WARNING, f"the record of opening {attempt.id} is late: the disk does not answer"
             )
         message = f"Opened by hand: {without(self._house.keys, reason)}"
-        gate = None if self._stopping else self._open(at)
+        gate = None if self._stopping else self._open(at, attempt.at_us)
         if gate is None:
             shut = message_of(None, Fault.GATE).value
             outcome = Outcome(Result.REJECTED, shut, fault=Fault.GATE, reason=Reason(None, message))
@@ -325,11 +328,14 @@ class Door:
         }
 
 
-def _request_record(exchange: Exchange, complete_at: float, budget_ms: int) -> RequestRecord:
+def _request_record(exchange: Exchange, complete_at: float, at_us: int, budget_ms: int) -> RequestRecord:
+    def name(moment: float | None) -> int | None:
+        return None if moment is None else clock.later_us(at_us, complete_at, moment)
+
     return RequestRecord(
         sent=exchange.sent,
-        sent_us=None if exchange.sent_at is None else clock.wall_us(exchange.sent_at),
-        answered_us=None if exchange.answered_at is None else clock.wall_us(exchange.answered_at),
+        sent_us=name(exchange.sent_at),
+        answered_us=name(exchange.answered_at),
         elapsed_ms=clock.ms_between(complete_at, exchange.ended_at),
         budget_ms=budget_ms,
         connection=exchange.connection,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import time
 from typing import Any
 
 from gatectl.config import model
@@ -68,7 +67,7 @@ class PartnerDesk:
         self._dated: tuple[str | None, int] = (None, 0)
         """The last answer's Date, and when it came by our own clock."""
         self._condition = "healthy"
-        self._since_us = time.time_ns() // 1000
+        self._since = clock.now()
 
     async def keep_connected(self) -> None:
         """Holds connections ready, for as long as the daemon runs."""
@@ -111,7 +110,7 @@ class PartnerDesk:
         condition = self.condition
         if condition == self._condition:
             return
-        self._condition, self._since_us = condition, time.time_ns() // 1000
+        self._condition, self._since = condition, clock.now()
         worst = {"healthy": Priority.NOTICE, "refusing our key": Priority.ERROR}
         self._tell(
             Notice(
@@ -152,7 +151,7 @@ class PartnerDesk:
         return {
             "protocol": self._protocol_name,
             "state": self.condition,
-            "since": timestamp(self._since_us),
+            "since": timestamp(clock.wall_us(self._since)),
             "rests_until": timestamp(clock.wall_us(self._rests_until)) if resting else None,
             "ready_connections": self._pool.ready,
             "clock_ahead_s": clock_ahead_s(*self._dated),

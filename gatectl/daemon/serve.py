@@ -13,7 +13,7 @@ from typing import Any, Never
 
 from gatectl import __version__
 from gatectl.config import model
-from gatectl.daemon import clock, control, gates, watchdog
+from gatectl.daemon import clock, clock_watch, control, gates, watchdog
 from gatectl.daemon.commands import commands, stays
 from gatectl.daemon.door import Door, House
 from gatectl.daemon.lock import alone
@@ -177,6 +177,7 @@ class _Daemon:
         working = [group.create_task(door.work()) for door in doors.values()]
         keeping = [group.create_task(desk.keep_connected()) for desk in house.partners.values()]
         watching = [group.create_task(_raised(future)) for future in (broken, house.store.broken)]
+        watching.append(group.create_task(clock_watch.watch(self._teller.tell)))
         if opening is not None:
             watching.append(group.create_task(opening))
         feeding_s = watchdog.interval_s(self._environ, os.getpid())

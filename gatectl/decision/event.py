@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from gatectl.decision.moment import Moment
 from gatectl.decision.verdict import Fault, Message, Reason, Result, Verdict
 
 Kind = Literal["scan", "manual"]
@@ -40,6 +41,14 @@ class Attempt:
     member: str | None
     budget_ms: int | None
     """None where nobody will be asked: no route, an ID that cannot be carried, a resting partner."""
+    boot: str
+    """The kernel's ID of the boot, 32 hex digits; and when in it the code was complete, in microseconds."""
+    since_boot_us: int
+
+    @property
+    def moment(self) -> Moment:
+        """When the code was complete, on both clocks."""
+        return Moment(self.at_us, self.boot, self.since_boot_us)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,45 +1,56 @@
-"""Forgetting events that are older than the gym wants to keep them."""
+"""Forgetting events that are older than the gym wants to keep them.
+
+A clock that is years ahead must not empty the journal. So nothing is forgotten by a clock that was set in
+the last hours, nor by one that has not heard its time server; and the events of the running boot are as old
+as the clock since the boot says, whatever the wall clock named them before it was set.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-import time
+from collections.abc import Callable
 
+from gatectl.decision.moment import Moment
+from gatectl.journal.clocks import is_synchronised
 from gatectl.journal.transaction import transaction
 
 STEP = 100
 """Events a step: a few milliseconds on an SD card, well inside a scan's patience."""
 
-EVERY_S = 6 * 3600.0
-"""A day's events are a small heap; four times a day keeps it small."""
+EVERY_US = 6 * 3_600_000_000
+"""A day's events are a small heap; four times a day keeps it small. It is also for how long the wall clock
+must have run unset: a time server, asked twice an hour, has put a mistyped date right by then."""
 
 DAY_US = 86_400_000_000
 
 
 class Pruning:
-    """Deletes what is older than `keep_days`, a little at a time; 0 keeps all."""
+    """Deletes what is older than `keep_days`, a little at a time; 0 keeps all. `now` is its begin."""
 
-    def __init__(self, keep_days: int) -> None:
+    def __init__(self, keep_days: int, now: Moment, is_right: Callable[[], bool] = is_synchronised) -> None:
         self._keep_us = keep_days * DAY_US
-        self._next_at = time.monotonic()
+        self._is_right = is_right
+        self._waits_since = now
 
-    @property
-    def due(self) -> bool:
-        return self._keep_us > 0 and time.monotonic() >= self._next_at
+    def is_due(self, now: Moment) -> bool:
+        """Whether there may be something to delete, and the clock is to be believed."""
+        if now.set_since(self._waits_since):
+            self._waits_since = now
+        waited_us = now.since_boot_us - self._waits_since.since_boot_us
+        return self._keep_us > 0 and waited_us >= EVERY_US and self._is_right()
 
-    def step(self, connection: sqlite3.Connection, now_us: int) -> bool:
-        """One small transaction; False when there is nothing to do until `due` again."""
-        if not self.due:
+    def step(self, connection: sqlite3.Connection, now: Moment) -> bool:
+        """One small transaction; False when there is nothing to do until it `is_due` again."""
+        if not self.is_due(now):
             return False
-        before_us = now_us - self._keep_us
-        old = [
-            (seq,)
-            for (seq,) in connection.execute(
-                "SELECT seq FROM attempts WHERE at_us < ? ORDER BY at_us LIMIT ?", (before_us, STEP)
-            )
-        ]
+        before_us = now.at_us - self._keep_us
+        old = connection.execute(
+            "SELECT seq FROM attempts WHERE at_us < ? AND (boot <> ? OR since_boot_us < ?)"
+            " ORDER BY at_us LIMIT ?",
+            (before_us, now.boot, now.since_boot_us - self._keep_us, STEP),
+        ).fetchall()
         if not old:
-            self._next_at = time.monotonic() + EVERY_S
+            self._waits_since = now
             return False
         with transaction(connection):
             # The mark moves with the deletion: the triggers let nothing younger go.

@@ -247,6 +247,8 @@ def _event(row: sqlite3.Row) -> Event:
         row["partner"],
         row["member"],
         row["budget_ms"],
+        row["boot"],
+        row["since_boot_us"],
     )
     key, text = row["reason_key"], row["reason_text"]
     outcome = Outcome(

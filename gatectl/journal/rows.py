@@ -18,7 +18,7 @@ LOOK_BACK = 1000
 
 _INSERT_ATTEMPT = (
     "INSERT INTO attempts (id, kind, at_us, tenant, studio, door, scanner, credential, partner,"
-    " member, budget_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " member, budget_ms, boot, since_boot_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _INSERT_OUTCOME = (
     "INSERT INTO outcomes (seq, result, message, verdict, status, fault, reason_key, reason_text,"
@@ -42,6 +42,8 @@ def attempt_statement(attempt: Attempt) -> Statement:
             attempt.partner,
             attempt.member,
             attempt.budget_ms,
+            attempt.boot,
+            attempt.since_boot_us,
         ),
     )
 
@@ -77,7 +79,8 @@ def close_interrupted(connection: sqlite3.Connection) -> list[Event]:
     """Gives each attempt without an outcome the one it gets now; one transaction, the oldest first."""
     rows = connection.execute(
         "SELECT a.id, a.kind, a.at_us, a.tenant, a.studio, a.door, a.scanner, a.credential, a.partner,"
-        " a.member, a.budget_ms FROM attempts AS a LEFT JOIN outcomes AS o ON o.seq = a.seq"
+        " a.member, a.budget_ms, a.boot, a.since_boot_us"
+        " FROM attempts AS a LEFT JOIN outcomes AS o ON o.seq = a.seq"
         " WHERE a.seq > (SELECT value FROM marks WHERE name = 'closed_to_seq') AND o.seq IS NULL"
         " ORDER BY a.seq"
     ).fetchall()
@@ -120,11 +123,13 @@ def unanswered(connection: sqlite3.Connection, attempt: Attempt, settle_us: int)
     """Our own requests that may be what this refusal answers; the latest first, as event IDs.
 
     The same partner and member, not older than `settle_us`, sent or perhaps sent, with no whole answer.
-    A later success of the partner, settled ones included, used them up.
+    A later success of the partner, settled ones included, used them up. Within a boot the age is true
+    whatever the wall clock did.
     """
     rows = connection.execute(
         "SELECT e.id FROM events AS e WHERE e.member = :member AND e.partner = :partner"
-        " AND e.id <> :id AND e.at_us >= :since AND e.asked AND e.sent IS NOT 0 AND e.answered_us IS NULL"
+        " AND e.id <> :id AND e.asked AND e.sent IS NOT 0 AND e.answered_us IS NULL"
+        " AND CASE e.boot WHEN :boot THEN e.since_boot_us >= :since_boot ELSE e.at_us >= :since END"
         " AND NOT EXISTS (SELECT 1 FROM events AS later WHERE later.member = :member"
         "   AND later.partner = :partner AND later.seq > e.seq AND later.verdict = 'allowed')"
         " ORDER BY e.seq DESC",
@@ -133,6 +138,8 @@ def unanswered(connection: sqlite3.Connection, attempt: Attempt, settle_us: int)
             "partner": attempt.partner,
             "id": attempt.id,
             "since": attempt.at_us - settle_us,
+            "boot": attempt.boot,
+            "since_boot": attempt.since_boot_us - settle_us,
         },
     )
     return [row[0] for row in rows]

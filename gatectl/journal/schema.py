@@ -49,11 +49,18 @@ def open_store(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-        _require_sqlite(connection, path)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         _migrate(connection, path)
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        if is_damage(error):
+            raise DamagedError(
+                f"{path}: this file is not a gatectl journal, or is damaged ({error})",
+                "name another file at journal.path, or move this one away",
+            ) from error
+        raise
     except BaseException:
         connection.close()
         raise
@@ -75,18 +82,6 @@ def _create(path: Path) -> None:
             os.fchown(file, folder.st_uid, folder.st_gid)
     finally:
         os.close(file)
-
-
-def _require_sqlite(connection: sqlite3.Connection, path: Path) -> None:
-    try:
-        connection.execute("PRAGMA schema_version").fetchone()
-    except sqlite3.DatabaseError as error:
-        if not is_damage(error):
-            raise
-        raise DamagedError(
-            f"{path}: this file is not a gatectl journal",
-            "name another file at journal.path, or move this one away",
-        ) from error
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:

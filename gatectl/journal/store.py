@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 from gatectl.decision.cards import Card
 from gatectl.decision.event import Attempt, Event, Outcome
 from gatectl.decision.notice import Notice, Priority, Tell
-from gatectl.journal import rows
+from gatectl.journal import clocks, rows
 from gatectl.journal.prune import Pruning
 from gatectl.journal.reader import Reader, UnreadableError
 from gatectl.journal.schema import DamagedError, StoreError, is_damage, open_store
@@ -75,7 +75,7 @@ class Store:
         self._jobs: queue.SimpleQueue[_Write | _Question | None] = queue.SimpleQueue()
         self._unwritten: deque[_Write] = deque()
         self._retry_s = RETRY_S
-        self._pruning = Pruning(keep_days)
+        self._pruning = Pruning(keep_days, clocks.moment())
         self._commits = 0
         self._give_up_at: float | None = None
         self._thread = threading.Thread(target=self._run, name="journal writer", daemon=True)
@@ -238,7 +238,7 @@ class Store:
     def _pause(self) -> float | None:
         if self._unwritten:
             return self._retry_s
-        return QUIET_S if self._commits >= CHECKPOINT_EVERY or self._pruning.due else None
+        return QUIET_S if self._commits >= CHECKPOINT_EVERY or self._pruning.is_due(clocks.moment()) else None
 
     def _require_writable(self) -> None:
         """Raises OSError for a file system that has become read-only.
@@ -288,7 +288,7 @@ class Store:
                 self._commits = 0
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             # In small steps: a scan that comes meanwhile waits for one of them at most.
-            while self._jobs.empty() and self._pruning.step(connection, time.time_ns() // 1000):
+            while self._jobs.empty() and self._pruning.step(connection, clocks.moment()):
                 pass
         except (sqlite3.Error, OSError) as error:
             self._failed(error)

@@ -211,6 +211,8 @@ def record(gym, *, age_s, sent=True):
         partner="wellhub",
         member=ALREADY,
         budget_ms=150,
+        boot="f" * 32,
+        since_boot_us=0,
     )
     outcome = Outcome(
         Result.REJECTED,

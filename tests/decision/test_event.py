@@ -30,7 +30,7 @@ def attempt(**changes):
     values = {
         "id": "x", "kind": "scan", "at_us": 1_795_000_000_000_042, "tenant": "T", "studio": "S",
         "door": "main", "scanner": "/dev/a", "credential": "1", "partner": "p", "member": "1",
-        "budget_ms": 750,
+        "budget_ms": 750, "boot": "b" * 32, "since_boot_us": 42,
     }  # fmt: skip
     return Attempt(**values | changes)
 

@@ -10,12 +10,16 @@ from contextlib import asynccontextmanager, closing
 import pytest
 
 from gatectl.decision.event import Attempt, Event, Outcome, RequestRecord
+from gatectl.decision.moment import Moment
 from gatectl.decision.outage import RESTING
 from gatectl.decision.verdict import Fault, Reason, Result, Verdict
-from gatectl.journal import rows
-from gatectl.journal.prune import DAY_US, STEP, Pruning
+from gatectl.journal import clocks, rows
+from gatectl.journal.prune import DAY_US, EVERY_US, STEP, Pruning
 from gatectl.journal.schema import StoreError, migrations, open_store
 from gatectl.journal.store import Store
+from gatectl.journal.transaction import transaction
+
+BOOT = "b" * 32
 
 
 def attempt(number, **changes):
@@ -31,6 +35,8 @@ def attempt(number, **changes):
         "partner": "p",
         "member": str(number),
         "budget_ms": 750,
+        "boot": BOOT,
+        "since_boot_us": number,
     }
     return Attempt(**values | changes)
 
@@ -289,13 +295,25 @@ def _rubbish(path):
     path.write_bytes(b"not a database" * 100)
 
 
-def _torn(path):
-    scans(path, *(Event(attempt(number), ADMITTED) for number in range(50)))
+def _torn_schema(path):
+    _tear(path, 4096)
+
+
+def _torn_rows(path):
+    with closing(open_store(path)):
+        schema = path.stat().st_size
+    _tear(path, schema)
+
+
+def _tear(path, whole):
+    """Leaves so many bytes of a store with a thousand scans as they are."""
+    scans(path, *(Event(attempt(number), ADMITTED) for number in range(1000)))
     content = path.read_bytes()
-    path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+    assert len(content) > 2 * whole
+    path.write_bytes(content[:whole] + b"\xff" * (len(content) - whole))
 
 
-@pytest.mark.parametrize("damage", [_rubbish, _torn])
+@pytest.mark.parametrize("damage", [_rubbish, _torn_schema, _torn_rows])
 def test_a_damaged_store_is_put_aside_and_a_new_one_begins(tmp_path, damage):
     path = tmp_path / "journal.db"
     damage(path)
@@ -336,7 +354,7 @@ def test_what_a_stuck_disk_keeps_out_is_counted_at_the_end(tmp_path):
 
 
 def scans(path, *events):
-    with closing(open_store(path)) as connection:
+    with closing(open_store(path)) as connection, transaction(connection):
         for event in events:
             connection.execute(*rows.attempt_statement(event.attempt))
             connection.execute(*rows.outcome_statement(event.attempt.id, event.outcome))
@@ -366,7 +384,9 @@ def test_an_outage_is_read_back(tmp_path, outcomes, outage):
 
 
 def of_member(number, at_s, **changes):
-    return attempt(number, at_us=at_s * 1_000_000, **{"member": "7", "partner": "p"} | changes)
+    """At this second of the wall clock, each in a boot of its own."""
+    own = {"at_us": at_s * 1_000_000, "boot": f"{number:032}", "member": "7", "partner": "p"}
+    return attempt(number, **own | changes)
 
 
 def unanswered(path, now_s=100, settle_s=60):
@@ -424,6 +444,19 @@ def test_which_attempts_are_unanswered(tmp_path, event, counts):
     assert unanswered(path) == (["id-1"] if counts else [])
 
 
+@pytest.mark.parametrize(
+    ("at_s", "since_boot_s", "counts"),
+    [(90, 500, True), (5000, 500, True), (1, 500, True), (90, 400, False), (5000, 400, False)],
+    ids=["not set", "set back", "set forward", "too old, set back", "too old, set far back"],
+)
+def test_a_clock_that_is_set_ages_nobody(tmp_path, at_s, since_boot_s, counts):
+    path = tmp_path / "journal.db"
+    scans(path, Event(of_member(1, at_s, boot=BOOT, since_boot_us=since_boot_s * 1_000_000), TIMED_OUT))
+    with closing(open_store(path)) as connection:
+        now = of_member(99, 100, boot=BOOT, since_boot_us=510_000_000)
+        assert rows.unanswered(connection, now, 60_000_000) == (["id-1"] if counts else [])
+
+
 def test_the_latest_unanswered_attempt_comes_first(tmp_path):
     path = tmp_path / "journal.db"
     scans(path, Event(of_member(1, 80), TIMED_OUT), Event(of_member(2, 90), TIMED_OUT))
@@ -443,45 +476,127 @@ def test_an_attempt_on_its_way_is_not_unanswered(tmp_path):
     assert unanswered(path) == []
 
 
+def begun(keep_days, *, is_right=True):
+    """Pruning that began six hours before NOW."""
+    return Pruning(keep_days, later(-EVERY_US), lambda: is_right)
+
+
+NOW = Moment(1000 * DAY_US, BOOT, 30 * DAY_US)
+
+
+def later(by_us, set_by_us=0, boot=BOOT):
+    """A moment, with the wall clock set meanwhile."""
+    return Moment(NOW.at_us + by_us + set_by_us, boot, NOW.since_boot_us + by_us)
+
+
+def old_attempt(number, **changes):
+    """Of another boot, in 1970."""
+    return attempt(number, **{"at_us": number, "boot": "a" * 32} | changes)
+
+
+def left_after(path, pruning, now=NOW):
+    """The events that a round of pruning leaves, step by step."""
+    with closing(open_store(path)) as connection:
+        while pruning.step(connection, now):
+            pass
+    return [row[0] for row in stored(path)]
+
+
 def test_old_events_are_pruned_in_small_steps_and_young_ones_stay(tmp_path):
     path = tmp_path / "journal.db"
-    now_us = 1000 * DAY_US
     with closing(open_store(path)) as connection:
         connection.execute("BEGIN")
         for number in range(STEP + 5):
-            connection.execute(*rows.attempt_statement(attempt(number, at_us=number)))
+            connection.execute(*rows.attempt_statement(old_attempt(number)))
             connection.execute(*rows.outcome_statement(f"id-{number}", ADMITTED))
-        connection.execute(*rows.attempt_statement(attempt(-1, at_us=now_us - 9 * DAY_US)))
+        connection.execute(*rows.attempt_statement(old_attempt(-1, at_us=NOW.at_us - 9 * DAY_US)))
         connection.execute(*rows.outcome_statement("id--1", ADMITTED))
         connection.execute("COMMIT")
-        pruning = Pruning(10)
+        pruning = begun(10)
         left = []
-        while pruning.step(connection, now_us):
+        while pruning.step(connection, NOW):
             left.append(connection.execute("SELECT count(*) FROM events").fetchone()[0])
         assert left == [6, 1]
-        assert not pruning.due
+        assert not pruning.is_due(NOW)
         assert connection.execute("SELECT id FROM events").fetchall() == [("id--1",)]
         with pytest.raises(sqlite3.IntegrityError, match="append-only"):
             connection.execute("DELETE FROM attempts")
 
 
 def test_keep_days_0_keeps_all(tmp_path):
-    with closing(open_store(tmp_path / "journal.db")) as connection:
-        connection.execute(*rows.attempt_statement(attempt(1, at_us=0)))
-        assert not Pruning(0).step(connection, 9999 * DAY_US)
-        assert connection.execute("SELECT count(*) FROM attempts").fetchone() == (1,)
-
-
-def test_the_writer_prunes_while_it_is_quiet(tmp_path):
     path = tmp_path / "journal.db"
-    scans(path, *(Event(attempt(number, at_us=number), ADMITTED) for number in range(3)))
+    scans(path, Event(old_attempt(1), ADMITTED))
+    assert left_after(path, begun(0), later(9999 * DAY_US)) == ["id-1"]
+
+
+def test_a_clock_that_was_set_just_now_prunes_nothing(tmp_path):
+    path = tmp_path / "journal.db"
+    scans(path, Event(old_attempt(1, at_us=NOW.at_us - DAY_US), ADMITTED))
+    years = 9 * 365 * DAY_US
+    pruning = begun(10)
+    assert left_after(path, pruning, later(0, years)) == ["id-1"]
+    assert left_after(path, pruning, later(EVERY_US - 1, years)) == ["id-1"], "not six hours later either"
+    assert left_after(path, pruning, later(EVERY_US, 0)) == ["id-1"], "it was put right"
+    assert left_after(path, pruning, later(3 * EVERY_US, -3_600_000_000)) == ["id-1"], "and an hour back"
+
+
+def test_a_clock_that_stays_as_it_was_set_is_believed_in_the_end(tmp_path):
+    path = tmp_path / "journal.db"
+    scans(path, Event(old_attempt(1, at_us=NOW.at_us - DAY_US), ADMITTED))
+    pruning, year = begun(10), 365 * DAY_US
+    assert left_after(path, pruning, later(1, year)) == ["id-1"]
+    assert left_after(path, pruning, later(1 + EVERY_US, year)) == []
+
+
+def test_a_clock_that_has_not_heard_its_server_prunes_nothing(tmp_path):
+    path = tmp_path / "journal.db"
+    scans(path, Event(old_attempt(1), ADMITTED))
+    assert left_after(path, begun(10, is_right=False)) == ["id-1"]
+    assert left_after(path, begun(10)) == []
+
+
+def test_a_start_prunes_nothing_for_some_hours(tmp_path):
+    path = tmp_path / "journal.db"
+    scans(path, Event(old_attempt(1), ADMITTED))
+    pruning = Pruning(10, NOW, lambda: True)
+    assert left_after(path, pruning, later(EVERY_US - 1)) == ["id-1"]
+    assert left_after(path, pruning, later(EVERY_US)) == []
+
+
+def test_scans_before_the_first_synchronisation_are_as_old_as_the_boot_says(tmp_path):
+    path = tmp_path / "journal.db"
+    scans(
+        path,
+        Event(attempt(1, at_us=1, since_boot_us=NOW.since_boot_us - 11 * DAY_US), ADMITTED),
+        Event(attempt(2, at_us=2, since_boot_us=NOW.since_boot_us - 9 * DAY_US), ADMITTED),
+    )
+    assert left_after(path, begun(10)) == ["id-2"]
+
+
+@pytest.mark.parametrize(("made", "right"), [((), True), (("timesync",), False), (("timesync", "x"), True)])
+def test_what_systemd_says_of_the_clock(tmp_path, monkeypatch, made, right):
+    """The files of systemd-timesyncd(8); where another program keeps the clock, they are not there."""
+    monkeypatch.setattr(clocks, "_TIMESYNC", tmp_path / "timesync")
+    for name in made:
+        folder = tmp_path / "timesync"
+        folder.mkdir(exist_ok=True)
+        if name == "x":
+            (folder / "synchronized").touch()
+    assert clocks.is_synchronised() is right
+
+
+def test_the_writer_prunes_while_it_is_quiet(tmp_path, monkeypatch):
+    monkeypatch.setattr("gatectl.journal.prune.EVERY_US", 0)
+    monkeypatch.setattr(clocks, "_TIMESYNC", tmp_path / "none")
+    path = tmp_path / "journal.db"
+    scans(path, *(Event(old_attempt(number), ADMITTED) for number in range(3)))
 
     async def wait():
         async with store_at(path, keep_days=1) as store:
             step, loop, pruned = store._pruning.step, asyncio.get_running_loop(), asyncio.Event()
 
-            def told(connection, now_us):
-                more = step(connection, now_us)
+            def told(connection, now):
+                more = step(connection, now)
                 if not more:
                     loop.call_soon_threadsafe(pruned.set)
                 return more

@@ -12,7 +12,21 @@ from gatectl.decision.verdict import Fault, Message, Result, Verdict, message_of
 from gatectl.journal.systemd import MESSAGE_IDS, OPENED_BY_HAND_ID, line_of, notice_of, priority_of
 
 CATALOGS = Path(__file__).parents[2] / "systemd"
-SCAN = Attempt("id", "scan", 0, "T", "S", "main", "/dev/a", "1234567890123", "wellhub", "1234567890123", 2000)
+SCAN = Attempt(
+    "id",
+    "scan",
+    0,
+    "T",
+    "S",
+    "main",
+    "/dev/a",
+    "1234567890123",
+    "wellhub",
+    "1234567890123",
+    2000,
+    "b" * 32,
+    0,
+)
 ASKED = RequestRecord(True, 1, 2, 182.4, 2000, "warm")
 
 
@@ -49,7 +63,7 @@ def test_the_line(what, line):
 
 
 def test_an_opening_by_hand():
-    attempt = Attempt("id", "manual", 0, "T", "S", "main", None, None, None, None, None)
+    attempt = Attempt("id", "manual", 0, "T", "S", "main", None, None, None, None, None, "b" * 32, 0)
     opened = Event(attempt, Outcome(Result.ADMITTED, "Opened by hand: fire drill", gate=GateRecord(1, 2, 3)))
     notice = notice_of(opened)
     assert notice.message == "main: admitted: Opened by hand: fire drill"

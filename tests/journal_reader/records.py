@@ -9,6 +9,7 @@ from gatectl.journal.rows import attempt_statement, outcome_statement
 START_US = 1_763_840_101_000_042
 """2025-11-22T19:35:01.000042Z"""
 MINUTE_US = 60_000_000
+BOOT = "0123456789abcdef0123456789abcdef"
 
 _REQUEST = RequestRecord(True, START_US + 2_000, START_US + 182_000, 182.4, 2000, "warm")
 
@@ -53,6 +54,8 @@ def scan(number, outcome=ADMITTED, **changes):
         partner="wellhub",
         member="1234567890123",
         budget_ms=2000,
+        boot=BOOT,
+        since_boot_us=number * MINUTE_US,
     )
     halves = [replace(half, **_of(half, changes)) for half in (attempt, outcome)]
     return Event(*halves)

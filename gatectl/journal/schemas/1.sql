@@ -13,7 +13,9 @@ CREATE TABLE attempts (
     credential TEXT,
     partner    TEXT,
     member     TEXT,
-    budget_ms  INTEGER                            -- null where nobody was going to be asked
+    budget_ms  INTEGER,                           -- null where nobody was going to be asked
+    boot       TEXT    NOT NULL,                  -- the kernel's boot ID, 32 hex digits: systemd's _BOOT_ID
+    since_boot_us INTEGER NOT NULL                -- at_us on the clock that nobody sets (CLOCK_BOOTTIME)
 ) STRICT;
 
 CREATE INDEX attempts_by_member ON attempts (member, partner, seq); -- "his last scans"; settling
@@ -60,7 +62,7 @@ CREATE VIEW events AS
 SELECT a.seq, o.ended, a.id, a.kind, a.at_us, a.tenant, a.studio, a.door, a.scanner, a.credential,
        a.partner, a.member, o.result, o.message, o.verdict, o.status, o.fault, o.reason_key,
        o.reason_text, o.outage, o.asked, o.sent, o.sent_us, o.answered_us, o.elapsed_ms, a.budget_ms,
-       o.connection, o.opened_us, o.after_ms, o.open_ms
+       o.connection, o.opened_us, o.after_ms, o.open_ms, a.boot, a.since_boot_us
 FROM attempts AS a JOIN outcomes AS o ON o.seq = a.seq;
 
 CREATE TRIGGER attempts_are_final BEFORE UPDATE ON attempts
