@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import fcntl
 import itertools
-import os
 import re
-import select
 import socket
 import threading
 import time
@@ -21,9 +18,6 @@ COMMAND_S = 120.0
 """Python's start alone takes seconds."""
 AGAIN_S = 3.0
 """After this silence a command is sent again: an answer may have been spoilt by the kernel's own lines."""
-
-UNREAD = 1 << 20
-"""Bytes of the console that may wait for a reader."""
 
 _ANSWER = re.compile(rb"@@ (\d+) (\d+) (\d+) ([\w+/=]*) (\d+) ([\w+/=]*) @@")
 
@@ -42,29 +36,34 @@ class Done:
 
 
 class Agent:
-    """The console line of one running Pi. Every wait has its limit, in seconds."""
+    """The console line of one running Pi. Every wait has its limit, in seconds.
+
+    A thread of its own takes in what comes: QEMU stands still where nobody reads, its own control channel
+    included, and a socket has room for a few hundred of a line's single bytes.
+    """
 
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.connect(str(path))
-        self._unread, filled = os.pipe()
-        fcntl.fcntl(filled, fcntl.F_SETPIPE_SZ, UNREAD)
-        threading.Thread(target=_carry, args=(self._socket.dup(), filled), daemon=True).start()
+        self._news = threading.Condition()
+        self._over = False
         self._numbers = itertools.count(time.time_ns() // 1000)  # a snapshot's agent knows earlier ones
         self.console = b""
         """All that came over the line since the connection was made."""
         self._seen = 0
+        threading.Thread(target=self._take_in, name="console line", daemon=True).start()
 
     def wait_for(self, pattern: bytes, limit_s: float) -> re.Match[bytes]:
         """The next place where the console shows this. GuestError at the limit, or where QEMU ends."""
         deadline = time.monotonic() + limit_s
         expression = re.compile(pattern)
         while True:
+            known = len(self.console)
             found = expression.search(self.console, self._seen)
             if found:
                 self._seen = found.end()
                 return found
-            if not self._received(deadline - time.monotonic()):
+            if not self.received(known, deadline - time.monotonic()):
                 raise GuestError(f"{pattern!r} did not come: {self.console[self._seen :][-2000:]!r}")
 
     def wait_ready(self, limit_s: float = BOOT_S) -> None:
@@ -79,13 +78,14 @@ class Agent:
         self._socket.sendall(line)
         quiet_until = time.monotonic() + AGAIN_S
         while True:
+            known = len(self.console)
             done = self._answer(number)
             if done is not None:
                 return done
             now = time.monotonic()
             if now >= deadline:
                 raise GuestError(f"no answer to {command!r}: {self.console[self._seen :][-2000:]!r}")
-            if self._received(min(deadline, quiet_until) - now):
+            if self.received(known, min(deadline, quiet_until) - now):
                 quiet_until = time.monotonic() + AGAIN_S
             elif now >= quiet_until:
                 # A command that still runs reads this after it has ended, and answers twice: no harm.
@@ -103,24 +103,36 @@ class Agent:
         """Starts a command whose answer cannot come."""
         self._socket.sendall(_line(next(self._numbers), command))
 
-    def fileno(self) -> int:
-        return self._unread
-
     def type(self, data: bytes) -> None:
         """Sends bytes as they are."""
         self._socket.sendall(data)
 
-    def receive(self) -> bytes:
-        """What comes next, waiting for it. GuestError where QEMU ended."""
-        data = os.read(self._unread, 1 << 16)
-        if not data:
+    def received(self, known: int, wait_s: float) -> bool:
+        """Whether more than so many bytes have come, waiting for them. GuestError where QEMU ended."""
+        with self._news:
+            self._news.wait_for(lambda: self._over or len(self.console) > known, max(0.0, wait_s))
+        if len(self.console) > known:
+            return True
+        if self._over:
             raise GuestError(f"the Pi is off: {self.console[-2000:]!r}")
-        self.console += data
-        return data
+        return False
 
     def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # closing alone would not wake the thread
         self._socket.close()
-        os.close(self._unread)
+
+    def _take_in(self) -> None:
+        data = b" "
+        while data:
+            try:
+                data = self._socket.recv(1 << 16)
+            except OSError:
+                data = b""
+            with self._news:
+                self.console += data
+                self._over = not data
+                self._news.notify_all()
 
     def _answer(self, number: int) -> Done | None:
         for found in _ANSWER.finditer(self.console, self._seen):
@@ -129,24 +141,6 @@ class Agent:
                 out, err = (base64.b64decode(text).decode("utf-8", "replace") for text in found.group(4, 6))
                 return Done(int(found[2]), out, err)
         return None
-
-    def _received(self, wait_s: float) -> bool:
-        """Takes in what comes in this time; whether anything did. GuestError where QEMU ended."""
-        if not select.select([self], [], [], max(0.0, wait_s))[0]:
-            return False
-        self.receive()
-        return True
-
-
-def _carry(source: socket.socket, target: int) -> None:
-    """From the line to where it can wait, until QEMU or the reader has gone.
-
-    A socket takes but some hundred of the single bytes that the guest's line sends, and until these are read
-    QEMU stands still, with the whole Pi.
-    """
-    with source, os.fdopen(target, "wb", buffering=0) as pipe, contextlib.suppress(OSError):
-        while data := source.recv(1 << 16):
-            pipe.write(data)
 
 
 def _line(number: int, command: str) -> bytes:

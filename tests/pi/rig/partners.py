@@ -23,6 +23,7 @@ from gatectl.sim.server import Simulator
 NAME = "partner.test"
 ADDRESS, PORT = "10.0.2.100", 443
 LIMIT_S = 120.0
+GOOD_FOR_LONG = datetime.now(UTC) + timedelta(days=36500)
 
 
 def make_secrets(folder: Path) -> None:
@@ -51,7 +52,7 @@ class Partners:
         async with Simulator() as self.simulator:
             for protocol in PROTOCOLS:
                 self.simulator.keys[protocol] = (self._secrets / protocol).read_text().strip()
-            self._show(datetime.now(UTC) + timedelta(days=36500))
+            self._show(GOOD_FOR_LONG)
             self._ready.set()
             await self._over.wait()
 
@@ -68,6 +69,10 @@ class Partners:
         """From now on the certificate is one that has expired before the guest's clock began."""
         self.call(lambda: self._show(datetime(2001, 1, 1, tzinfo=UTC)))
         self.call(self.simulator.drop_all)
+
+    def renew(self) -> None:
+        """From now on the certificate is a good one again."""
+        self.call(lambda: self._show(GOOD_FOR_LONG))
 
     @property
     def link(self) -> str:

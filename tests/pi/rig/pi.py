@@ -180,6 +180,10 @@ class Pi:
         self.qmp("netdev_add", type="user", id="net", restrict=True, guestfwd=forward, ipv6=False)
         self.qmp("device_add", driver="usb-net", id="network", netdev="net")
 
+    def set_link(self, *, up: bool) -> None:
+        """Down, everything is swallowed on the way, and the guest's adapter knows nothing of it."""
+        self.qmp("set_link", name="net", up=up)
+
     def connect(self, partners: Partners) -> None:
         """Like `plug_network`, and returns when the daemon has reached the partners."""
         before = partners.simulator.handshakes

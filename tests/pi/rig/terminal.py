@@ -15,6 +15,8 @@ from rig.image import Image
 from rig.pi import Pi
 
 LEAVE = b"\x1d"  # Ctrl-], as telnet has it
+LOOK_S = 0.02
+"""Between two looks at the keyboard, where the line is silent."""
 _SHELL = """
 stty sane </dev/ttyAMA0
 setsid --ctty --wait bash --login </dev/ttyAMA0 >/dev/ttyAMA0 2>&1
@@ -42,16 +44,17 @@ def shell(image: Image) -> int:
 
 def _carry(agent: Agent, end: bytes | None) -> None:
     """Between the terminal and the line, until the user leaves or the line shows `end`."""
+    shown = len(agent.console)
     with _raw():
         while True:
-            ready, _, _ = select.select([sys.stdin, agent], [], [])
-            if sys.stdin in ready:
+            if select.select([sys.stdin], [], [], 0)[0]:
                 typed = os.read(sys.stdin.fileno(), 1024)
                 if not typed or LEAVE in typed:
                     return
                 agent.type(typed)
-            if agent in ready:
-                data = agent.receive()
+            if agent.received(shown, LOOK_S):
+                data = agent.console[shown:]
+                shown += len(data)
                 sys.stdout.buffer.write(data)
                 sys.stdout.flush()
                 if end is not None and end in data:
