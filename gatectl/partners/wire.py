@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import socket
 import ssl
+import struct
+import sys
+import termios
 from collections.abc import Callable
 
 from gatectl.decision.verdict import Fault
 
 CHUNK = 65536
+
+_RESET = struct.pack("ii", 1, 0)
+"""`struct linger` (socket(7)): closing resets the connection, and throws away what was not sent."""
 
 
 class Lost(Exception):
@@ -214,13 +221,20 @@ class Wire:
             self._ended = True
 
     def close(self) -> None:
-        """Closes at once; idempotent. TLS's closing alert is sent if the kernel takes it."""
+        """Closes at once; idempotent. TLS's closing alert is sent if the kernel takes it.
+
+        What has not reached the partner by now never will.
+        """
         if self._socket.fileno() < 0:
             return
         self.when_disturbed = None
         self._loop.remove_reader(self._socket)
         self._loop.remove_writer(self._socket)
-        if self._tls:
+        if self._has_unacknowledged():
+            # The kernel would go on sending for minutes: a request that was given up while the network
+            # was away would check the member in when nobody stands at the gate any more.
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        elif self._tls:
             with contextlib.suppress(OSError, ValueError):
                 try:
                     self._tls.unwrap()
@@ -229,3 +243,8 @@ class Wire:
         self._socket.close()
         self._ended = True
         self._wake()
+
+    def _has_unacknowledged(self) -> bool:
+        """Whether the kernel holds bytes that the other side has not confirmed (tcp(7), SIOCOUTQ)."""
+        held = fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(4))
+        return int.from_bytes(held, sys.byteorder) > 0

@@ -117,6 +117,24 @@ def test_the_list_for_people(run):
     assert max(map(len, out.splitlines())) <= 80
 
 
+@pytest.mark.usefixtures("in_berlin")
+def test_what_happened_to_the_clock_stands_between_the_events(run, write):
+    hour, day = 60 * MINUTE_US, 24 * 60 * MINUTE_US
+    write(1)
+    write(2, at_us=START_US + 2 * MINUTE_US + 3 * 365 * day + 2 * day)
+    write(3, at_us=START_US + 3 * MINUTE_US + 3 * 365 * day + 2 * day - hour)
+    write(4, at_us=START_US + 3 * MINUTE_US + 3 * 365 * day + 3 * day, boot="b" * 32, since_boot_us=7)
+    write(5, boot="c" * 32, since_boot_us=8)
+    told = [line.strip() for line in lines(run("events")[1]) if line.startswith("         --")]
+    assert told == [
+        "-- the clock was set forward by 3 years 2 days --",
+        "-- the clock was set back by 1 h --",
+        "-- restarted --",
+        "-- restarted, the clock back by at least 3 years 2 days --",
+    ]
+    assert "clock" not in run("events", "--json")[1]
+
+
 def test_text_shows_the_last_twenty_and_json_all(run, write):
     for number in range(30):
         write(number)

@@ -5,12 +5,32 @@ import sqlite3
 import subprocess
 import time
 from contextlib import closing, contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from harness import GOOD, HANG, PINS, code
+from harness import GOOD, HANG, PINS, Gym, code
 
 OTHER_GOOD = ["1000000000001", "1000000000002", "1000000000200"]
+
+
+def test_each_record_names_the_boot_and_an_events_times_agree(tmp_path):
+    with Gym(tmp_path) as gym:
+        gym.start()
+        event = gym.ask("wellhub", GOOD["wellhub"])
+        with closing(sqlite3.connect(f"file:{gym.journal}?mode=ro", uri=True)) as connection:
+            names = connection.execute("SELECT at_us, boot, since_boot_us FROM attempts").fetchall()
+    ((at_us, boot, since_boot_us),) = names
+    assert boot == Path("/proc/sys/kernel/random/boot_id").read_text().strip().replace("-", "")
+    booted_us = (time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)) // 1000
+    assert at_us - since_boot_us == pytest.approx(booted_us, abs=5000)
+
+    def after_ms(name):
+        moment = datetime.fromisoformat(name) - datetime.fromisoformat(event["at"])
+        return moment / timedelta(milliseconds=1)
+
+    assert after_ms(event["request"]["answered_at"]) == event["request"]["elapsed_ms"]
+    assert after_ms(event["gate"]["opened_at"]) == event["gate"]["after_ms"]
 
 
 @contextmanager

@@ -201,3 +201,29 @@ def test_an_idle_connection_is_told_of_once(tls, ca_file):
             assert told == [False]
 
     run(story())
+
+
+def _read_to_the_end(sock):
+    while sock.recv(65536):
+        pass
+
+
+def test_what_was_given_up_never_arrives():
+    async def story():
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            # A partner whose kernel takes nothing for now, as where the network is away.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client = socket.create_connection(listener.getsockname())
+            client.setblocking(False)
+            partner, _ = listener.accept()
+        with partner:
+            wire = Wire(client, None, "localhost")
+            await wire.handshake()
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await wire.send(b"x" * (32 << 20))
+            wire.close()
+            with pytest.raises(ConnectionResetError):
+                _read_to_the_end(partner)
+
+    run(story())
