@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 GOOD = "1000000000200"
 CARD, FRAME = "010063E9AE", b"\x02010063E9AE25\x03"
 READER = "/dev/serial/by-id/usb-QEMU_QEMU_USB_SERIAL_reader-if00-port0"
 SCANNER = "/dev/input/by-id/usb-QEMU_QEMU_USB_Keyboard_scanner-event-kbd"
-REPLUGS = 20
 LIES_S = 0.05
 """A card that lies on the reader is sent again about every 50 ms."""
+
+
+@pytest.fixture
+def rounds(request):
+    """How often what is worth repeating is repeated."""
+    return int(request.config.getoption("--pi-rounds", 3))
 
 
 def test_a_card_on_the_serial_reader_opens(door, partners):
@@ -46,8 +53,13 @@ def test_a_card_that_lies_on_the_reader_is_one_scan(door, partners):
     assert len(partners.requests) == 1
 
 
-def test_a_scanner_is_taken_up_each_time_it_comes_back(door):
-    for turn in range(1, REPLUGS + 1):
+def test_a_scanner_is_taken_up_each_time_it_comes_back(door, rounds):
+    # The rig's own settings are patient with the emulation; half a code must not be made whole by an
+    # installer's, which leave the silence that ends a code at its default.
+    door.change_settings("idle_ms = 2000", "")
+    door.told("is ready")
+    pid = door.check("systemctl show --value --property=MainPID gatectl").strip()
+    for turn in range(1, rounds + 1):
         door.scan(GOOD[:7], end="")  # half a code
         door.unplug_scanner()
         door.told(f"{SCANNER}: lost", times=turn)
@@ -56,9 +68,11 @@ def test_a_scanner_is_taken_up_each_time_it_comes_back(door):
         code = f"20000000000{turn:02}"
         door.scan(code)
         door.told(f"rejected {code}")
-    lines = [entry["MESSAGE"] for entry in door.journal()]
-    assert sum(f"{SCANNER}: lost" in line for line in lines) == REPLUGS
-    assert [event["credential"] for event in door.events()] == [f"20000000000{n:02}" for n in range(1, 21)]
+    lines = [entry["MESSAGE"] for entry in door.journal() if entry.get("_PID") == pid]
+    assert sum(f"{SCANNER}: lost" in line for line in lines) == rounds
+    assert sum(f"{SCANNER}: ready" in line for line in lines) == rounds
+    codes = [f"20000000000{turn:02}" for turn in range(1, rounds + 1)]
+    assert [event["credential"] for event in door.events()] == codes
 
 
 def test_another_keyboard_in_its_place_is_not_taken_for_it(door, partners):
@@ -78,10 +92,10 @@ def test_another_keyboard_in_its_place_is_not_taken_for_it(door, partners):
     assert partners.asked_for(GOOD) == 1
 
 
-def test_a_serial_reader_is_taken_up_each_time_it_comes_back(door):
+def test_a_serial_reader_is_taken_up_each_time_it_comes_back(door, rounds):
     door.plug_reader()
     door.told(f"{READER}: ready")
-    for turn in range(1, REPLUGS + 1):
+    for turn in range(1, rounds + 1):
         door.send_serial(FRAME[:7])
         door.unplug_reader()
         door.told(f"{READER}: lost", times=turn)
@@ -89,4 +103,6 @@ def test_a_serial_reader_is_taken_up_each_time_it_comes_back(door):
         door.told(f"{READER}: ready", times=turn + 1)
         door.send_serial(FRAME)
         door.told(f"rejected {CARD}", times=turn)
-    assert len(door.events()) == REPLUGS
+    assert len(door.events()) == rounds
+    lines = [entry["MESSAGE"] for entry in door.journal()]
+    assert sum(f"{READER}: lost" in line for line in lines) == rounds

@@ -1,0 +1,61 @@
+"""A Pi has no clock of its own: years forward at the first synchronisation, and an hour back."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+GOOD, SILENT, UNKNOWN = "1000000000200", "1000000000600", "1000000000404"
+LIMIT_S = 60.0
+BUDGET_MS = 10_000
+LATE_MS = 2_000
+"""The end of a budget is a step of a busy event loop; in the emulation that takes a while."""
+
+
+def test_a_clock_that_is_set_changes_nothing_but_names(door, partners):
+    door.change_settings("repeat_ms = 0", "repeat_ms = 60000")
+
+    # Years forward, while a partner is asked: the budget is what it was.
+    door.scan(SILENT)
+    partners.until(lambda: partners.asked_for(SILENT) == 1)
+    door.check("date --set '+3 years +2 days'")
+    door.told(f"rejected {SILENT} (wellhub timeout")
+    door.told("the clock was set forward by 3 years")
+
+    # An hour back, while the gate is open and a repeat is one.
+    with door.watch() as relay:
+        door.scan(GOOD)
+        on = relay.wait(energised=True, limit_s=LIMIT_S)
+        door.check("date --set '-1 hour'")
+        off = relay.wait(energised=False, limit_s=LIMIT_S, after=1)
+        assert 2.9 < off.at - on.at < 3.5, relay.changes
+        door.scan(GOOD)
+        door.scan(SILENT)
+        door.told("the clock was set back by ")
+        # And forward again: what was read a moment ago is still the same scan.
+        door.check("date --set '+1 day'")
+        door.scan(GOOD)
+        door.scan(UNKNOWN)
+        door.told(f"rejected {UNKNOWN}")
+        assert len(relay.changes) == 3, relay.changes
+    door.told("the clock was set forward by ", times=2)
+
+    events = door.events()
+    assert [event["credential"] for event in events] == [SILENT, GOOD, UNKNOWN]
+    assert [partners.asked_for(event["credential"]) for event in events] == [1, 1, 1]
+    asked, admitted, last = events
+    assert BUDGET_MS <= asked["request"]["elapsed_ms"] < BUDGET_MS + LATE_MS
+    assert admitted["gate"]["open_ms"] == 3000
+    opened = datetime.fromisoformat(admitted["gate"]["opened_at"])
+    assert (opened - _at(admitted)) / timedelta(milliseconds=1) == admitted["gate"]["after_ms"]
+    assert _at(admitted) - _at(asked) > timedelta(days=3 * 365)
+    assert timedelta(hours=22) < _at(last) - _at(admitted) < timedelta(hours=24)
+
+    said = [entry for entry in door.journal() if "the clock was set" in entry["MESSAGE"]]
+    assert [entry["PRIORITY"] for entry in said] == ["5", "5", "5"]
+    text = door.check("gatectl events")
+    assert text.count("-- the clock was set forward by ") == 2, text
+    assert "-- the clock was set forward by 3 years " in text
+
+
+def _at(event):
+    return datetime.fromisoformat(event["at"])
