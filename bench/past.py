@@ -61,6 +61,8 @@ def event(chance: random.Random, at_us: int) -> tuple[Attempt, Outcome]:
         partner="p0",
         member=who,
         budget_ms=2000,
+        boot="b" * 32,
+        since_boot_us=at_us,
     )
     lot = chance.random()
     request = RequestRecord(

@@ -18,8 +18,8 @@ STEP = 100
 """Events a step: a few milliseconds on an SD card, well inside a scan's patience."""
 
 EVERY_US = 6 * 3_600_000_000
-"""A day's events are a small heap; four times a day keeps it small. It is also for how long the wall clock
-must have run unset: a time server, asked twice an hour, has put a mistyped date right by then."""
+"""A day's events are a small heap; four times a day keeps it small. It is also for how long a wall clock
+that was set must have run since: a time server, asked twice an hour, has put a mistyped date right by then."""
 
 DAY_US = 86_400_000_000
 
@@ -30,14 +30,15 @@ class Pruning:
     def __init__(self, keep_days: int, now: Moment, is_right: Callable[[], bool] = is_synchronised) -> None:
         self._keep_us = keep_days * DAY_US
         self._is_right = is_right
-        self._waits_since = now
+        self._seen = now
+        self._next_us = now.since_boot_us
 
     def is_due(self, now: Moment) -> bool:
         """Whether there may be something to delete, and the clock is to be believed."""
-        if now.set_since(self._waits_since):
-            self._waits_since = now
-        waited_us = now.since_boot_us - self._waits_since.since_boot_us
-        return self._keep_us > 0 and waited_us >= EVERY_US and self._is_right()
+        if now.set_since(self._seen):
+            self._next_us = now.since_boot_us + EVERY_US
+        self._seen = now
+        return self._keep_us > 0 and now.since_boot_us >= self._next_us and self._is_right()
 
     def step(self, connection: sqlite3.Connection, now: Moment) -> bool:
         """One small transaction; False when there is nothing to do until it `is_due` again."""
@@ -50,7 +51,7 @@ class Pruning:
             (before_us, now.boot, now.since_boot_us - self._keep_us, STEP),
         ).fetchall()
         if not old:
-            self._waits_since = now
+            self._next_us = now.since_boot_us + EVERY_US
             return False
         with transaction(connection):
             # The mark moves with the deletion: the triggers let nothing younger go.

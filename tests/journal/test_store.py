@@ -477,8 +477,7 @@ def test_an_attempt_on_its_way_is_not_unanswered(tmp_path):
 
 
 def begun(keep_days, *, is_right=True):
-    """Pruning that began six hours before NOW."""
-    return Pruning(keep_days, later(-EVERY_US), lambda: is_right)
+    return Pruning(keep_days, NOW, lambda: is_right)
 
 
 NOW = Moment(1000 * DAY_US, BOOT, 30 * DAY_US)
@@ -555,10 +554,11 @@ def test_a_clock_that_has_not_heard_its_server_prunes_nothing(tmp_path):
     assert left_after(path, begun(10)) == []
 
 
-def test_a_start_prunes_nothing_for_some_hours(tmp_path):
+def test_the_next_round_is_some_hours_later(tmp_path):
     path = tmp_path / "journal.db"
+    pruning = begun(10)
+    assert left_after(path, pruning) == []
     scans(path, Event(old_attempt(1), ADMITTED))
-    pruning = Pruning(10, NOW, lambda: True)
     assert left_after(path, pruning, later(EVERY_US - 1)) == ["id-1"]
     assert left_after(path, pruning, later(EVERY_US)) == []
 
@@ -586,7 +586,6 @@ def test_what_systemd_says_of_the_clock(tmp_path, monkeypatch, made, right):
 
 
 def test_the_writer_prunes_while_it_is_quiet(tmp_path, monkeypatch):
-    monkeypatch.setattr("gatectl.journal.prune.EVERY_US", 0)
     monkeypatch.setattr(clocks, "_TIMESYNC", tmp_path / "none")
     path = tmp_path / "journal.db"
     scans(path, *(Event(old_attempt(number), ADMITTED) for number in range(3)))

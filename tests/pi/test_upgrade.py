@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 GOOD = "1000000000200"
 BACK_S = 3.0
 """On a Pi. Here it is as many times longer as Python takes longer to start."""
