@@ -111,7 +111,7 @@ class Reader:
         seq = self._first(where, values, filters, newest)
         while seq is not None:
             rows = self._rows(f"{where} AND seq >= :seq ORDER BY seq LIMIT {PAGE}", {**values, "seq": seq})
-            yield from map(_event, rows)
+            yield from map(event_of, rows)
             seq = rows[-1]["seq"] + 1 if len(rows) == PAGE else None
 
     def follow(
@@ -131,13 +131,13 @@ class Reader:
             seen, until = version, self.mark()
             span = {"after": after, "until": until}
             rows = self._rows(f"{where} AND ended > :after AND ended <= :until ORDER BY ended", values | span)
-            yield from map(_event, rows)
+            yield from map(event_of, rows)
             after = until
 
     def find(self, event_id: str) -> Event | None:
         """The finished event with this ID."""
         rows = self._rows("id = :id", {"id": event_id})
-        return _event(rows[0]) if rows else None
+        return event_of(rows[0]) if rows else None
 
     def cards(self) -> dict[str, Card]:
         """The enrolled cards, by the key that codes are compared by."""
@@ -234,7 +234,8 @@ def _first_read(location: str) -> sqlite3.Connection:
     return connection
 
 
-def _event(row: sqlite3.Row) -> Event:
+def event_of(row: sqlite3.Row) -> Event:
+    """A row of the view `events`."""
     attempt = Attempt(
         row["id"],
         row["kind"],

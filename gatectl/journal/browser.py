@@ -1,0 +1,158 @@
+"""Reading the store for a page: the newest first, a page at a time, and what a day came to.
+
+Each filter has its index. Two that are common alone and rare together have none for both: such a walk says
+how far it came when its time is over, and can be gone on with.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from gatectl.decision.event import Event
+from gatectl.decision.verdict import Result
+from gatectl.journal.reader import Filters, Reader, event_of
+
+SPAN = 20_000
+"""Scans looked at in one transaction: some milliseconds, on a Pi some ten."""
+
+PATIENCE_S = 0.05
+"""After so long a page shows what was found so far; the rest of its tenth of a second is the page's own."""
+
+NEIGHBOURS = 1000
+"""The scans next to a moment that are looked at for the order of the scans: a clock that was set back by less
+than they took is no matter."""
+
+_FIRST = "SELECT min(seq) FROM (SELECT seq FROM attempts WHERE at_us >= ? ORDER BY at_us LIMIT ?)"
+_LAST = "SELECT max(seq) FROM (SELECT seq FROM attempts WHERE at_us <= ? ORDER BY at_us DESC LIMIT ?)"
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What a page asks for. `until_us` is the last microsecond; `before` is a `seq` to go on from."""
+
+    filters: Filters = field(default_factory=Filters)
+    until_us: int | None = None
+    before: int | None = None
+
+
+class Listed(NamedTuple):
+    """An event and its places: in the order of the scans, and in the order of the decisions."""
+
+    seq: int
+    ended: int
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The newest first. `older` is where the next page begins, None where there is nothing more."""
+
+    events: list[Listed]
+    older: int | None
+    complete: bool
+    """False where the walk ended before the page was full: there may be more behind `older`."""
+
+
+class Tally(NamedTuple):
+    """One partner's events of a stretch of time; `elapsed_ms` are of whole answers, in order."""
+
+    partner: str | None
+    bucket: int
+    admitted: int
+    refused: int
+    elapsed_ms: list[float]
+
+
+class Browser(Reader):
+    """A reader that turns pages."""
+
+    def page(self, search: Search, size: int, until: int) -> Page:
+        """So many events at most, none decided after the mark `until`."""
+        give_up_at = time.monotonic() + PATIENCE_S
+        bounds = self._bounds(search)
+        found: list[int] = []
+        if bounds is None:
+            return Page([], None, complete=True)
+        low, high = bounds
+        while high >= low and len(found) <= size and time.monotonic() < give_up_at:
+            bottom = max(low, high - SPAN + 1)
+            found += self._seqs(search, until, bottom, high, size + 1 - len(found))
+            high = bottom - 1
+        more = len(found) > size
+        walked_all = high < low
+        events = self._listed(found[:size])
+        if more:
+            return Page(events, found[size - 1], complete=True)
+        return Page(events, None if walked_all else high + 1, complete=walked_all)
+
+    def since(self, after: int) -> tuple[list[Listed], int]:
+        """The events decided after the mark, in the order of the decisions, and the mark they lead to."""
+        until = self.mark()
+        rows = self._rows(
+            "ended > :after AND ended <= :until ORDER BY ended", {"after": after, "until": until}
+        )
+        return [Listed(row["seq"], row["ended"], event_of(row)) for row in rows], until
+
+    def version(self) -> int:
+        """Another number once somebody has written."""
+        with self._told():
+            number: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        return number
+
+    def tallies(self, from_us: int, until_us: int, bucket_us: int) -> list[Tally]:
+        """What each partner's scans came to, from one moment to just before another, a bucket at a time."""
+        statement = (
+            "SELECT partner, (at_us - :from) / :bucket AS bucket, result = :admitted AS admitted, elapsed_ms,"
+            " answered_us IS NOT NULL AS answered FROM attempts CROSS JOIN outcomes USING (seq)"
+            " WHERE at_us >= :from AND at_us < :until AND kind = 'scan'"
+        )
+        values = {"from": from_us, "until": until_us, "bucket": bucket_us, "admitted": Result.ADMITTED.value}
+        with self._told():
+            rows = self._connection.execute(statement, values).fetchall()
+        found: dict[tuple[str | None, int], Tally] = {}
+        for partner, bucket, admitted, elapsed_ms, answered in rows:
+            tally = found.get((partner, bucket)) or Tally(partner, bucket, 0, 0, [])
+            if answered and elapsed_ms is not None:
+                tally.elapsed_ms.append(elapsed_ms)
+            found[partner, bucket] = tally._replace(
+                admitted=tally.admitted + admitted, refused=tally.refused + (1 - admitted)
+            )
+        for tally in found.values():
+            tally.elapsed_ms.sort()
+        return list(found.values())
+
+    def _bounds(self, search: Search) -> tuple[int, int] | None:
+        """The first and the last `seq` to look at; None where there is none."""
+        since, until = search.filters.since_us, search.until_us
+        with self._told():
+            (low,), (high,) = self._connection.execute(
+                "SELECT min(seq) FROM attempts UNION ALL SELECT max(seq) FROM attempts"
+            ).fetchall()
+            if low is not None and since is not None:
+                (low,) = self._connection.execute(_FIRST, (since, NEIGHBOURS)).fetchone()
+            if high is not None and until is not None:
+                (high,) = self._connection.execute(_LAST, (until, NEIGHBOURS)).fetchone()
+        if low is None or high is None:
+            return None
+        return low, high if search.before is None else min(high, search.before - 1)
+
+    def _seqs(self, search: Search, until: int, low: int, high: int, limit: int) -> list[int]:
+        where, values = search.filters.conditions()
+        if search.until_us is not None:
+            where, values["at_most"] = f"{where} AND at_us <= :at_most", search.until_us
+        # SQLite keeps the order of a CROSS JOIN, and what is rare goes first: interrupted scans are.
+        rare = search.filters.result is Result.UNKNOWN and search.filters.member is None
+        tables = "outcomes CROSS JOIN attempts" if rare else "attempts CROSS JOIN outcomes"
+        statement = (
+            f"SELECT seq FROM {tables} USING (seq) WHERE {where}"  # noqa: S608 made of our own words
+            " AND seq >= :low AND seq <= :high AND ended <= :ended ORDER BY seq DESC LIMIT :limit"
+        )
+        with self._told():
+            given = {**values, "low": low, "high": high, "ended": until, "limit": limit}
+            return [seq for (seq,) in self._connection.execute(statement, given)]
+
+    def _listed(self, seqs: list[int]) -> list[Listed]:
+        rows = self._rows(f"seq IN ({','.join(map(str, seqs))}) ORDER BY seq DESC", {})
+        return [Listed(row["seq"], row["ended"], event_of(row)) for row in rows]
