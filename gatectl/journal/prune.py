@@ -18,8 +18,8 @@ STEP = 100
 """Events a step: a few milliseconds on an SD card, well inside a scan's patience."""
 
 EVERY_US = 6 * 3_600_000_000
-"""A day's events are a small heap; four times a day keeps it small. It is also for how long a wall clock
-that was set must have run since: a time server, asked twice an hour, has put a mistyped date right by then."""
+"""A day's events are a small heap; four times a day keeps it small. A wall clock that was set must have run
+for as long: a time server, asked twice an hour, has put a mistyped date right by then."""
 
 DAY_US = 86_400_000_000
 
