@@ -10,12 +10,11 @@ import os
 import pickle
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Never
+from typing import Never
 
-if TYPE_CHECKING:
-    from gatectl.config.model import Secret, Settings
+from gatectl.config.model import Secret, Settings
 
-Read = tuple["Settings", dict[str, "Secret"]]
+Read = tuple[Settings, dict[str, Secret]]
 
 
 def begin(given: str | None, environ: Mapping[str, str]) -> Callable[[], Read]:
