@@ -6,8 +6,9 @@ The order of the steps is the table in `decision/scan.py`; this module does what
 from __future__ import annotations
 
 import asyncio
+import functools
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Never
@@ -32,7 +33,7 @@ from gatectl.journal import clocks
 from gatectl.journal.rows import unanswered
 from gatectl.journal.store import Store
 from gatectl.journal.systemd import Teller
-from gatectl.partners.client import Exchange, out_of_time
+from gatectl.partners.client import Exchange, Request, out_of_time
 from gatectl.partners.exchange import without
 
 STUCK_S = 10.0
@@ -140,10 +141,12 @@ class Door:
             return
         self._scan.take(Step.PLANNED)
         attempt = self._attempt(presented.at, presented, found, whom.budget_ms)
-        recorded = self._house.store.record(attempt)
+        # Made while the disk takes the record: neither waits for the other.
+        request = functools.cache(partial(whom.prepare, attempt.member or "", presented.code))
+        recorded = self._house.store.record(attempt, meanwhile=request)
         self._over_at = deadline = start + whom.budget_ms / 1000
         self._house.viewers.show(partial(View, self.name, Screen.CHECKING, whom.name))
-        exchange, ruling = await self._ask(whom, attempt, recorded, deadline)
+        exchange, ruling = await self._ask(whom, attempt, recorded, request, deadline)
         if self._scan.state is State.SETTLING:
             ruling = await self._settle(whom, attempt, ruling)
         gate = None
@@ -152,8 +155,8 @@ class Door:
             self._scan.take(Step.OPENED if gate else Step.STUCK)
             ruling = ruling if gate else replace(ruling, fault=Fault.GATE)
         outage = whom.take(attempt.member or "", ruling)
-        request = _request_record(exchange, presented.at, attempt.at_us, whom.budget_ms)
-        self._finish(attempt, ruling, request, gate, outage=outage)
+        record = _request_record(exchange, presented.at, attempt.at_us, whom.budget_ms)
+        self._finish(attempt, ruling, record, gate, outage=outage)
 
     def _whom_to_ask(self, code: str, found: Destination | None) -> PartnerDesk | Ruling:
         """The partner's desk, or what it comes to where nobody is asked."""
@@ -201,7 +204,12 @@ class Door:
         )
 
     async def _ask(
-        self, desk: PartnerDesk, attempt: Attempt, recorded: asyncio.Future[None], deadline: float
+        self,
+        desk: PartnerDesk,
+        attempt: Attempt,
+        recorded: asyncio.Future[None],
+        request: Callable[[], Request],
+        deadline: float,
     ) -> tuple[Exchange, Ruling]:
         on_disk = await clock.done_by(recorded, min(clock.now() + self._house.patience_s, deadline))
         if not on_disk and clock.now() >= deadline:
@@ -210,7 +218,7 @@ class Door:
         self._scan.take(Step.RECORDED if on_disk else Step.RECORD_LATE)
         if not on_disk:
             self._say(Priority.WARNING, f"the record of scan {attempt.id} is late: the disk does not answer")
-        exchange, ruling = await desk.ask(attempt.member or "", attempt.credential or "", deadline)
+        exchange, ruling = await desk.ask(request(), deadline)
         if ruling.admits:
             self._scan.take(Step.ALLOWED)
         elif desk.is_perhaps_ours(ruling):

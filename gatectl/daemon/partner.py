@@ -13,7 +13,7 @@ from gatectl.decision.outage import Streak
 from gatectl.decision.routing import carries
 from gatectl.decision.verdict import Fault, Ruling, Verdict
 from gatectl.partners.capitan import DUPLICATE, Capitan
-from gatectl.partners.client import Client, Exchange
+from gatectl.partners.client import Client, Exchange, Request
 from gatectl.partners.date import clock_ahead_s
 from gatectl.partners.dial import Dialler, tls_context
 from gatectl.partners.exchange import Endpoint, Partner
@@ -80,9 +80,13 @@ class PartnerDesk:
         """Seconds for which no request may go out; 0 is none."""
         return max(self._rests_until - clock.now(), 0.0)
 
-    async def ask(self, member: str, code: str, deadline: float) -> tuple[Exchange, Ruling]:
+    def prepare(self, member: str, code: str) -> Request:
+        """The check-in, ready to leave."""
+        return self._client.prepare(self._protocol.question(member, code))
+
+    async def ask(self, request: Request, deadline: float) -> tuple[Exchange, Ruling]:
         """Asks once; never raises for what a partner or a network does."""
-        exchange = await self._client.ask(self._protocol.question(member, code), deadline)
+        exchange = await self._client.ask(request, deadline)
         if exchange.answer is None:
             fault = exchange.lost.fault if exchange.lost else None
             return exchange, Ruling(Verdict.NONE, fault)

@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,6 +49,7 @@ CHECKPOINT_EVERY = 100
 class _Write:
     statement: rows.Statement
     done: asyncio.Future[None]
+    meanwhile: Callable[[], object] | None = None
 
 
 @dataclass(slots=True)
@@ -96,9 +98,9 @@ class Store:
         """Records and questions that wait for the disk."""
         return len(self._unwritten) + self._jobs.qsize()
 
-    def record(self, attempt: Attempt) -> asyncio.Future[None]:
-        """Writes the first half of an event."""
-        return self._write(rows.attempt_statement(attempt))
+    def record(self, attempt: Attempt, meanwhile: Callable[[], object] | None = None) -> asyncio.Future[None]:
+        """Writes the first half of an event; `meanwhile` is called in the event loop while the disk works."""
+        return self._write(rows.attempt_statement(attempt), meanwhile)
 
     def finish(self, attempt_id: str, outcome: Outcome) -> asyncio.Future[None]:
         """Writes the second half."""
@@ -110,9 +112,11 @@ class Store:
         self._jobs.put(_Question(question, done))
         return done
 
-    def _write(self, statement: rows.Statement) -> asyncio.Future[None]:
+    def _write(
+        self, statement: rows.Statement, meanwhile: Callable[[], object] | None = None
+    ) -> asyncio.Future[None]:
         done: asyncio.Future[None] = self._loop.create_future()
-        self._jobs.put(_Write(statement, done))
+        self._jobs.put(_Write(statement, done, meanwhile))
         return done
 
     async def stop(self, patience_s: float) -> None:
@@ -255,6 +259,7 @@ class Store:
             with transaction(connection):
                 for write in self._unwritten:
                     connection.execute(*write.statement)
+                self._use_the_time()
         except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
             raise  # not the disk: a record that never fits would hold up all others for ever
         except (sqlite3.DatabaseError, OSError) as error:
@@ -267,6 +272,13 @@ class Store:
             self._unwritten.clear()
             self._recovered()
             self._hand_over(written)
+
+    def _use_the_time(self) -> None:
+        """The commit that follows waits for the disk, and leaves Python to the event loop."""
+        for write in self._unwritten:
+            if write.meanwhile is not None:
+                self._call(write.meanwhile)
+                write.meanwhile = None
 
     def _drop_excess(self) -> None:
         while len(self._unwritten) > LATE_MAX:
@@ -289,7 +301,7 @@ class Store:
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             # In small steps: a scan that comes meanwhile waits for one of them at most.
             while self._jobs.empty() and self._pruning.step(connection, clocks.moment()):
-                pass
+                self._use_the_time()
         except (sqlite3.Error, OSError) as error:
             self._failed(error)
 
@@ -312,8 +324,11 @@ class Store:
         self.health.error = None
 
     def _hand_over(self, results: list[tuple[asyncio.Future[Any], Any]]) -> None:
+        self._call(partial(_resolve, results))
+
+    def _call(self, step: Callable[[], object]) -> None:
         try:
-            self._loop.call_soon_threadsafe(_resolve, results)
+            self._loop.call_soon_threadsafe(step)
         except RuntimeError:
             if not self._loop.is_closed():
                 raise

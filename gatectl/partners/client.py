@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import h11
 
@@ -41,6 +41,14 @@ class Exchange:
     lost: Lost | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A question as bytes: made while the record is on its way to the disk, so that it can leave at once."""
+
+    http: h11.Connection
+    data: bytes = field(repr=False)  # they hold the key
+
+
 class Client:
     """Asks one partner."""
 
@@ -48,8 +56,25 @@ class Client:
         self._authority = endpoint.authority
         self._pool = pool
 
-    async def ask(self, question: Question, deadline: float) -> Exchange:
-        """Sends the question once; the answer must be whole before `deadline` (event loop's clock).
+    def prepare(self, question: Question) -> Request:
+        """The question as it goes out, for one `ask`; nothing is sent yet."""
+        http = h11.Connection(h11.CLIENT, max_incomplete_event_size=BODY_MAX)
+        head = h11.Request(
+            method=question.method,
+            target=question.target,
+            headers=[
+                ("Host", self._authority),
+                ("User-Agent", f"gatectl/{__version__}"),
+                *question.headers,
+                ("Content-Length", str(len(question.body))),
+            ],
+        )
+        # One write, so one TLS record and one packet.
+        parts = (head, h11.Data(data=question.body), h11.EndOfMessage())
+        return Request(http, b"".join(http.send(part) or b"" for part in parts))
+
+    async def ask(self, request: Request, deadline: float) -> Exchange:
+        """Sends the request once; the answer must be whole before `deadline` (event loop's clock).
 
         Never raises for what a partner or a network does: `Exchange.lost` says it.
         """
@@ -57,7 +82,7 @@ class Client:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout_at(deadline):
-                answer = await self._once(question, exchange, deadline)
+                answer = await self._once(request, exchange, deadline)
         except TimeoutError:
             exchange.lost = out_of_time()
         except Lost as lost:
@@ -72,12 +97,11 @@ class Client:
         exchange.ended_at = loop.time() if exchange.answered_at is None else exchange.answered_at
         return exchange
 
-    async def _once(self, question: Question, exchange: Exchange, deadline: float) -> Answer:
+    async def _once(self, request: Request, exchange: Exchange, deadline: float) -> Answer:
         loop = asyncio.get_running_loop()
         while True:
             wire, exchange.connection = await self._pool.acquire()
             reusable = False
-            http = h11.Connection(h11.CLIENT, max_incomplete_event_size=BODY_MAX)
             before = wire.bytes_sent
             try:
                 # `timeout_at` waits for the next suspension, and a ready connection has none until the
@@ -86,13 +110,13 @@ class Client:
                     reusable = True
                     raise TimeoutError
                 try:
-                    await wire.send(self._bytes(http, question))
+                    await wire.send(request.data)
                 finally:
                     if wire.bytes_sent > before:
                         exchange.sent, exchange.sent_at = True, loop.time()
-                answer = await _answer(wire, http)
+                answer = await _answer(wire, request.http)
                 wire.answers += 1
-                reusable = http.our_state is http.their_state is h11.DONE and not http.trailing_data[0]
+                reusable = _is_over(request.http)
             except Lost:
                 # A ready connection that died unnoticed: none of the request's bytes left on it, so
                 # another may carry it. Once a byte has left, the partner may have acted on it.
@@ -103,20 +127,10 @@ class Client:
             finally:
                 self._pool.release(wire, reusable=reusable)
 
-    def _bytes(self, http: h11.Connection, question: Question) -> bytes:
-        request = h11.Request(
-            method=question.method,
-            target=question.target,
-            headers=[
-                ("Host", self._authority),
-                ("User-Agent", f"gatectl/{__version__}"),
-                *question.headers,
-                ("Content-Length", str(len(question.body))),
-            ],
-        )
-        # One write, so one TLS record and one packet.
-        parts = (request, h11.Data(data=question.body), h11.EndOfMessage())
-        return b"".join(http.send(part) or b"" for part in parts)
+
+def _is_over(http: h11.Connection) -> bool:
+    """Have both sides said all, and nothing more?"""
+    return http.our_state is http.their_state is h11.DONE and not http.trailing_data[0]
 
 
 def out_of_time() -> Lost:

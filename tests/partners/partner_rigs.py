@@ -224,7 +224,7 @@ class Asker:
     async def ask(self, budget_s=PATIENCE_S, question=QUESTION):
         loop = asyncio.get_running_loop()
         deadline = loop.time() + budget_s
-        exchange = await self.client.ask(question, deadline)
+        exchange = await self.client.ask(self.client.prepare(question), deadline)
         check_invariants(exchange, deadline)
         return exchange
 

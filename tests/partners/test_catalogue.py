@@ -42,7 +42,7 @@ def test_every_id_comes_to_what_the_catalogue_says(name):
             async def ask(member):
                 async with turns:
                     deadline = loop.time() + BUDGET_S[name]
-                    exchange = await client.ask(protocol.question(member, member), deadline)
+                    exchange = await client.ask(client.prepare(protocol.question(member, member)), deadline)
                 check_invariants(exchange, deadline)
                 assert exchange.sent
                 if exchange.answer is None:

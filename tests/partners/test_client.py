@@ -293,7 +293,7 @@ def test_a_connection_that_comes_too_late_carries_nothing(tls, ca_file):
             return wire
 
         asker._dial = slow
-        exchange = await asker.client.ask(QUESTION, deadline)
+        exchange = await asker.client.ask(asker.client.prepare(QUESTION), deadline)
         check_invariants(exchange, deadline)
         assert (exchange.lost.fault, exchange.sent, peer.requests) == (Fault.TIMEOUT, False, 0)
 
@@ -315,7 +315,7 @@ def test_an_answer_that_is_whole_after_the_deadline_is_none(tls, ca_file):
         wire = await asker.dialler.dial()
         wire.__class__ = Late
         asker.pool._offer(wire)
-        exchange = await asker.client.ask(QUESTION, deadline)
+        exchange = await asker.client.ask(asker.client.prepare(QUESTION), deadline)
         check_invariants(exchange, deadline)
         assert exchange.connection == "warm"
         assert exchange.lost.fault is Fault.TIMEOUT
@@ -328,7 +328,7 @@ def test_a_loop_that_was_blocked_over_the_deadline_admits_nobody(tls, ca_file):
     async def story(peer, asker):
         loop = asyncio.get_running_loop()
         deadline = loop.time() + SOON_S
-        asking = asyncio.ensure_future(asker.client.ask(QUESTION, deadline))
+        asking = asyncio.ensure_future(asker.client.ask(asker.client.prepare(QUESTION), deadline))
         await until(lambda: peer.requests == 1)
         while not peer.lines[0].said:  # the answer lies in the kernel from here on
             await asyncio.sleep(0)
