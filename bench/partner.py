@@ -85,7 +85,7 @@ class Partner:
         stamp: Stamp = [member, kind, received, None]
         self._stamps.append(stamp)
         try:
-            stamp[3] = _play(wire, script)
+            _play(wire, script, stamp)
         finally:
             _end(wire, script)
         return script.end == "kept"
@@ -106,15 +106,13 @@ def _read(wire: ssl.SSLSocket) -> str | None:
             return member[1].decode() if member else ""
 
 
-def _play(wire: ssl.SSLSocket, script: Script) -> float | None:
-    """When the last step was sent: just before, since the other side may have it when `sendall` returns."""
-    at = None
+def _play(wire: ssl.SSLSocket, script: Script, stamp: Stamp) -> None:
+    """Stamps just before each step: the other side may have it before `sendall` returns."""
     for step in script.steps:
         if step.after_s:
             time.sleep(step.after_s)
-        at = time.monotonic()
+        stamp[3] = time.monotonic()
         wire.sendall(step.data)
-    return at
 
 
 def _end(wire: ssl.SSLSocket, script: Script) -> None:
