@@ -1,7 +1,8 @@
 """The settings as values: frozen, complete, every path absolute. One field a setting of the contract.
 
 They are plain dataclasses, which nothing checks when they are made in code; what a file says is checked
-by their annotations (`config/schema.py`). A key that is not there is None: TOML has no word for it.
+by their annotations (`config/schema.py`). A key that is not there is None: TOML has no word for it. What
+stands below a setting is for the installer too, whose editor shows it (`config/json_schema.py`).
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ class Site:
     """Which gym this is: Support asks for both."""
 
     tenant: Text = ""
+    """The company, as in the management system."""
     studio: Text = ""
+    """The studio, as in the management system."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +69,7 @@ class JournalSettings:
     """Where the record is kept."""
 
     path: AbsolutePath = Path("/var/lib/gatectl/journal.db")
+    """The database of all scans and of the enrolled cards."""
     keep_days: Annotated[int, whole(0, 3650)] = 400
     """Older events are pruned; 0 keeps all."""
     patience_ms: Annotated[int, whole(0, 5000)] = 100
@@ -77,6 +81,7 @@ class Control:
     """Where the daemon listens for `status` and `open`."""
 
     socket: AbsolutePath = Path("/run/gatectl/control.sock")
+    """A Unix socket that the daemon makes; 107 bytes at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,9 +89,11 @@ class KeySource:
     """Where a partner's key is: exactly one of the three is set."""
 
     file: AbsolutePath | None = None
+    """A file that holds the key alone and that others cannot read."""
     credential: Name | None = None
     """The name of a systemd credential, a file in $CREDENTIALS_DIRECTORY."""
     env: Name | None = None
+    """The name of an environment variable."""
 
 
 def _exactly_one(source: KeySource) -> KeySource:
@@ -111,46 +118,51 @@ class PartnerBase:
 
     key: Key
     ca_file: AbsolutePath | None = None
-    """PEM certificates to trust instead of the system's store."""
+    """A file of certificates in PEM form to trust instead of the system's store."""
     status_page: Text | None = None
     """Shown in advice, never asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PerfectGym(PartnerBase):
-    """`reference/perfectgym-checkin-validation.txt`."""
+    """A partner who is asked as in `reference/perfectgym-checkin-validation.txt`."""
 
     protocol: Literal["perfectgym"]
+    """PerfectGym's check-in validation."""
     url: Url
     """The whole endpoint."""
     aggregator_id: Name
     """Opaque: digits and UUIDs both occur."""
     budget_ms: Budget = 750
-    """The page's own limit."""
+    """Milliseconds from the complete code to the whole answer; 750 is the page's own limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wellhub(PartnerBase):
-    """`reference/wellhub-access-control.txt`."""
+    """A partner who is asked as in `reference/wellhub-access-control.txt`."""
 
     protocol: Literal["wellhub"]
+    """Wellhub's access control."""
     url: BaseUrl = "https://api.partners.gympass.com"
     """Without the path, without a slash at its end."""
     gym_id: HeaderText
     """Text, since leading zeros count; it is sent as X-Gym-Id."""
     send_custom_code: bool = False
+    """Send the scanned code along, where it is not the ID itself."""
     budget_ms: Budget = 2000
     settle_s: Settle = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Capitan(PartnerBase):
-    """`reference/capitan-barcode-check-in.txt`."""
+    """A partner who is asked as in `reference/capitan-barcode-check-in.txt`."""
 
     protocol: Literal["capitan"]
+    """Capitan's barcode check-in."""
     url: BaseUrl = "https://api.hellocapitan.com"
     """Without the path, without a slash at its end."""
     location_id: Annotated[int, whole(0)] | None = None
+    """Needed where the gym has several locations."""
     budget_ms: Budget = 2000
     settle_s: Settle = 0
 
@@ -165,8 +177,9 @@ class RouteSettings:
     match: AsciiPattern
     """Compiled with re.ASCII; its group `member`, if any, is the member's number."""
     partner: Name
+    """The name of one of the partners' tables."""
     doors: Annotated[tuple[Name, ...], NotEmpty()] | None = None
-    """Only at these doors; None is at all."""
+    """Only at these doors; left out, at all."""
 
     def route(self) -> Route:
         """The route as the decision takes it."""
@@ -179,8 +192,10 @@ class Relay:
 
     pin: Pin
     active_high: bool = True
+    """Whether a high level is what holds the gate open."""
     open_ms: Annotated[int, whole(100, 60_000)] = 3000
-    """Under 100 ms many strikes do not move; over a minute a gate is not a gate."""
+    """Milliseconds for which it is open. Under 100 many strikes do not move; over a minute a gate is not a
+    gate."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,12 +212,16 @@ class SerialScanner:
     """A reader on a serial line, 8N1."""
 
     type: Literal["serial"]
+    """It is on a serial line."""
     port: AbsolutePath
+    """The device's path, one that stays when it is plugged in again."""
     baud: Annotated[int, whole(50, 4_000_000)] = 9600
-    """The lowest and the highest speed that Linux names (termios(3))."""
+    """Bits a second: the lowest and the highest speed that Linux names (termios(3))."""
     framing: Framing = "line"
+    """How a code begins and ends: barcode readers send lines, card readers one of the others."""
     idle_ms: Idle = 60
     strip_aim: bool = False
+    """Whether the reader sends an AIM identifier such as ]C1 before each code, to be taken off."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,13 +229,17 @@ class EvdevScanner:
     """A reader that types like a keyboard."""
 
     type: Literal["evdev"]
+    """It is a USB or Bluetooth keyboard to the system."""
     device: AbsolutePath
+    """The device's path, one that stays when it is plugged in again."""
     layout: LayoutName = "us"
     """What the reader is set to; the host's own layout does not matter."""
     idle_ms: Idle = 500
-    """An Enter ends nearly every code at once; this is for the rest. A hub tells of an unplugged device
-    within 256 ms, and a code that it cut in two must be known as such before a silence makes it whole."""
+    """Milliseconds of silence that end a code; 0 for none. An Enter ends nearly every code at once; this is
+    for the rest. A hub tells of an unplugged device within 256 ms, and a code that it cut in two must be
+    known as such before a silence makes it whole."""
     strip_aim: bool = False
+    """Whether the reader sends an AIM identifier such as ]C1 before each code, to be taken off."""
 
 
 Scanner = Annotated[SerialScanner | EvdevScanner, ChosenBy("type")]
@@ -227,10 +250,11 @@ class DoorSettings:
     """A gate with what stands at it."""
 
     repeat_ms: Annotated[int, whole(0, 60_000)] = 3000
-    """The same code again within this time of its last reading is the same scan."""
+    """Milliseconds. The same code again within this time of its last reading is the same scan."""
     relay: Relay
     signals: Signals = Signals()
     scanners: Annotated[tuple[Scanner, ...], NotEmpty()]
+    """What is read at this door."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,6 +266,8 @@ class Settings:
     journal: JournalSettings = JournalSettings()
     control: Control = Control()
     partners: dict[Name, Partner] = field(default_factory=dict)
+    """Who decides, by the names that events show."""
     routes: tuple[RouteSettings, ...] = ()
     """In their order; the first that takes a code wins."""
     doors: Annotated[dict[Name, DoorSettings], NotEmpty()]
+    """The gates, by the names that events show."""

@@ -28,6 +28,7 @@ PLACED = {
     "/usr/share/man/man5/gatectl.toml.5",
     "/usr/local/bin/gatectl",
     "/etc/gatectl/gatectl.toml.sample",
+    "/etc/gatectl/gatectl.schema.json",
     "/etc/systemd/system/multi-user.target.wants/gatectl.service",
     "/etc/systemd/system/multi-user.target.wants/gatectl-devices.path",
 }
