@@ -301,7 +301,7 @@ class Store:
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             # In small steps: a scan that comes meanwhile waits for one of them at most.
             while self._jobs.empty() and self._pruning.step(connection, clocks.moment()):
-                self._use_the_time()
+                pass
         except (sqlite3.Error, OSError) as error:
             self._failed(error)
 
