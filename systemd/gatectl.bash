@@ -21,7 +21,7 @@ _gatectl() {
         fi
         case "$path $word" in
             *' -c' | *' --config') takes=settings ;;
-            'gatectl run' | 'gatectl check' | 'gatectl devices' | 'gatectl demo' | 'gatectl sim' | 'gatectl events' | 'gatectl route' | 'gatectl status' | 'gatectl open' | 'gatectl cards' | 'gatectl relay') path+=" $word" ;;
+            'gatectl run' | 'gatectl check' | 'gatectl devices' | 'gatectl demo' | 'gatectl sim' | 'gatectl events' | 'gatectl report' | 'gatectl route' | 'gatectl status' | 'gatectl open' | 'gatectl cards' | 'gatectl relay') path+=" $word" ;;
             'gatectl devices --baud') takes='text' ;;
             'gatectl demo --scan') takes='text' ;;
             'gatectl sim --port') takes='text' ;;
@@ -31,6 +31,7 @@ _gatectl() {
             'gatectl events --partner') takes='partner' ;;
             'gatectl events --member') takes='text' ;;
             'gatectl events --result') takes='=admitted rejected unknown' ;;
+            'gatectl report -o' | 'gatectl report --output') takes='folder' ;;
             'gatectl route --door') takes='door' ;;
             'gatectl open --reason') takes='text' ;;
             'gatectl cards add' | 'gatectl cards remove' | 'gatectl cards list' | 'gatectl cards import' | 'gatectl cards export') path+=" $word" ;;
@@ -48,6 +49,7 @@ _gatectl() {
             'gatectl demo') takes='=-h --help -c --config --scan' ;;
             'gatectl sim') takes='=-h --help -c --config --port' ;;
             'gatectl events') takes='=-h --help -c --config -n -f --json --since --door --partner --member --result' ;;
+            'gatectl report') takes='=-h --help -c --config -o --output' ;;
             'gatectl route') takes='=-h --help -c --config --door --json' ;;
             'gatectl status') takes='=-h --help -c --config --json' ;;
             'gatectl open') takes='=-h --help -c --config --reason' ;;
@@ -61,7 +63,8 @@ _gatectl() {
         esac
     elif [[ -z $takes ]]; then
         case "$path $place" in
-            'gatectl 0') takes='=run check devices demo sim events route status open cards relay' ;;
+            'gatectl 0') takes='=run check devices demo sim events report route status open cards relay' ;;
+            'gatectl report 0') takes='text' ;;
             'gatectl route 0') takes='text' ;;
             'gatectl open 0') takes='door' ;;
             'gatectl cards 0') takes='=add remove list import export' ;;

@@ -26,9 +26,9 @@ function __gatectl_at # COMMAND [PLACE]
             continue
         end
         switch "$path $word"
-            case '* -c' '* --config' 'gatectl devices --baud' 'gatectl demo --scan' 'gatectl sim --port' 'gatectl events -n' 'gatectl events --since' 'gatectl events --door' 'gatectl events --partner' 'gatectl events --member' 'gatectl events --result' 'gatectl route --door' 'gatectl open --reason'
+            case '* -c' '* --config' 'gatectl devices --baud' 'gatectl demo --scan' 'gatectl sim --port' 'gatectl events -n' 'gatectl events --since' 'gatectl events --door' 'gatectl events --partner' 'gatectl events --member' 'gatectl events --result' 'gatectl report -o' 'gatectl report --output' 'gatectl route --door' 'gatectl open --reason'
                 set takes yes
-            case 'gatectl run' 'gatectl check' 'gatectl devices' 'gatectl demo' 'gatectl sim' 'gatectl events' 'gatectl route' 'gatectl status' 'gatectl open' 'gatectl cards' 'gatectl cards add' 'gatectl cards remove' 'gatectl cards list' 'gatectl cards import' 'gatectl cards export' 'gatectl relay'
+            case 'gatectl run' 'gatectl check' 'gatectl devices' 'gatectl demo' 'gatectl sim' 'gatectl events' 'gatectl report' 'gatectl route' 'gatectl status' 'gatectl open' 'gatectl cards' 'gatectl cards add' 'gatectl cards remove' 'gatectl cards list' 'gatectl cards import' 'gatectl cards export' 'gatectl relay'
                 set path "$path $word"
             case '* -*'
             case '*'
@@ -46,6 +46,7 @@ complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a devices -d 'input devices a
 complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a demo -d 'a whole door on this machine, without hardware'
 complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a sim -d 'the partner simulator alone'
 complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a events -d 'what happened at the doors, and whose fault it was'
+complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a report -d 'what Support asks for about an event, in one folder'
 complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a route -d 'which card or route takes a code, and to whom; asks nobody'
 complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a status -d 'the running daemon: devices, partners, gates, the last event'
 complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a open -d 'open a door by hand, on the record'
@@ -81,6 +82,9 @@ complete -c gatectl -n "__gatectl_at 'gatectl events'" -l door -x -a '(__gatectl
 complete -c gatectl -n "__gatectl_at 'gatectl events'" -l partner -x -a '(__gatectl_names partners)' -d 'of this partner'
 complete -c gatectl -n "__gatectl_at 'gatectl events'" -l member -x -d 'of the member with this number'
 complete -c gatectl -n "__gatectl_at 'gatectl events'" -l result -x -a 'admitted rejected unknown' -d 'with this result'
+complete -c gatectl -n "__gatectl_at 'gatectl report'" -s h -l help -d 'show this help message and exit'
+complete -c gatectl -n "__gatectl_at 'gatectl report'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
+complete -c gatectl -n "__gatectl_at 'gatectl report'" -s o -l output -x -a '(__fish_complete_directories)' -d 'the report\'s folder (else gatectl-report-ID in this one)'
 complete -c gatectl -n "__gatectl_at 'gatectl route'" -s h -l help -d 'show this help message and exit'
 complete -c gatectl -n "__gatectl_at 'gatectl route'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
 complete -c gatectl -n "__gatectl_at 'gatectl route'" -l door -x -a '(__gatectl_names doors)' -d 'at this door alone'

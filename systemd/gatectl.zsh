@@ -30,6 +30,7 @@ _gatectl() {
                 'demo:a whole door on this machine, without hardware'
                 'sim:the partner simulator alone'
                 'events:what happened at the doors, and whose fault it was'
+                'report:what Support asks for about an event, in one folder'
                 'route:which card or route takes a code, and to whom; asks nobody'
                 'status:the running daemon: devices, partners, gates, the last event'
                 'open:open a door by hand, on the record'
@@ -46,6 +47,7 @@ _gatectl() {
                 demo) _gatectl_demo ;;
                 sim) _gatectl_sim ;;
                 events) _gatectl_events ;;
+                report) _gatectl_report ;;
                 route) _gatectl_route ;;
                 status) _gatectl_status ;;
                 open) _gatectl_open ;;
@@ -99,6 +101,13 @@ _gatectl_events() {
         '--partner=[of this partner]:P: _gatectl_names partners' \
         '--member=[of the member with this number]:M: ' \
         '--result=[with this result]:RESULT:(admitted rejected unknown)'
+}
+
+_gatectl_report() {
+    _arguments '(-h --help)'{-h,--help}'[show this help message and exit]' \
+        '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files' \
+        '(-o --output)'{-o,--output=}'[the report'\''s folder (else gatectl-report-ID in this one)]:DIR:_files -/' \
+        '1:ID: '
 }
 
 _gatectl_route() {

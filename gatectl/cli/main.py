@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("gatectl.cli.demo", "a whole door on this machine, without hardware"),
     "sim": ("gatectl.cli.sim", "the partner simulator alone"),
     "events": ("gatectl.cli.events", "what happened at the doors, and whose fault it was"),
+    "report": ("gatectl.cli.report", "what Support asks for about an event, in one folder"),
     "route": ("gatectl.cli.route", "which card or route takes a code, and to whom; asks nobody"),
     "status": ("gatectl.cli.status", "the running daemon: devices, partners, gates, the last event"),
     "open": ("gatectl.cli.open", "open a door by hand, on the record"),

@@ -61,9 +61,9 @@ class EventList:
 
     HEADINGS: Final = ("Time", "Door", "Credential", "Partner", "Result", "Answer", "ms", "Sent")
 
-    def __init__(self, status_pages: Mapping[str, str | None]) -> None:
-        """`status_pages` by the partner's name."""
-        self._console = TextConsole()
+    def __init__(self, status_pages: Mapping[str, str | None], console: Console | None = None) -> None:
+        """`status_pages` by the partner's name; on the terminal, unless another console is given."""
+        self._console = console or TextConsole()
         self._status_pages = status_pages
         self._day = ""
         self._advice = ""
@@ -75,7 +75,7 @@ class EventList:
 
         Before them, a quiet line where the machine was started anew, or its clock was set, since the last.
         """
-        moment = _local(event.attempt.at_us)
+        moment = local_time(event.attempt.at_us)
         day = moment.strftime("%Y-%m-%d %A")
         if self.is_empty:
             self._row(self.HEADINGS, "cyan", "cyan")
@@ -127,7 +127,8 @@ class EventList:
         self._console.print(Padding(Text(visible(words), colour), (0, 0, 0, _INDENT)))
 
 
-def _local(at_us: int) -> datetime:
+def local_time(at_us: int) -> datetime:
+    """The moment on this machine's own clock; `at_us` is microseconds since the epoch."""
     return datetime.fromtimestamp(at_us // 1_000_000, UTC).astimezone()
 
 

@@ -83,6 +83,7 @@ def _by_keyboard(shell, line, folder, environ):
     finally:
         process.kill()
         process.wait()
+        screen.join()  # with the shell the terminal hangs up; a descriptor in use must not be closed
         os.close(parent)
         fifo.unlink()
 

@@ -1,0 +1,76 @@
+"""A picture of the Event Monitor, as SVG, in place of the screenshot that Support asks for.
+
+It shows without the internet: rich's own picture loads its letters from there.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from rich.console import Console
+from rich.text import Text
+
+from gatectl.cli.render import EventList
+from gatectl.decision.event import Event
+
+_WIDTH = 100
+"""Columns: what a mail shows without scrolling."""
+
+_SHOWN = 4
+"""Of other members' codes Support needs no more than tells them apart."""
+
+_SVG = """\
+<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
+<style>
+.{unique_id}-matrix {{ font-family: monospace; font-size: {char_height}px; line-height: {line_height}px; }}
+.{unique_id}-title {{ font-size: 18px; font-weight: bold; font-family: sans-serif; }}
+{styles}
+</style>
+<defs>
+<clipPath id="{unique_id}-clip-terminal">
+<rect x="0" y="0" width="{terminal_width}" height="{terminal_height}" />
+</clipPath>
+{lines}
+</defs>
+{chrome}
+<g transform="translate({terminal_x}, {terminal_y})" clip-path="url(#{unique_id}-clip-terminal)">
+{backgrounds}
+<g class="{unique_id}-matrix">
+{matrix}
+</g>
+</g>
+</svg>
+"""
+
+
+def picture(
+    before: Iterable[Event],
+    event: Event,
+    after: Iterable[Event],
+    status_pages: Mapping[str, str | None],
+    title: str,
+) -> str:
+    """The rows around an event, which is marked; other members' codes are shown by their end alone."""
+    console = Console(
+        record=True, width=_WIDTH, file=io.StringIO(), markup=False, emoji=False, highlight=False,
+        force_terminal=True, color_system="standard", legacy_windows=False,
+    )  # fmt: skip
+    rows = EventList(status_pages, console)
+    for other in before:
+        rows.show(_covered(other, event))
+    console.print(Text("▼ the event of this report", "bold magenta"))
+    rows.show(event)
+    console.print(Text("▲", "bold magenta"))
+    for other in after:
+        rows.show(_covered(other, event))
+    return console.export_svg(title=title, code_format=_SVG, unique_id="gatectl")
+
+
+def _covered(other: Event, event: Event) -> Event:
+    code = other.attempt.credential
+    if code is None or code == event.attempt.credential:
+        return other
+    covered = "…" + code[-_SHOWN:] if len(code) > _SHOWN else "…"
+    return replace(other, attempt=replace(other.attempt, credential=covered))

@@ -1,0 +1,259 @@
+"""`gatectl report ID`: what Support asks for, in one folder; says first whether it is a case for Support.
+
+Source: `reference/event-monitor.txt`, "What to send to Support".
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import textwrap
+import uuid
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from gatectl.cli.control import call
+from gatectl.cli.picture import picture
+from gatectl.cli.render import local_time
+from gatectl.cli.system import clock, versions
+from gatectl.config.model import Settings
+from gatectl.config.problems import SettingsError
+from gatectl.config.reader import find, load, load_with_keys
+from gatectl.decision.advice import advice
+from gatectl.decision.event import Event, timestamp
+from gatectl.decision.support import Case, case_of
+from gatectl.decision.verdict import Reason
+from gatectl.errors import GatectlError, visible
+from gatectl.journal.reader import Filters, Reader
+
+AROUND = 5
+"""Events before and after, in the picture: whether it is one member's trouble or everyone's."""
+
+WINDOW_US = 3_600_000_000
+"""An hour: what was before has nothing to do with it."""
+
+_WIDTH = 80
+_LABEL = 16
+_MASK = "[masked]"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which event, and where the report goes."""
+    parser.add_argument("id", metavar="ID", help="the event's, as `gatectl events --json` shows it")
+    parser.add_argument(
+        "-o", "--output", metavar="DIR", help="the report's folder (else gatectl-report-ID in this one)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when the report is written, whether it is a case for Support or not."""
+    event_id = _event_id(args.id)
+    path = find(args.config, os.environ)
+    settings = load(path)
+    with Reader(settings.journal.path) as reader:
+        event = reader.find(event_id)
+        if event is None:
+            raise GatectlError(
+                f"there is no finished event {event_id}", "gatectl events --json shows those there are"
+            )
+        before, after = _around(reader, event)
+    keys = _keys(path)
+    event = _masked(event, keys)
+    pages = {name: partner.status_page for name, partner in settings.partners.items()}
+    case = case_of(event)
+    system = {"versions": versions(), "clock": clock() | _partners_clocks(settings)}
+    title = f"Event Monitor, {settings.site.studio or 'this studio'}, local time"
+    contents = {
+        "report.txt": report_text(event, case, advice(event, pages.get(event.attempt.partner or "")), system),
+        "event-monitor.svg": picture(before, event, after, pages, title),
+        "event.json": _json(event.to_json()),
+        "settings.json": _json(without_secrets(settings)),
+        "system.json": _json(system),
+    }
+    folder = Path(args.output or f"gatectl-report-{event_id}")
+    _write(folder, contents, keys)
+    print(_verdict(case))
+    print(f"the report is in {visible(str(folder))}")
+    return 0
+
+
+def _event_id(text: str) -> str:
+    """The ID in the form that the journal has; it names a folder, and can be nothing else than an ID."""
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        raise GatectlError(
+            f"{text!r} is no event's ID", "an ID looks like 0199f0c6-0000-7000-8000-000000000007"
+        ) from None
+
+
+def _around(reader: Reader, event: Event) -> tuple[list[Event], list[Event]]:
+    """The events next to this one, those before and those after."""
+    begin = event.attempt.at_us - WINDOW_US
+    events = reader.query(Filters(since_us=begin))
+    before: deque[Event] = deque(maxlen=AROUND)
+    for other in events:
+        if other.attempt.id == event.attempt.id:
+            break
+        before.append(other)
+    near = (other for other in events if other.attempt.at_us < event.attempt.at_us + WINDOW_US)
+    return list(before), list(islice(near, AROUND))
+
+
+# --- The text -------------------------------------------------------------------------------------
+
+
+def _verdict(case: Case) -> str:
+    return f"{'A' if case.is_for_support else 'No'} case for Support: {case.why}."
+
+
+def report_text(event: Event, case: Case, what_to_do: str, system: Mapping[str, Mapping[str, str]]) -> str:
+    """The report for people, in lines of 80 columns where the words allow it."""
+    attempt, outcome, request = event.attempt, event.outcome, event.outcome.request
+    member = f"{attempt.member} at {attempt.partner}" if attempt.member else "not known"
+    asked = [
+        ("Tenant", attempt.tenant or "not set"),
+        ("Studio", attempt.studio or "not set"),
+        ("Member number", member),
+        ("Time", f"{timestamp(attempt.at_us)} (here {local_time(attempt.at_us):%Y-%m-%d %H:%M:%S %Z})"),
+        ("Picture", "event-monitor.svg"),
+        ("Error text", outcome.message),
+        ("Request sent", _sent(event)),
+    ]
+    reason = outcome.reason and ": ".join(part for part in (outcome.reason.key, outcome.reason.text) if part)
+    evidence = [
+        ("Event", attempt.id),
+        ("Door", attempt.door),
+        ("Scanner", attempt.scanner),
+        ("Code as read", attempt.credential),
+        ("Result", outcome.result.value),
+        ("Verdict", outcome.verdict and outcome.verdict.value),
+        ("HTTP status", outcome.status),
+        ("Fault", outcome.fault and outcome.fault.value),
+        ("Reason", reason),
+        ("Outage", "yes" if outcome.outage else "no"),
+    ]
+    if request is not None:
+        answered = request.answered_us
+        elapsed = request.elapsed_ms
+        evidence += [
+            ("Connection", request.connection),
+            ("Sent", None if request.sent_us is None else timestamp(request.sent_us)),
+            ("Answered", "no whole answer came" if answered is None else timestamp(answered)),
+            ("Elapsed", None if elapsed is None else f"{elapsed} ms of {request.budget_ms} ms"),
+        ]
+    if outcome.gate is not None:
+        evidence.append(
+            ("Gate opened", f"{timestamp(outcome.gate.opened_us)}, {outcome.gate.after_ms} ms on")
+        )
+    lines = [*_wrapped(_verdict(case)), *(["", *_wrapped(f"What to do: {what_to_do}")] if what_to_do else [])]
+    for heading, rows in (
+        ("What Support asks for", asked),
+        ("The exchange", evidence),
+        ("Versions", system["versions"].items()),
+        ("The clock", system["clock"].items()),
+    ):
+        lines += ["", heading, *(line for name, value in rows for line in _row(name, value))]
+    lines += ["", "Also here: event.json, settings.json (without keys), system.json."]
+    return "\n".join(lines) + "\n"
+
+
+def _sent(event: Event) -> str:
+    if event.attempt.kind == "manual":
+        return "no, and none was wanted: the door was opened by hand"
+    request = event.outcome.request
+    if request is None:
+        return "no, none was tried"
+    return {True: "yes", False: "no, none of its bytes left", None: "perhaps: that was not recorded"}[
+        request.sent
+    ]
+
+
+def _row(name: str, value: object) -> list[str]:
+    if value is None or value == "":
+        return []
+    return textwrap.wrap(
+        visible(str(value)),
+        _WIDTH,
+        initial_indent=f"  {name:<{_LABEL}}",
+        subsequent_indent=" " * (_LABEL + 2),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(visible(text), _WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+# --- The files ------------------------------------------------------------------------------------
+
+
+def without_secrets(settings: Settings) -> dict[str, Any]:
+    """The settings as JSON takes them. They hold no key; what a URL may hold beside its path is cut off."""
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(settings), default=_plain))
+    for partner in plain["partners"].values():
+        parts = urlsplit(partner["url"])
+        if parts.query:
+            partner["url"] = parts._replace(query=_MASK).geturl()
+    return plain
+
+
+def _plain(value: Any) -> str:
+    return str(getattr(value, "pattern", value))
+
+
+def _partners_clocks(settings: Settings) -> dict[str, str]:
+    """How far this clock is ahead of the partners', as a running gatectl saw it."""
+    try:
+        status = call(settings.control.socket, {"command": "status"})
+    except GatectlError:
+        return {}
+    ahead = {name: partner.get("clock_ahead_s") for name, partner in status["partners"].items()}
+    return {f"ahead of {name}": f"{seconds} s" for name, seconds in ahead.items() if seconds is not None}
+
+
+def _keys(path: Path) -> list[str]:
+    """The partners' keys, where whoever asks may read them: no file of the report may hold one."""
+    try:
+        _, keys = load_with_keys(path, os.environ)
+    except SettingsError:
+        return []
+    return [key.value for key in keys.values()]
+
+
+def _masked(event: Event, keys: list[str]) -> Event:
+    """The event without the keys, before lines are broken in the middle of one."""
+    credential, reason = event.attempt.credential, event.outcome.reason
+    for key in keys:
+        credential = credential and credential.replace(key, _MASK)
+        if reason is not None:
+            reason = Reason(reason.key, reason.text and reason.text.replace(key, _MASK))
+    return Event(replace(event.attempt, credential=credential), replace(event.outcome, reason=reason))
+
+
+def _write(folder: Path, contents: Mapping[str, str], keys: list[str]) -> None:
+    """All files, for this user alone. Nothing that is there already is touched."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name, text in contents.items():
+            for key in keys:
+                text = text.replace(key, _MASK)  # noqa: PLW2901 - one key after the other
+            descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+    except FileExistsError as error:
+        raise GatectlError(f"{error.filename}: is there already", "name another folder with -o") from error
+    except OSError as error:
+        hint = "name a folder that you may write to with -o"
+        raise GatectlError(f"{error.filename}: {error.strerror}", hint) from error
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2) + "\n"

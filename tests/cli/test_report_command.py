@@ -1,0 +1,197 @@
+import json
+import stat
+from xml.etree import ElementTree as ET
+
+import pytest
+from records import NOT_FOUND, TIMEOUT, scan
+
+from gatectl.cli.report import AROUND
+from gatectl.decision.event import RequestRecord
+from gatectl.decision.verdict import Fault, Reason
+
+FILES = {"report.txt", "event-monitor.svg", "event.json", "settings.json", "system.json"}
+UNSENT = RequestRecord(False, None, None, 12.5, 2000, "new")
+EVENT = "0199f0c6-0000-7000-8000-000000000009"
+
+REPORT = """\
+A case for Support: the request did not go out to wellhub at all.
+
+What to do: The request did not go out to wellhub. Ask the member to try again
+in five minutes. Contact Support, with what `gatectl report
+0199f0c6-0000-7000-8000-000000000009` collects.
+
+What Support asks for
+  Tenant          FitCo GmbH
+  Studio          Berlin Mitte
+  Member number   1234567890123 at wellhub
+  Time            2025-11-22T19:44:01.000042Z (here 2025-11-22 20:44:01 CET)
+  Picture         event-monitor.svg
+  Error text      Unable to check in aggregator customer, partner service
+                  communication error, please try again
+  Request sent    no, none of its bytes left
+
+The exchange
+  Event           0199f0c6-0000-7000-8000-000000000009
+  Door            main
+  Scanner         /dev/serial/by-id/usb-1
+  Code as read    1234567890123
+  Result          rejected
+  Verdict         none
+  Fault           network
+  Outage          no
+  Connection      new
+  Answered        no whole answer came
+  Elapsed         12.5 ms of 2000 ms
+
+Versions
+"""
+
+
+@pytest.fixture
+def unsent(write):
+    """A morning with an event that is a case for Support in its middle."""
+    for number in range(9):
+        write(number, credential=f"56780000{number:05d}")
+    write(9, TIMEOUT, fault=Fault.NETWORK, request=UNSENT)
+    write(10, NOT_FOUND)  # the same member again
+    for number in range(11, 20):
+        write(number, NOT_FOUND, credential=f"56780000{number:05d}")
+
+
+@pytest.mark.usefixtures("unsent", "in_berlin")
+def test_the_report(run, tmp_path):
+    folder = tmp_path / "for support"
+    status, out, err = run("report", EVENT, "-o", str(folder))
+    assert (status, err) == (0, "")
+    assert out == (
+        f"A case for Support: the request did not go out to wellhub at all.\nthe report is in {folder}\n"
+    )
+    assert {path.name for path in folder.iterdir()} == FILES
+    text = (folder / "report.txt").read_text()
+    assert text.startswith(REPORT)
+    assert max(map(len, text.splitlines())) <= 80
+    assert (
+        json.loads((folder / "event.json").read_text())
+        == scan(9, TIMEOUT, fault=Fault.NETWORK, request=UNSENT).to_json()
+    )
+    system = json.loads((folder / "system.json").read_text())
+    assert {"gatectl", "python", "kernel", "h11"} <= system["versions"].keys()
+    assert "now" in system["clock"]
+
+
+@pytest.mark.usefixtures("unsent", "in_berlin")
+def test_the_picture_shows_the_rows_around(run, tmp_path):
+    run("report", EVENT, "-o", str(tmp_path / "r"))
+    svg = (tmp_path / "r" / "event-monitor.svg").read_text()
+    words = "".join(ET.fromstring(svg).itertext()).replace("\xa0", " ")
+    assert words.count("1234567890123") == 2
+    assert words.index("the event of this report") < words.index("1234567890123")
+    # Other members' codes by their end alone.
+    shown = [number for number in range(20) if f"…{number:04d}" in words]
+    assert shown == [*range(9 - AROUND, 9), *range(11, 10 + AROUND)]
+    assert "5678000" not in words
+    assert "20:44:01" in words
+    assert "Sent" in words
+
+
+@pytest.mark.usefixtures("unsent")
+def test_the_picture_asks_the_internet_for_nothing(run, tmp_path):
+    run("report", EVENT, "-o", str(tmp_path / "r"))
+    svg = (tmp_path / "r" / "event-monitor.svg").read_text()
+    assert "http" not in svg.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_what_stands_in_a_code_stays_text(run, write, tmp_path):
+    write(9, TIMEOUT, credential="</text><script>alert(1)</script>", member=None, partner=None)
+    run("report", EVENT, "-o", str(tmp_path / "r"))
+    picture = ET.parse(tmp_path / "r" / "event-monitor.svg")
+    assert not [node for node in picture.iter() if node.tag.endswith("script")]
+
+
+def test_a_case_that_is_none_says_whom_to_ask(run, write, tmp_path):
+    write(9, NOT_FOUND)
+    status, out, _ = run("report", EVENT, "-o", str(tmp_path / "r"))
+    assert status == 0
+    first = "No case for Support: wellhub decided; the member has to ask wellhub."
+    assert out.splitlines()[0] == first
+    text = (tmp_path / "r" / "report.txt").read_text()
+    assert text.startswith(first)
+    assert "HTTP status     404" in text
+    assert "Reason          checkin.validation.notfound: no pending check-in" in text
+
+
+def test_the_folders_name_and_who_may_read_it(run, write, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(9)
+    assert run("report", EVENT.upper())[0] == 0
+    folder = tmp_path / f"gatectl-report-{EVENT}"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+
+
+def test_nothing_that_is_there_is_touched(run, write, tmp_path):
+    write(9)
+    folder = tmp_path / "r"
+    folder.mkdir()
+    secret = tmp_path / "precious"
+    (folder / "report.txt").symlink_to(secret)
+    status, _, err = run("report", EVENT, "-o", str(folder))
+    assert status == 1
+    assert err.startswith(f"{folder}/report.txt: is there already\nhint: ")
+    assert not secret.exists()
+
+
+def test_a_folder_that_cannot_be_made(run, write, tmp_path):
+    write(9)
+    (tmp_path / "file").touch()
+    status, _, err = run("report", EVENT, "-o", str(tmp_path / "file" / "r"))
+    assert status == 1
+    assert err.splitlines()[0].endswith("Not a directory")
+
+
+@pytest.mark.parametrize("text", ["../../etc/passwd", "", "9", "0199f0c6-0000-7000-8000-00000000000/"])
+def test_what_is_no_id(run, write, text):
+    write(9)
+    status, _, err = run("report", text)
+    assert status == 1
+    assert "is no event's ID" in err
+
+
+def test_an_event_that_is_not_there(run, write):
+    write(9)
+    write(10, outcome=None)
+    for number in (7, 10):
+        status, _, err = run("report", f"0199f0c6-0000-7000-8000-{number:012d}")
+        assert status == 1
+        assert "there is no finished event" in err
+
+
+def test_no_key_whatever_holds_it(run, write, settings, tmp_path):
+    key = "Sup3rS3cretK3y"
+    (tmp_path / "key").write_text(key)
+    (tmp_path / "key").chmod(0o600)
+    text = settings.read_text().replace("a key that nobody can read", "key")
+    text = text.replace("https://localhost:1/check", f"https://localhost:1/check?token={key}-2&x=1")
+    settings.write_text(text.replace('status_page = "', f'status_page = "https://{key}.example.com/'))
+    write(9, TIMEOUT, reason=Reason("odd", f"echoed {key}"), credential=f"code {key}")
+    assert run("report", EVENT, "-o", str(tmp_path / "r"))[0] == 0
+    for path in (tmp_path / "r").iterdir():
+        assert key not in path.read_text().replace("\xa0", " "), path
+    kept = json.loads((tmp_path / "r" / "settings.json").read_text())
+    assert kept["partners"]["wellpass"]["url"] == "https://localhost:1/check?[masked]"
+    assert kept["partners"]["wellhub"]["key"]["file"] == str(tmp_path / "key")
+    assert kept["routes"][0]["match"] == r"\d{13}"
+
+
+def test_a_manual_opening(run, write, tmp_path):
+    write(
+        9,
+        kind="manual",
+        message="Opened by hand: fire drill",
+        credential=None,
+        partner=None,
+        member=None,
+        request=None,
+    )
+    assert run("report", EVENT, "-o", str(tmp_path / "r"))[1].startswith("No case for Support: the door was")
+    assert "none was wanted" in (tmp_path / "r" / "report.txt").read_text()
