@@ -106,12 +106,14 @@ class Pi:
         assert self._machine is None, "it is on"
         self._machine = Machine(self.folder, self._image.boot, self._card, snapshot=snapshot, paused=paused)
         self.agent, self.qmp = Agent(self.folder / "console"), Qmp(self.folder / "qmp")
+        # One thread of QEMU plays all cores.
+        self._cores = self.qmp("query-cpus-fast")[0]["thread-id"]
 
     # The relay.
 
     def watch(self, pin: int = pins.RELAY) -> pins.Watch:
         """Samples a pin throughout; one at a time."""
-        return pins.Watch(self.folder / "watch", pin)
+        return pins.Watch(self.folder / "watch", self.held_up, pin)
 
     def energised(self, pin: int = pins.RELAY) -> bool:
         return pins.read(self.qmp).energised(pin)
@@ -119,6 +121,11 @@ class Pi:
     def seconds(self) -> float:
         """The guest's clock, of which `pins.Change.at` is, too."""
         return pins.guest_us(self.qmp) / 1e6
+
+    def held_up(self) -> float:
+        """For how many seconds of that clock this machine has run others instead (its scheduler says so)."""
+        _, waited_ns, _ = Path(f"/proc/{self._cores}/schedstat").read_text().split()
+        return int(waited_ns) / 1e9
 
     # The USB scanner.
 

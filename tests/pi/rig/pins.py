@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -54,10 +55,14 @@ def guest_us(qmp: Qmp) -> int:
 
 @dataclass(frozen=True)
 class Change:
-    """The relay was seen to change; `at` is the guest's time in seconds, somewhat late."""
+    """The relay was seen to change; `at` is the guest's time in seconds, somewhat late.
+
+    `held_up`: for how many seconds, until then, this machine had not let the Pi run.
+    """
 
     at: float
     energised: bool
+    held_up: float
 
 
 class Watch:
@@ -66,8 +71,9 @@ class Watch:
     Its first look is taken before entering returns. A power cut ends it, quietly.
     """
 
-    def __init__(self, path: Path, pin: int = RELAY) -> None:
+    def __init__(self, path: Path, held_up: Callable[[], float], pin: int = RELAY) -> None:
         self._qmp = Qmp(path)
+        self._held_up = held_up
         self._pin = pin
         self._news = threading.Condition()
         self._stopped = False
@@ -118,7 +124,7 @@ class Watch:
         self.samples += 1
         if not self.changes or self.changes[-1].energised != state:
             with self._news:
-                self.changes.append(Change(guest_us(self._qmp) / 1e6, state))
+                self.changes.append(Change(guest_us(self._qmp) / 1e6, state, self._held_up()))
                 self._news.notify_all()
         time.sleep(PAUSE_S)
 
