@@ -54,10 +54,6 @@ def test_a_card_that_lies_on_the_reader_is_one_scan(door, partners):
 
 
 def test_a_scanner_is_taken_up_each_time_it_comes_back(door, rounds):
-    # The rig's own settings are patient with the emulation; half a code must not be made whole by an
-    # installer's, which leave the silence that ends a code at its default.
-    door.change_settings("idle_ms = 2000", "")
-    door.told("is ready")
     pid = door.check("systemctl show --value --property=MainPID gatectl").strip()
     for turn in range(1, rounds + 1):
         door.scan(GOOD[:7], end="")  # half a code

@@ -17,6 +17,8 @@ COMMAND_LINE = (
     "pinctrl_bcm2835.persist_gpio_outputs=1",  # as on the real Pi: a killed daemon's pin keeps its level
 )
 CHANNELS = ("console", "qmp", "watch")
+KEYS_LOST = "hid_kbd_queue_full"
+"""What QEMU says in `qemu.log`, if told to, where its keyboard forgets a key."""
 END_S = 30.0
 
 
@@ -91,6 +93,7 @@ def _command(boot: Boot, card: Path, channels: dict[str, int]) -> list[str]:
         *_channel("watch", channels),
         *("-mon", "chardev=watch,mode=control"),
         *("-device", "usb-kbd,id=scanner,serial=scanner"),
+        *("-trace", KEYS_LOST),
     ]
 
 

@@ -17,13 +17,14 @@ from typing import Any, Self
 from rig import keys, pins
 from rig.agent import BOOT_S, COMMAND_S, Agent, GuestError
 from rig.image import SNAPSHOT, Image
-from rig.machine import Machine
+from rig.machine import KEYS_LOST, Machine
 from rig.partners import Partners
 from rig.qmp import Qmp
 
-KEY_GAP_S = 0.01
-"""Between two key events: a keyboard is asked every 10 ms, and QEMU's forgets what it cannot queue (16)."""
-_FORGOTTEN = "key event queue full"
+KEY_GAP_S = 0.02
+"""Between two key events. A keyboard is asked every 10 ms, and QEMU's forgets what it cannot queue (16):
+twice the time lets an emulation that was held up for a third of a second catch up."""
+FASTEST_S = 0.01
 
 
 class Pi:
@@ -129,12 +130,12 @@ class Pi:
 
     # The USB scanner.
 
-    def scan(self, code: str, layout: str = "us", *, end: str = "\n") -> None:
+    def scan(self, code: str, layout: str = "us", *, end: str = "\n", gap_s: float = KEY_GAP_S) -> None:
         """Types a code. GuestError where the emulated keyboard lost a part of it: a fault of the rig."""
         for event in keys.events(code + end, layout):
             self.qmp("input-send-event", events=[event])
-            time.sleep(KEY_GAP_S)
-        if _FORGOTTEN in (self.folder / "qemu.log").read_text():
+            time.sleep(gap_s)
+        if KEYS_LOST in (self.folder / "qemu.log").read_text():
             raise GuestError("the emulated keyboard lost keys: this machine is too busy")
 
     def unplug_scanner(self) -> None:
