@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import Any
 
 from gatectl.journal import clocks
@@ -48,13 +49,28 @@ class Names:
 
 async def done_by(awaited: asyncio.Future[Any], until: float) -> bool:
     """Waits until then at most: is it done, without an error?"""
-    await asyncio.wait({awaited}, timeout=max(until - now(), 0.0))
+    if not awaited.done():
+        # What `asyncio.wait` does for any number of futures, at a quarter of its cost for one: a record is
+        # what every scan waits for.
+        loop = asyncio.get_running_loop()
+        over: asyncio.Future[None] = loop.create_future()
+        timer = loop.call_at(until, _end, over)
+        awaited.add_done_callback(partial(_end, over))
+        try:
+            await over
+        finally:
+            timer.cancel()
     return awaited.done() and not awaited.cancelled() and awaited.exception() is None
 
 
 def later_us(at_us: int, start: float, end: float) -> int:
     """The name of a moment, given that of an earlier one: an event's times agree, whatever sets the clock."""
     return at_us + round((end - start) * 1e6)
+
+
+def _end(over: asyncio.Future[None], _awaited: object = None) -> None:
+    if not over.done():
+        over.set_result(None)
 
 
 def ms_between(start: float, end: float) -> float:

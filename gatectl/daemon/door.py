@@ -141,11 +141,11 @@ class Door:
             return
         self._scan.take(Step.PLANNED)
         attempt = self._attempt(presented.at, presented, found, whom.budget_ms)
+        self._over_at = deadline = start + whom.budget_ms / 1000
+        self._house.viewers.show(partial(View, self.name, Screen.CHECKING, whom.name))
         # Made while the disk takes the record: neither waits for the other.
         request = functools.cache(partial(whom.prepare, attempt.member or "", presented.code))
         recorded = self._house.store.record(attempt, meanwhile=request)
-        self._over_at = deadline = start + whom.budget_ms / 1000
-        self._house.viewers.show(partial(View, self.name, Screen.CHECKING, whom.name))
         exchange, ruling = await self._ask(whom, attempt, recorded, request, deadline)
         if self._scan.state is State.SETTLING:
             ruling = await self._settle(whom, attempt, ruling)
