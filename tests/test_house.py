@@ -21,7 +21,8 @@ MAY_IMPORT = {
     "config": {"decision", "errors"},
     "sim": {"decision", "devices", "errors"},
     "daemon": {"devices", "partners", "journal", "decision", "config", "errors"},
-    "cli": {"daemon", "sim", "devices", "partners", "journal", "decision", "config", "errors"},
+    "monitor": {"journal", "decision", "config", "errors"},
+    "cli": {"monitor", "daemon", "sim", "devices", "partners", "journal", "decision", "config", "errors"},
     "__main__": {"cli"},
 }
 """What each part may import beside itself and the package's own version."""

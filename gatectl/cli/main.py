@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sim": ("gatectl.cli.sim", "the partner simulator alone"),
     "events": ("gatectl.cli.events", "what happened at the doors, and whose fault it was"),
     "report": ("gatectl.cli.report", "what Support asks for about an event, in one folder"),
+    "monitor": ("gatectl.cli.monitor", "the Event Monitor and the member's display as web pages"),
     "route": ("gatectl.cli.route", "which card or route takes a code, and to whom; asks nobody"),
     "status": ("gatectl.cli.status", "the running daemon: devices, partners, gates, the last event"),
     "open": ("gatectl.cli.open", "open a door by hand, on the record"),

@@ -90,7 +90,15 @@ class Reader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._connection.close()
+
+    @property
+    def at_rest(self) -> bool:
+        """Nobody writes the store, and what is read is what it was when it was opened."""
+        return self._at_rest
 
     def mark(self) -> int:
         """Where the journal stands: the number of the last decision so far, 0 for none."""

@@ -1,0 +1,112 @@
+"""The day as a chart: for each partner admissions, refusals and answer times, an hour a bar."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from gatectl.journal.browser import Browser, Tally
+
+WIDTH, HEIGHT = 480, 120
+"""Units of the drawing; a style makes it as wide as its place."""
+BASE = 100
+"""Where the bars stand; the hours' numbers are below."""
+HOURS = 24
+LEAST_SCANS, LEAST_MS = 4, 100
+"""The smallest scales: one scan is no full bar, and a fast partner's line stays low."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """One bar."""
+
+    hour: int
+    x: float
+    width: float
+    admitted: int
+    refused: int
+    median_ms: float | None
+    slow_ms: float | None
+    admitted_y: float
+    admitted_height: float
+    refused_y: float
+    refused_height: float
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerDay:
+    """One partner's drawing."""
+
+    partner: str | None
+    admitted: int
+    refused: int
+    median_ms: float | None
+    hours: list[Hour]
+    line: str
+    """The median's line, as an SVG path."""
+    dots: list[tuple[float, float]]
+    top_scans: int
+    top_ms: float
+
+
+def day_of(browser: Browser, day: date) -> list[PartnerDay]:
+    """The day in this machine's time, a partner after the other; those without scans are not there."""
+    # A day with a change of the clock has 23 or 25 hours: the last of them then stand in the last bar.
+    start = datetime(day.year, day.month, day.day).astimezone()
+    following = day + timedelta(days=1)
+    end = datetime(following.year, following.month, following.day).astimezone()
+    tallies = browser.tallies(_us(start), _us(end), 3_600_000_000)
+    partners = sorted({tally.partner for tally in tallies}, key=lambda name: (name is None, name or ""))
+    return [_drawn(name, [tally for tally in tallies if tally.partner == name]) for name in partners]
+
+
+def _us(moment: datetime) -> int:
+    return int(moment.timestamp()) * 1_000_000
+
+
+def _drawn(partner: str | None, tallies: list[Tally]) -> PartnerDay:
+    top_scans = max(LEAST_SCANS, *(tally.admitted + tally.refused for tally in tallies))
+    medians = {tally.bucket: _part(tally.elapsed_ms, 0.5) for tally in tallies}
+    top_ms = max(LEAST_MS, *(ms for ms in medians.values() if ms is not None), 0)
+    hours = [_hour(tally, top_scans) for tally in sorted(tallies, key=lambda tally: tally.bucket)]
+    dots = [
+        (round(hour.x + hour.width / 2, 1), round(BASE - hour.median_ms / top_ms * (BASE - 8), 1))
+        for hour in hours
+        if hour.median_ms is not None
+    ]
+    everything = sorted(ms for tally in tallies for ms in tally.elapsed_ms)
+    return PartnerDay(
+        partner=partner,
+        admitted=sum(tally.admitted for tally in tallies),
+        refused=sum(tally.refused for tally in tallies),
+        median_ms=_part(everything, 0.5),
+        hours=hours,
+        line=" ".join(f"{'ML'[index > 0]}{x} {y}" for index, (x, y) in enumerate(dots)),
+        dots=dots,
+        top_scans=top_scans,
+        top_ms=top_ms,
+    )
+
+
+def _hour(tally: Tally, top_scans: int) -> Hour:
+    step = WIDTH / HOURS
+    scale = (BASE - 4) / top_scans
+    admitted, refused = tally.admitted * scale, tally.refused * scale
+    return Hour(
+        hour=tally.bucket,
+        x=round(min(tally.bucket, HOURS - 1) * step + 2, 1),
+        width=round(step - 4, 1),
+        admitted=tally.admitted,
+        refused=tally.refused,
+        median_ms=_part(tally.elapsed_ms, 0.5),
+        slow_ms=_part(tally.elapsed_ms, 0.95),
+        admitted_y=round(BASE - admitted, 1),
+        admitted_height=round(admitted, 1),
+        refused_y=round(BASE - admitted - refused, 1),
+        refused_height=round(refused, 1),
+    )
+
+
+def _part(ordered: list[float], part: float) -> float | None:
+    """The value that so large a part of them does not exceed."""
+    return ordered[min(int(len(ordered) * part), len(ordered) - 1)] if ordered else None

@@ -1,0 +1,68 @@
+"""News for the browsers that are connected. Nobody waits for one that does not read: it is let go."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+BEHIND = 200
+"""News that may wait for one browser: minutes of a busy door."""
+
+QUIET_S = 15.0
+"""After so long without news a sign of life goes out, by which a browser that is gone is found out."""
+
+
+class Hub(Generic[T]):
+    """Hands each piece of news to all who listen."""
+
+    def __init__(self) -> None:
+        self._queues: set[asyncio.Queue[T | None]] = set()
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._queues)
+
+    def tell(self, news: T) -> None:
+        for queue in list(self._queues):
+            if queue.qsize() < BEHIND:
+                queue.put_nowait(news)
+            else:
+                self._end(queue)
+
+    def close(self) -> None:
+        """Everybody's news end here."""
+        self._closed = True
+        for queue in list(self._queues):
+            self._end(queue)
+
+    @contextmanager
+    def listening(self) -> Iterator[AsyncIterator[T | None]]:
+        """The news from now on; None where there was none for a while."""
+        queue: asyncio.Queue[T | None] = asyncio.Queue()
+        if self._closed:
+            queue.put_nowait(None)
+        else:
+            self._queues.add(queue)
+        try:
+            yield self._news(queue)
+        finally:
+            self._queues.discard(queue)
+
+    async def _news(self, queue: asyncio.Queue[T | None]) -> AsyncIterator[T | None]:
+        while True:
+            try:
+                news = await asyncio.wait_for(queue.get(), QUIET_S)
+            except TimeoutError:
+                yield None
+                continue
+            if news is None:
+                return
+            yield news
+
+    def _end(self, queue: asyncio.Queue[T | None]) -> None:
+        self._queues.discard(queue)
+        queue.put_nowait(None)

@@ -1,0 +1,73 @@
+"""The journal for the pages: one thread reads it, whatever becomes of the file meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from gatectl.journal.browser import Browser
+from gatectl.journal.reader import UnreadableError
+
+T = TypeVar("T")
+
+File = tuple[int, int]
+"""Device and inode: which file it is. A damaged store is put aside, and another comes into its place."""
+
+
+class Seen(NamedTuple):
+    """The file that is read, its version (another one once somebody has written), its last decision."""
+
+    file: File | None
+    version: int
+    mark: int
+
+
+class JournalDesk:
+    """Answers one question after the other, from whichever file is in the journal's place."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._thread = ThreadPoolExecutor(1, "journal reader")
+        self._browser: Browser | None = None
+        self._file: File | None = None
+
+    async def ask(self, question: Callable[[Browser], T]) -> T:
+        """The question's answer. Raises UnreadableError where there is no journal that could be read."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, question)
+
+    async def seen(self) -> Seen:
+        """Where the journal stands. Raises UnreadableError."""
+        return await self.ask(lambda browser: Seen(self._file, browser.version(), browser.mark()))
+
+    def close(self) -> None:
+        self._thread.submit(self._let_go)
+        self._thread.shutdown()
+
+    def _answer(self, question: Callable[[Browser], T]) -> T:
+        browser = self._opened()
+        try:
+            return question(browser)
+        except UnreadableError:
+            self._let_go()
+            raise
+
+    def _opened(self) -> Browser:
+        try:
+            found = self._path.stat()
+        except OSError:
+            self._let_go()
+            return Browser(self._path)  # says what is wrong
+        file = (found.st_dev, found.st_ino)
+        # A store at rest was opened as unchanging: it is looked at anew each time.
+        if self._browser is None or file != self._file or self._browser.at_rest:
+            self._let_go()
+            self._browser, self._file = Browser(self._path), file
+        return self._browser
+
+    def _let_go(self) -> None:
+        if self._browser is not None:
+            self._browser.close()
+        self._browser = self._file = None

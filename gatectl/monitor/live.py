@@ -1,0 +1,126 @@
+"""What changes while pages are open: events as they are decided, health, and what the displays show."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Collection, Mapping
+from typing import Any, Never
+
+from gatectl.journal.browser import Listed
+from gatectl.journal.reader import POLL_S, UnreadableError
+from gatectl.monitor.daemon import Away, Daemon
+from gatectl.monitor.hub import Hub
+from gatectl.monitor.journal import JournalDesk, Seen
+from gatectl.monitor.shown import OFFLINE
+
+IDLE_POLL_S = 1.0
+"""Nobody has a page open."""
+
+HEALTH_S = 2.0
+"""A technician who pulls a cable looks at the page within seconds."""
+
+NEWS_MAX = 500
+"""More at once (the machine slept, the pages did not) and the pages are loaded anew."""
+
+
+class Reload:
+    """The journal is another one, or too much is new: pages begin anew."""
+
+
+class HealthNews:
+    """The status, or None where the daemon is away."""
+
+    def __init__(self, status: dict[str, Any] | None, *, denied: bool = False) -> None:
+        self.status, self.denied = status, denied
+
+
+News = Listed | Reload | HealthNews
+
+
+class Live:
+    """Feeds the pages. `events` has the news of the list; `displays` the views by door."""
+
+    def __init__(self, journal: JournalDesk, daemon: Daemon, doors: Collection[str]) -> None:
+        self.events: Hub[News] = Hub()
+        self.displays: Mapping[str, Hub[dict[str, Any]]] = {door: Hub() for door in doors}
+        self.is_away = True
+        self._journal = journal
+        self._daemon = daemon
+        self._woken = asyncio.Event()
+
+    def close(self) -> None:
+        """Ends every stream."""
+        self.events.close()
+        for hub in self.displays.values():
+            hub.close()
+
+    def wake(self) -> None:
+        """Somebody listens now, or something was decided: the journal is looked at."""
+        self._woken.set()
+
+    async def follow_journal(self) -> Never:
+        """Tells each event once it is on disk, for ever."""
+        seen: Seen | None = None
+        is_first = True
+        while True:
+            try:
+                now = await self._journal.seen()
+                if seen is None or now.file != seen.file:
+                    if not is_first:
+                        self.events.tell(Reload())
+                elif now.version != seen.version:
+                    now = now._replace(mark=await self._tell_since(seen.mark))
+                else:
+                    now = seen
+                seen = now
+            except UnreadableError:
+                if seen is not None:
+                    self.events.tell(Reload())
+                seen = None
+            is_first = False
+            await self._pause()
+
+    async def _tell_since(self, mark: int) -> int:
+        news, until = await self._journal.ask(lambda browser: browser.since(mark))
+        if len(news) > NEWS_MAX:
+            self.events.tell(Reload())
+        else:
+            for listed in news:
+                self.events.tell(listed)
+        return until
+
+    async def _pause(self) -> None:
+        self._woken.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._woken.wait(), POLL_S / 2 if len(self.events) else IDLE_POLL_S)
+
+    async def follow_health(self) -> Never:
+        """Tells how doors and partners are, while somebody has a page open."""
+        while True:
+            if len(self.events):
+                self.events.tell(await self.health())
+            await asyncio.sleep(HEALTH_S)
+
+    async def health(self) -> HealthNews:
+        try:
+            return HealthNews(await self._daemon.status())
+        except Away as away:
+            return HealthNews(None, denied=away.denied)
+
+    async def follow_doors(self) -> Never:
+        """Hands what each door's display shows to those who look at it; it is kept nowhere."""
+        await self._daemon.watch(self._show, self._lost)
+
+    def _show(self, view: dict[str, Any]) -> None:
+        self.is_away = False
+        hub = self.displays.get(view["door"])
+        if hub is not None:
+            hub.tell(view)
+        self.wake()
+
+    def _lost(self) -> None:
+        if not self.is_away:
+            self.is_away = True
+            for door, hub in self.displays.items():
+                hub.tell({"door": door, "screen": OFFLINE})

@@ -1,0 +1,238 @@
+"""An event, a status, a screen as a page shows them: texts, ready to be written out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from gatectl.decision.display import Screen
+from gatectl.decision.event import Event, timestamp
+from gatectl.decision.verdict import Result
+from gatectl.errors import visible
+from gatectl.monitor.texts import Language, in_words, text
+
+_EPOCH_TZ = UTC
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the list."""
+
+    id: str
+    seq: int
+    at: str
+    day: str
+    time: str
+    door: str
+    credential: str
+    partner: str
+    result: str
+    result_text: str
+    message: str
+    answer: str
+    elapsed: str
+    sent: str
+    manual: bool
+
+
+def row_of(event: Event, seq: int, language: Language) -> Row:
+    attempt, outcome = event.attempt, event.outcome
+    moment = local(attempt.at_us)
+    return Row(
+        id=attempt.id,
+        seq=seq,
+        at=timestamp(attempt.at_us),
+        day=day_text(moment, language),
+        time=moment.strftime("%H:%M:%S"),
+        door=attempt.door,
+        credential=visible(attempt.credential or ""),
+        partner=attempt.partner or "",
+        result=outcome.result.value,
+        result_text=text(language, outcome.result.value),
+        message=visible(in_words(language, outcome.message)),
+        answer=answer_of(event),
+        elapsed=elapsed_of(event),
+        sent=sent_of(event, language),
+        manual=attempt.kind == "manual",
+    )
+
+
+def answer_of(event: Event) -> str:
+    """The status, else the fault."""
+    if event.outcome.status is not None:
+        return str(event.outcome.status)
+    return event.outcome.fault.value if event.outcome.fault else ""
+
+
+def elapsed_of(event: Event) -> str:
+    request = event.outcome.request
+    return "" if request is None or request.elapsed_ms is None else f"{request.elapsed_ms:.0f}"
+
+
+def sent_of(event: Event, language: Language) -> str:
+    """Whether the request went out: the first question of every support case."""
+    if event.attempt.kind == "manual":
+        return ""
+    request = event.outcome.request
+    if request is None or request.sent is False:
+        return text(language, "sent_no")
+    return text(language, "sent_unknown" if request.sent is None else "sent_yes")
+
+
+def story_of(event: Event, language: Language) -> list[tuple[str, str]]:
+    """What happened, step by step: the time and the words of each."""
+    attempt, outcome = event.attempt, event.outcome
+    partner = attempt.partner or ""
+    steps = [(clock_text(attempt.at_us), _first_step(event, language))]
+    request = outcome.request
+    if request is None:
+        if attempt.kind == "scan":
+            steps.append(("", text(language, "step_not_asked")))
+    elif request.sent is None:
+        steps.append(("", text(language, "step_unrecorded")))
+    elif not request.sent:
+        steps.append(("", text(language, "step_not_sent", partner=partner)))
+    else:
+        how = f", {text(language, f'connection_{request.connection}')}" if request.connection else ""
+        sent = text(language, "step_sent", partner=partner) + how
+        steps.append((clock_text(request.sent_us), sent))
+    if request is not None and request.answered_us is not None:
+        after = "" if request.elapsed_ms is None else ", " + _after(language, request.elapsed_ms)
+        steps.append(
+            (clock_text(request.answered_us), text(language, "step_answered", partner=partner) + after)
+        )
+    elif request is not None and request.sent is not None:
+        steps.append(("", text(language, "step_unanswered", budget=request.budget_ms)))
+    gate = outcome.gate
+    if gate is not None:
+        words = text(language, "step_opened", seconds=f"{gate.open_ms / 1000:g}")
+        steps.append((clock_text(gate.opened_us), f"{words}, {_after(language, gate.after_ms)}"))
+    elif outcome.result is not Result.UNKNOWN:
+        steps.append(("", text(language, "step_shut")))
+    return steps
+
+
+def _first_step(event: Event, language: Language) -> str:
+    if event.attempt.kind == "manual":
+        return text(language, "step_manual")
+    return text(language, "step_read", scanner=visible(event.attempt.scanner or ""))
+
+
+def _after(language: Language, ms: float) -> str:
+    return text(language, "after", ms=f"{ms:.0f}")
+
+
+def local(at_us: int) -> datetime:
+    return datetime.fromtimestamp(at_us // 1_000_000, _EPOCH_TZ).astimezone()
+
+
+def clock_text(at_us: int | None) -> str:
+    """The local time, to the millisecond."""
+    if at_us is None:
+        return ""
+    return f"{local(at_us).strftime('%H:%M:%S')}.{at_us // 1000 % 1000:03}"
+
+
+_DAYS = (
+    ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
+    ("Montag", "Dienstag", "Mittwoch", "Donnerstag", "Freitag", "Samstag", "Sonntag"),
+)
+
+
+def day_text(moment: datetime, language: Language) -> str:
+    if language == "de":
+        return f"{_DAYS[1][moment.weekday()]}, {moment.strftime('%d.%m.%Y')}"
+    return f"{_DAYS[0][moment.weekday()]}, {moment.strftime('%Y-%m-%d')}"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The strip at the top: a badge a door and partner, and a sentence for what somebody has to do about."""
+
+    badges: list[tuple[str, str, bool]]
+    """Name, state, whether all is well."""
+    sentences: list[str]
+
+
+def health_of(status: Mapping[str, Any], pages: Mapping[str, str | None], language: Language) -> Health:
+    """Of the running daemon's status; `pages` are the partners' status pages."""
+    badges = [_door_badge(name, door, language) for name, door in status["doors"].items()]
+    badges += [_partner_badge(name, partner, language) for name, partner in status["partners"].items()]
+    return Health(badges, list(_sentences(status, pages, language)))
+
+
+def _door_badge(name: str, door: Mapping[str, Any], language: Language) -> tuple[str, str, bool]:
+    lost = [scanner for scanner in door["scanners"] if scanner["state"] != "ready"]
+    state = text(language, "door_open" if door["gate"]["open"] else "door_shut")
+    for scanner in lost:
+        since, cause = _when(scanner["since"]), scanner["cause"]
+        where = scanner["scanner"].rpartition("/")[2]
+        state = text(language, "scanner_lost", scanner=where, since=since, cause=cause)
+    return name, visible(state), not lost
+
+
+def _partner_badge(name: str, partner: Mapping[str, Any], language: Language) -> tuple[str, str, bool]:
+    since = _when(partner["since"])
+    match partner["state"]:
+        case "outage":
+            return name, text(language, "partner_outage", since=since), False
+        case "resting":
+            return name, text(language, "partner_resting", until=_when(partner["rests_until"] or "")), False
+        case "refusing our key":
+            return name, text(language, "partner_refuses", since=since), False
+    lost = partner["unconnected"]
+    if lost:
+        return name, text(language, "partner_unconnected", fault=lost["fault"]), False
+    return name, text(language, "partner_healthy"), True
+
+
+def _sentences(
+    status: Mapping[str, Any], pages: Mapping[str, str | None], language: Language
+) -> Iterator[str]:
+    for name, partner in status["partners"].items():
+        page = f" ({pages[name]})" if pages.get(name) else ""
+        if partner["state"] == "outage":
+            since = _when(partner["since"])
+            yield text(language, "outage_sentence", partner=name, since=since, page=page)
+        elif partner["state"] == "refusing our key":
+            yield text(language, "key_sentence", partner=name, since=_when(partner["since"]))
+    journal = status["journal"]
+    if journal["error"] is not None:
+        yield text(language, "journal_sentence", error=visible(journal["error"]), late=journal["late"])
+
+
+def _when(stamp: str) -> str:
+    """The local time of a timestamp, with its day where that is another one."""
+    if not stamp:
+        return ""
+    moment = datetime.fromisoformat(stamp).astimezone()
+    today = datetime.fromtimestamp(time.time(), UTC).astimezone().date()
+    return moment.strftime("%H:%M" if moment.date() == today else "%Y-%m-%d %H:%M")
+
+
+HOLD_MS = 6000
+"""How long an outcome stays on the display: a sentence or two are read in that time, and the next member's
+scan takes its place at once."""
+LINE_MS = 3000
+"""More for each line of the partner's."""
+
+OFFLINE = "offline"
+
+
+def screen_of(view: Mapping[str, Any], language: Language) -> dict[str, Any]:
+    """A door's view (`decision/display.py`) as its display shows it; `hold_ms` 0 is until the next one."""
+    screen = view["screen"]
+    partner = view.get("partner") or text(language, "partner_unknown")
+    name, lines = view.get("name"), list(view.get("lines") or ())
+    title = text(language, f"display_{screen}")
+    if screen == Screen.WELCOME and name:
+        title = text(language, "display_welcome_name", name=name)
+    more = text(language, f"display_{screen}_more", partner=partner)
+    if screen == Screen.DECLINED and lines:
+        more = ""  # the partner's own words say it better
+    rests = screen in (Screen.IDLE, Screen.CHECKING, OFFLINE)
+    hold_ms = 0 if rests else max(HOLD_MS + LINE_MS * len(lines), view.get("open_ms") or 0)
+    return {"screen": screen, "title": title, "more": more, "lines": lines, "hold_ms": hold_ms}

@@ -1,0 +1,264 @@
+"""Every word of the pages, in English and in German.
+
+The Event Monitor's three lines are known by their English wording, which Support asks for: a German page
+shows both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from gatectl.decision.verdict import Message
+
+Language = Literal["en", "de"]
+LANGUAGES: tuple[Language, ...] = ("en", "de")
+
+TEXTS: dict[str, tuple[str, str]] = {
+    "title": ("Event Monitor", "Event Monitor"),
+    "events": ("Events", "Ereignisse"),
+    "skip": ("Skip to the events", "Zu den Ereignissen springen"),
+    "other_language": ("Deutsch", "English"),
+    "sign_out": ("Sign out", "Abmelden"),
+    "sign_in": ("Sign in", "Anmelden"),
+    "password": ("Password", "Passwort"),
+    "wrong_password": ("That is not the password.", "Das ist nicht das Passwort."),
+    "too_many_tries": (
+        "Too many wrong passwords. Try again in {seconds} seconds.",
+        "Zu viele falsche Passwörter. Nächster Versuch in {seconds} Sekunden.",
+    ),
+    "live": ("Live", "Live"),
+    "live_lost": ("Not connected; trying again", "Nicht verbunden; neuer Versuch läuft"),
+    "pause": ("Pause", "Anhalten"),
+    "go_on": ("Go on", "Weiter"),
+    "waiting": ("{count} new", "{count} neue"),
+    "filters": ("Filters", "Filter"),
+    "any": ("any", "alle"),
+    "door": ("Door", "Tür"),
+    "partner": ("Partner", "Partner"),
+    "member": ("Member", "Mitglied"),
+    "result": ("Result", "Ergebnis"),
+    "since": ("From", "Von"),
+    "until": ("To", "Bis"),
+    "show": ("Show", "Anzeigen"),
+    "clear": ("Clear", "Zurücksetzen"),
+    "time": ("Time", "Zeit"),
+    "credential": ("Code", "Code"),
+    "message": ("Message", "Meldung"),
+    "answer": ("Answer", "Antwort"),
+    "elapsed": ("ms", "ms"),
+    "sent": ("Sent", "Gesendet"),
+    "sent_yes": ("yes", "ja"),
+    "sent_no": ("no", "nein"),
+    "sent_unknown": ("not recorded", "nicht erfasst"),
+    "admitted": ("Admitted", "Zugelassen"),
+    "rejected": ("Rejected", "Abgewiesen"),
+    "unknown": ("Unknown", "Unbekannt"),
+    "older": ("Older", "Ältere"),
+    "newest": ("Newest", "Neueste"),
+    "look_further": ("Look further back", "Weiter zurück suchen"),
+    "looked_back": (
+        "Nothing more was found this far back.",
+        "So weit zurück wurde nichts weiter gefunden.",
+    ),
+    "no_events": ("No events.", "Keine Ereignisse."),
+    "no_matches": ("No event fits these filters.", "Kein Ereignis passt zu diesen Filtern."),
+    "bad_time": ("{text} is not a time.", "{text} ist keine Zeit."),
+    "no_journal": ("The journal cannot be read.", "Das Journal kann nicht gelesen werden."),
+    "no_journal_yet": (
+        "There is no journal yet: gatectl makes it at its first start.",
+        "Es gibt noch kein Journal: gatectl legt es beim ersten Start an.",
+    ),
+    "not_there": ("There is no such page.", "Diese Seite gibt es nicht."),
+    "no_such_event": (
+        "There is no such event. It may have been older than the journal keeps.",
+        "Dieses Ereignis gibt es nicht. Vielleicht war es älter, als das Journal aufbewahrt.",
+    ),
+    "back": ("Back to the events", "Zurück zu den Ereignissen"),
+    "event": ("Event", "Ereignis"),
+    "what_to_do": ("What to do", "Was zu tun ist"),
+    "nothing_to_do": ("Nothing: the member was admitted.", "Nichts: das Mitglied wurde zugelassen."),
+    "story": ("What happened", "Was geschah"),
+    "for_support": ("What Support asks for", "Was der Support braucht"),
+    "tenant": ("Tenant", "Mandant"),
+    "studio": ("Studio", "Studio"),
+    "exact_text": ("Exact error text", "Genauer Fehlertext"),
+    "went_out": ("The request went out", "Die Anfrage ging hinaus"),
+    "scanner": ("Scanner", "Scanner"),
+    "status": ("Status", "Status"),
+    "verdict": ("Verdict", "Urteil"),
+    "fault": ("Fault", "Fehler"),
+    "reason": ("The partner's own reason", "Grund des Partners"),
+    "id": ("ID", "ID"),
+    "outage": ("Part of an outage", "Teil eines Ausfalls"),
+    "yes": ("yes", "ja"),
+    "no": ("no", "nein"),
+    "step_read": ("Code read at {scanner}", "Code gelesen an {scanner}"),
+    "step_manual": ("Opened by a person", "Von einem Menschen geöffnet"),
+    "step_not_asked": ("Nobody was asked", "Niemand wurde gefragt"),
+    "step_sent": ("Request sent to {partner}", "Anfrage an {partner} gesendet"),
+    "step_not_sent": (
+        "No byte of the request reached {partner}",
+        "Kein Byte der Anfrage erreichte {partner}",
+    ),
+    "step_unrecorded": (
+        "Whether the request went out was not recorded",
+        "Ob die Anfrage hinausging, wurde nicht erfasst",
+    ),
+    "step_answered": ("Whole answer from {partner}", "Ganze Antwort von {partner}"),
+    "step_unanswered": (
+        "No whole answer within {budget} ms",
+        "Keine ganze Antwort in {budget} ms",
+    ),
+    "step_opened": ("Gate open for {seconds} s", "Tor offen für {seconds} s"),
+    "step_shut": ("The gate stayed shut", "Das Tor blieb zu"),
+    "connection_warm": ("on a connection that was ready", "auf einer bereiten Verbindung"),
+    "connection_new": ("on a new connection", "auf einer neuen Verbindung"),
+    "after": ("after {ms} ms", "nach {ms} ms"),
+    "health": ("Doors and partners", "Türen und Partner"),
+    "well": ("well", "in Ordnung"),
+    "daemon_away": (
+        "gatectl is not running: the doors take no scans. Start it: systemctl start gatectl",
+        "gatectl läuft nicht: die Türen nehmen keine Scans an. Starten: systemctl start gatectl",
+    ),
+    "daemon_denied": (
+        "This monitor may not ask gatectl how it is doing; the events below are right.",
+        "Dieser Monitor darf gatectl nicht nach seinem Zustand fragen; die Ereignisse unten stimmen.",
+    ),
+    "door_open": ("open", "offen"),
+    "door_shut": ("shut", "zu"),
+    "scanner_lost": (
+        "no scanner at {scanner} since {since} ({cause})",
+        "kein Scanner an {scanner} seit {since} ({cause})",
+    ),
+    "partner_healthy": ("healthy", "in Ordnung"),
+    "partner_outage": ("outage since {since}", "Ausfall seit {since}"),
+    "partner_resting": ("resting until {until}", "pausiert bis {until}"),
+    "partner_refuses": ("refuses our key since {since}", "lehnt unseren Schlüssel ab seit {since}"),
+    "partner_unconnected": ("no connection ({fault})", "keine Verbindung ({fault})"),
+    "outage_sentence": (
+        (
+            "{partner} has failed for everyone since {since}. This is an outage: check its status page"
+            "{page} and contact {partner}. There is no need to contact Support."
+        ),
+        (
+            "{partner} versagt seit {since} bei allen. Das ist ein Ausfall: die Statusseite von "
+            "{partner}{page} ansehen und {partner} ansprechen. Der Support muss nicht verständigt werden."
+        ),
+    ),
+    "key_sentence": (
+        "{partner} has refused this gym's key since {since}. No member can mend that: contact Support.",
+        (
+            "{partner} lehnt seit {since} den Schlüssel dieses Studios ab. Das kann kein Mitglied beheben: "
+            "den Support verständigen."
+        ),
+    ),
+    "journal_sentence": (
+        "The journal cannot be written ({error}); {late} records wait. Scans go on.",
+        "Das Journal kann nicht geschrieben werden ({error}); {late} Einträge warten. Scans gehen weiter.",
+    ),
+    "displays": ("Displays", "Anzeigen"),
+    "day": ("The day", "Der Tag"),
+    "day_before": ("The day before", "Der Tag davor"),
+    "day_after": ("The day after", "Der Tag danach"),
+    "chart_summary": (
+        "{partner}: {admitted} admitted, {refused} refused, half of the answers within {median} ms",
+        "{partner}: {admitted} zugelassen, {refused} abgewiesen, die Hälfte der Antworten in {median} ms",
+    ),
+    "chart_no_answers": (
+        "{partner}: {admitted} admitted, {refused} refused, no answers",
+        "{partner}: {admitted} zugelassen, {refused} abgewiesen, keine Antworten",
+    ),
+    "chart_admitted": ("admitted", "zugelassen"),
+    "chart_refused": ("refused", "abgewiesen"),
+    "chart_median": ("answer time (median)", "Antwortzeit (Median)"),
+    "chart_slow": ("of twenty, the slowest", "von zwanzig die langsamste"),
+    "chart_numbers": ("Numbers", "Zahlen"),
+    "hour": ("Hour", "Stunde"),
+    "no_scans": ("No scans on this day.", "Keine Scans an diesem Tag."),
+    "nobody": ("not recognised", "nicht erkannt"),
+    "report": ("Download the report for Support", "Bericht für den Support herunterladen"),
+    # The display at a door.
+    "display_idle": ("Please scan", "Bitte scannen"),
+    "display_idle_more": ("Hold your code in front of the reader", "Code vor den Leser halten"),
+    "display_checking": ("One moment …", "Einen Moment …"),
+    "display_checking_more": ("We are asking {partner}", "Wir fragen bei {partner} nach"),
+    "display_welcome": ("Welcome!", "Willkommen!"),
+    "display_welcome_name": ("Welcome, {name}!", "Willkommen, {name}!"),
+    "display_welcome_more": ("Come in", "Bitte eintreten"),
+    "display_declined": ("Check-in not allowed", "Check-in nicht möglich"),
+    "display_declined_more": (
+        "Please contact {partner} about your membership",
+        "Bitte wende dich wegen deiner Mitgliedschaft an {partner}",
+    ),
+    "display_not_found": ("Membership not found", "Mitgliedschaft nicht gefunden"),
+    "display_not_found_more": (
+        "{partner} does not know this number. Please contact {partner}",
+        "{partner} kennt diese Nummer nicht. Bitte wende dich an {partner}",
+    ),
+    "display_check_in_first": ("Check in in your app first", "Bitte zuerst in der App einchecken"),
+    "display_check_in_first_more": (
+        "Open the {partner} app, check in there, then scan again",
+        "Öffne die App von {partner}, checke dort ein und scanne dann noch einmal",
+    ),
+    "display_unrecognised": ("Code not recognised", "Code nicht erkannt"),
+    "display_unrecognised_more": ("Please ask at the desk", "Bitte frage am Empfang"),
+    "display_try_again": ("Please try again", "Bitte noch einmal versuchen"),
+    "display_try_again_more": (
+        "{partner} could not be reached. If it does not work now, try again in five minutes",
+        "{partner} war nicht zu erreichen. Klappt es jetzt nicht, versuche es in fünf Minuten noch einmal",
+    ),
+    "display_gate_stayed_shut": ("You are checked in", "Du bist eingecheckt"),
+    "display_gate_stayed_shut_more": (
+        "But the gate did not open. Please ask at the desk",
+        "Aber das Tor ging nicht auf. Bitte frage am Empfang",
+    ),
+    "display_offline": ("Out of order", "Außer Betrieb"),
+    "display_offline_more": ("Please ask at the desk", "Bitte frage am Empfang"),
+    "display_full_screen": ("Full screen", "Vollbild"),
+    "partner_unknown": ("your partner", "deinem Partner"),
+}
+
+GERMAN_MESSAGES = {
+    Message.CHECKED_IN.value: "Mitglied des Partners eingecheckt",
+    Message.NOT_ALLOWED.value: "Check-in des Mitglieds nicht erlaubt",
+    Message.NOT_FOUND.value: "Mitglied beim Partner nicht gefunden",
+    Message.NO_VERDICT.value: (
+        "Check-in nicht möglich, Verbindungsfehler zum Partner, bitte noch einmal versuchen"
+    ),
+    Message.NOT_RECOGNISED.value: "Code nicht erkannt",
+    Message.INTERRUPTED.value: "Unterbrochen: der Ausgang wurde nicht erfasst",
+    Message.GATE_STAYED_SHUT.value: "Eingecheckt, aber das Tor ging nicht auf",
+}
+
+
+def text(language: Language, key: str, **values: object) -> str:
+    """A text, with its values put in."""
+    return TEXTS[key][LANGUAGES.index(language)].format(**values)
+
+
+def in_words(language: Language, message: str) -> str:
+    """An event's message for a reader of this language."""
+    return GERMAN_MESSAGES.get(message, message) if language == "de" else message
+
+
+def language_of(chosen: str | None, accepted: str) -> Language:
+    """What the reader chose, else the first of `Accept-Language` that there is, else English."""
+    for name in (chosen or "", *_by_preference(accepted)):
+        for language in LANGUAGES:
+            if name == language:
+                return language
+    return "en"
+
+
+def _by_preference(accepted: str) -> Iterable[str]:
+    """The primary languages of the header in their order (RFC 9110, section 12.5.4)."""
+    weighed = []
+    for part in accepted[:500].split(","):
+        name, _, weight = part.partition(";q=")
+        try:
+            quality = float(weight) if weight else 1.0
+        except ValueError:
+            quality = 0.0
+        weighed.append((-quality, name.strip().lower().partition("-")[0]))
+    return [name for quality, name in sorted(weighed, key=lambda pair: pair[0]) if quality < 0]
