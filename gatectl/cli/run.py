@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 
-from gatectl.config import apart
+from gatectl.config.reader import find, load_with_keys, located
+from gatectl.daemon.gates import DoorPinsError
+from gatectl.daemon.serve import run as serve
 
 
 def add_arguments(_parser: argparse.ArgumentParser) -> None:
@@ -14,16 +16,10 @@ def add_arguments(_parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs until SIGTERM or SIGINT; 0 then."""
-    reading = apart.begin(args.config, os.environ)
-    from gatectl.daemon.gates import DoorPinsError  # noqa: PLC0415 - imported while the settings are read
-    from gatectl.daemon.serve import run as serve  # noqa: PLC0415
-
-    settings, keys = reading()
+    path = find(args.config, os.environ)
+    settings, keys = load_with_keys(path, os.environ)
     try:
         serve(settings, keys, os.environ)
     except DoorPinsError as error:
-        from gatectl.config.reader import find, located  # noqa: PLC0415 - what the daemon does without
-
-        path = find(args.config, os.environ)
         raise located(path, error.where, error.message, error.hints) from error
     return 0
