@@ -21,6 +21,10 @@ REST_S = OPEN_MS / 2000 + 0.015
 """After a scan of either: when it is one's turn again, its relay is off."""
 
 
+BUDGET_MS = 30_000
+"""A disk that stalls must be seen in the figures, not end the measurement."""
+
+
 @dataclass(frozen=True, slots=True)
 class Size:
     scans: int
@@ -53,7 +57,7 @@ def measure(size: Size, folder: Path) -> Iterator[Row]:
     """Rows of both halves and of the whole, each with the script's beside."""
     certificates = Certificates(folder)
     with PartnerProcess(folder) as partner:
-        plan = Plan([partner.url()], certificates.ca_file)
+        plan = Plan([partner.url()], certificates.ca_file, budget_ms=BUDGET_MS)
         with (
             Gym(folder / "gym", plan) as gym,
             PlainScript(folder / "plain", partner.url(), certificates.ca_file) as plain,

@@ -24,7 +24,7 @@ def main() -> None:
     relay = DigitalOutputDevice(int(pin), pin_factory=StampingFactory())
     port = serial.Serial(path, 9600)
     headers = {"Authorization": "Bearer plain", "X-Gym-Id": "1234"}
-    client = httpx.Client(verify=ssl.create_default_context(cafile=ca_file), headers=headers, timeout=2.0)
+    client = httpx.Client(verify=ssl.create_default_context(cafile=ca_file), headers=headers, timeout=30.0)
     print("ready", flush=True)
     while True:
         code = port.readline().strip().decode()
