@@ -253,6 +253,9 @@ class DoorSettings:
     """Milliseconds. The same code again within this time of its last reading is the same scan."""
     relay: Relay
     signals: Signals = Signals()
+    show_name: bool = False
+    """Whether the display at the door may welcome a member by the first name that the partner sends. Others
+    read it too."""
     scanners: Annotated[tuple[Scanner, ...], NotEmpty()]
     """What is read at this door."""
 

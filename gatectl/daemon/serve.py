@@ -20,6 +20,7 @@ from gatectl.daemon.lock import alone
 from gatectl.daemon.notify import notify
 from gatectl.daemon.partner import PartnerDesk, contexts
 from gatectl.daemon.scanners import scanner_of
+from gatectl.daemon.viewers import Viewers
 from gatectl.decision.cards import Card
 from gatectl.decision.notice import Notice, Priority
 from gatectl.devices.gate import Gate
@@ -122,6 +123,7 @@ class _Daemon:
             patience_s=settings.journal.patience_ms / 1000,
             settled=set(),
             keys=tuple(keys.values()),
+            viewers=Viewers(name for name, door in settings.doors.items() if door.show_name),
         )
 
     def _doors(self, house: House) -> dict[str, Door]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from gatectl.decision.display import View
@@ -24,7 +24,7 @@ VIEWERS_MAX = 16
 class Viewers:
     """Those who are connected now. `named` are the doors whose display may show a first name."""
 
-    def __init__(self, named: Collection[str] = ()) -> None:
+    def __init__(self, named: Iterable[str] = ()) -> None:
         self._named = frozenset(named)
         self._writers: set[asyncio.StreamWriter] = set()
 

@@ -30,6 +30,7 @@ def test_defaults_are_the_contracts(write):
     door = settings.doors["main"]
     assert (door.repeat_ms, door.relay.active_high, door.relay.open_ms) == (3000, True, 3000)
     assert (door.signals.green, door.signals.red, door.signals.buzzer) == (22, 23, None)
+    assert door.show_name is False
     serial, evdev = door.scanners
     assert isinstance(serial, SerialScanner)
     assert isinstance(evdev, EvdevScanner)

@@ -60,7 +60,7 @@ class Gym:
     """A context manager; inside, `start` runs the daemon. At its end every process has ended.
 
     `partners` is partner → settings beside the simulator's own; what stands before a `-` in its name is its
-    protocol. `doors` is door → settings (`repeat_ms`, `open_ms`, `active_high`, `scanner`).
+    protocol. `doors` is door → settings (`repeat_ms`, `open_ms`, `active_high`, `show_name`, `scanner`).
     """
 
     def __init__(
@@ -160,7 +160,8 @@ class Gym:
     def _door_lines(self, name: str, door: dict[str, Any]) -> Iterator[str]:
         pins = PINS[name]
         relay = {"pin": pins["relay"], "active_high": door.get("active_high", True)}
-        yield from _table(f"doors.{name}", {"repeat_ms": door.get("repeat_ms", 0)})
+        own = {"repeat_ms": door.get("repeat_ms", 0), "show_name": door.get("show_name", False)}
+        yield from _table(f"doors.{name}", own)
         yield from _table(f"doors.{name}.relay", relay | {"open_ms": door.get("open_ms", 100)})
         yield from _table(
             f"doors.{name}.signals", {lamp: pin for lamp, pin in pins.items() if lamp != "relay"}

@@ -125,6 +125,33 @@ def test_a_viewer_who_does_not_read_is_dropped_and_no_scan_waits_for_him(gym):
             assert reading.next()["screen"] == "declined"
 
 
+def test_the_first_name_is_shown_where_the_settings_allow_and_kept_nowhere(gym):
+    gym = gym({"capitan": {}}, {"main": {"show_name": True}, "side": {}}).start()
+    with Viewer(gym) as viewer:
+        viewer.next(), viewer.next()
+        for door, name in (("main", "Buzz"), ("side", None)):
+            gym.ask("capitan", "GOOD-1", door)
+            assert viewer.next() == shown(door, "checking", "capitan")
+            assert viewer.next() == shown(door, "welcome", "capitan", open_ms=100, name=name)
+        gym.ask("capitan", "ALERT-NAMES")
+        viewer.next()
+        refusal = viewer.next()
+        assert refusal["name"] == "Buzz"
+        assert "Buzz" not in str(refusal["lines"])
+        assert "…" in str(refusal["lines"])
+    gym.stop_following()
+    held = json.dumps(gym.events()) + json.dumps(gym.status()) + str(gym.lines_so_far())
+    held += "".join(path.read_bytes().decode("latin-1") for path in gym.journal.parent.iterdir())
+    assert "Buzz" not in held
+
+
+def test_what_staff_noted_is_not_shown(shared):
+    with Viewer(shared) as viewer:
+        viewer.next(), viewer.next()
+        shared.ask("capitan", "GOOD-1")
+        assert "Pays late" not in str([viewer.next(), viewer.next()])
+
+
 def test_nothing_that_is_shown_is_kept(shared):
     shared.scan(code("capitan", "ALERTS"))
     shared.next_event()
