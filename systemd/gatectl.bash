@@ -21,7 +21,7 @@ _gatectl() {
         fi
         case "$path $word" in
             *' -c' | *' --config') takes=settings ;;
-            'gatectl run' | 'gatectl check' | 'gatectl devices' | 'gatectl demo' | 'gatectl sim' | 'gatectl events' | 'gatectl report' | 'gatectl route' | 'gatectl status' | 'gatectl open' | 'gatectl cards' | 'gatectl relay') path+=" $word" ;;
+            'gatectl run' | 'gatectl check' | 'gatectl devices' | 'gatectl demo' | 'gatectl sim' | 'gatectl events' | 'gatectl report' | 'gatectl monitor' | 'gatectl route' | 'gatectl status' | 'gatectl open' | 'gatectl cards' | 'gatectl codes' | 'gatectl relay') path+=" $word" ;;
             'gatectl devices --baud') takes='text' ;;
             'gatectl demo --scan') takes='text' ;;
             'gatectl sim --port') takes='text' ;;
@@ -32,9 +32,25 @@ _gatectl() {
             'gatectl events --member') takes='text' ;;
             'gatectl events --result') takes='=admitted rejected unknown' ;;
             'gatectl report -o' | 'gatectl report --output') takes='folder' ;;
+            'gatectl monitor --listen') takes='text' ;;
+            'gatectl monitor --password-file') takes='file' ;;
+            'gatectl monitor --name') takes='text' ;;
             'gatectl route --door') takes='door' ;;
             'gatectl open --reason') takes='text' ;;
             'gatectl cards add' | 'gatectl cards remove' | 'gatectl cards list' | 'gatectl cards import' | 'gatectl cards export') path+=" $word" ;;
+            'gatectl codes create' | 'gatectl codes update' | 'gatectl codes delete') path+=" $word" ;;
+            'gatectl codes create --partner') takes='partner' ;;
+            'gatectl codes create --from') takes='file' ;;
+            'gatectl codes create --rate') takes='text' ;;
+            'gatectl codes create --report') takes='file' ;;
+            'gatectl codes update --partner') takes='partner' ;;
+            'gatectl codes update --from') takes='file' ;;
+            'gatectl codes update --rate') takes='text' ;;
+            'gatectl codes update --report') takes='file' ;;
+            'gatectl codes delete --partner') takes='partner' ;;
+            'gatectl codes delete --from') takes='file' ;;
+            'gatectl codes delete --rate') takes='text' ;;
+            'gatectl codes delete --report') takes='file' ;;
             *' '-*) ;;
             *) ((place += 1)) ;;
         esac
@@ -50,6 +66,7 @@ _gatectl() {
             'gatectl sim') takes='=-h --help -c --config --port' ;;
             'gatectl events') takes='=-h --help -c --config -n -f --json --since --door --partner --member --result' ;;
             'gatectl report') takes='=-h --help -c --config -o --output' ;;
+            'gatectl monitor') takes='=-h --help -c --config --listen --password-file --name' ;;
             'gatectl route') takes='=-h --help -c --config --door --json' ;;
             'gatectl status') takes='=-h --help -c --config --json' ;;
             'gatectl open') takes='=-h --help -c --config --reason' ;;
@@ -59,11 +76,15 @@ _gatectl() {
             'gatectl cards list') takes='=-h --help -c --config --json' ;;
             'gatectl cards import') takes='=-h --help -c --config' ;;
             'gatectl cards export') takes='=-h --help -c --config' ;;
+            'gatectl codes') takes='=-h --help -c --config' ;;
+            'gatectl codes create') takes='=-h --help -c --config --partner --from --rate --report' ;;
+            'gatectl codes update') takes='=-h --help -c --config --partner --from --rate --report' ;;
+            'gatectl codes delete') takes='=-h --help -c --config --partner --from --rate --report' ;;
             'gatectl relay') takes='=-h --help -c --config' ;;
         esac
     elif [[ -z $takes ]]; then
         case "$path $place" in
-            'gatectl 0') takes='=run check devices demo sim events report route status open cards relay' ;;
+            'gatectl 0') takes='=run check devices demo sim events report monitor route status open cards codes relay' ;;
             'gatectl report 0') takes='text' ;;
             'gatectl route 0') takes='text' ;;
             'gatectl open 0') takes='door' ;;
@@ -73,6 +94,13 @@ _gatectl() {
             'gatectl cards add 2') takes='text' ;;
             'gatectl cards remove 0') takes='text' ;;
             'gatectl cards import 0') takes='file' ;;
+            'gatectl codes 0') takes='=create update delete' ;;
+            'gatectl codes create 0') takes='text' ;;
+            'gatectl codes create 1') takes='text' ;;
+            'gatectl codes update 0') takes='text' ;;
+            'gatectl codes update 1') takes='text' ;;
+            'gatectl codes delete 0') takes='text' ;;
+            'gatectl codes delete 1') takes='text' ;;
             'gatectl relay 0') takes='=off' ;;
         esac
     fi

@@ -31,10 +31,12 @@ _gatectl() {
                 'sim:the partner simulator alone'
                 'events:what happened at the doors, and whose fault it was'
                 'report:what Support asks for about an event, in one folder'
+                'monitor:the Event Monitor and the member'\''s display as web pages'
                 'route:which card or route takes a code, and to whom; asks nobody'
                 'status:the running daemon: devices, partners, gates, the last event'
                 'open:open a door by hand, on the record'
                 'cards:enrol cards: add, remove, list, import, export'
+                'codes:Wellhub custom codes: create, update, delete, there and here'
                 'relay:switch every relay off, without the daemon'
             )
             _describe -t commands command commands
@@ -48,10 +50,12 @@ _gatectl() {
                 sim) _gatectl_sim ;;
                 events) _gatectl_events ;;
                 report) _gatectl_report ;;
+                monitor) _gatectl_monitor ;;
                 route) _gatectl_route ;;
                 status) _gatectl_status ;;
                 open) _gatectl_open ;;
                 cards) _gatectl_cards ;;
+                codes) _gatectl_codes ;;
                 relay) _gatectl_relay ;;
             esac
             ;;
@@ -108,6 +112,14 @@ _gatectl_report() {
         '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files' \
         '(-o --output)'{-o,--output=}'[the report'\''s folder (else gatectl-report-ID in this one)]:DIR:_files -/' \
         '1:ID: '
+}
+
+_gatectl_monitor() {
+    _arguments '(-h --help)'{-h,--help}'[show this help message and exit]' \
+        '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files' \
+        '--listen=[where (127.0.0.1\:8480)]:ADDRESS:PORT: ' \
+        '--password-file=[asks for the password in this file; needed for any address but this machine'\''s own]:FILE:_files' \
+        '*--name=[a name by which browsers reach it, beside this machine'\''s own; may be repeated]:HOST: '
 }
 
 _gatectl_route() {
@@ -192,6 +204,67 @@ _gatectl_cards_import() {
 _gatectl_cards_export() {
     _arguments '(-h --help)'{-h,--help}'[show this help message and exit]' \
         '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files'
+}
+
+_gatectl_codes() {
+    local curcontext="$curcontext" state line expl
+    local -A opt_args
+    local -a commands
+    _arguments -C -A '-*' '(-h --help)'{-h,--help}'[show this help message and exit]' \
+        '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files' \
+        '1:COMMAND:->command' \
+        '*:: :->rest'
+    local given=${opt_args[-c]:-${opt_args[--config]:-$given}}
+    case $state in
+        command)
+            commands=(
+                'create:give a member a custom code, and enrol it here'
+                'update:replace a member'\''s custom code, there and here'
+                'delete:take a member'\''s custom code away, there and here'
+            )
+            _describe -t commands command commands
+            ;;
+        rest)
+            case $words[1] in
+                create) _gatectl_codes_create ;;
+                update) _gatectl_codes_update ;;
+                delete) _gatectl_codes_delete ;;
+            esac
+            ;;
+    esac
+}
+
+_gatectl_codes_create() {
+    _arguments '(-h --help)'{-h,--help}'[show this help message and exit]' \
+        '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files' \
+        '--partner=[the partner'\''s name (else the only wellhub one)]:P: _gatectl_names partners' \
+        '--from=[many\: a CSV file wellhub_id,code]:FILE:_files' \
+        '--rate=[with --from\: requests a second (else 5)]:N: ' \
+        '--report=[with --from\: what was done, to go on from (else FILE.report.csv)]:FILE:_files' \
+        '1:WELLHUB_ID: ' \
+        '2:CODE: '
+}
+
+_gatectl_codes_update() {
+    _arguments '(-h --help)'{-h,--help}'[show this help message and exit]' \
+        '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files' \
+        '--partner=[the partner'\''s name (else the only wellhub one)]:P: _gatectl_names partners' \
+        '--from=[many\: a CSV file wellhub_id,code]:FILE:_files' \
+        '--rate=[with --from\: requests a second (else 5)]:N: ' \
+        '--report=[with --from\: what was done, to go on from (else FILE.report.csv)]:FILE:_files' \
+        '1:WELLHUB_ID: ' \
+        '2:CODE: '
+}
+
+_gatectl_codes_delete() {
+    _arguments '(-h --help)'{-h,--help}'[show this help message and exit]' \
+        '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files' \
+        '--partner=[the partner'\''s name (else the only wellhub one)]:P: _gatectl_names partners' \
+        '--from=[many\: a CSV file wellhub_id,code]:FILE:_files' \
+        '--rate=[with --from\: requests a second (else 5)]:N: ' \
+        '--report=[with --from\: what was done, to go on from (else FILE.report.csv)]:FILE:_files' \
+        '1:WELLHUB_ID: ' \
+        '2:CODE: '
 }
 
 _gatectl_relay() {

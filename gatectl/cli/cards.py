@@ -55,17 +55,17 @@ def _add(args: argparse.Namespace, settings: Settings) -> None:
     problem = _problem(card, settings)
     if problem is not None:
         raise GatectlError(*problem)
-    with _open(settings) as connection:
+    with opened(settings) as connection:
         store.add(connection, card)
-    _tell_daemon(settings)
+    tell_daemon(settings)
 
 
 def _remove(args: argparse.Namespace, settings: Settings) -> None:
-    with _open(settings) as connection:
+    with opened(settings) as connection:
         card = store.remove(connection, args.code)
     if card is None:
         raise GatectlError(f"there is no card {args.code!r}", "gatectl cards list shows those there are")
-    _tell_daemon(settings)
+    tell_daemon(settings)
 
 
 def _list(args: argparse.Namespace, settings: Settings) -> None:
@@ -87,12 +87,12 @@ def _import(args: argparse.Namespace, settings: Settings) -> None:
         problem = _problem(card, settings)
         return None if problem is None else "; ".join(problem)
 
-    cards, bad = from_csv(_text(args.file), check)
+    cards, bad = from_csv(text_of(args.file), check)
     if bad:
         raise BadCsvError(args.file, bad)
-    with _open(settings) as connection:
+    with opened(settings) as connection:
         store.put_all(connection, cards)
-    _tell_daemon(settings)
+    tell_daemon(settings)
     print(f"imported: {len(cards)}", file=sys.stderr)
 
 
@@ -130,7 +130,8 @@ def _problem(card: Card, settings: Settings) -> tuple[str, ...] | None:
     return None
 
 
-def _text(file: str) -> str:
+def text_of(file: str) -> str:
+    """The text of a CSV file, or of standard input for `-`. Raises GatectlError."""
     try:
         content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
         return content.decode("utf-8-sig")  # spreadsheets put a byte order mark in front
@@ -145,7 +146,8 @@ def _all(settings: Settings) -> list[Card]:
 
 
 @contextmanager
-def _open(settings: Settings) -> Iterator[sqlite3.Connection]:
+def opened(settings: Settings) -> Iterator[sqlite3.Connection]:
+    """The store of the cards, to be changed. Raises GatectlError, for what goes wrong inside too."""
     path = settings.journal.path
     try:
         with closing(open_store(path)) as connection:
@@ -155,7 +157,8 @@ def _open(settings: Settings) -> Iterator[sqlite3.Connection]:
         raise GatectlError(f"{path}: the cards cannot be reached: {error}", hint) from error
 
 
-def _tell_daemon(settings: Settings) -> None:
+def tell_daemon(settings: Settings) -> None:
+    """A running daemon reads the cards again; that it cannot be told is told."""
     try:
         call(settings.control.socket, {"command": "reload_cards"})
     except NotRunning:

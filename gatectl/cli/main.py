@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("gatectl.cli.status", "the running daemon: devices, partners, gates, the last event"),
     "open": ("gatectl.cli.open", "open a door by hand, on the record"),
     "cards": ("gatectl.cli.cards", "enrol cards: add, remove, list, import, export"),
+    "codes": ("gatectl.cli.codes", "Wellhub custom codes: create, update, delete, there and here"),
     "relay": ("gatectl.cli.relay", "switch every relay off, without the daemon"),
 }
 """Name, module and one line of help; the help is here so that showing it imports no command."""

@@ -34,3 +34,5 @@ class Books:
     """Members with a documented memory who have been checked in."""
     codes: dict[str, str] = field(default_factory=dict)
     """Wellhub's custom codes: wellhub_id to code."""
+    unanswered_codes: set[str] = field(default_factory=set)
+    """Members whose change was taken although its answer was lost; the next one is answered."""

@@ -100,15 +100,22 @@ def _knows_check_in(entry: Entry) -> bool:
 
 
 def _change_code(request: Request, books: Books, now: datetime) -> Play:
-    """Custom codes. An ID whose check-in meets a fault meets it here too, and its code stays as it was."""
+    """Custom codes. An ID whose check-in meets a fault meets it here too, and its code stays as it was.
+
+    Where a check-in counts although its answer is lost, so does the first change of the code.
+    """
     change = wellhub.read_code(request, books)
     if isinstance(change, Reply):
         return _refusal("wellhub", change)
     entry = find("wellhub", change.member)
-    if entry is None or entry.fault is None or entry.then is not None:
-        reply = wellhub.change_code(change, books.codes)
+    is_lost = entry is not None and entry.fault is not None and change.member not in books.unanswered_codes
+    if entry is None or not is_lost:
+        reply = _dated(wellhub.change_code(change, books.codes), now)
         return Play("wellhub", change.member, f"custom code: {reply.status}", whole(reply))
-    reply = wellhub.change_code(change, dict(books.codes))
+    is_taken = entry.then is not None
+    if is_taken:
+        books.unanswered_codes.add(change.member)
+    reply = wellhub.change_code(change, books.codes if is_taken else dict(books.codes))
     script = entry.build(Scene(change.member, reply, LATE_S["wellhub"], now))
     return Play("wellhub", change.member, f"custom code: {entry.what}", script)
 

@@ -1,0 +1,295 @@
+"""`gatectl codes`: Wellhub custom codes, there and here in one step.
+
+There first: what Wellhub refuses is not enrolled here. Whatever fails in between is told, and each command
+may be repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shlex
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gatectl.cli.cards import BadCsvError, opened, tell_daemon, text_of
+from gatectl.cli.codes_client import CodesClient
+from gatectl.cli.codes_file import DONE, Report, changes
+from gatectl.config.model import Settings, Wellhub
+from gatectl.config.problems import near
+from gatectl.config.reader import find, load_with_keys
+from gatectl.decision.cards import Card, key_of
+from gatectl.decision.reading import Code, reading_of_text
+from gatectl.decision.routing import NUMBERS, carries
+from gatectl.errors import GatectlError, UsageError, visible
+from gatectl.journal import cards as store
+from gatectl.partners.wellhub_codes import CODE_MAX, Change, Kind, Outcome
+
+RATE = 5.0
+"""Requests a second; Wellhub names no limit, and a gym's members are changed in minutes so."""
+
+_TRIES = 3
+"""How often a change is asked for that Wellhub puts off."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(metavar="ACTION", dest="action", required=True)
+    for name, summary in (
+        ("create", "give a member a custom code, and enrol it here"),
+        ("update", "replace a member's custom code, there and here"),
+        ("delete", "take a member's custom code away, there and here"),
+    ):
+        adding = actions.add_parser(name, help=summary)
+        adding.add_argument("wellhub_id", metavar="WELLHUB_ID", nargs="?", help="13 digits")
+        adding.add_argument("code", metavar="CODE", nargs="?", help=f"1 to {CODE_MAX} characters")
+        adding.add_argument("--partner", metavar="P", help="the partner's name (else the only wellhub one)")
+        adding.add_argument("--from", dest="file", metavar="FILE", help="many: a CSV file wellhub_id,code")
+        adding.add_argument(
+            "--rate",
+            type=_rate,
+            default=RATE,
+            metavar="N",
+            help=f"with --from: requests a second (else {RATE:g})",
+        )
+        adding.add_argument(
+            "--report",
+            metavar="FILE",
+            help="with --from: what was done, to go on from (else FILE.report.csv)",
+        )
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when everything is done there and here."""
+    path = find(args.config, os.environ)
+    settings, keys = load_with_keys(path, os.environ)
+    name, partner = _partner(settings, args.partner)
+    with CodesClient(name, partner, keys[name].value) as client:
+        desk = Desk(settings, name, client)
+        if args.file is None:
+            return _one(desk, _change_of(args))
+        if args.wellhub_id is not None:
+            raise UsageError("gatectl codes: either WELLHUB_ID or --from, not both")
+        return _many(desk, args)
+
+
+def _rate(text: str) -> float:
+    if not re.fullmatch(r"\d{1,3}(\.\d{1,3})?", text, re.ASCII) or float(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no rate, such as 5 or 0.5")
+    return float(text)
+
+
+def _partner(settings: Settings, wanted: str | None) -> tuple[str, Wellhub]:
+    there = {name: one for name, one in settings.partners.items() if isinstance(one, Wellhub)}
+    if wanted is None and len(there) == 1:
+        return next(iter(there.items()))
+    if wanted is None:
+        names = f"there are {', '.join(there)}" if there else "there is none in the settings"
+        raise UsageError("gatectl codes: which wellhub partner? --partner names it", names)
+    if wanted not in there:
+        if wanted in settings.partners:
+            raise GatectlError(f"{wanted} does not speak wellhub, which alone has custom codes")
+        raise GatectlError(
+            f"there is no partner {wanted!r} in the settings", *near(wanted, settings.partners)
+        )
+    return wanted, there[wanted]
+
+
+def _change_of(args: argparse.Namespace) -> Change:
+    if args.wellhub_id is None or (args.code is None and args.action != "delete"):
+        raise UsageError(f"gatectl codes {args.action}: WELLHUB_ID and CODE are needed, or --from FILE")
+    return Change(args.action, args.wellhub_id, args.code or "")
+
+
+# --- One change -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of a change: `problem` is None where it is done there and here."""
+
+    problem: GatectlError | None = None
+    said: str = ""
+    is_key_refused: bool = False
+
+
+class Desk:
+    """Changes codes there and here."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        partner: str,
+        client: CodesClient,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.settings = settings
+        self.partner = partner
+        self.sleep = sleep
+        self._client = client
+
+    def objection(self, change: Change, enrolled: dict[str, Card]) -> str | None:
+        """What speaks against a change before anybody is asked."""
+        if not carries("wellhub", change.wellhub_id):
+            return f"{change.wellhub_id!r} is no wellhub_id: {NUMBERS['wellhub']}"
+        if change.action == "delete" and not change.code:
+            return None
+        if not change.code.strip() or len(change.code) > CODE_MAX:
+            return f"{change.code!r} is no custom code: 1 to {CODE_MAX} characters, not blank"
+        if not isinstance(reading_of_text(change.code), Code):
+            return f"{change.code!r} is no code that a scanner can read: no control characters"
+        card = enrolled.get(key_of(change.code))
+        if card is not None and (card.partner, card.member) != (self.partner, change.wellhub_id):
+            return f"the code {change.code!r} is enrolled here for member {card.member} of {card.partner}"
+        return None
+
+    def do(self, change: Change) -> Done:
+        """There, then here."""
+        outcome = self._ask(change)
+        gone_already = outcome.kind is Kind.MISSING and change.action == "delete"
+        if outcome.kind is not Kind.DONE and not gone_already:
+            problem = GatectlError(outcome.line, outcome.hint)
+            return Done(problem, is_key_refused=outcome.kind is Kind.KEY)
+        try:
+            with opened(self.settings) as connection:
+                return self._here(connection, change, outcome)
+        except GatectlError as error:
+            there = "has no such code" if change.action == "delete" else "has the code"
+            problem = GatectlError(
+                f"Wellhub {there} now, but here it is not done: {error.message}", self._again(change)
+            )
+            return Done(problem)
+
+    def _ask(self, change: Change) -> Outcome:
+        for _ in range(_TRIES - 1):
+            outcome = self._client.change(change)
+            if outcome.kind is not Kind.BUSY:
+                return outcome
+            self.sleep(outcome.wait_s)
+        return self._client.change(change)
+
+    def _here(self, connection: sqlite3.Connection, change: Change, outcome: Outcome) -> Done:
+        cards = store.load_all(connection).values()
+        own = [card for card in cards if (card.partner, card.member) == (self.partner, change.wellhub_id)]
+        if change.action != "delete":
+            card = Card(change.code, self.partner, change.wellhub_id)
+            store.add(connection, card)
+            own = [other for other in own if key_of(other.code) != key_of(change.code)]
+            if change.action == "create":
+                return Done(
+                    said=f"{change.wellhub_id}: the code {change.code} is set there and enrolled here"
+                )
+        elif change.code:
+            own = [card for card in own if key_of(card.code) == key_of(change.code)]
+        if len(own) > 1:
+            return Done(self._which(change, own))
+        for card in own:
+            store.remove(connection, card.code)
+        removed = "".join(f"; {card.code} is removed here" for card in own)
+        if change.action == "update":
+            return Done(
+                said=f"{change.wellhub_id}: the code {change.code} is set there and enrolled here{removed}"
+            )
+        if outcome.kind is Kind.MISSING and not own:
+            return Done(GatectlError(outcome.line, "nor is one enrolled here: there is nothing to delete"))
+        there = "was not there any more" if outcome.kind is Kind.MISSING else "is deleted there"
+        return Done(said=f"{change.wellhub_id}: the code {there}{removed or '; none was enrolled here'}")
+
+    def _which(self, change: Change, own: list[Card]) -> GatectlError:
+        """The member has several cards here, and Wellhub does not say which of them its code was."""
+        codes = ", ".join(card.code for card in own)
+        return GatectlError(
+            f"{change.wellhub_id}: done at Wellhub, but which card here was the old code: {codes}?",
+            "forget it here: gatectl cards remove CODE",
+        )
+
+    def _again(self, change: Change) -> str:
+        if change.action == "delete":
+            return "repeat it; Wellhub will say that the code is gone, and it is removed here"
+        words = (change.code, self.partner, change.wellhub_id)
+        return f"gatectl cards add {' '.join(map(shlex.quote, words))}"
+
+
+def _set(change: Change) -> str:
+    return f"{change.wellhub_id}: the code {change.code} is set there and enrolled here"
+
+
+def _one(desk: Desk, change: Change) -> int:
+    with opened(desk.settings) as connection:  # before anybody is asked: can it be enrolled at all?
+        objection = desk.objection(change, store.load_all(connection))
+    if objection is not None:
+        raise GatectlError(objection)
+    done = desk.do(change)
+    tell_daemon(desk.settings)
+    if done.problem is not None:
+        raise done.problem
+    print(visible(done.said))
+    return 0
+
+
+# --- Many -----------------------------------------------------------------------------------------
+
+
+def _many(desk: Desk, args: argparse.Namespace) -> int:
+    with opened(desk.settings) as connection:
+        enrolled = store.load_all(connection)
+    listed, bad = changes(text_of(args.file), args.action, lambda change: desk.objection(change, enrolled))
+    if bad:
+        raise BadCsvError(args.file, bad)
+    report_path = Path(args.report or (f"{args.file}.report.csv" if args.file != "-" else "codes.report.csv"))
+    report = Report(report_path)
+    left = [change for change in listed if not report.has(change)]
+    if len(left) < len(listed):
+        print(f"done before: {len(listed) - len(left)}", file=sys.stderr)
+    done = failed = 0
+    try:
+        with report.writing() as write, _progress(len(left)) as advance:
+            for change in _paced(left, args.rate, desk.sleep):
+                became = desk.do(change)
+                advance()
+                if became.problem is None:
+                    done += 1
+                    write(change, DONE, became.said)
+                    continue
+                failed += 1
+                write(change, "failed", became.problem.message)
+                print(*became.problem.lines(), sep="\n", file=sys.stderr)
+                if became.is_key_refused:
+                    break
+    finally:
+        tell_daemon(desk.settings)
+    print(f"done: {done} of {len(left)}", file=sys.stderr)
+    if failed:
+        hint = f"mend what failed and repeat the same command: {report_path} says what is done"
+        print(f"hint: {hint}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _paced(left: list[Change], rate: float, sleep: Callable[[float], None]) -> Iterator[Change]:
+    """One after the other, so many a second at most."""
+    due = time.monotonic()
+    for change in left:
+        pause = due - time.monotonic()
+        if pause > 0:
+            sleep(pause)
+        due = max(due, time.monotonic()) + 1 / rate
+        yield change
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[], Any]]:
+    """A bar on a terminal; elsewhere nothing."""
+    from rich.progress import Progress  # noqa: PLC0415 - one change has no bar
+
+    from gatectl.cli.render import TextConsole  # noqa: PLC0415
+
+    console = TextConsole(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("codes", total=total)
+        yield lambda: bar.advance(task)

@@ -1,0 +1,91 @@
+"""Asks Wellhub to change custom codes. Unlike a door it has time, and may use a library for all of HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from gatectl import __version__
+from gatectl.config.model import Wellhub
+from gatectl.daemon.partner import contexts
+from gatectl.partners.exchange import Answer, Endpoint
+from gatectl.partners.wellhub_codes import Change, Kind, Outcome, unknown
+
+PATIENCE_S = 10.0
+"""For the whole of one request, connection and answer: nobody stands at a gate."""
+
+BODY_MAX = 65536
+"""The documented answers have some hundred bytes."""
+
+
+class CodesClient:
+    """A context manager; `change` asks once, and never raises for what a partner or a network does."""
+
+    def __init__(self, name: str, settings: Wellhub, key: str) -> None:
+        self._endpoint = Endpoint.of(settings.url)
+        self._gym_id, self._key = settings.gym_id, key
+        scheme = "https" if self._endpoint.tls else "http"
+        self._origin = f"{scheme}://{self._endpoint.authority}"
+        context = contexts({name: settings})[name]
+        self._runner = asyncio.Runner()
+        # No proxies and no .netrc from the environment: the daemon's requests know neither.
+        self._http = httpx.AsyncClient(
+            verify=True if context is None else context,
+            trust_env=False,
+            timeout=None,  # noqa: S113 - one deadline over all of it is in `_ask`
+            headers={"User-Agent": f"gatectl/{__version__}"},
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._runner.run(self._http.aclose())
+        self._runner.close()
+
+    def change(self, change: Change) -> Outcome:
+        """What came of it there."""
+        return self._runner.run(self._change(change))
+
+    async def _change(self, change: Change) -> Outcome:
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                answer = await self._ask(change)
+        except TimeoutError:
+            return unknown(change, f"Wellhub gave no whole answer within {PATIENCE_S:g} s")
+        except (httpx.ConnectError, httpx.UnsupportedProtocol) as error:
+            return Outcome(
+                Kind.REFUSED,
+                f"no connection to Wellhub, so nothing was asked: {error}",
+                "gatectl check --connect",
+            )
+        except httpx.HTTPError as error:
+            return unknown(change, f"the connection to Wellhub broke: {str(error) or type(error).__name__}")
+        if answer is None:
+            return unknown(change, "Wellhub's answer is over 64 KiB")
+        return change.judge(answer)
+
+    async def _ask(self, change: Change) -> Answer | None:
+        question = change.question(self._endpoint.base, self._gym_id, self._key)
+        request = self._http.build_request(
+            question.method,
+            self._origin + question.target,
+            headers=list(question.headers),
+            content=question.body or None,
+        )
+        response = await self._http.send(request, stream=True)
+        try:
+            body = bytearray()
+            async for chunk in response.aiter_raw():
+                body += chunk
+                if len(body) > BODY_MAX:
+                    return None
+        finally:
+            await response.aclose()
+        return Answer(response.status_code, dict(response.headers), bytes(body), time.time_ns() // 1000)

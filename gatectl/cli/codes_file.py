@@ -1,0 +1,100 @@
+"""Many custom codes at once: the list of changes, and the report from which an interrupted run goes on."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from gatectl.decision.cards import BadLine
+from gatectl.errors import GatectlError
+from gatectl.partners.wellhub_codes import Action, Change
+
+_HEADER = ("wellhub_id", "code")
+_COLUMNS: Final = ("action", "wellhub_id", "code", "outcome", "what")
+
+DONE = "done"
+
+Check = Callable[[Change], str | None]
+"""What speaks against a change, or None."""
+
+
+def changes(text: str, action: Action, check: Check) -> tuple[list[Change], list[BadLine]]:
+    """The changes of a CSV file `wellhub_id,code`, and all that is wrong with it; a header is taken or left.
+
+    A deletion may leave out the code.
+    """
+    found: dict[str, tuple[int, Change]] = {}
+    bad: list[BadLine] = []
+    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        for row in rows:
+            if not row or (rows.line_num == 1 and row[0].lower() == _HEADER[0]):
+                continue
+            problem = _take(row, rows.line_num, action, check, found)
+            if problem is not None:
+                bad.append(BadLine(rows.line_num, problem))
+    except csv.Error as error:
+        bad.append(BadLine(rows.line_num, f"not CSV: {error}"))
+    return [change for _, change in found.values()], bad
+
+
+def _take(
+    row: list[str], line: int, action: Action, check: Check, found: dict[str, tuple[int, Change]]
+) -> str | None:
+    widths = (1, 2) if action == "delete" else (2,)
+    if len(row) not in widths:
+        return f"{len(row)} columns instead of wellhub_id,code"
+    change = Change(action, *row)
+    problem = check(change)
+    if problem is not None:
+        return problem
+    first, other = found.setdefault(change.wellhub_id, (line, change))
+    return None if other == change else f"{change.wellhub_id} stands in line {first} with another code"
+
+
+class Report:
+    """What was done, a line each, on disk as soon as it is known."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._done = {row[:3] for row in self._rows() if row[3] == DONE}
+
+    def has(self, change: Change) -> bool:
+        """Whether this was done before."""
+        return (change.action, change.wellhub_id, change.code) in self._done
+
+    def _rows(self) -> Iterator[tuple[str, ...]]:
+        try:
+            with self._path.open(encoding="utf-8", newline="") as file:
+                for row in csv.reader(file):
+                    if len(row) == len(_COLUMNS):  # the last line of a run that was cut short may be half
+                        yield tuple(row)
+        except FileNotFoundError:
+            return
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise GatectlError(
+                f"{self._path}: not a report of gatectl codes: {error}", "--report names it"
+            ) from error
+
+    @contextmanager
+    def writing(self) -> Iterator[Callable[[Change, str, str], None]]:
+        """Gives what takes a change, its outcome and words about it."""
+        try:
+            with self._path.open("a", encoding="utf-8", newline="") as file:
+                writer = csv.writer(file, lineterminator="\n")
+                if file.tell() == 0:
+                    writer.writerow(_COLUMNS)
+                else:
+                    file.write("\n")  # after half a line
+
+                def write(change: Change, outcome: str, what: str) -> None:
+                    writer.writerow((change.action, change.wellhub_id, change.code, outcome, what))
+                    file.flush()
+
+                yield write
+        except OSError as error:
+            raise GatectlError(f"{self._path}: {error.strerror}", "--report names another place") from error

@@ -1,0 +1,111 @@
+"""Wellhub custom codes: what is asked, and what each documented answer means.
+
+Source: `reference/wellhub-access-control.txt`, "Custom codes".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, Literal
+
+from gatectl.partners.exchange import Answer, Question, is_html, json_of, json_question, rest_s
+
+CODE_MAX = 13
+
+Action = Literal["create", "update", "delete"]
+
+_METHODS: dict[Action, str] = {"create": "POST", "update": "PUT", "delete": "DELETE"}
+_DONE: dict[Action, int] = {"create": 201, "update": 200, "delete": 204}
+
+
+class Kind(Enum):
+    DONE = auto()
+    REFUSED = auto()
+    """Nothing changed there."""
+    MISSING = auto()
+    """There is no code of this member there."""
+    KEY = auto()
+    """No request with this key will do any better."""
+    BUSY = auto()
+    """Nothing changed there; the same may be asked again after `wait_s`."""
+    UNKNOWN = auto()
+    """It may have been done there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a request: a line for people, and what to do."""
+
+    kind: Kind
+    line: str = ""
+    hint: str = ""
+    wait_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is to become of whose custom code; `code` is empty for a deletion that names none."""
+
+    action: Action
+    wellhub_id: str
+    code: str = ""
+
+    def question(self, base: str, gym_id: str, key: str) -> Question:
+        """`base` is the path that the settings' URL has, without a slash at its end."""
+        headers = (("Authorization", f"Bearer {key}"), ("X-Gym-Id", gym_id))
+        target = f"{base}/access/v1/code/{self.wellhub_id}"
+        if self.action == "delete":
+            asked = json_question(target, {}, *headers)
+            return Question(target, asked.headers, b"", "DELETE")
+        asked = json_question(
+            target, {"custom_code": self.code}, ("Content-Type", "application/json"), *headers
+        )
+        return Question(target, asked.headers, asked.body, _METHODS[self.action])
+
+    def judge(self, answer: Answer) -> Outcome:
+        """Done on the documented success alone."""
+        errors = _errors(answer)
+        match answer.status:
+            case status if status == _DONE[self.action] and not is_html(answer) and not errors:
+                return Outcome(Kind.DONE)
+            case 400 if "custom_code" in errors:
+                what = f"Wellhub refuses the code: it must have 1 to {CODE_MAX} characters"
+                return Outcome(Kind.REFUSED, what, "choose a shorter code, and no blank one")
+            case 401 | 403:
+                return Outcome(
+                    Kind.KEY,
+                    f"Wellhub refuses this gym's key or gym_id ({answer.status})",
+                    "the key may no longer be valid: ask Wellhub's Technical Sales",
+                )
+            case 404 if "checkin.custom-code.not-found" in errors:
+                what = f"Wellhub has no custom code for {self.wellhub_id} at this gym"
+                return Outcome(Kind.MISSING, what, "make one: gatectl codes create")
+            case 409:
+                what = f"Wellhub has a custom code for {self.wellhub_id} at this gym already"
+                return Outcome(Kind.REFUSED, what, "replace it: gatectl codes update")
+            case 429:
+                wait_s = rest_s(answer)
+                what = f"Wellhub asks to be left alone for {wait_s:.0f} s"
+                return Outcome(Kind.BUSY, what, "repeat it then", wait_s)
+            case status if status >= 500:
+                return unknown(self, f"Wellhub failed ({status})")
+            case status:
+                what = f"Wellhub gave an answer that is not documented ({status})"
+                return Outcome(Kind.UNKNOWN, what, "is the partner's url right? gatectl check --connect")
+
+
+def unknown(change: Change, what: str) -> Outcome:
+    """No answer, or one that says nothing: each change may be repeated, and then says how things stand."""
+    hint = "it may have been done there; repeat it"
+    if change.action == "create":
+        hint += ", and if a code is there already: gatectl codes update"
+    return Outcome(Kind.UNKNOWN, what, hint)
+
+
+def _errors(answer: Answer) -> set[str]:
+    """The keys of the answer's errors; an error without a key counts as an empty one."""
+    body = json_of(answer) if answer.body else None
+    found: Any = body.get("errors") if isinstance(body, dict) else body
+    listed = found if isinstance(found, list) else []
+    return {str(error.get("key", "")) if isinstance(error, dict) else "" for error in listed}

@@ -1,0 +1,95 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatectl.partners.exchange import Answer
+from gatectl.partners.wellhub_codes import Change, Kind
+
+MEMBER = "0123456789012"
+DONE = {"create": 201, "update": 200, "delete": 204}
+FINE = {"metadata": {"total": 1, "errors": 0}, "results": {}}
+
+
+def error(key, message="what Wellhub says"):
+    return {"metadata": {"total": 0, "errors": 1}, "errors": [{"message": message, "key": key}]}
+
+
+def answer(status, body=None, **headers):
+    return Answer(status, headers, b"" if body is None else json.dumps(body).encode())
+
+
+@pytest.mark.parametrize(
+    ("action", "method", "body"),
+    [
+        ("create", "POST", b'{"custom_code":"A1"}'),
+        ("update", "PUT", b'{"custom_code":"A1"}'),
+        ("delete", "DELETE", b""),
+    ],
+)
+def test_what_is_asked(action, method, body):
+    question = Change(action, MEMBER, "A1").question("/base", "1234", "k3y")
+    assert (question.method, question.target, question.body) == (
+        method,
+        f"/base/access/v1/code/{MEMBER}",
+        body,
+    )
+    headers = dict(question.headers)
+    assert (headers["Authorization"], headers["X-Gym-Id"]) == ("Bearer k3y", "1234")
+    assert headers.get("Content-Type") == (None if action == "delete" else "application/json")
+    assert "k3y" not in repr(question)
+
+
+@pytest.mark.parametrize("action", DONE)
+def test_only_the_documented_success_is_one(action):
+    change = Change(action, MEMBER, "A1")
+    for status in range(200, 300):
+        assert (change.judge(answer(status, FINE)).kind is Kind.DONE) == (status == DONE[action])
+    page = Answer(DONE[action], {"content-type": "text/html"}, b"<html>log in here</html>")
+    assert change.judge(page).kind is Kind.UNKNOWN
+    assert change.judge(answer(DONE[action], error("custom_code"))).kind is Kind.UNKNOWN
+    assert change.judge(answer(DONE[action])).kind is Kind.DONE
+
+
+EXISTS = answer(409, error("checkin.custom-code.already-exists"))
+MISSING = answer(404, error("checkin.custom-code.not-found"))
+DENIED = answer(403, {"errors": [{"Message": "explicit deny"}]})
+FAILED = answer(500, error("checkin.custom-code.unexpected-error"))
+
+
+@pytest.mark.parametrize(
+    ("action", "given_", "kind", "line", "hint"),
+    [
+        ("create", answer(400, error("custom_code")), Kind.REFUSED, "1 to 13 characters", "shorter"),
+        ("create", EXISTS, Kind.REFUSED, "already", "codes update"),
+        ("update", MISSING, Kind.MISSING, "no custom code", "codes create"),
+        ("delete", MISSING, Kind.MISSING, "no custom code", "codes create"),
+        ("delete", answer(404, error("other")), Kind.UNKNOWN, "not documented (404)", "url"),
+        ("delete", answer(404), Kind.UNKNOWN, "not documented (404)", "url"),
+        ("update", DENIED, Kind.KEY, "key", "Technical Sales"),
+        ("update", answer(401), Kind.KEY, "(401)", "Technical Sales"),
+        ("create", answer(400), Kind.UNKNOWN, "not documented (400)", "url"),
+        ("create", FAILED, Kind.UNKNOWN, "(500)", "codes update"),
+        ("delete", answer(503), Kind.UNKNOWN, "(503)", "repeat it"),
+        ("create", answer(302), Kind.UNKNOWN, "not documented (302)", "url"),
+        ("create", answer(429, **{"retry-after": "7"}), Kind.BUSY, "for 7 s", "repeat"),
+    ],
+)  # fmt: skip
+def test_every_documented_answer_is_a_clear_line(action, given_, kind, line, hint):
+    outcome = Change(action, MEMBER, "A1").judge(given_)
+    assert outcome.kind is kind
+    assert line in outcome.line
+    assert hint in outcome.hint
+
+
+def test_how_long_to_wait():
+    assert Change("create", MEMBER, "A1").judge(answer(429, **{"retry-after": "7"})).wait_s == 7.0
+
+
+@given(st.sampled_from(sorted(DONE)), st.integers(100, 599), st.binary(max_size=60))
+def test_no_body_is_too_odd(action, status, body):
+    outcome = Change(action, MEMBER, "A1").judge(Answer(status, {}, body))
+    if status != DONE[action]:
+        assert outcome.kind is not Kind.DONE
+        assert outcome.line
