@@ -1,15 +1,16 @@
-"""`gatectl status`: how the running daemon is doing."""
+"""`gatectl status`: how the running daemon is doing, on one screen."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
-from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from gatectl.cli.control import call
 from gatectl.config.reader import find, load
+from gatectl.errors import visible
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,47 +24,41 @@ def run(args: argparse.Namespace) -> int:
     status = call(settings.control.socket, {"command": "status"})
     if args.json:
         print(json.dumps(status, ensure_ascii=False))
-        return 0
-    from rich.console import Console  # noqa: PLC0415 - only people need it
-    from rich.text import Text  # noqa: PLC0415
-
-    console = Console(highlight=False, soft_wrap=True)
-    for well, line in _lines(status):
-        mark = Text("  ok  ", "green") if well else Text("  !!  ", "bold red")
-        console.print(Text.assemble(mark, line))
+    else:
+        pages = {name: partner.status_page for name, partner in settings.partners.items()}
+        show(status, pages, datetime.now(UTC))
     return 0
 
 
-def _lines(status: dict[str, Any]) -> Iterator[tuple[bool, str]]:
-    yield True, f"gatectl {status['version']}, process {status['pid']}, {status['cards']} card(s) enrolled"
-    for name, door in status["doors"].items():
-        yield from _door_lines(name, door)
-    for name, partner in status["partners"].items():
-        yield _partner_line(name, partner)
-    journal = status["journal"]
-    well = journal["error"] is None
-    yield well, "journal: written" if well else f"journal: {journal['error']}; {journal['late']} records wait"
+def show(status: dict[str, Any], pages: dict[str, str | None], now: datetime) -> None:
+    """The screen: first whether all is well, then what is what."""
+    # Only people need these, and what rich brings.
+    from rich.padding import Padding  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    from gatectl.cli.health import facts, since  # noqa: PLC0415
+    from gatectl.cli.render import TextConsole  # noqa: PLC0415
+
+    console = TextConsole()
+    found = facts(status, pages, now)
+    bad = sum(not fact.is_well for fact in found)
+    if bad:
+        console.print("1 thing is not well" if bad == 1 else f"{bad} things are not well", style="bold red")
+    else:
+        console.print("All is well", style="bold green")
+    for fact in found:
+        row = Table.grid(padding=(0, 2, 0, 0))
+        row.add_column(width=2)
+        row.add_column(overflow="fold")
+        mark = Text("ok", "green") if fact.is_well else Text("!!", "bold red")
+        row.add_row(mark, Text(visible(fact.words)))
+        if fact.advice:
+            row.add_row("", Text(visible(fact.advice), "yellow"))
+        console.print(Padding(row, (0, 0, 0, 2)))
     event = status["last_event"]
     if event:
-        yield True, f"last event: {event['at']} {event['door']}: {event['result']}: {event['message']}"
-
-
-def _door_lines(name: str, door: dict[str, Any]) -> Iterator[tuple[bool, str]]:
-    gate = "open" if door["gate"]["open"] else "shut"
-    dropped = f", {door['dropped']} codes dropped" if door["dropped"] else ""
-    yield True, f"door {name}: gate {gate}, {door['state']}{dropped}"
-    for scanner in door["scanners"]:
-        well = scanner["state"] == "ready"
-        flaws = "".join(f", {count} {flaw.replace('_', ' ')}" for flaw, count in scanner["dropped"].items())
-        state = "ready" if well else f"{scanner['state']} since {scanner['since']} ({scanner['cause']})"
-        yield well, f"scanner {scanner['scanner']} of {name}: {state}, {scanner['codes']} codes{flaws}"
-
-
-def _partner_line(name: str, partner: dict[str, Any]) -> tuple[bool, str]:
-    state, lost = partner["state"], partner["unconnected"]
-    connection = f"{partner['ready_connections']} connection(s) ready"
-    if lost:
-        connection = f"no connection ({lost['fault']}: {lost['detail']})"
-    healthy = state == "healthy"
-    since = "" if healthy else f" since {partner['since']}"
-    return healthy and not lost, f"partner {name}: {state}{since}, {connection}"
+        words = (
+            f"last event {since(event['at'], now)}: {event['door']}: {event['result']}: {event['message']}"
+        )
+        console.print(Padding(Text(visible(words)), (1, 0, 0, 2)))

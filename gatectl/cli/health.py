@@ -1,0 +1,137 @@
+"""What the daemon's status means to a person: what is well; for the rest, since when and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from gatectl.devices.scanner import Cause
+
+_MANY = 3
+"""Readings that are dropped now and then are a scanner's daily life; more of them than codes are not."""
+
+_SCANNER_ADVICE: dict[str, str] = {
+    Cause.UNPLUGGED: "Plug it in; `gatectl devices` shows under which name each scanner is there.",
+    Cause.HELD: "Another program has it open; `gatectl devices` shows which.",
+    Cause.DENIED: "Plug it in anew, or: systemctl start gatectl-devices. "
+    "udev gives gatectl what the settings name.",
+    Cause.NO_SCANNER: "Is this the scanner's path, and its type? `gatectl devices` finds it.",
+}
+
+_UNCONNECTED_ADVICE = {
+    "network": "Look at this door's own network, name server and firewall first, then at the partner: "
+    "gatectl check --connect",
+    "tls": "Is the clock right, and does the partner need a ca_file? gatectl check --connect",
+}
+
+_JOURNAL_ADVICE = (
+    "Members are still let in; the records follow when the disk takes them. Is it full or failing? "
+    "df -h, journalctl -k"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One line of the screen; `advice` says what to do, and is empty where all is well."""
+
+    words: str
+    advice: str = ""
+
+    @property
+    def is_well(self) -> bool:
+        return not self.advice
+
+
+def facts(status: Mapping[str, Any], pages: Mapping[str, str | None], now: datetime) -> list[Fact]:
+    """The whole screen, from `status --json`; `pages` are the partners' status pages, by name."""
+    cards = f"{status['cards']} card{'' if status['cards'] == 1 else 's'} enrolled"
+    found = [Fact(f"gatectl {status['version']} runs (process {status['pid']}), {cards}")]
+    for name, door in status["doors"].items():
+        found.append(_door(name, door))
+        found += (_scanner(name, scanner, now) for scanner in door["scanners"])
+    for name, partner in status["partners"].items():
+        found += _partner(name, partner, pages.get(name), now)
+    return [*found, _journal(status["journal"])]
+
+
+def _door(name: str, door: Mapping[str, Any]) -> Fact:
+    closes = door["gate"]["closes_in_ms"]
+    gate = f"gate open, shuts in {closes / 1000:.1f} s" if door["gate"]["open"] else "gate shut"
+    words = [f"door {name}: {gate}", "free" if door["state"] == "free" else "deciding a scan"]
+    if door["waiting"]:
+        words.append(f"{door['waiting']} waiting")
+    if door["dropped"]:
+        words.append(f"{door['dropped']} codes dropped, as four waited already")
+    return Fact(", ".join(words))
+
+
+def _scanner(door: str, scanner: Mapping[str, Any], now: datetime) -> Fact:
+    head = f"scanner {scanner['scanner']} of {door}: "
+    dropped = "".join(f", {count} {flaw.replace('_', ' ')}" for flaw, count in scanner["dropped"].items())
+    codes = f"{scanner['codes']} code{'' if scanner['codes'] == 1 else 's'}{dropped}"
+    if scanner["state"] == "ready":
+        lost = sum(scanner["dropped"].values())
+        odd = lost > max(scanner["codes"], _MANY)
+        advice = (
+            "More is dropped than read: are framing, speed or layout right? `gatectl devices` finds them."
+        )
+        return Fact(f"{head}ready, {codes}", advice if odd else "")
+    cause = scanner["cause"] or "not looked for yet"
+    advice = _SCANNER_ADVICE.get(cause, "`gatectl devices` shows which scanners are there.")
+    return Fact(f"{head}{cause}, {since(scanner['since'], now)}, {codes}", advice)
+
+
+def _partner(name: str, partner: Mapping[str, Any], page: str | None, now: datetime) -> Iterator[Fact]:
+    state, lost = partner["state"], partner["unconnected"]
+    ready = partner["ready_connections"]
+    words = f"partner {name}: {state}"
+    if state != "healthy":
+        words += f", {since(partner['since'], now)}"
+    if lost is None:
+        words += f", {ready} connection{'' if ready == 1 else 's'} ready"
+    else:
+        words += f", no connection ({lost['fault']}: {lost['detail']})"
+    yield Fact(words, _partner_advice(name, partner, page))
+    ahead = partner["clock_ahead_s"]
+    if ahead:
+        off = f"{abs(ahead)} s {'ahead of' if ahead > 0 else 'behind'}"
+        yield Fact(f"this machine's clock is {off} {name}'s", "Is the time set by the network? timedatectl")
+
+
+def _partner_advice(name: str, partner: Mapping[str, Any], page: str | None) -> str:
+    match partner["state"]:
+        case "outage":
+            where = f" ({page})" if page else ""
+            return f"Check the status page of {name}{where} and contact {name}. There is no need to contact Support."
+        case "resting":
+            return f"{name} asked for a pause, and is asked again by itself. If it goes on, contact {name}."
+        case "refusing our key":
+            return f"Ask {name} whether the key is still valid; after a change: systemctl restart gatectl"
+    lost = partner["unconnected"]
+    return "" if lost is None else _UNCONNECTED_ADVICE.get(lost["fault"], "gatectl check --connect")
+
+
+def _journal(journal: Mapping[str, Any]) -> Fact:
+    if journal["error"] is not None:
+        return Fact(f"journal: {journal['error']}; {journal['late']} records wait", _JOURNAL_ADVICE)
+    if journal["lost"]:
+        return Fact(f"journal: written, but {journal['lost']} records were lost", _JOURNAL_ADVICE)
+    return Fact("journal: written")
+
+
+def since(moment: str, now: datetime) -> str:
+    """`since 20:35:01, 12 min`: local time, with the day where it was another, and how long ago."""
+    then = datetime.fromisoformat(moment).astimezone()
+    here = now.astimezone()
+    shown = f"{then:%H:%M:%S}" if then.date() == here.date() else f"{then:%Y-%m-%d %H:%M}"
+    return f"since {shown}, {length(max((here - then).total_seconds(), 0.0))}"
+
+
+def length(seconds: float) -> str:
+    """A length of time as a person says it: `40 s`, `12 min`, `3 h`, `2 days`."""
+    for unit, size, next_size in (("s", 1, 120), ("min", 60, 7200), ("h", 3600, 172_800)):
+        if seconds < next_size:
+            return f"{seconds // size:.0f} {unit}"
+    return f"{seconds // 86_400:.0f} days"

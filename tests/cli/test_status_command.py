@@ -1,0 +1,208 @@
+import copy
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).parents[1] / "journal_reader"))
+
+from records import NOT_FOUND, scan
+
+from gatectl.cli.health import facts, length, since
+from gatectl.cli.main import main
+from gatectl.cli.status import show
+from gatectl.devices.scanner import Cause
+from gatectl.sim.door import SimulatedDoor
+
+NOW = datetime(2025, 11, 22, 19, 47, 30, tzinfo=UTC)
+PAGES = {"wellhub": "https://status.example.com", "wellpass": None}
+
+SCANNER = {
+    "scanner": "/dev/serial/by-id/usb-Reader",
+    "type": "serial",
+    "state": "ready",
+    "since": "2025-11-22T18:00:00.000000Z",
+    "cause": None,
+    "codes": 214,
+    "dropped": {"checksum": 2},
+}
+PARTNER = {
+    "protocol": "wellhub",
+    "state": "healthy",
+    "since": "2025-11-22T18:00:00.000000Z",
+    "rests_until": None,
+    "ready_connections": 1,
+    "clock_ahead_s": 0,
+    "unconnected": None,
+}
+WELL = {
+    "version": "0.1.0",
+    "pid": 4711,
+    "doors": {
+        "main": {
+            "state": "free",
+            "waiting": 0,
+            "dropped": 0,
+            "gate": {"open": False, "closes_in_ms": None},
+            "scanners": [SCANNER],
+        }
+    },
+    "partners": {"wellhub": PARTNER},
+    "journal": {"error": None, "late": 0, "lost": 0},
+    "cards": 12,
+    "last_event": scan(10, NOT_FOUND).to_json(),
+}
+
+WELL_SCREEN = """\
+All is well
+  ok  gatectl 0.1.0 runs (process 4711), 12 cards enrolled
+  ok  door main: gate shut, free
+  ok  scanner /dev/serial/by-id/usb-Reader of main: ready, 214 codes, 2 checksum
+  ok  partner wellhub: healthy, 1 connection ready
+  ok  journal: written
+
+  last event since 20:45:01, 2 min: main: rejected: Aggregator member not found
+  in partner system
+"""
+
+UNWELL_SCREEN = """\
+5 things are not well
+  ok  gatectl 0.1.0 runs (process 4711), 1 card enrolled
+  ok  door main: gate open, shuts in 1.5 s, deciding a scan, 2 waiting, 7 codes
+      dropped, as four waited already
+  !!  scanner /dev/serial/by-id/usb-Reader of main: unplugged, since 20:35:30,
+      12 min, 3 codes
+      Plug it in; `gatectl devices` shows under which name each scanner is
+      there.
+  !!  partner wellhub: outage, since 2025-11-21 19:47, 25 h, 0 connections ready
+      Check the status page of wellhub (https://status.example.com) and contact
+      wellhub. There is no need to contact Support.
+  !!  this machine's clock is 94 s ahead of wellhub's
+      Is the time set by the network? timedatectl
+  !!  partner wellpass: healthy, no connection (tls: the certificate was
+      refused: certificate has expired)
+      Is the clock right, and does the partner need a ca_file? gatectl check
+      --connect
+  !!  journal: disk full; 4 records wait
+      Members are still let in; the records follow when the disk takes them. Is
+      it full or failing? df -h, journalctl -k
+"""
+
+
+def unwell():
+    status = copy.deepcopy(WELL)
+    door = status["doors"]["main"]
+    door |= {"state": "asking", "waiting": 2, "dropped": 7, "gate": {"open": True, "closes_in_ms": 1500}}
+    lost = {"state": "lost", "since": "2025-11-22T19:35:30Z", "cause": "unplugged", "codes": 3, "dropped": {}}
+    door["scanners"][0] |= lost
+    outage = {"state": "outage", "since": "2025-11-21T18:47:00Z", "ready_connections": 0, "clock_ahead_s": 94}
+    refused = {"fault": "tls", "detail": "the certificate was refused: certificate has expired"}
+    status["partners"] = {
+        "wellhub": PARTNER | outage,
+        "wellpass": PARTNER | {"unconnected": refused, "ready_connections": 0},
+    }
+    status["journal"] = {"error": "disk full", "late": 4, "lost": 0}
+    return status | {"cards": 1, "last_event": None}
+
+
+def lines(text):
+    return [line.rstrip() for line in text.splitlines()]
+
+
+@pytest.mark.usefixtures("in_berlin")
+@pytest.mark.parametrize(("status", "screen"), [(WELL, WELL_SCREEN), (unwell(), UNWELL_SCREEN)])
+def test_the_screen(status, screen, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    show(status, PAGES, NOW)
+    out = capsys.readouterr().out
+    assert lines(out) == lines(screen)
+    assert max(map(len, out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("no_color", [True, False])
+def test_colours_tell_and_no_color_is_obeyed(capsys, monkeypatch, no_color):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if no_color:
+        monkeypatch.setenv("NO_COLOR", "1")
+    show(unwell(), PAGES, NOW)
+    out = capsys.readouterr().out
+    assert ("\x1b[32mok" in out) is not no_color
+    assert ("31m!!" in out) is not no_color
+
+
+def advice_for(change, part="partners", name="wellhub"):
+    status = copy.deepcopy(WELL)
+    status[part][name] |= change
+    return [fact.advice for fact in facts(status, PAGES, NOW) if fact.advice]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"state": "resting"}, "asked for a pause"),
+        ({"state": "refusing our key"}, "whether the key is still valid"),
+        ({"unconnected": {"fault": "network", "detail": "refused"}}, "own network"),
+        ({"clock_ahead_s": -30}, "timedatectl"),
+        ({"state": "outage"}, "https://status.example.com"),
+    ],
+)
+def test_what_to_do_about_a_partner(change, words):
+    (advice,) = advice_for(change)
+    assert words in advice
+
+
+@pytest.mark.parametrize("cause", [*Cause, "input/output error", None])
+def test_every_loss_has_advice(cause):
+    lost = SCANNER | {"state": "absent", "cause": cause}
+    (advice,) = advice_for({"scanners": [lost]}, "doors", "main")
+    assert "gatectl" in advice
+
+
+def test_more_dropped_than_read():
+    def advice(codes, dropped):
+        scanner = SCANNER | {"codes": codes, "dropped": {"checksum": dropped}}
+        return advice_for({"scanners": [scanner]}, "doors", "main")
+
+    assert "Framing" in advice(2, 9)[0]
+    assert advice(0, 3) == []
+
+
+def test_lost_records_are_told():
+    assert advice_for({}) == []
+    status = copy.deepcopy(WELL)
+    status["journal"]["lost"] = 3
+    assert any("3 records were lost" in fact.words and fact.advice for fact in facts(status, PAGES, NOW))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "119 min"), (7200, "2 h"), (172_800, "2 days")],
+)
+def test_lengths(seconds, words):
+    assert length(seconds) == words
+
+
+@pytest.mark.usefixtures("in_berlin")
+def test_a_clock_that_was_set_back_counts_nothing_backwards():
+    assert since("2025-11-22T19:48:00Z", NOW) == "since 20:48:00, 0 s"
+
+
+def test_a_real_daemon(tmp_path, capsys):
+    with SimulatedDoor(tmp_path, lambda _: None) as door:
+        status = main(["status", "-c", str(door.settings)])
+        out = capsys.readouterr().out
+        assert status == 0
+        assert out.startswith("All is well\n")
+        assert "partner wellhub: healthy" in out
+        assert main(["status", "--json", "-c", str(door.settings)]) == 0
+        assert json.loads(capsys.readouterr().out)["doors"]["main"]["state"] == "free"
+
+
+def test_no_daemon(run):
+    status, out, err = run("status")
+    assert (status, out) == (1, "")
+    assert err.splitlines()[1] == "hint: start it: systemctl start gatectl"
