@@ -116,7 +116,7 @@ def _commands(folder: Path, paths: dict[int, Path], size: Size) -> Iterator[Row]
         "--version": ["--version"],
     }
     settings = {events: _settings(folder, path) for events, path in paths.items()}
-    with closing(Stamps(folder / "pins")) as stamps:
+    with closing(Stamps()) as stamps:
         environment = environment_for(folder, stamps)
         taken: dict[tuple[str, int], list[float]] = {}
         for _ in range(size.commands + 1):  # the first one warms the caches up

@@ -152,7 +152,7 @@ class Gym:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            self.stamps = Stamps(self.folder / "pins")
+            self.stamps = Stamps()
             stack.callback(self.stamps.close)
             for number in range(self.plan.doors):
                 scanner = VirtualSerialScanner(self.folder / f"scanner-{number}")
@@ -293,7 +293,7 @@ class PlainScript:
         folder.mkdir(parents=True, exist_ok=True)
         self._stack = ExitStack()
         with ExitStack() as stack:
-            self.stamps = Stamps(folder / "pins")
+            self.stamps = Stamps()
             stack.callback(self.stamps.close)
             self.scanner = stack.enter_context(VirtualSerialScanner(folder / "scanner"))
             self._process = subprocess.Popen(

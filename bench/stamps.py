@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -34,13 +35,17 @@ class Change:
 
 
 class Stamps:
-    """The changes in their order. Used by one thread; `path` is made here."""
+    """The changes in their order. Used by one thread; `path` is what the other process opens.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        with path.open("w+b") as file:
-            file.truncate(COUNT.size + ROOM * CHANGE.size)
-            self._file = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    The file is in memory alone: a page of a file on a disk may have to wait for that, and with it whoever
+    changes a pin.
+    """
+
+    def __init__(self) -> None:
+        self._descriptor = os.memfd_create("bench-pins", os.MFD_CLOEXEC)
+        self.path = Path(f"/proc/{os.getpid()}/fd/{self._descriptor}")
+        os.ftruncate(self._descriptor, COUNT.size + ROOM * CHANGE.size)
+        self._file = mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_READ)
         self._read = 0
 
     def new(self) -> Iterator[Change]:
@@ -63,3 +68,4 @@ class Stamps:
 
     def close(self) -> None:
         self._file.close()
+        os.close(self._descriptor)
