@@ -74,9 +74,7 @@ def _scanner(door: str, scanner: Mapping[str, Any], now: datetime) -> Fact:
     if scanner["state"] == "ready":
         lost = sum(scanner["dropped"].values())
         odd = lost > max(scanner["codes"], _MANY)
-        advice = (
-            "More is dropped than read: are framing, speed or layout right? `gatectl devices` finds them."
-        )
+        advice = "More is dropped than read. Framing, speed and layout: `gatectl devices` finds them."
         return Fact(f"{head}ready, {codes}", advice if odd else "")
     cause = scanner["cause"] or "not looked for yet"
     advice = _SCANNER_ADVICE.get(cause, "`gatectl devices` shows which scanners are there.")
@@ -104,7 +102,8 @@ def _partner_advice(name: str, partner: Mapping[str, Any], page: str | None) -> 
     match partner["state"]:
         case "outage":
             where = f" ({page})" if page else ""
-            return f"Check the status page of {name}{where} and contact {name}. There is no need to contact Support."
+            check = f"Check the status page of {name}{where} and contact {name}."
+            return f"{check} There is no need to contact Support."
         case "resting":
             return f"{name} asked for a pause, and is asked again by itself. If it goes on, contact {name}."
         case "refusing our key":
