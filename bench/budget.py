@@ -11,15 +11,15 @@ from pathlib import Path
 from bench.answers import HOSTILE
 from bench.rig import RELAY_PINS, Certificates, Gym, PartnerProcess, Plan, member
 from bench.row import Row, quantile
-from bench.stamps import LOOK_S, PATIENCE_S, NothingHappened
+from bench.stamps import LOOK_S, PATIENCE_S, Change, NothingHappened
 from gatectl.journal.reader import Filters, Reader
 
 SEED = 1
 BUDGET_MS = 150
 """Short, so that ten thousand fit into minutes; what comes after its end does not depend on its length."""
 
-SIGNALS_MS = 10
-"""A scan's lamps are set to dark before they show what was decided: changes so close are one decision."""
+LAMPS = ("green", "red")
+"""In the order in which a gate darkens them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,7 @@ def measure(size: Size, folder: Path) -> Iterator[Row]:
     certificates = Certificates(folder)
     hostile = ["--seed", str(SEED), "--hostile", str(BUDGET_MS)]
     with PartnerProcess(folder, options=hostile) as partner:
-        plan = Plan(
-            [partner.url()], certificates.ca_file, doors=size.doors, budget_ms=BUDGET_MS, lamps=("red",)
-        )
+        plan = Plan([partner.url()], certificates.ca_file, doors=size.doors, budget_ms=BUDGET_MS, lamps=LAMPS)
         with Gym(folder / "gym", plan) as gym:
             gym.start()
             gym.until_connected(size.doors)
@@ -62,20 +60,20 @@ def measure(size: Size, folder: Path) -> Iterator[Row]:
 def _run(gym: Gym, size: Size) -> list[_Line]:
     """Each door scans again as soon as it has decided."""
     lines = [_Line(door) for door in range(size.doors)]
-    by_pin = {gym.lamp_pin(line.door, "red"): line for line in lines}
     relays = {RELAY_PINS[line.door]: line for line in lines}
+    darkened = {(gym.lamp_pin(line.door, "green"), gym.lamp_pin(line.door, "red")): line for line in lines}
     number, last_at = 0, time.monotonic()
+    before: Change | None = None
     while True:
         for change in gym.stamps.new():
-            line = relays.get(change.pin) or by_pin.get(change.pin)
-            if line is None or not change.level:
-                continue
-            line.openings += change.pin in relays
-            # A lamp blinks on while the next scan is decided: what came before it was typed is not its own.
-            if line.under_way is not None and change.at > line.typed:
-                line.decided[line.under_way] = change.at - line.typed
-                line.under_way = None
+            if change.level and change.pin in relays:
+                relays[change.pin].openings += 1
+            # What is shown for a decision begins with all lamps dark; blinking darkens one alone.
+            line = darkened.get((before.pin, change.pin)) if before else None
+            if line is not None and before is not None and not (before.level or change.level):
+                _note(line, change.at)
                 last_at = time.monotonic()
+            before = change
         for line in lines:
             if line.under_way is None and number < size.answers:
                 line.typed, line.under_way = gym.scan(number, line.door), number
@@ -85,6 +83,12 @@ def _run(gym: Gym, size: Size) -> list[_Line]:
         if time.monotonic() - last_at > PATIENCE_S:
             raise NothingHappened("a door decides nothing any more")
         time.sleep(LOOK_S)
+
+
+def _note(line: _Line, at: float) -> None:
+    if line.under_way is not None and at > line.typed:
+        line.decided[line.under_way] = at - line.typed
+        line.under_way = None
 
 
 def _rows(gym: Gym, lines: list[_Line], stamps: dict[str, list[object]], size: Size) -> Iterator[Row]:

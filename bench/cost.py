@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import own_time, process
-from bench.rig import Certificates, Gym, PartnerProcess, PlainScript, Plan
+from bench.rig import PINS, Certificates, Gym, PartnerProcess, PlainScript, Plan
 from bench.row import Row, median
 
 TARGET_DOORS = 4
@@ -46,7 +46,7 @@ def measure(size: Size, folder: Path) -> Iterator[Row]:
 
 def _lamps(doors: int) -> tuple[str, ...]:
     """As many as there are pins for."""
-    return ("green", "red", "buzzer")[: 12 // doors]
+    return ("green", "red", "buzzer")[: (PINS - doors) // doors]
 
 
 def _starts(gym: Gym, size: Size) -> Iterator[Row]:

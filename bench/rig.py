@@ -27,8 +27,10 @@ ROOT = Path(__file__).parents[1]
 FIRST_MEMBER = 1_000_000_000_000
 
 RELAY_PINS = tuple(range(16))
-LAMP_PINS = tuple(range(16, 28))
-"""All that a Pi's header brings out: 16 doors have no lamps, 8 one each. No pin is really driven."""
+"""By door. No pin is really driven."""
+
+PINS = 28
+"""What a Pi's header brings out: the relays come first, the lamps take what is left."""
 
 OPEN_MS = 100
 """The least that the settings allow."""
@@ -188,9 +190,7 @@ class Gym:
         return lines
 
     def _door(self, number: int) -> str:
-        each = len(self.plan.lamps)
-        pins = zip(self.plan.lamps, LAMP_PINS[number * each :], strict=False)
-        signals = ", ".join(f"{lamp} = {pin}" for lamp, pin in pins)
+        signals = ", ".join(f"{lamp} = {self.lamp_pin(number, lamp)}" for lamp in self.plan.lamps)
         return (
             f"[doors.door{number}]\nrepeat_ms = 0\n"
             f"relay = {{ pin = {RELAY_PINS[number]}, open_ms = {OPEN_MS} }}\nsignals = {{ {signals} }}\n"
@@ -198,7 +198,8 @@ class Gym:
         )
 
     def lamp_pin(self, door: int, lamp: str) -> int:
-        return LAMP_PINS[door * len(self.plan.lamps) + list(self.plan.lamps).index(lamp)]
+        lamps = list(self.plan.lamps)
+        return self.plan.doors + door * len(lamps) + lamps.index(lamp)
 
     # The daemon.
 
