@@ -7,10 +7,10 @@ from datetime import date, datetime, timedelta
 
 from gatectl.journal.browser import Browser, Tally
 
-WIDTH, HEIGHT = 480, 120
+WIDTH, HEIGHT = 480, 140
 """Units of the drawing; a style makes it as wide as its place."""
-BASE = 100
-"""Where the bars stand; the hours' numbers are below."""
+TOP, BASE = 18, 122
+"""Between them stand the bars; the scales' numbers are above, the hours' below."""
 HOURS = 24
 LEAST_SCANS, LEAST_MS = 4, 100
 """The smallest scales: one scan is no full bar, and a fast partner's line stays low."""
@@ -70,7 +70,7 @@ def _drawn(partner: str | None, tallies: list[Tally]) -> PartnerDay:
     top_ms = max(LEAST_MS, *(ms for ms in medians.values() if ms is not None), 0)
     hours = [_hour(tally, top_scans) for tally in sorted(tallies, key=lambda tally: tally.bucket)]
     dots = [
-        (round(hour.x + hour.width / 2, 1), round(BASE - hour.median_ms / top_ms * (BASE - 8), 1))
+        (round(hour.x + hour.width / 2, 1), round(BASE - hour.median_ms / top_ms * (BASE - TOP), 1))
         for hour in hours
         if hour.median_ms is not None
     ]
@@ -90,7 +90,7 @@ def _drawn(partner: str | None, tallies: list[Tally]) -> PartnerDay:
 
 def _hour(tally: Tally, top_scans: int) -> Hour:
     step = WIDTH / HOURS
-    scale = (BASE - 4) / top_scans
+    scale = (BASE - TOP) / top_scans
     admitted, refused = tally.admitted * scale, tally.refused * scale
     return Hour(
         hour=tally.bucket,

@@ -39,9 +39,10 @@ class _Server(uvicorn.Server):
         if self.started:
             self._ready()
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
+        """The first signal ends it in order, with status 0; a second one waits for nobody."""
+        self.force_exit = self.should_exit
         self._end()
-        super().handle_exit(sig, frame)
 
 
 def listening(host: str, port: int) -> socket.socket:

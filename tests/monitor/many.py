@@ -63,6 +63,8 @@ def fill(path, count, newest_us=None, seed=5):
                 partner,
                 member,
                 2000,
+                "0" * 32,
+                at_us,
             )
             admitted = result is Result.ADMITTED
             outcome = Outcome(

@@ -1,0 +1,133 @@
+"""A simulated door with a monitor beside it, and a browser that looks at it."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import sync_playwright
+
+from gatectl.sim.door import SETTINGS, SimulatedDoor
+
+BROWSER = next((found for name in ("chromium", "chromium-browser") if (found := shutil.which(name))), None)
+
+BROWSER_ARGUMENTS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+
+NET_S = 30.0
+
+
+@contextmanager
+def monitor(settings, *arguments):
+    """`gatectl monitor` as a process of its own; gives its address."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gatectl", "monitor", "-c", settings, "--listen", "127.0.0.1:0", *arguments],
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        env={name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"},
+    )
+    try:
+        line = process.stderr.readline()
+        found = re.search(r"http://\S+:\d+", line)
+        assert found, line + process.stderr.read()
+        yield found[0]
+    finally:
+        process.terminate()
+        rest = process.stderr.read()
+        process.stderr.close()
+        assert (process.wait(NET_S), rest) == (0, "")
+
+
+@pytest.fixture(scope="session")
+def door(tmp_path_factory):
+    """A running door with all partners, whose `type_code` scans."""
+    with SimulatedDoor(tmp_path_factory.mktemp("door"), lambda _: None) as door:
+        yield door
+
+
+@pytest.fixture(scope="session")
+def address(door):
+    with monitor(door.settings) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def page_of(address):
+    """A client of the running monitor."""
+    with httpx.Client(base_url=address) as client:
+        yield client
+
+
+@pytest.fixture
+def closed_gym(tmp_path):
+    """Settings of a gym whose daemon never ran."""
+    return write_closed_gym(tmp_path)
+
+
+def write_closed_gym(folder):
+    settings = folder / "gatectl.toml"
+    settings.write_text(SETTINGS.format(partners=PARTNERS), "utf-8")
+    return settings
+
+
+PARTNERS = """
+[partners.wellhub]
+protocol = "wellhub"
+gym_id = "1"
+key = { file = "wellhub" }
+status_page = "https://status.example.com"
+[partners.perfectgym]
+protocol = "perfectgym"
+url = "https://api.example.com/"
+aggregator_id = "1"
+key = { file = "perfectgym" }
+[partners.capitan]
+protocol = "capitan"
+key = { file = "capitan" }
+"""
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    if BROWSER is None:
+        pytest.skip("there is no Chromium here: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=BROWSER_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def look(chromium):
+    """Opens pages; at the end none of them may have complained."""
+    contexts, complaints = [], []
+
+    def open_page(address, *, width=1280, height=900, scheme="light", language="en-GB"):
+        context = chromium.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme, locale=language
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(address)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def pictures():
+    """Where screenshots go, if somebody wants to look: $GATECTL_PICTURES."""
+    folder = os.environ.get("GATECTL_PICTURES")
+    return Path(folder) if folder else None

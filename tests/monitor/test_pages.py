@@ -1,0 +1,216 @@
+"""The pages over HTTP: what they say, in both languages, and whatever becomes of the store and the daemon."""
+
+import os
+import sqlite3
+import time
+
+import httpx
+import pytest
+from conftest import monitor, write_closed_gym
+from many import fill
+
+from gatectl.journal.browser import Browser, Search
+from gatectl.journal.schema import open_store
+from gatectl.sim.door import SimulatedDoor
+
+NET_S = 30.0
+
+
+def until_shown(client, address, text):
+    give_up_at = time.monotonic() + NET_S
+    while text not in (page := client.get(address).text):
+        assert time.monotonic() < give_up_at, page
+    return page
+
+
+def test_a_scan_is_on_the_page_and_its_story_behind_it(door, page_of):
+    door.type_code("WP-1403")
+    page = until_shown(page_of, "/?member=1403", "Aggregator member check-in not allowed")
+    link = page.split('<a href="/events/')[1].split('"')[0]
+    story = page_of.get(f"/events/{link}").text
+    for words in (
+        "perfectgym declined: ask the member to contact",
+        "Request sent to perfectgym",
+        "Demo Fitness",
+        "1403",
+    ):
+        assert words in story
+    german = page_of.get(f"/events/{link}", headers={"Accept-Language": "de-AT,en;q=0.5"}).text
+    assert "perfectgym hat abgelehnt" in german
+    assert "Aggregator member check-in not allowed" in german, "the exact text is what Support asks for"
+
+
+def test_what_a_code_says_is_text_and_nothing_else(door, page_of):
+    door.type_code("<script>alert(1)</script>")
+    page = until_shown(page_of, "/", "&lt;script&gt;alert(1)")
+    assert "<script>alert" not in page
+
+
+def test_a_code_cannot_turn_the_writing_around(door, page_of):
+    door.type_code("abc\u202edef")
+    assert "\u202e" not in until_shown(page_of, "/", "abc\\u202edef")
+
+
+def test_the_language_is_the_readers_and_can_be_switched(page_of):
+    assert '<html lang="en">' in page_of.get("/").text
+    assert '<html lang="de">' in page_of.get("/", headers={"Accept-Language": "de"}).text
+    chosen = page_of.get("/language", params={"to": "de", "next": "/?door=main"})
+    assert chosen.headers["location"] == "/?door=main"
+    assert '<html lang="de">' in page_of.get("/").text
+    page_of.get("/language", params={"to": "en", "next": "/"})
+    assert '<html lang="en">' in page_of.get("/", headers={"Accept-Language": "de"}).text
+    page_of.cookies.clear()
+
+
+@pytest.mark.parametrize(
+    ("query", "shown", "hidden"),
+    [
+        ({"door": "staff"}, "staff", "RARE"),
+        ({"partner": "capitan", "member": "RARE"}, "RARE", "staff</td>"),
+        ({"result": "unknown"}, "Interrupted", "RARE"),
+        ({"until": "1971-01-01"}, "No event fits", "RARE"),
+        ({"since": "tomorrow"}, "tomorrow is not a time", "no such thing"),
+        ({"result": "nonsense", "before": "x"}, "Older", "RARE"),
+    ],
+)
+def test_filters(full, query, shown, hidden):
+    with httpx.Client(base_url=full) as client:
+        page = client.get("/", params=query).text
+    assert shown in page
+    assert hidden not in page
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("full")
+    with closed_monitor(folder) as address:
+        yield address
+
+
+def closed_monitor(folder):
+    settings = write_closed_gym(folder)
+    fill(folder / "journal.db", 300)
+    return monitor(settings)
+
+
+def test_older_pages_follow_without_gaps_and_end(full):
+    seen, address = [], "/"
+    with httpx.Client(base_url=full) as client:
+        while address:
+            page = client.get(address).text
+            seen += [part.split('"')[0] for part in page.split('<a href="/events/')[1:]]
+            older = page.partition('<a rel="next" href="')[2].partition('"')[0]
+            address = older.replace("&amp;", "&")
+    assert len(seen) == len(set(seen)) == 300
+    assert seen == sorted(seen, reverse=True)
+
+
+def test_without_a_daemon_the_events_are_still_there(full):
+    with httpx.Client(base_url=full) as client:
+        page = client.get("/").text
+        assert "gatectl is not running" in page
+        assert page.count('<a href="/events/') == 50
+        assert "Out of order" in client.get("/display/main").text
+
+
+def test_without_a_store_the_page_says_so_and_goes_on(closed_gym):
+    with monitor(closed_gym) as address, httpx.Client(base_url=address) as client:
+        page = client.get("/")
+        assert page.status_code == 200
+        assert "The journal cannot be read" in page.text
+        assert client.get("/events/x").status_code == 503
+        open_store(closed_gym.with_name("journal.db")).close()
+        assert "No events." in client.get("/").text
+
+
+def test_a_store_that_was_put_aside_makes_room_for_the_new_one(closed_gym):
+    store = closed_gym.with_name("journal.db")
+    fill(store, 10)
+    with monitor(closed_gym) as address, httpx.Client(base_url=address) as client:
+        assert client.get("/").text.count('<a href="/events/') == 10
+        store.rename(store.with_name("aside"))
+        fill(store, 3)
+        assert client.get("/").text.count('<a href="/events/') == 3
+        store.write_bytes(b"no store " * 1000)
+        assert "The journal cannot be read" in client.get("/").text
+
+
+def test_what_is_pruned_while_the_page_is_open_is_gone(closed_gym):
+    store = closed_gym.with_name("journal.db")
+    fill(store, 10)
+    with monitor(closed_gym) as address, httpx.Client(base_url=address) as client:
+        event = client.get("/").text.split('<a href="/events/')[1].split('"')[0]
+        connection = sqlite3.connect(store, isolation_level=None)
+        connection.execute("UPDATE marks SET value = 9e18 WHERE name = 'kept_from_us'")
+        connection.execute("DELETE FROM outcomes")
+        connection.execute("DELETE FROM attempts")
+        answer = client.get(f"/events/{event}")
+        assert answer.status_code == 404
+        assert "There is no such event" in answer.text
+        assert "No events." in client.get("/").text
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    "path", ["/events/nope", "/events/%00", "/events/" + "x" * 5000, "/display/nowhere", "/x"]
+)
+def test_what_is_not_there(page_of, path):
+    assert page_of.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("before", ["0", "-1", "9" * 30, "1e9", "٣"])
+def test_a_made_up_place_is_no_error(page_of, before):
+    assert page_of.get("/", params={"before": before}).status_code == 200
+
+
+def test_an_outage_is_told_in_a_plain_sentence(tmp_path):
+    with SimulatedDoor(tmp_path, lambda _: None) as door, monitor(door.settings) as address:
+        for code in ("WP-1500", "WP-1503", "WP-1400"):
+            door.type_code(code)
+        with httpx.Client(base_url=address) as client:
+            page = until_shown(client, "/", "There is no need to contact Support")
+            assert "perfectgym has failed for everyone since" in page
+            german = client.get("/", headers={"Accept-Language": "de"}).text
+            assert "perfectgym versagt seit" in german
+
+
+SCANS = int(os.environ.get("GATECTL_EVENTS", "100000"))
+
+
+def test_a_hundred_thousand_events_take_a_tenth_of_a_second(closed_gym):
+    """The first view, and each filter; the best of three, since the machine is not ours alone."""
+    fill(closed_gym.with_name("journal.db"), SCANS)
+    queries = [
+        {},
+        {"door": "main"},
+        {"door": "staff"},
+        {"door": "nowhere"},
+        {"partner": "capitan"},
+        {"member": "RARE"},
+        {"result": "rejected"},
+        {"result": "unknown"},
+        {"door": "staff", "result": "rejected"},
+        {"partner": "capitan", "result": "unknown"},
+        {"since": "2000-01-01"},
+        {"until": "2026-01-01"},
+        {"before": str(SCANS // 2)},
+    ]
+    with monitor(closed_gym) as address, httpx.Client(base_url=address) as client:
+        for query in queries:
+            took = []
+            for _ in range(3):
+                start = time.perf_counter()
+                page = client.get("/", params=query)
+                took.append(time.perf_counter() - start)
+                assert page.status_code == 200
+            assert min(took) < 0.1, f"{query}: {took}"
+
+
+def test_a_walk_that_takes_too_long_says_how_far_it_came(tmp_path, monkeypatch):
+    path = tmp_path / "journal.db"
+    fill(path, 50)
+    monkeypatch.setattr("gatectl.journal.browser.SPAN", 10)
+    monkeypatch.setattr("gatectl.journal.browser.PATIENCE_S", -1.0)
+    with Browser(path) as browser:
+        page = browser.page(Search(), 20, browser.mark())
+    assert (page.events, page.older, page.complete) == ([], 51, False)
