@@ -173,10 +173,13 @@ def test_no_key_whatever_holds_it(run, write, settings, tmp_path):
     text = settings.read_text().replace("a key that nobody can read", "key")
     text = text.replace("https://localhost:1/check", f"https://localhost:1/check?token={key}-2&x=1")
     settings.write_text(text.replace('status_page = "', f'status_page = "https://{key}.example.com/'))
-    write(9, TIMEOUT, reason=Reason("odd", f"echoed {key}"), credential=f"code {key}")
+    write(9, TIMEOUT, reason=Reason("odd", f"echoed {key}"), credential="x" * 20 + key)
     assert run("report", EVENT, "-o", str(tmp_path / "r"))[0] == 0
     for path in (tmp_path / "r").iterdir():
-        assert key not in path.read_text().replace("\xa0", " "), path
+        text = path.read_text()
+        # A line may end in the middle of it.
+        assert key[:5] not in text, path
+        assert key[-5:] not in text, path
     kept = json.loads((tmp_path / "r" / "settings.json").read_text())
     assert kept["partners"]["wellpass"]["url"] == "https://localhost:1/check?[masked]"
     assert kept["partners"]["wellhub"]["key"]["file"] == str(tmp_path / "key")

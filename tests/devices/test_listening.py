@@ -66,7 +66,9 @@ async def test_a_reader_that_repeats_without_end_is_heard_out_at_last(scanner):
         await arrived(ears, 4 * sent + 4)
         loop.advance(0.05)
         assert ears.heard.empty()
-    loop.advance(0.06)  # far less than a silence
+    ear = ears._ears[0]
+    assert ear._end.when() - ear._began == pytest.approx(LONGEST_S)  # earlier than a silence would end it
+    loop.advance(0.06)
     assert (await ears.heard.get()).data == b"card" * count
     ears.close()
 
