@@ -10,6 +10,7 @@ from pathlib import Path
 from gatectl.config.model import KeySource
 from gatectl.config.reader import find, load
 from gatectl.config.secrets import read
+from gatectl.daemon.control import WATCH_SOCKET
 from gatectl.errors import GatectlError, UsageError
 
 DEFAULT = "127.0.0.1:8480"
@@ -73,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     serve.run(
         gym,
         JournalDesk(settings.journal.path),
-        Daemon(settings.control.socket),
+        Daemon(Path(os.environ.get(WATCH_SOCKET) or settings.control.socket)),
         bound=bound,
         host=host,
         password=password,

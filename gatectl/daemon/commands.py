@@ -13,6 +13,9 @@ from gatectl.daemon.status import status_of
 from gatectl.devices.scanner import Scanner
 from gatectl.journal import cards
 
+LOOKING = ("status", "watch")
+"""The commands of those who may look and not act."""
+
 
 def commands(
     house: House, doors: Mapping[str, Door], scanners: Sequence[tuple[str, Scanner]]

@@ -23,6 +23,10 @@ LINE_MAX = 65536
 REASON_CHARS = 200
 """A reason for an opening by hand is a line in the event, as a partner's reason is."""
 
+WATCH_SOCKET = "GATECTL_WATCH_SOCKET"
+"""The environment variable by which the services agree on a socket for `gatectl monitor`, whose user is not
+to open doors."""
+
 Command = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
 Stay = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

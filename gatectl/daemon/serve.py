@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
 import sqlite3
-from collections.abc import Collection, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, Never
 
 from gatectl import __version__
 from gatectl.config import model
 from gatectl.daemon import clock, clock_watch, control, gates, watchdog
-from gatectl.daemon.commands import commands, stays
+from gatectl.daemon.commands import LOOKING, commands, stays
 from gatectl.daemon.door import Door, House
 from gatectl.daemon.lock import alone
 from gatectl.daemon.notify import notify
@@ -24,6 +26,7 @@ from gatectl.daemon.viewers import Viewers
 from gatectl.decision.cards import Card
 from gatectl.decision.notice import Notice, Priority
 from gatectl.devices.gate import Gate
+from gatectl.devices.survivor import Survivor
 from gatectl.errors import GatectlError
 from gatectl.journal import cards, rows
 from gatectl.journal.store import Store
@@ -39,12 +42,14 @@ FLUSH_S = 5.0
 """How long the end waits for a disk that does not take the last records."""
 
 
-def run(settings: model.Settings, keys: Mapping[str, model.Secret], environ: Mapping[str, str]) -> None:
+def run(
+    settings: model.Settings, keys: Mapping[str, model.Secret], environ: Mapping[str, str], last: Survivor
+) -> None:
     """Runs until SIGTERM or SIGINT. Raises GatectlError for what an installer has to mend."""
     with alone(settings.control.socket):
         teller = Teller()
         try:
-            with gates.opened(settings, environ, teller.tell) as opened:
+            with gates.opened(settings, environ, teller.tell, last) as opened:
                 asyncio.run(_Daemon(settings, keys, opened, teller, environ).run())
         except ExceptionGroup as group:
             _raise_alone(group)
@@ -186,9 +191,7 @@ class _Daemon:
         if feeding_s is not None:
             watching.append(group.create_task(watchdog.feed(feeding_s, doors.values(), self._environ)))
         await asyncio.sleep(0)  # the tasks' first steps: each scanner that is there is open now
-        async with control.listening(
-            self._settings.control.socket, commands(house, doors, scanners), stays(house, doors)
-        ):
+        async with self._listening(commands(house, doors, scanners), stays(house, doors)):
             # What is here now stays: a collection that walked it all would hold up a scan (30 ms and more).
             gc.freeze()
             notify("READY=1", self._environ)
@@ -198,6 +201,24 @@ class _Daemon:
         _cancel(reading)
         await self._let_through(doors.values())
         _cancel([*working, *keeping, *watching])
+
+    @contextlib.asynccontextmanager
+    async def _listening(
+        self, everything: Mapping[str, control.Command], going_on: Mapping[str, control.Stay]
+    ) -> AsyncIterator[None]:
+        """The control socket and, where the service names one, the socket of those who may only look."""
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(
+                control.listening(self._settings.control.socket, everything, going_on)
+            )
+            if control.WATCH_SOCKET in self._environ:
+                path = Path(self._environ[control.WATCH_SOCKET])
+                looking = {name: everything[name] for name in LOOKING}
+                try:
+                    await stack.enter_async_context(control.listening(path, looking, going_on))
+                except GatectlError as error:  # no door stands still for want of a display
+                    self._teller.tell(Notice(Priority.WARNING, f"nobody can watch: {error.message}"))
+            yield
 
     async def _let_through(self, doors: Collection[Door]) -> None:
         """Scans under way are decided, and whoever was just admitted passes; a second signal ends both."""

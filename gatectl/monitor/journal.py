@@ -18,11 +18,16 @@ File = tuple[int, int]
 
 
 class Seen(NamedTuple):
-    """The file that is read, its version (another one once somebody has written), its last decision."""
+    """Where the journal stands.
+
+    The file that is read, its version (another one once somebody has written), its last decision, and
+    whether nobody writes it.
+    """
 
     file: File | None
     version: int
     mark: int
+    at_rest: bool
 
 
 class JournalDesk:
@@ -40,7 +45,9 @@ class JournalDesk:
 
     async def seen(self) -> Seen:
         """Where the journal stands. Raises UnreadableError."""
-        return await self.ask(lambda browser: Seen(self._file, browser.version(), browser.mark()))
+        return await self.ask(
+            lambda browser: Seen(self._file, browser.version(), browser.mark(), browser.at_rest)
+        )
 
     def close(self) -> None:
         self._thread.submit(self._let_go)

@@ -15,7 +15,7 @@ from gatectl.monitor.journal import JournalDesk, Seen
 from gatectl.monitor.shown import OFFLINE
 
 IDLE_POLL_S = 1.0
-"""Nobody has a page open."""
+"""Nobody has a page open, or nobody writes the journal."""
 
 HEALTH_S = 2.0
 """A technician who pulls a cable looks at the page within seconds."""
@@ -69,7 +69,7 @@ class Live:
                 if seen is None or now.file != seen.file:
                     if not is_first:
                         self.events.tell(Reload())
-                elif now.version != seen.version:
+                elif now.mark != seen.mark:
                     now = now._replace(mark=await self._tell_since(seen.mark))
                 else:
                     now = seen
@@ -79,7 +79,7 @@ class Live:
                     self.events.tell(Reload())
                 seen = None
             is_first = False
-            await self._pause()
+            await self._pause(POLL_S / 2 if len(self.events) and seen and not seen.at_rest else IDLE_POLL_S)
 
     async def _tell_since(self, mark: int) -> int:
         news, until = await self._journal.ask(lambda browser: browser.since(mark))
@@ -90,10 +90,10 @@ class Live:
                 self.events.tell(listed)
         return until
 
-    async def _pause(self) -> None:
+    async def _pause(self, seconds: float) -> None:
         self._woken.clear()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), POLL_S / 2 if len(self.events) else IDLE_POLL_S)
+            await asyncio.wait_for(self._woken.wait(), seconds)
 
     async def follow_health(self) -> Never:
         """Tells how doors and partners are, while somebody has a page open."""

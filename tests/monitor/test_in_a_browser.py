@@ -3,6 +3,7 @@
 Screenshots go to $GATECTL_PICTURES, if that is set.
 """
 
+import sys
 import time
 
 import pytest
@@ -169,7 +170,7 @@ def test_the_list_is_used_by_keyboard_alone(live):
 SEE_CODE = """code => {
     window.row = new Promise(found => {
         const see = () => document.getElementById("events").textContent.includes(code);
-        const look = (_, seen) => { if (see()) { found(Date.now()); seen.disconnect(); } };
+        const look = () => { if (see()) found(Date.now()); };
         new MutationObserver(look).observe(document.body, {childList: true, subtree: true});
     });
 }"""
@@ -177,13 +178,13 @@ SEE_CODE = """code => {
 SEE_SCREEN = """screen => {
     const main = document.querySelector("main");
     window.shown = new Promise(found => {
-        const look = (_, seen) => { if (main.className === screen) { found(Date.now()); seen.disconnect(); } };
+        const look = () => { if (main.className === screen) found(Date.now()); };
         new MutationObserver(look).observe(main, {attributes: true});
     });
 }"""
 
 
-def test_a_scan_is_seen_within_a_fifth_of_a_second(door, live, display, record_property):
+def test_a_scan_is_seen_within_a_fifth_of_a_second(door, live, display):
     """The best of several, from the code's last byte: the partner's answer and the gate are in it."""
     page, shown = live(), display()
     rows, screens = [], []
@@ -195,7 +196,9 @@ def test_a_scan_is_seen_within_a_fifth_of_a_second(door, live, display, record_p
         door.type_code(code)
         rows.append(page.evaluate("() => window.row") - typed)
         screens.append(shown.evaluate("() => window.shown") - typed)
-    record_property("scan to row, ms", sorted(map(round, rows)))
-    record_property("scan to display, ms", sorted(map(round, screens)))
+    # pytest -rP shows it.
+    sys.stdout.write(
+        f"to the row {sorted(map(round, rows))} ms, to the display {sorted(map(round, screens))} ms"
+    )
     assert min(rows) < 200
     assert min(screens) < 100
