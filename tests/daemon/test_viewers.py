@@ -157,3 +157,25 @@ def test_nothing_that_is_shown_is_kept(shared):
     shared.next_event()
     held = json.dumps(shared.events()) + json.dumps(shared.status())
     assert "Buzz" not in held
+
+
+def test_on_the_socket_for_looking_nobody_acts(gym):
+    gym = gym()
+    looking = gym.folder / "watch.sock"
+    gym.start(GATECTL_WATCH_SOCKET=str(looking))
+    gym.socket, control = looking, gym.socket
+    assert gym.call({"command": "status"})["pid"] == gym.pid
+    for command in ("open", "reload_cards"):
+        assert "error" in gym.call({"command": command, "door": "main", "reason": "x"})
+    assert gym.openings() == []
+    with Viewer(gym) as viewer:
+        assert viewer.next() == shown("main", "idle")
+    gym.socket = control
+    assert gym.call({"command": "status"})["viewers"] in {0, 1}
+
+
+def test_no_door_stands_still_for_want_of_a_socket_for_looking(gym):
+    gym = gym()
+    gym.start(GATECTL_WATCH_SOCKET=str(gym.folder / "nowhere" / "watch.sock"))
+    gym.told("nobody can watch")
+    assert gym.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
