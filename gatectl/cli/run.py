@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from gatectl.config.reader import find, load_with_keys, located
-from gatectl.daemon.gates import DoorPinsError
-from gatectl.daemon.serve import run as serve
+from gatectl.devices import survivor
 
 
 def add_arguments(_parser: argparse.ArgumentParser) -> None:
@@ -16,10 +14,20 @@ def add_arguments(_parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs until SIGTERM or SIGINT; 0 then."""
-    path = find(args.config, os.environ)
+    with survivor.standing_by() as last:
+        return _run(args.config, last)
+
+
+def _run(given: str | None, last: survivor.Survivor) -> int:
+    # What the daemon needs, the process that survives it does not.
+    from gatectl.config.reader import find, load_with_keys, located  # noqa: PLC0415
+    from gatectl.daemon.gates import DoorPinsError  # noqa: PLC0415
+    from gatectl.daemon.serve import run as serve  # noqa: PLC0415
+
+    path = find(given, os.environ)
     settings, keys = load_with_keys(path, os.environ)
     try:
-        serve(settings, keys, os.environ)
+        serve(settings, keys, os.environ, last)
     except DoorPinsError as error:
         raise located(path, error.where, error.message, error.hints) from error
     return 0

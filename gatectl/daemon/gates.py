@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from gatectl.config.model import DoorSettings, Settings, Signals
@@ -13,6 +14,7 @@ from gatectl.devices import remembered
 from gatectl.devices.gate import Gate, lamp_devices
 from gatectl.devices.pins import PinsError, factory_name, pin_factory
 from gatectl.devices.relay import Guard, Relay, StuckError
+from gatectl.devices.survivor import Survivor
 
 
 class DoorPinsError(PinsError):
@@ -24,13 +26,15 @@ class DoorPinsError(PinsError):
 
 
 @contextlib.contextmanager
-def opened(settings: Settings, environ: Mapping[str, str], tell: Tell) -> Iterator[dict[str, Gate]]:
+def opened(
+    settings: Settings, environ: Mapping[str, str], tell: Tell, last: Survivor
+) -> Iterator[dict[str, Gate]]:
     """The gates by door, all of them off; off and closed again at the end. Raises DoorPinsError."""
     with contextlib.ExitStack() as stack:
         factory = _factory(settings, environ)
         stack.callback(factory.close)
         relays = relays_off(settings, factory)
-        _remember(settings, environ, tell)
+        _remember(settings, environ, tell, last)
         guard = Guard(list(relays.values()), tell)
         gates = {}
         for name, relay in relays.items():
@@ -42,14 +46,15 @@ def opened(settings: Settings, environ: Mapping[str, str], tell: Tell) -> Iterat
         yield gates
 
 
-def _remember(settings: Settings, environ: Mapping[str, str], tell: Tell) -> None:
-    lines = [(name, door.relay.pin, int(not door.relay.active_high)) for name, door in settings.doors.items()]
-    try:
-        remembered.remember(
-            environ, factory_name(settings.gpio.pin_factory, environ), settings.gpio.chip, lines
-        )
-    except OSError as error:
-        tell(Notice(Priority.WARNING, f"what to switch off after a kill is not written down ({error})"))
+def _remember(settings: Settings, environ: Mapping[str, str], tell: Tell, last: Survivor) -> None:
+    """For the process that survives a kill, and for the service's last step where that died too."""
+    name, chip = factory_name(settings.gpio.pin_factory, environ), settings.gpio.chip
+    lines = [(at, door.relay.pin, int(not door.relay.active_high)) for at, door in settings.doors.items()]
+    for keep in (partial(last.know, name), partial(remembered.remember, environ, name)):
+        try:
+            keep(chip, lines)
+        except OSError as error:
+            tell(Notice(Priority.WARNING, f"what to switch off after a kill is not kept ({error})"))
 
 
 def relays_off(settings: Settings, factory: Any) -> dict[str, Relay]:

@@ -43,11 +43,22 @@ def switch_off(environ: Mapping[str, str]) -> list[str] | None:
         lines = [(line["door"], line["pin"], line["off_level"]) for line in kept["lines"]]
     except (KeyError, OSError, ValueError, TypeError):
         return None
+    lines_off(factory, chip, lines)
+    return [door for door, _, _ in lines]
+
+
+def lines_off(factory: str, chip: int, lines: Iterable[Line]) -> None:
+    """Each of these lines to its off level. Raises what the driver raises."""
     if factory == "lgpio":
         _by_lgpio(chip, lines)
     else:
         _by_gpiozero(factory, chip, lines)
-    return [door for door, _, _ in lines]
+
+
+def load_driver(factory: str) -> None:
+    """Does beforehand what takes `lines_off` longest."""
+    if factory == "lgpio":
+        import lgpio  # noqa: F401, PLC0415 - loads the C library
 
 
 def _path(environ: Mapping[str, str]) -> str:

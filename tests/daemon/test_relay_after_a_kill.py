@@ -1,9 +1,34 @@
-"""After a SIGKILL the relay goes off by what the daemon wrote down, whatever became of the settings."""
+"""After a SIGKILL the relay goes off by what the daemon left behind, whatever became of the settings."""
 
+import os
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 from harness import GOOD, PINS
+
+
+def survivor_of(pid):
+    (survivor,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(survivor)
+
+
+def test_after_a_kill_another_process_switches_the_relay_off(gym):
+    gym = gym(doors={"main": {"open_ms": 60_000}}).start()
+    assert gym.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
+    survivor, killed_at = survivor_of(gym.pid), time.monotonic()
+    gym.kill9()
+    assert gym.until_pin(PINS["main"]["relay"], 0, after=killed_at).pid == survivor
+
+
+def test_at_an_end_in_order_no_other_process_touches_a_pin(gym):
+    gym = gym().start()
+    survivor = survivor_of(gym.pid)
+    assert gym.terminate() == 0
+    assert gym.pins(pid=survivor) == []
+    assert not Path(f"/proc/{survivor}").exists()
 
 
 def test_relay_off_needs_no_settings_after_a_kill(gym, tmp_path):
@@ -13,6 +38,7 @@ def test_relay_off_needs_no_settings_after_a_kill(gym, tmp_path):
     gym = gym(doors={"main": {"open_ms": 60_000}}).start(**place)
     assert gym.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
     killed = gym.pid
+    os.kill(survivor_of(gym.pid), signal.SIGKILL)  # it is the first to switch the relay off; this the last
     gym.kill9()
     gym.settings.write_text("no longer TOML", "utf-8")
     done = subprocess.run(
