@@ -47,9 +47,9 @@ class Pi:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pi-")))
-            self._card = self.folder / "card.qcow2"
+            self.card = self.folder / "card.qcow2"
             stack.callback(self.cut)
-            shutil.copyfile(self._image.card if self._cold else self._image.booted, self._card)
+            shutil.copyfile(self._image.card if self._cold else self._image.booted, self.card)
             if self._cold:
                 self.boot(paused=self._paused)
             else:
@@ -105,7 +105,7 @@ class Pi:
 
     def _start(self, *, snapshot: str | None = None, paused: bool = False) -> None:
         assert self._machine is None, "it is on"
-        self._machine = Machine(self.folder, self._image.boot, self._card, snapshot=snapshot, paused=paused)
+        self._machine = Machine(self.folder, self._image.boot, self.card, snapshot=snapshot, paused=paused)
         self.agent, self.qmp = Agent(self.folder / "console"), Qmp(self.folder / "qmp")
         # One thread of QEMU plays all cores.
         self._cores = self.qmp("query-cpus-fast")[0]["thread-id"]
