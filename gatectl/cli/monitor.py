@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serves until SIGTERM or SIGINT; 0 then."""
+    from gatectl.cli import report  # noqa: PLC0415 - with what it needs
     from gatectl.daemon.notify import notify  # noqa: PLC0415 - the web is for this command alone
     from gatectl.monitor import serve  # noqa: PLC0415
     from gatectl.monitor.app import Gym  # noqa: PLC0415
@@ -45,7 +46,8 @@ def run(args: argparse.Namespace) -> int:
     from gatectl.monitor.journal import JournalDesk  # noqa: PLC0415
     from gatectl.monitor.password import CHARS_MIN, Password  # noqa: PLC0415
 
-    settings = load(find(args.config, os.environ))
+    path = find(args.config, os.environ)
+    settings = load(path)
     host, port = args.listen
     password = None
     if args.password_file is not None:
@@ -67,6 +69,9 @@ def run(args: argparse.Namespace) -> int:
         {name: partner.status_page for name, partner in settings.partners.items()},
     )
 
+    def report_on(event_id: str) -> dict[str, str]:
+        return report.files(event_id, settings, report.keys_of(path))[1]
+
     def ready() -> None:
         print(f"the Event Monitor is at http://{shown_host}:{bound.getsockname()[1]}/", file=sys.stderr)
         notify("READY=1", os.environ)
@@ -75,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
         gym,
         JournalDesk(settings.journal.path),
         Daemon(Path(os.environ.get(WATCH_SOCKET) or settings.control.socket)),
+        report_on,
         bound=bound,
         host=host,
         password=password,

@@ -31,6 +31,7 @@ from gatectl.decision.support import Case, case_of
 from gatectl.decision.verdict import Reason
 from gatectl.errors import GatectlError, visible
 from gatectl.journal.reader import Filters, Reader
+from gatectl.partners.exchange import without
 
 AROUND = 5
 """Events before and after, in the picture: whether it is one member's trouble or everyone's."""
@@ -55,7 +56,19 @@ def run(args: argparse.Namespace) -> int:
     """0 when the report is written, whether it is a case for Support or not."""
     event_id = _event_id(args.id)
     path = find(args.config, os.environ)
-    settings = load(path)
+    case, contents = files(event_id, load(path), keys_of(path))
+    folder = Path(args.output or f"gatectl-report-{event_id}")
+    _write(folder, contents)
+    print(_verdict(case))
+    print(f"the report is in {visible(str(folder))}")
+    return 0
+
+
+def files(event_id: str, settings: Settings, keys: list[str]) -> tuple[Case, dict[str, str]]:
+    """Whether it is a case for Support, and the report's files: name and content, without any of `keys`.
+
+    Raises GatectlError where there is no such event.
+    """
     with Reader(settings.journal.path) as reader:
         event = reader.find(event_id)
         if event is None:
@@ -63,7 +76,6 @@ def run(args: argparse.Namespace) -> int:
                 f"there is no finished event {event_id}", "gatectl events --json shows those there are"
             )
         before, after = _around(reader, event)
-    keys = _keys(path)
     event = _masked(event, keys)
     pages = {name: partner.status_page for name, partner in settings.partners.items()}
     case = case_of(event)
@@ -76,11 +88,7 @@ def run(args: argparse.Namespace) -> int:
         "settings.json": _json(without_secrets(settings)),
         "system.json": _json(system),
     }
-    folder = Path(args.output or f"gatectl-report-{event_id}")
-    _write(folder, contents, keys)
-    print(_verdict(case))
-    print(f"the report is in {visible(str(folder))}")
-    return 0
+    return case, {name: without(keys, text) for name, text in contents.items()}
 
 
 def _event_id(text: str) -> str:
@@ -219,7 +227,7 @@ def _partners_clocks(settings: Settings) -> dict[str, str]:
     return {f"ahead of {name}": f"{seconds} s" for name, seconds in ahead.items() if seconds is not None}
 
 
-def _keys(path: Path) -> list[str]:
+def keys_of(path: Path) -> list[str]:
     """The partners' keys, where whoever asks may read them: no file of the report may hold one."""
     try:
         _, keys = load_with_keys(path, os.environ)
@@ -238,13 +246,11 @@ def _masked(event: Event, keys: list[str]) -> Event:
     return Event(replace(event.attempt, credential=credential), replace(event.outcome, reason=reason))
 
 
-def _write(folder: Path, contents: Mapping[str, str], keys: list[str]) -> None:
+def _write(folder: Path, contents: Mapping[str, str]) -> None:
     """All files, for this user alone. Nothing that is there already is touched."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name, text in contents.items():
-            for key in keys:
-                text = text.replace(key, _MASK)  # noqa: PLW2901 - one key after the other
             descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 file.write(text)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import io
 import json
+import zipfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -23,7 +25,7 @@ from starlette.routing import Route
 from gatectl.decision.advice import advice
 from gatectl.decision.event import Event
 from gatectl.decision.verdict import Result
-from gatectl.errors import visible
+from gatectl.errors import GatectlError, visible
 from gatectl.journal.browser import Browser, Listed
 from gatectl.journal.reader import UnreadableError
 from gatectl.monitor import chart, shown, texts
@@ -64,13 +66,20 @@ class Gym:
     """Of each partner, by its name."""
 
 
+Report = Callable[[str], Mapping[str, str]]
+"""The files of the report for Support about an event, by its ID. Raises GatectlError; may take its time."""
+
+
 class Monitor:
     """The application; `live` is what its process has to keep running."""
 
-    def __init__(self, gym: Gym, journal: JournalDesk, daemon: Daemon, password: Password | None) -> None:
+    def __init__(
+        self, gym: Gym, journal: JournalDesk, daemon: Daemon, report: Report, password: Password | None
+    ) -> None:
         self.live = Live(journal, daemon, gym.doors)
         self._gym = gym
         self._journal = journal
+        self._report = report
         self._password = password
         self._files = _static_files()
         self.broken: BaseException | None = None
@@ -87,6 +96,7 @@ class Monitor:
             routes=[
                 Route("/", self._list),
                 Route("/events/{event_id}", self._event),
+                Route("/events/{event_id}/report", self._download),
                 Route("/display/{door:path}", self._display),
                 Route("/live/events", self._live_events),
                 Route("/live/display", self._live_display),
@@ -164,6 +174,23 @@ class Monitor:
             advice=self._advice(event, language),
             facts=_facts(event, language),
         )
+
+    async def _download(self, request: Request) -> Response:
+        """The report in one file, as a mail takes it."""
+        event_id = request.path_params["event_id"]
+        if await self._journal.ask(lambda browser: browser.find(event_id)) is None:
+            raise HTTPException(404)
+        try:
+            files = await asyncio.to_thread(self._report, event_id)
+        except GatectlError as error:
+            return self._page(request, "notice.html", status=503, words=visible(error.message))
+        name = f"gatectl-report-{event_id}"
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file, content in files.items():
+                archive.writestr(f"{name}/{file}", content)
+        headers = {"Content-Disposition": f'attachment; filename="{name}.zip"'}
+        return Response(packed.getvalue(), media_type="application/zip", headers=headers)
 
     def _advice(self, event: Event, language: Language) -> str:
         page = self._gym.status_pages.get(event.attempt.partner or "")

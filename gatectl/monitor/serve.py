@@ -9,7 +9,7 @@ from types import FrameType
 import uvicorn
 
 from gatectl.errors import GatectlError
-from gatectl.monitor.app import Gym, Monitor
+from gatectl.monitor.app import Gym, Monitor, Report
 from gatectl.monitor.daemon import Daemon
 from gatectl.monitor.guard import Guard, names_of
 from gatectl.monitor.journal import JournalDesk
@@ -65,6 +65,7 @@ def run(
     gym: Gym,
     journal: JournalDesk,
     daemon: Daemon,
+    report: Report,
     *,
     bound: socket.socket,
     host: str,
@@ -73,7 +74,7 @@ def run(
     ready: Callable[[], None],
 ) -> None:
     """Serves on the bound socket until SIGTERM or SIGINT."""
-    monitor = Monitor(gym, journal, daemon, password)
+    monitor = Monitor(gym, journal, daemon, report, password)
     guard = Guard(monitor.app, password, names_of(host, names))
     config = uvicorn.Config(
         guard,

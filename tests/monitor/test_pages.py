@@ -1,13 +1,15 @@
 """The pages over HTTP: what they say, in both languages, and whatever becomes of the store and the daemon."""
 
+import io
 import os
 import sqlite3
 import time
+import zipfile
 
 import httpx
 import pytest
-from conftest import monitor, write_closed_gym
 from many import fill
+from monitors import monitor, write_closed_gym
 
 from gatectl.journal.browser import Browser, Search
 from gatectl.journal.schema import open_store
@@ -38,6 +40,21 @@ def test_a_scan_is_on_the_page_and_its_story_behind_it(door, page_of):
     german = page_of.get(f"/events/{link}", headers={"Accept-Language": "de-AT,en;q=0.5"}).text
     assert "perfectgym hat abgelehnt" in german
     assert "Aggregator member check-in not allowed" in german, "the exact text is what Support asks for"
+
+
+def test_the_report_for_support_is_there_to_download(door, page_of):
+    door.type_code("WP-1404")
+    page = until_shown(page_of, "/?member=1404", "not found in partner system")
+    event = page.split('<a href="/events/')[1].split('"')[0]
+    assert f'href="/events/{event}/report"' in page_of.get(f"/events/{event}").text
+    answer = page_of.get(f"/events/{event}/report")
+    assert answer.headers["content-disposition"] == f'attachment; filename="gatectl-report-{event}.zip"'
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        names = {name.rpartition("/")[2] for name in archive.namelist()}
+        text = archive.read(f"gatectl-report-{event}/report.txt").decode()
+    assert names == {"report.txt", "event-monitor.svg", "event.json", "settings.json", "system.json"}
+    assert "1404 at perfectgym" in text
+    assert page_of.get("/events/nope/report").status_code == 404
 
 
 def test_what_a_code_says_is_text_and_nothing_else(door, page_of):

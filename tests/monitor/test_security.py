@@ -5,7 +5,7 @@ import sys
 
 import httpx
 import pytest
-from conftest import monitor
+from monitors import monitor
 
 PASSWORD = "correct-horse-battery"
 PAGES = (
