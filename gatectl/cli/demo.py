@@ -61,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
             else:
                 show_table(("Type", "What happens"), SCANS)
                 print("Then Enter, as a scanner does. Ctrl-D ends.")
+                print(f"As web pages, from another terminal: gatectl monitor -c {door.settings}")
                 played.all(_typed())
     return 0
 

@@ -81,6 +81,7 @@ class Monitor:
         self._journal = journal
         self._report = report
         self._password = password
+        self._rows: dict[tuple[str, Language], str] = {}
         self._files = _static_files()
         self.broken: BaseException | None = None
         self.when_broken: Callable[[], None] = lambda: None
@@ -254,8 +255,15 @@ class Monitor:
         return None if mark < after or len(missed) > NEWS_MAX else missed
 
     def _row_news(self, listed: Listed, language: Language) -> str:
-        row = shown.row_of(listed.event, listed.seq, language)
-        return _message("row", self._render("row.html", language, row=row), str(listed.ended))
+        """Made once for all who listen."""
+        key = (listed.event.attempt.id, language)
+        if key not in self._rows:
+            row = shown.row_of(listed.event, listed.seq, language)
+            html = self._render("row.html", language, row=row)
+            if len(self._rows) > NEWS_MAX:
+                self._rows.clear()
+            self._rows[key] = _message("row", html, str(listed.ended))
+        return self._rows[key]
 
     async def _live_display(self, request: Request) -> Response:
         door = request.query_params.get("door", "")
