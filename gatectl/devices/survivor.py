@@ -3,6 +3,9 @@
 A pin keeps its level when its process dies: after a SIGKILL the gate stands open until somebody sets the
 line. The service's last step does, but Python has to start for it. This process has started long before. It
 waits at a pipe that closes with the daemon, needs no settings, and cannot be held up by what held the daemon.
+
+systemd's watchdog sends its signal, SIGABRT, to every process of the service. A daemon that is stopped, or
+stuck in the kernel, need not take it: this process takes it for an order to kill the daemon.
 """
 
 from __future__ import annotations
@@ -64,6 +67,7 @@ def _stand_by(pipe: int, daemon: int) -> Never:
     try:
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)
+        signal.signal(signal.SIGABRT, lambda *_: signal.pidfd_send_signal(daemon, signal.SIGKILL))
         with os.fdopen(pipe, "rb") as said:
             _switch_off_after(said, daemon)
         status = os.EX_OK

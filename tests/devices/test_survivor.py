@@ -1,5 +1,7 @@
 """What switches the relays off when the daemon cannot."""
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +55,11 @@ def knows(daemon):
     assert daemon.stdout.readline() == "loaded\n", "the driver is ready before it is needed"
 
 
+def survivor_of(daemon):
+    (survivor,) = Path(f"/proc/{daemon.number}/task/{daemon.number}/children").read_text().split()
+    return int(survivor)
+
+
 def said(daemon):
     """All that is said up to the end of both processes."""
     return daemon.stdout.read().splitlines()
@@ -80,7 +87,14 @@ def test_a_daemon_that_died_before_it_had_a_relay_leaves_nothing_to_do(daemon):
 def test_what_ends_the_daemon_does_not_end_it(daemon, name):
     """systemd sends its signals to every process of the service, and a terminal to all of its group."""
     knows(daemon)
-    (survivor,) = Path(f"/proc/{daemon.number}/task/{daemon.number}/children").read_text().split()
-    subprocess.run(["kill", f"-{name}", survivor], check=True)
+    os.kill(survivor_of(daemon), signal.Signals[f"SIG{name}"])
     daemon.kill()
     assert said(daemon) == OFF
+
+
+def test_the_watchdogs_signal_ends_a_daemon_that_cannot_take_it(daemon):
+    knows(daemon)
+    daemon.send_signal(signal.SIGSTOP)
+    os.kill(survivor_of(daemon), signal.SIGABRT)
+    assert said(daemon) == OFF
+    assert daemon.wait() == -signal.SIGKILL
