@@ -9,6 +9,7 @@ from machines import ROOT, make_wheelhouse, tool
 
 PLACED = {
     "/opt/gatectl/current",
+    "/usr/lib/systemd/system/gatectl-monitor.service",
     "/usr/lib/systemd/system/gatectl.service",
     "/usr/lib/systemd/system/gatectl-devices.path",
     "/usr/lib/systemd/system/gatectl-devices.service",

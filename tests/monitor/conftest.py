@@ -45,8 +45,9 @@ def closed_gym(tmp_path):
     return write_closed_gym(tmp_path)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
+    # No longer than that: while it is there, no event loop of another test's own can run.
     if BROWSER is None:
         pytest.skip("there is no Chromium here: apt-get install chromium")
     with sync_playwright() as playwright:
