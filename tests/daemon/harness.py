@@ -357,6 +357,14 @@ class Gym:
         while (now := self.call({"command": "status"})["doors"][door]["state"]) != state:
             assert time.monotonic() < until, f"the door is {now}, not {state}"
 
+    def until_connected(self) -> None:
+        """Returns when a connection to each partner is ready."""
+        until = time.monotonic() + NET_S
+        while not all(
+            partner["ready_connections"] for partner in self.call({"command": "status"})["partners"].values()
+        ):
+            assert time.monotonic() < until, "a partner is not connected"
+
     def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """A command beside the daemon."""
         return subprocess.run(

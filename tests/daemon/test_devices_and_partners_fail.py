@@ -136,12 +136,14 @@ def test_a_certificate_of_another_authority(gym, tmp_path):
 def test_a_partner_that_closes_its_idle_connections(gym):
     gym = gym().start()
     simulator = gym.partners.simulator
+    gym.until_connected()
     assert gym.ask("wellhub", GOOD["wellhub"])["request"]["connection"] == "warm"
     for drop in (simulator.close_idle, simulator.drop_all):
         expected = simulator.handshakes + len(gym.status()["partners"])
         gym.partners.call(drop)
         # Each partner's is replaced without anybody having scanned.
         gym.partners.until(lambda expected=expected: simulator.handshakes >= expected)
+        gym.until_connected()
         event = gym.ask("wellhub", GOOD["wellhub"])
         assert (event["result"], event["request"]["connection"]) == ("admitted", "warm")
     assert len(gym.partners.requests) == 3
