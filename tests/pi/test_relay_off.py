@@ -39,7 +39,7 @@ END
 
 def signal(pi, relay, name, *, survivor=False):
     """Sends it to the daemon, and perhaps to what survives it; for how many seconds the relay stayed on."""
-    pid = int(pi.check("systemctl show --value --property=MainPID gatectl"))
+    pid = pi.daemon_pid()
     pids = f"{pid} {pi.check(f'cat /proc/{pid}/task/{pid}/children')}" if survivor else str(pid)
     before, held_up = len(relay.changes), pi.held_up()
     sent_at = int(pi.check(KILL.format(name=name, pids=pids.strip()))) / 1e6

@@ -6,7 +6,7 @@ nothing that runs. So it is a copy of the version that runs; all that comes afte
 
 from __future__ import annotations
 
-from test_relay_off import LIMIT_S, daemon_pid, slowness
+from test_relay_off import LIMIT_S, slowness
 
 GOOD = "1000000000200"
 BACK_S = 3.0
@@ -60,14 +60,14 @@ def seconds_away(door, version):
 
 
 def test_upgrades(door, partners, measured):
-    pid = daemon_pid(door)
+    pid = door.daemon_pid()
     door.check(_PREPARE.format(version="0.9.1", more=_BROKEN))
     with door.watch() as relay:
         # Settings that the new version does not take: the old one is not touched.
         door.check(f"cp -p {SETTINGS} /run/settings && echo 'nonsense = 1' >>{SETTINGS}")
         status, said = install(door)
         assert (status, "nothing was changed" in said) == (1, True), said
-        assert daemon_pid(door) == pid
+        assert door.daemon_pid() == pid
         door.check(f"cp -p /run/settings {SETTINGS}")
 
         # One that does not start: the old one is put back.

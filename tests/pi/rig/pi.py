@@ -204,6 +204,9 @@ class Pi:
         """Runs a bash script as root and returns its standard output. GuestError where it fails."""
         return self.agent.check(command, limit_s=limit_s)
 
+    def daemon_pid(self) -> int:
+        return int(self.check("systemctl show --value --property=MainPID gatectl"))
+
     def events(self) -> list[dict[str, Any]]:
         """All events, the oldest first, as the product tells them."""
         return [json.loads(line) for line in self.check("gatectl events --json -n 1000").splitlines()]
