@@ -67,12 +67,17 @@ def _stand_by(pipe: int, daemon: int) -> Never:
     try:
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)
-        signal.signal(signal.SIGABRT, lambda *_: signal.pidfd_send_signal(daemon, signal.SIGKILL))
+        signal.signal(signal.SIGABRT, lambda *_: _kill(daemon))
         with os.fdopen(pipe, "rb") as said:
             _switch_off_after(said, daemon)
         status = os.EX_OK
     finally:
         os._exit(status)
+
+
+def _kill(daemon: int) -> None:
+    with suppress(ProcessLookupError):  # it took the signal itself
+        signal.pidfd_send_signal(daemon, signal.SIGKILL)
 
 
 def _switch_off_after(said: Iterable[bytes], daemon: int) -> None:

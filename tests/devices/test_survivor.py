@@ -98,3 +98,14 @@ def test_the_watchdogs_signal_ends_a_daemon_that_cannot_take_it(daemon):
     os.kill(survivor_of(daemon), signal.SIGABRT)
     assert said(daemon) == OFF
     assert daemon.wait() == -signal.SIGKILL
+
+
+def test_the_watchdogs_signal_may_come_when_the_daemon_is_gone(daemon):
+    knows(daemon)
+    survivor = survivor_of(daemon)
+    os.kill(survivor, signal.SIGSTOP)
+    daemon.kill()
+    daemon.wait()
+    os.kill(survivor, signal.SIGABRT)
+    os.kill(survivor, signal.SIGCONT)
+    assert said(daemon) == OFF
