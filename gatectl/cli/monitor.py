@@ -40,9 +40,9 @@ def run(args: argparse.Namespace) -> int:
     from gatectl.cli import report  # noqa: PLC0415 - with what it needs
     from gatectl.daemon.notify import notify  # noqa: PLC0415 - the web is for this command alone
     from gatectl.monitor import serve  # noqa: PLC0415
-    from gatectl.monitor.app import Gym  # noqa: PLC0415
     from gatectl.monitor.daemon import Daemon  # noqa: PLC0415
     from gatectl.monitor.guard import is_loopback  # noqa: PLC0415
+    from gatectl.monitor.gym import Gym  # noqa: PLC0415
     from gatectl.monitor.journal import JournalDesk  # noqa: PLC0415
     from gatectl.monitor.password import CHARS_MIN, Password  # noqa: PLC0415
 

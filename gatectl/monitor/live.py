@@ -55,6 +55,10 @@ class Live:
         for hub in self.displays.values():
             hub.close()
 
+    def now(self, door: str) -> dict[str, Any]:
+        """The view for a display that is opened now: no word to a member is shown twice."""
+        return {"door": door, "screen": OFFLINE if self.is_away else "idle"}
+
     def wake(self) -> None:
         """Somebody listens now, or something was decided: the journal is looked at."""
         self._woken.set()

@@ -9,10 +9,12 @@ from types import FrameType
 import uvicorn
 
 from gatectl.errors import GatectlError
-from gatectl.monitor.app import Gym, Monitor, Report
+from gatectl.monitor.app import Monitor
 from gatectl.monitor.daemon import Daemon
 from gatectl.monitor.guard import Guard, names_of
+from gatectl.monitor.gym import Gym
 from gatectl.monitor.journal import JournalDesk
+from gatectl.monitor.pages import Report
 from gatectl.monitor.password import Password
 
 CONNECTIONS_MAX = 200

@@ -1,0 +1,16 @@
+"""What the settings say, as far as the pages need it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Gym:
+    """The site, its doors by name, and of each partner, by its name, the status page."""
+
+    tenant: str
+    studio: str
+    doors: tuple[str, ...]
+    status_pages: Mapping[str, str | None]

@@ -1,0 +1,173 @@
+"""The pages: the list of events, an event's whole story with its report, and a door's display."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import zipfile
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gatectl.decision.advice import advice
+from gatectl.decision.event import Event
+from gatectl.decision.verdict import Result
+from gatectl.errors import GatectlError, visible
+from gatectl.journal.browser import Browser
+from gatectl.journal.reader import UnreadableError
+from gatectl.monitor import chart, shown, texts
+from gatectl.monitor.gym import Gym
+from gatectl.monitor.journal import JournalDesk
+from gatectl.monitor.live import Live
+from gatectl.monitor.paper import Paper
+from gatectl.monitor.query import Query
+from gatectl.monitor.reader import language_of
+from gatectl.monitor.texts import Language
+
+PAGE_SIZE = 50
+"""Events a page: two screens of a desktop."""
+
+Report = Callable[[str], Mapping[str, str]]
+"""The files of the report for Support about an event, by its ID. Raises GatectlError; may take its time."""
+
+
+class Pages:
+    """What a browser opens; what changes on an open page comes by `streams.py`."""
+
+    def __init__(self, gym: Gym, journal: JournalDesk, live: Live, report: Report, paper: Paper) -> None:
+        self._gym = gym
+        self._journal = journal
+        self._live = live
+        self._report = report
+        self._paper = paper
+
+    async def events(self, request: Request) -> Response:
+        language = language_of(request)
+        query = Query.of(request.query_params)
+        notices = [texts.text(language, "bad_time", text=visible(text)) for text in query.not_times]
+        day = _day(request.query_params.get("day"))
+        found = None
+        try:
+            mark, found, drawings = await self._journal.ask(lambda browser: _look(browser, query, day))
+        except UnreadableError as error:
+            mark, drawings = 0, []
+            notices.append(_why_unreadable(error, language))
+        rows = [shown.row_of(event, seq, language) for seq, _, event in found.events] if found else []
+        return self._paper.page(
+            request,
+            "list.html",
+            query=query,
+            found=found,
+            rows=rows,
+            mark=mark,
+            notices=notices,
+            health=self._paper.health(await self._live.health(), language),
+            doors=self._gym.doors,
+            partners=list(self._gym.status_pages),
+            results=[result.value for result in Result],
+            drawings=drawings,
+            day=day,
+            day_text=shown.day_text(datetime(day.year, day.month, day.day).astimezone(), language),
+            days=(day - timedelta(days=1), day + timedelta(days=1)),
+            chart=chart,
+        )
+
+    async def event(self, request: Request) -> Response:
+        language = language_of(request)
+        event_id = request.path_params["event_id"]
+        event = await self._journal.ask(lambda browser: browser.find(event_id))
+        if event is None:
+            words = texts.text(language, "no_such_event")
+            return self._paper.page(request, "notice.html", status=404, words=words)
+        return self._paper.page(
+            request,
+            "event.html",
+            event=event,
+            row=shown.row_of(event, 0, language),
+            story=shown.story_of(event, language),
+            advice=self._advice(event, language),
+            facts=_facts(event, language),
+        )
+
+    async def report(self, request: Request) -> Response:
+        """The report in one file, as a mail takes it."""
+        event_id = request.path_params["event_id"]
+        if await self._journal.ask(lambda browser: browser.find(event_id)) is None:
+            raise HTTPException(404)
+        try:
+            files = await asyncio.to_thread(self._report, event_id)
+        except GatectlError as error:
+            return self._paper.page(request, "notice.html", status=503, words=visible(error.message))
+        name = f"gatectl-report-{event_id}"
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file, content in files.items():
+                archive.writestr(f"{name}/{file}", content)
+        headers = {"Content-Disposition": f'attachment; filename="{name}.zip"'}
+        return Response(packed.getvalue(), media_type="application/zip", headers=headers)
+
+    def _advice(self, event: Event, language: Language) -> str:
+        page = self._gym.status_pages.get(event.attempt.partner or "")
+        return visible(advice(event, page, language))
+
+    async def display(self, request: Request) -> Response:
+        door = request.path_params["door"]
+        if door not in self._live.displays:
+            raise HTTPException(404)
+        screen = shown.screen_of(self._live.now(door), language_of(request))
+        return self._paper.page(request, "display.html", door=door, screen=screen)
+
+    async def failed(self, request: Request, error: Exception) -> Response:
+        """Instead of a page that is not there."""
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        words = texts.text(language_of(request), "not_there")
+        return self._paper.page(request, "notice.html", status=status, words=words)
+
+    async def unreadable(self, request: Request, error: Exception) -> Response:
+        """Instead of a page that needs the journal."""
+        language = language_of(request)
+        words = _why_unreadable(error, language) if isinstance(error, UnreadableError) else ""
+        return self._paper.page(request, "notice.html", status=503, words=words)
+
+
+def _why_unreadable(error: UnreadableError, language: Language) -> str:
+    return f"{texts.text(language, 'no_journal')} {visible(error.message)}"
+
+
+def _look(browser: Browser, query: Query, day: date) -> tuple[int, Any, list[chart.PartnerDay]]:
+    mark = browser.mark()
+    return mark, browser.page(query.search, PAGE_SIZE, mark), chart.day_of(browser, day)
+
+
+def _facts(event: Event, language: Language) -> list[tuple[str, str]]:
+    """What the event holds beside its story: label and value; those without a value are not there."""
+    attempt, outcome = event.attempt, event.outcome
+    reason = outcome.reason
+    said = ": ".join(part for part in (reason.key, reason.text) if part) if reason else ""
+    facts = {
+        "door": attempt.door,
+        "scanner": attempt.scanner,
+        "credential": attempt.credential,
+        "partner": attempt.partner,
+        "status": outcome.status,
+        "verdict": outcome.verdict,
+        "fault": outcome.fault,
+        "reason": said,
+        "outage": texts.text(language, "yes") if outcome.outage else None,
+        "id": attempt.id,
+    }
+    return [(texts.text(language, key), visible(str(value))) for key, value in facts.items() if value]
+
+
+def _day(text: str | None) -> date:
+    """The day that is asked for, else today."""
+    today = datetime.now().astimezone().date()
+    try:
+        day = date.fromisoformat(text or "")
+    except ValueError:
+        return today
+    return day if date(1971, 1, 1) < day <= today + timedelta(days=1) else today

@@ -1,0 +1,128 @@
+"""The streams behind the pages: new events as they are decided, and what a door's display shows."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from gatectl.journal.browser import Listed
+from gatectl.journal.reader import UnreadableError
+from gatectl.monitor import shown
+from gatectl.monitor.journal import JournalDesk
+from gatectl.monitor.live import NEWS_MAX, HealthNews, Live, Reload
+from gatectl.monitor.paper import Paper
+from gatectl.monitor.query import Query, number
+from gatectl.monitor.reader import language_of
+from gatectl.monitor.texts import Language
+
+STREAM_S = 12 * 3600.0
+"""A stream ends after so long and the browser opens it anew, which renews a display's session."""
+
+_HERE = ": here\n\n"
+"""A sign of life: a comment in the stream."""
+
+
+class Streams:
+    """Server-sent events (HTML Living Standard, section 9.2)."""
+
+    def __init__(self, live: Live, journal: JournalDesk, paper: Paper) -> None:
+        self._live = live
+        self._journal = journal
+        self._paper = paper
+        self._rows: dict[tuple[str, Language], str] = {}
+
+    async def events(self, request: Request) -> Response:
+        language = language_of(request)
+        query = Query.of(request.query_params)
+        last_id = request.headers.get("last-event-id") or request.query_params.get("after")
+        return _stream(self._event_news(query, language, number(last_id)))
+
+    async def _event_news(self, query: Query, language: Language, after: int | None) -> AsyncIterator[str]:
+        with self._live.events.listening() as news:
+            self._live.wake()
+            last = after or 0
+            missed = await self._missed(after)
+            if missed is None:
+                yield _message("reload", "")
+                return
+            for listed in missed:
+                last = listed.ended
+                if query.fits(listed.event):
+                    yield self._row_news(listed, language)
+            health = ""
+            async for item in news:
+                if isinstance(item, Listed):
+                    if item.ended > last and query.fits(item.event):
+                        yield self._row_news(item, language)
+                elif isinstance(item, HealthNews):
+                    html = self._paper.health(item, language)
+                    if html != health:
+                        yield _message("health", html)
+                    health = html
+                else:
+                    yield _message("reload", "") if isinstance(item, Reload) else _HERE
+
+    async def _missed(self, after: int | None) -> list[Listed] | None:
+        """What was decided between a page's making and its stream, or while the stream was broken.
+
+        None where that cannot be told any more: the journal is another one, or too much was decided.
+        """
+        if after is None:
+            return []
+        try:
+            missed, mark = await self._journal.ask(lambda browser: browser.since(after))
+        except UnreadableError:
+            return []
+        return None if mark < after or len(missed) > NEWS_MAX else missed
+
+    def _row_news(self, listed: Listed, language: Language) -> str:
+        """Made once for all who listen."""
+        key = (listed.event.attempt.id, language)
+        if key not in self._rows:
+            row = shown.row_of(listed.event, listed.seq, language)
+            html = self._paper.render("row.html", language, row=row)
+            if len(self._rows) > NEWS_MAX:
+                self._rows.clear()
+            self._rows[key] = _message("row", html, str(listed.ended))
+        return self._rows[key]
+
+    async def display(self, request: Request) -> Response:
+        door = request.query_params.get("door", "")
+        if door not in self._live.displays:
+            raise HTTPException(404)
+        return _stream(self._display_news(door, language_of(request)))
+
+    async def _display_news(self, door: str, language: Language) -> AsyncIterator[str]:
+        with self._live.displays[door].listening() as news:
+            yield _message("screen", json.dumps(shown.screen_of(self._live.now(door), language)))
+            async for view in news:
+                if view is None:
+                    yield _HERE
+                else:
+                    yield _message("screen", json.dumps(shown.screen_of(view, language)))
+
+
+def _stream(news: AsyncIterator[str]) -> StreamingResponse:
+    async def bounded() -> AsyncIterator[str]:
+        until = asyncio.get_running_loop().time() + STREAM_S
+        yield "retry: 1000\n\n"
+        async for message in news:
+            yield message
+            if asyncio.get_running_loop().time() > until:
+                return
+
+    headers = {"X-Accel-Buffering": "no"}
+    return StreamingResponse(bounded(), media_type="text/event-stream", headers=headers)
+
+
+def _message(name: str, data: str, event_id: str | None = None) -> str:
+    """One message (HTML Living Standard, section 9.2.6)."""
+    lines = [f"event: {name}", *(f"data: {line}" for line in data.splitlines() or [""])]
+    if event_id is not None:
+        lines.append(f"id: {event_id}")
+    return "\n".join(lines) + "\n\n"
