@@ -6,9 +6,8 @@ The order of the steps is the table in `decision/scan.py`; this module does what
 from __future__ import annotations
 
 import asyncio
-import functools
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Never
@@ -142,10 +141,10 @@ class Door:
         self._scan.take(Step.PLANNED)
         attempt = self._attempt(presented.at, presented, found, whom.budget_ms)
         self._over_at = deadline = start + whom.budget_ms / 1000
+        recorded = self._house.store.record(attempt)
+        # Made while the record is on its way to the disk.
+        request = whom.prepare(attempt.member or "", presented.code)
         self._house.viewers.show(partial(View, self.name, Screen.CHECKING, whom.name))
-        # Made while the disk takes the record: neither waits for the other.
-        request = functools.cache(partial(whom.prepare, attempt.member or "", presented.code))
-        recorded = self._house.store.record(attempt, meanwhile=request)
         exchange, ruling = await self._ask(whom, attempt, recorded, request, deadline)
         if self._scan.state is State.SETTLING:
             ruling = await self._settle(whom, attempt, ruling)
@@ -208,7 +207,7 @@ class Door:
         desk: PartnerDesk,
         attempt: Attempt,
         recorded: asyncio.Future[None],
-        request: Callable[[], Request],
+        request: Request,
         deadline: float,
     ) -> tuple[Exchange, Ruling]:
         on_disk = await clock.done_by(recorded, min(clock.now() + self._house.patience_s, deadline))
@@ -218,7 +217,7 @@ class Door:
         self._scan.take(Step.RECORDED if on_disk else Step.RECORD_LATE)
         if not on_disk:
             self._say(Priority.WARNING, f"the record of scan {attempt.id} is late: the disk does not answer")
-        exchange, ruling = await desk.ask(request(), deadline)
+        exchange, ruling = await desk.ask(request, deadline)
         if ruling.admits:
             self._scan.take(Step.ALLOWED)
         elif desk.is_perhaps_ours(ruling):

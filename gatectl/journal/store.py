@@ -17,7 +17,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -49,7 +48,6 @@ CHECKPOINT_EVERY = 100
 class _Write:
     statement: rows.Statement
     done: asyncio.Future[None]
-    meanwhile: Callable[[], object] | None = None
 
 
 @dataclass(slots=True)
@@ -98,9 +96,9 @@ class Store:
         """Records and questions that wait for the disk."""
         return len(self._unwritten) + self._jobs.qsize()
 
-    def record(self, attempt: Attempt, meanwhile: Callable[[], object] | None = None) -> asyncio.Future[None]:
-        """Writes the first half of an event; `meanwhile` is called in the event loop while the disk works."""
-        return self._write(rows.attempt_statement(attempt), meanwhile)
+    def record(self, attempt: Attempt) -> asyncio.Future[None]:
+        """Writes the first half of an event."""
+        return self._write(rows.attempt_statement(attempt))
 
     def finish(self, attempt_id: str, outcome: Outcome) -> asyncio.Future[None]:
         """Writes the second half."""
@@ -112,11 +110,9 @@ class Store:
         self._jobs.put(_Question(question, done))
         return done
 
-    def _write(
-        self, statement: rows.Statement, meanwhile: Callable[[], object] | None = None
-    ) -> asyncio.Future[None]:
+    def _write(self, statement: rows.Statement) -> asyncio.Future[None]:
         done: asyncio.Future[None] = self._loop.create_future()
-        self._jobs.put(_Write(statement, done, meanwhile))
+        self._jobs.put(_Write(statement, done))
         return done
 
     async def stop(self, patience_s: float) -> None:
@@ -259,7 +255,6 @@ class Store:
             with transaction(connection):
                 for write in self._unwritten:
                     connection.execute(*write.statement)
-                self._use_the_time()
         except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
             raise  # not the disk: a record that never fits would hold up all others for ever
         except (sqlite3.DatabaseError, OSError) as error:
@@ -272,13 +267,6 @@ class Store:
             self._unwritten.clear()
             self._recovered()
             self._hand_over(written)
-
-    def _use_the_time(self) -> None:
-        """The commit that follows waits for the disk, and leaves Python to the event loop."""
-        for write in self._unwritten:
-            if write.meanwhile is not None:
-                self._call(write.meanwhile)
-                write.meanwhile = None
 
     def _drop_excess(self) -> None:
         while len(self._unwritten) > LATE_MAX:
@@ -324,11 +312,8 @@ class Store:
         self.health.error = None
 
     def _hand_over(self, results: list[tuple[asyncio.Future[Any], Any]]) -> None:
-        self._call(partial(_resolve, results))
-
-    def _call(self, step: Callable[[], object]) -> None:
         try:
-            self._loop.call_soon_threadsafe(step)
+            self._loop.call_soon_threadsafe(_resolve, results)
         except RuntimeError:
             if not self._loop.is_closed():
                 raise

@@ -5,7 +5,6 @@ import contextlib
 import os
 import sqlite3
 import subprocess
-import threading
 from contextlib import asynccontextmanager, closing
 
 import pytest
@@ -93,20 +92,6 @@ def test_records_keep_their_order(tmp_path):
 
     asyncio.run(write())
     assert [row[0] for row in stored(path)] == [f"id-{number}" for number in range(200)]
-
-
-def test_while_the_disk_takes_a_record_the_event_loop_is_told_once(tmp_path):
-    order = []
-
-    async def write():
-        async with store_at(tmp_path / "journal.db") as store:
-            recorded = store.record(attempt(1), lambda: order.append(threading.current_thread()))
-            recorded.add_done_callback(lambda _: order.append("on disk"))
-            await recorded
-            await store.finish("id-1", ADMITTED)
-
-    asyncio.run(write())
-    assert order == [threading.main_thread(), "on disk"]
 
 
 def test_full_synchronous_wal(tmp_path):
