@@ -13,7 +13,7 @@ from gatectl.decision.event import Connection
 from gatectl.decision.verdict import Fault
 from gatectl.partners.exchange import Answer, Endpoint, Question
 from gatectl.partners.pool import Pool
-from gatectl.partners.wire import Lost, Wire
+from gatectl.partners.wire import Dialled, Lost, Wire
 
 INTERIM_MAX = 100
 """Servers send one or two interim answers; a flood of them would only keep the other doors waiting."""
@@ -37,8 +37,14 @@ class Exchange:
     ended_at: float = 0.0
     """When the answer was whole, or was given up."""
     connection: Connection = "new"
+    dialled: Dialled | None = None
+    """How that connection came about, or how far that came; None where none was begun."""
     answer: Answer | None = None
     lost: Lost | None = None
+
+    def hear(self, dialled: Dialled) -> None:
+        """Takes note of how far the connection came that is dialled for this question."""
+        self.connection, self.dialled = "new", dialled
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +106,8 @@ class Client:
     async def _once(self, request: Request, exchange: Exchange, deadline: float) -> Answer:
         loop = asyncio.get_running_loop()
         while True:
-            wire, exchange.connection = await self._pool.acquire()
+            wire, exchange.connection = await self._pool.acquire(exchange.hear)
+            exchange.dialled = wire.dialled
             reusable = False
             before = wire.bytes_sent
             try:

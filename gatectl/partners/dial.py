@@ -7,14 +7,15 @@ import contextlib
 import socket
 import ssl
 import threading
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiohappyeyeballs import start_connection
 
 from gatectl.decision.verdict import Fault
 from gatectl.partners.exchange import Endpoint
-from gatectl.partners.wire import Lost, Wire, lost_to
+from gatectl.partners.wire import Dialled, Hear, Lost, Wire, lost_to, unheard
 
 NEXT_ADDRESS_S = 0.15
 """Broken IPv6 must leave time for IPv4 inside 750 ms; RFC 8305 recommends 250 ms, allows 100 ms."""
@@ -32,6 +33,13 @@ goes out beside it each second, and finds a line that is back within a second.""
 
 Addresses = list[Any]
 """What `socket.getaddrinfo` gives."""
+
+
+class LookedUp(NamedTuple):
+    """A partner's addresses; `stale` where they are an earlier answer's (see `Dialled`)."""
+
+    addresses: Addresses
+    stale: bool
 
 
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:
@@ -59,11 +67,11 @@ class Resolver:
         self._under_way: asyncio.Future[Addresses | OSError] | None = None
         self._last: Addresses = []
 
-    async def look_up(self) -> Addresses:
+    async def look_up(self) -> LookedUp:
         """The addresses, in the system's order; raises Lost."""
         try:
             # An address needs no name server, and no thread.
-            return self._ask(socket.AI_NUMERICHOST)
+            return LookedUp(self._ask(socket.AI_NUMERICHOST), stale=False)
         except (socket.gaierror, UnicodeError):
             pass
         if self._under_way is None or self._under_way.done():
@@ -71,7 +79,8 @@ class Resolver:
         await asyncio.wait({self._under_way}, timeout=KNOWN_ADDRESS_S if self._last else None)
         if not self._last:
             raise Lost(Fault.NETWORK, f"the name {self._host} was not found: {self._under_way.result()}")
-        return self._last
+        fresh = self._under_way.done() and not isinstance(self._under_way.result(), OSError)
+        return LookedUp(self._last, stale=not fresh)
 
     def _ask(self, flags: int = 0) -> Addresses:
         return socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM, flags=flags)
@@ -110,13 +119,25 @@ class Dialler:
         self._context = context
         self._resolver = Resolver(endpoint.host, endpoint.port)
 
-    async def dial(self) -> Wire:
+    async def dial(self, hear: Hear = unheard) -> Wire:
         """A connection that is ready for a request; raises Lost."""
-        return await self.secure(await connect(await self.look_up()))
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        hear(steps := Dialled(begun))
+        addresses, stale = await self._resolver.look_up()
+        looked_up = loop.time()
+        hear(steps := replace(steps, look_up_s=looked_up - begun, stale=stale))
+        connected = await connect(addresses)
+        stood = loop.time()
+        hear(steps := replace(steps, connect_s=stood - looked_up))
+        wire = await self.secure(connected)
+        wire.dialled = replace(steps, tls_s=loop.time() - stood if self._context else None)
+        hear(wire.dialled)
+        return wire
 
     async def look_up(self) -> Addresses:
         """The partner's addresses; raises Lost."""
-        return await self._resolver.look_up()
+        return (await self._resolver.look_up()).addresses
 
     async def secure(self, connected: socket.socket) -> Wire:
         """TLS over a connected socket, which is closed if that fails."""

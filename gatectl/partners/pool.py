@@ -8,7 +8,7 @@ from typing import Never
 
 from gatectl.decision.event import Connection
 from gatectl.decision.verdict import Fault
-from gatectl.partners.wire import Lost, Wire
+from gatectl.partners.wire import Hear, Lost, Wire, unheard
 
 DIAL_PATIENCE_S = 5.0
 """Look-up, connect and TLS over the slowest line that a door has; then it is tried anew."""
@@ -32,7 +32,7 @@ class Pool:
 
     def __init__(
         self,
-        dial: Callable[[], Awaitable[Wire]],
+        dial: Callable[[Hear], Awaitable[Wire]],
         want: int,
         when_linked: Callable[[Lost | None], None],
     ) -> None:
@@ -64,7 +64,7 @@ class Pool:
             began = asyncio.get_running_loop().time()
             try:
                 async with asyncio.timeout(DIAL_PATIENCE_S):
-                    wire = await self._dial()
+                    wire = await self._dial(unheard)
             except (TimeoutError, Lost) as error:
                 lost = error if isinstance(error, Lost) else Lost(Fault.NETWORK, "no connection in time")
                 failures += 1
@@ -77,8 +77,11 @@ class Pool:
                 self._when_linked(None)
                 self._offer(wire)
 
-    async def acquire(self) -> tuple[Wire, Connection]:
-        """A connection for one request: a ready one, or the first that can be had; raises Lost."""
+    async def acquire(self, hear: Hear) -> tuple[Wire, Connection]:
+        """A connection for one request: a ready one, or the first that can be had; raises Lost.
+
+        Where none is ready, `hear` is told of the one that is dialled for this request.
+        """
         while self._idle:
             wire = self._idle.pop()
             wire.when_disturbed = None
@@ -86,13 +89,13 @@ class Pool:
                 self._in_use.add(wire)
                 return wire, "warm"
             self._drop(wire)
-        wire = await self._new()
+        wire = await self._new(hear)
         return wire, "warm" if wire.answers else "new"
 
-    async def _new(self) -> Wire:
+    async def _new(self, hear: Hear) -> Wire:
         # The keeper may be half-way through a handshake, or stuck in an attempt from before the line
         # came back: so this scan dials for itself, and takes whichever is there first.
-        own = asyncio.ensure_future(self._dial())
+        own = asyncio.ensure_future(self._dial(hear))
         arrival: asyncio.Future[Wire] = asyncio.get_running_loop().create_future()
         self._waiting.append(arrival)
         wire: Wire | None = None

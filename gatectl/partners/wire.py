@@ -15,6 +15,7 @@ import struct
 import sys
 import termios
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from gatectl.decision.verdict import Fault
 
@@ -42,6 +43,29 @@ def lost_to(error: OSError) -> Lost:
     return Lost(Fault.NETWORK, error.strerror or str(error))
 
 
+@dataclass(frozen=True, slots=True)
+class Dialled:
+    """How a connection came about, or how far that came: a step that was not done has no duration."""
+
+    at: float
+    """When the look-up began, on the event loop's clock."""
+    look_up_s: float | None = None
+    stale: bool | None = None
+    """Whether the addresses are those of an earlier answer, as the name server gave none in time (the
+    word is RFC 8767's)."""
+    connect_s: float | None = None
+    tls_s: float | None = None
+    """The handshake; None also where there is no TLS."""
+
+
+Hear = Callable[[Dialled], None]
+"""Is told how far a connection came, at its begin and after each step: so who gives up knows it too."""
+
+
+def unheard(_dialled: Dialled) -> None:
+    """Who dials ahead of need gives nothing up."""
+
+
 class Wire:
     """A connected socket, owned by this object. TLS is not negotiated until `handshake` returns."""
 
@@ -55,6 +79,8 @@ class Wire:
         self._lost: Lost | None = None
         self._waiter: asyncio.Future[None] | None = None
         self.opened_at = self._loop.time()
+        self.dialled: Dialled | None = None
+        """How it came about; None until it is ready for a request."""
         self.bytes_sent = 0
         """What the kernel took since the handshake, in bytes on the wire."""
         self.answers = 0

@@ -195,9 +195,9 @@ class Asker:
         self.client = Client(self.endpoint, self.pool)
         self._want, self._keep, self._keeper = want, keep, None
 
-    async def _counted(self):
+    async def _counted(self, hear):
         self.dials += 1
-        wire = await self._dial()
+        wire = await self._dial(hear)
         self.wires.append(wire)
         return wire
 
@@ -233,6 +233,15 @@ def check_invariants(exchange, deadline):
     assert (exchange.answer is None) != (exchange.lost is None)
     assert (exchange.answered_at is None) == (exchange.answer is None)
     assert exchange.sent == (exchange.sent_at is not None)
+    dialled = exchange.dialled
+    if dialled is not None:
+        # Each step follows the one before it.
+        done = [dialled.look_up_s, dialled.connect_s, dialled.tls_s]
+        assert done == sorted(done, key=lambda took_s: took_s is None)
+        assert all(took_s >= 0 for took_s in done if took_s is not None)
+        assert (dialled.look_up_s is None) == (dialled.stale is None)
+    if exchange.sent:
+        assert dialled.at + dialled.look_up_s + dialled.connect_s <= exchange.sent_at
     if exchange.answer is not None:
         assert exchange.sent
         assert exchange.sent_at <= exchange.answered_at == exchange.ended_at <= deadline

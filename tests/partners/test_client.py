@@ -287,8 +287,8 @@ def test_a_connection_that_comes_too_late_carries_nothing(tls, ca_file):
         deadline = asyncio.get_running_loop().time() + SOON_S
         dial = asker.dialler.dial
 
-        async def slow():
-            wire = await dial()
+        async def slow(hear):
+            wire = await dial(hear)
             block_until(deadline)
             return wire
 
@@ -296,6 +296,7 @@ def test_a_connection_that_comes_too_late_carries_nothing(tls, ca_file):
         exchange = await asker.client.ask(asker.client.prepare(QUESTION), deadline)
         check_invariants(exchange, deadline)
         assert (exchange.lost.fault, exchange.sent, peer.requests) == (Fault.TIMEOUT, False, 0)
+        assert exchange.dialled.tls_s is not None
 
     against(answers(), tls, ca_file, story)
 
@@ -426,8 +427,8 @@ def test_a_new_connection_that_speaks_first_is_not_asked(tls, ca_file):
         await line.ended()
 
     async def story(peer, asker):
-        async def dial():
-            wire = await asker.dialler.dial()
+        async def dial(hear):
+            wire = await asker.dialler.dial(hear)
             await until(lambda: wire._received)
             return wire
 
@@ -519,8 +520,8 @@ def test_a_ready_connection_that_takes_no_byte_is_replaced_by_another(tls, ca_fi
 
 def test_a_new_connection_that_takes_no_byte_is_the_end_of_it(tls, ca_file):
     async def story(peer, asker):
-        async def dial():
-            wire = await asker.dialler.dial()
+        async def dial(hear):
+            wire = await asker.dialler.dial(hear)
             stuttering(wire, ConnectionResetError())
             return wire
 
@@ -590,15 +591,44 @@ def test_more_asks_at_once_than_ready_connections(want, asks, tls, ca_file):
     against(answers(), tls, ca_file, story, want=want, keep=True)
 
 
+def test_a_ready_connection_says_when_it_was_made(tls, ca_file):
+    async def story(_peer, asker):
+        begun = asyncio.get_running_loop().time()
+        first, second = await asker.ask(), await asker.ask()
+        assert [first.connection, second.connection] == ["warm", "warm"]
+        assert first.dialled == second.dialled == asker.wires[0].dialled
+        assert first.dialled.at < begun
+
+    against(answers(), tls, ca_file, story, keep=True)
+
+
+def test_where_another_had_to_be_dialled_its_own_way_is_told(tls, ca_file):
+    """The ready one took no byte, and the partner is gone: how far the second one came is what counts."""
+
+    async def story(peer, asker):
+        await asker.stop()
+        begun = asyncio.get_running_loop().time()
+        stuttering(asker.wires[0], BrokenPipeError())
+        peer._server.close()
+        exchange = await asker.ask()
+        assert (exchange.lost.fault, exchange.sent, exchange.connection) == (Fault.NETWORK, False, "new")
+        assert exchange.dialled.at >= begun
+        assert exchange.dialled.look_up_s is not None
+        assert exchange.dialled.connect_s is None
+
+    against(answers(), tls, ca_file, story, keep=True)
+
+
 def test_a_scan_takes_over_the_connection_that_another_gives_back(tls, ca_file):
     async def story(peer, asker):
         await asker.stop()
-        asker._dial = asyncio.Event().wait  # its own never comes about
+        asker._dial = lambda _hear: asyncio.Event().wait()  # its own never comes about
         first = asyncio.create_task(asker.ask())
         await asyncio.sleep(0)
         second = asyncio.create_task(asker.ask())
         exchanges = await asyncio.gather(first, second)
         assert [exchange.connection for exchange in exchanges] == ["warm", "warm"]
+        assert [exchange.dialled for exchange in exchanges] == [asker.wires[0].dialled] * 2
         assert (len(peer.lines), peer.requests) == (1, 2)
 
     against(answers(), tls, ca_file, story, keep=True)

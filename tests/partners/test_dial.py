@@ -6,6 +6,7 @@ import errno
 import socket
 import ssl
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,12 @@ from partner_rigs import Asker, Peer, answers, run, until
 from gatectl.decision.verdict import Fault
 from gatectl.partners import dial
 from gatectl.partners.dial import Resolver, connect
-from gatectl.partners.wire import Lost, lost_to
+from gatectl.partners.wire import Lost, lost_to, unheard
 from gatectl.sim.certificates import Leaf
 
 SOON_S = 0.2
+ROUNDING_S = 1e-6
+"""Sums of differences of the clock's numbers."""
 
 
 async def asked(port, ca_file, **options):
@@ -26,17 +29,27 @@ async def asked(port, ca_file, **options):
         return await (asker.ask() if budget_s is None else asker.ask(budget_s))
 
 
-def unsent(exchange, fault):
+def unsent(exchange, fault, *done):
+    """Nothing was sent; where steps are named, these and no others were done."""
     assert exchange.lost.fault is fault, exchange.lost
     assert not exchange.sent
     assert exchange.connection == "new"
+    if done:
+        assert steps(exchange.dialled) == [*done]
+
+
+STEPS = {"at": "begun", "look_up_s": "look-up", "connect_s": "connect", "tls_s": "TLS"}
+
+
+def steps(dialled):
+    return [name for field, name in STEPS.items() if getattr(dialled, field) is not None]
 
 
 @pytest.mark.parametrize("leaf", [leaf for leaf in Leaf if leaf is not Leaf.GOOD])
 def test_a_partner_that_cannot_be_trusted(leaf, authority, ca_file):
     async def story():
         async with Peer(answers(), context=authority.server_context(leaf)) as peer:
-            unsent(await asked(peer.port, ca_file), Fault.TLS)
+            unsent(await asked(peer.port, ca_file), Fault.TLS, "begun", "look-up", "connect")
             assert peer.heard == b""
 
     run(story())
@@ -140,7 +153,7 @@ def test_a_server_without_tls(play, fault, ca_file):
     async def story():
         async with Peer(play) as peer:
             budget = {"budget_s": SOON_S} if fault is Fault.TIMEOUT else {}
-            unsent(await asked(peer.port, ca_file, **budget), fault)
+            unsent(await asked(peer.port, ca_file, **budget), fault, "begun", "look-up", "connect")
 
     run(story())
 
@@ -152,7 +165,8 @@ def free_port(family=socket.AF_INET, host="127.0.0.1"):
 
 def test_a_refused_connection(ca_file):
     async def story():
-        unsent(await asked(free_port(), ca_file, host="127.0.0.1"), Fault.NETWORK)
+        exchange = await asked(free_port(), ca_file, host="127.0.0.1")
+        unsent(exchange, Fault.NETWORK, "begun", "look-up")
 
     run(story())
 
@@ -174,7 +188,7 @@ def test_a_connection_that_hangs(ca_file):
     async def story():
         with deaf_listener() as port:
             exchange = await asked(port, ca_file, host="127.0.0.1", budget_s=SOON_S)
-            unsent(exchange, Fault.TIMEOUT)
+            unsent(exchange, Fault.TIMEOUT, "begun", "look-up")
 
     run(story())
 
@@ -216,7 +230,7 @@ def lookups(monkeypatch):
 
     class NameServer:
         asked = 0
-        answer = staticmethod(
+        gone = answer = staticmethod(
             lambda: (_ for _ in ()).throw(socket.gaierror(socket.EAI_NONAME, "no such name"))
         )
 
@@ -233,7 +247,7 @@ def lookups(monkeypatch):
 def test_a_name_that_is_not_found(lookups, ca_file):
     async def story():
         exchange = await asked(1, ca_file, host="partner.example")
-        unsent(exchange, Fault.NETWORK)
+        unsent(exchange, Fault.NETWORK, "begun")
         assert "partner.example" in exchange.lost.detail
 
     run(story())
@@ -263,7 +277,7 @@ def test_a_name_server_that_hangs_holds_one_thread_and_ends_with_the_budget(look
         try:
             async with Asker(1, ca_file, host="partner.example") as asker:
                 for _ in range(3):
-                    unsent(await asker.ask(0.05), Fault.TIMEOUT)
+                    unsent(await asker.ask(0.05), Fault.TIMEOUT, "begun")
                 both = await asyncio.gather(asker.ask(0.05), asker.ask(0.05))
                 assert [exchange.lost.fault for exchange in both] == [Fault.TIMEOUT] * 2
                 assert lookups.asked == 1
@@ -283,13 +297,13 @@ def test_known_addresses_serve_while_the_name_server_is_gone_or_hangs(lookups, t
             resolver = Resolver("partner.example", peer.port)
             here = found(("127.0.0.1", peer.port))
             lookups.answer = staticmethod(lambda: here)
-            assert await resolver.look_up() == here
+            assert await resolver.look_up() == (here, False)
 
             def gone():
                 raise socket.gaierror(socket.EAI_AGAIN, "try again")
 
             lookups.answer = staticmethod(gone)
-            assert await resolver.look_up() == here
+            assert await resolver.look_up() == (here, True)
 
             there = found(("127.0.0.9", peer.port))
 
@@ -298,7 +312,7 @@ def test_known_addresses_serve_while_the_name_server_is_gone_or_hangs(lookups, t
                 return there
 
             lookups.answer = staticmethod(hang)
-            assert await resolver.look_up() == here
+            assert await resolver.look_up() == (here, True)
             released.set()
             await until(lambda: resolver._last == there, "a late answer is taken, too")
 
@@ -403,6 +417,64 @@ def test_plain_http_on_loopback():
         async with Peer(answers()) as peer:
             exchange = await asked(peer.port, None)
             assert exchange.answer.status == 200
+            assert steps(exchange.dialled) == ["begun", "look-up", "connect"]
+
+    run(story())
+
+
+def spin():
+    """Lets the clock go on, with nothing else happening; gives the times before and after."""
+    before = after = time.monotonic()
+    while after < before + 0.01:
+        after = time.monotonic()
+    return before, after
+
+
+def test_each_step_has_its_own_time(lookups, authority, ca_file):
+    """The name server and the partner take their time, and say when that was."""
+    slow = {}
+    context = authority.server_context()
+
+    def answer():
+        slow["look-up"] = spin()
+        return found(("127.0.0.1", peer.port))
+
+    def take_time(_line, _name, _context):
+        slow["TLS"] = spin()
+
+    lookups.answer = staticmethod(answer)
+    context.sni_callback = take_time
+    peer = Peer(answers(), context=context)
+
+    async def story():
+        async with peer:
+            before, heard = time.monotonic(), []
+            wire = await Asker(peer.port, ca_file, host="localhost").dialler.dial(heard.append)
+            after = time.monotonic()
+            wire.close()
+            assert [len(steps(dialled)) for dialled in heard] == [1, 2, 3, 4]
+            dialled = heard[-1]
+            assert wire.dialled == dialled
+            assert dialled.stale is False
+            looked_up = dialled.at + dialled.look_up_s
+            connected = looked_up + dialled.connect_s
+            assert before <= dialled.at <= slow["look-up"][0]
+            assert slow["look-up"][1] <= looked_up <= connected <= slow["TLS"][0]
+            assert slow["TLS"][1] <= connected + dialled.tls_s <= after + ROUNDING_S
+
+    run(story())
+
+
+def test_the_last_good_answer_serves_and_the_evidence_says_so(lookups, tls, ca_file):
+    async def story():
+        async with Peer(answers(), context=tls) as peer, Asker(peer.port, ca_file) as asker:
+            lookups.answer = staticmethod(lambda: found(("127.0.0.1", peer.port)))
+            asker.pool.release((await asker.pool.acquire(unheard))[0], reusable=False)
+            lookups.answer = lookups.gone
+            exchange = await asker.ask()
+            assert exchange.answer.status == 200
+            assert exchange.dialled.stale is True
+            assert steps(exchange.dialled) == ["begun", "look-up", "connect", "TLS"]
 
     run(story())
 

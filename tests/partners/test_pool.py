@@ -17,7 +17,7 @@ from gatectl.partners.pool import (
     Pool,
     pause_s,
 )
-from gatectl.partners.wire import Lost
+from gatectl.partners.wire import Lost, unheard
 
 
 class Skipping(selectors.DefaultSelector):
@@ -78,7 +78,7 @@ class Partner:
         self.play = play
         self.pool = Pool(self.dial, want, self.linked.append)
 
-    async def dial(self):
+    async def dial(self, _hear):
         self.dialled_at.append(asyncio.get_running_loop().time())
         if self.play:
             await self.play()
@@ -231,7 +231,7 @@ def test_whichever_is_there_first_serves_and_the_other_is_not_lost():
         partner = Partner(play=lambda: next(waits).wait())
         keeping = asyncio.create_task(partner.pool.keep())
         await asyncio.sleep(0)
-        acquiring = asyncio.create_task(partner.pool.acquire())  # while the keeper is half-way
+        acquiring = asyncio.create_task(partner.pool.acquire(unheard))  # while the keeper is half-way
         await asyncio.sleep(1)
         assert len(partner.dialled_at) == 2
         for event in order:
@@ -258,7 +258,7 @@ def test_a_scan_does_not_wait_for_a_keeper_that_is_stuck_or_pausing():
         await asyncio.sleep(100)  # now it pauses for thirty seconds
         partner.play = None
         start = asyncio.get_running_loop().time()
-        wire, connection = await partner.pool.acquire()
+        wire, connection = await partner.pool.acquire(unheard)
         assert (connection, asyncio.get_running_loop().time()) == ("new", start)
         partner.pool.release(wire, reusable=True)
         assert partner.pool.ready == 1
@@ -273,7 +273,7 @@ def test_what_arrives_after_closing_is_closed():
     async def story():
         gate = asyncio.Event()
         partner = Partner(play=gate.wait)
-        acquiring = asyncio.create_task(partner.pool.acquire())
+        acquiring = asyncio.create_task(partner.pool.acquire(unheard))
         await asyncio.sleep(0)
         partner.pool.close()
         gate.set()
@@ -300,7 +300,7 @@ class Evening:
             raise Lost(Fault.NETWORK, "refused")
 
     async def _ask(self):
-        wire, _ = await self.pool.acquire()
+        wire, _ = await self.pool.acquire(unheard)
         assert wire not in self.held
         self.held.append(wire)
 
