@@ -19,6 +19,7 @@ from gatectl.sim.row import (
 from gatectl.sim.script import Scene, Script, fixed, whole
 
 NAMES = "No waiver: Buzz Aldrin, buzz@example.com, please see the front desk."
+MILESTONES = "Your 100th visit!\nWell done, Buzz: every route of this wall"
 LONG = "The monthly quota is used up. " * 12
 """360 characters: a stored reason is cut at 200."""
 
@@ -29,6 +30,10 @@ def _row(number: str, word: str, what: str, expect: Expect, reply: Reply) -> Row
 
 def _lower_case_id(scene: Scene) -> Script:
     return whole(json_reply(200, wellhub.success_body(scene.member, scene.now, id_key="id")))
+
+
+def _with_milestones(scene: Scene) -> Script:
+    return whole(json_reply(200, capitan.success_body(scene.now) | {"milestones": MILESTONES}))
 
 
 def _without_id(scene: Scene) -> Script:
@@ -101,7 +106,15 @@ WELLHUB = (
 )
 
 CAPITAN = (
+    Row("", "MILESTONES", "good, with two milestones, a name in one", ALLOWED, _with_milestones),
     _row("", "ALERTS", "check_in_alerts", NOT_ALLOWED, capitan.declined("check_in_alerts", "No waiver.")),
+    _row(
+        "",
+        "ALERTS-TWO",
+        "check_in_alerts, two of them",
+        NOT_ALLOWED,
+        capitan.declined("check_in_alerts", "No waiver.", "Your belay test is out of date."),
+    ),
     _row("", "NO-ENTRY", "no_entry_method", NOT_ALLOWED, capitan.declined("no_entry_method")),
     _row("", "DUPLICATE", "duplicate_check_in", NOT_ALLOWED, capitan.declined("duplicate_check_in")),
     _row("", "NOT-FOUND", "customer_not_found", NOT_FOUND, capitan.not_found()),

@@ -9,6 +9,7 @@ import contract
 import pytest
 from harness import GOOD, code
 from lines import NET_S
+from viewing import Viewer
 
 SOCKET = "/run/systemd/journal/socket"
 
@@ -159,3 +160,20 @@ def test_an_entry_for_each_event(gym, journal, tmp_path):
     shown = [entry["GATECTL_EVENT_ID"] for entry in journal.so_far if "GATECTL_EVENT_ID" in entry]
     assert shown == [event["id"] for event in gym.events()]
     assert gym.stderr == []
+
+
+def test_what_is_for_the_member_is_in_no_entry_nor_in_the_store(gym, journal, tmp_path):
+    gym = gym({"capitan": {}})
+    gym.start(["unshare", "-m", "sh", "-c", IN_ITS_PLACE, str(tmp_path / "journal.socket")])
+    with Viewer(gym) as viewer:
+        assert viewer.next()["screen"] == "idle"
+        event = gym.ask("capitan", "MILESTONES")
+        assert viewer.next()["screen"] == "checking"
+        assert viewer.next()["lines"] == ["Your 100th visit!", "Well done, …: every route of this wall"]
+    journal.wait(GATECTL_EVENT_ID=event["id"])
+    assert gym.terminate() == 0
+    held = str(journal.so_far) + str(gym.events()) + str(gym.stderr)
+    held += "".join(path.read_bytes().decode("latin-1") for path in gym.journal.parent.iterdir())
+    assert event["id"] in held
+    for private in ("100th visit", "Well done", "Buzz", "Pays late"):
+        assert private not in held

@@ -1,36 +1,14 @@
 """What viewers are shown over the control socket, and that no scan waits for them."""
 
 import json
-import socket
 import time
 
 import pytest
 from harness import GOOD, code
 from lines import NET_S
+from viewing import Viewer
 
 from gatectl.daemon.viewers import VIEWERS_MAX
-
-
-class Viewer:
-    """A connection that watches; `next` is the next line."""
-
-    def __init__(self, gym):
-        self.connection = socket.socket(socket.AF_UNIX)
-        self.connection.settimeout(NET_S)
-        self.connection.connect(str(gym.socket))
-        self.connection.sendall(b'{"command": "watch"}\n')
-        self._lines = self.connection.makefile("rb")
-        self.answer = self.next()
-
-    def next(self):
-        return json.loads(self._lines.readline())
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._lines.close()
-        self.connection.close()
 
 
 @pytest.fixture(scope="module")

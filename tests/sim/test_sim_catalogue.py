@@ -205,6 +205,19 @@ OWN = {
         "1000000000466": error(400, *EXPIRED, named="Message"),
     },
     "capitan": {
+        "MILESTONES": lambda p, m, s: (
+            success(p, m, s)
+            and json.loads(s.body)["milestones"].split("\n")
+            == ["Your 100th visit!", "Well done, Buzz: every route of this wall"]
+        ),
+        "ALERTS-TWO": says(
+            400,
+            {
+                "error": "check_in_alerts",
+                "alerts": ["No waiver.", "Your belay test is out of date."],
+                **CUSTOMER,
+            },
+        ),
         "ALERTS": says(400, {"error": "check_in_alerts", "alerts": ["No waiver."], **CUSTOMER}),
         "NO-ENTRY": says(400, {"error": "no_entry_method", **CUSTOMER}),
         "DUPLICATE": DUPLICATE,
