@@ -19,7 +19,15 @@ from gatectl.decision import identity
 from gatectl.decision.cards import Card
 from gatectl.decision.display import Screen, View, screen_of
 from gatectl.decision.door import Offer, Presented, Turns
-from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestRecord
+from gatectl.decision.event import (
+    Attempt,
+    DialRecord,
+    Event,
+    Evidence,
+    GateRecord,
+    Outcome,
+    RequestRecord,
+)
 from gatectl.decision.notice import Notice, Priority, Tell
 from gatectl.decision.outage import RESTING
 from gatectl.decision.routing import Destination, Route, destination
@@ -33,6 +41,7 @@ from gatectl.journal.rows import unanswered
 from gatectl.journal.store import Store
 from gatectl.journal.systemd import Teller
 from gatectl.partners.client import Exchange, Request, out_of_time
+from gatectl.partners.digest import digest_of
 from gatectl.partners.exchange import without
 
 STUCK_S = 10.0
@@ -346,4 +355,22 @@ def _request_record(exchange: Exchange, complete_at: float, at_us: int, budget_m
         elapsed_ms=clock.ms_between(complete_at, exchange.ended_at),
         budget_ms=budget_ms,
         connection=exchange.connection,
+        evidence=_evidence(exchange, complete_at, at_us),
     )
+
+
+def _evidence(exchange: Exchange, complete_at: float, at_us: int) -> Evidence:
+    dialled, dial = exchange.dialled, None
+    if dialled is not None:
+        dial = DialRecord(
+            begun_us=clock.later_us(at_us, complete_at, dialled.at),
+            look_up_ms=_ms(dialled.look_up_s),
+            stale=dialled.stale,
+            connect_ms=_ms(dialled.connect_s),
+            tls_ms=_ms(dialled.tls_s),
+        )
+    return Evidence(dial, None if exchange.answer is None else digest_of(exchange.answer))
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1e3, 3)

@@ -52,10 +52,45 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class DialRecord:
+    """How the request's connection came about, or how far that came: what was not done has no duration.
+
+    A warm connection was made for an earlier scan, or ahead of all: `begun_us` is then long past.
+    """
+
+    begun_us: int
+    look_up_ms: float | None
+    stale: bool | None
+    """Whether the addresses were an earlier answer's, as the name server gave none in time."""
+    connect_ms: float | None
+    tls_ms: float | None
+    """None also where there is no TLS."""
+
+
+@dataclass(frozen=True, slots=True)
+class BodyRecord:
+    """What is kept of a whole answer's body. `sha256` is None where the body names somebody."""
+
+    length: int
+    sha256: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a case for Support needs beside the event itself; `gatectl report` alone shows it."""
+
+    dial: DialRecord | None
+    """None where no connection was begun."""
+    body: BodyRecord | None
+    """None where no whole answer came."""
+
+
+@dataclass(frozen=True, slots=True)
 class RequestRecord:
     """What became of the request. `sent` is None where that was not recorded.
 
-    `answered_us` is None exactly where no whole answer came.
+    `answered_us` is None exactly where no whole answer came. `evidence` is None where none was recorded:
+    the scan was interrupted, or the store was of a version that had no place for it.
     """
 
     sent: bool | None
@@ -64,8 +99,10 @@ class RequestRecord:
     elapsed_ms: float | None
     budget_ms: int
     connection: Connection | None
+    evidence: Evidence | None = None
 
     def to_json(self) -> dict[str, Any]:
+        """The contract's object, which has no place for the evidence."""
         return {
             "sent": self.sent,
             "sent_at": None if self.sent_us is None else timestamp(self.sent_us),

@@ -17,7 +17,16 @@ from typing import Self
 from urllib.parse import quote
 
 from gatectl.decision.cards import Card
-from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestRecord
+from gatectl.decision.event import (
+    Attempt,
+    BodyRecord,
+    DialRecord,
+    Event,
+    Evidence,
+    GateRecord,
+    Outcome,
+    RequestRecord,
+)
 from gatectl.decision.verdict import Fault, Reason, Result, Verdict
 from gatectl.errors import GatectlError
 from gatectl.journal.cards import load_all
@@ -284,7 +293,23 @@ def _request(row: sqlite3.Row) -> RequestRecord | None:
         row["elapsed_ms"],
         row["budget_ms"],
         row["connection"],
+        _evidence(row) if row["evident"] else None,
     )
+
+
+def _evidence(row: sqlite3.Row) -> Evidence:
+    dial = body = None
+    if row["dialled_us"] is not None:
+        dial = DialRecord(
+            row["dialled_us"],
+            row["look_up_ms"],
+            None if row["stale"] is None else bool(row["stale"]),
+            row["connect_ms"],
+            row["tls_ms"],
+        )
+    if row["body_bytes"] is not None:
+        body = BodyRecord(row["body_bytes"], row["body_sha256"])
+    return Evidence(dial, body)
 
 
 def _gate(row: sqlite3.Row) -> GateRecord | None:

@@ -22,8 +22,10 @@ _INSERT_ATTEMPT = (
 )
 _INSERT_OUTCOME = (
     "INSERT INTO outcomes (seq, result, message, verdict, status, fault, reason_key, reason_text,"
-    " outage, asked, sent, sent_us, answered_us, elapsed_ms, connection, opened_us, after_ms, open_ms)"
-    " SELECT seq, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM attempts WHERE id = ?"
+    " outage, asked, sent, sent_us, answered_us, elapsed_ms, connection, opened_us, after_ms, open_ms,"
+    " evident, dialled_us, look_up_ms, stale, connect_ms, tls_ms, body_bytes, body_sha256)"
+    " SELECT seq, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
+    " FROM attempts WHERE id = ?"
 )
 
 
@@ -50,6 +52,8 @@ def attempt_statement(attempt: Attempt) -> Statement:
 
 def outcome_statement(attempt_id: str, outcome: Outcome) -> Statement:
     request, gate, reason = outcome.request, outcome.gate, outcome.reason
+    evidence = request and request.evidence
+    dial, body = evidence and evidence.dial, evidence and evidence.body
     return (
         _INSERT_OUTCOME,
         (
@@ -70,6 +74,14 @@ def outcome_statement(attempt_id: str, outcome: Outcome) -> Statement:
             gate and gate.opened_us,
             gate and gate.after_ms,
             gate and gate.open_ms,
+            evidence is not None,
+            dial and dial.begun_us,
+            dial and dial.look_up_ms,
+            dial and dial.stale,
+            dial and dial.connect_ms,
+            dial and dial.tls_ms,
+            body and body.length,
+            body and body.sha256,
             attempt_id,
         ),
     )

@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 
 from gatectl.decision.event import (
     Attempt,
+    BodyRecord,
+    DialRecord,
     Event,
+    Evidence,
     GateRecord,
     Outcome,
     RequestRecord,
@@ -35,14 +38,18 @@ def attempt(**changes):
     return Attempt(**values | changes)
 
 
-def test_the_fields_stand_in_the_contracts_order():
+EVIDENCE = Evidence(DialRecord(1, 2.0, stale=False, connect_ms=3.0, tls_ms=4.0), BodyRecord(5, b"6" * 32))
+
+
+@pytest.mark.parametrize("evidence", [None, EVIDENCE])
+def test_the_fields_stand_in_the_contracts_order(evidence):
     outcome = Outcome(
         Result.ADMITTED,
         "m",
         Verdict.ALLOWED,
         200,
         reason=Reason("k", "t"),
-        request=RequestRecord(True, 1, 2, 1.5, 750, "warm"),
+        request=RequestRecord(True, 1, 2, 1.5, 750, "warm", evidence),
         gate=GateRecord(3, 2.5, 3000),
     )
     shown = Event(attempt(), outcome).to_json()

@@ -19,7 +19,7 @@ from records import (
     record,
 )
 
-from gatectl.decision.event import RequestRecord
+from gatectl.decision.event import BodyRecord, DialRecord, Evidence, RequestRecord
 from gatectl.decision.verdict import Result
 from gatectl.journal import reader as module
 from gatectl.journal.reader import Filters, Reader, UnreadableError
@@ -39,6 +39,23 @@ def test_gives_back_what_was_written(path, write):
     ]
     with Reader(path) as reader:
         assert list(reader.query(EVERYTHING)) == written
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        None,
+        Evidence(None, None),
+        Evidence(DialRecord(START_US, None, None, None, None), None),
+        Evidence(DialRecord(START_US, 12.345, stale=True, connect_ms=None, tls_ms=None), None),
+        Evidence(DialRecord(START_US, 0.0, stale=False, connect_ms=1.5, tls_ms=None), BodyRecord(0, None)),
+        Evidence(DialRecord(-1, 0.25, stale=False, connect_ms=1.5, tls_ms=2.75), BodyRecord(7, bytes(32))),
+    ],
+)
+def test_gives_back_the_evidence(path, write, evidence):
+    written = write(1, request=RequestRecord(True, START_US, None, 2.5, 2000, "new", evidence))
+    with Reader(path) as reader:
+        assert reader.find(written.attempt.id) == written
 
 
 def test_the_newest_come_oldest_first(path, write):

@@ -1,0 +1,54 @@
+"""What is kept of an answer's body, and of which bodies nothing is that names could be tried against."""
+
+import hashlib
+import json
+
+import pytest
+from partner_rigs import answer
+
+from gatectl.decision.event import BodyRecord
+from gatectl.partners.digest import digest_of
+from gatectl.sim import capitan
+from gatectl.sim.special_rows import NAMES
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b'{"errors":[{"key":"checkin.validation.notfound","message":"Check-In not found in database"}]}',
+        b"<html><head><title>503 Service Unavailable</title></head></html>",
+        bytes(range(64)) * 16,
+        b"x" * 65536,
+    ],
+)
+def test_a_body_that_names_nobody(body):
+    assert digest_of(answer(200, body)) == BodyRecord(len(body), hashlib.sha256(body).digest())
+
+
+def dumped(value):
+    return json.dumps(value).encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        dumped({"first_name": "Buzz"}),
+        dumped({"Vorname": "Buzz"}),
+        dumped({"user": {"CUSTOMER_NAME": "Buzz"}}),
+        dumped({"message": NAMES}),
+        dumped({"contact": "buzz@example.com"}),
+        dumped({"contact": "buzz@example.com"}).replace(b"@", b"\\u0040"),
+        json.dumps({"first_name": "Buzz"}).encode("utf-16"),
+        dumped({"contact": "buzz@example.com"}).decode().encode("utf-16-le"),
+        *(capitan.declined(error).body for error in ("no_entry_method", "duplicate_check_in")),
+    ],
+)
+def test_a_body_that_names_somebody(body):
+    assert digest_of(answer(200, body)) == BodyRecord(len(body), None)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "Identity, gzip"])
+def test_a_body_that_cannot_be_looked_at(coding):
+    assert digest_of(answer(200, b"\x1f\x8b", {"content-encoding": coding})) == BodyRecord(2, None)
