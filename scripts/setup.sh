@@ -74,15 +74,35 @@ missing_packages() {
     { [[ -n $python ]] && has_lgpio_wheel "$python"; } || command -v swig >/dev/null || printf '%s\n' swig
 }
 
+# The packages without which some tests are skipped, one a line.
+missing_for_tests() {
+    local each # COMMAND:PACKAGE, or what both are called
+    for each in fish git groff:groff-base ip:iproute2 man:man-db mandoc shellcheck systemctl:systemd zsh; do
+        command -v "${each%:*}" >/dev/null || printf '%s\n' "${each#*:}"
+    done
+    has_browser || has_no_browser_package || printf '%s\n' chromium
+}
+
+# Runs it: Ubuntu's package is a script that only asks for a snap.
+has_browser() {
+    local name
+    for name in chromium chromium-browser; do
+        if "$name" --version >/dev/null 2>&1 </dev/null; then return; fi
+    done
+    return 1
+}
+
+has_no_browser_package() { grep -qx 'ID=ubuntu' /etc/os-release 2>/dev/null; }
+
+# Nobody is asked for a password: whoever started this may have gone for a coffee.
+can_be_root() { ((EUID == 0)) || { command -v sudo && sudo -n true; } >/dev/null 2>&1 </dev/null; }
+
 install_packages() { # PACKAGE…
     local as_root=() what="sudo apt-get update && sudo apt-get install $*"
     command -v apt-get >/dev/null || fail "these packages are missing: $*" \
         "their names are Debian's; install what this system calls them"
-    if ((EUID != 0)); then
-        { command -v sudo && sudo -n true; } >/dev/null 2>&1 </dev/null ||
-            fail "these packages are missing, and installing them needs root: $*" "$what"
-        as_root=(sudo -n)
-    fi
+    can_be_root || fail "these packages are missing, and installing them needs root: $*" "$what"
+    if ((EUID != 0)); then as_root=(sudo -n); fi
     # On a machine just set up, the daily upgrade often holds the lock for some minutes.
     local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=600)
     say "installing packages: $*"
@@ -107,12 +127,20 @@ require_system() {
     fi
 }
 
+# The tests run without them, and say at each that is skipped what it wants.
+install_for_tests() {
+    local missing
+    mapfile -t missing < <(missing_for_tests)
+    if ((${#missing[@]} == 0)); then return; fi
+    (install_packages "${missing[@]}") || say "the tests that need these packages will be skipped"
+}
+
 # --- The virtual environment ---------------------------------------------------------------------
 
 # What .venv is made from; nothing where its Python does not run.
 fingerprint() {
     "$venv/bin/python" -c 'import sys; print(sys.version)' 2>/dev/null </dev/null &&
-        printf '%s\n' "$root" && cat -- "$root/pyproject.toml"
+        printf '%s\n' "$root" && cat -- "$root/pyproject.toml" "$root/scripts/setup.sh"
 }
 
 stamp_now() { fingerprint | sha256sum; }
@@ -149,6 +177,7 @@ set_up() { # [EXTRA]
 make_venv() { # EXTRA
     local python
     require_system
+    if [[ $1 == test ]]; then install_for_tests; fi
     rm -f -- "$venv"/.set-up-*
     if ! is_sound; then
         say "making $venv with $("$python" --version 2>&1)"

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import httpx
@@ -11,7 +12,15 @@ from playwright.sync_api import sync_playwright
 
 from gatectl.sim.door import SimulatedDoor
 
-BROWSER = next((found for name in ("chromium", "chromium-browser") if (found := shutil.which(name))), None)
+
+def browser_here():
+    """The path of a Chromium that runs, or None. Ubuntu's package is a script that only asks for a snap."""
+    for name in ("chromium", "chromium-browser"):
+        found = shutil.which(name)
+        if found and not subprocess.run([found, "--version"], capture_output=True, check=False).returncode:
+            return found
+    return None
+
 
 BROWSER_ARGUMENTS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -48,10 +57,11 @@ def closed_gym(tmp_path):
 @pytest.fixture(scope="module")
 def chromium():
     # No longer than that: while it is there, no event loop of another test's own can run.
-    if BROWSER is None:
-        pytest.skip("there is no Chromium here: apt-get install chromium")
+    path = browser_here()
+    if path is None:
+        pytest.skip("there is no Chromium here: apt-get install chromium (Ubuntu has it as a snap alone)")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=BROWSER_ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=path, args=BROWSER_ARGUMENTS)
         yield browser
         browser.close()
 
