@@ -14,8 +14,9 @@ from gatectl.decision.moment import Moment
 from gatectl.journal.clocks import is_synchronised
 from gatectl.journal.transaction import transaction
 
-STEP = 100
-"""Events a step: a few milliseconds on an SD card, well inside a scan's patience."""
+STEP = 20
+"""Events a step: some forty pages of a store with a million events, whose indexes lie all over it. More would
+take an SD card longer than a scan's patience."""
 
 EVERY_US = 6 * 3_600_000_000
 """A day's events are a small heap; four times a day keeps it small. A wall clock that was set must have run

@@ -286,10 +286,11 @@ class Store:
             self._require_writable()
             if self._commits >= CHECKPOINT_EVERY:
                 self._commits = 0
-                connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-            # In small steps: a scan that comes meanwhile waits for one of them at most.
+                _checkpoint(connection)
+            # In small steps: a scan that comes between waits for one of them at most. What a step has changed
+            # goes into the file at once: SQLite would let a thousand pages gather, and then write them all.
             while self._jobs.empty() and self._pruning.step(connection, clocks.moment()):
-                pass
+                _checkpoint(connection)
         except (sqlite3.Error, OSError) as error:
             self._failed(error)
 
@@ -317,6 +318,10 @@ class Store:
         except RuntimeError:
             if not self._loop.is_closed():
                 raise
+
+
+def _checkpoint(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
 def _resolve(results: list[tuple[asyncio.Future[Any], Any]]) -> None:

@@ -585,10 +585,9 @@ def test_what_systemd_says_of_the_clock(tmp_path, monkeypatch, made, right):
     assert clocks.is_synchronised() is right
 
 
-def test_the_writer_prunes_while_it_is_quiet(tmp_path, monkeypatch):
-    monkeypatch.setattr(clocks, "_TIMESYNC", tmp_path / "none")
-    path = tmp_path / "journal.db"
-    scans(path, *(Event(old_attempt(number), ADMITTED) for number in range(3)))
+def pruned_by_the_writer(path):
+    """Runs the store until there is nothing old left; how large its log was after each step."""
+    logs = []
 
     async def wait():
         async with store_at(path, keep_days=1) as store:
@@ -596,6 +595,7 @@ def test_the_writer_prunes_while_it_is_quiet(tmp_path, monkeypatch):
 
             def told(connection, now):
                 more = step(connection, now)
+                logs.append(path.with_name("journal.db-wal").stat().st_size)
                 if not more:
                     loop.call_soon_threadsafe(pruned.set)
                 return more
@@ -604,4 +604,23 @@ def test_the_writer_prunes_while_it_is_quiet(tmp_path, monkeypatch):
             await pruned.wait()
 
     asyncio.run(asyncio.wait_for(wait(), 20))
+    return logs
+
+
+def test_the_writer_prunes_while_it_is_quiet(tmp_path, monkeypatch):
+    monkeypatch.setattr(clocks, "_TIMESYNC", tmp_path / "none")
+    path = tmp_path / "journal.db"
+    scans(path, *(Event(old_attempt(number), ADMITTED) for number in range(3)))
+    pruned_by_the_writer(path)
     assert stored(path) == []
+
+
+def test_the_log_does_not_grow_with_what_is_pruned(tmp_path, monkeypatch):
+    """Else a scan that comes between might wait until all of it is in the file."""
+    monkeypatch.setattr(clocks, "_TIMESYNC", tmp_path / "none")
+    path = tmp_path / "journal.db"
+    scans(path, *(Event(old_attempt(number), ADMITTED) for number in range(20 * STEP)))
+    logs = pruned_by_the_writer(path)
+    assert stored(path) == []
+    assert len(logs) == 21
+    assert max(logs) <= 2 * logs[0]
