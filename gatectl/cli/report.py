@@ -11,13 +11,14 @@ import os
 import textwrap
 import uuid
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from gatectl.cli import exchange_times
 from gatectl.cli.control import call
 from gatectl.cli.picture import picture
 from gatectl.cli.render import local_time
@@ -147,27 +148,28 @@ def report_text(event: Event, case: Case, what_to_do: str, system: Mapping[str, 
         ("Reason", reason),
         ("Outage", "yes" if outcome.outage else "no"),
     ]
+    times: list[str] = []
     if request is not None:
-        answered = request.answered_us
         elapsed = request.elapsed_ms
         evidence += [
-            ("Connection", request.connection),
-            ("Sent", None if request.sent_us is None else timestamp(request.sent_us)),
-            ("Answered", "no whole answer came" if answered is None else timestamp(answered)),
+            ("Connection", exchange_times.connection(request)),
             ("Elapsed", None if elapsed is None else f"{elapsed} ms of {request.budget_ms} ms"),
+            ("Answer's body", exchange_times.body(request)),
         ]
-    if outcome.gate is not None:
+        times = [
+            *exchange_times.digest(request),
+            *("", "Its times, in ms from the complete code"),
+            *exchange_times.times(event, request),
+        ]
+    elif outcome.gate is not None:
         evidence.append(
             ("Gate opened", f"{timestamp(outcome.gate.opened_us)}, {outcome.gate.after_ms} ms on")
         )
     lines = [*_wrapped(_verdict(case)), *(["", *_wrapped(f"What to do: {what_to_do}")] if what_to_do else [])]
-    for heading, rows in (
-        ("What Support asks for", asked),
-        ("The exchange", evidence),
-        ("Versions", system["versions"].items()),
-        ("The clock", system["clock"].items()),
-    ):
-        lines += ["", heading, *(line for name, value in rows for line in _row(name, value))]
+    lines += _section("What Support asks for", asked)
+    lines += [*_section("The exchange", evidence), *times]
+    lines += _section("Versions", system["versions"].items())
+    lines += _section("The clock", system["clock"].items())
     lines += ["", "Also here: event.json, settings.json (without keys), system.json."]
     return "\n".join(lines) + "\n"
 
@@ -181,6 +183,10 @@ def _sent(event: Event) -> str:
     return {True: "yes", False: "no, none of its bytes left", None: "perhaps: that was not recorded"}[
         request.sent
     ]
+
+
+def _section(heading: str, rows: Iterable[tuple[str, object]]) -> list[str]:
+    return ["", heading, *(line for name, value in rows for line in _row(name, value))]
 
 
 def _row(name: str, value: object) -> list[str]:

@@ -3,14 +3,24 @@ import stat
 from xml.etree import ElementTree as ET
 
 import pytest
-from records import NOT_FOUND, TIMEOUT, scan
+from records import ADMITTED, MINUTE_US, NOT_FOUND, START_US, TIMEOUT, scan
 
 from gatectl.cli.report import AROUND
-from gatectl.decision.event import RequestRecord
+from gatectl.decision.event import BodyRecord, DialRecord, Evidence, GateRecord, RequestRecord, interrupted
 from gatectl.decision.verdict import Fault, Reason
 
 FILES = {"report.txt", "event-monitor.svg", "event.json", "settings.json", "system.json"}
-UNSENT = RequestRecord(False, None, None, 12.5, 2000, "new")
+AT_US = START_US + 9 * MINUTE_US
+
+
+def dialled(begun_ms, look_up_ms=None, connect_ms=None, tls_ms=None, *, stale=False):
+    begun_us = AT_US + round(begun_ms * 1000)
+    return DialRecord(begun_us, look_up_ms, None if look_up_ms is None else stale, connect_ms, tls_ms)
+
+
+UNSENT = RequestRecord(
+    False, None, None, 12.5, 2000, "new", Evidence(dialled(1.95, look_up_ms=4.271), body=None)
+)
 EVENT = "0199f0c6-0000-7000-8000-000000000009"
 
 REPORT = """\
@@ -39,9 +49,18 @@ The exchange
   Verdict         none
   Fault           network
   Outage          no
-  Connection      new
-  Answered        no whole answer came
+  Connection      new, begun 2025-11-22T19:44:01.001992Z
   Elapsed         12.5 ms of 2000 ms
+  Answer's body   none: no whole answer came
+
+Its times, in ms from the complete code
+                        from          to
+  Code complete                      0.0  2025-11-22T19:44:01.000042Z
+  Look-up                1.9         6.2  4.3 ms
+  Connect                6.2        12.5  not done
+  TLS                                     not begun
+  Sent                                    none of its bytes left
+  Given up                          12.5  no whole answer came
 
 Versions
 """
@@ -77,6 +96,161 @@ def test_the_report(run, tmp_path):
     system = json.loads((folder / "system.json").read_text())
     assert {"gatectl", "python", "kernel", "h11"} <= system["versions"].keys()
     assert "now" in system["clock"]
+
+
+def asked(evidence, connection="new", *, sent_ms=None, answered=False, elapsed_ms=182.4):
+    """A request as it is recorded; `sent_ms` from the complete code."""
+    sent_us = None if sent_ms is None else AT_US + round(sent_ms * 1000)
+    answered_us = AT_US + round(elapsed_ms * 1000) if answered else None
+    return RequestRecord(sent_ms is not None, sent_us, answered_us, elapsed_ms, 2000, connection, evidence)
+
+
+GATE = GateRecord(AT_US + 183_500, 183.5, 3000)
+DIGEST = bytes(range(32))
+TIMES = {
+    "over a warm connection": (
+        ADMITTED,
+        asked(
+            Evidence(dialled(-86_400_000.5, 1.5, 20, 41.25), BodyRecord(214, DIGEST)),
+            "warm",
+            sent_ms=2,
+            answered=True,
+        ),
+        """\
+  Connection      warm, begun 2025-11-21T19:44:00.999542Z
+  Elapsed         182.4 ms of 2000 ms
+  Answer's body   214 bytes, SHA-256:
+    000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f
+
+Its times, in ms from the complete code
+                        from          to
+  Code complete                      0.0  2025-11-22T19:44:01.000042Z
+  Look-up        -86400000.5 -86399999.0  1.5 ms
+  Connect        -86399999.0 -86399979.0  20.0 ms
+  TLS            -86399979.0 -86399937.8  41.2 ms
+  Sent                               2.0  2025-11-22T19:44:01.002042Z
+  Answered                         182.4  2025-11-22T19:44:01.182442Z
+  Gate opened                      183.5  2025-11-22T19:44:01.183542Z
+""",
+    ),
+    "over a new connection, to an address of before, an answer that names somebody": (
+        NOT_FOUND,
+        asked(
+            Evidence(dialled(2, 100.2, 20, 41, stale=True), BodyRecord(131, None)),
+            sent_ms=163.4,
+            answered=True,
+        ),
+        """\
+  Connection      new, begun 2025-11-22T19:44:01.002042Z
+  Elapsed         182.4 ms of 2000 ms
+  Answer's body   131 bytes; there is no digest of one that names somebody
+
+Its times, in ms from the complete code
+                        from          to
+  Code complete                      0.0  2025-11-22T19:44:01.000042Z
+  Look-up                2.0       102.2  100.2 ms, from an earlier answer
+  Connect              102.2       122.2  20.0 ms
+  TLS                  122.2       163.2  41.0 ms
+  Sent                             163.4  2025-11-22T19:44:01.163442Z
+  Answered                         182.4  2025-11-22T19:44:01.182442Z
+""",
+    ),
+    "the look-up failed": (
+        TIMEOUT,
+        asked(Evidence(dialled(2), None), elapsed_ms=2000.7),
+        """\
+  Look-up                2.0      2000.7  not done
+  Connect                                 not begun
+  TLS                                     not begun
+  Sent                                    none of its bytes left
+  Given up                        2000.7  no whole answer came
+""",
+    ),
+    "TLS failed": (
+        TIMEOUT,
+        asked(Evidence(dialled(2, 0.04, 20), None), elapsed_ms=63),
+        """\
+  Look-up                2.0         2.0  0.0 ms
+  Connect                2.0        22.0  20.0 ms
+  TLS                   22.0        63.0  not done
+  Sent                                    none of its bytes left
+  Given up                          63.0  no whole answer came
+""",
+    ),
+    "without TLS": (
+        TIMEOUT,
+        asked(Evidence(dialled(2, 1, 1), None), sent_ms=4, elapsed_ms=2000.7),
+        """\
+  Look-up                2.0         3.0  1.0 ms
+  Connect                3.0         4.0  1.0 ms
+  TLS                                     none: plain http
+  Sent                               4.0  2025-11-22T19:44:01.004042Z
+  Given up                        2000.7  no whole answer came
+""",
+    ),
+    "the disk took all the time": (
+        TIMEOUT,
+        asked(Evidence(None, None), elapsed_ms=2000.2),
+        """\
+  Connection      none was begun
+  Elapsed         2000.2 ms of 2000 ms
+  Answer's body   none: no whole answer came
+
+Its times, in ms from the complete code
+                        from          to
+  Code complete                      0.0  2025-11-22T19:44:01.000042Z
+  Look-up                                 not begun
+  Connect                                 not begun
+  TLS                                     not begun
+  Sent                                    none of its bytes left
+  Given up                        2000.2  no whole answer came
+""",
+    ),
+    "before there was a place for the evidence": (
+        NOT_FOUND,
+        asked(None, "warm", sent_ms=2, answered=True),
+        """\
+  Connection      warm
+  Elapsed         182.4 ms of 2000 ms
+  Answer's body   not recorded
+
+Its times, in ms from the complete code
+                        from          to
+  Code complete                      0.0  2025-11-22T19:44:01.000042Z
+  Look-up                                 not recorded
+  Connect                                 not recorded
+  TLS                                     not recorded
+  Sent                               2.0  2025-11-22T19:44:01.002042Z
+  Answered                         182.4  2025-11-22T19:44:01.182442Z
+""",
+    ),
+    "interrupted": (
+        interrupted(scan(9).attempt),
+        interrupted(scan(9).attempt).request,
+        """\
+  Outage          no
+  Answer's body   not recorded
+
+Its times, in ms from the complete code
+                        from          to
+  Code complete                      0.0  2025-11-22T19:44:01.000042Z
+  Look-up                                 not recorded
+  Connect                                 not recorded
+  TLS                                     not recorded
+  Sent                                    not recorded
+  Answered                                not recorded
+""",
+    ),
+}
+
+
+@pytest.mark.parametrize(("outcome", "request_record", "expected"), TIMES.values(), ids=TIMES)
+def test_the_times(run, write, tmp_path, outcome, request_record, expected):
+    write(9, outcome, request=request_record, gate=GATE if outcome is ADMITTED else None)
+    assert run("report", EVENT, "-o", str(tmp_path / "r"))[0] == 0
+    text = (tmp_path / "r" / "report.txt").read_text()
+    assert f"\n{expected}\nVersions\n" in text
+    assert max(map(len, text.splitlines())) <= 80
 
 
 @pytest.mark.usefixtures("unsent", "in_berlin")
@@ -197,4 +371,6 @@ def test_a_manual_opening(run, write, tmp_path):
         request=None,
     )
     assert run("report", EVENT, "-o", str(tmp_path / "r"))[1].startswith("No case for Support: the door was")
-    assert "none was wanted" in (tmp_path / "r" / "report.txt").read_text()
+    text = (tmp_path / "r" / "report.txt").read_text()
+    assert "none was wanted" in text
+    assert "Gate opened     2025-11-22T19:35:01.183542Z, 183.5 ms on\n\nVersions\n" in text
