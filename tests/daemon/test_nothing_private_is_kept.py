@@ -1,11 +1,15 @@
 """No key, and no name or address of a partner's answer, in anything that the daemon leaves behind."""
 
+import hashlib
 import json
+from datetime import UTC, datetime
 
 import pytest
 from harness import GOOD, code
 
+from gatectl.sim import capitan, perfectgym, wellhub
 from gatectl.sim.catalogue import CATALOGUE
+from gatectl.sim.special_rows import NAMES
 
 NAMED = [
     ("capitan", "GOOD-1"),
@@ -51,6 +55,40 @@ def test_addresses_in_a_reason_without_fields(gym):
     for name, text in remains(gym).items():
         assert ADDRESS not in text, f"{ADDRESS} is in {name}"
         assert "buzz@" not in text
+
+
+def test_digests_that_a_name_could_be_tried_against(gym, tmp_path):
+    """The partners' answers are as long as those here, so they are these ones."""
+    named = {
+        ("capitan", "GOOD-1"): capitan.success("GOOD-1", datetime.now(UTC)),
+        ("capitan", "ALERTS"): capitan.declined("check_in_alerts", "No waiver."),
+        ("capitan", "NO-ENTRY"): capitan.declined("no_entry_method"),
+        ("capitan", "DUPLICATE"): capitan.declined("duplicate_check_in"),
+        ("capitan", "ALERT-NAMES"): capitan.declined("check_in_alerts", NAMES),
+        ("capitan", "ALERTS-404"): capitan.declined("check_in_alerts", status=404),
+        ("perfectgym", "1460"): perfectgym.declined(NAMES),
+    }
+    assert named.keys() >= set(NAMED)
+    nobodys = wellhub.not_found().body
+    gym.ask("wellhub", "1000000000404")
+    reports = {}
+    for (partner, member), reply in named.items():
+        event = gym.ask(partner, member)
+        folder = tmp_path / event["id"]
+        assert gym.run("report", event["id"], "-o", str(folder)).returncode == 0
+        reports[event["id"]] = (folder / "report.txt").read_text()
+        assert f"{len(reply.body)} bytes; there is no digest" in reports[event["id"]]
+    held = remains(gym) | reports
+    assert any(form in text for form in digests(nobodys) for text in held.values()), "digests can be found"
+    for reply in named.values():
+        for name, text in held.items():
+            assert not any(form in text for form in digests(reply.body)), f"a digest is in {name}"
+
+
+def digests(body):
+    """How a digest could be written down."""
+    digest = hashlib.sha256(body)
+    return digest.hexdigest(), digest.digest().decode("latin-1").lower()
 
 
 def test_keys(gym):
