@@ -92,14 +92,14 @@ class Guard:
             name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
         except ValueError:
             return False
-        if name in self._names:
+        if name in self._names or is_loopback(name):
             return True
         return self._password is not None and _is_address(name)
 
 
 def names_of(listen: str, more: Collection[str] = ()) -> set[str]:
-    """The names under which a monitor that listens there is reached."""
-    names = {"localhost", "127.0.0.1", "::1", listen, *more}
+    """The names under which a monitor that listens there is reached, beside the loopback's."""
+    names = {listen, *more}
     if not is_loopback(listen):
         own = socket.gethostname()
         names |= {own, own.partition(".")[0], f"{own.partition('.')[0]}.local", socket.getfqdn()}

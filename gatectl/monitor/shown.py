@@ -218,6 +218,8 @@ HOLD_MS = 6000
 scan takes its place at once."""
 LINE_MS = 3000
 """More for each line of the partner's."""
+CHECKING_MS = 35_000
+"""The longest budget and the disk's patience: a display that was cut off meanwhile hears of no end."""
 
 OFFLINE = "offline"
 
@@ -233,6 +235,10 @@ def screen_of(view: Mapping[str, Any], language: Language) -> dict[str, Any]:
     more = text(language, f"display_{screen}_more", partner=partner)
     if screen == Screen.DECLINED and lines:
         more = ""  # the partner's own words say it better
-    rests = screen in (Screen.IDLE, Screen.CHECKING, OFFLINE)
-    hold_ms = 0 if rests else max(HOLD_MS + LINE_MS * len(lines), view.get("open_ms") or 0)
+    if screen in (Screen.IDLE, OFFLINE):
+        hold_ms = 0
+    elif screen == Screen.CHECKING:
+        hold_ms = CHECKING_MS
+    else:
+        hold_ms = max(HOLD_MS + LINE_MS * len(lines), view.get("open_ms") or 0)
     return {"screen": screen, "title": title, "more": more, "lines": lines, "hold_ms": hold_ms}

@@ -68,16 +68,18 @@ def chromium():
 
 @pytest.fixture
 def look(chromium):
-    """Opens pages; at the end none of them may have complained."""
+    """Opens pages; at the end none of them may have complained, but the `quiet` ones: a browser itself
+    complains of a connection that broke."""
     contexts, complaints = [], []
 
-    def open_page(address, *, width=1280, height=900, scheme="light", language="en-GB"):
+    def open_page(address, *, width=1280, height=900, scheme="light", language="en-GB", quiet=False):
         context = chromium.new_context(
             viewport={"width": width, "height": height}, color_scheme=scheme, locale=language
         )
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
+        if not quiet:
+            page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(address)
         return page

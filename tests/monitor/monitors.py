@@ -2,9 +2,11 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+import threading
+from contextlib import contextmanager, suppress
 
 from gatectl.sim.door import SETTINGS
 
@@ -30,6 +32,68 @@ def monitor(settings, *arguments):
         rest = process.stderr.read()
         process.stderr.close()
         assert (process.wait(NET_S), rest) == (0, "")
+
+
+class Proxy:
+    """A way to a monitor that can be cut and mended; a context manager."""
+
+    def __init__(self, address):
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._ends = set()
+        self._lock = threading.Lock()
+        self.lead_to(address)
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def cut(self):
+        """Every connection is closed, and so is each that comes."""
+        with self._lock:
+            self._is_cut = True
+            for end in self._ends:
+                with suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+
+    def lead_to(self, address):
+        """Is mended, and leads to this monitor."""
+        host, _, port = address.removeprefix("http://").rpartition(":")
+        with self._lock:
+            self._target = (host, int(port))
+            self._is_cut = False
+
+    def _accept(self):
+        with suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                with self._lock:
+                    if self._is_cut:
+                        near.close()
+                        continue
+                    far = socket.create_connection(self._target)
+                    self._ends |= {near, far}
+                for ends in ((near, far), (far, near)):
+                    thread = threading.Thread(target=self._hand_on, args=ends)
+                    self._threads.append(thread)
+                    thread.start()
+
+    def _hand_on(self, source, target):
+        with suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+        for end in (source, target):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.cut()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        for end in (self._listener, *self._ends):
+            end.close()
 
 
 def write_closed_gym(folder):

@@ -1,5 +1,6 @@
 """Who gets a page, from where, and what a page may do."""
 
+import socket
 import subprocess
 import sys
 
@@ -138,6 +139,45 @@ def test_this_machines_own_names_will_do(page_of, host):
 def test_an_address_will_do_where_there_is_a_password_but_no_foreign_name(stranger):
     assert stranger.get("/login", headers={"Host": "192.168.1.20:8480"}).status_code == 200
     assert stranger.get("/login", headers={"Host": "evil.example"}).status_code == 421
+
+
+def has_ipv6():
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6 on loopback")
+
+
+@needs_ipv6
+def test_it_listens_at_an_ipv6_address_and_says_where(closed_gym):
+    with monitor(closed_gym, "--listen", "[::1]:0") as address:
+        assert address.startswith("http://[::1]:")
+        with httpx.Client(base_url=address) as client:
+            assert client.get("/").status_code == 200
+            port = address.rpartition(":")[2]
+            for host in ("[::1]", f"[::1]:{port}", f"[0:0:0:0:0:0:0:1]:{port}", f"localhost:{port}"):
+                assert client.get("/", headers={"Host": host}).status_code == 200, host
+            for host in ("[2001:db8::1]", f"[2001:db8::1]:{port}", "[::1", "::1:80", "[::1].evil.example"):
+                assert client.get("/", headers={"Host": host}).status_code == 421, host
+
+
+@needs_ipv6
+def test_every_address_is_served_where_there_is_a_password(closed_gym, secret):
+    with monitor(closed_gym, "--listen", "[::]:0", "--password-file", str(secret)) as address:
+        port = address.rpartition(":")[2]
+        with httpx.Client(base_url=f"http://[::1]:{port}") as client:
+            assert client.get("/").headers["location"] == "/login?next=%2F"
+            for host in ("[::1]", "[2001:db8::1]:8480", "[::ffff:192.168.1.20]:8480", "192.168.1.20"):
+                assert client.get("/login", headers={"Host": host}).status_code == 200, host
+            assert client.get("/login", headers={"Host": "evil.example"}).status_code == 421
+            assert sign_in(client).status_code == 303
+            origin = {"Origin": f"http://[::1]:{port}"}
+            assert sign_in(client, headers=origin).status_code == 303
+            assert sign_in(client, headers={"Origin": "http://[2001:db8::1]"}).status_code == 403
 
 
 @pytest.mark.parametrize("path", ["/", "/nowhere", "/static/monitor.css", "/events/x", "/display/main"])
