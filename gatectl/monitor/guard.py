@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from collections.abc import Collection
 from http.cookies import CookieError, SimpleCookie
@@ -33,6 +34,9 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
+
+_HOST = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[^:\[\]]+))(?::[0-9]*)?")
+"""RFC 9110, section 7.2, strictly: what two readers could read differently is nobody's name."""
 
 _OPEN = ("/login", "/static/")
 """What is there without the password."""
@@ -88,10 +92,10 @@ class Guard:
         return RedirectResponse(f"/login?next={quote(wanted, safe='')}", 303), None
 
     def _is_ours(self, host: str) -> bool:
-        try:
-            name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
-        except ValueError:
+        found = _HOST.fullmatch(host)
+        if found is None:
             return False
+        name = (found["six"] or found["name"]).lower().rstrip(".")
         if name in self._names or is_loopback(name):
             return True
         return self._password is not None and _is_address(name)
