@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import re
 
 from gatectl.decision.event import BodyRecord
 from gatectl.partners.exchange import Answer, is_encoded
 
-_PERSONAL = re.compile(rb"name|@|\\u0040", re.IGNORECASE)
+_PERSONAL = (b"name", b"@", b"\\u0040")
 """What a body has that names somebody: a field for it, or an address. Too many bodies rather than too few."""
 
 
@@ -17,9 +16,10 @@ def digest_of(answer: Answer) -> BodyRecord:
 
     There is no digest of a body that names somebody. Names are few, and all else in such an answer can be
     guessed or is in the journal beside it: who tries a list of them against the digest learns the name, with
-    a salt that is kept too as much as without one. What else an answer says of a member, its reason, is in
-    the journal anyway.
+    a salt that is kept too as much as without one. A name inside a sentence is not seen; the journal has that
+    sentence already, as the reason.
     """
     body = answer.body
-    personal = is_encoded(answer) or _PERSONAL.search(body.replace(b"\0", b""))  # UTF-16 has zeros
+    letters = body.lower().replace(b"\0", b"")  # UTF-16 has a zero beside each
+    personal = is_encoded(answer) or any(sign in letters for sign in _PERSONAL)
     return BodyRecord(len(body), None if personal else hashlib.sha256(body).digest())
