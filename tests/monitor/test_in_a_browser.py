@@ -119,6 +119,38 @@ def test_every_page_is_accessible_and_fits(door, live, look, address, pictures, 
         accessible(page)
 
 
+@pytest.mark.parametrize("language", ["en-GB", "de-DE"])
+@pytest.mark.parametrize("width", [360, 390, 600, 800, 1057, 1152, 1280])
+def test_the_list_fits_every_width_and_breaks_no_word(door, live, width, language):
+    for code in ("x" * 120, "WP-1403", "WP-1503"):
+        door.type_code(code)
+    as_is = {"width": width, "height": 844, "language": language}
+    filtered = live(f"/?result=rejected&partner={'a-long-name-' * 4}", **as_is)
+    fits(filtered)
+    page = live("/?result=rejected", **as_is)
+    page.locator("#day > summary").click()
+    page.locator("#day figure details summary").first.click()
+    fits(page)
+    for heading in page.locator(".numbers").first.locator("th[scope=col]").all():
+        lines_of_words = heading.evaluate(
+            """heading => {
+                const text = heading.firstChild, range = document.createRange(), breaks = [];
+                for (const word of heading.textContent.matchAll(/\\S+/g)) {
+                    range.setStart(text, word.index);
+                    range.setEnd(text, word.index + word[0].length);
+                    breaks.push(range.getClientRects().length);
+                }
+                return breaks;
+            }"""
+        )
+        assert set(lines_of_words) == {1}, heading.inner_text()
+    if width >= 1280:
+        bottoms = filtered.locator(".filters select, .filters input, .filters button").evaluate_all(
+            "fields => fields.map(field => Math.round(field.getBoundingClientRect().bottom))"
+        )
+        assert len(set(bottoms)) == 1, "one line"
+
+
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_display_shows_each_outcome(door, display, pictures, size, scheme):
