@@ -7,7 +7,6 @@ the clock comes from the answers that a running gatectl has had.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -18,9 +17,9 @@ from gatectl.config import model
 from gatectl.daemon.partner import contexts
 from gatectl.decision.verdict import Fault
 from gatectl.errors import GatectlError
-from gatectl.partners.dial import Dialler, connect
+from gatectl.partners.dial import Dialler
 from gatectl.partners.exchange import Endpoint
-from gatectl.partners.wire import Lost, Wire
+from gatectl.partners.wire import Dialled, Lost, Wire
 
 CONNECT_PATIENCE_S = 10.0
 """Far over any budget: a slow partner is told as slow, not as absent."""
@@ -58,28 +57,23 @@ def _clocks(settings: model.Settings) -> dict[str, int | None]:
 
 async def _connection(name: str, endpoint: Endpoint, dialler: Dialler, ahead_s: int | None) -> Finding:
     where = f"partner {name} at {endpoint.host}:{endpoint.port}"
-    times = [time.monotonic()]
+    heard: list[Dialled] = []
     try:
         async with asyncio.timeout(CONNECT_PATIENCE_S):
-            addresses = await dialler.look_up()
-            times.append(time.monotonic())
-            connected = await connect(addresses)
-            times.append(time.monotonic())
-            wire = await dialler.secure(connected)
-            times.append(time.monotonic())
+            wire = await dialler.dial(heard.append)
     except TimeoutError:
-        slow = f"{_STEPS[len(times) - 1]} took over {CONNECT_PATIENCE_S:.0f} s"
-        return Finding(f"{where}: {slow}{_so_far(times)}", _HINTS[Fault.NETWORK])
+        slow = f"{_STEPS[len(_done(heard[-1]))]} took over {CONNECT_PATIENCE_S:.0f} s"
+        return Finding(f"{where}: {slow}{_so_far(heard[-1])}", _HINTS[Fault.NETWORK])
     except Lost as lost:
-        return Finding(f"{where}: {lost.fault}: {lost.detail}{_so_far(times)}", _HINTS[lost.fault])
+        return Finding(f"{where}: {lost.fault}: {lost.detail}{_so_far(heard[-1])}", _HINTS[lost.fault])
     try:
-        return _found(where, times, wire, ahead_s)
+        return _found(where, heard[-1], wire, ahead_s)
     finally:
         wire.close()
 
 
-def _found(where: str, times: list[float], wire: Wire, ahead_s: int | None) -> Finding:
-    look_up, connected, tls = _took(times)
+def _found(where: str, dialled: Dialled, wire: Wire, ahead_s: int | None) -> Finding:
+    look_up, connected, *tls = (_ms(seconds) for seconds in _done(dialled))
     warnings = []
     line = f"{where}: look-up {look_up}, connect {connected}, TLS "
     if wire.certificate_ends is None:
@@ -87,7 +81,7 @@ def _found(where: str, times: list[float], wire: Wire, ahead_s: int | None) -> F
     else:
         ends = datetime.fromtimestamp(wire.certificate_ends, UTC)
         left = (ends - datetime.now(UTC)).days
-        line += f"{tls} ({wire.tls_version}), certificate to {ends:%Y-%m-%d}"
+        line += f"{tls[0]} ({wire.tls_version}), certificate to {ends:%Y-%m-%d}"
         if left < _SOON_DAYS:
             warnings.append(
                 f"{where}: the certificate ends in {left} days: ask the partner whether it is renewed"
@@ -101,12 +95,18 @@ def _found(where: str, times: list[float], wire: Wire, ahead_s: int | None) -> F
     return Finding(line, warnings=tuple(warnings))
 
 
-def _so_far(times: list[float]) -> str:
+def _so_far(dialled: Dialled) -> str:
     """The steps that had been done, and how long the one that failed was tried."""
-    *done, last = _took([*times, time.monotonic()])
-    told = [f"{step} {took}" for step, took in zip(_STEPS, done, strict=False)]
-    return f" ({', '.join([*told, f'tried for {last}'])})"
+    done = _done(dialled)
+    tried_s = time.monotonic() - dialled.at - sum(done)
+    told = [f"{step} {_ms(took)}" for step, took in zip(_STEPS, done, strict=False)]
+    return f" ({', '.join([*told, f'tried for {_ms(tried_s)}'])})"
 
 
-def _took(times: list[float]) -> list[str]:
-    return [f"{(end - start) * 1e3:.0f} ms" for start, end in itertools.pairwise(times)]
+def _done(dialled: Dialled) -> list[float]:
+    steps = (dialled.look_up_s, dialled.connect_s, dialled.tls_s)
+    return [seconds for seconds in steps if seconds is not None]
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1e3:.0f} ms"

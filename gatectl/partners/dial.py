@@ -130,16 +130,12 @@ class Dialler:
         connected = await connect(addresses)
         stood = loop.time()
         hear(steps := replace(steps, connect_s=stood - looked_up))
-        wire = await self.secure(connected)
+        wire = await self._secure(connected)
         wire.dialled = replace(steps, tls_s=loop.time() - stood if self._context else None)
         hear(wire.dialled)
         return wire
 
-    async def look_up(self) -> Addresses:
-        """The partner's addresses; raises Lost."""
-        return (await self._resolver.look_up()).addresses
-
-    async def secure(self, connected: socket.socket) -> Wire:
+    async def _secure(self, connected: socket.socket) -> Wire:
         """TLS over a connected socket, which is closed if that fails."""
         try:
             wire = Wire(connected, self._context, self._endpoint.host)
