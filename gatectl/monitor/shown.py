@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gatectl.decision.display import Screen
-from gatectl.decision.event import Event, timestamp
+from gatectl.decision.event import DialRecord, Event, timestamp
 from gatectl.decision.verdict import Result
 from gatectl.errors import visible
 from gatectl.monitor.texts import Language, in_words, text
@@ -88,6 +88,10 @@ def story_of(event: Event, language: Language) -> list[tuple[str, str]]:
     partner = attempt.partner or ""
     steps = [(clock_text(attempt.at_us), _first_step(event, language))]
     request = outcome.request
+    dial = request.evidence.dial if request and request.evidence else None
+    if request is not None and dial is not None and request.connection == "new":
+        words = _dialled(dial, language, cut_short=not request.sent)
+        steps.append((clock_text(dial.begun_us), text(language, "step_dialled", steps=words)))
     if request is None:
         if attempt.kind == "scan":
             steps.append(("", text(language, "step_not_asked")))
@@ -119,6 +123,19 @@ def _first_step(event: Event, language: Language) -> str:
     if event.attempt.kind == "manual":
         return text(language, "step_manual")
     return text(language, "step_read", scanner=visible(event.attempt.scanner or ""))
+
+
+def _dialled(dial: DialRecord, language: Language, *, cut_short: bool) -> str:
+    """The steps that were done, and the first that was not."""
+    steps = []
+    for name, ms in (("look_up", dial.look_up_ms), ("connect", dial.connect_ms), ("tls", dial.tls_ms)):
+        step = text(language, f"dial_{name}")
+        if ms is not None:
+            steps.append(f"{step} {ms:.0f} ms")
+        elif cut_short:
+            steps.append(f"{step} {text(language, 'dial_not_done')}")
+            break
+    return ", ".join(steps)
 
 
 def _after(language: Language, ms: float) -> str:

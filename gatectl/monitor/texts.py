@@ -101,6 +101,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "No byte of the request reached {partner}",
         "Kein Byte der Anfrage erreichte {partner}",
     ),
+    "step_dialled": ("New connection: {steps}", "Neue Verbindung: {steps}"),
+    "dial_look_up": ("look-up", "Namensauflösung"),
+    "dial_connect": ("connect", "Verbindungsaufbau"),
+    "dial_tls": ("TLS", "TLS"),
+    "dial_not_done": ("not done", "nicht geschehen"),
     "step_unrecorded": (
         "Whether the request went out was not recorded",
         "Ob die Anfrage hinausging, wurde nicht erfasst",
