@@ -23,6 +23,7 @@ MEASUREMENTS = {
     "cost": "4. What it costs the machine",
     "journal": "5. The journal as it grows",
     "throughput": "6. Throughput",
+    "viewers": "7. The own time of a scan while browsers look on",
 }
 """Module → title, in the order in which they run."""
 

@@ -1,7 +1,7 @@
 """Who watches the doors: displays and monitors, each at the end of a control socket's connection.
 
 What a member is shown leaves the daemon here and is kept nowhere. No scan waits for a viewer: what is shown
-is handed to the kernel after the step that it tells of, and a viewer who does not read is dropped.
+is handed to the kernel some time after the step that it tells of, and a viewer who does not read is dropped.
 """
 
 from __future__ import annotations
@@ -13,6 +13,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from gatectl.decision.display import View
+
+AFTER_S = 0.02
+"""So long after a step its view goes out: the request has left by then, or the relay is on, and whoever shows
+it takes no processor from a scan. It is a fifth of the tenth of a second that a display has."""
 
 BEHIND_BYTES = 16_384
 """What may wait for one viewer beside the kernel's own buffer: dozens of screens, so nobody reads there."""
@@ -27,6 +31,7 @@ class Viewers:
     def __init__(self, named: Iterable[str] = ()) -> None:
         self._named = frozenset(named)
         self._writers: set[asyncio.StreamWriter] = set()
+        self._waiting: list[Callable[[], View]] = []
 
     def __len__(self) -> int:
         return len(self._writers)
@@ -36,19 +41,22 @@ class Viewers:
         return len(self._writers) >= VIEWERS_MAX
 
     def show(self, view: Callable[[], View]) -> None:
-        """Shows it once the step under way is done; it is not even made where nobody watches."""
-        if self._writers:
-            asyncio.get_running_loop().call_soon(self._send, view)
+        """Shows it soon, with whatever comes meanwhile; it is not even made where nobody watches."""
+        if not self._writers:
+            return
+        if not self._waiting:
+            asyncio.get_running_loop().call_later(AFTER_S, self._send)
+        self._waiting.append(view)
 
-    def _send(self, view: Callable[[], View]) -> None:
-        made = view()
-        line = _line(made.to_json(with_name=made.door in self._named))
+    def _send(self) -> None:
+        views, self._waiting = [view() for view in self._waiting], []
+        lines = b"".join(_line(view.to_json(with_name=view.door in self._named)) for view in views)
         for writer in list(self._writers):
             if writer.transport.get_write_buffer_size() > BEHIND_BYTES:
                 writer.transport.abort()
                 self._writers.discard(writer)
             else:
-                writer.write(line)
+                writer.write(lines)
 
     async def stay(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, now: Iterable[View]

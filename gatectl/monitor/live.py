@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Collection, Mapping
 from typing import Any, Never
 
+from gatectl.decision.display import Screen
 from gatectl.journal.browser import Listed
 from gatectl.journal.reader import POLL_S, UnreadableError
 from gatectl.monitor.daemon import Away, Daemon
@@ -121,7 +122,8 @@ class Live:
         hub = self.displays.get(view["door"])
         if hub is not None:
             hub.tell(view)
-        self.wake()
+        if view["screen"] != Screen.CHECKING:  # nothing is decided yet
+            self.wake()
 
     def _lost(self) -> None:
         if not self.is_away:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -35,6 +36,9 @@ class Streams:
         self._journal = journal
         self._paper = paper
         self._rows: dict[tuple[str, Language], str] = {}
+        self._view: dict[str, Any] = {}
+        self._screens: dict[Language, str] = {}
+        """The messages that show this view."""
 
     async def events(self, request: Request) -> Response:
         language = language_of(request)
@@ -99,12 +103,17 @@ class Streams:
 
     async def _display_news(self, door: str, language: Language) -> AsyncIterator[str]:
         with self._live.displays[door].listening() as news:
-            yield _message("screen", json.dumps(shown.screen_of(self._live.now(door), language)))
+            yield self._screen_news(self._live.now(door), language)
             async for view in news:
-                if view is None:
-                    yield _HERE
-                else:
-                    yield _message("screen", json.dumps(shown.screen_of(view, language)))
+                yield _HERE if view is None else self._screen_news(view, language)
+
+    def _screen_news(self, view: dict[str, Any], language: Language) -> str:
+        """Made once for all who look: what was told is the same object for each of them."""
+        if view is not self._view:
+            self._view, self._screens = view, {}
+        if language not in self._screens:
+            self._screens[language] = _message("screen", json.dumps(shown.screen_of(view, language)))
+        return self._screens[language]
 
 
 def _stream(news: AsyncIterator[str]) -> StreamingResponse:

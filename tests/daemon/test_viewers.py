@@ -1,14 +1,18 @@
 """What viewers are shown over the control socket, and that no scan waits for them."""
 
+import asyncio
 import json
 import time
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 from harness import GOOD, code
 from lines import NET_S
 from viewing import Viewer
 
-from gatectl.daemon.viewers import VIEWERS_MAX
+from gatectl.daemon.viewers import AFTER_S, VIEWERS_MAX, Viewers
+from gatectl.decision.display import Screen, View
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +105,41 @@ def test_a_viewer_who_does_not_read_is_dropped_and_no_scan_waits_for_him(gym):
             assert event["verdict"] == "not_allowed"
             assert reading.next()["screen"] == "checking"
             assert reading.next()["screen"] == "declined"
+
+
+class Writer:
+    """A connection's end that takes everything."""
+
+    def __init__(self):
+        self.written = []
+        self.write = self.written.append
+        self.transport = SimpleNamespace(get_write_buffer_size=lambda: 0)
+
+
+def test_views_go_out_after_their_step_and_those_of_one_moment_together():
+    later, writer = [], Writer()
+
+    async def story():
+        asyncio.get_running_loop().call_later = lambda delay, send: later.append((delay, send))
+        viewers, reader = Viewers(), asyncio.StreamReader()
+        viewers.show(lambda: pytest.fail("it is made for nobody"))
+        staying = asyncio.create_task(viewers.stay(reader, writer, []))
+        await asyncio.sleep(0)
+        for screen in (Screen.CHECKING, Screen.WELCOME):
+            viewers.show(partial(View, "main", screen))
+        assert writer.written == []
+        ((delay, send),) = later
+        send()
+        assert delay == AFTER_S
+        viewers.show(partial(View, "main", Screen.DECLINED))
+        assert len(later) == 2
+        reader.feed_eof()
+        await staying
+
+    asyncio.run(story())
+    assert [[json.loads(line)["screen"] for line in lines.splitlines()] for lines in writer.written] == [
+        ["checking", "welcome"]
+    ]
 
 
 def test_the_first_name_is_shown_where_the_settings_allow_and_kept_nowhere(gym):
