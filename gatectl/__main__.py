@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 
@@ -13,6 +14,8 @@ def main() -> int:
 
         if last_step.is_taken():
             return 0
+    # What is imported stays: to walk it again and again, looking for what does not, is a tenth of a start.
+    gc.disable()
     from gatectl.cli import main as command_line  # noqa: PLC0415
 
     return command_line.main()

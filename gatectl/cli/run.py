@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 
 from gatectl.devices import survivor
@@ -19,6 +20,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(given: str | None, last: survivor.Survivor) -> int:
+    gc.disable()  # until the daemon is ready nearly all that it makes stays
     # What the daemon needs, the process that survives it does not.
     from gatectl.config.reader import find, load_with_keys, located  # noqa: PLC0415
     from gatectl.daemon.gates import DoorPinsError  # noqa: PLC0415

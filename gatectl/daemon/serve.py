@@ -194,6 +194,7 @@ class _Daemon:
         async with self._listening(commands(house, doors, scanners), stays(house, doors)):
             # What is here now stays: a collection that walked it all would hold up a scan (30 ms and more).
             gc.freeze()
+            gc.enable()
             notify("READY=1", self._environ)
             self._teller.tell(Notice(Priority.INFO, f"gatectl {__version__} is ready"))
             await self._stopped.wait()

@@ -13,6 +13,7 @@ from gatectl.errors import GatectlError
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
+LGPIO = "lgpio"
 GROUP = "gpiozero_pin_factories"
 ENVIRONMENT = "GPIOZERO_PIN_FACTORY"
 
@@ -31,13 +32,12 @@ def pin_factory(name: str, chip: int, environ: Mapping[str, str]) -> Any:
 
     gpiozero itself falls back to the next factory, silently: a relay must not end up on a mock.
     """
-    entry = known_factory(name, environ)
-    name = entry.name
+    name = known_factory(name, environ)
     # A driver fails in its own ways: an import, an ioctl, a revision that it does not know.
     try:
-        if entry.name == "lgpio":
-            return _lgpio(entry, chip)
-        return entry.load()()
+        if name == LGPIO:
+            return _lgpio(chip)
+        return _entry_points()[name].load()()
     except Exception as error:
         raise PinsError(
             f"the pin factory {name!r} does not start: {str(error) or type(error).__name__}",
@@ -45,19 +45,23 @@ def pin_factory(name: str, chip: int, environ: Mapping[str, str]) -> Any:
         ) from error
 
 
-def known_factory(name: str, environ: Mapping[str, str]) -> EntryPoint:
-    """The factory's entry point; nothing is loaded yet. Raises PinsError where there is none."""
-    from importlib import metadata  # noqa: PLC0415 - `relay off` does without, and a gate may stand open
-
+def known_factory(name: str, environ: Mapping[str, str]) -> str:
+    """The name of the entry point that counts; nothing is loaded yet. Raises PinsError if there is none."""
     wanted = factory_name(name, environ)
-    known = {entry.name: entry for entry in metadata.entry_points(group=GROUP)}
-    entry = known.get(wanted) or known.get(wanted.lower())
-    if entry is None:
-        origin = f" (${ENVIRONMENT} names it)" if ENVIRONMENT in environ else ""
-        raise PinsError(
-            f"there is no pin factory {wanted!r}{origin}", f"there are {', '.join(sorted(known))}"
-        )
-    return entry
+    if wanted == LGPIO:
+        return wanted  # gpiozero's own: all packages' metadata need not be read for it, at every start
+    known = _entry_points()
+    for found in (wanted, wanted.lower()):
+        if found in known:
+            return found
+    origin = f" (${ENVIRONMENT} names it)" if ENVIRONMENT in environ else ""
+    raise PinsError(f"there is no pin factory {wanted!r}{origin}", f"there are {', '.join(sorted(known))}")
+
+
+def _entry_points() -> dict[str, EntryPoint]:
+    from importlib import metadata  # noqa: PLC0415 - slow, and most doors do without
+
+    return {entry.name: entry for entry in metadata.entry_points(group=GROUP)}
 
 
 def import_lgpio() -> Any:
@@ -66,9 +70,9 @@ def import_lgpio() -> Any:
         return importlib.import_module("lgpio")
 
 
-def _lgpio(entry: EntryPoint, chip: int) -> Any:
+def _lgpio(chip: int) -> Any:
     lgpio = import_lgpio()
-    from gpiozero.pins.lgpio import LGPIOPin  # noqa: PLC0415 - it imports lgpio: only where that is wanted
+    from gpiozero.pins.lgpio import LGPIOFactory, LGPIOPin  # noqa: PLC0415 - it imports lgpio: only where that is wanted
 
     class SafePin(LGPIOPin):  # type: ignore[misc] # gpiozero ships no types
         """Claims an output with its level at once.
@@ -79,6 +83,6 @@ def _lgpio(entry: EntryPoint, chip: int) -> Any:
         def output_with_state(self, state: bool) -> None:  # noqa: FBT001 - gpiozero's signature
             lgpio.gpio_claim_output(self.factory._handle, self._number, int(state))  # noqa: SLF001 - no public way
 
-    factory = entry.load()(chip=chip)
+    factory = LGPIOFactory(chip=chip)
     factory.pin_class = SafePin
     return factory
