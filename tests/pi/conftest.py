@@ -13,8 +13,8 @@ from rig.pi import Pi
 collect_ignore_glob = [] if os.environ.get("GATECTL_PI") else ["test_*"]
 
 HERE = Path(__file__).parent
-TEST_S = 900
-"""The image may have to be built first, and emulation is slow; a test alone takes a minute or two."""
+TEST_S = 1800
+"""Emulation is slow; a test alone takes a minute or two, and the longest one five."""
 ROUND_S = 300
 """One round of a test that repeats something: a cold boot at most."""
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from rig import pins
+
 GOOD, SILENT, UNKNOWN = "1000000000200", "1000000000600", "1000000000404"
-LIMIT_S = 60.0
+LIMIT_S = 300.0
 BUDGET_MS = 10_000
-LATE_MS = 2_000
-"""The end of a budget is a step of a busy event loop; in the emulation that takes a while."""
+LATE_MS = 8_000
+"""The end of a budget is a step of a busy event loop, while `date` starts: in the emulation that takes long.
+The clock is set by hours and years.
+"""
+OPEN_S = 3.0
 
 
 def test_a_clock_that_is_set_changes_nothing_but_names(door, partners):
@@ -27,7 +32,9 @@ def test_a_clock_that_is_set_changes_nothing_but_names(door, partners):
         on = relay.wait(energised=True, limit_s=LIMIT_S)
         door.check("date --set '-1 hour'")
         off = relay.wait(energised=False, limit_s=LIMIT_S, after=1)
-        assert 2.9 < off.at - on.at < 3.5, relay.changes
+        shortest, longest = pins.between(on, off)
+        assert longest >= OPEN_S, relay.changes
+        assert shortest < OPEN_S + LATE_MS / 1000, relay.changes
         door.scan(GOOD)
         door.scan(SILENT)
         door.told("the clock was set back by ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 GOOD = "1000000000200"
-BACK_S = 90.0
+BACK_S = 300.0
 """A dead connection is given up after 25 s of keep-alive, a refused handshake tried again within 30 s."""
 
 _LINK = """

@@ -12,8 +12,8 @@ from gatectl.journal.reader import Filters, Reader
 from gatectl.journal.rows import close_interrupted
 from gatectl.journal.schema import open_store
 
-LIMIT_S = 300.0
-RESET_S = 120.0
+LIMIT_S = 900.0
+RESET_S = 300.0
 
 
 def test_the_relay_is_off_from_power_on_to_ready(image, measured):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-LIMIT_S = 60.0
+LIMIT_S = 300.0
 OFF_S = 0.5
 """In seconds of the guest in which it could run: what others have of this machine's time does not count.
 
@@ -11,6 +11,8 @@ Where Python has to start for it, that is on a Pi; here it is as many times long
 PI_PYTHON_S = 0.1
 """About what a Raspberry Pi 3B takes from `python3 -I -c pass` to its end."""
 WATCHDOG_S = 10.0
+SYSTEMD_S = 3.0
+"""systemd's clock for it is a quarter of a second late on any machine; here its steps take tenths as well."""
 
 
 def keep_open(pi):
@@ -99,7 +101,7 @@ def test_sigstop_with_the_relay_on(pi, measured):
         open_gate(pi, relay)
         took = signal(pi, relay, "STOP")
     measured("relay on after SIGSTOP, on the emulated clock", took)
-    assert took < WATCHDOG_S + OFF_S
+    assert took < WATCHDOG_S + SYSTEMD_S + OFF_S
 
 
 def test_stop_with_the_relay_on(pi):

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from rig import pins
-from rig.pi import FASTEST_S
+from rig.pi import FASTEST_S, KeysLostError
 
 GOOD, UNKNOWN, CANCELLED = "1000000000200", "1000000000404", "1000000000451"
-LIMIT_S = 60.0
+LIMIT_S = 300.0
+OPEN_S = 3.0
+ATTEMPTS = 10
+LATE_S = 0.5
+"""The emulation's event loop has this time to come to it."""
 
 
 def test_a_good_code_opens_for_open_ms_and_is_on_record(door, partners):
@@ -14,7 +18,9 @@ def test_a_good_code_opens_for_open_ms_and_is_on_record(door, partners):
         door.scan(GOOD)
         on = relay.wait(energised=True, limit_s=LIMIT_S)
         off = relay.wait(energised=False, limit_s=LIMIT_S, after=1)
-    assert 2.9 < off.at - on.at < 3.5, relay.changes
+    shortest, longest = pins.between(on, off)
+    assert longest >= OPEN_S, relay.changes
+    assert shortest < OPEN_S + LATE_S, relay.changes
     door.told(f"admitted {GOOD}")
     (event,) = door.events()
     assert (event["credential"], event["member"], event["partner"]) == (GOOD, GOOD, "wellhub")
@@ -47,8 +53,13 @@ def test_capital_letters_arrive_as_such(door):
 
 def test_a_long_code_typed_without_a_pause_is_whole(door, partners, measured):
     code = "Aa0" * 20
-    begin = door.seconds()
-    door.scan(code, gap_s=FASTEST_S)
+    for _ in range(ATTEMPTS):
+        begin = door.seconds()
+        try:
+            door.scan(code, gap_s=FASTEST_S)
+            break
+        except KeysLostError:  # at this rate the emulated keyboard has room for a sixth of a second
+            door.scan("")  # an Enter, to end what there is of it
     measured("60 characters typed, shift on every third, on the emulated clock", door.seconds() - begin)
     door.told(f"rejected {code}")
     assert partners.asked_for(code) == 1

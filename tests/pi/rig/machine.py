@@ -19,7 +19,10 @@ COMMAND_LINE = (
 CHANNELS = ("console", "qmp", "watch")
 KEYS_LOST = "hid_kbd_queue_full"
 """What QEMU says in `qemu.log`, if told to, where its keyboard forgets a key."""
-END_S = 30.0
+END_S = 120.0
+_SHIFT = 1
+INSTRUCTION_NS = 2**_SHIFT
+"""What an instruction takes where they are counted. Idle cores wait for this machine's clock."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,19 @@ class Machine:
     """A QEMU that was started, with the sockets `console`, `qmp` and `watch` in `folder`.
 
     They take connections at once; QEMU answers when it is up. With `paused`, not one instruction runs
-    before QMP's `cont`. `folder` has a short path: a socket's name has room for 107 bytes.
+    before QMP's `cont`. With `counted`, the guest's clock counts its instructions: slower, and the same on
+    every machine. `folder` has a short path: a socket's name has room for 107 bytes.
     """
 
     def __init__(
-        self, folder: Path, boot: Boot, card: Path, *, snapshot: str | None = None, paused: bool = False
+        self,
+        folder: Path,
+        boot: Boot,
+        card: Path,
+        *,
+        snapshot: str | None = None,
+        paused: bool = False,
+        counted: bool = False,
     ) -> None:
         with ExitStack() as listening:
             sockets = {name: listening.enter_context(_listen(folder / name)) for name in CHANNELS}
@@ -50,6 +61,7 @@ class Machine:
                     *_command(boot, card, channels),
                     *(["-loadvm", snapshot] if snapshot else []),
                     *(["-S"] if paused else []),
+                    *(["-icount", f"shift={_SHIFT},sleep=on"] if counted else []),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

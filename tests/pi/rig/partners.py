@@ -22,7 +22,7 @@ from gatectl.sim.server import Simulator
 
 NAME = "partner.test"
 ADDRESS, PORT = "10.0.2.100", 443
-LIMIT_S = 120.0
+LIMIT_S = 300.0
 GOOD_FOR_LONG = datetime.now(UTC) + timedelta(days=36500)
 
 

@@ -55,14 +55,22 @@ def guest_us(qmp: Qmp) -> int:
 
 @dataclass(frozen=True)
 class Change:
-    """The relay was seen to change; `at` is the guest's time in seconds, somewhat late.
+    """The relay was seen to change; `at` is the guest's time in seconds.
 
-    `held_up`: for how many seconds, until then, this machine had not let the Pi run.
+    It came up to `late` seconds earlier: that long ago was the look before. `held_up`: for how many seconds,
+    until then, this machine had not let the Pi run.
     """
 
     at: float
     energised: bool
     held_up: float
+    late: float
+
+
+def between(earlier: Change, later: Change) -> tuple[float, float]:
+    """The shortest and the longest time that can lie between two changes, in seconds."""
+    seen = later.at - earlier.at
+    return seen - later.late - (later.held_up - earlier.held_up), seen + earlier.late
 
 
 class Watch:
@@ -79,6 +87,7 @@ class Watch:
         self._stopped = False
         self.samples = 0
         self.changes: list[Change] = []
+        self._looked_at = time.monotonic()
         self._look()
         self._thread = threading.Thread(target=self._work, name="pin watch", daemon=True)
 
@@ -120,11 +129,14 @@ class Watch:
             self._news.notify_all()
 
     def _look(self) -> None:
+        before, self._looked_at = self._looked_at, time.monotonic()
         state = read(self._qmp).energised(self._pin)
         self.samples += 1
         if not self.changes or self.changes[-1].energised != state:
+            at = guest_us(self._qmp) / 1e6
             with self._news:
-                self.changes.append(Change(guest_us(self._qmp) / 1e6, state, self._held_up()))
+                late = time.monotonic() - before
+                self.changes.append(Change(at, state, self._held_up(), late))
                 self._news.notify_all()
         time.sleep(PAUSE_S)
 

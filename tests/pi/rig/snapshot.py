@@ -16,7 +16,7 @@ from rig.places import building
 from rig.qmp import Qmp
 
 _MAILBOX = 0x40000060
-SETTLED_S = 300.0
+SETTLED_S = 900.0
 _SETTLED = """
 systemctl is-system-running --wait
 udevadm settle
