@@ -217,7 +217,7 @@ def test_a_disk_that_turns_read_only_locks_nobody_out(gym, failing_disk):
         gym.scan(code("wellhub", member))
         gym.until_pin(PINS["main"]["relay"], 1, scanned)
         gym.told("admitted", member)
-    assert gym.count_told("late: the disk does not answer") == 3
+    assert gym.count_told("late: the disk does not answer") == 3, gym.lines_so_far()
     gym.told("cannot be written", "scans go on, their records follow")
     gym.stop_following()
     assert gym.events() == [first]
