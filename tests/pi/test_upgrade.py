@@ -6,6 +6,7 @@ nothing that runs. So it is a copy of the version that runs; all that comes afte
 
 from __future__ import annotations
 
+import pytest
 from rig.machine import INSTRUCTION_NS
 from rig.pi import Pi
 from test_relay_off import LIMIT_S
@@ -99,6 +100,7 @@ def test_upgrades(door, partners):
         relay.wait(energised=True, limit_s=LIMIT_S)
 
 
+@pytest.mark.long
 def test_the_service_is_back_in_time(image, measured):
     """In instructions, of which this machine's speed makes neither more nor less.
 

@@ -22,8 +22,8 @@ from rig.partners import Partners
 from rig.qmp import Qmp
 
 KEY_GAP_S = 0.03
-"""Between two key events. A keyboard is asked every 10 ms, and QEMU's forgets what it cannot queue (16):
-three times that lets an emulation that was held up for half a second catch up."""
+"""Between two key events, of the emulation's own time. A keyboard is asked every 10 ms, and QEMU's forgets what
+it cannot queue (16)."""
 FASTEST_S = 0.01
 
 
@@ -149,11 +149,27 @@ class Pi:
         """Types a code. Raises KeysLostError."""
         for event in keys.events(code + end, layout):
             self.qmp("input-send-event", events=[event])
-            time.sleep(gap_s)
+            self._let_work(gap_s)
         lost = (self.folder / "qemu.log").read_text().count(KEYS_LOST)
         if lost > self._keys_lost:
             self._keys_lost = lost
             raise KeysLostError("the emulated keyboard lost keys: this machine is too busy")
+
+    def _let_work(self, seconds: float) -> None:
+        """Waits so long, and longer while others have the processor that the cores' thread wants."""
+        until = self._worked() + seconds
+        time.sleep(seconds)
+        while self._worked() < until and self._wants_processor():
+            time.sleep(seconds)
+
+    def _worked(self) -> float:
+        """For how many seconds the cores' thread has had a processor."""
+        worked_ns, _, _ = Path(f"/proc/{self._cores}/schedstat").read_text().split()
+        return int(worked_ns) / 1e9
+
+    def _wants_processor(self) -> bool:
+        state = Path(f"/proc/{self._cores}/stat").read_text().rpartition(")")[2].split()[0]
+        return state == "R"
 
     def type_at_once(self, text: str) -> None:
         """Types up to 8 lower-case characters, with nothing in between whatever this machine is doing."""
