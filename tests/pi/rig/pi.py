@@ -22,8 +22,8 @@ from rig.partners import Partners
 from rig.qmp import Qmp
 
 KEY_GAP_S = 0.03
-"""Between two key events, of the emulation's own time. A keyboard is asked every 10 ms, and QEMU's forgets what
-it cannot queue (16)."""
+"""Between two key events, of the emulation's own time. A keyboard is asked every 10 ms, and QEMU's forgets
+what it cannot queue (16)."""
 FASTEST_S = 0.01
 
 
