@@ -34,7 +34,7 @@ FOLDER = Path("/var/tmp")  # noqa: S108 - a folder of our own is made in it
 def main() -> int:
     """The exit status: 0, or 1 where a target was missed."""
     parser = argparse.ArgumentParser(
-        prog="scripts/bench", description="How fast a door is, and against what. All of it takes 40 minutes."
+        prog="scripts/bench", description="How fast a door is, and against what. All of it takes 25 minutes."
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"only these: {', '.join(MEASUREMENTS)}")
     parser.add_argument("--quick", action="store_true", help="small counts: minutes, and rough figures")
