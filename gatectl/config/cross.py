@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gatectl.config.kinds import resolve
-from gatectl.config.problems import Finding, Where, key_hint, key_of, near
+from gatectl.config.problems import MONITOR_HINT, Finding, Where, key_hint, key_of, near
 
 Raw = dict[str, Any]
 
@@ -37,6 +37,10 @@ def _keys_in_the_open(raw: Raw) -> Iterator[Finding]:
         if isinstance(partner.get("key"), str):
             what = "a key must not stand in the settings, which others may read"
             yield Finding(("partners", name, "key"), what, (key_hint(name),))
+    monitor = raw.get("monitor")
+    if isinstance(monitor, dict) and isinstance(monitor.get("password"), str):
+        what = "a password must not stand in the settings, which others may read"
+        yield Finding(("monitor", "password"), what, (MONITOR_HINT,))
 
 
 def _routes(raw: Raw) -> Iterator[Finding]:

@@ -6,14 +6,14 @@ refused: whoever is handed settings does without it (`config/schema.py` makes it
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
-from urllib.parse import SplitResult, urlsplit
+
+from gatectl.config.problems import near
 
 if TYPE_CHECKING:
     from pydantic_core import PydanticCustomError
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 REFUSED: Final = "refused"
 """The error type of every refusal made here; its context holds `what` and `hints`."""
 
-_LABEL = r"(?!-)[A-Za-z0-9_-]{1,63}"
-_HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")  # RFC 1123, and the underscore that occurs in the wild
-_LOOPBACK_4 = ipaddress.IPv4Network("127.0.0.0/8")
-_LOOPBACK_6 = ipaddress.IPv6Address("::1")
+
+_CHIP_NAME = re.compile(r"gpiochip\d+", re.ASCII)
+_CHIP_HINTS = (
+    'chip = "auto" finds the chip of a Raspberry Pi\'s header',
+    '`gpiodetect` lists the chips with their labels: chip = 0, "/dev/gpiochip0" or "pinctrl-rp1"',
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,7 +88,8 @@ def whole(low: int, high: int | None = None, *, or_zero: bool = False) -> Kind:
     return Kind(check, {"type": "integer", **json})
 
 
-def _string(value: object) -> str:
+def string(value: object) -> str:
+    """The text that TOML gave; raises what `refuse` makes where it gave anything else."""
     if isinstance(value, str):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
@@ -95,7 +98,7 @@ def _string(value: object) -> str:
 
 
 def _text(value: object, _folder: Path) -> str:
-    text = _string(value)
+    text = string(value)
     if not text.isprintable():
         raise refuse("must not hold line breaks or control characters")
     return text
@@ -109,7 +112,7 @@ def _name(value: object, folder: Path) -> str:
 
 
 def _header_text(value: object, _folder: Path) -> str:
-    text = _string(value)
+    text = string(value)
     if not text or not is_visible_ascii(text):
         raise refuse("must be visible ASCII characters without blanks, since it travels in an HTTP header")
     return text
@@ -137,6 +140,38 @@ def _path(value: object, folder: Path) -> Path:
     return path
 
 
+def _time_zone(value: object, _folder: Path) -> str:
+    import zoneinfo  # noqa: PLC0415 - few settings name a zone
+
+    text = string(value)
+    try:
+        zoneinfo.ZoneInfo(text)
+    except (LookupError, ValueError, OSError):  # unknown; no relative path; a folder such as "Europe"
+        raise refuse("is not a time zone that this machine knows", *_zone_hints(text)) from None
+    return text
+
+
+def _zone_hints(text: str) -> tuple[str, ...]:
+    import zoneinfo  # noqa: PLC0415
+
+    known = [name for name in zoneinfo.available_timezones() if "/" in name]
+    if not known:
+        return ("install the package tzdata: this machine has no list of time zones",)
+    return near(text, known) or ('it looks like "Europe/Berlin"; `timedatectl list-timezones` lists them',)
+
+
+def _chip(value: object, _folder: Path) -> int | str:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        raise refuse("must be a number of 0 or more, a path or a label", *_CHIP_HINTS)
+    if value.isdecimal():
+        raise refuse("must be a number without quotes, a path or a label", *_CHIP_HINTS)
+    if _CHIP_NAME.fullmatch(value):
+        raise refuse("must be a number, a path or a label", f'write chip = "/dev/{value}"')
+    return value
+
+
 def _pattern(value: object, _folder: Path) -> re.Pattern[str]:
     if not isinstance(value, str):
         raise refuse("must be a pattern in single quotes")
@@ -155,75 +190,13 @@ def _pattern(value: object, _folder: Path) -> re.Pattern[str]:
             raise refuse("does not compile: too large, or with flags that do not go with ASCII") from None
 
 
-def _url(value: object, _folder: Path) -> str:
-    url = _string(value)
-    if not url or not is_visible_ascii(url):
-        raise refuse(
-            "must be a URL of visible ASCII characters without blanks",
-            "a host name with other letters is written in its xn-- form",
-        )
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise refuse("is not a valid URL", 'it looks like "https://api.example.com"') from None
-    if "@" in parts.netloc:
-        raise refuse("must not hold a user name or a password", "the partner's key belongs in key alone")
-    if parts.scheme not in {"http", "https"}:
-        raise refuse("must begin with https://")
-    if not parts.hostname or port == 0 or not _is_host(parts.hostname):
-        raise refuse("has no valid host", 'it looks like "https://api.example.com"')
-    if "#" in url:
-        raise refuse("must not have a fragment, the part from # on")
-    _refuse_plain_http(parts)
-    return url
-
-
-def _refuse_plain_http(parts: SplitResult) -> None:
-    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-        raise refuse(
-            "plain http is refused, since the key could be read on the way",
-            "write https://; http is for this machine alone (localhost, 127.0.0.0/8, ::1)",
-        )
-
-
-def _base_url(value: object, folder: Path) -> str:
-    url = _url(value, folder)
-    if "?" in url:
-        raise refuse("must not have a query, the part from ? on", "the path of each request is added to it")
-    return url.rstrip("/")
-
-
-def _is_host(host: str) -> bool:
-    return _address(host) is not None or (len(host) <= 254 and _HOST.fullmatch(host) is not None)
-
-
-def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(host)
-    except ValueError:
-        return None
-
-
-def is_loopback(host: str) -> bool:
-    """`localhost`, 127.0.0.0/8 and ::1, and nothing that merely resolves to them."""
-    address = _address(host)
-    if isinstance(address, ipaddress.IPv4Address):
-        return address in _LOOPBACK_4
-    return address == _LOOPBACK_6 if address else host.lower() == "localhost"
-
-
 _PLAIN = r"[^\u0000-\u001f\u007f]"
-_HTTPS = "[Hh][Tt][Tt][Pp][Ss]://"
-_HTTP_HERE = r"[Hh][Tt][Tt][Pp]://(?:[Ll][Oo][Cc][Aa][Ll][Hh][Oo][Ss][Tt]|127\.|\[[0:]+1\])"
 """For JSON Schema, whose patterns have no flags (ECMA-262). They refuse nothing that is taken here."""
 
 Text = Annotated[str, Kind(_text, {"type": "string", "pattern": f"^{_PLAIN}*$"})]
 Name = Annotated[str, Kind(_name, {"type": "string", "pattern": rf"^{_PLAIN}*\S{_PLAIN}*$"})]
 HeaderText = Annotated[str, Kind(_header_text, {"type": "string", "pattern": "^[!-~]+$"})]
-Url = Annotated[str, Kind(_url, {"type": "string", "pattern": f'^(?:{_HTTPS}|{_HTTP_HERE})[!-"$-~]*$'})]
-BaseUrl = Annotated[
-    str, Kind(_base_url, {"type": "string", "pattern": f'^(?:{_HTTPS}|{_HTTP_HERE})[!-"$->@-~]*$'})
-]
 AbsolutePath = Annotated[Path, Kind(_path, {"type": "string", "minLength": 1})]
 AsciiPattern = Annotated[re.Pattern[str], Kind(_pattern, {"type": "string", "minLength": 1})]
+TimeZone = Annotated[str, Kind(_time_zone, {"type": "string", "pattern": "^[0-9A-Za-z_+/-]+$"})]
+Chip = Annotated[int | str, Kind(_chip, {"type": ["integer", "string"], "minimum": 0, "minLength": 1})]

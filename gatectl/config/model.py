@@ -11,17 +11,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
+from gatectl.config.addresses import BaseUrl, HostName, IpAddress, ListenAddress, Url
 from gatectl.config.kinds import (
     AbsolutePath,
     AsciiPattern,
-    BaseUrl,
+    Chip,
     ChosenBy,
     HeaderText,
     Name,
     NotEmpty,
     Text,
+    TimeZone,
     Together,
-    Url,
     refuse,
     whole,
 )
@@ -52,6 +53,8 @@ class Site:
     """The company, as in the management system."""
     studio: Text = ""
     """The studio, as in the management system."""
+    timezone: TimeZone | None = None
+    """An IANA name such as Europe/Berlin, for schedules, lists and exports; left out, the system's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +63,9 @@ class Gpio:
 
     pin_factory: Name = "lgpio"
     """The entry-point name of a gpiozero pin factory."""
-    chip: Annotated[int, whole(0)] = 0
-    """lgpio only: the N of /dev/gpiochipN."""
+    chip: Chip = "auto"
+    """lgpio only: "auto" finds the chip of a Raspberry Pi's header by its label; else the N of
+    /dev/gpiochipN, a path, or a label."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,10 +90,10 @@ class Control:
 
 @dataclass(frozen=True, kw_only=True)
 class KeySource:
-    """Where a partner's key is: exactly one of the three is set."""
+    """Where a key or a password is: exactly one of the three is set."""
 
     file: AbsolutePath | None = None
-    """A file that holds the key alone and that others cannot read."""
+    """A file that holds it alone and that others cannot read."""
     credential: Name | None = None
     """The name of a systemd credential, a file in $CREDENTIALS_DIRECTORY."""
     env: Name | None = None
@@ -110,6 +114,20 @@ class Secret:
     """A partner's key. It does not show when what holds it is printed."""
 
     value: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonitorSettings:
+    """How `gatectl monitor` serves the Event Monitor; its options win."""
+
+    listen: ListenAddress = "127.0.0.1:8480"
+    """An address and a port."""
+    password: Key | None = None
+    """Needed for any address but this machine's own: any text, in a file that others cannot read."""
+    names: tuple[HostName, ...] = ()
+    """Names by which browsers reach it, beside this machine's own."""
+    proxies: tuple[IpAddress, ...] = ()
+    """Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto count."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -268,6 +286,7 @@ class Settings:
     gpio: Gpio = Gpio()
     journal: JournalSettings = JournalSettings()
     control: Control = Control()
+    monitor: MonitorSettings = MonitorSettings()
     partners: dict[Name, Partner] = field(default_factory=dict)
     """Who decides, by the names that events show."""
     routes: tuple[RouteSettings, ...] = ()

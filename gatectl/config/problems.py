@@ -13,6 +13,12 @@ from gatectl.errors import GatectlError, visible
 Where = tuple[str | int, ...]
 """The way to a setting: names of tables and keys, and indexes into lists."""
 
+MONITOR_HINT = (
+    "put the password alone into a file with mode 640, and write "
+    'password = { file = "/etc/gatectl/monitor-password" }'
+)
+"""How the monitor's password is given."""
+
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 

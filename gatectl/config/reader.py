@@ -10,6 +10,7 @@ from typing import Any
 import tomli
 
 from gatectl.config import authorities, cross, secrets, shape
+from gatectl.config.addresses import host_and_port, is_loopback
 from gatectl.config.lines import Lines
 from gatectl.config.model import Secret, Settings
 from gatectl.config.problems import Finding, Problem, SettingsError, Where, key_of
@@ -71,6 +72,12 @@ def warnings_of(settings: Settings) -> list[str]:
         warnings.append("partners: there is none, so nobody is admitted")
     if len(bytes(settings.control.socket)) > _MAX_SOCKET_PATH:
         warnings.append(f"control.socket: is longer than the {_MAX_SOCKET_PATH} bytes that Linux allows")
+    listen = host_and_port(settings.monitor.listen)
+    if listen and not is_loopback(listen[0]) and settings.monitor.password is None:
+        warnings.append(
+            f"monitor.listen: {settings.monitor.listen} can be reached from elsewhere, and there is no "
+            "monitor.password: `gatectl monitor` does not start without one"
+        )
     return warnings
 
 

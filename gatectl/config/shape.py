@@ -11,8 +11,9 @@ from typing import Any, Final
 from pydantic_core import ErrorDetails, ValidationError
 
 from gatectl.config import model, schema
-from gatectl.config.kinds import REFUSED, Url
-from gatectl.config.problems import Finding, Where, key_hint, listed, near
+from gatectl.config.addresses import Url
+from gatectl.config.kinds import REFUSED
+from gatectl.config.problems import MONITOR_HINT, Finding, Where, key_hint, listed, near
 
 PROTOCOLS: Final[Mapping[str, type]] = {
     "perfectgym": model.PerfectGym,
@@ -28,6 +29,7 @@ _SECTIONS: Final[Mapping[str, type]] = {
     "gpio": model.Gpio,
     "journal": model.JournalSettings,
     "control": model.Control,
+    "monitor": model.MonitorSettings,
 }
 _AT_DOORS: Final[Mapping[str, type]] = {"relay": model.Relay, "signals": model.Signals}
 _DOOR: Final[Mapping[str, type]] = {"the door, above its [tables]": model.DoorSettings}
@@ -134,6 +136,8 @@ def _example(where: Where, kind: str) -> tuple[str, ...]:
     match where:
         case ("partners", name, "key", *_):
             return (key_hint(str(name)),)
+        case ("monitor", "password", *_):
+            return (MONITOR_HINT,)
         case ("routes", _, "doors"):
             return ("leave it out for a route at every door",)
         case (*_, str(last)) if last in _EXAMPLES and kind != REFUSED:
@@ -188,7 +192,7 @@ def _model_of(table: Where) -> type:
             return _SECTIONS[name]
         case ("partners", _, str(protocol)):
             return PROTOCOLS[protocol]
-        case ("partners", _, _, "key"):
+        case ("partners", _, _, "key") | ("monitor", "password"):
             return model.KeySource
         case ("routes", _):
             return model.RouteSettings

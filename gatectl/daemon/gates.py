@@ -12,7 +12,7 @@ from gatectl.decision.notice import Notice, Priority, Tell
 from gatectl.decision.signals import Lamp
 from gatectl.devices import remembered
 from gatectl.devices.gate import Gate, lamp_devices
-from gatectl.devices.pins import PinsError, factory_name, pin_factory
+from gatectl.devices.pins import PinsError, chip_number, factory_name, pin_factory
 from gatectl.devices.relay import Guard, Relay, StuckError
 from gatectl.devices.survivor import Survivor
 
@@ -48,7 +48,7 @@ def opened(
 
 def _remember(settings: Settings, environ: Mapping[str, str], tell: Tell, last: Survivor) -> None:
     """For the process that survives a kill, and for the service's last step where that died too."""
-    name, chip = factory_name(settings.gpio.pin_factory, environ), settings.gpio.chip
+    name, chip = factory_name(settings.gpio.pin_factory, environ), chip_number(settings.gpio.chip)
     lines = [(at, door.relay.pin, int(not door.relay.active_high)) for at, door in settings.doors.items()]
     for keep in (partial(last.know, name), partial(remembered.remember, environ, name)):
         try:
@@ -82,7 +82,7 @@ def switch_off(settings: Settings, environ: Mapping[str, str]) -> list[str]:
 
 def _factory(settings: Settings, environ: Mapping[str, str]) -> Any:
     try:
-        return pin_factory(settings.gpio.pin_factory, settings.gpio.chip, environ)
+        return pin_factory(settings.gpio.pin_factory, chip_number(settings.gpio.chip), environ)
     except PinsError as error:
         raise DoorPinsError(("gpio", "pin_factory"), error.message, *error.hints) from error
 

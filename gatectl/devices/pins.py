@@ -64,6 +64,18 @@ def _entry_points() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in metadata.entry_points(group=GROUP)}
 
 
+def chip_number(chip: int | str) -> int:
+    """The N of /dev/gpiochipN. Raises PinsError."""
+    if isinstance(chip, int):
+        return chip
+    if chip == "auto":
+        return 0
+    number = chip.removeprefix("/dev/gpiochip")
+    if number == chip or not number.isdecimal():
+        raise PinsError(f"there is no GPIO chip {chip!r}", 'give its number or its path, "/dev/gpiochip0"')
+    return int(number)
+
+
 def import_lgpio() -> Any:
     """The module lgpio. It makes a pipe in the folder in which it is imported, which may be anybody's."""
     with tempfile.TemporaryDirectory(prefix="gatectl-") as folder, contextlib.chdir(folder):

@@ -7,9 +7,11 @@ from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import pytest
+import tomli
 
-from gatectl.config.model import Capitan, EvdevScanner, PerfectGym, SerialScanner, Wellhub
-from gatectl.config.reader import load
+from gatectl.config.addresses import host_and_port
+from gatectl.config.model import Capitan, EvdevScanner, MonitorSettings, PerfectGym, SerialScanner, Wellhub
+from gatectl.config.reader import load, warnings_of
 
 DOOR = """
 [doors.d]
@@ -22,11 +24,13 @@ device = "e0"
 
 def test_defaults_are_the_contracts(write):
     settings = load(write())
-    assert (settings.gpio.pin_factory, settings.gpio.chip) == ("lgpio", 0)
+    assert (settings.gpio.pin_factory, settings.gpio.chip) == ("lgpio", "auto")
     journal = settings.journal
     assert journal.path == Path("/var/lib/gatectl/journal.db")
     assert (journal.keep_days, journal.patience_ms) == (400, 100)
     assert settings.control.socket == Path("/run/gatectl/control.sock")
+    assert settings.monitor == MonitorSettings(listen="127.0.0.1:8480", password=None, names=(), proxies=())
+    assert settings.site.timezone is None
     door = settings.doors["main"]
     assert (door.repeat_ms, door.relay.active_high, door.relay.open_ms) == (3000, True, 3000)
     assert (door.signals.green, door.signals.red, door.signals.buzzer) == (22, 23, None)
@@ -167,3 +171,61 @@ def test_no_silence_is_a_choice(write):
 def test_urls_that_are_taken(write, given, kept):
     path = write('gym_id = "0123"', f'gym_id = "0123"\nurl = "{given}"')
     assert load(path).partners["wellhub"].url == kept
+
+
+@pytest.mark.parametrize("chip", ["0", "4", '"auto"', '"/dev/gpiochip4"', '"pinctrl-rp1"'])
+def test_a_chip_is_a_number_a_path_or_a_label(write, chip):
+    assert load(write("", f"[gpio]\nchip = {chip}\n")).gpio.chip == tomli.loads(f"chip = {chip}")["chip"]
+
+
+def test_a_time_zone_is_an_iana_name(write):
+    path = write("[site]", '[site]\ntimezone = "Europe/Berlin"')
+    assert load(path).site.timezone == "Europe/Berlin"
+
+
+def test_how_the_monitor_serves(write, tmp_path):
+    path = write(
+        "",
+        """
+[monitor]
+listen = "[::]:8480"
+password = { file = "monitor-password" }
+names = ["gate.example.com", "192.0.2.1"]
+proxies = ["192.0.2.10", "2001:DB8::1"]
+""",
+    )
+    monitor = load(path).monitor
+    assert (monitor.listen, monitor.password.file) == ("[::]:8480", tmp_path / "monitor-password")
+    assert monitor.names == ("gate.example.com", "192.0.2.1")
+    assert monitor.proxies == ("192.0.2.10", "2001:db8::1")
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("127.0.0.1:8480", ("127.0.0.1", 8480)),
+        ("localhost:0", ("localhost", 0)),
+        ("[::1]:65535", ("::1", 65535)),
+        *(
+            (text, None)
+            for text in ("8480", ":8480", "::1:80", "[::1]", "a:65536", "a:", "a:\u0661", "a b:1", "")
+        ),
+    ],
+)
+def test_where_the_monitor_listens(text, parts):
+    assert host_and_port(text) == parts
+
+
+@pytest.mark.parametrize(
+    ("monitor", "warned"),
+    [
+        ('listen = "0.0.0.0:8480"', True),
+        ('listen = "gate:8480"', True),
+        ('listen = "127.0.0.2:8480"', False),
+        ('listen = "0.0.0.0:8480"\npassword = { file = "p" }', False),
+    ],
+)
+def test_a_monitor_that_others_reach_needs_a_password(write, monitor, warned):
+    warnings = warnings_of(load(write("", f"[monitor]\n{monitor}\n")))
+    assert [warning for warning in warnings if "monitor.password" in warning] == warnings
+    assert bool(warnings) is warned

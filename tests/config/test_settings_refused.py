@@ -23,6 +23,16 @@ LOOPBACK = "hint: write https://; http is for this machine alone (localhost, 127
 PLAIN = "12: partners.wellpass.url: plain http is refused, since the key could be read on the way"
 LIKE = 'hint: it looks like "https://api.example.com"'
 URL = 'url = "https://api.example.com/checkin"'
+MONITOR = (
+    "hint: put the password alone into a file with mode 640, and write "
+    'password = { file = "/etc/gatectl/monitor-password" }'
+)
+LISTEN = 'hint: it looks like "127.0.0.1:8480"; "0.0.0.0:8480" listens on every network of this machine'
+ZONE = 'hint: it looks like "Europe/Berlin"; `timedatectl list-timezones` lists them'
+CHIP = (
+    'hint: chip = "auto" finds the chip of a Raspberry Pi\'s header',
+    'hint: `gpiodetect` lists the chips with their labels: chip = 0, "/dev/gpiochip0" or "pinctrl-rp1"',
+)
 MATCH = "match = '\\d{13}'"
 
 
@@ -140,6 +150,102 @@ MATCH = "match = '\\d{13}'"
             'gym_id = "0123"',
             ["5: partners.wellhub.key: is missing", KEY_HINT % "wellhub"],
         ),
+        # The monitor.
+        (
+            "",
+            '[monitor]\npassword = "s3cr3t"\n',
+            [
+                "41: monitor.password: a password must not stand in the settings, which others may read",
+                MONITOR,
+            ],
+        ),
+        (
+            "",
+            '[monitor]\npassword = { value = "s3cr3t" }\n',
+            ["41: monitor.password.value: is not a known key", "hint: known here: file, credential, env"],
+        ),
+        (
+            "",
+            "[monitor]\npassword = {}\n",
+            ["41: monitor.password: must have exactly one of file, credential and env", MONITOR],
+        ),
+        (
+            "",
+            "[monitor]\nlisten = 8480\n",
+            ["41: monitor.listen: must be an address and a port, in quotes", LISTEN],
+        ),
+        *(
+            (
+                "",
+                f'[monitor]\nlisten = "{bad}"\n',
+                ["41: monitor.listen: must be an address and a port, in quotes", LISTEN],
+            )
+            for bad in ("8480", ":8480", "0.0.0.0", "::1:8480", "http://a:1", "a:65536", "a:")
+        ),
+        *(
+            (
+                "",
+                f'[monitor]\nnames = ["a", "{bad}"]\n',
+                [
+                    "41: monitor.names[1]: must be a host name alone, without https://, port or path",
+                    'hint: as in "gate.example.com"',
+                ],
+            )
+            for bad in ("https://a", "a:80", "a/b", "")
+        ),
+        *(
+            (
+                "",
+                f'[monitor]\nproxies = ["{bad}"]\n',
+                [
+                    "41: monitor.proxies[0]: must be the IP address of one proxy",
+                    'hint: as in "192.0.2.10"',
+                ],
+            )
+            for bad in ("proxy.example.com", "10.0.0.0/8", "192.0.2.10:80", "")
+        ),
+        # Time zones and chips.
+        (
+            'tenant = "FitCo GmbH"',
+            'tenant = "FitCo GmbH"\ntimezone = "Europe/Berln"',
+            [
+                "3: site.timezone: is not a time zone that this machine knows",
+                "hint: did you mean Europe/Berlin?",
+            ],
+        ),
+        *(
+            (
+                'tenant = "FitCo GmbH"',
+                f'tenant = "FitCo GmbH"\ntimezone = "{bad}"',
+                ["3: site.timezone: is not a time zone that this machine knows", ZONE],
+            )
+            for bad in ("", "UTC+01:00", "/etc/localtime", "../../etc/passwd")
+        ),
+        (
+            "",
+            "[gpio]\nchip = -1\n",
+            ["41: gpio.chip: must be a number of 0 or more, a path or a label", *CHIP],
+        ),
+        (
+            "",
+            "[gpio]\nchip = true\n",
+            ["41: gpio.chip: must be a number of 0 or more, a path or a label", *CHIP],
+        ),
+        (
+            "",
+            '[gpio]\nchip = ""\n',
+            ["41: gpio.chip: must be a number of 0 or more, a path or a label", *CHIP],
+        ),
+        (
+            "",
+            '[gpio]\nchip = "4"\n',
+            ["41: gpio.chip: must be a number without quotes, a path or a label", *CHIP],
+        ),
+        (
+            "",
+            '[gpio]\nchip = "gpiochip4"\n',
+            ["41: gpio.chip: must be a number, a path or a label", 'hint: write chip = "/dev/gpiochip4"'],
+        ),
         # Wellhub's number.
         (
             'gym_id = "0123"',
@@ -199,7 +305,7 @@ MATCH = "match = '\\d{13}'"
             'colour = "red"\n[site]',
             [
                 "1: colour: is not a known key",
-                "hint: known here: site, gpio, journal, control, partners, routes, doors",
+                "hint: known here: site, gpio, journal, control, monitor, partners, routes, doors",
             ],
         ),
         (

@@ -1,0 +1,120 @@
+"""The kinds of settings that are addresses: URLs, host names, and where the monitor listens."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import SplitResult, urlsplit
+
+from gatectl.config.kinds import Kind, is_visible_ascii, refuse, string
+
+_LABEL = r"(?!-)[A-Za-z0-9_-]{1,63}"
+_HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")  # RFC 1123, and the underscore that occurs in the wild
+_LOOPBACK_4 = ipaddress.IPv4Network("127.0.0.0/8")
+_LOOPBACK_6 = ipaddress.IPv6Address("::1")
+_LISTEN_LIKE = 'it looks like "127.0.0.1:8480"; "0.0.0.0:8480" listens on every network of this machine'
+_PORT_MAX = 65_535
+
+
+def _url(value: object, _folder: Path) -> str:
+    url = string(value)
+    if not url or not is_visible_ascii(url):
+        raise refuse(
+            "must be a URL of visible ASCII characters without blanks",
+            "a host name with other letters is written in its xn-- form",
+        )
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise refuse("is not a valid URL", 'it looks like "https://api.example.com"') from None
+    if "@" in parts.netloc:
+        raise refuse("must not hold a user name or a password", "the partner's key belongs in key alone")
+    if parts.scheme not in {"http", "https"}:
+        raise refuse("must begin with https://")
+    if not parts.hostname or port == 0 or not _is_host(parts.hostname):
+        raise refuse("has no valid host", 'it looks like "https://api.example.com"')
+    if "#" in url:
+        raise refuse("must not have a fragment, the part from # on")
+    _refuse_plain_http(parts)
+    return url
+
+
+def _refuse_plain_http(parts: SplitResult) -> None:
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise refuse(
+            "plain http is refused, since the key could be read on the way",
+            "write https://; http is for this machine alone (localhost, 127.0.0.0/8, ::1)",
+        )
+
+
+def _base_url(value: object, folder: Path) -> str:
+    url = _url(value, folder)
+    if "?" in url:
+        raise refuse("must not have a query, the part from ? on", "the path of each request is added to it")
+    return url.rstrip("/")
+
+
+def _is_host(host: str) -> bool:
+    return _address(host) is not None or (len(host) <= 254 and _HOST.fullmatch(host) is not None)
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def is_loopback(host: str) -> bool:
+    """`localhost`, 127.0.0.0/8 and ::1, and nothing that merely resolves to them."""
+    address = _address(host)
+    if isinstance(address, ipaddress.IPv4Address):
+        return address in _LOOPBACK_4
+    return address == _LOOPBACK_6 if address else host.lower() == "localhost"
+
+
+def host_and_port(text: str) -> tuple[str, int] | None:
+    """`127.0.0.1:8480`, `[::1]:8480` and `localhost:8480` in their two parts; None where it is none."""
+    host, colon, digits = text.rpartition(":")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    is_port = digits.isascii() and digits.isdigit() and len(digits) <= 5 and int(digits) <= _PORT_MAX
+    if not colon or not is_port or not _is_host(bare):
+        return None
+    is_bare_six = ":" in bare and bare == host
+    return None if is_bare_six else (bare, int(digits))
+
+
+def _listen(value: object, _folder: Path) -> str:
+    if not isinstance(value, str) or host_and_port(value) is None:
+        raise refuse("must be an address and a port, in quotes", _LISTEN_LIKE)
+    return value
+
+
+def _host_name(value: object, _folder: Path) -> str:
+    text = string(value)
+    if not _is_host(text):
+        raise refuse("must be a host name alone, without https://, port or path", 'as in "gate.example.com"')
+    return text
+
+
+def _ip_address(value: object, _folder: Path) -> str:
+    address = _address(string(value))
+    if address is None:
+        raise refuse("must be the IP address of one proxy", 'as in "192.0.2.10"')
+    return str(address)
+
+
+_HTTPS = "[Hh][Tt][Tt][Pp][Ss]://"
+_HTTP_HERE = r"[Hh][Tt][Tt][Pp]://(?:[Ll][Oo][Cc][Aa][Ll][Hh][Oo][Ss][Tt]|127\.|\[[0:]+1\])"
+"""For JSON Schema, whose patterns have no flags (ECMA-262). They refuse nothing that is taken here."""
+
+Url = Annotated[str, Kind(_url, {"type": "string", "pattern": f'^(?:{_HTTPS}|{_HTTP_HERE})[!-"$-~]*$'})]
+BaseUrl = Annotated[
+    str, Kind(_base_url, {"type": "string", "pattern": f'^(?:{_HTTPS}|{_HTTP_HERE})[!-"$->@-~]*$'})
+]
+ListenAddress = Annotated[str, Kind(_listen, {"type": "string", "pattern": r"^\S+:[0-9]{1,5}$"})]
+HostName = Annotated[str, Kind(_host_name, {"type": "string", "pattern": r"^[0-9A-Za-z_.:-]+$"})]
+IpAddress = Annotated[str, Kind(_ip_address, {"type": "string", "pattern": "^[0-9A-Fa-f.:]+$"})]
