@@ -25,6 +25,11 @@ def wall_us(moment: float) -> int:
     return time.time_ns() // 1000 - round((now() - moment) * 1e6)
 
 
+def moment_of(at_us: int) -> float:
+    """The moment of the event loop's clock that the wall clock now calls so; the inverse of `wall_us`."""
+    return now() + at_us / 1e6 - time.time()
+
+
 class Names:
     """The wall clock's names for moments, in the order of the moments.
 

@@ -162,7 +162,7 @@ class Door:
             gate = self._open(presented.at, attempt.at_us)
             self._scan.take(Step.OPENED if gate else Step.STUCK)
             ruling = ruling if gate else replace(ruling, fault=Fault.GATE)
-        outage = whom.take(attempt.member or "", ruling)
+        outage = whom.take(attempt.member or "", ruling, admitted=gate is not None)
         record = _request_record(exchange, presented.at, attempt.at_us, whom.budget_ms)
         self._finish(attempt, ruling, record, gate, outage=outage)
 

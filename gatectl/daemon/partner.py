@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
+from collections.abc import Iterable
 from typing import Any
 
 from gatectl.config import model
 from gatectl.daemon import clock
 from gatectl.decision.event import timestamp
 from gatectl.decision.notice import Notice, Priority, Tell
-from gatectl.decision.outage import Streak
+from gatectl.decision.outage import Condition, Conditions, Finished
 from gatectl.decision.routing import carries
-from gatectl.decision.verdict import Fault, Ruling, Verdict
+from gatectl.decision.verdict import Ruling, Verdict
 from gatectl.partners.capitan import DUPLICATE, Capitan
 from gatectl.partners.client import Client, Exchange, Request
 from gatectl.partners.date import clock_ahead_s
@@ -24,6 +26,10 @@ from gatectl.partners.wire import Lost
 
 ALREADY_IN = frozenset({ALREADY_VALIDATED, DUPLICATE})
 """Refusals that may be the late answer to our own request."""
+
+
+_PRIORITIES = {Condition.HEALTHY: Priority.NOTICE, Condition.REFUSING_KEY: Priority.ERROR}
+_MORE = {Condition.REFUSING_EVERYONE: ", five different members in a row: check key, url and IDs"}
 
 
 def protocol_of(settings: model.Partner, endpoint: Endpoint, key: str, others: tuple[str, ...]) -> Partner:
@@ -55,19 +61,18 @@ class PartnerDesk:
         self.name = name
         self.budget_ms = settings.budget_ms
         self.settle_s = 0 if isinstance(settings, model.PerfectGym) else settings.settle_s
-        self.streak = Streak()
         self._protocol_name = settings.protocol
         self._protocol = protocol_of(settings, endpoint, key, other_keys)
         self._pool = Pool(Dialler(endpoint, context).dial, doors, self._linked)
         self._client = Client(endpoint, self._pool)
         self._tell = tell
-        self._rests_until = 0.0
-        self._refuses_key = False
+        self._conditions = Conditions(clock.now())
+        self._told = Condition.HEALTHY
+        self._told_of_everyone = False
+        self._rest_over: asyncio.TimerHandle | None = None
         self._unlinked: Lost | None = None
         self._dated: tuple[str | None, int] = (None, 0)
         """The last answer's Date, and when it came by our own clock."""
-        self._condition = "healthy"
-        self._since = clock.now()
 
     async def keep_connected(self) -> None:
         """Holds connections ready, for as long as the daemon runs."""
@@ -78,7 +83,7 @@ class PartnerDesk:
 
     def rests_for(self) -> float:
         """Seconds for which no request may go out; 0 is none."""
-        return max(self._rests_until - clock.now(), 0.0)
+        return max(self._conditions.rests_until - clock.now(), 0.0)
 
     def prepare(self, member: str, code: str) -> Request:
         """The check-in, ready to leave."""
@@ -93,45 +98,58 @@ class PartnerDesk:
         self._dated = exchange.answer.headers.get("date"), exchange.answer.received_us
         ruling = self._protocol.judge(exchange.answer)
         if ruling.rest_s is not None:
-            self._rests_until = clock.now() + ruling.rest_s
+            self._rest(ruling.rest_s)
         return exchange, ruling
 
     def is_perhaps_ours(self, ruling: Ruling) -> bool:
         """Does this refusal say that the member is in already, and may that have been our doing?"""
         return self.settle_s > 0 and ruling.reason is not None and ruling.reason.key in ALREADY_IN
 
-    def take(self, member: str, ruling: Ruling) -> bool:
+    def _rest(self, rest_s: float) -> None:
+        until = clock.now() + rest_s
+        self._conditions.rest(until)
+        if self._rest_over is not None:
+            self._rest_over.cancel()
+        # The loop may call it a clock tick early, so it gets the moment that it is for.
+        self._rest_over = asyncio.get_running_loop().call_at(until, self._note_condition, until)
+
+    def recall(self, scans: Iterable[tuple[int, Finished]]) -> None:
+        """Takes the journal's last scans, the oldest first, each with its time (`at_us`).
+
+        Their condition was logged when it began, and is not logged again.
+        """
+        # A clock that was set back since would put them into the future.
+        self._conditions.recall((scan, min(clock.moment_of(at_us), clock.now())) for at_us, scan in scans)
+        self._told = self._conditions.condition
+        self._told_of_everyone = self._conditions.refuses_everyone
+
+    def take(self, member: str, ruling: Ruling, *, admitted: bool) -> bool:
         """Notes a finished scan; says whether it is part of an outage."""
-        outage = self.streak.take(
-            member, ruling.verdict, ruling.fault, ruling.reason.key if ruling.reason else None
-        )
-        if ruling.status is not None:
-            self._refuses_key = ruling.fault is Fault.CREDENTIALS
+        reason_key = ruling.reason.key if ruling.reason else None
+        scan = Finished(member, ruling.verdict, ruling.fault, ruling.status, reason_key, admitted)
+        outage = self._conditions.take(scan, clock.now())
         self._note_condition()
         return outage
 
-    def _note_condition(self) -> None:
-        condition = self.condition
-        if condition == self._condition:
+    def _note_condition(self, at: float = 0.0) -> None:
+        """Logs a condition that is another one than the last that was logged."""
+        self._conditions.update(max(at, clock.now()))
+        condition = self._conditions.condition
+        self._told_of_everyone &= self._conditions.refuses_everyone
+        if condition is self._told:
             return
-        self._condition, self._since = condition, clock.now()
-        worst = {"healthy": Priority.NOTICE, "refusing our key": Priority.ERROR}
+        self._told = condition
+        if condition is Condition.REFUSING_EVERYONE:
+            known, self._told_of_everyone = self._told_of_everyone, True
+            if known:  # a rest or a refused key hid it for a while
+                return
         self._tell(
             Notice(
-                worst.get(condition, Priority.WARNING),
-                f"partner {self.name}: {condition}",
+                _PRIORITIES.get(condition, Priority.WARNING),
+                f"partner {self.name}: {condition}{_MORE.get(condition, '')}",
                 {"PARTNER": self.name},
             )
         )
-
-    @property
-    def condition(self) -> str:
-        """`healthy`, `outage`, `resting` or `refusing our key`."""
-        if self._refuses_key:
-            return "refusing our key"
-        if self.rests_for() > 0:
-            return "resting"
-        return "outage" if self.streak.is_outage else "healthy"
 
     def _linked(self, lost: Lost | None) -> None:
         if lost is None and self._unlinked is not None:
@@ -150,13 +168,13 @@ class PartnerDesk:
 
     def status(self) -> dict[str, Any]:
         """For `gatectl status --json`."""
-        self._note_condition()
+        conditions = self._conditions
         resting = self.rests_for()
         return {
             "protocol": self._protocol_name,
-            "state": self.condition,
-            "since": timestamp(clock.wall_us(self._since)),
-            "rests_until": timestamp(clock.wall_us(self._rests_until)) if resting else None,
+            "state": conditions.condition.value,
+            "since": timestamp(clock.wall_us(conditions.since)),
+            "rests_until": timestamp(clock.wall_us(conditions.rests_until)) if resting else None,
             "ready_connections": self._pool.ready,
             "clock_ahead_s": clock_ahead_s(*self._dated),
             "unconnected": self._unlinked
@@ -164,6 +182,8 @@ class PartnerDesk:
         }
 
     def close(self) -> None:
+        if self._rest_over is not None:
+            self._rest_over.cancel()
         self._pool.close()
 
 

@@ -159,11 +159,12 @@ class _Daemon:
             self._teller.tell_event(event)
         try:
             house.cards = await house.store.ask(cards.load_all)
+            past = await house.store.ask(rows.last_scans)
             for name, desk in house.partners.items():
-                desk.streak = await house.store.ask(partial(rows.streak_of, partner=name))
+                desk.recall((at_us, scan) for partner, at_us, scan in past if partner == name)
         except sqlite3.Error as error:
             self._teller.tell(
-                Notice(Priority.ERROR, f"the enrolled cards and the outages cannot be read ({error})")
+                Notice(Priority.ERROR, f"the enrolled cards and the last scans cannot be read ({error})")
             )
 
     async def _supervise(

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from typing import Any
 
 from gatectl.decision.event import Attempt, Event, Outcome, interrupted
-from gatectl.decision.outage import Streak
-from gatectl.decision.verdict import Fault, Verdict
+from gatectl.decision.outage import Finished
+from gatectl.decision.verdict import Fault, Result, Verdict
 from gatectl.journal.transaction import transaction
 
 Statement = tuple[str, tuple[Any, ...]]
 
 LOOK_BACK = 1000
-"""How many of the last scans are read to find an outage under way; one that is older is over."""
+"""How many of the last scans are read to find how the partners are; an outage that is older is over."""
 
 _INSERT_ATTEMPT = (
     "INSERT INTO attempts (id, kind, at_us, tenant, studio, door, scanner, credential, partner,"
@@ -107,28 +106,29 @@ def close_interrupted(connection: sqlite3.Connection) -> list[Event]:
     return events
 
 
-def streak_of(connection: sqlite3.Connection, partner: str) -> Streak:
-    """The partner's failures since its last verdict, read back after a restart."""
-    streak = Streak()
-    for member, verdict, fault, reason_key in _last_scans(connection, partner):
-        if verdict not in (None, Verdict.NONE):
-            break
-        streak.take(member, Verdict.NONE, fault, reason_key)
-        if streak.is_outage:
-            break
-    return streak
-
-
-def _last_scans(
-    connection: sqlite3.Connection, partner: str
-) -> Iterator[tuple[str, Verdict | None, Fault | None, str | None]]:
+def last_scans(connection: sqlite3.Connection) -> list[tuple[str, int, Finished]]:
+    """The last scans that had a partner, the oldest first: the partner, when it was (`at_us`), the scan."""
     rows = connection.execute(
-        "SELECT member, verdict, fault, reason_key FROM"
-        " (SELECT * FROM events ORDER BY seq DESC LIMIT ?) WHERE partner = ? AND member IS NOT NULL",
-        (LOOK_BACK, partner),
+        "SELECT partner, at_us, member, verdict, fault, status, reason_key, result FROM"
+        " (SELECT * FROM events ORDER BY seq DESC LIMIT ?)"
+        " WHERE partner IS NOT NULL AND member IS NOT NULL ORDER BY seq",
+        (LOOK_BACK,),
     )
-    for member, verdict, fault, reason_key in rows:
-        yield member, verdict and Verdict(verdict), fault and Fault(fault), reason_key
+    return [
+        (
+            partner,
+            at_us,
+            Finished(
+                member,
+                verdict and Verdict(verdict),
+                fault and Fault(fault),
+                status,
+                reason_key,
+                result == Result.ADMITTED,
+            ),
+        )
+        for partner, at_us, member, verdict, fault, status, reason_key, result in rows
+    ]
 
 
 def unanswered(connection: sqlite3.Connection, attempt: Attempt, settle_us: int) -> list[str]:

@@ -70,6 +70,66 @@ def test_it_is_read_back_after_a_restart(failing):
     assert outages(failing, RESET, CLOSED) == [False, False]
 
 
+def refused(gym, *members):
+    for member in members:
+        assert gym.ask("wellhub", member)["result"] == "rejected"
+
+
+REFUSED = ("1000000000404", "1000000000451", "1000000000453", "1000000000460", "1000000000461")
+BUSY = "1000000000429"
+EVERYONE = ("partner wellhub: refusing everyone", "check key, url and IDs")
+
+
+def test_five_different_members_refused_in_a_row_are_a_condition_of_the_partner(failing):
+    refused(failing, *REFUSED[:4], *REFUSED[:4])
+    assert failing.status()["partners"]["wellhub"]["state"] == "healthy"
+    event = failing.ask("wellhub", REFUSED[4])
+    assert (event["verdict"], event["fault"], event["outage"]) == ("not_allowed", None, False)
+    failing.told(*EVERYONE)
+    assert failing.status()["partners"]["wellhub"]["state"] == "refusing everyone"
+    refused(failing, "1000000000466", "1000000000465")
+    assert failing.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
+    failing.told("partner wellhub: healthy")
+    assert failing.count_told(*EVERYONE) == 1
+
+
+def test_refusals_of_everyone_are_read_back_after_a_restart_with_their_time(failing):
+    refused(failing, *REFUSED)
+    before = failing.status()["partners"]["wellhub"]
+    assert failing.terminate() == 0
+    failing.start()
+    after = failing.status()["partners"]["wellhub"]
+    assert after["state"] == "refusing everyone"
+    assert abs(contract.moment(after["since"]) - contract.moment(before["since"])) < 1
+    assert failing.count_told(*EVERYONE) == 1
+    assert failing.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
+    assert failing.status()["partners"]["wellhub"]["state"] == "healthy"
+
+
+def test_the_end_of_a_rest_is_logged_and_dated_by_itself(gym):
+    gym = gym().start()
+    event = gym.ask("wellhub", BUSY)
+    assert event["status"] == 429
+    resting = gym.status()["partners"]["wellhub"]
+    assert resting["state"] == "resting"
+    gym.told("partner wellhub: healthy")  # nobody scans, and nobody looks at the status
+    healthy = gym.status()["partners"]["wellhub"]
+    assert (healthy["state"], healthy["rests_until"]) == ("healthy", None)
+    assert abs(contract.moment(healthy["since"]) - contract.moment(resting["rests_until"])) < 0.5
+
+
+def test_a_look_at_the_status_logs_nothing(failing):
+    outages(failing, RESET, CLOSED, HANGS)
+    assert failing.terminate() == 0
+    failing.start()
+    count = failing.lines_so_far().index(failing.told("is ready"), len(failing.stderr)) + 1
+    states = [failing.status()["partners"]["wellhub"] for _ in range(2)]
+    assert [state["state"] for state in states] == ["outage"] * 2
+    since = [contract.moment(state["since"]) for state in states]
+    assert abs(since[1] - since[0]) < 0.01  # the two clocks are read one after the other
+    assert failing.lines_so_far()[count:] == []
+
+
 HANG_ONCE, LATE_ONCE, RESET_ONCE, CUT_ONCE, FAILED_ONCE = (
     f"100000000070{number}" for number in (1, 2, 3, 4, 5)
 )

@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager, closing
 
 import pytest
 
-from gatectl.decision.event import Attempt, Event, Outcome, RequestRecord
+from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestRecord
 from gatectl.decision.moment import Moment
-from gatectl.decision.outage import RESTING
+from gatectl.decision.outage import RESTING, Condition, Conditions, Finished
 from gatectl.decision.verdict import Fault, Reason, Result, Verdict
 from gatectl.journal import clocks, rows
 from gatectl.journal.prune import DAY_US, EVERY_US, STEP, Pruning
@@ -379,8 +379,25 @@ def test_an_outage_is_read_back(tmp_path, outcomes, outage):
     path = tmp_path / "journal.db"
     scans(path, *(Event(attempt(number), outcome) for number, outcome in enumerate(outcomes)))
     with closing(open_store(path)) as connection:
-        assert rows.streak_of(connection, "p").is_outage is outage
-        assert not rows.streak_of(connection, "another").is_outage
+        past = rows.last_scans(connection)
+    assert [partner for partner, _, _ in past] == ["p"] * len(outcomes)
+    conditions = Conditions(0.0)
+    conditions.recall((scan, at_us / 1e6) for _, at_us, scan in past)
+    assert conditions.condition is (Condition.OUTAGE if outage else Condition.HEALTHY)
+
+
+def test_the_last_scans_say_all_that_a_condition_hangs_on(tmp_path):
+    path = tmp_path / "journal.db"
+    refused = Outcome(Result.REJECTED, "m", Verdict.NOT_FOUND, 404, None, Reason("checkin.x", "x"))
+    admitted = Outcome(Result.ADMITTED, "m", Verdict.ALLOWED, 200, gate=GateRecord(1, 2.0, 3))
+    nobody = Event(attempt(9, partner=None, member=None), Outcome(Result.REJECTED, "m"))
+    scans(path, Event(attempt(1, member="1"), refused), nobody, Event(attempt(2, member="2"), admitted))
+    with closing(open_store(path)) as connection:
+        past = rows.last_scans(connection)
+    assert [scan for _, _, scan in past] == [
+        Finished("1", Verdict.NOT_FOUND, None, 404, "checkin.x", admitted=False),
+        Finished("2", Verdict.ALLOWED, None, 200, None, admitted=True),
+    ]
 
 
 def of_member(number, at_s, **changes):
