@@ -33,7 +33,7 @@ from gatectl.decision.outage import RESTING
 from gatectl.decision.routing import Destination, Route, destination
 from gatectl.decision.scan import Scan, State, Step
 from gatectl.decision.signals import Sight, sight_of
-from gatectl.decision.verdict import Fault, Reason, Result, Ruling, Verdict, message_of
+from gatectl.decision.verdict import Basis, Fault, Message, Reason, Result, Ruling, Verdict, message_of
 from gatectl.devices.gate import Gate
 from gatectl.devices.relay import StuckError
 from gatectl.journal import clocks
@@ -155,8 +155,9 @@ class Door:
         request = whom.prepare(attempt.member or "", presented.code)
         self._house.viewers.show(partial(View, self.name, Screen.CHECKING, whom.name))
         exchange, ruling = await self._ask(whom, attempt, recorded, request, deadline)
+        basis = Basis.PARTNER
         if self._scan.state is State.SETTLING:
-            ruling = await self._settle(whom, attempt, ruling)
+            ruling, basis = await self._settle(whom, attempt, ruling), Basis.SETTLED
         gate = None
         if self._scan.state is State.OPENING:
             gate = self._open(presented.at, attempt.at_us)
@@ -164,7 +165,7 @@ class Door:
             ruling = ruling if gate else replace(ruling, fault=Fault.GATE)
         outage = whom.take(attempt.member or "", ruling, admitted=gate is not None)
         record = _request_record(exchange, presented.at, attempt.at_us, whom.budget_ms)
-        self._finish(attempt, ruling, record, gate, outage=outage)
+        self._finish(attempt, ruling, record, gate, basis=basis if gate else None, outage=outage)
 
     def _whom_to_ask(self, code: str, found: Destination | None) -> PartnerDesk | Ruling:
         """The partner's desk, or what it comes to where nobody is asked."""
@@ -209,6 +210,7 @@ class Door:
             budget_ms=budget_ms,
             boot=clocks.boot_id(),
             since_boot_us=clock.since_boot_us(at),
+            customer=found.customer if found else None,
         )
 
     async def _ask(
@@ -269,6 +271,7 @@ class Door:
         request: RequestRecord | None = None,
         gate: GateRecord | None = None,
         *,
+        basis: Basis | None = None,
         outage: bool = False,
     ) -> None:
         result = Result.ADMITTED if self._scan.state is State.ADMITTED else Result.REJECTED
@@ -283,6 +286,8 @@ class Door:
                 verdict=ruling.verdict,
                 status=ruling.status,
                 fault=ruling.fault,
+                basis=basis,
+                detail=ruling.detail,
                 reason=ruling.reason,
                 outage=outage,
                 request=request,
@@ -308,12 +313,12 @@ class Door:
         message = f"Opened by hand: {without(self._house.keys, reason)}"
         gate = None if self._stopping else self._open(at, attempt.at_us)
         if gate is None:
-            shut = message_of(None, Fault.GATE).value
+            shut = Message.GATE_STAYED_SHUT.value
             outcome = Outcome(Result.REJECTED, shut, fault=Fault.GATE, reason=Reason(None, message))
         else:
             self.gate.show(Sight.WELCOME)
             self._house.viewers.show(partial(View, self.name, Screen.WELCOME, gate=gate))
-            outcome = Outcome(Result.ADMITTED, message, gate=gate)
+            outcome = Outcome(Result.ADMITTED, message, basis=Basis.MANUAL, gate=gate)
         self._conclude(attempt, outcome)
         return Event(attempt, outcome)
 

@@ -49,6 +49,8 @@ def _sentences(attempt: Attempt, outcome: Outcome) -> Iterator[Key]:
             yield "stopped_unasked" if outcome.request is None else "stopped_asked"
         case fault if fault in _COMMUNICATION:
             yield from _communication(outcome)
+        case Fault.GATE if outcome.verdict is None:
+            yield from ("gate_out_of_order", "support")
         case fault:
             yield _OUR_SIDE[fault]
             yield "support"
@@ -58,6 +60,7 @@ _OUR_SIDE: dict[Fault, Key] = {
     Fault.CREDENTIALS: "our_key",
     Fault.CONFIGURATION: "our_settings",
     Fault.GATE: "our_gate",
+    Fault.CARDS: "our_cards",
 }
 
 

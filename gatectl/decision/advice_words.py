@@ -18,6 +18,8 @@ Key = Literal[
     "our_key",
     "our_settings",
     "our_gate",
+    "gate_out_of_order",
+    "our_cards",
     "support",
     "outage",
     "own_network",
@@ -61,6 +63,8 @@ _ENGLISH: dict[Key, str] = {
     "our_key": "The partner refuses this gym's own key; no member can mend that.",
     "our_settings": "The partner does not know this gym as it is set up here; no member can mend that.",
     "our_gate": "The partner admitted the member, but the gate did not open.",
+    "gate_out_of_order": "The relay of this gate cannot be driven, so nobody was asked.",
+    "our_cards": "The enrolled cards cannot be read, so nobody was asked. Ask the member to scan again.",
     "support": "Contact Support, with what `gatectl report {id}` collects.",
     "outage": (
         "{partner} fails for everyone, which is an outage: check its status page{page} and "
@@ -111,6 +115,11 @@ _GERMAN: dict[Key, str] = {
         "beheben."
     ),
     "our_gate": "Der Partner hat das Mitglied zugelassen, aber das Tor ging nicht auf.",
+    "gate_out_of_order": "Das Relais dieses Tors lässt sich nicht schalten, deshalb wurde niemand gefragt.",
+    "our_cards": (
+        "Die Karten sind nicht zu lesen, deshalb wurde niemand gefragt. Das Mitglied soll noch einmal "
+        "scannen."
+    ),
     "support": "Den Support verständigen, mit dem, was `gatectl report {id}` sammelt.",
     "outage": (
         "{partner} versagt bei allen, das ist ein Ausfall: die Statusseite von {partner}{page} ansehen und "

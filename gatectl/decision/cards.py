@@ -26,6 +26,8 @@ class Card:
     code: str
     partner: str
     member: str
+    customer: str | None = None
+    """The partner's own number of the customer, where it needs one."""
 
 
 @dataclass(frozen=True, slots=True)

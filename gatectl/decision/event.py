@@ -6,12 +6,13 @@ follows. All times are integers, microseconds since the epoch, UTC; durations ar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from gatectl.decision.moment import Moment
-from gatectl.decision.verdict import Fault, Message, Reason, Result, Verdict
+from gatectl.decision.verdict import Basis, Fault, Message, Reason, Result, Verdict
 
 Kind = Literal["scan", "manual"]
 Connection = Literal["warm", "new"]
@@ -44,6 +45,10 @@ class Attempt:
     boot: str
     """The kernel's ID of the boot, 32 hex digits; and when in it the code was complete, in microseconds."""
     since_boot_us: int
+    of: str | None = None
+    """The ID of the event that this one belongs to."""
+    customer: str | None = None
+    """The partner's own number of the customer, where it has one beside the member's."""
 
     @property
     def moment(self) -> Moment:
@@ -138,10 +143,16 @@ class Outcome:
     verdict: Verdict | None = None
     status: int | None = None
     fault: Fault | None = None
+    basis: Basis | None = field(default=None, kw_only=True)
+    """Why the gate opened; None exactly where it did not."""
+    detail: str | None = field(default=None, kw_only=True)
+    """In our own words what exactly failed: one line, at most 200 characters."""
     reason: Reason | None = None
     outage: bool = False
     request: RequestRecord | None = None
     gate: GateRecord | None = None
+    facts: Mapping[str, Any] | None = field(default=None, kw_only=True, hash=False)
+    """What only this kind of event has: an object of JSON, in the store alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +169,7 @@ class Event:
             "id": a.id,
             "kind": a.kind,
             "at": timestamp(a.at_us),
+            "of": a.of,
             "tenant": a.tenant,
             "studio": a.studio,
             "door": a.door,
@@ -165,11 +177,14 @@ class Event:
             "credential": a.credential,
             "partner": a.partner,
             "member": a.member,
+            "customer": a.customer,
             "result": o.result.value,
+            "basis": o.basis and o.basis.value,
             "message": o.message,
             "verdict": o.verdict and o.verdict.value,
             "status": o.status,
             "fault": o.fault and o.fault.value,
+            "detail": o.detail,
             "reason": o.reason and {"key": o.reason.key, "text": o.reason.text},
             "outage": o.outage,
             "request": o.request and o.request.to_json(),

@@ -50,6 +50,7 @@ class Destination:
     partner: str
     member: str
     route: int | None = None
+    customer: str | None = None
 
 
 def destination(
@@ -62,16 +63,20 @@ def destination(
     """
     card = cards.get(key_of(code))
     if card is not None:
-        return Destination(card.partner, card.member)
+        return Destination(card.partner, card.member, customer=card.customer)
     for index, route in enumerate(routes):
         if route.doors is not None and door not in route.doors:
             continue
         match = route.pattern.fullmatch(code)
         if match is not None:
-            return Destination(route.partner, _member(match), index)
+            return Destination(route.partner, _member(match), index, _group(match, "customer"))
     return None
 
 
 def _member(match: re.Match[str]) -> str:
-    group = match.groupdict().get("member")
+    group = _group(match, "member")
     return match.group() if group is None else group
+
+
+def _group(match: re.Match[str], name: str) -> str | None:
+    return match.groupdict().get(name)

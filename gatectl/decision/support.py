@@ -33,6 +33,7 @@ _OUR_SIDE = {
     Fault.GATE: "the partner answered with a success, and the gate did not open",
     Fault.CREDENTIALS: "the partner refuses this gym's own key, which no member can mend",
     Fault.CONFIGURATION: "the partner does not know this gym as it is set up, which no member can mend",
+    Fault.CARDS: "the enrolled cards cannot be read, so nobody is asked; no member can mend that",
     Fault.UNRECOGNISED: "the request did not go out at all, as no card and no route leads to a number that "
     "a partner can have; look at those first",
 }

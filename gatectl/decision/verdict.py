@@ -31,6 +31,8 @@ class Fault(StrEnum):
     """Whose fault it was, where the partner did not decide."""
 
     UNRECOGNISED = "unrecognised"
+    CARDS = "cards"
+    """The enrolled cards cannot be read yet."""
     NETWORK = "network"
     TLS = "tls"
     TIMEOUT = "timeout"
@@ -39,6 +41,19 @@ class Fault(StrEnum):
     CONFIGURATION = "configuration"
     GATE = "gate"
     INTERRUPTED = "interrupted"
+
+
+class Basis(StrEnum):
+    """Why the gate opened."""
+
+    PARTNER = "partner"
+    """The partner's own success."""
+    SETTLED = "settled"
+    """A refusal that was the late answer to our own unanswered request."""
+    ALREADY_IN = "already_in"
+    """A refusal that says the member is in already, where the settings let that in."""
+    MANUAL = "manual"
+    """A person opened."""
 
 
 class Message(StrEnum):
@@ -51,8 +66,10 @@ class Message(StrEnum):
         "Unable to check in aggregator customer, partner service communication error, please try again"
     )
     NOT_RECOGNISED = "Credential not recognised"
+    CARDS_UNAVAILABLE = "Enrolled cards not available, please try again"
     INTERRUPTED = "Interrupted: the outcome was not recorded"
     GATE_STAYED_SHUT = "Checked in, but the gate did not open"
+    GATE_OUT_OF_ORDER = "Gate out of order"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +97,8 @@ class Ruling:
     fault: Fault | None = None
     status: int | None = None
     reason: Reason | None = None
+    detail: str | None = field(default=None, kw_only=True)
+    """In our own words what exactly failed: one line, at most 200 characters."""
     rest_s: float | None = None
     """Seconds for which the partner asked to be left alone (429 alone)."""
     for_member: ForMember | None = field(default=None, repr=False, compare=False)
@@ -95,9 +114,11 @@ def message_of(verdict: Verdict | None, fault: Fault | None) -> Message:
     """The Event Monitor's line for a finished scan."""
     match fault:
         case Fault.GATE:
-            return Message.GATE_STAYED_SHUT
+            return Message.GATE_OUT_OF_ORDER if verdict is None else Message.GATE_STAYED_SHUT
         case Fault.UNRECOGNISED:
             return Message.NOT_RECOGNISED
+        case Fault.CARDS:
+            return Message.CARDS_UNAVAILABLE
         case Fault.INTERRUPTED:
             return Message.INTERRUPTED
         case None:

@@ -14,7 +14,7 @@ from gatectl.decision.cards import Card, key_of
 from gatectl.errors import GatectlError
 from gatectl.journal.transaction import transaction
 
-_PUT = "INSERT OR REPLACE INTO cards (key, code, partner, member) VALUES (?, ?, ?, ?)"
+_PUT = "INSERT OR REPLACE INTO cards (key, code, partner, member, customer) VALUES (?, ?, ?, ?, ?)"
 
 
 class EnrolledElsewhereError(GatectlError):
@@ -23,8 +23,10 @@ class EnrolledElsewhereError(GatectlError):
 
 def load_all(connection: sqlite3.Connection) -> dict[str, Card]:
     """All cards, by the key that codes are compared by, in the order of their partners and members."""
-    rows = connection.execute("SELECT key, code, partner, member FROM cards ORDER BY partner, member, key")
-    return {key: Card(code, partner, member) for key, code, partner, member in rows}
+    rows = connection.execute(
+        "SELECT key, code, partner, member, customer FROM cards ORDER BY partner, member, key"
+    )
+    return {key: Card(*values) for key, *values in rows}
 
 
 def add(connection: sqlite3.Connection, card: Card) -> None:
@@ -57,10 +59,11 @@ def put_all(connection: sqlite3.Connection, cards: Iterable[Card]) -> None:
 
 
 def _get(connection: sqlite3.Connection, code: str) -> Card | None:
-    found = connection.execute("SELECT code, partner, member FROM cards WHERE key = ?", (key_of(code),))
-    row = found.fetchone()
+    row = connection.execute(
+        "SELECT code, partner, member, customer FROM cards WHERE key = ?", (key_of(code),)
+    ).fetchone()
     return None if row is None else Card(*row)
 
 
-def _row(card: Card) -> tuple[str, str, str, str]:
-    return key_of(card.code), card.code, card.partner, card.member
+def _row(card: Card) -> tuple[str, str, str, str, str | None]:
+    return key_of(card.code), card.code, card.partner, card.member, card.customer

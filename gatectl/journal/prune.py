@@ -59,6 +59,12 @@ class Pruning:
             connection.execute(
                 "UPDATE marks SET value = max(value, ?) WHERE name = 'kept_from_us'", (before_us,)
             )
+            # The numbers of the decisions go on behind those that are pruned, also where nothing is left.
+            connection.executemany(
+                "UPDATE marks SET value = max(value, coalesce((SELECT ended FROM outcomes WHERE seq = ?), 0))"
+                " WHERE name = 'pruned_to'",
+                old,
+            )
             connection.executemany("DELETE FROM outcomes WHERE seq = ?", old)
             connection.executemany("DELETE FROM attempts WHERE seq = ?", old)
         return True

@@ -6,6 +6,7 @@ never keeps the write-ahead log from being emptied.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -27,7 +28,7 @@ from gatectl.decision.event import (
     Outcome,
     RequestRecord,
 )
-from gatectl.decision.verdict import Fault, Reason, Result, Verdict
+from gatectl.decision.verdict import Basis, Fault, Reason, Result, Verdict
 from gatectl.errors import GatectlError
 from gatectl.journal.cards import load_all
 from gatectl.journal.schema import BUSY_TIMEOUT_MS, migrations
@@ -267,6 +268,8 @@ def event_of(row: sqlite3.Row) -> Event:
         row["budget_ms"],
         row["boot"],
         row["since_boot_us"],
+        row["of"],
+        row["customer"],
     )
     key, text = row["reason_key"], row["reason_text"]
     outcome = Outcome(
@@ -275,10 +278,13 @@ def event_of(row: sqlite3.Row) -> Event:
         verdict=Verdict(row["verdict"]) if row["verdict"] else None,
         status=row["status"],
         fault=Fault(row["fault"]) if row["fault"] else None,
+        basis=Basis(row["basis"]) if row["basis"] else None,
+        detail=row["detail"],
         reason=None if key is None and text is None else Reason(key, text),
         outage=bool(row["outage"]),
         request=_request(row),
         gate=_gate(row),
+        facts=None if row["facts"] is None else json.loads(row["facts"]),
     )
     return Event(attempt, outcome)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from typing import Any
 
@@ -17,13 +18,17 @@ LOOK_BACK = 1000
 
 _INSERT_ATTEMPT = (
     "INSERT INTO attempts (id, kind, at_us, tenant, studio, door, scanner, credential, partner,"
-    " member, budget_ms, boot, since_boot_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    ' member, budget_ms, boot, since_boot_us, "of", customer)'
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _INSERT_OUTCOME = (
-    "INSERT INTO outcomes (seq, result, message, verdict, status, fault, reason_key, reason_text,"
-    " outage, asked, sent, sent_us, answered_us, elapsed_ms, connection, opened_us, after_ms, open_ms,"
-    " evident, dialled_us, look_up_ms, stale, connect_ms, tls_ms, body_bytes, body_sha256)"
-    " SELECT seq, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
+    "INSERT INTO outcomes (ended, seq, result, basis, message, verdict, status, fault, detail, reason_key,"
+    " reason_text, outage, asked, sent, sent_us, answered_us, elapsed_ms, connection, opened_us, after_ms,"
+    " open_ms, evident, dialled_us, look_up_ms, stale, connect_ms, tls_ms, body_bytes, body_sha256, facts)"
+    # The writer's lock is held: nobody else takes the number, and a transaction that fails gives it back.
+    " SELECT 1 + max((SELECT coalesce(max(ended), 0) FROM outcomes),"
+    " (SELECT value FROM marks WHERE name = 'pruned_to')), seq,"
+    " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
     " FROM attempts WHERE id = ?"
 )
 
@@ -45,6 +50,8 @@ def attempt_statement(attempt: Attempt) -> Statement:
             attempt.budget_ms,
             attempt.boot,
             attempt.since_boot_us,
+            attempt.of,
+            attempt.customer,
         ),
     )
 
@@ -57,10 +64,12 @@ def outcome_statement(attempt_id: str, outcome: Outcome) -> Statement:
         _INSERT_OUTCOME,
         (
             outcome.result.value,
+            outcome.basis and outcome.basis.value,
             outcome.message,
             outcome.verdict and outcome.verdict.value,
             outcome.status,
             outcome.fault and outcome.fault.value,
+            outcome.detail,
             reason and reason.key,
             reason and reason.text,
             outcome.outage,
@@ -81,6 +90,7 @@ def outcome_statement(attempt_id: str, outcome: Outcome) -> Statement:
             dial and dial.tls_ms,
             body and body.length,
             body and body.sha256,
+            None if outcome.facts is None else json.dumps(outcome.facts, ensure_ascii=False),
             attempt_id,
         ),
     )
@@ -90,7 +100,7 @@ def close_interrupted(connection: sqlite3.Connection) -> list[Event]:
     """Gives each attempt without an outcome the one it gets now; one transaction, the oldest first."""
     rows = connection.execute(
         "SELECT a.id, a.kind, a.at_us, a.tenant, a.studio, a.door, a.scanner, a.credential, a.partner,"
-        " a.member, a.budget_ms, a.boot, a.since_boot_us"
+        ' a.member, a.budget_ms, a.boot, a.since_boot_us, a."of", a.customer'
         " FROM attempts AS a LEFT JOIN outcomes AS o ON o.seq = a.seq"
         " WHERE a.seq > (SELECT value FROM marks WHERE name = 'closed_to_seq') AND o.seq IS NULL"
         " ORDER BY a.seq"

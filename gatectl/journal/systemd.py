@@ -27,8 +27,10 @@ MESSAGE_IDS = {
     Message.NOT_FOUND: "c27d9e1b5f604a8e8b3d7c0f6e914d73",
     Message.NO_VERDICT: "1d84b7f2c3e94f6ab05e8d2c9f1a6ea4",
     Message.NOT_RECOGNISED: "b6e35a90d17c4c2f8a4b9f0e2d7c81d5",
+    Message.CARDS_UNAVAILABLE: "2f6d81c94b3e4a7f8e05d9a1c7b3f264",
     Message.INTERRUPTED: "e90c4d7b38a541f69c1f5b8e0a63d2f6",
     Message.GATE_STAYED_SHUT: "47f1c8e6a25d4b93bd0e7a9c5f38e117",
+    Message.GATE_OUT_OF_ORDER: "d30b7e5a91c2486fa4e81f6b05c9d728",
 }
 """Which entry of the catalog (`systemd/`) explains a message."""
 
@@ -41,7 +43,7 @@ def priority_of(event: Event) -> Priority:
     if outcome.result is Result.ADMITTED:
         return Priority.INFO
     match outcome.fault:
-        case Fault.CREDENTIALS | Fault.CONFIGURATION | Fault.GATE:
+        case Fault.CREDENTIALS | Fault.CONFIGURATION | Fault.GATE | Fault.CARDS:
             return Priority.ERROR
         case None | Fault.UNRECOGNISED:
             return Priority.NOTICE
@@ -66,13 +68,17 @@ def notice_of(event: Event) -> Notice:
     attempt, outcome = event.attempt, event.outcome
     fields: dict[str, Any] = {
         "EVENT_ID": attempt.id,
+        "KIND": attempt.kind,
+        "OF": attempt.of,
         "DOOR": attempt.door,
         "PARTNER": attempt.partner,
         "MEMBER": attempt.member,
         "RESULT": outcome.result.value,
+        "BASIS": outcome.basis and outcome.basis.value,
         "VERDICT": outcome.verdict and outcome.verdict.value,
         "STATUS": outcome.status,
         "FAULT": outcome.fault and outcome.fault.value,
+        "DETAIL": outcome.detail,
     }
     by_hand = attempt.kind == "manual" and outcome.fault is None
     return Notice(

@@ -233,8 +233,10 @@ GERMAN_MESSAGES = {
         "Check-in nicht möglich, Verbindungsfehler zum Partner, bitte noch einmal versuchen"
     ),
     Message.NOT_RECOGNISED.value: "Code nicht erkannt",
+    Message.CARDS_UNAVAILABLE.value: "Karten nicht verfügbar, bitte noch einmal versuchen",
     Message.INTERRUPTED.value: "Unterbrochen: der Ausgang wurde nicht erfasst",
     Message.GATE_STAYED_SHUT.value: "Eingecheckt, aber das Tor ging nicht auf",
+    Message.GATE_OUT_OF_ORDER.value: "Tor außer Betrieb",
 }
 
 

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 FIELDS = [
-    *("id", "kind", "at", "tenant", "studio", "door", "scanner", "credential", "partner", "member"),
-    *("result", "message", "verdict", "status", "fault", "reason", "outage", "request", "gate"),
+    *("id", "kind", "at", "of", "tenant", "studio", "door", "scanner", "credential", "partner", "member"),
+    *("customer", "result", "basis", "message", "verdict", "status", "fault", "detail", "reason", "outage"),
+    *("request", "gate"),
 ]
 REQUEST_FIELDS = ["sent", "sent_at", "answered_at", "elapsed_ms", "budget_ms", "connection"]
 GATE_FIELDS = ["opened_at", "after_ms", "open_ms"]
@@ -20,12 +21,16 @@ NOT_FOUND = "Aggregator member not found in partner system"
 NO_VERDICT = "Unable to check in aggregator customer, partner service communication error, please try again"
 NOT_RECOGNISED = "Credential not recognised"
 INTERRUPTED = "Interrupted: the outcome was not recorded"
+CARDS_AWAY = "Enrolled cards not available, please try again"
 GATE_SHUT = "Checked in, but the gate did not open"
+OUT_OF_ORDER = "Gate out of order"
 
 RULES = {
     # (verdict, fault): (result, message)
     ("allowed", None): ("admitted", CHECKED_IN),
     ("allowed", "gate"): ("rejected", GATE_SHUT),
+    (None, "gate"): ("rejected", OUT_OF_ORDER),
+    (None, "cards"): ("rejected", CARDS_AWAY),
     ("not_allowed", None): ("rejected", NOT_ALLOWED),
     ("not_found", None): ("rejected", NOT_FOUND),
     ("none", "interrupted"): ("unknown", INTERRUPTED),
@@ -65,7 +70,17 @@ def check(event: dict[str, Any]) -> dict[str, Any]:
         assert (event["result"], event["message"]) == RULES[event["verdict"], event["fault"]]
     _check_request(event, event["request"])
     _check_gate(event, event["gate"], at)
+    _check_basis(event)
+    detail = event["detail"]
+    assert detail is None or (detail.isprintable() and 0 < len(detail) <= 200)
     return event
+
+
+def _check_basis(event: dict[str, Any]) -> None:
+    settled = event["reason"] is not None and (event["reason"]["key"] or "").startswith("settled:")
+    opened = event["result"] == "admitted"
+    expected = "manual" if event["kind"] == "manual" else "settled" if settled else "partner"
+    assert event["basis"] == (expected if opened else None)
 
 
 def _check_manual(event: dict[str, Any]) -> None:

@@ -20,12 +20,13 @@ from gatectl.decision.event import (
     timestamp,
 )
 from gatectl.decision.identity import uuid7
-from gatectl.decision.verdict import Fault, Message, Reason, Result, Ruling, Verdict, message_of
+from gatectl.decision.verdict import Basis, Fault, Message, Reason, Result, Ruling, Verdict, message_of
 
 UNABLE = "Unable to check in aggregator customer, partner service communication error, please try again"
 FIELDS = [
-    "id", "kind", "at", "tenant", "studio", "door", "scanner", "credential", "partner", "member", "result",
-    "message", "verdict", "status", "fault", "reason", "outage", "request", "gate",
+    "id", "kind", "at", "of", "tenant", "studio", "door", "scanner", "credential", "partner", "member",
+    "customer", "result", "basis", "message", "verdict", "status", "fault", "detail", "reason", "outage",
+    "request", "gate",
 ]  # fmt: skip
 
 
@@ -48,6 +49,7 @@ def test_the_fields_stand_in_the_contracts_order(evidence):
         "m",
         Verdict.ALLOWED,
         200,
+        basis=Basis.PARTNER,
         reason=Reason("k", "t"),
         request=RequestRecord(True, 1, 2, 1.5, 750, "warm", evidence),
         gate=GateRecord(3, 2.5, 3000),
@@ -64,13 +66,20 @@ def test_the_fields_stand_in_the_contracts_order(evidence):
         "budget_ms": 750,
         "connection": "warm",
     }
+    assert shown["basis"] == "partner"
     assert shown["gate"] == {"opened_at": "1970-01-01T00:00:00.000003Z", "after_ms": 2.5, "open_ms": 3000}
 
 
 def test_what_is_not_there_is_null():
     shown = Event(attempt(budget_ms=None), Outcome(Result.REJECTED, "m")).to_json()
-    assert [shown[name] for name in ("verdict", "status", "fault", "reason", "request", "gate")] == [None] * 6
+    nulls = ("of", "customer", "basis", "verdict", "status", "fault", "detail", "reason", "request", "gate")
+    assert [shown[name] for name in nulls] == [None] * len(nulls)
     assert shown["outage"] is False
+
+
+def test_what_belongs_to_another_event_names_it():
+    shown = Event(attempt(of="y", customer="77"), Outcome(Result.REJECTED, "m", detail="why")).to_json()
+    assert [shown[name] for name in ("of", "customer", "detail")] == ["y", "77", "why"]
 
 
 def test_an_interrupted_scan_may_have_been_sent():
@@ -108,8 +117,11 @@ def test_an_interrupted_scan_that_would_have_asked_nobody_has_no_request():
             )
         ),
         (None, Fault.UNRECOGNISED, "Credential not recognised"),
+        (None, Fault.CARDS, "Enrolled cards not available, please try again"),
         (Verdict.NONE, Fault.INTERRUPTED, "Interrupted: the outcome was not recorded"),
         (Verdict.ALLOWED, Fault.GATE, "Checked in, but the gate did not open"),
+        (Verdict.NOT_ALLOWED, Fault.GATE, "Checked in, but the gate did not open"),
+        (None, Fault.GATE, "Gate out of order"),
     ],
 )
 def test_the_event_monitors_lines_to_the_letter(verdict, fault, message):

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import sqlite3
 import subprocess
 from contextlib import asynccontextmanager, closing
@@ -12,9 +13,10 @@ import pytest
 from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestRecord
 from gatectl.decision.moment import Moment
 from gatectl.decision.outage import RESTING, Condition, Conditions, Finished
-from gatectl.decision.verdict import Fault, Reason, Result, Verdict
+from gatectl.decision.verdict import Basis, Fault, Reason, Result, Verdict
 from gatectl.journal import clocks, rows
 from gatectl.journal.prune import DAY_US, EVERY_US, STEP, Pruning
+from gatectl.journal.reader import Reader
 from gatectl.journal.schema import StoreError, migrations, open_store
 from gatectl.journal.store import Store
 from gatectl.journal.transaction import transaction
@@ -114,25 +116,88 @@ def test_a_new_store_belongs_to_whom_its_folder_belongs(tmp_path):
     assert modes == {"0o640"}
 
 
-def test_a_half_made_schema_never_stays(tmp_path, monkeypatch):
-    path = tmp_path / "journal.db"
-    broken = [*migrations()[:-1], migrations()[-1] + "CREATE TABLE attempts (x);"]
-    monkeypatch.setattr("gatectl.journal.schema.migrations", lambda: broken)
-    with pytest.raises(sqlite3.OperationalError, match="already exists"):
-        open_store(path)
-    monkeypatch.undo()
-    with closing(open_store(path)) as connection:
-        assert connection.execute("SELECT count(*) FROM attempts").fetchone() == (0,)
+def columns(connection, table):
+    return [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
 
 
 @pytest.mark.parametrize("table", ["attempts", "outcomes"])
-@pytest.mark.parametrize("change", ["UPDATE {} SET seq = 5", "DELETE FROM {}"])
-def test_the_journal_is_append_only(tmp_path, table, change):
+def test_the_journal_is_append_only(tmp_path, table):
     with closing(open_store(tmp_path / "journal.db")) as connection:
         connection.execute(*rows.attempt_statement(attempt(1)))
         connection.execute(*rows.outcome_statement("id-1", ADMITTED))
         with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-            connection.execute(change.format(table))
+            connection.execute(f"DELETE FROM {table}")
+        for column in columns(connection, table):
+            with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+                connection.execute(f'UPDATE {table} SET "{column}" = "{column}"')
+
+
+ERASABLE = {
+    "attempts": {"credential", "member", "customer"},
+    "outcomes": {"message", "detail", "reason_key", "reason_text", "body_sha256", "facts"},
+}
+
+
+@pytest.mark.parametrize("table", ERASABLE)
+def test_an_erasure_changes_nothing_but_what_may_name_a_member(tmp_path, table):
+    with closing(open_store(tmp_path / "journal.db")) as connection:
+        connection.execute(*rows.attempt_statement(attempt(1)))
+        connection.execute(*rows.outcome_statement("id-1", ADMITTED))
+        connection.execute("UPDATE marks SET value = 1 WHERE name = 'erasing'")
+        changed = set()
+        for column in columns(connection, table):
+            with contextlib.suppress(sqlite3.IntegrityError):
+                connection.execute(f'UPDATE {table} SET "{column}" = "{column}"')
+                changed.add(column)
+    assert changed == ERASABLE[table]
+
+
+def test_a_store_has_an_identity_of_its_own(tmp_path):
+    found = []
+    for name in ("one.db", "other.db"):
+        with closing(open_store(tmp_path / name)) as connection:
+            found += connection.execute("SELECT id FROM journal").fetchall()
+        with closing(open_store(tmp_path / name)) as connection:
+            assert connection.execute("SELECT id FROM journal").fetchall() == found[-1:]
+        assert (tmp_path / name).read_bytes()[68:72] == b"gate"
+    assert all(re.fullmatch("[0-9a-f]{32}", identity) for (identity,) in found)
+    assert len(set(found)) == 2
+
+
+def numbers(connection):
+    return [row[0] for row in connection.execute("SELECT ended FROM outcomes ORDER BY ended")]
+
+
+def test_the_decisions_are_numbered_without_a_gap(tmp_path):
+    with closing(open_store(tmp_path / "journal.db")) as connection:
+        for number in (1, 2, 3, 4):
+            connection.execute(*rows.attempt_statement(old_attempt(number)))
+        with contextlib.suppress(ZeroDivisionError), transaction(connection):
+            connection.execute(*rows.outcome_statement("id-1", ADMITTED))
+            raise ZeroDivisionError
+        for number in (2, 1, 3):
+            connection.execute(*rows.outcome_statement(f"id-{number}", ADMITTED))
+        assert numbers(connection) == [1, 2, 3]
+        while begun(10).step(connection, NOW):
+            pass
+        assert numbers(connection) == []
+        connection.execute(*rows.attempt_statement(attempt(5)))
+        connection.execute(*rows.outcome_statement("id-5", ADMITTED))
+        assert numbers(connection) == [4]
+
+
+def test_a_new_kind_of_event_needs_no_new_schema(tmp_path):
+    path = tmp_path / "journal.db"
+    kind = attempt(1, kind="erased", of="other", customer="77", door="", credential=None, partner=None)
+    outcome = Outcome(
+        Result.ADMITTED, "m", basis=Basis.MANUAL, detail="why", facts={"events": 3, "words": ["ä"]}
+    )
+    scans(path, Event(kind, outcome))
+    with closing(open_store(path)) as connection:
+        connection.execute(*rows.attempt_statement(attempt(2)))
+        connection.execute("INSERT INTO outcomes (ended, seq, result, message) VALUES (2, 2, 'shut', 'm')")
+    with Reader(path) as reader:
+        assert reader.find("id-1") == Event(kind, outcome)
 
 
 def test_a_restart_closes_what_has_no_outcome_and_nothing_else(tmp_path):

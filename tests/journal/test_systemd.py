@@ -8,7 +8,7 @@ import pytest
 
 from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestRecord, interrupted
 from gatectl.decision.notice import Priority
-from gatectl.decision.verdict import Fault, Message, Result, Verdict, message_of
+from gatectl.decision.verdict import Basis, Fault, Message, Result, Verdict, message_of
 from gatectl.journal.systemd import MESSAGE_IDS, OPENED_BY_HAND_ID, line_of, notice_of, priority_of
 
 CATALOGS = Path(__file__).parents[2] / "systemd"
@@ -88,6 +88,8 @@ def test_an_opening_by_hand():
         (event(Result.REJECTED, Verdict.NONE, Fault.CREDENTIALS, 403), 3),
         (event(Result.REJECTED, Verdict.NONE, Fault.CONFIGURATION, 404), 3),
         (event(Result.REJECTED, Verdict.ALLOWED, Fault.GATE, 200), 3),
+        (event(Result.REJECTED, fault=Fault.GATE, request=None), 3),
+        (event(Result.REJECTED, fault=Fault.CARDS, request=None), 3),
     ],
 )
 def test_how_loud(what, priority):
@@ -97,6 +99,7 @@ def test_how_loud(what, priority):
 def test_the_fields():
     assert notice_of(NOT_FOUND).fields == {
         "EVENT_ID": "id",
+        "KIND": "scan",
         "DOOR": "main",
         "PARTNER": "wellhub",
         "MEMBER": "1234567890123",
@@ -106,7 +109,15 @@ def test_the_fields():
     }
     assert notice_of(TIMED_OUT).fields["FAULT"] == "timeout"
     nobody = Event(replace(SCAN, partner=None, member=None), UNRECOGNISED.outcome)
-    assert set(notice_of(nobody).fields) == {"EVENT_ID", "DOOR", "RESULT", "FAULT"}
+    assert set(notice_of(nobody).fields) == {"EVENT_ID", "KIND", "DOOR", "RESULT", "FAULT"}
+    told = notice_of(
+        Event(replace(SCAN, of="other"), replace(NOT_FOUND.outcome, basis=Basis.SETTLED, detail="why"))
+    )
+    assert {name: told.fields[name] for name in ("OF", "BASIS", "DETAIL")} == {
+        "OF": "other",
+        "BASIS": "settled",
+        "DETAIL": "why",
+    }
 
 
 @pytest.mark.parametrize("name", ["gatectl.catalog", "gatectl.de.catalog"])
