@@ -74,7 +74,7 @@ _gatectl() {
             'gatectl cards add') takes='=-h --help -c --config' ;;
             'gatectl cards remove') takes='=-h --help -c --config' ;;
             'gatectl cards list') takes='=-h --help -c --config --json' ;;
-            'gatectl cards import') takes='=-h --help -c --config' ;;
+            'gatectl cards import') takes='=-h --help -c --config --replace' ;;
             'gatectl cards export') takes='=-h --help -c --config' ;;
             'gatectl codes') takes='=-h --help -c --config' ;;
             'gatectl codes create') takes='=-h --help -c --config --partner --from --rate --report' ;;
@@ -92,6 +92,7 @@ _gatectl() {
             'gatectl cards add 0') takes='text' ;;
             'gatectl cards add 1') takes='partner' ;;
             'gatectl cards add 2') takes='text' ;;
+            'gatectl cards add 3') takes='text' ;;
             'gatectl cards remove 0') takes='text' ;;
             'gatectl cards import 0') takes='file' ;;
             'gatectl codes 0') takes='=create update delete' ;;

@@ -106,7 +106,7 @@ complete -c gatectl -n "__gatectl_at 'gatectl open'" -l reason -x -d 'stands in 
 complete -c gatectl -n "__gatectl_at 'gatectl cards' 0" -a add -d 'enrol a card'
 complete -c gatectl -n "__gatectl_at 'gatectl cards' 0" -a remove -d 'forget a card'
 complete -c gatectl -n "__gatectl_at 'gatectl cards' 0" -a list -d 'show all cards'
-complete -c gatectl -n "__gatectl_at 'gatectl cards' 0" -a import -d 'enrol the cards of a CSV file code,partner,member'
+complete -c gatectl -n "__gatectl_at 'gatectl cards' 0" -a import -d 'enrol the cards of a CSV file code,partner,member[,customer]'
 complete -c gatectl -n "__gatectl_at 'gatectl cards' 0" -a export -d 'print all cards as CSV'
 complete -c gatectl -n "__gatectl_at 'gatectl cards'" -s h -l help -d 'show this help message and exit'
 complete -c gatectl -n "__gatectl_at 'gatectl cards'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
@@ -121,6 +121,7 @@ complete -c gatectl -n "__gatectl_at 'gatectl cards list'" -l json -d 'one objec
 complete -c gatectl -n "__gatectl_at 'gatectl cards import' 0" -F
 complete -c gatectl -n "__gatectl_at 'gatectl cards import'" -s h -l help -d 'show this help message and exit'
 complete -c gatectl -n "__gatectl_at 'gatectl cards import'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
+complete -c gatectl -n "__gatectl_at 'gatectl cards import'" -l replace -d 'cards that belong to another member get their new one'
 complete -c gatectl -n "__gatectl_at 'gatectl cards export'" -s h -l help -d 'show this help message and exit'
 complete -c gatectl -n "__gatectl_at 'gatectl cards export'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
 complete -c gatectl -n "__gatectl_at 'gatectl codes' 0" -a create -d 'give a member a custom code, and enrol it here'

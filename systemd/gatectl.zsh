@@ -158,7 +158,7 @@ _gatectl_cards() {
                 'add:enrol a card'
                 'remove:forget a card'
                 'list:show all cards'
-                'import:enrol the cards of a CSV file code,partner,member'
+                'import:enrol the cards of a CSV file code,partner,member[,customer]'
                 'export:print all cards as CSV'
             )
             _describe -t commands command commands
@@ -180,7 +180,8 @@ _gatectl_cards_add() {
         '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files' \
         '1:CODE: ' \
         '2:PARTNER: _gatectl_names partners' \
-        '3:MEMBER: '
+        '3:MEMBER: ' \
+        '4:CUSTOMER: '
 }
 
 _gatectl_cards_remove() {
@@ -198,6 +199,7 @@ _gatectl_cards_list() {
 _gatectl_cards_import() {
     _arguments '(-h --help)'{-h,--help}'[show this help message and exit]' \
         '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files' \
+        '--replace[cards that belong to another member get their new one]' \
         '1:FILE:_files'
 }
 

@@ -9,15 +9,17 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 from gatectl.cli.control import NotRunning, call
 from gatectl.config.model import Settings
 from gatectl.config.problems import near
 from gatectl.config.reader import find, load
-from gatectl.decision.cards import BadLine, Card, from_csv, to_csv
+from gatectl.decision.cards import BadLine, Card, Enrolment, from_csv, key_of, table, to_csv
 from gatectl.decision.reading import MAX_CHARS, Code, reading_of_text
 from gatectl.decision.routing import NUMBERS, carries
+from gatectl.decision.spreadsheet import NotTextError, decoded, shortened
 from gatectl.errors import GatectlError, visible
 from gatectl.journal import cards as store
 from gatectl.journal.reader import enrolled
@@ -30,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     adding.add_argument("code", metavar="CODE", help="as the reader sends it")
     adding.add_argument("partner", metavar="PARTNER", help="the partner's name in the settings")
     adding.add_argument("member", metavar="MEMBER", help="the member's number at the partner")
+    adding.add_argument(
+        "customer", metavar="CUSTOMER", nargs="?", help="the customer's number, where the partner needs it"
+    )
     adding.set_defaults(action=_add)
     removing = actions.add_parser("remove", help="forget a card")
     removing.add_argument("code", metavar="CODE")
@@ -37,8 +42,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing = actions.add_parser("list", help="show all cards")
     listing.add_argument("--json", action="store_true", help="one object a line")
     listing.set_defaults(action=_list)
-    importing = actions.add_parser("import", help="enrol the cards of a CSV file code,partner,member")
+    importing = actions.add_parser(
+        "import", help="enrol the cards of a CSV file code,partner,member[,customer]"
+    )
     importing.add_argument("file", metavar="FILE", help="- is standard input")
+    importing.add_argument(
+        "--replace", action="store_true", help="cards that belong to another member get their new one"
+    )
     importing.set_defaults(action=_import)
     exporting = actions.add_parser("export", help="print all cards as CSV")
     exporting.set_defaults(action=_export)
@@ -51,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _add(args: argparse.Namespace, settings: Settings) -> None:
-    card = Card(args.code, args.partner, args.member)
+    card = Card(args.code.strip(), args.partner, args.member.strip(), args.customer or None)
     problem = _problem(card, settings)
     if problem is not None:
         raise GatectlError(*problem)
@@ -72,12 +82,12 @@ def _list(args: argparse.Namespace, settings: Settings) -> None:
     cards = _all(settings)
     if args.json:
         for card in cards:
-            row = {"code": card.code, "partner": card.partner, "member": card.member}
-            print(json.dumps(row, ensure_ascii=False))
+            print(json.dumps(asdict(card), ensure_ascii=False))
     elif cards:
         from gatectl.cli.render import show_table  # noqa: PLC0415 - it brings rich, which nothing else needs
 
-        show_table(("Code", "Partner", "Member"), [(card.code, card.partner, card.member) for card in cards])
+        headings, *rows = table(cards)
+        show_table([heading.capitalize() for heading in headings], rows)
     else:
         print("no cards", file=sys.stderr)
 
@@ -87,13 +97,33 @@ def _import(args: argparse.Namespace, settings: Settings) -> None:
         problem = _problem(card, settings)
         return None if problem is None else "; ".join(problem)
 
-    cards, bad = from_csv(text_of(args.file), check)
+    enrolments, bad = from_csv(text_of(args.file), check)
     if bad:
         raise BadCsvError(args.file, bad)
+    if not enrolments:
+        raise GatectlError(f"{name_of(args.file)}: there is no card in it", "a line is code,partner,member")
     with opened(settings) as connection:
-        store.put_all(connection, cards)
+        try:
+            moved = store.put_all(connection, (one.card for one in enrolments), replace=args.replace)
+        except store.OthersCardsError as error:
+            hint = "nothing was imported; --replace gives such cards to their new members"
+            raise BadCsvError(args.file, _others(enrolments, error.cards), hint) from error
     tell_daemon(settings)
-    print(f"imported: {len(cards)}", file=sys.stderr)
+    words = f"; {moved} of them belonged to another member" if moved else ""
+    print(f"imported: {len(enrolments)}{words}", file=sys.stderr)
+
+
+def _others(enrolments: list[Enrolment], others: list[Card]) -> list[BadLine]:
+    """The lines whose card belongs to another member."""
+    owners = {key_of(card.code): card for card in others}
+    return [
+        BadLine(
+            one.line,
+            f"card {one.card.code!r} already belongs to member {owner.member!r} of {owner.partner}",
+        )
+        for one in enrolments
+        if (owner := owners.get(key_of(one.card.code)))
+    ]
 
 
 def _export(_args: argparse.Namespace, settings: Settings) -> None:
@@ -101,11 +131,12 @@ def _export(_args: argparse.Namespace, settings: Settings) -> None:
 
 
 class BadCsvError(GatectlError):
-    """A file of cards with everything that is wrong with it; nothing of it was taken."""
+    """A CSV file with everything that is wrong with it; nothing of it was taken."""
 
-    def __init__(self, name: str, bad: list[BadLine]) -> None:
-        super().__init__(f"{name}: {len(bad)} bad lines", "nothing was imported; mend them and try again")
-        self._name = "standard input" if name == "-" else name
+    def __init__(self, file: str, bad: list[BadLine], *hints: str) -> None:
+        hints = hints or ("nothing was imported; correct the lines and try again",)
+        super().__init__(f"{name_of(file)}: {len(bad)} bad lines", *hints)
+        self._name = name_of(file)
         self._bad = bad
 
     def lines(self) -> list[str]:
@@ -116,6 +147,10 @@ class BadCsvError(GatectlError):
 
 def _problem(card: Card, settings: Settings) -> tuple[str, ...] | None:
     """What speaks against a card, and what to do; None where it is fine."""
+    for number in (card.code, card.member, card.customer or ""):
+        objection = shortened(number)
+        if objection is not None:
+            return (objection,)
     if not isinstance(reading_of_text(card.code), Code):
         return (f"{card.code!r} is not a code: 1 to {MAX_CHARS} characters, no control characters",)
     partner = settings.partners.get(card.partner)
@@ -131,14 +166,23 @@ def _problem(card: Card, settings: Settings) -> tuple[str, ...] | None:
 
 
 def text_of(file: str) -> str:
-    """The text of a CSV file, or of standard input for `-`. Raises GatectlError."""
+    """The text of a CSV file, or of standard input for `-`. Raises GatectlError, also where there is none."""
     try:
         content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-        return content.decode("utf-8-sig")  # spreadsheets put a byte order mark in front
+        text = decoded(content)
     except OSError as error:
         raise GatectlError(f"{file}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise GatectlError(f"{file}: not UTF-8 text", "save it as CSV in UTF-8") from error
+    except NotTextError as error:
+        hint = "save it as CSV in UTF-8"
+        raise GatectlError(f"{name_of(file)}: neither UTF-8 nor Windows-1252 text", hint) from error
+    if not text.strip():
+        raise GatectlError(f"{name_of(file)}: the file is empty")
+    return text
+
+
+def name_of(file: str) -> str:
+    """A file's name for people."""
+    return "standard input" if file == "-" else file
 
 
 def _all(settings: Settings) -> list[Card]:
@@ -158,7 +202,7 @@ def opened(settings: Settings) -> Iterator[sqlite3.Connection]:
 
 
 def tell_daemon(settings: Settings) -> None:
-    """A running daemon reads the cards again; that it cannot be told is told."""
+    """Let a running daemon read the cards again; warn the user if it cannot be notified."""
     try:
         call(settings.control.socket, {"command": "reload_cards"})
     except NotRunning:

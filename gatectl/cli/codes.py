@@ -28,6 +28,7 @@ from gatectl.config.reader import find, load_with_keys
 from gatectl.decision.cards import Card, key_of
 from gatectl.decision.reading import Code, reading_of_text
 from gatectl.decision.routing import NUMBERS, carries
+from gatectl.decision.spreadsheet import shortened
 from gatectl.errors import GatectlError, UsageError, visible
 from gatectl.journal import cards as store
 from gatectl.partners.wellhub_codes import CODE_MAX, Change, Kind, Outcome
@@ -136,6 +137,9 @@ class Desk:
 
     def objection(self, change: Change, enrolled: dict[str, Card]) -> str | None:
         """What speaks against a change before anybody is asked."""
+        objection = shortened(change.wellhub_id) or shortened(change.code)
+        if objection is not None:
+            return objection
         if not carries("wellhub", change.wellhub_id):
             return f"{change.wellhub_id!r} is no wellhub_id: {NUMBERS['wellhub']}"
         if change.action == "delete" and not change.code:
@@ -182,9 +186,7 @@ class Desk:
             store.add(connection, card)
             own = [other for other in own if key_of(other.code) != key_of(change.code)]
             if change.action == "create":
-                return Done(
-                    said=f"{change.wellhub_id}: the code {change.code} is set there and enrolled here"
-                )
+                return Done(said=_set(change))
         elif change.code:
             own = [card for card in own if key_of(card.code) == key_of(change.code)]
         if len(own) > 1:
@@ -193,9 +195,7 @@ class Desk:
             store.remove(connection, card.code)
         removed = "".join(f"; {card.code} is removed here" for card in own)
         if change.action == "update":
-            return Done(
-                said=f"{change.wellhub_id}: the code {change.code} is set there and enrolled here{removed}"
-            )
+            return Done(said=_set(change) + removed)
         if outcome.kind is Kind.MISSING and not own:
             return Done(GatectlError(outcome.line, "nor is one enrolled here: there is nothing to delete"))
         there = "was not there any more" if outcome.kind is Kind.MISSING else "is deleted there"
@@ -266,7 +266,7 @@ def _many(desk: Desk, args: argparse.Namespace) -> int:
         tell_daemon(desk.settings)
     print(f"done: {done} of {len(left)}", file=sys.stderr)
     if failed:
-        hint = f"mend what failed and repeat the same command: {report_path} says what is done"
+        hint = f"correct what failed and repeat the same command: it goes on from {report_path}"
         print(f"hint: {hint}", file=sys.stderr)
     return 1 if failed else 0
 

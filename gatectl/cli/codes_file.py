@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from gatectl.decision import spreadsheet
 from gatectl.decision.cards import BadLine
 from gatectl.errors import GatectlError
 from gatectl.partners.wellhub_codes import Action, Change
@@ -29,24 +29,25 @@ def changes(text: str, action: Action, check: Check) -> tuple[list[Change], list
     """
     found: dict[str, tuple[int, Change]] = {}
     bad: list[BadLine] = []
-    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    widths = (1, 2) if action == "delete" else (2,)
     try:
-        for row in rows:
-            if not row or (rows.line_num == 1 and row[0].lower() == _HEADER[0]):
+        for number, (line, cells) in enumerate(spreadsheet.rows(text, widths)):
+            if number == 0 and cells[0].casefold() == _HEADER[0]:
                 continue
-            problem = _take(row, rows.line_num, action, check, found)
+            problem = _take(cells, line, action, check, found)
             if problem is not None:
-                bad.append(BadLine(rows.line_num, problem))
-    except csv.Error as error:
-        bad.append(BadLine(rows.line_num, f"not CSV: {error}"))
+                bad.append(BadLine(line, problem))
+    except spreadsheet.NotCsvError as error:
+        bad.append(BadLine(error.line, str(error)))
     return [change for _, change in found.values()], bad
 
 
 def _take(
     row: list[str], line: int, action: Action, check: Check, found: dict[str, tuple[int, Change]]
 ) -> str | None:
-    widths = (1, 2) if action == "delete" else (2,)
-    if len(row) not in widths:
+    while len(row) > len(_HEADER) and not row[-1]:
+        row = row[:-1]  # a spreadsheet gives each row as many cells as the longest has
+    if len(row) > len(_HEADER) or (len(row) < len(_HEADER) and action != "delete"):
         return f"{len(row)} columns instead of wellhub_id,code"
     change = Change(action, *row)
     problem = check(change)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from gatectl.cli.render import EventList
+from gatectl.decision.cards import key_of
 from gatectl.decision.event import Event
 
 _WIDTH = 100
@@ -69,8 +70,8 @@ def picture(
 
 
 def _covered(other: Event, event: Event) -> Event:
-    code = other.attempt.credential
-    if code is None or code == event.attempt.credential:
+    code, own = other.attempt.credential, event.attempt.credential
+    if code is None or (own is not None and key_of(code) == key_of(own)):
         return other
     covered = "…" + code[-_SHOWN:] if len(code) > _SHOWN else "…"
     return replace(other, attempt=replace(other.attempt, credential=covered))

@@ -1,22 +1,32 @@
-"""Enrolled cards: how codes compare, and the CSV form `code,partner,member`.
+"""Enrolled cards: how codes compare, and the CSV form `code,partner,member,customer`.
 
-Source: the contract's section on settings (codes compare exactly, but hex card numbers whatever their
-case) and its row on `gatectl cards`.
+Codes compare exactly, but hex card numbers do whatever their case and separators: readers differ in both.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-# EM4100 numbers (8 or 10 digits) and the UIDs of MIFARE cards (4, 7 or 10 bytes): one reader writes
-# them small, the next in capitals. No other code is touched.
-_HEX_NUMBER = re.compile(r"(?:[0-9A-Fa-f]{8}|[0-9A-Fa-f]{10}|[0-9A-Fa-f]{14}|[0-9A-Fa-f]{20})")
+from gatectl.decision import spreadsheet
 
-_HEADER = ("code", "partner", "member")
+# 3 to 10 bytes in hex: 26-bit Wiegand, EM4100, ISO 14443 (4, 7 or 10 bytes) and ISO 15693 (8 bytes). Readers
+# differ in case and in what they put between the digits. Without a letter the text may be a decimal number,
+# in which a separator counts.
+_HEX_NUMBER = re.compile(r"(?=.*[A-Fa-f])[0-9A-Fa-f](?:[:\- ]?[0-9A-Fa-f]){5,19}")
+_SEPARATORS = str.maketrans("", "", ":- ")
+
+COLUMNS = ("code", "partner", "member", "customer")
+_LEAST = COLUMNS[:3]
+"""The customer's number may be left out: few partners have one."""
+
+_HEADINGS = {
+    **{name: name for name in COLUMNS},
+    **dict.fromkeys(("karte", "kartennummer"), "code"),
+    **dict.fromkeys(("mitglied", "mitgliedsnummer"), "member"),
+    **dict.fromkeys(("kunde", "kundennummer"), "customer"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +38,14 @@ class Card:
     member: str
     customer: str | None = None
     """The partner's own number of the customer, where it needs one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """A card and the line of the file that it stands in; `line` counts from 1."""
+
+    line: int
+    card: Card
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,48 +61,83 @@ Check = Callable[[Card], str | None]
 
 
 def key_of(code: str) -> str:
-    """What is compared: the code itself, or a hex card number in capitals."""
-    return code.upper() if _HEX_NUMBER.fullmatch(code) else code
+    """The form in which codes are compared: hex card numbers in capitals without separators."""
+    if not _HEX_NUMBER.fullmatch(code):
+        return code
+    digits = code.translate(_SEPARATORS)
+    return code if len(digits) % 2 else digits.upper()
 
 
-def from_csv(text: str, check: Check) -> tuple[list[Card], list[BadLine]]:
+def from_csv(text: str, check: Check) -> tuple[list[Enrolment], list[BadLine]]:
     """All cards in the text and all that is wrong with it; a header is taken or left.
 
     A card that stands there twice for the same member counts once.
     """
-    cards: dict[str, tuple[int, Card]] = {}
+    found: dict[str, Enrolment] = {}
     problems: list[BadLine] = []
-    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    columns: Sequence[str] = COLUMNS
     try:
-        for row in rows:
-            if not row or (rows.line_num == 1 and tuple(map(str.lower, row)) == _HEADER):
+        for number, (line, cells) in enumerate(spreadsheet.rows(text, (len(_LEAST), len(COLUMNS)))):
+            if number == 0 and _is_header(cells):
+                columns = [_HEADINGS.get(cell.casefold(), cell) for cell in cells]
+                problem = _objection_to_header(columns)
+                if problem is not None:
+                    return [], [BadLine(line, problem)]
                 continue
-            problem = _take(row, rows.line_num, check, cards)
+            problem = _take(cells, columns, line, check, found)
             if problem is not None:
-                problems.append(BadLine(rows.line_num, problem))
-    except csv.Error as error:
-        # Quotes that do not close swallow what follows: nothing after this line can be trusted.
-        problems.append(BadLine(rows.line_num, f"not CSV: {error}"))
-    return [card for _, card in cards.values()], problems
+                problems.append(BadLine(line, problem))
+    except spreadsheet.NotCsvError as error:
+        problems.append(BadLine(error.line, str(error)))
+    return list(found.values()), problems
 
 
-def _take(row: list[str], line: int, check: Check, cards: dict[str, tuple[int, Card]]) -> str | None:
-    if len(row) != len(_HEADER):
-        return f"{len(row)} columns instead of the three code,partner,member"
-    card = Card(*row)
+def _is_header(cells: list[str]) -> bool:
+    known = {_HEADINGS.get(cell.casefold()) for cell in cells}
+    return "code" in known and not known.isdisjoint(("partner", "member"))
+
+
+def _objection_to_header(columns: Sequence[str]) -> str | None:
+    for name in filter(None, columns):
+        if name not in COLUMNS:
+            return f"the column {name!r} is none of {', '.join(COLUMNS)}"
+        if columns.count(name) > 1:
+            return f"two columns are the {name}"
+    missing = [name for name in _LEAST if name not in columns]
+    return f"there is no column {missing[0]}" if missing else None
+
+
+def _take(
+    cells: list[str], columns: Sequence[str], line: int, check: Check, found: dict[str, Enrolment]
+) -> str | None:
+    while len(cells) > len(_LEAST) and not cells[-1]:
+        cells = cells[:-1]  # a spreadsheet gives each row as many cells as the longest has
+    if not len(_LEAST) <= len(cells) <= len(columns):
+        return f"{len(cells)} columns instead of code,partner,member and, where needed, customer"
+    values = dict(zip(columns, cells, strict=False))
+    code, partner, member = (values.get(name, "") for name in _LEAST)
+    card = Card(code, partner, member, values.get("customer") or None)
     problem = check(card)
     if problem is not None:
         return problem
-    first, other = cards.setdefault(key_of(card.code), (line, card))
-    if (other.partner, other.member) != (card.partner, card.member):
-        return f"card {card.code!r} stands in line {first} for another member"
+    first = found.setdefault(key_of(card.code), Enrolment(line, card))
+    same = (first.card.partner, first.card.member) == (card.partner, card.member)
+    if not same:
+        return f"card {card.code!r} stands in line {first.line} for another member"
+    if first.card.customer != card.customer:
+        return f"card {card.code!r} stands in line {first.line} with another customer's number"
     return None
 
 
 def to_csv(cards: Iterable[Card]) -> str:
     """The cards as CSV with a header, as `from_csv` takes it back."""
-    out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(_HEADER)
-    writer.writerows((card.code, card.partner, card.member) for card in cards)
-    return out.getvalue()
+    return "".join(spreadsheet.written(table(cards)))
+
+
+def table(cards: Iterable[Card]) -> list[tuple[str, ...]]:
+    """The header and a row for each card; without the column `customer` where no card has one."""
+    rows: list[tuple[str, ...]] = [COLUMNS]
+    rows += ((card.code, card.partner, card.member, card.customer or "") for card in cards)
+    if any(row[-1] for row in rows[1:]):
+        return rows
+    return [row[:-1] for row in rows]

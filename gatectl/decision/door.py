@@ -6,6 +6,8 @@ from collections import deque
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from gatectl.decision.cards import key_of
+
 PLACES = 4
 """Codes that may wait; a fifth member is too far from the gate to be meant by it."""
 
@@ -28,6 +30,11 @@ class Presented:
     scanner: str
     at: float
 
+    @property
+    def key(self) -> str:
+        """The code in the form in which codes are compared."""
+        return key_of(self.code)
+
 
 class Turns:
     """The readings of one door. Times are seconds on any one monotonic clock."""
@@ -35,7 +42,7 @@ class Turns:
     def __init__(self, repeat_s: float) -> None:
         self._repeat_s = repeat_s
         self._read_at: dict[str, float] = {}
-        """Code → its last reading, the oldest first."""
+        """The code's key → its last reading, the oldest first."""
         self._waiting: deque[Presented] = deque()
         self._deciding: Presented | None = None
 
@@ -78,19 +85,19 @@ class Turns:
         return waited
 
     def _is_same(self, presented: Presented) -> bool:
-        if self._deciding is not None and self._deciding.code == presented.code:
+        if self._deciding is not None and self._deciding.key == presented.key:
             return True
-        if any(other.code == presented.code for other in self._waiting):
+        if any(other.key == presented.key for other in self._waiting):
             return True
-        return presented.code in self._read_at
+        return presented.key in self._read_at
 
     def _note(self, presented: Presented) -> None:
-        self._read_at.pop(presented.code, None)  # so that it moves to the end
-        self._read_at[presented.code] = presented.at
+        self._read_at.pop(presented.key, None)  # so that it moves to the end
+        self._read_at[presented.key] = presented.at
 
     def _forget(self, now: float) -> None:
         while self._read_at:
-            code, at = next(iter(self._read_at.items()))
+            key, at = next(iter(self._read_at.items()))
             if now - at < self._repeat_s:
                 return
-            del self._read_at[code]
+            del self._read_at[key]

@@ -21,6 +21,14 @@ class EnrolledElsewhereError(GatectlError):
     """The code already stands for another member."""
 
 
+class OthersCardsError(GatectlError):
+    """Codes of a list already stand for other members; `cards` are those that are enrolled."""
+
+    def __init__(self, cards: list[Card]) -> None:
+        super().__init__(f"{len(cards)} cards already stand for other members")
+        self.cards = cards
+
+
 def load_all(connection: sqlite3.Connection) -> dict[str, Card]:
     """All cards, by the key that codes are compared by, in the order of their partners and members."""
     rows = connection.execute(
@@ -36,7 +44,7 @@ def add(connection: sqlite3.Connection, card: Card) -> None:
     """
     with transaction(connection):
         present = _get(connection, card.code)
-        if present is not None and (present.partner, present.member) != (card.partner, card.member):
+        if present is not None and not _is_same_member(present, card):
             raise EnrolledElsewhereError(
                 f"card {card.code!r} already stands for member {present.member!r} of {present.partner}",
                 f"remove it first: gatectl cards remove {shlex.quote(card.code)}",
@@ -52,10 +60,27 @@ def remove(connection: sqlite3.Connection, code: str) -> Card | None:
     return present
 
 
-def put_all(connection: sqlite3.Connection, cards: Iterable[Card]) -> None:
-    """Enrol all of them or, where anything fails, none. Codes that are there get their new member."""
+def put_all(connection: sqlite3.Connection, cards: Iterable[Card], *, replace: bool = False) -> int:
+    """Enrol all of them or, where anything fails, none; the number of those that had another member before.
+
+    Raises OthersCardsError where codes stand for another member, unless `replace` gives them their new one.
+    """
+    cards = list(cards)
     with transaction(connection):
+        present = load_all(connection)
+        others = [
+            other
+            for card in cards
+            if (other := present.get(key_of(card.code))) and not _is_same_member(other, card)
+        ]
+        if others and not replace:
+            raise OthersCardsError(others)
         connection.executemany(_PUT, map(_row, cards))
+    return len(others)
+
+
+def _is_same_member(one: Card, other: Card) -> bool:
+    return (one.partner, one.member) == (other.partner, other.member)
 
 
 def _get(connection: sqlite3.Connection, code: str) -> Card | None:

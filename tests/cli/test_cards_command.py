@@ -21,7 +21,10 @@ def enrolled(settings):
         connection = open_store(settings.with_name("journal.db"))
         cards = load_all(connection)
         connection.close()
-        return {key: (card.code, card.partner, card.member) for key, card in cards.items()}
+        return {
+            key: (card.code, card.partner, card.member, *([card.customer] if card.customer else []))
+            for key, card in cards.items()
+        }
 
     return read
 
@@ -105,6 +108,23 @@ def test_what_cannot_be_enrolled(run, enrolled, card, message, hint):
     assert enrolled() == {}
 
 
+SPOILED = (
+    "is a number that a spreadsheet has shortened: format the column as text there,"
+    " enter the number again and save the file again"
+)
+
+
+@pytest.mark.parametrize("card", [("6.5E+09", "wellpass", "12"), ("x", "wellpass", "6,5E+09")])
+def test_a_number_that_a_spreadsheet_has_spoiled_is_refused(run, enrolled, tmp_path, card):
+    spoiled = next(cell for cell in card if "E+" in cell)
+    assert run("cards", "add", *card) == (1, "", f"{spoiled!r} {SPOILED}\n")
+    file = tmp_path / "cards.csv"
+    file.write_text("code;partner;member\nfine;wellpass;1\n" + ";".join(card) + "\n", "utf-8")
+    status, _, err = run("cards", "import", str(file))
+    assert (status, err.splitlines()[0]) == (1, f"{file}:3: {spoiled!r} {SPOILED}")
+    assert enrolled() == {}
+
+
 @pytest.mark.parametrize("code", ["", "a\nb", "a" * 513])
 def test_what_is_no_code(run, enrolled, code):
     status, _, err = run("cards", "add", code, "wellhub", MEMBER)
@@ -131,31 +151,49 @@ def test_the_list(run, settings):
     ]
     _, out, _ = run("cards", "list", "--json")
     assert [json.loads(line) for line in out.splitlines()] == [
-        {"code": "04a3b2c1", "partner": "wellhub", "member": "0123456789012"},
-        {"code": "[red]x", "partner": "wellhub", "member": MEMBER},
+        {"code": "04a3b2c1", "partner": "wellhub", "member": "0123456789012", "customer": None},
+        {"code": "[red]x", "partner": "wellhub", "member": MEMBER, "customer": None},
     ]
 
 
 def test_what_is_exported_can_be_imported(run, enrolled, tmp_path):
-    for code in ("04a3b2c1", "a,b", 'say "hi"'):
+    for code in ("04a3b2c1", "a,b", 'say "hi"', "=1+1"):
         run("cards", "add", code, "wellhub", MEMBER)
     status, out, _ = run("cards", "export")
     assert status == 0
     assert out.startswith("code,partner,member\n")
     before = enrolled()
-    for code in ("04a3b2c1", "a,b", 'say "hi"'):
+    assert "\n'=1+1," in out
+    for code in ("04a3b2c1", "a,b", 'say "hi"', "=1+1"):
         run("cards", "remove", code)
     (tmp_path / "cards.csv").write_text(out, "utf-8")
-    assert run("cards", "import", str(tmp_path / "cards.csv")) == (0, "", "imported: 3\n")
+    assert run("cards", "import", str(tmp_path / "cards.csv")) == (0, "", "imported: 4\n")
     assert enrolled() == before
 
 
-def test_an_import_gives_known_codes_their_new_member(run, enrolled, tmp_path):
+def test_an_import_takes_no_card_from_another_member_without_a_word(run, enrolled, tmp_path):
     run("cards", "add", "04a3b2c1", "wellhub", MEMBER)
+    run("cards", "add", "x", "wellpass", "7")
+    before = enrolled()
     file = tmp_path / "cards.csv"
-    file.write_bytes("\ufeff04A3B2C1,wellpass,12\r\n".encode())
-    assert run("cards", "import", str(file))[0] == 0
-    assert enrolled() == {"04A3B2C1": ("04A3B2C1", "wellpass", "12")}
+    file.write_bytes("\ufeffnew,wellpass,1\r\n04:A3:B2:C1,wellpass,12\r\nx,wellpass,7\r\n".encode())
+    status, _, err = run("cards", "import", str(file))
+    assert status == 1
+    assert err.splitlines() == [
+        f"{file}:2: card '04:A3:B2:C1' already belongs to member '{MEMBER}' of wellhub",
+        "hint: nothing was imported; --replace gives such cards to their new members",
+    ]
+    assert enrolled() == before
+    assert run("cards", "import", "--replace", str(file)) == (
+        0,
+        "",
+        "imported: 3; 1 of them belonged to another member\n",
+    )
+    assert enrolled() == {
+        "04A3B2C1": ("04:A3:B2:C1", "wellpass", "12"),
+        "new": ("new", "wellpass", "1"),
+        "x": ("x", "wellpass", "7"),
+    }
 
 
 def test_import_from_standard_input(run, enrolled, monkeypatch):
@@ -172,13 +210,20 @@ def test_nothing_is_imported_where_a_line_is_bad(run, enrolled, tmp_path):
     assert err.splitlines() == [
         f"{file}:2: there is no partner 'welhub' in the settings; did you mean wellhub?",
         f"{file}:3: '1' is no member's number of wellhub; wellhub: 13 digits",
-        "hint: nothing was imported; mend them and try again",
+        "hint: nothing was imported; correct the lines and try again",
     ]
     assert enrolled() == {}
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [(None, "No such file or directory"), (b"\xff", "not UTF-8 text")]
+    ("content", "message"),
+    [
+        (None, "No such file or directory"),
+        (b"\x81", "neither UTF-8 nor Windows-1252 text"),
+        (b"", "the file is empty"),
+        (b"\xef\xbb\xbf \r\n", "the file is empty"),
+        (b"code,partner,member\n", "there is no card in it"),
+    ],
 )
 def test_a_file_that_cannot_be_read(run, tmp_path, content, message):
     file = tmp_path / "cards.csv"

@@ -203,6 +203,7 @@ def test_a_store_that_cannot_be_written_is_told_before_anybody_is_asked(bench):
         (["create", GOOD, "12345678901234"], "1 to 13 characters"),
         (["create", GOOD, "  "], "not blank"),
         (["create", GOOD, "a\x01b"], "control characters"),
+        (["create", GOOD, "6,5E+09"], "format the column as text"),
         (["update", GOOD, "taken"], "is enrolled here for member 1000000000404"),
         (["create", GOOD, "A1", "--partner", "nobody"], "there is no partner 'nobody'"),
     ],
@@ -366,11 +367,11 @@ def test_wellhubs_pause_is_kept(bench, pauses):
 @pytest.mark.usefixtures("pauses")
 def test_a_bad_file_changes_nothing(bench):
     file = bench.folder / "codes.csv"
-    one, two = members(1, 2)
-    file.write_text(f"{one},A\n{one},B\n12,C\n{two}\n{two},12345678901234\n")
+    one, two, three = members(1, 2, 3)
+    file.write_text(f"{one},A\n{one},B\n12,C\n{two}\n{two},12345678901234\n{three},6.5E+09\n1.2E+12,D\n")
     status, _, err = bench.run("create", "--from", str(file))
     assert status == 1
-    assert [line.split(":")[1] for line in err.splitlines()[:-1]] == ["2", "3", "4", "5"]
+    assert [line.split(":")[1] for line in err.splitlines()[:-1]] == ["2", "3", "4", "5", "6", "7"]
     assert bench.asked == []
 
 

@@ -58,6 +58,17 @@ def test_a_card_that_lies_on_the_reader_is_one_scan_for_as_long_as_it_lies_there
     assert turns.offer(code("card", last + 2.999 + 3.0)) is Offer.TAKEN, "repeat_ms since its last reading"
 
 
+def test_a_card_that_two_readers_write_differently_is_the_same_scan():
+    turns = Turns(3.0)
+    assert turns.offer(code("04a3b2c1", 0.0)) is Offer.TAKEN
+    assert turns.offer(code("04:A3:B2:C1", 1.0)) is Offer.SAME, "it waits"
+    turns.begin()
+    assert turns.offer(code("04-A3-B2-C1", 2.0)) is Offer.SAME, "it is being decided"
+    turns.end()
+    assert turns.offer(code("04A3B2C1", 4.0)) is Offer.SAME, "it was read 2 s ago"
+    assert turns.offer(code("04a3b2c1", 7.0)) is Offer.TAKEN
+
+
 def test_another_code_between_does_not_make_the_first_one_new():
     turns = Turns(3.0)
     turns.offer(code("a", 0.0))
