@@ -10,10 +10,8 @@ import json
 import os
 import textwrap
 import uuid
-from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,8 +29,8 @@ from gatectl.decision.event import Event, timestamp
 from gatectl.decision.support import Case, case_of
 from gatectl.decision.verdict import Reason
 from gatectl.errors import GatectlError, visible
-from gatectl.journal.reader import Filters, Reader
-from gatectl.partners.exchange import without
+from gatectl.journal.reader import Reader
+from gatectl.partners.exchange import MASK, without
 
 AROUND = 5
 """Events before and after, in the picture: whether it is one member's trouble or everyone's."""
@@ -42,7 +40,6 @@ WINDOW_US = 3_600_000_000
 
 _WIDTH = 80
 _LABEL = 16
-_MASK = "[masked]"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -103,16 +100,13 @@ def _event_id(text: str) -> str:
 
 
 def _around(reader: Reader, event: Event) -> tuple[list[Event], list[Event]]:
-    """The events next to this one, those before and those after."""
-    begin = event.attempt.at_us - WINDOW_US
-    events = reader.query(Filters(since_us=begin))
-    before: deque[Event] = deque(maxlen=AROUND)
-    for other in events:
-        if other.attempt.id == event.attempt.id:
-            break
-        before.append(other)
-    near = (other for other in events if other.attempt.at_us < event.attempt.at_us + WINDOW_US)
-    return list(before), list(islice(near, AROUND))
+    """The events next to this one and within an hour of it, those before and those after."""
+    at_us = event.attempt.at_us
+    before, after = reader.neighbours(event.attempt.id, AROUND)
+    near = range(at_us - WINDOW_US, at_us + WINDOW_US)
+    return [one for one in before if one.attempt.at_us in near], [
+        one for one in after if one.attempt.at_us in near
+    ]
 
 
 # --- The text -------------------------------------------------------------------------------------
@@ -215,7 +209,7 @@ def without_secrets(settings: Settings) -> dict[str, Any]:
     for partner in plain["partners"].values():
         parts = urlsplit(partner["url"])
         if parts.query:
-            partner["url"] = parts._replace(query=_MASK).geturl()
+            partner["url"] = parts._replace(query=MASK).geturl()
     return plain
 
 
@@ -244,12 +238,16 @@ def keys_of(path: Path) -> list[str]:
 
 def _masked(event: Event, keys: list[str]) -> Event:
     """The event without the keys, before lines are broken in the middle of one."""
-    credential, reason = event.attempt.credential, event.outcome.reason
-    for key in keys:
-        credential = credential and credential.replace(key, _MASK)
-        if reason is not None:
-            reason = Reason(reason.key, reason.text and reason.text.replace(key, _MASK))
-    return Event(replace(event.attempt, credential=credential), replace(event.outcome, reason=reason))
+
+    def clean(text: str | None) -> str | None:
+        return text and without(keys, text)
+
+    attempt, outcome = event.attempt, event.outcome
+    reason = outcome.reason and Reason(clean(outcome.reason.key), clean(outcome.reason.text))
+    return Event(
+        replace(attempt, credential=clean(attempt.credential), member=clean(attempt.member)),
+        replace(outcome, message=without(keys, outcome.message), reason=reason),
+    )
 
 
 def _write(folder: Path, contents: Mapping[str, str]) -> None:

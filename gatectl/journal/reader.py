@@ -157,6 +157,14 @@ class Reader:
         rows = self._rows("id = :id", {"id": event_id})
         return event_of(rows[0]) if rows else None
 
+    def neighbours(self, event_id: str, count: int) -> tuple[list[Event], list[Event]]:
+        """The events next to this one in the order of the scans: at most so many before it, and after it."""
+        values: dict[str, object] = {"id": event_id, "count": count}
+        here = "(SELECT seq FROM attempts WHERE id = :id)"
+        before = self._rows(f"seq < {here} ORDER BY seq DESC LIMIT :count", values)
+        after = self._rows(f"seq > {here} ORDER BY seq LIMIT :count", values)
+        return [event_of(row) for row in reversed(before)], [event_of(row) for row in after]
+
     def cards(self) -> dict[str, Card]:
         """The enrolled cards, by the key that codes are compared by."""
         with self._told():

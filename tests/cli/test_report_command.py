@@ -1,5 +1,6 @@
 import json
 import stat
+from types import SimpleNamespace
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -268,6 +269,30 @@ def test_the_picture_shows_the_rows_around(run, tmp_path):
     assert "Sent" in words
 
 
+def test_the_picture_shows_the_same_card_whole_however_it_was_read(run, write, tmp_path):
+    write(8, credential="04:a3:b2:c1", member=None)
+    write(9, TIMEOUT, credential="04A3B2C1")
+    run("report", EVENT, "-o", str(tmp_path / "r"))
+    svg = (tmp_path / "r" / "event-monitor.svg").read_text()
+    assert "04:a3:b2:c1" in "".join(ET.fromstring(svg).itertext())
+
+
+def test_a_report_reads_no_more_than_the_events_around(run, write, tmp_path):
+    unreadable = SimpleNamespace(value="not a fault")
+    for number in range(-20, 40):
+        # Nothing within the hour but the event itself: to look further is to fail.
+        far = number if number == 9 else number * 100
+        close = number in range(9 - AROUND, 10 + AROUND)
+        write(
+            far,
+            TIMEOUT,
+            **({} if close else {"fault": unreadable}),
+            id=f"0199f0c6-0000-7000-8000-{number + 100:012d}",
+        )
+    assert run("report", "0199f0c6-0000-7000-8000-000000000109", "-o", str(tmp_path / "r"))[0] == 0
+    assert (tmp_path / "r" / "event-monitor.svg").read_text().count("1234567890123") == 1
+
+
 @pytest.mark.usefixtures("unsent")
 def test_the_picture_asks_the_internet_for_nothing(run, tmp_path):
     run("report", EVENT, "-o", str(tmp_path / "r"))
@@ -358,6 +383,22 @@ def test_no_key_whatever_holds_it(run, write, settings, tmp_path):
     assert kept["partners"]["wellpass"]["url"] == "https://localhost:1/check?[masked]"
     assert kept["partners"]["wellhub"]["key"]["file"] == str(tmp_path / "key")
     assert kept["routes"][0]["match"] == r"\d{13}"
+
+
+def test_of_two_keys_where_one_begins_the_other_both_are_masked_whole(run, write, settings, tmp_path):
+    short, long = "Sup3r-K3y", "Sup3r-K3y-and-its-secret-tail"
+    text = settings.read_text()
+    for number, key in enumerate((short, long)):
+        (tmp_path / f"key{number}").write_text(key)
+        (tmp_path / f"key{number}").chmod(0o600)
+        text = text.replace("a key that nobody can read", f"key{number}", 1)
+    settings.write_text(text)
+    message = f"Opened by hand: {long}"
+    write(9, TIMEOUT, message=message, member=long, credential=long, reason=Reason(long, long))
+    assert run("report", EVENT, "-o", str(tmp_path / "r"))[0] == 0
+    for path in (tmp_path / "r").iterdir():
+        assert "secret" not in path.read_text(), path
+        assert "tail" not in path.read_text(), path
 
 
 def test_a_manual_opening(run, write, tmp_path):
