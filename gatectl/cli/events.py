@@ -24,7 +24,7 @@ _SCREENFUL = 20
 """Events shown to a person who did not say how many: the last ones are what he came for."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_AGO = re.compile(r"(\d+)([smhd])", re.ASCII)
+_AGO = re.compile(r"(\d{1,18})([smhd])", re.ASCII)  # longer ones do not fit a float
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 def count(text: str) -> int:
     """A number of events, 0 or more."""
     if not re.fullmatch(r"\d{1,18}", text, re.ASCII):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number, 0 or more")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number, 0 or more, of at most 18 digits")
     return int(text)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -94,6 +95,6 @@ def address(text: str) -> tuple[str, int]:
     """`127.0.0.1:8480`, `[::1]:8480`, `localhost:8480`."""
     host, colon, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not colon or not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+    if not colon or not host or not re.fullmatch(r"\d{1,5}", port, re.ASCII) or int(port) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is no ADDRESS:PORT such as {DEFAULT}")
     return host, int(port)

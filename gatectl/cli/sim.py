@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import errno
+import re
 import signal
 import time
 from contextlib import AsyncExitStack
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) > PORT_MAX:
+    if not re.fullmatch(r"\d{1,5}", text, re.ASCII) or int(text) > PORT_MAX:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port, 0 to {PORT_MAX}")
     return int(text)
 

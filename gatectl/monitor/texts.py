@@ -65,10 +65,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "no_matches": ("No event fits these filters.", "Kein Ereignis passt zu diesen Filtern."),
     "bad_time": ("{text} is not a time.", "{text} ist keine Zeit."),
     "no_journal": ("The journal cannot be read.", "Das Journal kann nicht gelesen werden."),
-    "no_journal_yet": (
-        "There is no journal yet: gatectl makes it at its first start.",
-        "Es gibt noch kein Journal: gatectl legt es beim ersten Start an.",
-    ),
     "not_there": ("There is no such page.", "Diese Seite gibt es nicht."),
     "no_such_event": (
         "There is no such event. It may have been older than the journal keeps.",

@@ -187,3 +187,25 @@ def test_settings_that_are_not_there(start, settings):
     process = start("events")
     assert process.wait() == 78
     assert process.stderr.readline().startswith(f"{settings}:1: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "number"),
+    [
+        (["sim", "--port"], "9" * 6),
+        (["devices", "--baud"], "9" * 10),
+        (["monitor", "--listen"], "127.0.0.1:" + "9" * 6),
+        (["codes", "create", "--rate"], "9" * 6),
+        (["events", "-n"], "9" * 19),
+        (["events", "--since"], "9" * 19 + "d"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+@pytest.mark.parametrize("more", ["", "9" * 5000])  # Python reads no number of over 4300 digits
+def test_an_absurd_number_is_one_line_that_says_what_is_wanted(words, number, more, capsys):
+    number = number.replace("9", "9" + more, 1)
+    assert main([*words, number]) == 2
+    first, hint = capsys.readouterr().err.splitlines()
+    assert number in first
+    assert " is no" in first
+    assert hint.startswith("hint: ")

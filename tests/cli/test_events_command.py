@@ -181,6 +181,7 @@ def test_text_survives_a_terminal_without_the_letters(start, write):
         (["--since", "2025-11-22"], [1, 2, 3, 4]),
         (["--since", "2025-11-23"], []),
         (["--since", "3650000d", "-n", "2"], [3, 4]),
+        (["--since", "9" * 18 + "d", "-n", "9" * 18], [1, 2, 3, 4]),
         (["--since", "1s"], []),
     ],
 )
@@ -206,6 +207,11 @@ def test_an_age_counts_from_now():
     [
         ["-n", "-1"],
         ["-n", "many"],
+        ["-n", "9" * 400],
+        ["--since", "9" * 400 + "s"],
+        ["--since", "9" * 5000 + "d"],
+        ["--since", "9" * 400],
+        ["--since", "9999-12-31T23:59:59-23:59"],
         ["-n", "٣"],
         ["--since", "yesterday"],
         ["--since", "-5m"],
