@@ -71,7 +71,7 @@ class EventList:
         self.is_empty = True
 
     def show(self, event: Event) -> None:
-        """Two lines and more: the facts, the message, the partner's reason, what to do.
+        """Two lines and more: the facts, the message, the partner's reason, what failed, what to do.
 
         Before them, a quiet line where the machine was started anew, or its clock was set, since the last.
         """
@@ -89,6 +89,8 @@ class EventList:
         if event.outcome.reason is not None:
             reason = event.outcome.reason
             self._below(f"Reason: {': '.join(part for part in (reason.key, reason.text) if part)}", "")
+        if event.outcome.detail:
+            self._below(f"Detail: {event.outcome.detail}", "")
         self._advise(event)
 
     def _tell_of_clocks(self, moment: Moment) -> None:

@@ -132,13 +132,18 @@ def report_text(event: Event, case: Case, what_to_do: str, system: Mapping[str, 
     reason = outcome.reason and ": ".join(part for part in (outcome.reason.key, outcome.reason.text) if part)
     evidence = [
         ("Event", attempt.id),
+        ("Kind", attempt.kind),
+        ("Belongs to", attempt.of),
         ("Door", attempt.door),
         ("Scanner", attempt.scanner),
         ("Code as read", attempt.credential),
+        ("Customer", attempt.customer),
         ("Result", outcome.result.value),
+        ("Basis", outcome.basis and outcome.basis.value),
         ("Verdict", outcome.verdict and outcome.verdict.value),
         ("HTTP status", outcome.status),
         ("Fault", outcome.fault and outcome.fault.value),
+        ("Detail", outcome.detail),
         ("Reason", reason),
         ("Outage", "yes" if outcome.outage else "no"),
     ]
@@ -245,8 +250,13 @@ def _masked(event: Event, keys: list[str]) -> Event:
     attempt, outcome = event.attempt, event.outcome
     reason = outcome.reason and Reason(clean(outcome.reason.key), clean(outcome.reason.text))
     return Event(
-        replace(attempt, credential=clean(attempt.credential), member=clean(attempt.member)),
-        replace(outcome, message=without(keys, outcome.message), reason=reason),
+        replace(
+            attempt,
+            credential=clean(attempt.credential),
+            member=clean(attempt.member),
+            customer=clean(attempt.customer),
+        ),
+        replace(outcome, message=without(keys, outcome.message), detail=clean(outcome.detail), reason=reason),
     )
 
 

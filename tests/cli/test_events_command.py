@@ -47,6 +47,7 @@ Time     Door      Credential       Partner    Result   Answer           ms Sent
 20:40:01 main      1234567890123    wellhub    rejected timeout        2001 yes
          Unable to check in aggregator customer, partner service communication
          error, please try again
+         Detail: no answer within 2000 ms
          Probably a brief hiccup at wellhub. Ask the member to try again in five
          minutes. If it keeps happening, wellhub should be contacted.
 20:41:01 main      1234567890123    wellhub    rejected timeout        2001 yes
@@ -87,7 +88,7 @@ def evening(write):
     write(2, NOT_ALLOWED)
     write(3, NOT_ALLOWED)
     write(4, NOT_FOUND)
-    write(5, TIMEOUT)
+    write(5, TIMEOUT, detail="no answer within 2000 ms")
     write(6, TIMEOUT, outage=True)
     write(7, UNRECOGNISED, partner=None, member=None, credential="[red]x\x1b[2J\u202e")
     write(8, **CREDENTIALS, result=Result.REJECTED)

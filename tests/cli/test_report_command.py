@@ -8,7 +8,7 @@ from records import ADMITTED, MINUTE_US, NOT_FOUND, START_US, TIMEOUT, scan
 
 from gatectl.cli.report import AROUND
 from gatectl.decision.event import BodyRecord, DialRecord, Evidence, GateRecord, RequestRecord, interrupted
-from gatectl.decision.verdict import Fault, Reason
+from gatectl.decision.verdict import Basis, Fault, Reason
 
 FILES = {"report.txt", "event-monitor.svg", "event.json", "settings.json", "system.json"}
 AT_US = START_US + 9 * MINUTE_US
@@ -23,6 +23,13 @@ UNSENT = RequestRecord(
     False, None, None, 12.5, 2000, "new", Evidence(dialled(1.95, look_up_ms=4.271), body=None)
 )
 EVENT = "0199f0c6-0000-7000-8000-000000000009"
+OF_THIS_ONE = {
+    "fault": Fault.NETWORK,
+    "request": UNSENT,
+    "detail": "connection refused (203.0.113.4:443)",
+    "customer": "4711",
+    "of": "0199f0c6-0000-7000-8000-000000000004",
+}
 
 REPORT = """\
 A case for Support: the request did not go out to wellhub at all.
@@ -43,12 +50,16 @@ What Support asks for
 
 The exchange
   Event           0199f0c6-0000-7000-8000-000000000009
+  Kind            scan
+  Belongs to      0199f0c6-0000-7000-8000-000000000004
   Door            main
   Scanner         /dev/serial/by-id/usb-1
   Code as read    1234567890123
+  Customer        4711
   Result          rejected
   Verdict         none
   Fault           network
+  Detail          connection refused (203.0.113.4:443)
   Outage          no
   Connection      new, begun 2025-11-22T19:44:01.001992Z
   Elapsed         12.5 ms of 2000 ms
@@ -72,7 +83,7 @@ def unsent(write):
     """A morning with an event that is a case for Support in its middle."""
     for number in range(9):
         write(number, credential=f"56780000{number:05d}")
-    write(9, TIMEOUT, fault=Fault.NETWORK, request=UNSENT)
+    write(9, TIMEOUT, **OF_THIS_ONE)
     write(10, NOT_FOUND)  # the same member again
     for number in range(11, 20):
         write(number, NOT_FOUND, credential=f"56780000{number:05d}")
@@ -90,10 +101,7 @@ def test_the_report(run, tmp_path):
     text = (folder / "report.txt").read_text()
     assert text.startswith(REPORT)
     assert max(map(len, text.splitlines())) <= 80
-    assert (
-        json.loads((folder / "event.json").read_text())
-        == scan(9, TIMEOUT, fault=Fault.NETWORK, request=UNSENT).to_json()
-    )
+    assert json.loads((folder / "event.json").read_text()) == scan(9, TIMEOUT, **OF_THIS_ONE).to_json()
     system = json.loads((folder / "system.json").read_text())
     assert {"gatectl", "python", "kernel", "h11"} <= system["versions"].keys()
     assert "now" in system["clock"]
@@ -319,6 +327,12 @@ def test_a_case_that_is_none_says_whom_to_ask(run, write, tmp_path):
     assert "Reason          checkin.validation.notfound: no pending check-in" in text
 
 
+def test_why_the_gate_opened(run, write, tmp_path):
+    write(9, basis=Basis.ALREADY_IN)
+    run("report", EVENT, "-o", str(tmp_path / "r"))
+    assert "  Basis           already_in\n" in (tmp_path / "r" / "report.txt").read_text()
+
+
 def test_the_folders_name_and_who_may_read_it(run, write, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write(9)
@@ -386,7 +400,7 @@ def test_no_key_whatever_holds_it(run, write, settings, tmp_path):
 
 
 def test_of_two_keys_where_one_begins_the_other_both_are_masked_whole(run, write, settings, tmp_path):
-    short, long = "Sup3r-K3y", "Sup3r-K3y-and-its-secret-tail"
+    short, long = "Sup3r-K3y", "Sup3r-K3y-with-secret-ending"
     text = settings.read_text()
     for number, key in enumerate((short, long)):
         (tmp_path / f"key{number}").write_text(key)
@@ -394,11 +408,12 @@ def test_of_two_keys_where_one_begins_the_other_both_are_masked_whole(run, write
         text = text.replace("a key that nobody can read", f"key{number}", 1)
     settings.write_text(text)
     message = f"Opened by hand: {long}"
-    write(9, TIMEOUT, message=message, member=long, credential=long, reason=Reason(long, long))
+    codes = dict.fromkeys(("member", "customer", "credential", "detail"), long)
+    write(9, TIMEOUT, message=message, reason=Reason(long, long), **codes)
     assert run("report", EVENT, "-o", str(tmp_path / "r"))[0] == 0
     for path in (tmp_path / "r").iterdir():
         assert "secret" not in path.read_text(), path
-        assert "tail" not in path.read_text(), path
+        assert "ending" not in path.read_text(), path
 
 
 def test_a_manual_opening(run, write, tmp_path):
