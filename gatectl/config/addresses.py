@@ -16,6 +16,9 @@ _LOOPBACK_4 = ipaddress.IPv4Network("127.0.0.0/8")
 _LOOPBACK_6 = ipaddress.IPv6Address("::1")
 _LISTEN_LIKE = 'it looks like "127.0.0.1:8480"; "0.0.0.0:8480" listens on every network of this machine'
 _PORT_MAX = 65_535
+_HTTPS = "[Hh][Tt][Tt][Pp][Ss]://"
+_HTTP_HERE = r"[Hh][Tt][Tt][Pp]://(?:[Ll][Oo][Cc][Aa][Ll][Hh][Oo][Ss][Tt]|127\.|\[[0:]+1\])"
+"""For JSON Schema, whose patterns have no flags (ECMA-262). They refuse nothing that is taken here."""
 
 
 def _url(value: object, _folder: Path) -> str:
@@ -50,11 +53,24 @@ def _refuse_plain_http(parts: SplitResult) -> None:
         )
 
 
-def _base_url(value: object, folder: Path) -> str:
-    url = _url(value, folder)
-    if "?" in url:
-        raise refuse("must not have a query, the part from ? on", "the path of each request is added to it")
-    return url.rstrip("/")
+def _base_url(own_path: str) -> Kind:
+    """The URL of a partner whose protocol adds paths below `own_path` to it by itself."""
+    pasted = re.compile(rf".*{own_path}(?:/.*)?", re.IGNORECASE)
+
+    def check(value: object, folder: Path) -> str:
+        url = _url(value, folder)
+        if "?" in url:
+            raise refuse(
+                "must not have a query, the part from ? on", "the path of each request is added to it"
+            )
+        if pasted.fullmatch(urlsplit(url).path):
+            raise refuse(
+                f"must not hold {own_path}, the protocol's own path",
+                f"leave out {own_path} and what follows: gatectl adds it to each request",
+            )
+        return url.rstrip("/")
+
+    return Kind(check, {"type": "string", "pattern": f'^(?:{_HTTPS}|{_HTTP_HERE})[!-"$->@-~]*$'})
 
 
 def _is_host(host: str) -> bool:
@@ -107,14 +123,9 @@ def _ip_address(value: object, _folder: Path) -> str:
     return str(address)
 
 
-_HTTPS = "[Hh][Tt][Tt][Pp][Ss]://"
-_HTTP_HERE = r"[Hh][Tt][Tt][Pp]://(?:[Ll][Oo][Cc][Aa][Ll][Hh][Oo][Ss][Tt]|127\.|\[[0:]+1\])"
-"""For JSON Schema, whose patterns have no flags (ECMA-262). They refuse nothing that is taken here."""
-
 Url = Annotated[str, Kind(_url, {"type": "string", "pattern": f'^(?:{_HTTPS}|{_HTTP_HERE})[!-"$-~]*$'})]
-BaseUrl = Annotated[
-    str, Kind(_base_url, {"type": "string", "pattern": f'^(?:{_HTTPS}|{_HTTP_HERE})[!-"$->@-~]*$'})
-]
+WellhubUrl = Annotated[str, _base_url("/access/v1")]
+CapitanUrl = Annotated[str, _base_url("/api/gym-endpoints")]
 ListenAddress = Annotated[str, Kind(_listen, {"type": "string", "pattern": r"^\S+:[0-9]{1,5}$"})]
 HostName = Annotated[str, Kind(_host_name, {"type": "string", "pattern": r"^[0-9A-Za-z_.:-]+$"})]
 IpAddress = Annotated[str, Kind(_ip_address, {"type": "string", "pattern": "^[0-9A-Fa-f.:]+$"})]

@@ -78,10 +78,14 @@ def _uses_of_pins(raw: Raw) -> Iterator[tuple[Where, int]]:
 
 
 def _devices(raw: Raw, folder: Path) -> Iterator[Finding]:
-    """A device that two scanners read would give each of them half a code."""
+    """A device that two scanners read would give each of them half a code.
+
+    Only one path written twice is an error. Two names that lead to one device are found by whoever opens it:
+    names of two readers of one make move when one of them is unplugged, and the settings stay right.
+    """
     seen: dict[str, Where] = {}
     for where, path in _uses_of_devices(raw, folder):
-        device = os.path.realpath(path)
+        device = os.path.normpath(path)
         if device in seen:
             what = f"is the same device as {key_of(seen[device])}"
             yield Finding(where, what, ("each scanner needs a device of its own",))

@@ -7,7 +7,6 @@ refused: whoever is handed settings does without it (`config/schema.py` makes it
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -172,24 +171,6 @@ def _chip(value: object, _folder: Path) -> int | str:
     return value
 
 
-def _pattern(value: object, _folder: Path) -> re.Pattern[str]:
-    if not isinstance(value, str):
-        raise refuse("must be a pattern in single quotes")
-    if not value:
-        raise refuse("must not be empty")
-    with warnings.catch_warnings():
-        # Python warns of patterns whose meaning may change one day; an installer can do nothing with it.
-        warnings.simplefilter("ignore")
-        try:
-            return re.compile(value, re.ASCII)
-        except re.error as error:
-            position = "" if error.pos is None else f", at character {error.pos + 1}"
-            raise refuse(f"does not compile: {error.msg}{position}") from None
-        except (ValueError, OverflowError, RecursionError):
-            # Flags that contradict ASCII, numbers too large, and brackets too deep are not `re.error`.
-            raise refuse("does not compile: too large, or with flags that do not go with ASCII") from None
-
-
 _PLAIN = r"[^\u0000-\u001f\u007f]"
 """For JSON Schema, whose patterns have no flags (ECMA-262). They refuse nothing that is taken here."""
 
@@ -197,6 +178,5 @@ Text = Annotated[str, Kind(_text, {"type": "string", "pattern": f"^{_PLAIN}*$"})
 Name = Annotated[str, Kind(_name, {"type": "string", "pattern": rf"^{_PLAIN}*\S{_PLAIN}*$"})]
 HeaderText = Annotated[str, Kind(_header_text, {"type": "string", "pattern": "^[!-~]+$"})]
 AbsolutePath = Annotated[Path, Kind(_path, {"type": "string", "minLength": 1})]
-AsciiPattern = Annotated[re.Pattern[str], Kind(_pattern, {"type": "string", "minLength": 1})]
 TimeZone = Annotated[str, Kind(_time_zone, {"type": "string", "pattern": "^[0-9A-Za-z_+/-]+$"})]
 Chip = Annotated[int | str, Kind(_chip, {"type": ["integer", "string"], "minimum": 0, "minLength": 1})]

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from gatectl.config.addresses import BaseUrl, HostName, IpAddress, ListenAddress, Url
+from gatectl.config.addresses import CapitanUrl, HostName, IpAddress, ListenAddress, Url, WellhubUrl
 from gatectl.config.kinds import (
     AbsolutePath,
-    AsciiPattern,
     Chip,
     ChosenBy,
     HeaderText,
@@ -26,6 +25,7 @@ from gatectl.config.kinds import (
     refuse,
     whole,
 )
+from gatectl.config.patterns import AsciiPattern
 from gatectl.decision.framing import Framing
 from gatectl.decision.keymap import LayoutName
 from gatectl.decision.routing import Route
@@ -161,7 +161,7 @@ class Wellhub(PartnerBase):
 
     protocol: Literal["wellhub"]
     """Wellhub's access control."""
-    url: BaseUrl = "https://api.partners.gympass.com"
+    url: WellhubUrl = "https://api.partners.gympass.com"
     """Without the path, without a slash at its end."""
     gym_id: HeaderText
     """Text, since leading zeros count; it is sent as X-Gym-Id."""
@@ -177,7 +177,7 @@ class Capitan(PartnerBase):
 
     protocol: Literal["capitan"]
     """Capitan's barcode check-in."""
-    url: BaseUrl = "https://api.hellocapitan.com"
+    url: CapitanUrl = "https://api.hellocapitan.com"
     """Without the path, without a slash at its end."""
     location_id: Annotated[int, whole(0)] | None = None
     """Needed where the gym has several locations."""

@@ -166,6 +166,7 @@ def test_no_silence_is_a_choice(write):
         ("http://[::1]:8000", "http://[::1]:8000"),
         ("HTTPS://api.example.com", "HTTPS://api.example.com"),
         ("https://my_host.local.", "https://my_host.local."),
+        ("https://proxy.example.com/access/v1x", "https://proxy.example.com/access/v1x"),
     ],
 )
 def test_urls_that_are_taken(write, given, kept):

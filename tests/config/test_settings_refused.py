@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from gatectl.config.reader import load
+
 KEY_HINT = (
     'hint: put the key alone into a file with mode 640, and write key = { file = "/etc/gatectl/secrets/%s" }'
 )
@@ -89,6 +91,32 @@ MATCH = "match = '\\d{13}'"
                 "8: partners.wellhub.url: must not have a query, the part from ? on",
                 "hint: the path of each request is added to it",
             ],
+        ),
+        *(
+            (
+                'gym_id = "0123"',
+                f'gym_id = "0123"\nurl = "https://api.partners.gympass.com{path}"',
+                [
+                    "8: partners.wellhub.url: must not hold /access/v1, the protocol's own path",
+                    "hint: leave out /access/v1 and what follows: gatectl adds it to each request",
+                ],
+            )
+            for path in ("/access/v1/validate", "/access/v1/validate/", "/x/Access/V1", "/access/v1/code/1")
+        ),
+        *(
+            (
+                'protocol = "capitan"',
+                f'protocol = "capitan"\nurl = "https://api.hellocapitan.com{path}"',
+                [
+                    "18: partners.capitan.url: must not hold /api/gym-endpoints, the protocol's own path",
+                    "hint: leave out /api/gym-endpoints and what follows: gatectl adds it to each request",
+                ],
+            )
+            for path in (
+                "/api/gym-endpoints/barcode-check-in/<barcode>/",
+                "/api/gym-endpoints/barcode-check-in/12345",
+                "/api/gym-endpoints",
+            )
         ),
         (
             URL + "\n",
@@ -572,12 +600,18 @@ def test_the_file_is_named_as_it_was_given(write, refusal, monkeypatch):
     assert refusal(Path("gatectl.toml")).lines()[0].startswith("gatectl.toml:1: sight: ")
 
 
-def test_one_device_by_two_names(write, refusal, tmp_path):
-    (tmp_path / "reader").symlink_to("/dev/ttyS7")
-    path = write("/dev/input/by-id/usb-X-event-kbd", "reader")
-    (problem,) = refusal(path).problems
+def test_one_device_path_written_in_two_ways(write, refusal, tmp_path):
+    (problem,) = refusal(
+        write("/dev/input/by-id/usb-X-event-kbd", "../.." + "/.." * len(tmp_path.parts) + "/dev//ttyS7")
+    ).problems
     assert problem.key == "doors.main.scanners[1].device"
     assert problem.what == "is the same device as doors.main.scanners[0].port"
+
+
+def test_two_names_that_lead_to_one_device_are_no_matter_of_the_settings(write, tmp_path):
+    (tmp_path / "reader").symlink_to("/dev/ttyS7")
+    path = write("/dev/input/by-id/usb-X-event-kbd", "reader")
+    assert load(path).doors["main"].scanners[1].device == tmp_path / "reader"
 
 
 def test_pins_and_devices_are_shared_over_all_doors(write, refusal):

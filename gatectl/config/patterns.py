@@ -1,0 +1,270 @@
+"""The patterns of routes: compiled, and refused where a hostile code could hold up every door.
+
+Python's `re` tries one way after the other, on the event loop. A code comes from a stranger and has up to
+512 characters, so the number of ways to try has to be bounded before the pattern is used. `tries` bounds it
+from above, by the rules of a parser that looks one character ahead: where the next character alone decides
+between two ways, they count as one; else they multiply.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from dataclasses import dataclass, replace
+from functools import cache, reduce
+from itertools import combinations
+from operator import or_
+from pathlib import Path
+from re import _constants as op  # type: ignore[attr-defined] # the parser that `re` itself compiles from
+from re import _parser  # type: ignore[attr-defined]
+from typing import Annotated, Any
+
+from gatectl.config.kinds import Kind, refuse
+from gatectl.decision.reading import MAX_CHARS
+
+MAX_TRIES = 8 * MAX_CHARS**2
+"""Two open repetitions that share characters, as in `.*-.*`, need 512 by 512 tries at most: some 10 ms on
+a Raspberry Pi 3. Three need 512 times as many."""
+
+_TRIES_OF_A_TURN = 8
+"""What one more turn of a repeated group costs: `re` keeps its place for each."""
+
+_CHARACTERS_OF_A_TRY = 16
+"""How many characters of a run are read in the time of a try."""
+
+_HUGE = 2 * MAX_TRIES
+
+_HINTS = (
+    r"give each repetition a length, as in \d{1,12}, and let no two in a row take the same characters",
+    "a repeated group must not begin with what the end of its last turn can take: not (a+)+, (a|a)* or (.*)*",
+)
+
+_CHARACTERS = {op.LITERAL, op.NOT_LITERAL, op.ANY, op.IN}
+"""What takes exactly one character."""
+_WITHOUT_A_CHOICE = {op.AT, op.GROUPREF, op.FAILURE}
+
+_BEYOND_ASCII, _END = 1 << 128, 1 << 129
+_ANY = _BEYOND_ASCII | (_BEYOND_ASCII - 1)
+_ALL = _ANY | _END
+"""Sets of characters: a bit each for the 128 of ASCII, one for all others, one for the end of the code."""
+
+_CATEGORIES = {
+    op.CATEGORY_DIGIT: r"\d",
+    op.CATEGORY_NOT_DIGIT: r"\D",
+    op.CATEGORY_SPACE: r"\s",
+    op.CATEGORY_NOT_SPACE: r"\S",
+    op.CATEGORY_WORD: r"\w",
+    op.CATEGORY_NOT_WORD: r"\W",
+}
+_NEGATED = {op.CATEGORY_NOT_DIGIT, op.CATEGORY_NOT_SPACE, op.CATEGORY_NOT_WORD}
+
+
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    """A bound for one part of a pattern, from one place in a code on."""
+
+    ways: int = 1
+    """In how many ways it can end so that the next character fits too."""
+    tries: int = 0
+    """How many ends are tried for that."""
+
+
+def _pattern(value: object, _folder: Path) -> re.Pattern[str]:
+    if not isinstance(value, str):
+        raise refuse("must be a pattern in single quotes")
+    if not value:
+        raise refuse("must not be empty")
+    with warnings.catch_warnings():
+        # Python warns of patterns whose meaning may change one day; an installer can do nothing with it.
+        warnings.simplefilter("ignore")
+        try:
+            pattern = re.compile(value, re.ASCII)
+            too_many = tries(value) > MAX_TRIES
+        except re.error as error:
+            position = "" if error.pos is None else f", at character {error.pos + 1}"
+            raise refuse(f"does not compile: {error.msg}{position}") from None
+        except (ValueError, OverflowError, RecursionError):
+            # Flags that contradict ASCII, numbers too large, and brackets too deep are not `re.error`.
+            raise refuse("does not compile: too large, or with flags that do not go with ASCII") from None
+    if too_many:
+        raise refuse(
+            f"could take too long: a code of {MAX_CHARS} characters can fit it in too many ways", *_HINTS
+        )
+    return pattern
+
+
+AsciiPattern = Annotated[re.Pattern[str], Kind(_pattern, {"type": "string", "minLength": 1})]
+
+
+def tries(pattern: str, length: int = MAX_CHARS) -> int:
+    """At most so many ways are tried with any code of this length; large numbers are cut."""
+    parsed = _parser.parse(pattern, re.ASCII)
+    items, follow = parsed, _END
+    if items and _is_rest_of_code(*items[-1]):
+        items, follow = items[:-1], _ALL  # it takes whatever is left, so the first try is the last one
+    return _Bounds(length).sequence(items, _Place(0, follow, parsed.state.flags)).tries
+
+
+def _is_rest_of_code(kind: Any, value: Any) -> bool:
+    """Is it `.*`?"""
+    if kind not in {op.MAX_REPEAT, op.MIN_REPEAT}:
+        return False
+    least, most, items = value
+    return least == 0 and most == op.MAXREPEAT and list(items) == [(op.ANY, None)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Around a part: what the character before it can be, and the one that follows; and `re`'s flags."""
+
+    before: int
+    follow: int
+    flags: int
+
+    def inside(self, group: Any) -> _Place:
+        """The same with the flags that a group sets for itself."""
+        _, added, removed, _ = group
+        return replace(self, flags=(self.flags | added) & ~removed)
+
+    def alone(self) -> _Place:
+        """Of a part that is never gone back into: whatever follows it does not matter."""
+        return replace(self, follow=_ALL)
+
+
+class _Bounds:
+    """The costs of a pattern's parts."""
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+
+    def sequence(self, items: Any, place: _Place) -> _Cost:
+        cost = _Cost()
+        for index in range(len(items) - 1, -1, -1):
+            kind, value = items[index]
+            before = _edge(items[:index], place.before, place.flags, at_end=True)
+            follow = _edge(items[index + 1 :], place.follow, place.flags)
+            part = self._part(kind, value, _Place(before, follow, place.flags))
+            cost = _Cost(_cut(part.ways * cost.ways), _cut(part.tries + part.ways * cost.tries))
+        return cost
+
+    def _part(self, kind: Any, value: Any, place: _Place) -> _Cost:
+        if kind in _CHARACTERS or kind in _WITHOUT_A_CHOICE:
+            return _Cost()
+        if kind is op.SUBPATTERN:
+            return self.sequence(value[3], place.inside(value))
+        if kind is op.BRANCH:
+            return self._branch(value[1], place)
+        if kind is op.GROUPREF_EXISTS:
+            return self._branch([value[1], value[2] or ()], place.alone())
+        if kind in {op.MAX_REPEAT, op.MIN_REPEAT}:
+            return self._repeat(value, place)
+        return self._final(kind, value, place.alone())
+
+    def _final(self, kind: Any, value: Any, place: _Place) -> _Cost:
+        """Parts that are never gone back into: looking around, atomic groups, possessive repetitions."""
+        if kind in {op.ASSERT, op.ASSERT_NOT}:
+            return _Cost(1, self.sequence(value[1], replace(place, before=_ALL)).tries)
+        if kind is op.ATOMIC_GROUP:
+            return _Cost(1, self.sequence(value, place).tries)
+        if kind is op.POSSESSIVE_REPEAT:
+            _, most, items = value
+            turn = self.sequence(items, replace(place, before=_ALL))
+            return _Cost(1, _cut(min(most, self._length) * (turn.tries + _TRIES_OF_A_TURN)))
+        return _Cost(_HUGE, _HUGE)  # a later Python's, of which nothing is known
+
+    def _branch(self, branches: Any, place: _Place) -> _Cost:
+        costs = [self.sequence(items, place) for items in branches]
+        firsts = [_edge(items, place.follow, place.flags) for items in branches]
+        is_decided = not any(one & other for one, other in combinations(firsts, 2))
+        ways = [cost.ways for cost in costs]
+        return _Cost(
+            _cut(max(ways) if is_decided else sum(ways)),
+            _cut(len(costs) + sum(cost.tries for cost in costs)),
+        )
+
+    def _repeat(self, repeat: Any, place: _Place) -> _Cost:
+        least, most, items = repeat
+        again = _edge(items, 0, place.flags)
+        turns = min(most, self._length // max(items.getwidth()[0], 1))
+        is_decided = not again & place.follow or least == most
+        ways = 1 if is_decided else max(turns - least, 0) + 1
+        if len(items) == 1 and items[0][0] in _CHARACTERS:
+            # Where it cannot begin inside itself, all its runs together are no longer than the code.
+            is_read_over_and_over = is_decided and again & place.before
+            return _Cost(ways, turns // _CHARACTERS_OF_A_TRY + 1 if is_read_over_and_over else ways)
+        if most > 1:
+            before = place.before | _edge(items, 0, place.flags, at_end=True)
+            place = _Place(before, again | place.follow, place.flags)
+        turn = self.sequence(items, place)
+        if turn.ways > 1:
+            # Every turn multiplies: the last one has more ends than all turns before it together.
+            # Beyond 64 turns even two ways each are too many.
+            ways = _cut(2 * turn.ways ** min(turns, 64))
+        return _Cost(ways, _cut(max(ways if turn.ways > 1 else 1, turns) * (turn.tries + _TRIES_OF_A_TURN)))
+
+
+def _edge(items: Any, beyond: int, flags: int, *, at_end: bool = False) -> int:
+    """What a part can begin with, or end with; where it can be empty, what is beyond it too."""
+    found = 0
+    for kind, value in reversed(items) if at_end else items:
+        edge, can_be_empty = _edge_of(kind, value, flags, at_end=at_end)
+        found |= edge
+        if not can_be_empty:
+            return found
+    return found | beyond
+
+
+def _edge_of(kind: Any, value: Any, flags: int, *, at_end: bool) -> tuple[int, bool]:
+    """The same of one part, and whether it can be empty."""
+    if kind in _CHARACTERS:
+        return _set(kind, value, flags), False
+    if kind is op.AT:
+        return 0, True
+    if kind is op.SUBPATTERN:
+        flags = _Place(0, 0, flags).inside(value).flags
+        return _edge(value[3], 0, flags, at_end=at_end), value[3].getwidth()[0] == 0
+    if kind is op.ATOMIC_GROUP:
+        return _edge(value, 0, flags, at_end=at_end), value.getwidth()[0] == 0
+    if kind is op.BRANCH:
+        edges = [_edge(items, 0, flags, at_end=at_end) for items in value[1]]
+        return reduce(or_, edges), any(items.getwidth()[0] == 0 for items in value[1])
+    if kind in {op.MAX_REPEAT, op.MIN_REPEAT, op.POSSESSIVE_REPEAT}:
+        least, _, items = value
+        return _edge(items, 0, flags, at_end=at_end), least == 0 or items.getwidth()[0] == 0
+    return _ALL, True  # looking around and back at groups: the next character alone decides nothing
+
+
+def _set(kind: Any, value: Any, flags: int) -> int:
+    """The characters that one place takes; too many rather than too few."""
+    if kind is op.ANY:
+        return _ANY
+    members = value if kind is op.IN else [(op.LITERAL, value)]
+    found = reduce(or_, (_member(what, one, flags) for what, one in members))
+    if flags & re.IGNORECASE:
+        letters = (found >> ord("A") | found >> ord("a")) & (1 << 26) - 1
+        found |= letters << ord("A") | letters << ord("a")
+    if kind is op.NOT_LITERAL or members[0][0] is op.NEGATE:
+        return (_ANY & ~found) | _BEYOND_ASCII
+    # Beyond ASCII there are letters whose other case is within it.
+    return _ANY if flags & re.IGNORECASE and found & _BEYOND_ASCII else found
+
+
+def _member(kind: Any, value: Any, flags: int) -> int:
+    if kind is op.NEGATE:
+        return 0
+    if kind is op.CATEGORY:
+        is_wide = flags & re.UNICODE or value in _NEGATED
+        return _category(value) | (_BEYOND_ASCII if is_wide else 0)
+    low, high = value if kind is op.RANGE else (value, value)
+    within = sum(1 << char for char in range(low, min(high, 127) + 1))
+    return within | (_BEYOND_ASCII if high > 127 else 0)
+
+
+@cache
+def _category(category: Any) -> int:
+    pattern = re.compile(_CATEGORIES[category], re.ASCII)
+    return sum(1 << char for char in range(128) if pattern.match(chr(char)))
+
+
+def _cut(number: int) -> int:
+    return min(number, _HUGE)
