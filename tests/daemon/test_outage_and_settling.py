@@ -122,7 +122,8 @@ def test_a_look_at_the_status_logs_nothing(failing):
     outages(failing, RESET, CLOSED, HANGS)
     assert failing.terminate() == 0
     failing.start()
-    count = failing.lines_so_far().index(failing.told("is ready"), len(failing.stderr)) + 1
+    ready = failing.told("is ready")
+    count = failing.lines_so_far().index(ready, len(failing.stderr)) + 1
     states = [failing.status()["partners"]["wellhub"] for _ in range(2)]
     assert [state["state"] for state in states] == ["outage"] * 2
     since = [contract.moment(state["since"]) for state in states]
