@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from gatectl.decision.cause import fail_together
+from gatectl.decision.outage import Condition
 from gatectl.devices.scanner import Cause
 
 _MANY = 3
@@ -25,6 +27,10 @@ _UNCONNECTED_ADVICE = {
     "gatectl check --connect",
     "tls": "Is the clock right, and does the partner need a ca_file? gatectl check --connect",
 }
+
+_OWN_SIDE_FIRST = (
+    "Look at this door's own network, name server and clock first: gatectl check --connect, timedatectl."
+)
 
 _JOURNAL_ADVICE = (
     "Members are still let in; the records follow when the disk takes them. Is it full or failing? "
@@ -51,8 +57,9 @@ def facts(status: Mapping[str, Any], pages: Mapping[str, str | None], now: datet
     for name, door in status["doors"].items():
         found.append(_door(name, door))
         found += (_scanner(name, scanner, now) for scanner in door["scanners"])
+    alone = not fail_together(status)
     for name, partner in status["partners"].items():
-        found += _partner(name, partner, pages.get(name), now)
+        found += _partner(name, partner, pages.get(name), now, alone=alone)
     return [*found, _journal(status["journal"])]
 
 
@@ -81,7 +88,9 @@ def _scanner(door: str, scanner: Mapping[str, Any], now: datetime) -> Fact:
     return Fact(f"{head}{cause}, {since(scanner['since'], now)}, {codes}", advice)
 
 
-def _partner(name: str, partner: Mapping[str, Any], page: str | None, now: datetime) -> Iterator[Fact]:
+def _partner(
+    name: str, partner: Mapping[str, Any], page: str | None, now: datetime, *, alone: bool
+) -> Iterator[Fact]:
     state, lost = partner["state"], partner["unconnected"]
     ready = partner["ready_connections"]
     words = f"partner {name}: {state}"
@@ -91,25 +100,39 @@ def _partner(name: str, partner: Mapping[str, Any], page: str | None, now: datet
         words += f", {ready} connection{'' if ready == 1 else 's'} ready"
     else:
         words += f", no connection ({lost['fault']}: {lost['detail']})"
-    yield Fact(words, _partner_advice(name, partner, page))
+    yield Fact(words, _partner_advice(name, partner, page, alone=alone))
     ahead = partner["clock_ahead_s"]
     if ahead:
         off = f"{abs(ahead)} s {'ahead of' if ahead > 0 else 'behind'}"
         yield Fact(f"this machine's clock is {off} {name}'s", "Is the time set by the network? timedatectl")
 
 
-def _partner_advice(name: str, partner: Mapping[str, Any], page: str | None) -> str:
-    match partner["state"]:
-        case "outage":
-            where = f" ({page})" if page else ""
-            check = f"Check the status page of {name}{where} and contact {name}."
-            return f"{check} There is no need to contact Support."
-        case "resting":
-            return f"{name} asked for a pause, and is asked again by itself. If it goes on, contact {name}."
-        case "refusing our key":
-            return f"Ask {name} whether the key is still valid; after a change: systemctl restart gatectl"
+def _partner_advice(name: str, partner: Mapping[str, Any], page: str | None, *, alone: bool) -> str:
     lost = partner["unconnected"]
-    return "" if lost is None else _UNCONNECTED_ADVICE.get(lost["fault"], "gatectl check --connect")
+    match partner["state"]:
+        case Condition.OUTAGE:
+            where = f" ({page})" if page else ""
+            check = f"check the status page of {name}{where} and contact {name}."
+            if lost is None and alone:
+                return f"C{check[1:]} There is no need to contact Support."
+            return f"{_OWN_SIDE_FIRST} If they are in order, {check} Else it is a case for Support."
+        case Condition.RESTING:
+            return f"{name} asked for a pause, and is asked again by itself. If it goes on, contact {name}."
+        case Condition.REFUSING_KEY:
+            gym = ", and whether it is for this gym_id" if partner["protocol"] == "wellhub" else ""
+            return (
+                f"Ask {name} whether the key is still valid{gym}; after a change: systemctl restart gatectl"
+            )
+        case Condition.REFUSING_EVERYONE:
+            return (
+                f"{name} refused five different members in a row and admitted none: check key, url and IDs "
+                f"in the settings; after a change: systemctl restart gatectl"
+            )
+    if lost is None:
+        return ""
+    if "not yet valid" in lost["detail"]:
+        return "Is this machine's clock right, and does the network set it? timedatectl"
+    return _UNCONNECTED_ADVICE.get(lost["fault"], "gatectl check --connect")
 
 
 def _journal(journal: Mapping[str, Any]) -> Fact:

@@ -25,6 +25,7 @@ from gatectl.config.model import Settings
 from gatectl.config.problems import SettingsError
 from gatectl.config.reader import find, load, load_with_keys
 from gatectl.decision.advice import advice
+from gatectl.decision.cause import NEIGHBOURS, around
 from gatectl.decision.event import Event, timestamp
 from gatectl.decision.support import Case, case_of
 from gatectl.decision.verdict import Reason
@@ -74,13 +75,15 @@ def files(event_id: str, settings: Settings, keys: list[str]) -> tuple[Case, dic
                 f"there is no finished event {event_id}", "gatectl events --json shows those there are"
             )
         before, after = _around(reader, event)
+        said = around(event, *reader.neighbours(event_id, NEIGHBOURS))
     event = _masked(event, keys)
     pages = {name: partner.status_page for name, partner in settings.partners.items()}
-    case = case_of(event)
+    case = case_of(event, said)
+    what_to_do = advice(event, pages.get(event.attempt.partner or ""), around=said)
     system = {"versions": versions(), "clock": clock() | _partners_clocks(settings)}
     title = f"Event Monitor, {settings.site.studio or 'this studio'}, local time"
     contents = {
-        "report.txt": report_text(event, case, advice(event, pages.get(event.attempt.partner or "")), system),
+        "report.txt": report_text(event, case, what_to_do, system),
         "event-monitor.svg": picture(before, event, after, pages, title),
         "event.json": _json(event.to_json()),
         "settings.json": _json(without_secrets(settings)),

@@ -1,28 +1,55 @@
-"""What to do about an event, in the words of the Event Monitor's page.
-
-Sources: `reference/event-monitor.txt` ("What to do", "When it is a system issue") and the contract's
-paragraph on advice.
-"""
+"""What to do about an event, in the words of the Event Monitor's page."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
 from typing import Literal
 
 from gatectl.decision.advice_words import WORDS, Key
-from gatectl.decision.display import CHECK_IN_FIRST_KEY
-from gatectl.decision.event import Attempt, Event, Outcome
-from gatectl.decision.outage import RESTING
-from gatectl.decision.verdict import Fault, Result, Verdict
+from gatectl.decision.cause import Around, Cause, cause_of
+from gatectl.decision.event import Event
 
-_COMMUNICATION = frozenset({Fault.NETWORK, Fault.TLS, Fault.TIMEOUT, Fault.PARTNER})
+_SENTENCES: dict[Cause, tuple[Key, ...]] = {
+    Cause.ADMITTED: (),
+    Cause.BY_HAND: (),
+    Cause.BY_HAND_SHUT: ("our_relay", "support"),
+    Cause.DECLINED: ("declined", "final"),
+    Cause.NOT_KNOWN: ("not_known", "final"),
+    Cause.APP_FIRST: ("check_in_first", "final"),
+    Cause.APP_AGAIN: ("check_in_again",),
+    Cause.IN_ALREADY: ("in_already",),
+    Cause.FRONT_DESK: ("front_desk",),
+    Cause.FRONT_DESK_NOT_KNOWN: ("front_desk_not_known",),
+    Cause.NO_ROUTE: ("no_route", "support_if_right"),
+    Cause.NO_SUCH_NUMBER: ("no_such_number", "support_if_right"),
+    Cause.CARDS: ("our_cards", "support"),
+    Cause.GATE_OUT_OF_ORDER: ("gate_out_of_order", "support"),
+    Cause.GATE_STAYED_SHUT: ("our_gate", "support"),
+    Cause.OUR_KEY: ("our_key", "support"),
+    Cause.OUR_SETTINGS: ("our_settings", "support"),
+    Cause.OUR_URL: ("our_url", "support"),
+    Cause.OUR_CLOCK: ("not_sent", "own_clock", "support"),
+    Cause.NOT_SENT: ("not_sent", "own_network", "again", "support"),
+    Cause.NOT_SENT_FOR_ANYONE: ("not_sent", "own_network", "then_partner", "support"),
+    Cause.ALL_FAIL: ("all_fail", "own_network", "then_partner", "support"),
+    Cause.OUTAGE: ("outage",),
+    Cause.RESTING: ("resting", "again", "keeps"),
+    Cause.HICCUP: ("hiccup", "again", "keeps"),
+    Cause.STOPPED_UNASKED: ("stopped", "stopped_unasked"),
+    Cause.STOPPED_ASKED: ("stopped", "stopped_asked"),
+}
 
 
-def advice(event: Event, status_page: str | None, language: Literal["en", "de"] = "en") -> str:
+def advice(
+    event: Event,
+    status_page: str | None,
+    language: Literal["en", "de"] = "en",
+    around: Around = Around(),  # noqa: B008 - frozen
+) -> str:
     """A few sentences on one line, or "" where there is nothing to do.
 
-    `status_page` is the partner's, where the settings name one.
+    `status_page` is the partner's, where the settings name one; `around` is what the events next to this
+    one say (`decision/cause.py`).
     """
     attempt = event.attempt
     values = {
@@ -31,57 +58,9 @@ def advice(event: Event, status_page: str | None, language: Literal["en", "de"] 
         "door": shlex.quote(attempt.door),
         "id": attempt.id,
         "page": f" ({status_page})" if status_page else "",
+        "status": event.outcome.status,
     }
-    return " ".join(WORDS[language][key].format(**values) for key in _sentences(attempt, event.outcome))
-
-
-def _sentences(attempt: Attempt, outcome: Outcome) -> Iterator[Key]:
-    if outcome.result is Result.ADMITTED:
-        return
-    match outcome.fault:
-        case None:
-            yield from _declined(outcome)
-        case Fault.UNRECOGNISED:
-            yield "no_route" if attempt.partner is None else "no_such_number"
-            yield "support_if_right"
-        case Fault.INTERRUPTED:
-            yield "stopped"
-            yield "stopped_unasked" if outcome.request is None else "stopped_asked"
-        case fault if fault in _COMMUNICATION:
-            yield from _communication(outcome)
-        case Fault.GATE if outcome.verdict is None:
-            yield from ("gate_out_of_order", "support")
-        case fault:
-            yield _OUR_SIDE[fault]
-            yield "support"
-
-
-_OUR_SIDE: dict[Fault, Key] = {
-    Fault.CREDENTIALS: "our_key",
-    Fault.CONFIGURATION: "our_settings",
-    Fault.GATE: "our_gate",
-    Fault.CARDS: "our_cards",
-}
-
-
-def _declined(outcome: Outcome) -> Iterator[Key]:
-    if outcome.reason is not None and outcome.reason.key == CHECK_IN_FIRST_KEY:
-        yield "check_in_first"
-    else:
-        yield "not_known" if outcome.verdict is Verdict.NOT_FOUND else "declined"
-    yield "final"
-
-
-def _communication(outcome: Outcome) -> Iterator[Key]:
-    sent = outcome.request is not None and outcome.request.sent is not False
-    if outcome.outage:
-        yield "outage"
-        if not sent:
-            yield "own_network"
-        return
-    if outcome.reason is not None and outcome.reason.key == RESTING:
-        yield from ("resting", "again", "keeps")
-    elif not sent:
-        yield from ("not_sent", "again", "support")
-    else:
-        yield from ("hiccup", "again", "keeps")
+    keys = _SENTENCES[cause_of(event, around)]
+    if around.refuses_everyone:
+        keys = ("refuses_everyone", *keys)
+    return " ".join(WORDS[language][key].format(**values) for key in keys)

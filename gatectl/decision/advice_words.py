@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 Key = Literal[
+    "refuses_everyone",
     "check_in_first",
+    "check_in_again",
+    "in_already",
+    "front_desk",
+    "front_desk_not_known",
     "not_known",
     "declined",
     "final",
@@ -17,12 +22,17 @@ Key = Literal[
     "stopped_asked",
     "our_key",
     "our_settings",
+    "our_url",
     "our_gate",
+    "our_relay",
     "gate_out_of_order",
     "our_cards",
     "support",
     "outage",
     "own_network",
+    "own_clock",
+    "then_partner",
+    "all_fail",
     "resting",
     "not_sent",
     "hiccup",
@@ -31,13 +41,31 @@ Key = Literal[
 ]
 
 _ENGLISH: dict[Key, str] = {
+    "refuses_everyone": (
+        "{partner} has refused five different members in a row and admitted none: check its key, url and IDs "
+        "in the settings first."
+    ),
     "check_in_first": (
         "{partner} has no check-in waiting: ask the member to check in in the app first and to try again. "
         "If that does not help, the member should contact {partner} directly to clarify the membership."
     ),
+    "check_in_again": (
+        "The member's check-in at {partner} has expired or was cancelled: ask the member to perform the "
+        "check-in in the app and to try again."
+    ),
+    "in_already": (
+        "At {partner} the member has been checked in already. A member who stands outside can be let in with "
+        "`gatectl open {door} --reason TEXT`."
+    ),
+    "front_desk": "{partner} declined: ask the member to come to the front desk, which can clear this up.",
+    "front_desk_not_known": (
+        "{partner} does not know this code: ask the member to come to the front desk. The number may be "
+        "stored incorrectly: `gatectl route {code} --door {door}` shows what is sent."
+    ),
     "not_known": (
-        "{partner} does not know this member: ask the member to contact {partner} directly to clarify the "
-        "membership."
+        "{partner} does not know this member: look at the card's number first, which may be stored "
+        "incorrectly (`gatectl route {code} --door {door}` shows what is sent). If it is right, ask the "
+        "member to contact {partner} directly to clarify the membership."
     ),
     "declined": (
         "{partner} declined: ask the member to contact {partner} directly to clarify the membership."
@@ -60,17 +88,42 @@ _ENGLISH: dict[Key, str] = {
         "The request may have gone out, and the partner may have counted the check-in. Ask the "
         "member to scan again; if the partner now refuses, the member should contact the partner."
     ),
-    "our_key": "The partner refuses this gym's own key; no member can mend that.",
+    "our_key": (
+        "The partner refuses this gym's own key, or the key is not for this gym's ID (at Wellhub: gym_id); "
+        "no member can mend that."
+    ),
     "our_settings": "The partner does not know this gym as it is set up here; no member can mend that.",
+    "our_url": (
+        "The server of {partner} has nothing at this url (HTTP {status}): check the partner's url in the "
+        "settings."
+    ),
     "our_gate": "The partner admitted the member, but the gate did not open.",
-    "gate_out_of_order": "The relay of this gate cannot be driven, so nobody was asked.",
-    "our_cards": "The enrolled cards cannot be read, so nobody was asked. Ask the member to scan again.",
+    "our_relay": "The gate's relay could not be energised: look at the relay and its wiring.",
+    "gate_out_of_order": (
+        "The gate's relay cannot be driven, so nobody was asked and no check-in was counted. `gatectl "
+        "status` says since when; look at the relay and its wiring."
+    ),
+    "our_cards": (
+        "The enrolled cards cannot be read, so nobody was asked. Ask the member to scan again; if it stays "
+        "so, `gatectl status` says what is wrong with the store."
+    ),
     "support": "Contact Support, with what `gatectl report {id}` collects.",
     "outage": (
         "{partner} fails for everyone, which is an outage: check its status page{page} and "
         "contact {partner}. There is no need to contact Support."
     ),
-    "own_network": "No request got through: look at this door's own network too.",
+    "own_network": (
+        "Look at this door's own network and clock first: `gatectl check --connect` and `timedatectl`."
+    ),
+    "own_clock": (
+        "The partner's certificate is not valid yet by this machine's clock: is the clock right? "
+        "`timedatectl` says whether the network sets it."
+    ),
+    "then_partner": (
+        "If they are in order, it is an outage of {partner}: check its status page{page} and contact "
+        "{partner}."
+    ),
+    "all_fail": "Another partner fails at the same time as {partner}.",
     "resting": "{partner} asked for a pause, so no request was made.",
     "not_sent": "The request did not go out to {partner}.",
     "hiccup": "Probably a brief hiccup at {partner}.",
@@ -79,14 +132,32 @@ _ENGLISH: dict[Key, str] = {
 }
 
 _GERMAN: dict[Key, str] = {
+    "refuses_everyone": (
+        "{partner} hat fünf verschiedene Mitglieder nacheinander abgelehnt und keines zugelassen: zuerst "
+        "Schlüssel, url und IDs in den Einstellungen prüfen."
+    ),
     "check_in_first": (
         "Bei {partner} liegt kein Check-in vor: das Mitglied soll zuerst in der App einchecken und es dann "
         "noch einmal versuchen. Hilft das nicht, soll das Mitglied seine Mitgliedschaft direkt mit {partner} "
         "klären."
     ),
+    "check_in_again": (
+        "Der Check-in des Mitglieds bei {partner} ist abgelaufen oder wurde storniert: das Mitglied soll in "
+        "der App einchecken und es dann noch einmal versuchen."
+    ),
+    "in_already": (
+        "Bei {partner} ist das Mitglied schon eingecheckt. Steht es draußen, lässt es "
+        "`gatectl open {door} --reason TEXT` ein."
+    ),
+    "front_desk": "{partner} hat abgelehnt: das Mitglied soll zum Empfang kommen, der das klären kann.",
+    "front_desk_not_known": (
+        "{partner} kennt diesen Code nicht: das Mitglied soll zum Empfang kommen. Die Nummer kann falsch "
+        "hinterlegt sein: `gatectl route {code} --door {door}` zeigt, was gesendet wird."
+    ),
     "not_known": (
-        "{partner} kennt dieses Mitglied nicht: das Mitglied soll seine Mitgliedschaft direkt mit {partner} "
-        "klären."
+        "{partner} kennt dieses Mitglied nicht: zuerst die Nummer der Karte ansehen, sie kann falsch "
+        "hinterlegt sein (`gatectl route {code} --door {door}` zeigt, was gesendet wird). Stimmt sie, soll "
+        "das Mitglied seine Mitgliedschaft direkt mit {partner} klären."
     ),
     "declined": (
         "{partner} hat abgelehnt: das Mitglied soll seine Mitgliedschaft direkt mit {partner} klären."
@@ -109,23 +180,45 @@ _GERMAN: dict[Key, str] = {
         "Die Anfrage kann hinausgegangen sein, und der Partner kann den Check-in gezählt haben. Das Mitglied "
         "soll noch einmal scannen; lehnt der Partner jetzt ab, soll es sich an den Partner wenden."
     ),
-    "our_key": "Der Partner lehnt den Schlüssel dieses Studios ab; das kann kein Mitglied beheben.",
+    "our_key": (
+        "Der Partner lehnt den Schlüssel dieses Studios ab, oder der Schlüssel gilt nicht für die ID dieses "
+        "Studios (bei Wellhub: gym_id); das kann kein Mitglied beheben."
+    ),
     "our_settings": (
         "Der Partner kennt dieses Studio nicht so, wie es hier eingestellt ist; das kann kein Mitglied "
         "beheben."
     ),
+    "our_url": (
+        "Der Server von {partner} hat nichts unter dieser url (HTTP {status}): die url des Partners in den "
+        "Einstellungen prüfen."
+    ),
     "our_gate": "Der Partner hat das Mitglied zugelassen, aber das Tor ging nicht auf.",
-    "gate_out_of_order": "Das Relais dieses Tors lässt sich nicht schalten, deshalb wurde niemand gefragt.",
+    "our_relay": "Das Relais des Tors zog nicht an: Relais und Verdrahtung prüfen.",
+    "gate_out_of_order": (
+        "Das Relais dieses Tors lässt sich nicht schalten, deshalb wurde niemand gefragt und kein Check-in "
+        "gezählt. `gatectl status` sagt, seit wann; Relais und Verdrahtung prüfen."
+    ),
     "our_cards": (
         "Die Karten sind nicht zu lesen, deshalb wurde niemand gefragt. Das Mitglied soll noch einmal "
-        "scannen."
+        "scannen; bleibt es dabei, sagt `gatectl status`, was der Datenbank fehlt."
     ),
     "support": "Den Support verständigen, mit dem, was `gatectl report {id}` sammelt.",
     "outage": (
         "{partner} versagt bei allen, das ist ein Ausfall: die Statusseite von {partner}{page} ansehen und "
         "{partner} ansprechen. Der Support muss nicht verständigt werden."
     ),
-    "own_network": "Keine Anfrage kam durch: auch das eigene Netz dieser Tür ansehen.",
+    "own_network": (
+        "Zuerst das eigene Netz und die Uhr dieser Tür prüfen: `gatectl check --connect` und `timedatectl`."
+    ),
+    "own_clock": (
+        "Nach der Uhr dieses Rechners gilt das Zertifikat des Partners noch nicht: geht die Uhr richtig? "
+        "`timedatectl` sagt, ob das Netz sie stellt."
+    ),
+    "then_partner": (
+        "Sind sie in Ordnung, ist es ein Ausfall von {partner}: die Statusseite von {partner}{page} ansehen "
+        "und {partner} ansprechen."
+    ),
+    "all_fail": "Ein anderer Partner versagt zur selben Zeit wie {partner}.",
     "resting": "{partner} bat um eine Pause, deshalb ging keine Anfrage hinaus.",
     "not_sent": "Die Anfrage an {partner} ging nicht hinaus.",
     "hiccup": "Wahrscheinlich eine kurze Störung bei {partner}.",

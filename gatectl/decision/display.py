@@ -9,11 +9,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from gatectl.decision.cause import BY_REASON, Cause
 from gatectl.decision.event import GateRecord
 from gatectl.decision.verdict import Fault, ForMember, Reason, Result, Verdict
-
-CHECK_IN_FIRST_KEY = "checkin.validation.notfound"
-"""Wellhub's word for "no check-in waits": the member makes one in the app, and scans again."""
 
 
 class Screen(StrEnum):
@@ -25,9 +23,14 @@ class Screen(StrEnum):
     DECLINED = "declined"
     NOT_FOUND = "not_found"
     CHECK_IN_FIRST = "check_in_first"
+    CHECK_IN_AGAIN = "check_in_again"
+    ALREADY_IN = "already_in"
+    ASK_AT_DESK = "ask_at_desk"
     UNRECOGNISED = "unrecognised"
     TRY_AGAIN = "try_again"
+    NOT_READY = "not_ready"
     GATE_STAYED_SHUT = "gate_stayed_shut"
+    GATE_OUT_OF_ORDER = "gate_out_of_order"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,16 @@ class View:
         }
 
 
+_BY_CAUSE = {
+    Cause.APP_FIRST: Screen.CHECK_IN_FIRST,
+    Cause.APP_AGAIN: Screen.CHECK_IN_AGAIN,
+    Cause.IN_ALREADY: Screen.ALREADY_IN,
+    Cause.FRONT_DESK: Screen.ASK_AT_DESK,
+    Cause.FRONT_DESK_NOT_KNOWN: Screen.ASK_AT_DESK,
+}
+"""A refusal that the member or the front desk can mend."""
+
+
 def screen_of(result: Result, verdict: Verdict | None, fault: Fault | None, reason: Reason | None) -> Screen:
     """The screen for a finished scan."""
     if result is Result.ADMITTED:
@@ -61,13 +74,18 @@ def screen_of(result: Result, verdict: Verdict | None, fault: Fault | None, reas
     match fault:
         case Fault.UNRECOGNISED:
             return Screen.UNRECOGNISED
+        case Fault.CARDS:
+            return Screen.NOT_READY
         case Fault.GATE:
-            return Screen.GATE_STAYED_SHUT
+            return Screen.GATE_OUT_OF_ORDER if verdict is None else Screen.GATE_STAYED_SHUT
         case None:
-            pass
+            return _of_a_refusal(verdict, reason)
         case _:
             return Screen.TRY_AGAIN
-    if verdict is Verdict.NOT_FOUND:
-        waits_for_app = reason is not None and reason.key == CHECK_IN_FIRST_KEY
-        return Screen.CHECK_IN_FIRST if waits_for_app else Screen.NOT_FOUND
-    return Screen.DECLINED
+
+
+def _of_a_refusal(verdict: Verdict | None, reason: Reason | None) -> Screen:
+    cause = BY_REASON.get(reason.key or "") if reason else None
+    if cause is not None:
+        return _BY_CAUSE[cause]
+    return Screen.NOT_FOUND if verdict is Verdict.NOT_FOUND else Screen.DECLINED

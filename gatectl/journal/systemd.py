@@ -60,7 +60,8 @@ def line_of(event: Event) -> str:
         said = str(outcome.status) if outcome.status is not None else outcome.fault
         elapsed = outcome.request.elapsed_ms
         brackets = f" ({attempt.partner} {said}{f', {elapsed:.0f} ms' if elapsed is not None else ''})"
-    return f"{attempt.door}: {what}{brackets}: {outcome.message}"
+    detail = f": {outcome.detail}" if outcome.detail is not None else ""
+    return f"{attempt.door}: {what}{brackets}: {outcome.message}{detail}"
 
 
 def notice_of(event: Event) -> Notice:

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gatectl.decision.advice import advice
+from gatectl.decision.cause import NEIGHBOURS, Around, around
 from gatectl.decision.event import Event
 from gatectl.decision.verdict import Result
 from gatectl.errors import GatectlError, visible
@@ -79,17 +80,18 @@ class Pages:
     async def event(self, request: Request) -> Response:
         language = language_of(request)
         event_id = request.path_params["event_id"]
-        event = await self._journal.ask(lambda browser: browser.find(event_id))
-        if event is None:
+        found = await self._journal.ask(lambda browser: _with_neighbours(browser, event_id))
+        if found is None:
             words = texts.text(language, "no_such_event")
             return self._paper.page(request, "notice.html", status=404, words=words)
+        event, said = found
         return self._paper.page(
             request,
             "event.html",
             event=event,
             row=shown.row_of(event, 0, language),
             story=shown.story_of(event, language),
-            advice=self._advice(event, language),
+            advice=self._advice(event, language, said),
             facts=_facts(event, language),
         )
 
@@ -110,9 +112,9 @@ class Pages:
         headers = {"Content-Disposition": f'attachment; filename="{name}.zip"'}
         return Response(packed.getvalue(), media_type="application/zip", headers=headers)
 
-    def _advice(self, event: Event, language: Language) -> str:
+    def _advice(self, event: Event, language: Language, said: Around) -> str:
         page = self._gym.status_pages.get(event.attempt.partner or "")
-        return visible(advice(event, page, language))
+        return visible(advice(event, page, language, said))
 
     async def display(self, request: Request) -> Response:
         door = request.path_params["door"]
@@ -132,6 +134,13 @@ class Pages:
         language = language_of(request)
         words = _why_unreadable(error, language) if isinstance(error, UnreadableError) else ""
         return self._paper.page(request, "notice.html", status=503, words=words)
+
+
+def _with_neighbours(browser: Browser, event_id: str) -> tuple[Event, Around] | None:
+    event = browser.find(event_id)
+    if event is None:
+        return None
+    return event, around(event, *browser.neighbours(event_id, NEIGHBOURS))
 
 
 def _why_unreadable(error: UnreadableError, language: Language) -> str:
@@ -156,6 +165,7 @@ def _facts(event: Event, language: Language) -> list[tuple[str, str]]:
         "status": outcome.status,
         "verdict": outcome.verdict,
         "fault": outcome.fault,
+        "detail": outcome.detail,
         "reason": said,
         "outage": texts.text(language, "yes") if outcome.outage else None,
         "id": attempt.id,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from gatectl.decision.cause import fail_together
 from gatectl.decision.display import Screen
 from gatectl.decision.event import DialRecord, Event, timestamp
 from gatectl.decision.verdict import Result
@@ -200,6 +201,8 @@ def _partner_badge(name: str, partner: Mapping[str, Any], language: Language) ->
             return name, text(language, "partner_resting", until=_when(partner["rests_until"] or "")), False
         case "refusing our key":
             return name, text(language, "partner_refuses", since=since), False
+        case "refusing everyone":
+            return name, text(language, "partner_refuses_everyone", since=since), False
     lost = partner["unconnected"]
     if lost:
         return name, text(language, "partner_unconnected", fault=lost["fault"]), False
@@ -209,13 +212,19 @@ def _partner_badge(name: str, partner: Mapping[str, Any], language: Language) ->
 def _sentences(
     status: Mapping[str, Any], pages: Mapping[str, str | None], language: Language
 ) -> Iterator[str]:
+    fail_alone = not fail_together(status)
     for name, partner in status["partners"].items():
         page = f" ({pages[name]})" if pages.get(name) else ""
-        if partner["state"] == "outage":
-            since = _when(partner["since"])
-            yield text(language, "outage_sentence", partner=name, since=since, page=page)
-        elif partner["state"] == "refusing our key":
-            yield text(language, "key_sentence", partner=name, since=_when(partner["since"]))
+        since = _when(partner["since"])
+        match partner["state"]:
+            case "outage":
+                alone = fail_alone and not partner["unconnected"]
+                key = "outage_sentence" if alone else "own_side_sentence"
+                yield text(language, key, partner=name, since=since, page=page)
+            case "refusing our key":
+                yield text(language, "key_sentence", partner=name, since=since)
+            case "refusing everyone":
+                yield text(language, "everyone_sentence", partner=name, since=since)
     journal = status["journal"]
     if journal["error"] is not None:
         yield text(language, "journal_sentence", error=visible(journal["error"]), late=journal["late"])
@@ -250,7 +259,7 @@ def screen_of(view: Mapping[str, Any], language: Language) -> dict[str, Any]:
     if screen == Screen.WELCOME and name:
         title = text(language, "display_welcome_name", name=name)
     more = text(language, f"display_{screen}_more", partner=partner)
-    if screen == Screen.DECLINED and lines:
+    if screen in (Screen.DECLINED, Screen.ASK_AT_DESK) and lines:
         more = ""  # the partner's own words say it better
     if screen in (Screen.IDLE, OFFLINE):
         hold_ms = 0

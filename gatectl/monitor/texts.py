@@ -84,6 +84,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "status": ("Status", "Status"),
     "verdict": ("Verdict", "Urteil"),
     "fault": ("Fault", "Fehler"),
+    "detail": ("Detail", "Einzelheit"),
     "reason": ("The partner's own reason", "Grund des Partners"),
     "id": ("ID", "ID"),
     "outage": ("Part of an outage", "Teil eines Ausfalls"),
@@ -136,6 +137,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "partner_outage": ("outage since {since}", "Ausfall seit {since}"),
     "partner_resting": ("resting until {until}", "pausiert bis {until}"),
     "partner_refuses": ("refuses our key since {since}", "lehnt unseren Schlüssel ab seit {since}"),
+    "partner_refuses_everyone": ("refuses everyone since {since}", "lehnt seit {since} alle ab"),
     "partner_unconnected": ("no connection ({fault})", "keine Verbindung ({fault})"),
     "outage_sentence": (
         (
@@ -152,6 +154,28 @@ TEXTS: dict[str, tuple[str, str]] = {
         (
             "{partner} lehnt seit {since} den Schlüssel dieses Studios ab. Das kann kein Mitglied beheben: "
             "den Support verständigen."
+        ),
+    ),
+    "own_side_sentence": (
+        (
+            "{partner} has failed for everyone since {since}: look at this door's own network and clock "
+            "first (gatectl check --connect, timedatectl). If they are in order, check the status page of "
+            "{partner}{page}; else contact Support."
+        ),
+        (
+            "{partner} versagt seit {since} bei allen: zuerst das eigene Netz und die Uhr dieser Tür prüfen "
+            "(gatectl check --connect, timedatectl). Sind sie in Ordnung, die Statusseite von "
+            "{partner}{page} ansehen; sonst den Support verständigen."
+        ),
+    ),
+    "everyone_sentence": (
+        (
+            "{partner} has refused everyone since {since}, five different members or more: check its key, "
+            "url and IDs in the settings."
+        ),
+        (
+            "{partner} lehnt seit {since} alle ab, fünf verschiedene Mitglieder oder mehr: Schlüssel, url "
+            "und IDs in den Einstellungen prüfen."
         ),
     ),
     "journal_sentence": (
@@ -195,13 +219,32 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "display_not_found": ("Membership not found", "Mitgliedschaft nicht gefunden"),
     "display_not_found_more": (
-        "{partner} does not know this number. Please contact {partner}",
-        "{partner} kennt diese Nummer nicht. Bitte wende dich an {partner}",
+        "{partner} does not know this number. Please ask at the desk, or contact {partner}",
+        "{partner} kennt diese Nummer nicht. Bitte frage am Empfang oder wende dich an {partner}",
     ),
     "display_check_in_first": ("Check in in your app first", "Bitte zuerst in der App einchecken"),
     "display_check_in_first_more": (
         "Open the {partner} app, check in there, then scan again",
         "Öffne die App von {partner}, checke dort ein und scanne dann noch einmal",
+    ),
+    "display_check_in_again": ("Please check in again", "Bitte noch einmal einchecken"),
+    "display_check_in_again_more": (
+        "Your check-in has expired or was cancelled. Check in in the {partner} app, then scan again",
+        "Dein Check-in ist abgelaufen oder storniert. Checke in der App von {partner} ein, dann scanne neu",
+    ),
+    "display_already_in": ("You are checked in already", "Du bist schon eingecheckt"),
+    "display_already_in_more": ("Please ask at the desk", "Bitte frage am Empfang"),
+    "display_ask_at_desk": ("Check-in not possible", "Check-in nicht möglich"),
+    "display_ask_at_desk_more": ("Please ask at the desk", "Bitte frage am Empfang"),
+    "display_not_ready": ("Please try again", "Bitte noch einmal versuchen"),
+    "display_not_ready_more": (
+        "The gate is not ready yet. Scan again in a moment, or ask at the desk",
+        "Das Tor ist noch nicht bereit. Scanne gleich noch einmal oder frage am Empfang",
+    ),
+    "display_gate_out_of_order": ("This gate is out of order", "Dieses Tor ist außer Betrieb"),
+    "display_gate_out_of_order_more": (
+        "You were not checked in. Please ask at the desk",
+        "Du wurdest nicht eingecheckt. Bitte frage am Empfang",
     ),
     "display_unrecognised": ("Code not recognised", "Code nicht erkannt"),
     "display_unrecognised_more": ("Please ask at the desk", "Bitte frage am Empfang"),

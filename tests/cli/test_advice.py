@@ -4,6 +4,7 @@ import pytest
 from records import ADMITTED, NOT_ALLOWED, NOT_FOUND, TIMEOUT, UNRECOGNISED, scan
 
 from gatectl.decision.advice import advice
+from gatectl.decision.cause import Around
 from gatectl.decision.event import RequestRecord
 from gatectl.decision.verdict import Fault, Message, Reason, Result, Verdict
 
@@ -66,10 +67,84 @@ def test_an_outage_without_a_status_page_in_the_settings():
     assert "check its status page and contact wellhub" in words
 
 
-def test_an_outage_in_which_nothing_goes_out_may_be_our_own():
-    words = advice(fault(Fault.NETWORK, outage=True, request=NOT_SENT), None)
+@pytest.mark.parametrize("kind", [Fault.TIMEOUT, Fault.NETWORK, Fault.TLS])
+def test_an_outage_in_which_nothing_goes_out_may_be_our_own(kind):
+    words = advice(fault(kind, outage=True, request=NOT_SENT), PAGE)
+    assert words.index("own network and clock first") < words.index(f"status page ({PAGE})")
+    assert "no need to contact Support" not in words
+    assert says_support(words)
+
+
+def test_a_certificate_that_is_not_valid_yet_is_our_clock():
+    detail = "the certificate was refused: certificate is not yet valid"
+    words = advice(fault(Fault.TLS, outage=True, request=NOT_SENT, detail=detail), PAGE)
+    assert "timedatectl" in words
+    assert "no need to contact Support" not in words
+    assert says_support(words)
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308, 404, 405, 410])
+@pytest.mark.parametrize("outage", [True, False])
+def test_a_server_that_has_nothing_at_our_url_is_our_settings(status, outage):
+    words = advice(fault(Fault.PARTNER, status=status, outage=outage), PAGE)
+    assert f"(HTTP {status})" in words
+    assert "url" in words
+    assert says_support(words)
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 429, 200])
+def test_a_server_that_fails_is_the_partners(status):
+    words = advice(fault(Fault.PARTNER, status=status, outage=True), PAGE)
     assert "no need to contact Support" in words
-    assert "own network" in words
+
+
+@pytest.mark.parametrize("outage", [True, False])
+def test_two_partners_that_fail_at_once_are_our_own_line(outage):
+    words = advice(fault(Fault.TIMEOUT, outage=outage), PAGE, around=Around(others_fail=True))
+    assert words.index("own network and clock first") < words.index(f"status page ({PAGE})")
+    assert "no need to contact Support" not in words
+    assert says_support(words)
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_a_partner_that_refuses_everyone_may_be_asked_wrongly(language):
+    words = advice(scan(1, NOT_ALLOWED), PAGE, language, Around(refuses_everyone=True))
+    assert words.startswith("wellhub")
+    assert "url" in words.partition(".")[0]
+    assert words.endswith(advice(scan(1, NOT_ALLOWED), PAGE, language))
+
+
+@pytest.mark.parametrize("way", ["expired", "cancelled", "canceled"])
+def test_a_check_in_that_is_gone_is_performed_again(way):
+    reason = Reason(f"checkin.validation.{way}", None)
+    words = advice(scan(1, NOT_ALLOWED, reason=reason), None)
+    assert "perform the check-in in the app and to try again" in words
+    assert "membership" not in words
+
+
+@pytest.mark.parametrize("key", ["checkin.already.validated", "duplicate_check_in"])
+def test_a_member_who_is_in_already_need_not_clarify_the_membership(key):
+    words = advice(scan(1, NOT_ALLOWED, reason=Reason(key, None)), None)
+    assert "checked in already" in words
+    assert "membership" not in words
+
+
+@pytest.mark.parametrize("key", ["check_in_alerts", "no_entry_method", "customer_not_found"])
+def test_capitans_customers_ask_at_the_front_desk(key):
+    outcome = NOT_FOUND if key == "customer_not_found" else NOT_ALLOWED
+    words = advice(scan(1, outcome, partner="capitan", reason=Reason(key, "No waiver.")), None)
+    assert "front desk" in words
+    assert "contact capitan" not in words
+
+
+def test_a_member_who_is_not_known_look_at_the_number_first():
+    words = advice(scan(1, NOT_FOUND, reason=None), None)
+    assert words.index("card's number first") < words.index("contact wellhub directly")
+    assert "stored incorrectly" in words
+
+
+def test_a_refused_key_may_be_for_another_gym():
+    assert "gym_id" in advice(fault(Fault.CREDENTIALS, status=403), None)
 
 
 @pytest.mark.parametrize("kind", [Fault.TIMEOUT, Fault.NETWORK, Fault.TLS])

@@ -66,8 +66,9 @@ Time     Door      Credential       Partner    Result   Answer           ms Sent
 20:43:01 main      1234567890123    wellhub    rejected 401             182 yes
          Unable to check in aggregator customer, partner service communication
          error, please try again
-         The partner refuses this gym's own key; no member can mend that.
-         Contact Support, with what `gatectl report
+         The partner refuses this gym's own key, or the key is not for this
+         gym's ID (at Wellhub: gym_id); no member can mend that. Contact
+         Support, with what `gatectl report
          0199f0c6-0000-7000-8000-000000000008` collects.
 2025-11-23 Sunday
 00:16:01 main      1234567890123    wellhub    unknown  interrupted         ?
@@ -102,6 +103,22 @@ def evening(write):
         request=RequestRecord(None, None, None, None, 2000, None),
     )
     write(222, **MANUAL, door="back-entrance")
+
+
+def test_two_partners_that_fail_at_once_and_one_that_refuses_everyone(run, write):
+    for number in range(1, 6):
+        write(number, NOT_ALLOWED, member=str(number))
+    write(6, TIMEOUT, partner="wellpass", outage=True)
+    write(7, TIMEOUT, outage=True)
+    _, out, _ = run("events")
+    said = " ".join(out.split())
+    assert said.count("has refused five different members in a row") == 1
+    assert said.count("Another partner fails at the same time as wellhub.") == 1
+
+
+def test_what_failed_is_shown(run, write):
+    write(1, TIMEOUT, detail="502 with a text/html page, as a proxy sends it")
+    assert "Detail: 502 with a text/html page, as a proxy sends it" in run("events")[1]
 
 
 def lines(text):

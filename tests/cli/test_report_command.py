@@ -34,8 +34,9 @@ OF_THIS_ONE = {
 REPORT = """\
 A case for Support: the request did not go out to wellhub at all.
 
-What to do: The request did not go out to wellhub. Ask the member to try again
-in five minutes. Contact Support, with what `gatectl report
+What to do: The request did not go out to wellhub. Look at this door's own
+network and clock first: `gatectl check --connect` and `timedatectl`. Ask the
+member to try again in five minutes. Contact Support, with what `gatectl report
 0199f0c6-0000-7000-8000-000000000009` collects.
 
 What Support asks for
@@ -319,7 +320,7 @@ def test_a_case_that_is_none_says_whom_to_ask(run, write, tmp_path):
     write(9, NOT_FOUND)
     status, out, _ = run("report", EVENT, "-o", str(tmp_path / "r"))
     assert status == 0
-    first = "No case for Support: wellhub decided; the member has to ask wellhub."
+    first = "No case for Support: wellhub decided; the member checks in in the app first."
     assert out.splitlines()[0] == first
     text = (tmp_path / "r" / "report.txt").read_text()
     assert text.startswith(first)

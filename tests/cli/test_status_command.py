@@ -77,8 +77,10 @@ UNWELL_SCREEN = """\
       Plug it in; `gatectl devices` shows under which name each scanner is
       there.
   !!  partner wellhub: outage, since 2025-11-21 19:47, 25 h, 0 connections ready
-      Check the status page of wellhub (https://status.example.com) and contact
-      wellhub. There is no need to contact Support.
+      Look at this door's own network, name server and clock first: gatectl
+      check --connect, timedatectl. If they are in order, check the status page
+      of wellhub (https://status.example.com) and contact wellhub. Else it is a
+      case for Support.
   !!  this machine's clock is 94 s ahead of wellhub's
       Is the time set by the network? timedatectl
   !!  partner wellpass: healthy, no connection (tls: the certificate was
@@ -134,6 +136,10 @@ def test_colours_tell_and_no_color_is_obeyed(capsys, monkeypatch, no_color):
     assert ("31m!!" in out) is not no_color
 
 
+LOST = {"fault": "network", "detail": "connection refused"}
+NOT_YET = {"fault": "tls", "detail": "the certificate was refused: certificate is not yet valid"}
+
+
 def advice_for(change, part="partners", name="wellhub"):
     status = copy.deepcopy(WELL)
     status[part][name] |= change
@@ -148,6 +154,11 @@ def advice_for(change, part="partners", name="wellhub"):
         ({"unconnected": {"fault": "network", "detail": "refused"}}, "own network"),
         ({"clock_ahead_s": -30}, "timedatectl"),
         ({"state": "outage"}, "https://status.example.com"),
+        ({"state": "outage"}, "There is no need to contact Support"),
+        ({"state": "outage", "unconnected": LOST}, "own network, name server and clock first"),
+        ({"state": "refusing everyone"}, "check key, url and IDs"),
+        ({"state": "refusing our key"}, "for this gym_id"),
+        ({"unconnected": NOT_YET}, "clock right"),
     ],
 )
 def test_what_to_do_about_a_partner(change, words):

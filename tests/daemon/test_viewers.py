@@ -44,10 +44,12 @@ def test_a_viewer_hears_of_the_doors_as_they_are(shared):
     [
         ("wellhub", GOOD["wellhub"], "welcome", {"open_ms": 300}),
         ("wellhub", "1000000000404", "check_in_first", {}),
-        ("wellhub", "1000000000453", "declined", {}),
+        ("wellhub", "1000000000453", "check_in_again", {}),
+        ("wellhub", "1000000000454", "already_in", {}),
+        ("perfectgym", "1403", "declined", {}),
         ("perfectgym", "1404", "not_found", {}),
         ("perfectgym", "1503", "try_again", {}),
-        ("capitan", "ALERTS", "declined", {"lines": ["No waiver."]}),
+        ("capitan", "ALERTS", "ask_at_desk", {"lines": ["No waiver."]}),
         ("capitan", "GOOD-1", "welcome", {"open_ms": 300}),
     ],
 )
@@ -104,7 +106,7 @@ def test_a_viewer_who_does_not_read_is_dropped_and_no_scan_waits_for_him(gym):
             event = gym.ask("capitan", "ALERTS")
             assert event["verdict"] == "not_allowed"
             assert reading.next()["screen"] == "checking"
-            assert reading.next()["screen"] == "declined"
+            assert reading.next()["screen"] == "ask_at_desk"
 
 
 class Writer:

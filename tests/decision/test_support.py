@@ -21,10 +21,13 @@ MANUAL = {"kind": "manual", "partner": None, "member": None, "request": None}
 EVENTS = [
     (scan(1, ADMITTED), False, "admitted"),
     (scan(1, NOT_ALLOWED), False, "wellhub decided"),
-    (scan(1, NOT_FOUND), False, "wellhub decided"),
+    (scan(1, NOT_FOUND), False, "checks in in the app first"),
     (scan(1, TIMEOUT), False, "hiccup"),
     (scan(1, TIMEOUT, outage=True), False, "outage"),
-    (scan(1, TIMEOUT, outage=True, request=UNSENT), False, "outage"),
+    (scan(1, TIMEOUT, outage=True, request=UNSENT), True, "own network and clock first"),
+    (scan(1, TIMEOUT, outage=True, fault=Fault.PARTNER, status=404), True, "nothing at the url"),
+    (scan(1, TIMEOUT, fault=Fault.CARDS, verdict=None, request=None), True, "cards could not be read"),
+    (scan(1, TIMEOUT, fault=Fault.GATE, verdict=None, request=None), True, "out of order"),
     (scan(1, TIMEOUT, fault=Fault.NETWORK, request=UNSENT), True, "did not go out"),
     (scan(1, TIMEOUT, fault=Fault.NETWORK, request=None), True, "did not go out"),
     (scan(1, TIMEOUT, request=None, reason=Reason(RESTING, None)), False, "asked for a pause"),
@@ -53,8 +56,7 @@ def test_the_pages_rules(event, is_case, words):
 @pytest.mark.parametrize(("event", "is_case", "_"), EVENTS)
 def test_advice_says_the_same(event, is_case, _):
     event = rejected(event) if event.outcome.fault else event
-    if event.attempt.kind == "scan":
-        assert ("Contact Support, with" in advice(event, None)) is is_case
+    assert ("Contact Support, with" in advice(event, None)) is is_case
 
 
 @pytest.mark.parametrize("budget", [None, 2000])

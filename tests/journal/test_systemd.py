@@ -30,9 +30,9 @@ SCAN = Attempt(
 ASKED = RequestRecord(True, 1, 2, 182.4, 2000, "warm")
 
 
-def event(result, verdict=None, fault=None, status=None, request=ASKED):
+def event(result, verdict=None, fault=None, status=None, request=ASKED, detail=None):
     message = message_of(verdict, fault).value
-    return Event(SCAN, Outcome(result, message, verdict, status, fault, request=request))
+    return Event(SCAN, Outcome(result, message, verdict, status, fault, request=request, detail=detail))
 
 
 NOT_FOUND = event(Result.REJECTED, Verdict.NOT_FOUND, status=404)
@@ -50,6 +50,15 @@ UNRECOGNISED = event(Result.REJECTED, fault=Fault.UNRECOGNISED, request=None)
         (
             TIMED_OUT,
             f"main: rejected 1234567890123 (wellhub timeout, 182 ms): {Message.NO_VERDICT}",
+        ),
+        (
+            event(
+                Result.REJECTED, Verdict.NONE, Fault.NETWORK, detail="connection refused (203.0.113.4:443)"
+            ),
+            (
+                f"main: rejected 1234567890123 (wellhub network, 182 ms): {Message.NO_VERDICT}: "
+                "connection refused (203.0.113.4:443)"
+            ),
         ),
         (UNRECOGNISED, "main: rejected 1234567890123: Credential not recognised"),
         (

@@ -320,3 +320,12 @@ def test_values_of_the_outcome_survive(path, write):
         "open_ms": 3000,
     }
     assert event.to_json()["request"]["sent"] is True
+
+
+def test_the_events_near_one_on_each_side_in_their_order(path, write):
+    events = [write(number) for number in range(10)]
+    write(10, None)  # an attempt alone
+    with Reader(path) as reader:
+        assert reader.neighbours(events[5].attempt.id, 3) == (events[2:5], events[6:9])
+        assert reader.neighbours(events[1].attempt.id, 20) == (events[:1], events[2:])
+        assert reader.neighbours("no such", 3) == ([], [])

@@ -16,13 +16,13 @@ WORDS = {
         "idle": "Please scan",
         "checking": "One moment …",
         "welcome": "Welcome!",
-        "declined": "Check-in not allowed",
+        "ask_at_desk": "Check-in not possible",
         "offline": "Out of order",
     },
     "de-DE": {
         "idle": "Bitte scannen",
         "welcome": "Willkommen!",
-        "declined": "Check-in nicht möglich",
+        "ask_at_desk": "Check-in nicht möglich",
         "offline": "Außer Betrieb",
     },
 }
@@ -67,7 +67,7 @@ def test_the_members_own_words_are_shown_until_idle_and_kept_nowhere(running, lo
             page.clock.install()
         for code, screen, lines in (
             ("CAP-MILESTONES", "welcome", MILESTONES),
-            ("CAP-ALERTS-TWO", "declined", ALERTS),
+            ("CAP-ALERTS-TWO", "ask_at_desk", ALERTS),
         ):
             door.type_code(code)
             for language, page in pages.items():
