@@ -74,8 +74,8 @@ def files(event_id: str, settings: Settings, keys: list[str]) -> tuple[Case, dic
             raise GatectlError(
                 f"there is no finished event {event_id}", "gatectl events --json shows those there are"
             )
-        before, after = _around(reader, event)
-        said = around(event, *reader.neighbours(event_id, NEIGHBOURS))
+        before, after = reader.neighbours(event_id, NEIGHBOURS)
+    said = around(event, before, after)
     event = _masked(event, keys)
     pages = {name: partner.status_page for name, partner in settings.partners.items()}
     case = case_of(event, said)
@@ -84,7 +84,9 @@ def files(event_id: str, settings: Settings, keys: list[str]) -> tuple[Case, dic
     title = f"Event Monitor, {settings.site.studio or 'this studio'}, local time"
     contents = {
         "report.txt": report_text(event, case, what_to_do, system),
-        "event-monitor.svg": picture(before, event, after, pages, title),
+        "event-monitor.svg": picture(
+            _near(event, before[-AROUND:]), event, _near(event, after[:AROUND]), pages, title
+        ),
         "event.json": _json(event.to_json()),
         "settings.json": _json(without_secrets(settings)),
         "system.json": _json(system),
@@ -102,14 +104,10 @@ def _event_id(text: str) -> str:
         ) from None
 
 
-def _around(reader: Reader, event: Event) -> tuple[list[Event], list[Event]]:
-    """The events next to this one and within an hour of it, those before and those after."""
+def _near(event: Event, others: Iterable[Event]) -> list[Event]:
+    """Those within an hour of the event."""
     at_us = event.attempt.at_us
-    before, after = reader.neighbours(event.attempt.id, AROUND)
-    near = range(at_us - WINDOW_US, at_us + WINDOW_US)
-    return [one for one in before if one.attempt.at_us in near], [
-        one for one in after if one.attempt.at_us in near
-    ]
+    return [one for one in others if one.attempt.at_us in range(at_us - WINDOW_US, at_us + WINDOW_US)]
 
 
 # --- The text -------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ TOGETHER_US = 300_000_000
 """Two partners that fail within five minutes fail at the same time: a member tries again after as long."""
 
 NEIGHBOURS = 200
-"""Events on each side that are looked at: some ten minutes of a full gym, so that a row of refusals is found."""
+"""Events on each side that are looked at: ten minutes of a full gym, so that a row of refusals is found."""
 
 
 class Cause(Enum):

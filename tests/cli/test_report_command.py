@@ -7,6 +7,7 @@ import pytest
 from records import ADMITTED, MINUTE_US, NOT_FOUND, START_US, TIMEOUT, scan
 
 from gatectl.cli.report import AROUND
+from gatectl.decision.cause import NEIGHBOURS
 from gatectl.decision.event import BodyRecord, DialRecord, Evidence, GateRecord, RequestRecord, interrupted
 from gatectl.decision.verdict import Basis, Fault, Reason
 
@@ -288,17 +289,17 @@ def test_the_picture_shows_the_same_card_whole_however_it_was_read(run, write, t
 
 def test_a_report_reads_no_more_than_the_events_around(run, write, tmp_path):
     unreadable = SimpleNamespace(value="not a fault")
-    for number in range(-20, 40):
+    for number in range(-NEIGHBOURS, NEIGHBOURS + 20):
         # Nothing within the hour but the event itself: to look further is to fail.
         far = number if number == 9 else number * 100
-        close = number in range(9 - AROUND, 10 + AROUND)
+        close = number in range(9 - NEIGHBOURS, 10 + NEIGHBOURS)
         write(
             far,
             TIMEOUT,
             **({} if close else {"fault": unreadable}),
-            id=f"0199f0c6-0000-7000-8000-{number + 100:012d}",
+            id=f"0199f0c6-0000-7000-8000-{number + 1000:012d}",
         )
-    assert run("report", "0199f0c6-0000-7000-8000-000000000109", "-o", str(tmp_path / "r"))[0] == 0
+    assert run("report", "0199f0c6-0000-7000-8000-000000001009", "-o", str(tmp_path / "r"))[0] == 0
     assert (tmp_path / "r" / "event-monitor.svg").read_text().count("1234567890123") == 1
 
 
