@@ -12,8 +12,10 @@ import httpx
 from gatectl import __version__
 from gatectl.config.model import Wellhub
 from gatectl.daemon.partner import contexts
+from gatectl.partners.coding import too_large, undone
 from gatectl.partners.exchange import Answer, Endpoint
 from gatectl.partners.wellhub_codes import Change, Kind, Outcome, unknown
+from gatectl.partners.wire import Lost
 
 PATIENCE_S = 10.0
 """For the whole of one request, connection and answer: nobody stands at a gate."""
@@ -67,11 +69,11 @@ class CodesClient:
             )
         except httpx.HTTPError as error:
             return unknown(change, f"the connection to Wellhub broke: {str(error) or type(error).__name__}")
-        if answer is None:
-            return unknown(change, "Wellhub's answer is over 64 KiB")
+        except Lost as lost:
+            return unknown(change, f"Wellhub gave no answer that can be read: {lost.detail}")
         return change.judge(answer)
 
-    async def _ask(self, change: Change) -> Answer | None:
+    async def _ask(self, change: Change) -> Answer:
         question = change.question(self._endpoint.base, self._gym_id, self._key)
         request = self._http.build_request(
             question.method,
@@ -85,7 +87,14 @@ class CodesClient:
             async for chunk in response.aiter_raw():
                 body += chunk
                 if len(body) > BODY_MAX:
-                    return None
+                    raise too_large(BODY_MAX)
         finally:
             await response.aclose()
-        return Answer(response.status_code, dict(response.headers), bytes(body), time.time_ns() // 1000)
+        unpacked = undone(response.headers.get("content-encoding", ""), bytes(body), BODY_MAX)
+        return Answer(
+            response.status_code,
+            dict(response.headers),
+            bytes(body) if unpacked is None else unpacked,
+            time.time_ns() // 1000,
+            is_packed=unpacked is None,
+        )

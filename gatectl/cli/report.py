@@ -31,7 +31,7 @@ from gatectl.decision.support import Case, case_of
 from gatectl.decision.verdict import Reason
 from gatectl.errors import GatectlError, visible
 from gatectl.journal.reader import Reader
-from gatectl.partners.exchange import MASK, without
+from gatectl.partners.reason import MASK, without
 
 AROUND = 5
 """Events before and after, in the picture: whether it is one member's trouble or everyone's."""

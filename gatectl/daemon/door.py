@@ -42,7 +42,7 @@ from gatectl.journal.store import Store
 from gatectl.journal.systemd import Teller
 from gatectl.partners.client import Exchange, Request, out_of_time
 from gatectl.partners.digest import digest_of
-from gatectl.partners.exchange import without
+from gatectl.partners.reason import without
 
 STUCK_S = 10.0
 """After its budget a scan has the disk's patience left, 5 s at most; one that takes longer never ends."""
@@ -224,7 +224,9 @@ class Door:
         on_disk = await clock.done_by(recorded, min(clock.now() + self._house.patience_s, deadline))
         if not on_disk and clock.now() >= deadline:
             self._scan.take(Step.OUT_OF_TIME)
-            return Exchange(lost=out_of_time(), ended_at=clock.now()), Ruling(Verdict.NONE, Fault.TIMEOUT)
+            detail = "the disk did not answer within the budget"
+            exchange = Exchange(lost=out_of_time(), ended_at=clock.now())
+            return exchange, Ruling(Verdict.NONE, Fault.TIMEOUT, detail=detail)
         self._scan.take(Step.RECORDED if on_disk else Step.RECORD_LATE)
         if not on_disk:
             self._say(Priority.WARNING, f"the record of scan {attempt.id} is late: the disk does not answer")

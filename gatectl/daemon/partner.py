@@ -15,10 +15,10 @@ from gatectl.decision.outage import Condition, Conditions, Finished
 from gatectl.decision.routing import carries
 from gatectl.decision.verdict import Ruling, Verdict
 from gatectl.partners.capitan import DUPLICATE, Capitan
-from gatectl.partners.client import Client, Exchange, Request
+from gatectl.partners.client import Client, Exchange, Request, out_of_time
 from gatectl.partners.date import clock_ahead_s
 from gatectl.partners.dial import Dialler, tls_context
-from gatectl.partners.exchange import Endpoint, Partner
+from gatectl.partners.exchange import Endpoint, Partner, judge
 from gatectl.partners.perfectgym import PerfectGym
 from gatectl.partners.pool import Pool
 from gatectl.partners.wellhub import ALREADY_VALIDATED, Wellhub
@@ -93,10 +93,10 @@ class PartnerDesk:
         """Asks once; never raises for what a partner or a network does."""
         exchange = await self._client.ask(request, deadline)
         if exchange.answer is None:
-            fault = exchange.lost.fault if exchange.lost else None
-            return exchange, Ruling(Verdict.NONE, fault)
+            lost = exchange.lost or out_of_time(exchange)
+            return exchange, Ruling(Verdict.NONE, lost.fault, detail=lost.detail)
         self._dated = exchange.answer.headers.get("date"), exchange.answer.received_us
-        ruling = self._protocol.judge(exchange.answer)
+        ruling = judge(self._protocol, exchange.answer)
         if ruling.rest_s is not None:
             self._rest(ruling.rest_s)
         return exchange, ruling

@@ -11,13 +11,12 @@ from gatectl.partners.exchange import (
     Answer,
     Endpoint,
     Question,
-    for_member_of,
     is_html,
     json_of,
     json_question,
     no_verdict,
-    reason_of,
 )
+from gatectl.partners.reason import for_member_of, reason_of
 
 DUPLICATE = "duplicate_check_in"
 INVALID_LOCATION = "invalid_location"
@@ -56,9 +55,10 @@ class Capitan:
         error = fields.get("error")
         reason = self._reason(fields)
         if error == INVALID_LOCATION:
-            return no_verdict(answer, Fault.CONFIGURATION, reason)
+            detail = f"{answer.status}: no location has this location_id"
+            return no_verdict(answer, Fault.CONFIGURATION, reason, detail)
         match answer.status:
-            case 200 if is_html(answer):
+            case 200 | 401 | 403 if is_html(answer):
                 return no_verdict(answer)
             case 200 if not error and type(fields.get("id")) is int:
                 for_member = self._for_member(fields, _milestones(fields))
@@ -66,18 +66,20 @@ class Capitan:
             case 200 | 400 | 404:
                 verdict = _VERDICTS.get(error) if isinstance(error, str) else None
                 if verdict is None:
-                    return no_verdict(answer, reason=reason)
+                    lacks_id = answer.status == 200 and bool(fields) and not error
+                    what = "200 without the new check-in's id" if lacks_id else None
+                    return no_verdict(answer, reason=reason, detail=what)
                 for_member = self._for_member(fields, _alerts(fields))
                 return Ruling(verdict, status=answer.status, reason=reason, for_member=for_member)
             case 401 | 403:
-                return no_verdict(answer, Fault.CREDENTIALS, reason)
+                return no_verdict(answer, Fault.CREDENTIALS, reason, f"{answer.status}: the key is refused")
             case _:
                 return no_verdict(answer, reason=reason)
 
     def _reason(self, fields: dict[str, Any]) -> Reason | None:
         return reason_of(
             fields.get("error"),
-            "; ".join(_alerts(fields)) or None,
+            tuple(_alerts(fields)),
             fields,
             (self.key, *self.other_keys),
             {*_VERDICTS, INVALID_LOCATION},

@@ -11,6 +11,7 @@ import h11
 from gatectl import __version__
 from gatectl.decision.event import Connection
 from gatectl.decision.verdict import Fault
+from gatectl.partners import coding, head
 from gatectl.partners.exchange import Answer, Endpoint, Question
 from gatectl.partners.pool import Pool
 from gatectl.partners.wire import Dialled, Lost, Wire
@@ -20,6 +21,12 @@ INTERIM_MAX = 100
 
 BODY_MAX = 65536
 """No protocol's answer comes near 64 KiB; more is a page, or an attack on a small memory."""
+
+RECEIVED_MAX = 4 * BODY_MAX
+"""For heads, interim answers and the frames of chunks as well, which may be many times what they carry."""
+
+EVENTS_AT_ONCE = 256
+"""Then the other doors have their turn: 64 KiB may come as thousands of chunks in one read."""
 
 
 @dataclass(slots=True)
@@ -90,14 +97,14 @@ class Client:
             async with asyncio.timeout_at(deadline):
                 answer = await self._once(request, exchange, deadline)
         except TimeoutError:
-            exchange.lost = out_of_time()
+            exchange.lost = out_of_time(exchange)
         except Lost as lost:
             exchange.lost = lost
         else:
             # A body that never suspends outlives `timeout_at`: the clock has the last word.
             now = loop.time()
             if now > deadline:
-                exchange.lost = out_of_time()
+                exchange.lost = out_of_time(exchange)
             else:
                 exchange.answer, exchange.answered_at = answer, now
         exchange.ended_at = loop.time() if exchange.answered_at is None else exchange.answered_at
@@ -121,9 +128,10 @@ class Client:
                 finally:
                     if wire.bytes_sent > before:
                         exchange.sent, exchange.sent_at = True, loop.time()
-                answer = await _answer(wire, request.http)
+                answer = await _Reading(wire, request.http).answer()
                 wire.answers += 1
-                reusable = _is_over(request.http)
+                # A 5xx may come from a server that the partner's name has moved away from.
+                reusable = _is_over(request.http) and not answer.has_surplus and answer.status < 500
             except Lost:
                 # A ready connection that died unnoticed: none of the request's bytes left on it, so
                 # another may carry it. Once a byte has left, the partner may have acted on it.
@@ -140,70 +148,144 @@ def _is_over(http: h11.Connection) -> bool:
     return http.our_state is http.their_state is h11.DONE and not http.trailing_data[0]
 
 
-def out_of_time() -> Lost:
-    """The budget is over."""
-    return Lost(Fault.TIMEOUT, "no whole answer within the budget")
-
-
-async def _answer(wire: Wire, http: h11.Connection) -> Answer:
-    """The whole answer; interim ones are skipped (RFC 9110, section 15.2). Raises Lost."""
-    head: h11.Response | None = None
-    body = bytearray()
-    source = _Source(wire)
-    interim = 0
-    try:
-        while True:
-            event = http.next_event()
-            if event is h11.NEED_DATA:
-                http.receive_data(await source.more())
-            elif isinstance(event, h11.Response):
-                head = event
-            elif isinstance(event, h11.Data):
-                body += event.data
-                if len(body) > BODY_MAX:
-                    raise Lost(Fault.PARTNER, "the answer is over 64 KiB")
-            elif isinstance(event, h11.EndOfMessage) and head is not None:
-                return _whole(head, bytes(body))
-            elif isinstance(event, h11.InformationalResponse):
-                interim += 1
-                if interim > INTERIM_MAX:
-                    raise Lost(Fault.PARTNER, "interim answers without end")
-            else:
-                raise Lost(Fault.NETWORK, "closed before the answer was whole")
-    except h11.RemoteProtocolError as error:
-        if source.ended and source.is_http:
-            raise Lost(Fault.NETWORK, "closed before the answer was whole") from error
-        raise Lost(Fault.PARTNER, f"not an HTTP answer: {error}") from error
+def out_of_time(exchange: Exchange | None = None) -> Lost:
+    """The budget is over; says in which step of the exchange."""
+    dialled = exchange.dialled if exchange else None
+    if exchange and exchange.sent:
+        detail = "no whole answer within the budget"
+    elif dialled is None or dialled.tls_s is not None:
+        detail = "the budget ended before the request could leave"
+    elif dialled.look_up_s is None:
+        detail = "the name was not looked up within the budget"
+    elif dialled.connect_s is None:
+        detail = "no connection within the budget"
+    else:
+        detail = "no TLS handshake within the budget"
+    return Lost(Fault.TIMEOUT, detail)
 
 
 _BEGINS = b"HTTP/1."
 """h11 itself takes any version."""
 
 
-class _Source:
-    """The bytes of one answer, and whether they can be HTTP's."""
+class _Reading:
+    """Reads one answer off a connection. h11 gets each head when it is whole, and put right."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, http: h11.Connection) -> None:
         self._wire = wire
-        self._start = b""
-        self.ended = False
+        self._http = http
+        self._held = bytearray()
+        """What came and h11 has not had yet."""
+        self._searched = 0
+        """How far into that the end of a head was looked for."""
+        self._received = 0
+        self._has_ended = False
 
-    @property
-    def is_http(self) -> bool:
-        return _BEGINS.startswith(self._start)
+    async def answer(self) -> Answer:
+        """The whole answer; interim ones are skipped (RFC 9110, section 15.2). Raises Lost."""
+        response: h11.Response | None = None
+        body = bytearray()
+        interim = events = 0
+        while True:
+            try:
+                event = self._http.next_event()
+            except h11.RemoteProtocolError as error:
+                raise self._not_understood(error) from error
+            if event is h11.NEED_DATA:
+                await self._feed()
+            elif isinstance(event, h11.Response):
+                response = event
+            elif isinstance(event, h11.Data):
+                body += event.data
+                if len(body) > BODY_MAX:
+                    raise coding.too_large(BODY_MAX)
+            elif isinstance(event, h11.EndOfMessage) and response is not None:
+                return self._whole(response, bytes(body))
+            elif isinstance(event, h11.InformationalResponse):
+                interim += 1
+                if interim > INTERIM_MAX:
+                    raise Lost(Fault.PARTNER, f"over {INTERIM_MAX} interim answers")
+            else:
+                raise Lost(Fault.NETWORK, "closed before the answer was whole")
+            events += 1
+            if events % EVENTS_AT_ONCE == 0:
+                await asyncio.sleep(0)
 
-    async def more(self) -> bytes:
+    async def _feed(self) -> None:
+        if self._http.their_state is h11.SEND_RESPONSE:
+            self._http.receive_data(await self._head())
+        elif self._held:
+            self._http.receive_data(bytes(self._held))
+            self._held.clear()
+        else:
+            self._http.receive_data(await self._more())
+
+    async def _head(self) -> bytes:
+        while (end := head.END.search(self._held, self._searched)) is None:
+            if len(self._held) > BODY_MAX:
+                raise Lost(Fault.PARTNER, "header larger than 64 KiB")
+            self._searched = max(len(self._held) - 2, 0)
+            data = await self._more()
+            if not data:
+                began = "before the answer was whole" if self._received else "before an answer came"
+                raise Lost(Fault.NETWORK, f"closed {began}")
+            self._held += data
+            if not _BEGINS.startswith(self._held[: len(_BEGINS)]):
+                # At once: something else than HTTP need not end its lines, and would use up the budget.
+                raise Lost(Fault.PARTNER, "not an HTTP answer")
+        self._searched = 0
+        found = bytes(self._held[: end.end()])
+        del self._held[: end.end()]
+        return head.cleaned(found)
+
+    async def _more(self) -> bytes:
         data = await self._wire.receive()
-        self.ended = not data
-        self._start += data[: len(_BEGINS) - len(self._start)]
-        if not self.is_http:
-            # Told at once: something else than HTTP need not end its lines, and would use up the budget.
-            raise Lost(Fault.PARTNER, "not an HTTP answer")
+        self._received += len(data)
+        self._has_ended = not data
+        if self._received > RECEIVED_MAX:
+            raise Lost(Fault.PARTNER, f"over {RECEIVED_MAX // 1024} KiB around the answer")
         return data
 
+    def _not_understood(self, error: h11.RemoteProtocolError) -> Lost:
+        if self._has_ended:
+            return Lost(Fault.NETWORK, "closed before the answer was whole")
+        # h11's own words quote what came, so only their beginning is compared.
+        words = str(error)
+        detail = next((told for begin, told in _NOT_UNDERSTOOD.items() if words.startswith(begin)), None)
+        return Lost(Fault.PARTNER, "not an HTTP answer" + (f": {detail}" if detail else ""))
 
-def _whole(head: h11.Response, body: bytes) -> Answer:
-    headers: dict[str, str] = {}
-    for name, value in head.headers:
-        headers.setdefault(name.decode("ascii"), value.decode("latin-1"))
-    return Answer(head.status_code, headers, body, time.time_ns() // 1000)
+    def _whole(self, response: h11.Response, body: bytes) -> Answer:
+        headers: dict[str, str] = {}
+        codings = []
+        for raw_name, raw_value in response.headers:
+            name, value = raw_name.decode("ascii"), raw_value.decode("latin-1")
+            headers.setdefault(name, value)
+            if name == "content-encoding":
+                codings.append(value)
+        unpacked = coding.undone(",".join(codings), body, BODY_MAX) if codings else body
+        status = response.status_code
+        return Answer(
+            status,
+            headers,
+            body if unpacked is None else unpacked,
+            time.time_ns() // 1000,
+            # What has come until now counts. Nobody waits for more: most answers have nothing behind them.
+            has_surplus=bool(self._http.trailing_data[0] or self._held)
+            or (200 <= status < 300 and self._wire.has_more()),
+            is_packed=unpacked is None,
+        )
+
+
+_NOT_UNDERSTOOD = {
+    "illegal status line": "its status line cannot be read",
+    "illegal header line": "a header line cannot be read",
+    "illegal chunk header": "the length of a chunk cannot be read",
+    "malformed chunk footer": "a chunk is longer than its length",
+    "bad Content-Length": "its Content-Length cannot be read",
+    "conflicting Content-Length": "two Content-Lengths that differ",
+    "multiple Transfer-Encoding": "two Transfer-Encodings",
+    "Only Transfer-Encoding: chunked": "a Transfer-Encoding that is not chunked",
+    "Received server _SWITCH": "it switches to another protocol",
+    "Receive buffer too long": "a line larger than 64 KiB",
+}
+"""How h11's errors begin, and the same in our own words."""

@@ -1,24 +1,34 @@
-"""What an answer's Date says of this machine's clock (RFC 9110, section 6.6.1)."""
+"""The dates in an answer's headers, and what they say of this machine's clock (RFC 9110, section 5.6.7)."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 AGREES_S = 2
 """Date counts whole seconds, and the answer was on its way: less is no difference."""
 
 
+def moment_of(value: str) -> datetime | None:
+    """A header's date in UTC, or None where it is none.
+
+    HTTP's dates are in UTC: one without a zone, or with `-0000`, is too.
+    """
+    try:
+        moment = parsedate_to_datetime(value)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
 def clock_ahead_s(date: str | None, received_us: int) -> int | None:
     """How many seconds our clock is ahead of the partner's, negative where it is behind.
 
-    `received_us` is our clock when the answer came, in microseconds since the epoch. None where the answer
-    had no date, or one that is none.
+    `date` is the answer's Date, and `received_us` our clock when the answer came, in microseconds since the
+    epoch. None where the answer had no date, or one that is none.
     """
-    if date is None:
+    sent = None if date is None else moment_of(date)
+    if sent is None:
         return None
-    try:
-        sent = parsedate_to_datetime(date).timestamp()
-    except (ValueError, OverflowError):
-        return None
-    ahead = received_us / 1e6 - sent - 0.5
+    ahead = received_us / 1e6 - sent.timestamp() - 0.5
     return 0 if abs(ahead) < AGREES_S else round(ahead)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 
 from gatectl.decision.event import BodyRecord
-from gatectl.partners.exchange import Answer, is_encoded
+from gatectl.partners.exchange import Answer, json_of
+from gatectl.partners.reason import names_somebody
 
-_PERSONAL = (b"name", b"@", b"\\u0040")
-"""What a body has that names somebody: a field for it, or an address. Too many bodies rather than too few."""
+_PERSONAL = (b"name", b"nome", b"nombre", b"inhaber", b"mitglied", b"@", b"\\u0040", b"%40", b"&#64;")
+"""A body with one of these may name somebody: a field for it, or an address. Too many rather than too few."""
 
 
 def digest_of(answer: Answer) -> BodyRecord:
-    """The length and the SHA-256 of the body as it was received, its chunks put together.
+    """The length and the SHA-256 of the body, its chunks put together and its compression undone.
 
     There is no digest of a body that names somebody. Names are few, and all else in such an answer can be
     guessed or is in the journal beside it: who tries a list of them against the digest learns the name, with
@@ -21,5 +22,7 @@ def digest_of(answer: Answer) -> BodyRecord:
     """
     body = answer.body
     letters = body.lower().replace(b"\0", b"")  # UTF-16 has a zero beside each
-    personal = is_encoded(answer) or any(sign in letters for sign in _PERSONAL)
+    personal = (
+        answer.is_packed or any(sign in letters for sign in _PERSONAL) or names_somebody(json_of(answer))
+    )
     return BodyRecord(len(body), None if personal else hashlib.sha256(body).digest())

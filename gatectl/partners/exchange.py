@@ -1,28 +1,16 @@
-"""A request to a partner and its answer, as values; and the reading of what answers have in common."""
+"""A request to a partner and its answer, as values; and what answers of all protocols have in common."""
 
 from __future__ import annotations
 
 import json
-import re
-import unicodedata
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Never, Protocol
 from urllib.parse import quote, urlsplit
 
-from gatectl.decision.verdict import Fault, ForMember, Reason, Ruling, Verdict
-
-REASON_CHARS = 200
-LINES_MAX = 5
-"""What a member can read while standing at a gate."""
-FIRST_NAME_CHARS = 40
-MASK = "[masked]"
-NAMES_MAX = 32
-"""One member's answer holds a handful of names. One with more is not a member's: its words are not kept."""
-WORD_NAME_CHARS = 3
-"""Names up to this length are masked as words alone: "Al" must not be found in "allowed"."""
+from gatectl.decision.verdict import Fault, Reason, Ruling, Verdict
+from gatectl.partners.date import moment_of
 
 _PATH_SAFE = "/%:@!$&'()*+,;=~"  # RFC 3986, section 3.3; an installer's own escapes stay
 
@@ -84,6 +72,10 @@ class Answer:
     headers: Mapping[str, str]
     body: bytes
     received_us: int = 0
+    has_surplus: bool = False
+    """Whether more bytes had come behind its end: its framing is wrong, or they are not this partner's."""
+    is_packed: bool = False
+    """Whether the body is compressed in a way that could not be undone."""
 
 
 class Partner(Protocol):
@@ -107,28 +99,17 @@ def json_question(target: str, body: Mapping[str, Any], *headers: tuple[str, str
     )
 
 
-_PAGE_BEGINS = re.compile(
-    rb"<(!--|(!doctype html|html|head|script|iframe|h1|div|font|table|a|style|title|b|body|br|p|meta)[\s/>])"
-)
-"""What makes a body HTML whatever its type (WHATWG MIME Sniffing, section 7.1); `meta` is the portals'."""
-
-_PAGE_FOLLOWS = re.compile(rb"<(!doctype html|html|head|body|script)\b")
-"""The same, behind an XML declaration."""
+def start_of(answer: Answer) -> bytes:
+    """The body from its first letter on: without a byte order mark, blanks, and UTF-16's zeros."""
+    return answer.body.replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n\f\v")
 
 
 def is_html(answer: Answer) -> bool:
-    """A page for people: a captive portal's or a proxy's, never a protocol's answer."""
-    if "html" in answer.headers.get("content-type", "").lower():
-        return True
-    # A page in UTF-16 has a zero beside each letter.
-    start = answer.body[:1024].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n\f").lower()
-    return start.startswith(b"<") and bool(_PAGE_BEGINS.match(start) or _PAGE_FOLLOWS.search(start))
+    """A page for people: a captive portal's or a proxy's, never a protocol's answer.
 
-
-def is_encoded(answer: Answer) -> bool:
-    """Compressed, though `identity` was asked for: what it says cannot be looked at."""
-    coding = answer.headers.get("content-encoding", "").strip().lower()
-    return bool(answer.body) and coding not in {"", "identity"}
+    The body decides: frameworks type every answer `text/html` that they are not told the type of.
+    """
+    return start_of(answer).startswith(b"<")
 
 
 def json_of(answer: Answer) -> Any:
@@ -155,10 +136,73 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def no_verdict(answer: Answer, fault: Fault = Fault.PARTNER, reason: Reason | None = None) -> Ruling:
+def judge(partner: Partner, answer: Answer) -> Ruling:
+    """What the answer means, to the partner's protocol and in what stands before each protocol.
+
+    Every ruling that is the partner's fault, or our own, says in `detail` what exactly came.
+    """
+    ruling = partner.judge(answer)
+    overruled = _overruled(answer)
+    if overruled is not None:
+        fault, detail = overruled
+        return no_verdict(answer, fault, ruling.reason, detail)
+    if ruling.fault is None or ruling.detail is not None:
+        return ruling
+    return replace(ruling, detail=described(answer))
+
+
+def _overruled(answer: Answer) -> tuple[Fault, str] | None:
+    """The fault of an answer that is no verdict in any protocol, and what it was."""
+    status = answer.status
+    if 200 <= status < 300:
+        if answer.has_surplus:
+            return Fault.PARTNER, f"{status} with more bytes behind its end"
+        if answer.is_packed and json_of(answer) is NOT_JSON:
+            return Fault.PARTNER, f"{status} with a compressed body that cannot be unpacked"
+    # https://developers.cloudflare.com/cloudflare-challenges/challenge-types/challenge-pages/detect-response/
+    if "cf-mitigated" in answer.headers:
+        return Fault.PARTNER, f"{status} from Cloudflare's firewall, before the partner"
+    return _by_api_gateway(answer) if status == 403 else None
+
+
+def _by_api_gateway(answer: Answer) -> tuple[Fault, str] | None:
+    """What Amazon's API Gateway refuses by itself, without asking the partner behind it.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html
+    """
+    body = json_of(answer)
+    if isinstance(body, dict) and body.get("message") == "Missing Authentication Token":
+        return Fault.CONFIGURATION, "403 from an API gateway: it has no such path, see the url"
+    if body == {"message": "Forbidden"} or "x-amzn-errortype" in answer.headers:
+        return Fault.CREDENTIALS, "403 from an API gateway: the key is refused"
+    return None
+
+
+def described(answer: Answer) -> str:
+    """The answer in our own words: its status, and what its body is."""
+    status = answer.status
+    if 300 <= status < 400:
+        return f"{status}, a redirect, which is never followed"
+    if status == 429:
+        return f"429, the partner asks for a rest of {rest_s(answer):.0f} s"
+    if is_html(answer):
+        who = "captive portal" if status == 200 else "proxy"
+        return f"{status} with a text/html page, as a {who} sends it"
+    if not answer.body.strip():
+        return f"{status} without a body"
+    if answer.is_packed:
+        return f"{status} with a compressed body that cannot be unpacked"
+    if json_of(answer) is NOT_JSON:
+        return f"{status} with a body that is not JSON"
+    return f"{status} with JSON that is no documented answer"
+
+
+def no_verdict(
+    answer: Answer, fault: Fault = Fault.PARTNER, reason: Reason | None = None, detail: str | None = None
+) -> Ruling:
     """The partner answered, and said nothing about the member."""
     rest = rest_s(answer) if answer.status == 429 else None
-    return Ruling(Verdict.NONE, fault, answer.status, reason, rest)
+    return Ruling(Verdict.NONE, fault, answer.status, reason, rest, detail=detail)
 
 
 def rest_s(answer: Answer) -> float:
@@ -171,97 +215,8 @@ def rest_s(answer: Answer) -> float:
     if value.isascii() and value.isdigit():
         # Nine digits are thirty years: longer ones need no arithmetic.
         return REST_MAX_S if len(value) > 9 else min(float(value), REST_MAX_S)
-    until = _date(value)
+    until = moment_of(value)
     if until is None:
         return REST_S
-    now = _date(answer.headers.get("date", "")) or datetime.fromtimestamp(answer.received_us / 1e6, UTC)
+    now = moment_of(answer.headers.get("date", "")) or datetime.fromtimestamp(answer.received_us / 1e6, UTC)
     return min(max((until - now).total_seconds(), 0.0), REST_MAX_S)
-
-
-def _date(value: str) -> datetime | None:
-    try:
-        moment = parsedate_to_datetime(value)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-def reason_of(
-    key: Any, text: Any, body: Any, secrets: Collection[str], documented: Collection[str] = ()
-) -> Reason | None:
-    """The partner's own reason, fit to be kept: cut, and without addresses, names or our keys in it.
-
-    `body` is the parsed answer: whatever it calls a name is masked in the reason too. A `documented`
-    key is the protocol's own word and stays as it is.
-    """
-    names = _names_in(body)
-    is_documented = isinstance(key, str) and key in documented
-    if len(names) > NAMES_MAX:
-        return Reason(key, None) if is_documented else None
-    clean_key = key if is_documented else _clean(key, names, secrets)
-    clean_text = _clean(text, names, secrets)
-    return None if clean_key is None and clean_text is None else Reason(clean_key, clean_text)
-
-
-def for_member_of(
-    first_name: Any, texts: Iterable[Any], body: Any, secrets: Collection[str]
-) -> ForMember | None:
-    """What the partner means for the member's own eyes, fit for a screen that others see too."""
-    names = _names_in(body)
-    if len(names) > NAMES_MAX:
-        return None
-    cleaned = (_clean(text, names, secrets) for text in texts)
-    lines = tuple(text.replace(MASK, "…") for text in cleaned if text is not None)[:LINES_MAX]
-    name = _clean(first_name, [], secrets)
-    shown = name[:FIRST_NAME_CHARS] if name and MASK not in name else None
-    return ForMember(shown, lines) if shown or lines else None
-
-
-def without(secrets: Collection[str], text: str) -> str:
-    """The text with every key in it masked, the longest first: one may be a part of another."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, MASK)
-    return text
-
-
-def _clean(value: Any, names: list[str], secrets: Collection[str]) -> str | None:
-    if not isinstance(value, str):
-        return None
-    # A lone surrogate (JSON allows it) has no UTF-8.
-    text = without(secrets, _composed(value.encode("utf-8", "replace").decode("utf-8")))
-    # Before anything else is cut apart: a control character inside an address must not save half of it.
-    text = " ".join(MASK if "@" in word else word for word in text.split())
-    for name in names:
-        text = re.sub(_pattern_of(name), MASK, text, flags=re.IGNORECASE)
-    # Control characters have no place in a line.
-    words = "".join(char if char.isprintable() else " " for char in text).split()
-    return " ".join(words)[:REASON_CHARS] or None
-
-
-def _pattern_of(name: str) -> str:
-    if not name.isascii():  # scripts that write without spaces have no edges
-        return re.escape(name)
-    # An underscore is no letter of a name; a longer one may take an ending, as in "Aldrins".
-    end = r"(?![^\W_])" if len(name) <= WORD_NAME_CHARS else r"[^\W_]*"
-    return rf"(?<![^\W_]){re.escape(name)}{end}"
-
-
-def _names_in(body: Any) -> list[str]:
-    """Every text at or below a key with `name` in it, and its words; the longest first."""
-    found: set[str] = set()
-    waiting = [(body, False)]
-    while waiting:
-        value, is_name = waiting.pop()
-        if isinstance(value, list):
-            waiting.extend((item, is_name) for item in value)
-        elif isinstance(value, dict):
-            waiting.extend((item, is_name or "name" in key.lower()) for key, item in value.items())
-        elif is_name and isinstance(value, str):
-            text = _composed(value.strip())
-            found.update(name for name in (text, *text.split()) if any(map(str.isalnum, name)))
-    return sorted(found, key=len, reverse=True)
-
-
-def _composed(text: str) -> str:
-    """One spelling for letters that Unicode can spell in two ways."""
-    return unicodedata.normalize("NFC", text)

@@ -12,13 +12,13 @@ from gatectl.partners.exchange import (
     Answer,
     Endpoint,
     Question,
-    is_encoded,
     is_html,
     json_of,
     json_question,
     no_verdict,
-    reason_of,
+    start_of,
 )
+from gatectl.partners.reason import reason_of
 
 _UNAUTHORISED = re.compile(rb'"authorized"\s*:\s*false')
 
@@ -43,15 +43,18 @@ class PerfectGym:
         )
 
     def judge(self, answer: Answer) -> Ruling:
-        """The status alone decides, but for HTML and for a body that takes the 200 back."""
+        """The status alone decides, but for HTML and for a body that takes the 200 back.
+
+        Siblings of the endpoint answer 200 with `"authorized": false`: so a body that begins as JSON and
+        cannot be read is not a plain yes.
+        """
         body = json_of(answer)
         reason = self._reason(body)
         match answer.status:
-            case 200 if is_html(answer) or is_encoded(answer):
+            case 200 if is_html(answer):
                 return no_verdict(answer)
-            case 200 if body is NOT_JSON and _UNAUTHORISED.search(answer.body.replace(b"\0", b"")):
-                # Damaged, in another encoding, or said twice: in any case not a plain yes.
-                return no_verdict(answer)
+            case 200 if body is NOT_JSON and _is_damaged(answer):
+                return no_verdict(answer, detail="200 with JSON that cannot be read")
             case 200 if isinstance(body, dict) and body.get("authorized") is False:
                 return Ruling(Verdict.NOT_ALLOWED, status=200, reason=reason)
             case 200:
@@ -61,7 +64,7 @@ class PerfectGym:
             case 404:
                 return Ruling(Verdict.NOT_FOUND, status=404, reason=reason)
             case 401:
-                return no_verdict(answer, Fault.CREDENTIALS, reason)
+                return no_verdict(answer, Fault.CREDENTIALS, reason, "401: the key is refused")
             case _:
                 return no_verdict(answer, reason=reason)
 
@@ -74,3 +77,9 @@ class PerfectGym:
             (body[name] for name in ("message", "reason", "detail", "errorMessage") if name in body), None
         )
         return reason_of(key, text, body, (self.key, *self.other_keys))
+
+
+def _is_damaged(answer: Answer) -> bool:
+    """Whether a body that is no JSON was meant to be, or says in its midst that the member may not enter."""
+    start = start_of(answer)
+    return start.startswith((b"{", b"[", b'"')) or _UNAUTHORISED.search(start) is not None

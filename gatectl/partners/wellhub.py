@@ -18,8 +18,8 @@ from gatectl.partners.exchange import (
     json_of,
     json_question,
     no_verdict,
-    reason_of,
 )
+from gatectl.partners.reason import reason_of
 
 ALREADY_VALIDATED = "checkin.already.validated"
 
@@ -65,7 +65,7 @@ class Wellhub:
         body = json_of(answer)
         errors = _errors_in(body)
         match answer.status:
-            case 200 if is_html(answer):
+            case 200 | 401 | 403 if is_html(answer):
                 return no_verdict(answer)
             case 200 if not answer.body.strip():
                 return Ruling(Verdict.ALLOWED, status=200)
@@ -73,8 +73,12 @@ class Wellhub:
                 return Ruling(Verdict.ALLOWED, status=200)
             case 200 | 400 | 404:
                 return self._refusal(answer, body, errors)
-            case 401 | 403:
-                return no_verdict(answer, Fault.CREDENTIALS, self._reason(body, errors))
+            case 401:
+                reason = self._reason(body, errors)
+                return no_verdict(answer, Fault.CREDENTIALS, reason, "401: the key is refused")
+            case 403:
+                detail = "403: the key is refused, or it is not for this gym_id"
+                return no_verdict(answer, Fault.CREDENTIALS, self._reason(body, errors), detail)
             case _:
                 return no_verdict(answer, reason=self._reason(body, errors))
 
@@ -83,7 +87,8 @@ class Wellhub:
             verdict = _verdict_of(error)
             if verdict is not None:
                 return Ruling(verdict, status=answer.status, reason=self._reason(body, [error]))
-        return no_verdict(answer, reason=self._reason(body, errors))
+        detail = f"{answer.status} with an error that is not documented" if errors else None
+        return no_verdict(answer, reason=self._reason(body, errors), detail=detail)
 
     def _reason(self, body: Any, errors: list[dict[str, Any]]) -> Reason | None:
         if not errors:

@@ -9,14 +9,19 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Literal
 
-from gatectl.partners.exchange import Answer, Question, is_html, json_of, json_question, rest_s
+from gatectl.partners.exchange import Answer, Question, json_of, json_question, rest_s
 
 CODE_MAX = 13
 
 Action = Literal["create", "update", "delete"]
 
 _METHODS: dict[Action, str] = {"create": "POST", "update": "PUT", "delete": "DELETE"}
-_DONE: dict[Action, int] = {"create": 201, "update": 200, "delete": 204}
+_DONE: dict[Action, frozenset[int]] = {
+    "create": frozenset({201}),
+    "update": frozenset({200}),
+    "delete": frozenset({200, 204}),
+}
+"""A deletion has no content to answer with, and yet the page's example of its answer is that of an update."""
 
 
 class Kind(Enum):
@@ -67,7 +72,7 @@ class Change:
         """Done on the documented success alone."""
         errors = _errors(answer)
         match answer.status:
-            case status if status == _DONE[self.action] and not is_html(answer) and not errors:
+            case status if status in _DONE[self.action] and _is_success(answer) and not errors:
                 return Outcome(Kind.DONE)
             case 400 if "custom_code" in errors:
                 what = f"Wellhub refuses the code: it must have 1 to {CODE_MAX} characters"
@@ -101,6 +106,16 @@ def unknown(change: Change, what: str) -> Outcome:
     if change.action == "create":
         hint += ", and if a code is there already: gatectl codes update"
     return Outcome(Kind.UNKNOWN, what, hint)
+
+
+def _is_success(answer: Answer) -> bool:
+    """Whether the body is the documented one, or empty; bytes behind its end make it neither."""
+    if answer.has_surplus or answer.is_packed:
+        return False
+    body = json_of(answer)
+    metadata = body.get("metadata") if isinstance(body, dict) else None
+    counted = metadata.get("errors") if isinstance(metadata, dict) else None
+    return not answer.body.strip() or (isinstance(body, dict) and not counted)
 
 
 def _errors(answer: Answer) -> set[str]:

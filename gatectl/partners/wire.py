@@ -133,6 +133,11 @@ class Wire:
             self._take_in()  # the end may stand behind the last bytes
         return not (self._ended or self._lost or self._received)
 
+    def has_more(self) -> bool:
+        """Whether bytes have come that nobody has taken; waits for none."""
+        self._take_in()
+        return bool(self._received)
+
     async def send(self, data: bytes) -> None:
         """Hands a request to the kernel; raises Lost. `bytes_sent` tells how far it came, always.
 

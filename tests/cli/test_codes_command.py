@@ -109,7 +109,7 @@ def test_what_wellhub_refuses_changes_nothing_here(bench):
         ("1000000000610", "the connection to Wellhub broke"),
         ("1000000000611", "the connection to Wellhub broke"),
         ("1000000000612", "the connection to Wellhub broke"),
-        ("1000000000614", "over 64 KiB"),
+        ("1000000000614", "larger than 64 KiB"),
         ("1000000000616", "the connection to Wellhub broke"),
     ],
 )

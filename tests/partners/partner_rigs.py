@@ -30,8 +30,8 @@ QUESTION = Question("/check", (("Accept", "application/json"), ("X-API-Key", KEY
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 
-def answer(status, body=b"", headers=None, received_us=0):
-    return Answer(status, headers or {}, body, received_us)
+def answer(status, body=b"", headers=None, received_us=0, **flaws):
+    return Answer(status, headers or {}, body, received_us, **flaws)
 
 
 def reply(body, *lines, status="200 OK"):

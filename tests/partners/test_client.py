@@ -1,14 +1,16 @@
 """The client against hostile peers, over real TLS on loopback: what went out, what it came to, and when."""
 
 import asyncio
+import gzip
 import select
+import zlib
 
 import pytest
 from partner_rigs import OK, QUESTION, Asker, Peer, answers, check_invariants, reply, run, until
 
 import gatectl
 from gatectl.decision.verdict import Fault
-from gatectl.partners.client import BODY_MAX, INTERIM_MAX
+from gatectl.partners.client import BODY_MAX, EVENTS_AT_ONCE, INTERIM_MAX
 from gatectl.partners.wire import Wire
 
 SOON_S = 0.2
@@ -176,7 +178,7 @@ SHORT = b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{}"
         (then(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "hang"), Fault.PARTNER),
         (then(b"HTTP/2.0 200 OK\r\n\r\n", "hang"), Fault.PARTNER),
         (then(b"HTTP/1.1 abc\r\n\r\n", "end"), Fault.PARTNER),
-        (then(b"HTTP/1.1 200 OK\r\nno header\r\n\r\n", "hang"), Fault.PARTNER),
+        (then(b"HTTP/1.1 200 OK\r\nContent-Length 5\r\n\r\n", "hang"), Fault.PARTNER),
         (then(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "hang"), Fault.PARTNER),
         (then(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}", "hang"), Fault.PARTNER),
         (then(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", "hang"), Fault.PARTNER),
@@ -462,6 +464,262 @@ def test_a_connection_that_cannot_carry_another_is_left(first, tls, ca_file):
         assert b"POST" not in peer.lines[0].heard[10:]
 
     against(answers(first), tls, ca_file, story)
+
+
+@pytest.mark.parametrize(
+    ("first", "has_surplus"),
+    [
+        (OK, False),
+        (OK + b"x", True),
+        (OK + b"\r\n", True),
+        (reply(b'{"authorized":fals') + b"e}", True),
+        (OK + reply(b'{"smuggled":true}'), True),
+        (chunks(2), False),
+        (chunks(2) + b"x", True),
+        (b"HTTP/1.1 204 No Content\r\n\r\n{}", True),
+        (reply(b"{}", "Connection: close") + b"x", True),
+        (INTERIM + OK + b"x", True),
+        (reply(b"{}", status="403 No") + b"x", True),
+    ],
+)
+@pytest.mark.parametrize("records", [1, 2])
+def test_bytes_behind_an_answer_are_seen(first, has_surplus, records, tls, ca_file):
+    """Also where they came in a TLS record of their own, as long as they are there by then."""
+
+    async def play(line, number):
+        await line.request()
+        if number or records == 1:
+            line.writer.write(first)
+        else:
+            line.writer.write(first[:-1])
+            line.writer.write(first[-1:])
+        line.said = True
+        await line.ended()
+
+    async def story(_peer, asker):
+        answer = (await asker.ask()).answer
+        assert answer.has_surplus == has_surplus
+        assert asker.pool.ready == (not has_surplus)
+
+    against(play, tls, ca_file, story)
+
+
+ODD_LINES = [
+    b"PHP Warning: Undefined index in /srv/x.php",
+    b"no header",
+    b"get-ban-to-cache-result/forum.php: x",
+    b": x",
+    b"X\xff: y",
+    b"Warning: x\r\n\tstill the warning",
+    b"PHP Warning: Content-Length is odd",
+    b" a continuation of nothing",
+]
+
+
+@pytest.mark.parametrize("line", ODD_LINES)
+@pytest.mark.parametrize("end", [b"\r\n", b"\n"])
+def test_an_odd_header_line_is_skipped(line, end, tls, ca_file):
+    async def story(_peer, asker):
+        for _ in range(2):
+            exchange = await asker.ask()
+            assert (exchange.answer.status, exchange.answer.body) == (200, b"{}")
+        assert exchange.connection == "warm"
+
+    for data in (
+        OK.replace(b"\r\n", b"\r\n" + line + b"\r\n", 1),
+        OK.replace(b"\r\n\r\n", b"\r\nX: y\r\n" + line + b"\r\n\r\n"),
+    ):
+        spoken = data.replace(b"\r\n", end)
+        against(answers(INTERIM + spoken, spoken), tls, ca_file, story)
+
+
+FRAMING = [
+    b"Content-Length : 5",
+    b" Content-Length: 5",
+    b"\tTransfer-Encoding: chunked",
+    b"Content-Length\t: 5",
+    b"Content Length: 5",
+    b"Content-Length 5",
+    b"\x0bContent-Length: 5",
+    b"Content-Length\x00: 5",
+    b"\xa0Transfer-Encoding: chunked",
+    b"Transfer Encoding: chunked",
+    b"TRANSFER-ENCODING : chunked",
+    b"PHP Warning\rContent-Length: 5",
+    b"PHP Warning: x\r\n Content-Length: 5",
+]
+
+
+@pytest.mark.parametrize("line", FRAMING)
+def test_a_misspelled_line_that_frames_the_body_is_refused(line, tls, ca_file):
+    async def story(_peer, asker):
+        for _ in range(2):
+            exchange = await asker.ask()
+            assert exchange.lost.fault is Fault.PARTNER
+            assert exchange.lost.detail == "not an HTTP answer: a line that frames the body is misspelled"
+
+    first = OK.replace(b"\r\n", b"\r\n" + line + b"\r\n", 1)
+    second = OK.replace(b"\r\n\r\n", b"\r\nX: y\r\n" + line + b"\r\n\r\n")
+    against(answers(first, second), tls, ca_file, story)
+
+
+def coded(body, *names):
+    return reply(body, *(f"Content-Encoding: {name}" for name in names))
+
+
+PLAIN = b'{"authorized":false}'
+RAW_DEFLATE = zlib.compress(PLAIN)[2:-4]
+
+
+@pytest.mark.parametrize(
+    ("data", "body"),
+    [
+        (coded(gzip.compress(PLAIN), "gzip"), PLAIN),
+        (coded(gzip.compress(PLAIN), "X-GZIP"), PLAIN),
+        (coded(zlib.compress(PLAIN), "deflate"), PLAIN),
+        (coded(RAW_DEFLATE, "deflate"), PLAIN),
+        (coded(zlib.compress(gzip.compress(PLAIN)), "gzip, deflate"), PLAIN),
+        (coded(zlib.compress(gzip.compress(PLAIN)), "gzip", "deflate"), PLAIN),
+        (coded(gzip.compress(b""), "gzip"), b""),
+        (coded(b"", "gzip"), b""),
+        (coded(PLAIN, "utf-8"), PLAIN),
+        (coded(PLAIN, "UTF-8, identity, none"), PLAIN),
+        (coded(PLAIN, ""), PLAIN),
+        (coded(gzip.compress(PLAIN), "utf-8", "gzip"), PLAIN),
+        (coded(gzip.compress(b" " * BODY_MAX), "gzip"), b" " * BODY_MAX),
+    ],
+)
+def test_a_coding_that_nobody_asked_for_is_undone(data, body, tls, ca_file):
+    async def story(_peer, asker):
+        answer = (await asker.ask()).answer
+        assert (answer.body, answer.is_packed) == (body, False)
+
+    against(answers(data), tls, ca_file, story)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        coded(b"\x1b\x04", "br"),
+        coded(gzip.compress(PLAIN), "gzip, br"),
+        coded(PLAIN, "gzip"),
+        coded(PLAIN, "deflate"),
+        coded(gzip.compress(PLAIN)[:-1], "gzip"),
+        coded(gzip.compress(PLAIN) + b"x", "gzip"),
+        coded(gzip.compress(gzip.compress(gzip.compress(PLAIN))), "gzip, gzip, gzip"),
+    ],
+)
+def test_a_coding_that_cannot_be_undone(data, tls, ca_file):
+    async def story(_peer, asker):
+        assert (await asker.ask()).answer.is_packed
+
+    against(answers(data), tls, ca_file, story)
+
+
+@pytest.mark.parametrize(
+    "body", [gzip.compress(b" " * (BODY_MAX + 1)), gzip.compress(gzip.compress(b" " * 10**8))]
+)
+def test_a_bomb_is_an_answer_that_is_too_large(body, tls, ca_file):
+    async def story(_peer, asker):
+        lost = (await asker.ask()).lost
+        assert (lost.fault, lost.detail) == (Fault.PARTNER, "answer larger than 64 KiB")
+
+    against(answers(coded(body, "gzip, gzip" if len(body) > 500 else "gzip")), tls, ca_file, story)
+
+
+def test_after_a_5xx_the_connection_is_not_used_again(tls, ca_file):
+    async def story(peer, asker):
+        assert (await asker.ask()).answer.status == 503
+        exchange = await asker.ask()
+        assert (exchange.connection, exchange.answer.status) == ("new", 404)
+        assert (await asker.ask()).connection == "warm"
+        assert len(peer.lines) == 2
+
+    script = (reply(b"", status="503 Away"), reply(b"", status="404 Not Found"))
+    against(answers(*script), tls, ca_file, story)
+
+
+@pytest.mark.parametrize(
+    ("script", "detail"),
+    [
+        (b"220 mail.example.com ESMTP ready\r\n", "not an HTTP answer"),
+        (b"HTTP/1.1 abc\r\n\r\n", "not an HTTP answer: its status line cannot be read"),
+        (OK.replace(b"200", b"200\r\nX: \0"), "not an HTTP answer: a header line cannot be read"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+            "not an HTTP answer: its Content-Length cannot be read",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+            "not an HTTP answer: two Content-Lengths that differ",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
+            "not an HTTP answer: a Transfer-Encoding that is not chunked",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\n" + b"Transfer-Encoding: chunked\r\n" * 2 + b"\r\n",
+            "not an HTTP answer: two Transfer-Encodings",
+        ),
+        (
+            chunks(5).replace(b"5\r\n", b"zz\r\n", 1),
+            "not an HTTP answer: the length of a chunk cannot be read",
+        ),
+        (
+            chunks(5).replace(b"xxxxx\r\n", b"xxxxxx\n", 1),
+            "not an HTTP answer: a chunk is longer than its length",
+        ),
+        (
+            b"HTTP/1.1 101 Switching\r\nUpgrade: h2c\r\n\r\n",
+            "not an HTTP answer: it switches to another protocol",
+        ),
+        (INTERIM * (INTERIM_MAX + 1), "over 100 interim answers"),
+        (reply(b"x" * (BODY_MAX + 1)), "answer larger than 64 KiB"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000, "header larger than 64 KiB"),
+        (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 10_000 + b"\r\n", "over 256 header lines"),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+            + (b"1;" + b"e" * 30_000 + b"\r\nx\r\n") * 10,
+            "over 256 KiB around the answer",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;" + b"e" * 70_000,
+            "not an HTTP answer: a line larger than 64 KiB",
+        ),
+        (then(b"", "end"), "closed before an answer came"),
+        (then(SHORT, "end"), "closed before the answer was whole"),
+        (then(SHORT[:12], "end"), "closed before the answer was whole"),
+        (then(INTERIM, "end"), "closed before the answer was whole"),
+    ],
+)
+def test_what_exactly_failed_is_said_in_our_own_words(script, detail, tls, ca_file):
+    async def story(_peer, asker):
+        lost = (await asker.ask()).lost
+        assert lost.detail == detail
+
+    against(answers(script), tls, ca_file, story)
+
+
+def test_an_answer_in_tiny_chunks_leaves_the_loop_its_turns(tls, ca_file):
+    async def story(_peer, asker):
+        turns = 0
+
+        async def others():
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        wire = await asker.dialler.dial()
+        asker.pool._offer(wire)
+        asking = asyncio.create_task(asker.ask())
+        await until(lambda: len(wire._received) > 10_000, "most of the answer has come")
+        beside = asyncio.create_task(others())
+        assert len((await asking).answer.body) == 3000
+        beside.cancel()
+        assert turns > 3000 // EVENTS_AT_ONCE
+
+    against(answers(chunks(*[1] * 3000)), tls, ca_file, story)
 
 
 def test_bytes_that_trail_an_answer_later_are_never_the_next_answer(tls, ca_file):

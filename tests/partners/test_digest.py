@@ -8,6 +8,7 @@ from partner_rigs import answer
 
 from gatectl.decision.event import BodyRecord
 from gatectl.partners.digest import digest_of
+from gatectl.partners.exchange import Answer
 from gatectl.sim import capitan
 from gatectl.sim.special_rows import NAMES
 
@@ -17,6 +18,7 @@ from gatectl.sim.special_rows import NAMES
     [
         b"",
         b"{}",
+        b'{"results":{"user":{"gympass_id":"1000000000200"}}}',
         b'{"errors":[{"key":"checkin.validation.notfound","message":"Check-In not found in database"}]}',
         b"<html><head><title>503 Service Unavailable</title></head></html>",
         bytes(range(64)) * 16,
@@ -38,6 +40,9 @@ def dumped(value):
         dumped({"Vorname": "Buzz"}),
         dumped({"user": {"CUSTOMER_NAME": "Buzz"}}),
         dumped({"message": NAMES}),
+        *(dumped({key: "Buzz"}) for key in ("nome", "nombre", "Inhaber", "member", "customers")),
+        dumped({"user": {"first": "Buzz"}}),
+        dumped({"contact": "buzz%40example.com"}),
         dumped({"contact": "buzz@example.com"}),
         dumped({"contact": "buzz@example.com"}).replace(b"@", b"\\u0040"),
         json.dumps({"first_name": "Buzz"}).encode("utf-16"),
@@ -49,6 +54,6 @@ def test_a_body_that_names_somebody(body):
     assert digest_of(answer(200, body)) == BodyRecord(len(body), None)
 
 
-@pytest.mark.parametrize("coding", ["gzip", "br", "Identity, gzip"])
-def test_a_body_that_cannot_be_looked_at(coding):
-    assert digest_of(answer(200, b"\x1f\x8b", {"content-encoding": coding})) == BodyRecord(2, None)
+def test_a_body_that_cannot_be_looked_at():
+    packed = Answer(200, {"content-encoding": "br"}, b"\x1f\x8b", is_packed=True)
+    assert digest_of(packed) == BodyRecord(2, None)

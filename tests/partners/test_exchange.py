@@ -6,7 +6,8 @@ import pytest
 from partner_rigs import ALL, KEY, answer
 
 from gatectl.decision.verdict import Reason
-from gatectl.partners.exchange import MASK, NAMES_MAX, REASON_CHARS, Endpoint, reason_of, rest_s
+from gatectl.partners.exchange import Endpoint, rest_s
+from gatectl.partners.reason import HIDDEN_MAX, MASK, REASON_CHARS, TEXT_CHARS_MAX, reason_of
 
 NOW_US = 1_792_584_000_000_000  # 21 October 2026, 12:00:00 UTC
 NOW = "Wed, 21 Oct 2026 12:00:00 GMT"
@@ -56,6 +57,8 @@ def test_an_endpoint(url, tls, host, port, authority):
         ("Wed, 21 Oct 2026 14:00:09 +0200", NOW, 9),
         ("Wednesday, 21-Oct-26 12:00:05 GMT", NOW, 5),
         ("Wed Oct 21 12:00:06 2026", NOW, 6),
+        ("Wed, 21 Oct 2026 12:00:07 -0000", NOW, 7),
+        ("Wed, 21 Oct 2026 12:00:08 GMT", "Wed, 21 Oct 2026 12:00:00 -0000", 8),
         # The door's clock is years off: only the answer's own date counts.
         ("Thu, 21 Oct 2027 12:00:03 GMT", "Thu, 21 Oct 2027 12:00:00 GMT", 3),
         ("Mon, 21 Oct 1996 12:00:03 GMT", "Mon, 21 Oct 1996 12:00:00 GMT", 3),
@@ -111,11 +114,39 @@ BUZZ = {"customer_first_name": "Buzz", "customer_last_name": "Aldrin"}
         ("会员田中さん", {"lastName": "田中"}, f"会员{MASK}さん"),
         ("for Buzz", {"user": [{"profile": {"NAME": "Buzz"}}]}, f"for {MASK}"),
         ("for Buzz", {"name": {"given": ["Buzz"], "family": "Aldrin"}}, f"for {MASK}"),
-        ("a. b", {"name": ". b"}, f"a. {MASK}"),
+        ("a. b", {"name": ". b"}, f"a{MASK}"),
         ("a-b", {"name": "-"}, "a-b"),
         ("(a+)+", {"name": "(a+"}, f"{MASK})+"),
         ("text", {"name": [5, None, {}]}, "text"),
-        ("text", {f"name{n}": f"n{n}" for n in range(NAMES_MAX + 1)}, None),
+        ("text", {f"name{n}": f"n{n}" for n in range(HIDDEN_MAX + 1)}, None),
+        # Names under any key, and in any order.
+        ("Max hat kein Kontingent", {"nome": "Max"}, f"{MASK} hat kein Kontingent"),
+        ("Max hat kein Kontingent", {"nombre": "MAX"}, f"{MASK} hat kein Kontingent"),
+        ("Muster Max: quota", {"member": "Max Muster"}, f"{MASK} {MASK}: quota"),
+        ("Muster, Max: quota", {"Inhaber": {"vor": "Max", "nach": "Muster"}}, f"{MASK}, {MASK}: quota"),
+        ("Muster, Max: quota", {"x": "Max Muster"}, f"{MASK}, {MASK}: quota"),
+        ("quota of max", {"x": [{"y": ["Max"]}]}, f"quota of {MASK}"),
+        ("plan Gold Plus is used up", {"plan": "Gold Plus"}, f"plan {MASK} is used up"),
+        ("quota used up", {"a": "quota used up"}, "quota used up"),
+        ("quota used up", {"a": "up", "b": "u", "c": ""}, f"quota used {MASK}"),
+        # Encoded, as somebody else's text often is.
+        ("ask max%40example.com now", {}, f"ask {MASK} now"),
+        ("ask max%2540example.com now", {}, f"ask {MASK} now"),
+        ("ask max&#64;example.com now", {}, f"ask {MASK} now"),
+        ("ask max&commat;example.com now", {}, f"ask {MASK} now"),
+        ("ask max\\u0040example.com now", {}, f"ask {MASK} now"),
+        ("ask max\uff20example.com now", {}, f"ask {MASK} now"),
+        ("ask max(at)example.com now", {}, f"ask {MASK} now"),
+        ("ask max @ example.com now", {}, f"ask {MASK} {MASK} {MASK} now"),
+        ("ask max @example.com now", {}, f"ask {MASK} {MASK} now"),
+        ("ask max@ example.com now", {}, f"ask {MASK} {MASK} now"),
+        ("for J%C3%BCrgen", {"nome": "Jürgen"}, f"for {MASK}"),
+        ("for J&uuml;rgen", {"nome": "Jürgen"}, f"for {MASK}"),
+        ("for Jürgen", {"nome": "J%C3%BCrgen"}, f"for {MASK}"),
+        ("for Ma\u00adx", {"nome": "Max"}, f"for {MASK}"),
+        ("for Max\n Muster", {"nome": "Max  Muster"}, f"for {MASK}"),
+        ("100% used, 5%20off", {}, "100% used, 5 off"),
+        ("x" * (TEXT_CHARS_MAX + 1), {}, None),
     ],
 )
 def test_a_reason_fit_to_be_kept(text, body, kept):
@@ -124,7 +155,7 @@ def test_a_reason_fit_to_be_kept(text, body, kept):
 
 def test_a_documented_key_stays_whatever_the_answer_calls_a_name():
     documented = {"checkin.already.validated"}
-    names = {f"name{n}": f"n{n}" for n in range(NAMES_MAX + 1)}
+    names = {f"name{n}": f"n{n}" for n in range(HIDDEN_MAX + 1)}
     for body in ({"name": "already"}, {"name": "checkin"}, names):
         kept = reason_of("checkin.already.validated", None, body, ["checkin"], documented)
         assert kept == Reason("checkin.already.validated", None)
@@ -168,6 +199,11 @@ def test_a_documented_key_stays_whatever_the_answer_calls_a_name():
 )
 def test_where_each_protocol_has_its_reason(protocol, status, body, reason):
     assert ALL[protocol].judge(answer(status, json.dumps(body).encode())).reason == reason
+
+
+def test_a_key_that_looks_encoded_is_not_kept():
+    assert reason_of(None, "wrong key a%40b!", {}, ["a%40b"]) == Reason(None, f"wrong key {MASK}!")
+    assert reason_of(None, "wrong key s%33cret-Key!", {}, [KEY]) == Reason(None, f"wrong key {MASK}!")
 
 
 @pytest.mark.parametrize("protocol", ALL)

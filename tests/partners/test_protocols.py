@@ -1,6 +1,5 @@
 """Each protocol's classification table, row by row, and the bytes that are asked."""
 
-import gzip
 import json
 from urllib.parse import unquote_to_bytes
 
@@ -10,7 +9,7 @@ from partner_rigs import ALL, CAPITAN, KEY, PERFECTGYM, WELLHUB, answer
 
 from gatectl.decision.verdict import Fault, Verdict
 from gatectl.partners.capitan import Capitan
-from gatectl.partners.exchange import Endpoint
+from gatectl.partners.exchange import Endpoint, judge
 from gatectl.partners.perfectgym import PerfectGym
 from gatectl.partners.wellhub import Wellhub
 
@@ -31,9 +30,12 @@ def body_of(value):
     return value.encode() if isinstance(value, str) else json.dumps(value).encode()
 
 
-def judged(protocol, status, value=b"", headers=None):
-    ruling = ALL[protocol].judge(answer(status, body_of(value), JSON_TYPE if headers is None else headers))
+def judged(protocol, status, value=b"", headers=None, **flaws):
+    headers = JSON_TYPE if headers is None else headers
+    ruling = judge(ALL[protocol], answer(status, body_of(value), headers, **flaws))
     assert ruling.status == status
+    assert (ruling.detail is None) == (ruling.fault is None)
+    assert ruling.detail is None or (ruling.detail.startswith(str(status)) and len(ruling.detail) <= 200)
     assert (ruling.rest_s is None) == (status != 429)
     assert ruling.admits == (ruling.verdict is Verdict.ALLOWED)
     return ruling.verdict, ruling.fault
@@ -61,20 +63,25 @@ def check(table):
         ("without a type", 200, {"id": 1}, {}, ALLOWED),
         ("byte order mark", 200, b'\xef\xbb\xbf{"id": 1}', None, ALLOWED),
         ("plain text", 200, "OK", {"content-type": "text/plain"}, ALLOWED, PARTNER, PARTNER),
-        ("broken JSON", 200, '{"id": 17', None, ALLOWED, PARTNER, PARTNER),
+        ("broken JSON", 200, '{"id": 17', None, PARTNER),
         ("bytes", 200, b"\xff\xfe\x00", None, ALLOWED, PARTNER, PARTNER),
-        ("not UTF-8", 200, b'{"id": 17, "x": "\xe9"}', None, ALLOWED, PARTNER, PARTNER),
-        ("a number that is none", 200, '{"id": 17, "x": NaN}', None, ALLOWED, PARTNER, PARTNER),
-        ("a key twice", 200, '{"id": 17, "id": 18}', None, ALLOWED, PARTNER, PARTNER),
-        ("an endless number", 200, '{"id": ' + "9" * 5000 + "}", None, ALLOWED, PARTNER, PARTNER),
-        ("brackets", 200, "[" * 65536, None, ALLOWED, PARTNER, PARTNER),
+        ("not UTF-8", 200, b'{"id": 17, "x": "\xe9"}', None, PARTNER),
+        ("a number that is none", 200, '{"id": 17, "x": NaN}', None, PARTNER),
+        ("a key twice", 200, '{"id": 17, "id": 18}', None, PARTNER),
+        ("an endless number", 200, '{"id": ' + "9" * 5000 + "}", None, PARTNER),
+        ("brackets", 200, "[" * 65536, None, PARTNER),
         ("an array", 200, [], None, ALLOWED, PARTNER, PARTNER),
         ("null", 200, None, None, ALLOWED, PARTNER, PARTNER),
         ("true", 200, True, None, ALLOWED, PARTNER, PARTNER),
-        ("HTML by type", 200, {"id": 17}, {"content-type": "text/html"}, PARTNER),
-        ("HTML by type, odd", 200, {"id": 17}, {"content-type": "Text/HTML; charset=utf-8"}, PARTNER),
-        ("XHTML by type", 200, {"id": 17}, {"content-type": "application/xhtml+xml"}, PARTNER),
-        ("HTML by type, empty", 200, b"", {"content-type": "text/html"}, PARTNER),
+        ("JSON typed as HTML", 200, {"id": 17}, {"content-type": "text/html"}, ALLOWED),
+        ("JSON typed as HTML, odd", 200, {"id": 17}, {"content-type": "Text/HTML; charset=utf-8"}, ALLOWED),
+        ("empty, typed as HTML", 200, b"", {"content-type": "text/html"}, ALLOWED, ALLOWED, PARTNER),
+        ("OK, typed as HTML", 200, "OK", {"content-type": "text/html"}, ALLOWED, PARTNER, PARTNER),
+        ("broken JSON, typed as text", 200, '{"id": 17', {"content-type": "text/plain"}, PARTNER),
+        ("a broken array", 200, ' \n["id"', None, PARTNER),
+        ("a broken string", 200, '"no', None, PARTNER),
+        ("broken JSON in UTF-16", 200, '{"id": 17'.encode("utf-16"), None, PARTNER),
+        ("broken JSON behind blanks", 200, " " * 5000 + '{"id"', None, PARTNER),
         ("HTML by body", 200, HTML, None, PARTNER),
         ("HTML by body, untyped", 200, HTML, {}, PARTNER),
         ("HTML by body, odd", 200, b"\xef\xbb\xbf\r\n <HTML lang=de>", None, PARTNER),
@@ -83,9 +90,12 @@ def check(table):
         ("XHTML by body", 200, b'<?xml version="1.0"?>\n<!DOCTYPE html>', None, PARTNER),
         ("a redirecting page", 200, b'<meta http-equiv="refresh" content="0;url=/login">', None, PARTNER),
         ("HTML in UTF-16", 200, "<html><body>".encode("utf-16"), None, PARTNER),
-        ("compressed", 200, gzip.compress(b'{"id": 17}'), {"content-encoding": "gzip"}, PARTNER),
+        ("HTML behind blanks", 200, b" " * 5000 + b"<p>", None, PARTNER),
+        ("HTML, typed as text", 200, HTML, {"content-type": "text/plain"}, PARTNER),
         ("identity", 200, {"id": 17}, {"content-encoding": "identity"}, ALLOWED),
-        ("XML", 200, b"<ok/>", None, ALLOWED, PARTNER, PARTNER),
+        ("no coding", 200, {"id": 17}, {"content-encoding": "utf-8"}, ALLOWED),
+        ("XML", 200, b"<ok/>", None, PARTNER),
+        ("Cloudflare", 200, {"id": 17}, {"cf-mitigated": "challenge"}, PARTNER),
     ]
 )
 def test_a_200_admits_only_as_the_protocol_says(protocol, status, value, headers, expected):
@@ -120,8 +130,43 @@ GOOD = {
         ("400, list", 400, [1, "x", None], None, PARTNER),
         ("401", 401, b"", None, CREDENTIALS),
         ("401, body", 401, {"message": "Unauthorized", "id": 17}, None, CREDENTIALS),
+        ("401, HTML", 401, HTML, None, CREDENTIALS, PARTNER, PARTNER),
+        ("401, typed as HTML", 401, "no", {"content-type": "text/html"}, CREDENTIALS),
         ("403", 403, b"", None, NOT_ALLOWED, CREDENTIALS, CREDENTIALS),
-        ("403, HTML", 403, HTML, None, NOT_ALLOWED, CREDENTIALS, CREDENTIALS),
+        (
+            "403, typed as HTML",
+            403,
+            b"",
+            {"content-type": "text/html"},
+            NOT_ALLOWED,
+            CREDENTIALS,
+            CREDENTIALS,
+        ),
+        ("403, HTML", 403, HTML, None, NOT_ALLOWED, PARTNER, PARTNER),
+        ("403, gateway's key", 403, {"message": "Forbidden"}, None, CREDENTIALS),
+        ("403, gateway's header", 403, {}, {"x-amzn-errortype": "AccessDeniedException"}, CREDENTIALS),
+        ("403, gateway's path", 403, {"message": "Missing Authentication Token"}, None, CONFIGURATION),
+        (
+            "403, gateway's path and header",
+            403,
+            {"message": "Missing Authentication Token"},
+            {"x-amzn-errortype": "MissingAuthenticationTokenException"},
+            CONFIGURATION,
+        ),
+        (
+            "403, not the gateway's",
+            403,
+            {"message": "Forbidden", "x": 1},
+            None,
+            NOT_ALLOWED,
+            CREDENTIALS,
+            CREDENTIALS,
+        ),
+        ("403, Cloudflare", 403, HTML, {"cf-mitigated": "challenge"}, PARTNER),
+        ("403, Cloudflare, blank", 403, b"", {"cf-mitigated": "challenge"}, PARTNER),
+        ("404, Cloudflare", 404, HTML, {"cf-mitigated": "challenge"}, PARTNER),
+        ("429, gateway's header", 429, {}, {"x-amzn-errortype": "LimitExceededException"}, PARTNER),
+        ("404, gateway's words", 404, {"message": "Forbidden"}, None, NOT_FOUND, PARTNER, PARTNER),
         ("404", 404, b"", None, NOT_FOUND, PARTNER, PARTNER),
         ("404, text", 404, "Not Found", {}, NOT_FOUND, PARTNER, PARTNER),
         ("404, HTML", 404, HTML, {"content-type": "text/html"}, NOT_FOUND, PARTNER, PARTNER),
@@ -146,6 +191,9 @@ def test_no_status_but_200_admits_a_good_body(protocol):
         (200, {"authorized": True}, ALLOWED),
         (200, {"authorized": None}, ALLOWED),
         (200, {"errors": [{"key": "x"}]}, ALLOWED),
+        (200, b'{"authorized":fals', PARTNER),
+        (200, b'not "authorized": false', PARTNER),
+        (200, b'cb({"authorized":false})', PARTNER),
         (200, '{"authorized": false, "name": "Jos\xe9"}'.encode("latin-1"), PARTNER),
         (200, b'{"authorized": false', PARTNER),
         (200, '{"authorized": false}'.encode("utf-16"), PARTNER),
@@ -164,6 +212,58 @@ def test_perfectgym_takes_a_200_back_where_the_body_does(status, value, expected
 
 def errors(key, message="Check-In says so", name="message"):
     return {"metadata": {"total": 0, "errors": 1}, "errors": [{name: message, "key": key}]}
+
+
+@pytest.mark.parametrize("protocol", ALL)
+@pytest.mark.parametrize("flaw", ["has_surplus", "is_packed"])
+def test_a_2xx_that_is_not_what_it_says_is_no_verdict(protocol, flaw):
+    body = b"\x1b\x04" if flaw == "is_packed" else body_of(GOOD[protocol] | {"authorized": True})
+    for status in (200, 201, 204):
+        assert judged(protocol, status, body, **{flaw: True}) == PARTNER
+    # And a refusal stays one.
+    declined = body_of({"error": "no_entry_method", "errors": [{"key": "checkin.validation.expired"}]})
+    status = 403 if protocol == "perfectgym" else 400
+    assert judged(protocol, status, declined, **{flaw: True}) == NOT_ALLOWED
+
+
+@pytest.mark.parametrize(
+    ("protocol", "status", "value", "headers", "detail"),
+    [
+        ("wellhub", 502, HTML, {}, "502 with a text/html page, as a proxy sends it"),
+        ("perfectgym", 200, HTML, {}, "200 with a text/html page, as a captive portal sends it"),
+        ("capitan", 404, b"", {}, "404 without a body"),
+        ("capitan", 404, "no", {}, "404 with a body that is not JSON"),
+        ("perfectgym", 500, {"a": "Max"}, {}, "500 with JSON that is no documented answer"),
+        ("wellhub", 302, HTML, {"location": "https://x"}, "302, a redirect, which is never followed"),
+        ("wellhub", 429, b"", {"retry-after": "7"}, "429, the partner asks for a rest of 7 s"),
+        ("wellhub", 400, {"errors": [{"key": "new"}]}, {}, "400 with an error that is not documented"),
+        ("wellhub", 401, b"", {}, "401: the key is refused"),
+        ("wellhub", 403, b"", {}, "403: the key is refused, or it is not for this gym_id"),
+        ("capitan", 403, b"", {}, "403: the key is refused"),
+        ("capitan", 200, {"x": 1}, {}, "200 without the new check-in's id"),
+        ("capitan", 200, b"", {}, "200 without a body"),
+        ("capitan", 404, {"error": "invalid_location"}, {}, "404: no location has this location_id"),
+        ("perfectgym", 401, b"", {}, "401: the key is refused"),
+        ("perfectgym", 200, b'{"authorized":fals', {}, "200 with JSON that cannot be read"),
+        ("perfectgym", 403, {"message": "Forbidden"}, {}, "403 from an API gateway: the key is refused"),
+        (
+            "perfectgym",
+            403,
+            {"message": "Missing Authentication Token"},
+            {},
+            "403 from an API gateway: it has no such path, see the url",
+        ),
+        (
+            "capitan",
+            403,
+            HTML,
+            {"cf-mitigated": "challenge"},
+            "403 from Cloudflare's firewall, before the partner",
+        ),
+    ],
+)
+def test_what_exactly_came(protocol, status, value, headers, detail):
+    assert judge(ALL[protocol], answer(status, body_of(value), headers)).detail == detail
 
 
 WELLHUB_KEYS = {

@@ -1,0 +1,177 @@
+"""A partner's own words, fit to be kept or shown: cut, and without names, addresses and keys."""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any
+from urllib.parse import unquote
+
+from gatectl.decision.verdict import ForMember, Reason
+
+REASON_CHARS = 200
+TEXT_CHARS_MAX = 8192
+"""A reason for people has a line or two. One of pages is not looked through, and so not kept."""
+LINES_MAX = 5
+"""A member at a gate reads no more."""
+FIRST_NAME_CHARS = 40
+MASK = "[masked]"
+HIDDEN_MAX = 64
+"""An answer about one member holds a handful of texts. Of one with more, no words are kept."""
+WORD_CHARS = 3
+"""Texts up to this length are masked as words alone: "Al" must not be found in "allowed"."""
+NAME_WORDS_MAX = 4
+"""A text of so many words, each with a capital letter, may be somebody's name under any key."""
+DECODINGS_MAX = 3
+"""Texts are encoded twice where two programs did it; each round costs the event loop time."""
+
+_NAMING = re.compile(
+    r"name|nome|nombre|apellido|inhaber|holder|titular"
+    r"|(nom|member|mitglied|miembro|socio|user|customer|client|cliente|kunde|person|owner)s?$"
+)
+"""The lower-case key of somebody's name, in the languages of the partners."""
+
+_AT_SIGN = re.compile(r"[\uff20\ufe6b]|[(\[{] ?at ?[)\]}]", re.IGNORECASE)
+_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
+
+
+def reason_of(
+    key: Any, text: Any, body: Any, secrets: Collection[str], documented: Collection[str] = ()
+) -> Reason | None:
+    """The partner's own reason, fit to be kept.
+
+    Every other text of the answer `body` that stands in it is masked, whatever its key is called: it may name
+    somebody. `text` may be a tuple of texts, which are joined. A documented key is the
+    protocol's own word and stays as it is.
+    """
+    texts = [own for own in (text if isinstance(text, tuple) else (text,)) if isinstance(own, str)]
+    is_documented = isinstance(key, str) and key in documented
+    hidden = _hidden_in(body, {_plain(own) for own in (key, *texts) if isinstance(own, str)})
+    if hidden is None:
+        return Reason(key, None) if is_documented else None
+    clean_key = key if is_documented else _clean(key, hidden, secrets)
+    clean_text = _clean("; ".join(texts), hidden, secrets)
+    return None if clean_key is None and clean_text is None else Reason(clean_key, clean_text)
+
+
+def for_member_of(
+    first_name: Any, texts: Iterable[Any], body: Any, secrets: Collection[str]
+) -> ForMember | None:
+    """What the partner means for the member's own eyes, fit for a screen that others see too.
+
+    Only what stands under the key of a name is masked: the words are the partner's for this member.
+    """
+    hidden = _hidden_in(body, frozenset(), names_only=True)
+    if hidden is None:
+        return None
+    cleaned = (_clean(text, hidden, secrets) for text in texts)
+    lines = tuple(text.replace(MASK, "…") for text in cleaned if text is not None)[:LINES_MAX]
+    name = _clean(first_name, [], secrets)
+    shown = name[:FIRST_NAME_CHARS] if name and MASK not in name else None
+    return ForMember(shown, lines) if shown or lines else None
+
+
+def names_somebody(body: Any) -> bool:
+    """Whether a text of the answer stands under the key of a name; numbers name nobody."""
+    return any(is_name and any(map(str.isalpha, text)) for text, is_name in _texts_in(body))
+
+
+def without(secrets: Collection[str], text: str) -> str:
+    """The text with every key in it masked, the longest first: one may be a part of another."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return text
+
+
+def _clean(value: Any, hidden: list[str], secrets: Collection[str]) -> str | None:
+    if not isinstance(value, str) or len(value) > TEXT_CHARS_MAX:
+        return None
+    # Before decoding too: a key may itself look encoded.
+    text = without(secrets, _plain(without(secrets, _composed(value))))
+    text = _without_addresses(text)
+    for other in hidden:
+        if other.casefold() in text.casefold():  # far quicker than a pattern
+            text = re.sub(_pattern_of(other), MASK, text, flags=re.IGNORECASE)
+    # Control characters have no place in a line.
+    words = "".join(char if char.isprintable() else " " for char in text).split()
+    return " ".join(words)[:REASON_CHARS] or None
+
+
+def _plain(text: str) -> str:
+    """The text as a reader sees it: decoded, in one spelling, with single blanks, and nothing invisible."""
+    for _ in range(DECODINGS_MAX):
+        decoded = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), unquote(html.unescape(text)))
+        if decoded == text:
+            break
+        text = decoded
+    text = "".join(char for char in _composed(text) if unicodedata.category(char) != "Cf")
+    return " ".join(text.split())
+
+
+def _composed(text: str) -> str:
+    """One spelling for letters that Unicode can spell in two ways; a lone surrogate has no UTF-8."""
+    return unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode("utf-8"))
+
+
+def _without_addresses(text: str) -> str:
+    """The text without e-mail addresses, also where blanks stand around the at sign."""
+    words = _AT_SIGN.sub("@", text).split()
+    masked = list(words)
+    for at, word in enumerate(words):
+        if "@" not in word:
+            continue
+        masked[at] = MASK
+        seen = [char for char in word if char.isprintable()]
+        if seen[0] == "@" and at > 0:
+            masked[at - 1] = MASK
+        if seen[-1] == "@" and at + 1 < len(words):
+            masked[at + 1] = MASK
+    return " ".join(masked)
+
+
+def _pattern_of(hidden: str) -> str:
+    if not hidden.isascii():  # scripts that write without spaces have no edges
+        return re.escape(hidden)
+    # An underscore is no letter of a name; a longer one may take an ending, as in "Aldrins".
+    begin = r"(?<![^\W_])" if hidden[0].isalnum() else ""
+    if not hidden[-1].isalnum():
+        return f"{begin}{re.escape(hidden)}"
+    end = r"(?![^\W_])" if len(hidden) <= WORD_CHARS else r"[^\W_]*"
+    return f"{begin}{re.escape(hidden)}{end}"
+
+
+def _hidden_in(body: Any, own: Collection[str], *, names_only: bool = False) -> list[str] | None:
+    """The texts of the answer that a reason must not repeat, the longest first; None where they are too many.
+
+    `own` are the reason's own words, in plain spelling. A text that may be a name is looked for by its words
+    too.
+    """
+    found: set[str] = set()
+    for text, is_name in _texts_in(body):
+        if not is_name and (names_only or text in own):
+            continue
+        words = text.split()
+        may_be_name = is_name or (
+            1 < len(words) <= NAME_WORDS_MAX and all(word[0].isupper() for word in words)
+        )
+        found.update(part for part in (text, *(words if may_be_name else ())) if any(map(str.isalnum, part)))
+        if len(found) > HIDDEN_MAX:
+            return None
+    return sorted(found, key=len, reverse=True)
+
+
+def _texts_in(body: Any) -> Iterator[tuple[str, bool]]:
+    """Every text of the answer in plain spelling, and whether it stands at or below the key of a name."""
+    waiting = [(body, False)]
+    while waiting:
+        value, is_name = waiting.pop()
+        if isinstance(value, list):
+            waiting.extend((item, is_name) for item in value)
+        elif isinstance(value, dict):
+            waiting.extend(
+                (item, is_name or _NAMING.search(key.lower()) is not None) for key, item in value.items()
+            )
+        elif isinstance(value, str):
+            yield _plain(value), is_name
