@@ -48,6 +48,7 @@ STUCK_S = 10.0
 """After its budget a scan has the disk's patience left, 5 s at most; one that takes longer never ends."""
 
 _UNRECOGNISED = Ruling(None, Fault.UNRECOGNISED)
+_CARDS_UNKNOWN = Ruling(None, Fault.CARDS)
 
 
 @dataclass(slots=True)
@@ -57,7 +58,8 @@ class House:
     tenant: str
     studio: str
     routes: Sequence[Route]
-    cards: Mapping[str, Card]
+    cards: Mapping[str, Card] | None
+    """None as long as they cannot be read."""
     partners: Mapping[str, PartnerDesk]
     store: Store
     teller: Teller
@@ -139,8 +141,7 @@ class Door:
         start = max(presented.at, self._free_at)
         self._over_at = start
         self._scan = Scan()
-        found = destination(presented.code, self.name, self._house.cards, self._house.routes)
-        whom = self._whom_to_ask(presented.code, found)
+        found, whom = self._route(presented.code)
         if isinstance(whom, Ruling):
             self._scan.take(Step.NOBODY_TO_ASK)
             attempt = self._attempt(presented.at, presented, found)
@@ -166,6 +167,14 @@ class Door:
         outage = whom.take(attempt.member or "", ruling, admitted=gate is not None)
         record = _request_record(exchange, presented.at, attempt.at_us, whom.budget_ms)
         self._finish(attempt, ruling, record, gate, basis=basis if gate else None, outage=outage)
+
+    def _route(self, code: str) -> tuple[Destination | None, PartnerDesk | Ruling]:
+        """Whose code it is, and whom to ask about it, or what it comes to where nobody is asked."""
+        if self._house.cards is None:
+            # Any code may be an enrolled card, which a route might send to the wrong partner.
+            return None, _CARDS_UNKNOWN
+        found = destination(code, self.name, self._house.cards, self._house.routes)
+        return found, self._whom_to_ask(code, found)
 
     def _whom_to_ask(self, code: str, found: Destination | None) -> PartnerDesk | Ruling:
         """The partner's desk, or what it comes to where nobody is asked."""

@@ -10,7 +10,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -31,7 +31,7 @@ from gatectl.decision.event import (
 from gatectl.decision.verdict import Basis, Fault, Reason, Result, Verdict
 from gatectl.errors import GatectlError
 from gatectl.journal.cards import load_all
-from gatectl.journal.schema import BUSY_TIMEOUT_MS, migrations
+from gatectl.journal.schema import APPLICATION_ID, BUSY_TIMEOUT_MS, migrations
 
 POLL_S = 0.1
 """SQLite does not tell of another process's commits, so -f has to look. `PRAGMA data_version` looks at
@@ -84,7 +84,7 @@ class Reader:
                 f"{path}: there is no journal yet",
                 "gatectl run makes it at its first start; journal.path says where",
             )
-        with self._told():
+        with _told(path):
             self._connection, self._at_rest = _connect(path)
         self._connection.row_factory = sqlite3.Row
         try:
@@ -165,11 +165,6 @@ class Reader:
         after = self._rows(f"seq > {here} ORDER BY seq LIMIT :count", values)
         return [event_of(row) for row in reversed(before)], [event_of(row) for row in after]
 
-    def cards(self) -> dict[str, Card]:
-        """The enrolled cards, by the key that codes are compared by."""
-        with self._told():
-            return load_all(self._connection)
-
     def _first(
         self, where: str, values: dict[str, object], filters: Filters, newest: int | None
     ) -> int | None:
@@ -197,7 +192,7 @@ class Reader:
         is_ours = self._connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'events'").fetchone()
         known = len(migrations())
         if not is_ours:
-            raise self._not_a_journal()
+            raise _not_a_journal(self._path)
         if made_for > known:
             raise UnreadableError(
                 f"{self._path}: written by a newer gatectl (schema {made_for}, this one knows {known})",
@@ -209,28 +204,41 @@ class Reader:
                 "gatectl run brings it up to date at its start",
             )
 
-    def _not_a_journal(self) -> UnreadableError:
-        return UnreadableError(f"{self._path}: this file is not a gatectl journal", "see journal.path")
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Whatever SQLite says, in the words of the person who asked."""
-        try:
-            yield
-        except sqlite3.ProgrammingError:
-            raise  # ours, not the disk's
-        except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
-                raise self._not_a_journal() from error
-            raise UnreadableError(f"{self._path}: the journal cannot be read: {error}", _WHO_MAY) from error
+    def _told(self) -> AbstractContextManager[None]:
+        return _told(self._path)
 
 
 def enrolled(path: Path) -> dict[str, Card]:
-    """The enrolled cards, by the key that codes are compared by; none where no store was made yet."""
+    """The enrolled cards, by the key that codes are compared by; none where no store was made yet.
+
+    A store of another version will do, if its cards are as they are now. Raises UnreadableError.
+    """
     if not path.exists():
         return {}
-    with Reader(path) as reader:
-        return reader.cards()
+    with _told(path), closing(_connect(path)[0]) as connection:
+        is_new = connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone() is None
+        if is_new:
+            return {}
+        if connection.execute("PRAGMA application_id").fetchone() != (APPLICATION_ID,):
+            raise _not_a_journal(path)
+        return load_all(connection)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Whatever SQLite says, in the words of the person who asked."""
+    try:
+        yield
+    except sqlite3.ProgrammingError:
+        raise  # ours, not the disk's
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
+            raise _not_a_journal(path) from error
+        raise UnreadableError(f"{path}: the journal cannot be read: {error}", _WHO_MAY) from error
+
+
+def _not_a_journal(path: Path) -> UnreadableError:
+    return UnreadableError(f"{path}: this file is not a gatectl journal", "see journal.path")
 
 
 def _connect(path: Path) -> tuple[sqlite3.Connection, bool]:
