@@ -127,7 +127,6 @@ class _Daemon:
             store=store,
             teller=self._teller,
             patience_s=settings.journal.patience_ms / 1000,
-            settled=set(),
             keys=tuple(keys.values()),
             viewers=Viewers(name for name, door in settings.doors.items() if door.show_name),
         )

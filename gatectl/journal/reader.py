@@ -10,7 +10,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -84,8 +84,12 @@ class Reader:
                 f"{path}: there is no journal yet",
                 "gatectl run makes it at its first start; journal.path says where",
             )
-        with _told(path):
-            self._connection, self._at_rest = _connect(path)
+        self._open()
+
+    def _open(self) -> None:
+        with _told(self._path):
+            self._file = file_of(self._path)
+            self._connection, self._at_rest = _connect(self._path)
         self._connection.row_factory = sqlite3.Row
         try:
             with self._told():
@@ -135,22 +139,61 @@ class Reader:
     def follow(
         self, filters: Filters, after: int, wait: Callable[[], object] = lambda: time.sleep(POLL_S)
     ) -> Iterator[Event]:
-        """The events decided after the mark, as they come, in the order of the decisions. Endless."""
+        """The events decided after the mark, as they come, in the order of the decisions. Endless.
+
+        Where another store takes the place of this one, it is followed from there on.
+        """
         if self._at_rest:
             raise UnreadableError(f"{self._path}: gatectl is not running, so nothing will come", _WHO_MAY)
         where, values = filters.conditions()
         seen = None
         while True:
+            if file_of(self._path) not in {self._file, None}:
+                moved = self._move_on(after)
+                if moved is None:
+                    wait()
+                    continue
+                after, seen = moved, None
             with self._told():
                 version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
             if version == seen:
                 wait()
                 continue
             seen, until = version, self.mark()
-            span = {"after": after, "until": until}
-            rows = self._rows(f"{where} AND ended > :after AND ended <= :until ORDER BY ended", values | span)
-            yield from map(event_of, rows)
-            after = until
+            while after < until:
+                span = {"after": after, "until": until}
+                rows = self._rows(
+                    f"{where} AND ended > :after AND ended <= :until ORDER BY ended LIMIT {PAGE}",
+                    values | span,
+                )
+                yield from map(event_of, rows)
+                after = rows[-1]["ended"] if len(rows) == PAGE else until
+
+    def _move_on(self, after: int) -> int | None:
+        """Opens the store that took this one's place; where in it to go on, None as long as it is being made.
+
+        It has the decision `after` under another number. Where it has lost that, its own decisions follow.
+        """
+        try:
+            successor = Reader(self._path)
+        except UnreadableError:
+            return None
+        last = None
+        with suppress(UnreadableError), self._told():  # a damaged one need not know
+            last = self._connection.execute("SELECT id FROM events WHERE ended = ?", (after,)).fetchone()
+        self._connection.close()
+        self._connection, self._at_rest, self._file = (
+            successor._connection,
+            successor._at_rest,
+            successor._file,
+        )
+        with self._told():
+            found: tuple[int | None] = self._connection.execute(
+                "SELECT coalesce((SELECT ended FROM outcomes JOIN attempts USING (seq) WHERE id = ?),"
+                " (SELECT value FROM marks WHERE name = 'carried_to'))",
+                last or (None,),
+            ).fetchone()
+        return 0 if after == 0 else found[0] or 0
 
     def find(self, event_id: str) -> Event | None:
         """The finished event with this ID."""
@@ -239,6 +282,15 @@ def _told(path: Path) -> Iterator[None]:
 
 def _not_a_journal(path: Path) -> UnreadableError:
     return UnreadableError(f"{path}: this file is not a gatectl journal", "see journal.path")
+
+
+def file_of(path: Path) -> tuple[int, int] | None:
+    """Which file is in this place, by device and inode; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _connect(path: Path) -> tuple[sqlite3.Connection, bool]:

@@ -162,6 +162,17 @@ def test_a_stalled_disk_locks_nobody_out(gym):
     assert [event["member"] for event in gym.events()] == [*OTHER_GOOD, GOOD["wellhub"]]
 
 
+def test_nobody_waits_for_the_disk_without_patience_and_no_record_is_late(gym):
+    gym = gym(journal={"patience_ms": 0}).start()
+    with locked(gym.journal):
+        gym.scan(code("wellhub", GOOD["wellhub"]))
+        gym.told("admitted", GOOD["wellhub"])
+        assert gym.run("open", "main", "--reason", "drill").returncode == 0
+    assert [event["result"] for event in gym.next_events(2)] == ["admitted"] * 2
+    assert gym.terminate() == 0
+    assert gym.count_told("late") == 0
+
+
 def test_a_disk_that_is_stalled_for_less_than_patience_is_not_late(gym):
     gym = gym(journal={"patience_ms": 2000}).start()
     for member in OTHER_GOOD:
