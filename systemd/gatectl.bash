@@ -21,7 +21,7 @@ _gatectl() {
         fi
         case "$path $word" in
             *' -c' | *' --config') takes=settings ;;
-            'gatectl run' | 'gatectl check' | 'gatectl devices' | 'gatectl demo' | 'gatectl sim' | 'gatectl events' | 'gatectl report' | 'gatectl monitor' | 'gatectl route' | 'gatectl status' | 'gatectl open' | 'gatectl cards' | 'gatectl codes' | 'gatectl relay') path+=" $word" ;;
+            'gatectl run' | 'gatectl check' | 'gatectl devices' | 'gatectl demo' | 'gatectl sim' | 'gatectl events' | 'gatectl report' | 'gatectl monitor' | 'gatectl route' | 'gatectl status' | 'gatectl open' | 'gatectl cards' | 'gatectl erase' | 'gatectl codes' | 'gatectl relay') path+=" $word" ;;
             'gatectl devices --baud') takes='text' ;;
             'gatectl demo --scan') takes='text' ;;
             'gatectl sim --port') takes='text' ;;
@@ -30,7 +30,7 @@ _gatectl() {
             'gatectl events --door') takes='door' ;;
             'gatectl events --partner') takes='partner' ;;
             'gatectl events --member') takes='text' ;;
-            'gatectl events --result') takes='=admitted rejected unknown' ;;
+            'gatectl events --result') takes='=admitted rejected unknown done' ;;
             'gatectl report -o' | 'gatectl report --output') takes='folder' ;;
             'gatectl monitor --listen') takes='text' ;;
             'gatectl monitor --password-file') takes='file' ;;
@@ -38,6 +38,8 @@ _gatectl() {
             'gatectl route --door') takes='door' ;;
             'gatectl open --reason') takes='text' ;;
             'gatectl cards add' | 'gatectl cards remove' | 'gatectl cards list' | 'gatectl cards import' | 'gatectl cards export') path+=" $word" ;;
+            'gatectl erase --member') takes='text' ;;
+            'gatectl erase --partner') takes='partner' ;;
             'gatectl codes create' | 'gatectl codes update' | 'gatectl codes delete') path+=" $word" ;;
             'gatectl codes create --partner') takes='partner' ;;
             'gatectl codes create --from') takes='file' ;;
@@ -76,6 +78,7 @@ _gatectl() {
             'gatectl cards list') takes='=-h --help -c --config --json' ;;
             'gatectl cards import') takes='=-h --help -c --config --replace' ;;
             'gatectl cards export') takes='=-h --help -c --config' ;;
+            'gatectl erase') takes='=-h --help -c --config --member --partner' ;;
             'gatectl codes') takes='=-h --help -c --config' ;;
             'gatectl codes create') takes='=-h --help -c --config --partner --from --rate --report' ;;
             'gatectl codes update') takes='=-h --help -c --config --partner --from --rate --report' ;;
@@ -84,7 +87,7 @@ _gatectl() {
         esac
     elif [[ -z $takes ]]; then
         case "$path $place" in
-            'gatectl 0') takes='=run check devices demo sim events report monitor route status open cards codes relay' ;;
+            'gatectl 0') takes='=run check devices demo sim events report monitor route status open cards erase codes relay' ;;
             'gatectl report 0') takes='text' ;;
             'gatectl route 0') takes='text' ;;
             'gatectl open 0') takes='door' ;;

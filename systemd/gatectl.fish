@@ -26,9 +26,9 @@ function __gatectl_at # COMMAND [PLACE]
             continue
         end
         switch "$path $word"
-            case '* -c' '* --config' 'gatectl devices --baud' 'gatectl demo --scan' 'gatectl sim --port' 'gatectl events -n' 'gatectl events --since' 'gatectl events --door' 'gatectl events --partner' 'gatectl events --member' 'gatectl events --result' 'gatectl report -o' 'gatectl report --output' 'gatectl monitor --listen' 'gatectl monitor --password-file' 'gatectl monitor --name' 'gatectl route --door' 'gatectl open --reason' 'gatectl codes create --partner' 'gatectl codes create --from' 'gatectl codes create --rate' 'gatectl codes create --report' 'gatectl codes update --partner' 'gatectl codes update --from' 'gatectl codes update --rate' 'gatectl codes update --report' 'gatectl codes delete --partner' 'gatectl codes delete --from' 'gatectl codes delete --rate' 'gatectl codes delete --report'
+            case '* -c' '* --config' 'gatectl devices --baud' 'gatectl demo --scan' 'gatectl sim --port' 'gatectl events -n' 'gatectl events --since' 'gatectl events --door' 'gatectl events --partner' 'gatectl events --member' 'gatectl events --result' 'gatectl report -o' 'gatectl report --output' 'gatectl monitor --listen' 'gatectl monitor --password-file' 'gatectl monitor --name' 'gatectl route --door' 'gatectl open --reason' 'gatectl erase --member' 'gatectl erase --partner' 'gatectl codes create --partner' 'gatectl codes create --from' 'gatectl codes create --rate' 'gatectl codes create --report' 'gatectl codes update --partner' 'gatectl codes update --from' 'gatectl codes update --rate' 'gatectl codes update --report' 'gatectl codes delete --partner' 'gatectl codes delete --from' 'gatectl codes delete --rate' 'gatectl codes delete --report'
                 set takes yes
-            case 'gatectl run' 'gatectl check' 'gatectl devices' 'gatectl demo' 'gatectl sim' 'gatectl events' 'gatectl report' 'gatectl monitor' 'gatectl route' 'gatectl status' 'gatectl open' 'gatectl cards' 'gatectl cards add' 'gatectl cards remove' 'gatectl cards list' 'gatectl cards import' 'gatectl cards export' 'gatectl codes' 'gatectl codes create' 'gatectl codes update' 'gatectl codes delete' 'gatectl relay'
+            case 'gatectl run' 'gatectl check' 'gatectl devices' 'gatectl demo' 'gatectl sim' 'gatectl events' 'gatectl report' 'gatectl monitor' 'gatectl route' 'gatectl status' 'gatectl open' 'gatectl cards' 'gatectl cards add' 'gatectl cards remove' 'gatectl cards list' 'gatectl cards import' 'gatectl cards export' 'gatectl erase' 'gatectl codes' 'gatectl codes create' 'gatectl codes update' 'gatectl codes delete' 'gatectl relay'
                 set path "$path $word"
             case '* -*'
             case '*'
@@ -52,6 +52,7 @@ complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a route -d 'which card or rou
 complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a status -d 'the running daemon: devices, partners, gates, the last event'
 complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a open -d 'open a door by hand, on the record'
 complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a cards -d 'enrol cards: add, remove, list, import, export'
+complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a erase -d 'take one member\'s data out of all events and cards'
 complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a codes -d 'Wellhub custom codes: create, update, delete, there and here'
 complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a relay -d 'switch every relay off, without the daemon'
 complete -c gatectl -n "__gatectl_at 'gatectl'" -s h -l help -d 'show this help message and exit'
@@ -83,7 +84,7 @@ complete -c gatectl -n "__gatectl_at 'gatectl events'" -l since -x -d 'a time, a
 complete -c gatectl -n "__gatectl_at 'gatectl events'" -l door -x -a '(__gatectl_names doors)' -d 'at this door'
 complete -c gatectl -n "__gatectl_at 'gatectl events'" -l partner -x -a '(__gatectl_names partners)' -d 'of this partner'
 complete -c gatectl -n "__gatectl_at 'gatectl events'" -l member -x -d 'of the member with this number'
-complete -c gatectl -n "__gatectl_at 'gatectl events'" -l result -x -a 'admitted rejected unknown' -d 'with this result'
+complete -c gatectl -n "__gatectl_at 'gatectl events'" -l result -x -a 'admitted rejected unknown done' -d 'with this result'
 complete -c gatectl -n "__gatectl_at 'gatectl report'" -s h -l help -d 'show this help message and exit'
 complete -c gatectl -n "__gatectl_at 'gatectl report'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
 complete -c gatectl -n "__gatectl_at 'gatectl report'" -s o -l output -x -a '(__fish_complete_directories)' -d 'the report\'s folder (else gatectl-report-ID in this one)'
@@ -124,6 +125,10 @@ complete -c gatectl -n "__gatectl_at 'gatectl cards import'" -s c -l config -r -
 complete -c gatectl -n "__gatectl_at 'gatectl cards import'" -l replace -d 'cards that belong to another member get their new one'
 complete -c gatectl -n "__gatectl_at 'gatectl cards export'" -s h -l help -d 'show this help message and exit'
 complete -c gatectl -n "__gatectl_at 'gatectl cards export'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
+complete -c gatectl -n "__gatectl_at 'gatectl erase'" -s h -l help -d 'show this help message and exit'
+complete -c gatectl -n "__gatectl_at 'gatectl erase'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
+complete -c gatectl -n "__gatectl_at 'gatectl erase'" -l member -x -d 'the member\'s number at the partner'
+complete -c gatectl -n "__gatectl_at 'gatectl erase'" -l partner -x -a '(__gatectl_names partners)' -d 'of this partner alone (else of every one)'
 complete -c gatectl -n "__gatectl_at 'gatectl codes' 0" -a create -d 'give a member a custom code, and enrol it here'
 complete -c gatectl -n "__gatectl_at 'gatectl codes' 0" -a update -d 'replace a member\'s custom code, there and here'
 complete -c gatectl -n "__gatectl_at 'gatectl codes' 0" -a delete -d 'take a member\'s custom code away, there and here'

@@ -36,6 +36,7 @@ _gatectl() {
                 'status:the running daemon: devices, partners, gates, the last event'
                 'open:open a door by hand, on the record'
                 'cards:enrol cards: add, remove, list, import, export'
+                'erase:take one member'\''s data out of all events and cards'
                 'codes:Wellhub custom codes: create, update, delete, there and here'
                 'relay:switch every relay off, without the daemon'
             )
@@ -55,6 +56,7 @@ _gatectl() {
                 status) _gatectl_status ;;
                 open) _gatectl_open ;;
                 cards) _gatectl_cards ;;
+                erase) _gatectl_erase ;;
                 codes) _gatectl_codes ;;
                 relay) _gatectl_relay ;;
             esac
@@ -104,7 +106,7 @@ _gatectl_events() {
         '--door=[at this door]:D: _gatectl_names doors' \
         '--partner=[of this partner]:P: _gatectl_names partners' \
         '--member=[of the member with this number]:M: ' \
-        '--result=[with this result]:RESULT:(admitted rejected unknown)'
+        '--result=[with this result]:RESULT:(admitted rejected unknown done)'
 }
 
 _gatectl_report() {
@@ -206,6 +208,13 @@ _gatectl_cards_import() {
 _gatectl_cards_export() {
     _arguments '(-h --help)'{-h,--help}'[show this help message and exit]' \
         '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files'
+}
+
+_gatectl_erase() {
+    _arguments '(-h --help)'{-h,--help}'[show this help message and exit]' \
+        '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files' \
+        '--member=[the member'\''s number at the partner]:M: ' \
+        '--partner=[of this partner alone (else of every one)]:P: _gatectl_names partners'
 }
 
 _gatectl_codes() {

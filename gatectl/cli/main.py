@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("gatectl.cli.status", "the running daemon: devices, partners, gates, the last event"),
     "open": ("gatectl.cli.open", "open a door by hand, on the record"),
     "cards": ("gatectl.cli.cards", "enrol cards: add, remove, list, import, export"),
+    "erase": ("gatectl.cli.erase", "take one member's data out of all events and cards"),
     "codes": ("gatectl.cli.codes", "Wellhub custom codes: create, update, delete, there and here"),
     "relay": ("gatectl.cli.relay", "switch every relay off, without the daemon"),
 }

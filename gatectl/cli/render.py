@@ -24,7 +24,7 @@ from gatectl.decision.moment import Moment, what_happened
 from gatectl.decision.verdict import Result
 from gatectl.errors import visible
 
-_COLOUR = {Result.ADMITTED: "green", Result.REJECTED: "red", Result.UNKNOWN: "yellow"}
+_COLOUR = {Result.ADMITTED: "green", Result.REJECTED: "red", Result.UNKNOWN: "yellow", Result.DONE: ""}
 
 _TIME, _RESULT, _ANSWER, _MS, _SENT = 8, 8, 13, 5, 4
 """Widths that do not depend on the gym; the longest answer is `configuration`."""
@@ -163,7 +163,7 @@ def _elapsed(event: Event) -> str:
 
 def _sent(event: Event) -> str:
     """Whether the request went out: the first question of every support case."""
-    if event.attempt.kind == "manual":
+    if event.attempt.kind != "scan":
         return ""
     request = event.outcome.request
     if request is None:

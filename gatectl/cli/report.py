@@ -178,6 +178,8 @@ def _sent(event: Event) -> str:
     if event.attempt.kind == "manual":
         return "no, and none was wanted: the door was opened by hand"
     request = event.outcome.request
+    if event.attempt.kind != "scan":
+        return "no, and none was wanted"
     if request is None:
         return "no, none was tried"
     return {True: "yes", False: "no, none of its bytes left", None: "perhaps: that was not recorded"}[

@@ -11,6 +11,7 @@ from gatectl.decision.event import Event
 
 _SENTENCES: dict[Cause, tuple[Key, ...]] = {
     Cause.ADMITTED: (),
+    Cause.ERASED: (),
     Cause.BY_HAND: (),
     Cause.BY_HAND_SHUT: ("our_relay", "support"),
     Cause.DECLINED: ("declined", "final"),

@@ -28,6 +28,7 @@ class Cause(Enum):
     ADMITTED = auto()
     BY_HAND = auto()
     BY_HAND_SHUT = auto()
+    ERASED = auto()
     DECLINED = auto()
     NOT_KNOWN = auto()
     APP_FIRST = auto()
@@ -123,6 +124,9 @@ def cause_of(event: Event, around: Around) -> Cause:
     attempt, outcome = event.attempt, event.outcome
     if attempt.kind == "manual":
         return Cause.BY_HAND if outcome.fault is None else Cause.BY_HAND_SHUT
+    is_code_erased = outcome.fault is Fault.UNRECOGNISED and attempt.credential is None
+    if attempt.kind == "erased" or is_code_erased:
+        return Cause.ERASED
     if outcome.result is Result.ADMITTED:
         return Cause.ADMITTED
     match outcome.fault:

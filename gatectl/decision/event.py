@@ -14,7 +14,7 @@ from typing import Any, Literal
 from gatectl.decision.moment import Moment
 from gatectl.decision.verdict import Basis, Fault, Message, Reason, Result, Verdict
 
-Kind = Literal["scan", "manual"]
+Kind = Literal["scan", "manual", "erased"]
 Connection = Literal["warm", "new"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -172,7 +172,7 @@ class Event:
             "of": a.of,
             "tenant": a.tenant,
             "studio": a.studio,
-            "door": a.door,
+            "door": a.door or None,
             "scanner": a.scanner,
             "credential": a.credential,
             "partner": a.partner,

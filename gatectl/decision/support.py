@@ -22,6 +22,7 @@ class Case:
 _NO = {
     Cause.ADMITTED: "the member was admitted",
     Cause.BY_HAND: "the door was opened by hand",
+    Cause.ERASED: "one member's data was erased",
     Cause.DECLINED: "{partner} decided; the member has to ask {partner}",
     Cause.NOT_KNOWN: "{partner} decided; look at the card's number, then the member has to ask {partner}",
     Cause.APP_FIRST: "{partner} decided; the member checks in in the app first",

@@ -16,6 +16,8 @@ class Result(StrEnum):
     ADMITTED = "admitted"
     REJECTED = "rejected"
     UNKNOWN = "unknown"
+    DONE = "done"
+    """Of events that are not at a gate."""
 
 
 class Verdict(StrEnum):
@@ -70,6 +72,7 @@ class Message(StrEnum):
     INTERRUPTED = "Interrupted: the outcome was not recorded"
     GATE_STAYED_SHUT = "Checked in, but the gate did not open"
     GATE_OUT_OF_ORDER = "Gate out of order"
+    ERASED = "One member's data erased"
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ MESSAGE_IDS = {
     Message.INTERRUPTED: "e90c4d7b38a541f69c1f5b8e0a63d2f6",
     Message.GATE_STAYED_SHUT: "47f1c8e6a25d4b93bd0e7a9c5f38e117",
     Message.GATE_OUT_OF_ORDER: "d30b7e5a91c2486fa4e81f6b05c9d728",
+    Message.ERASED: "0c7a4f92e1d84b35b6f20d9e8a531c47",
 }
 """Which entry of the catalog (`systemd/`) explains a message."""
 
@@ -61,7 +62,8 @@ def line_of(event: Event) -> str:
         elapsed = outcome.request.elapsed_ms
         brackets = f" ({attempt.partner} {said}{f', {elapsed:.0f} ms' if elapsed is not None else ''})"
     detail = f": {outcome.detail}" if outcome.detail is not None else ""
-    return f"{attempt.door}: {what}{brackets}: {outcome.message}{detail}"
+    where = f"{attempt.door}: " if attempt.door else ""
+    return f"{where}{what}{brackets}: {outcome.message}{detail}"
 
 
 def notice_of(event: Event) -> Notice:
@@ -71,7 +73,7 @@ def notice_of(event: Event) -> Notice:
         "EVENT_ID": attempt.id,
         "KIND": attempt.kind,
         "OF": attempt.of,
-        "DOOR": attempt.door,
+        "DOOR": attempt.door or None,
         "PARTNER": attempt.partner,
         "MEMBER": attempt.member,
         "RESULT": outcome.result.value,

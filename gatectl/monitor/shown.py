@@ -75,7 +75,7 @@ def elapsed_of(event: Event) -> str:
 
 def sent_of(event: Event, language: Language) -> str:
     """Whether the request went out: the first question of every support case."""
-    if event.attempt.kind == "manual":
+    if event.attempt.kind != "scan":
         return ""
     request = event.outcome.request
     if request is None or request.sent is False:
@@ -115,14 +115,14 @@ def story_of(event: Event, language: Language) -> list[tuple[str, str]]:
     if gate is not None:
         words = text(language, "step_opened", seconds=f"{gate.open_ms / 1000:g}")
         steps.append((clock_text(gate.opened_us), f"{words}, {_after(language, gate.after_ms)}"))
-    elif outcome.result is not Result.UNKNOWN:
+    elif outcome.result in {Result.ADMITTED, Result.REJECTED}:
         steps.append(("", text(language, "step_shut")))
     return steps
 
 
 def _first_step(event: Event, language: Language) -> str:
-    if event.attempt.kind == "manual":
-        return text(language, "step_manual")
+    if event.attempt.kind != "scan":
+        return text(language, f"step_{event.attempt.kind}")
     return text(language, "step_read", scanner=visible(event.attempt.scanner or ""))
 
 

@@ -54,6 +54,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "admitted": ("Admitted", "Zugelassen"),
     "rejected": ("Rejected", "Abgewiesen"),
     "unknown": ("Unknown", "Unbekannt"),
+    "done": ("Done", "Erledigt"),
     "older": ("Older", "Ältere"),
     "newest": ("Newest", "Neueste"),
     "look_further": ("Look further back", "Weiter zurück suchen"),
@@ -92,6 +93,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "no": ("no", "nein"),
     "step_read": ("Code read at {scanner}", "Code gelesen an {scanner}"),
     "step_manual": ("Opened by a person", "Von einem Menschen geöffnet"),
+    "step_erased": ("A member's data was erased", "Daten eines Mitglieds wurden gelöscht"),
     "step_not_asked": ("Nobody was asked", "Niemand wurde gefragt"),
     "step_sent": ("Request sent to {partner}", "Anfrage an {partner} gesendet"),
     "step_not_sent": (
@@ -276,6 +278,7 @@ GERMAN_MESSAGES = {
     Message.INTERRUPTED.value: "Unterbrochen: der Ausgang wurde nicht erfasst",
     Message.GATE_STAYED_SHUT.value: "Eingecheckt, aber das Tor ging nicht auf",
     Message.GATE_OUT_OF_ORDER.value: "Tor außer Betrieb",
+    Message.ERASED.value: "Daten eines Mitglieds gelöscht",
 }
 
 

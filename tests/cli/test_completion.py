@@ -63,7 +63,7 @@ def test_options(offers):
 
 
 def test_results(offers):
-    assert offers("gatectl events --result ") == {"admitted", "rejected", "unknown"}
+    assert offers("gatectl events --result ") == {"admitted", "rejected", "unknown", "done"}
     assert offers("gatectl events -n 3 -f --result re") == {"rejected"}
 
 

@@ -163,6 +163,31 @@ def test_an_enrolled_card_goes_before_the_routes(shared):
     assert shared.next_event()["partner"] == "capitan"
 
 
+def test_one_members_data_is_erased_beside_the_running_daemon(gym):
+    gym = gym({"wellhub": {}}).start()
+    member, card = GOOD["wellhub"], "04:a3:b2:c1:d2"
+    gym.scan(card)
+    assert gym.next_event()["fault"] == "unrecognised"
+    assert gym.run("cards", "add", "04A3B2C1D2", "wellhub", member).returncode == 0
+    gym.scan(card)
+    assert gym.next_event()["member"] == member
+    other = gym.ask("wellhub", "1000000000404")
+    done = gym.run("erase", "--member", member)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.startswith("erased: 2 events, 1 cards\n")
+    for file in gym.journal.parent.glob(f"{gym.journal.name}*"):
+        content = file.read_bytes()
+        assert not any(text.encode() in content for text in (member, card, "04A3B2C1D2")), file
+    gym.pass_over()
+    gym.scan(card)
+    assert gym.next_event()["fault"] == "unrecognised", "the daemon was told"
+    events = [json.loads(line) for line in gym.run("events", "--json").stdout.splitlines()]
+    assert [event["kind"] for event in events] == ["scan", "scan", "scan", "erased", "scan"]
+    assert [event["credential"] for event in events[:2]] == [None, None]
+    assert events[2] == other
+    assert gym.terminate() == 0
+
+
 def test_a_card_whose_partner_is_gone(gym):
     gym = gym({"wellhub": {}, "capitan": {}})
     assert gym.run("cards", "add", "wellhub:1000000000200", "capitan", "GOOD-1").returncode == 0

@@ -118,6 +118,11 @@ def events():
         yield replace(scan(1), outcome=outcome)
         yield replace(scan(1, partner=None, member=None), outcome=outcome)
         yield replace(scan(1, kind="manual", partner=None, member=None), outcome=outcome)
+    nobody = dict.fromkeys(("scanner", "credential", "partner", "member"))
+    yield replace(
+        scan(1, kind="erased", door="", **nobody), outcome=Outcome(Result.DONE, Message.ERASED.value)
+    )
+    yield scan(1, Outcome(Result.REJECTED, Message.NOT_RECOGNISED, fault=Fault.UNRECOGNISED), **nobody)
 
 
 EVENTS = list(events())
@@ -153,11 +158,14 @@ def test_every_sentence_stands_in_both_languages_with_the_same_values_and_is_use
         assert values[0] == values[1], key
 
 
+WITHOUT_WORDS = (Cause.ADMITTED, Cause.BY_HAND, Cause.ERASED)
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_event_has_its_words(language):
     for event in EVENTS:
         words = advice.advice(event, None, language)
-        assert bool(words) is (cause_of(event, Around()) not in (Cause.ADMITTED, Cause.BY_HAND))
+        assert bool(words) is (cause_of(event, Around()) not in WITHOUT_WORDS)
         assert "\n" not in words
         assert support.case_of(event).why
 

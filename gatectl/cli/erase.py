@@ -1,0 +1,78 @@
+"""`gatectl erase`: takes one member's data out of the store, whether the daemon runs or not."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import sys
+
+from gatectl.cli.cards import opened, tell_daemon
+from gatectl.cli.names import require_known
+from gatectl.config.model import Settings
+from gatectl.config.reader import find, load
+from gatectl.decision.event import Attempt, Event, Outcome
+from gatectl.decision.identity import RANDOM_BITS, uuid7
+from gatectl.decision.verdict import Message, Result
+from gatectl.errors import GatectlError
+from gatectl.journal import clocks
+from gatectl.journal.erase import erase, is_purge_due, purge
+from gatectl.journal.reader import Reader
+from gatectl.journal.systemd import SOCKET, Teller
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--member", metavar="M", required=True, help="the member's number at the partner")
+    parser.add_argument("--partner", metavar="P", help="of this partner alone (else of every one)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when nothing of the member is left in the store's files."""
+    settings = load(find(args.config, os.environ))
+    path = settings.journal.path
+    with Reader(path) as reader:  # which says so where there is no store, and does not make one
+        require_known("partner", args.partner, settings.partners, reader)
+    record = _record(settings)
+    with opened(settings) as connection:
+        erased = erase(connection, args.member, args.partner, record)
+        tell_daemon(settings)
+        is_found = erased.events or erased.cards
+        if not is_found and not is_purge_due(connection):
+            of = f" of {args.partner}" if args.partner else ""
+            raise GatectlError(
+                f"there is nothing of member {args.member!r}{of}",
+                "numbers compare exactly, leading zeros count",
+            )
+        is_gone = purge(connection, path, erased.texts if is_found else None)
+    if is_found and SOCKET.exists():
+        teller = Teller()
+        teller.tell_event(record)
+        teller.close()
+    print(f"erased: {erased.events} events, {erased.cards} cards", file=sys.stderr)
+    if not is_gone:
+        raise GatectlError(
+            f"{path}: another program reads it all the time, so parts of the file may still hold the numbers",
+            "close what has it open, and repeat the command",
+        )
+    print("note: backups, reports and the systemd journal keep what they have", file=sys.stderr)
+    return 0
+
+
+def _record(settings: Settings) -> Event:
+    now = clocks.moment()
+    attempt = Attempt(
+        id=uuid7(now.at_us, secrets.randbits(RANDOM_BITS)),
+        kind="erased",
+        at_us=now.at_us,
+        tenant=settings.site.tenant,
+        studio=settings.site.studio,
+        door="",
+        scanner=None,
+        credential=None,
+        partner=None,
+        member=None,
+        budget_ms=None,
+        boot=now.boot,
+        since_boot_us=now.since_boot_us,
+    )
+    return Event(attempt, Outcome(Result.DONE, Message.ERASED.value))
