@@ -14,6 +14,7 @@ from gatectl.decision.notice import Notice, Priority, Tell
 from gatectl.decision.outage import Condition, Conditions, Finished
 from gatectl.decision.routing import carries
 from gatectl.decision.verdict import Ruling, Verdict
+from gatectl.journal.systemd import REFUSING_EVERYONE_ID
 from gatectl.partners.capitan import DUPLICATE, Capitan
 from gatectl.partners.client import Client, Exchange, Request, out_of_time
 from gatectl.partners.date import clock_ahead_s
@@ -148,6 +149,7 @@ class PartnerDesk:
                 _PRIORITIES.get(condition, Priority.WARNING),
                 f"partner {self.name}: {condition}{_MORE.get(condition, '')}",
                 {"PARTNER": self.name},
+                REFUSING_EVERYONE_ID if condition is Condition.REFUSING_EVERYONE else None,
             )
         )
 

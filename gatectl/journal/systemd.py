@@ -37,6 +37,8 @@ MESSAGE_IDS = {
 
 OPENED_BY_HAND_ID = "9a3d5c0e7f214b68a1c94e6d2b50f738"
 
+REFUSING_EVERYONE_ID = "6b1f0d92e7a84c35b90a4e2d8c6f13a7"
+
 
 def priority_of(event: Event) -> Priority:
     """How loud an event is: the louder, the nearer the fault is to us."""

@@ -9,7 +9,14 @@ import pytest
 from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestRecord, interrupted
 from gatectl.decision.notice import Priority
 from gatectl.decision.verdict import Basis, Fault, Message, Result, Verdict, message_of
-from gatectl.journal.systemd import MESSAGE_IDS, OPENED_BY_HAND_ID, line_of, notice_of, priority_of
+from gatectl.journal.systemd import (
+    MESSAGE_IDS,
+    OPENED_BY_HAND_ID,
+    REFUSING_EVERYONE_ID,
+    line_of,
+    notice_of,
+    priority_of,
+)
 
 CATALOGS = Path(__file__).parents[2] / "systemd"
 SCAN = Attempt(
@@ -133,6 +140,6 @@ def test_the_fields():
 def test_the_catalog_explains_every_message(name):
     text = (CATALOGS / name).read_text("utf-8")
     explained = re.findall(r"^-- ([0-9a-f]{32})$", text, re.MULTILINE)
-    assert sorted(explained) == sorted([*MESSAGE_IDS.values(), OPENED_BY_HAND_ID])
+    assert sorted(explained) == sorted([*MESSAGE_IDS.values(), OPENED_BY_HAND_ID, REFUSING_EVERYONE_ID])
     for message, message_id in MESSAGE_IDS.items():
         assert f"-- {message_id}\nSubject: {message}\nDefined-By: gatectl\n\n" in text
