@@ -52,6 +52,18 @@ def wheel(folder, name, version, files, *, requires=(), scripts=""):
         archive.writestr(f"{stem}.dist-info/RECORD", record + f"{stem}.dist-info/RECORD,,\n")
 
 
+def locked(name="requirements.lock"):
+    """What a lock names: package, its version and the hashes of its files."""
+    text = (ROOT / "config" / name).read_text("utf-8").replace("\\\n", " ")
+    found = {}
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            requirement, *hashes = re.split(r"\s+--hash=", line.strip())
+            package, version = requirement.partition(";")[0].strip().split("==")
+            found[package] = (version, hashes)
+    return found
+
+
 def make_wheelhouse(folder, *, change=None, without=()):
     """gatectl as it stands here, and hollow packages in place of those that it needs.
 
@@ -63,7 +75,9 @@ def make_wheelhouse(folder, *, change=None, without=()):
     needed = [re.split(r"[^\w-]", requirement)[0] for requirement in project["dependencies"]]
     for name in needed:
         if name not in without:
-            wheel(folder, name, "9999", dict.fromkeys(IMPORTED.get(name, [f"{name}.py"]), ""))
+            wheel(
+                folder, name, locked()[name.lower()][0], dict.fromkeys(IMPORTED.get(name, [f"{name}.py"]), "")
+            )
     package = {
         str(path.relative_to(ROOT)): path.read_text()
         for path in sorted((ROOT / "gatectl").rglob("*"))

@@ -17,6 +17,8 @@ PLACED = {
     "/usr/lib/tmpfiles.d/gatectl.conf",
     "/usr/lib/sysctl.d/60-gatectl.conf",
     "/usr/lib/systemd/system.conf.d/60-gatectl.conf",
+    "/usr/lib/gatectl/gatectl-venv",
+    "/usr/lib/gatectl/gatectl-start",
     "/usr/lib/udev/gatectl-is-scanner",
     "/usr/lib/udev/rules.d/72-gatectl-scanners.rules",
     "/usr/lib/udev/rules.d/99-gatectl.rules",
@@ -59,7 +61,16 @@ def last_lines(said):
     return lines[first_hint - 1]
 
 
-@pytest.mark.parametrize("script", ["scripts/install", "systemd/gatectl-is-scanner"])
+@pytest.mark.parametrize(
+    "script",
+    [
+        "scripts/install",
+        "scripts/lock",
+        "systemd/gatectl-is-scanner",
+        "systemd/gatectl-venv",
+        "systemd/gatectl-start",
+    ],
+)
 def test_the_scripts_are_sound(script):
     shell = (ROOT / script).read_text().splitlines()[0].split("/")[-1].split()[-1]
     subprocess.run([shell, "-n", ROOT / script], check=True)

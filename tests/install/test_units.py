@@ -15,7 +15,7 @@ def units(tmp_path):
     for path in SYSTEMD.glob("gatectl*.*"):
         if path.suffix in {".service", ".path"}:
             text = re.sub(
-                r"^(Exec\w+=)(/opt/gatectl/current/bin/gatectl|udevadm)\b",
+                r"^(Exec\w+=[-+]?)(/opt/gatectl/current/bin/gatectl|/usr/lib/gatectl/gatectl-\w+|udevadm)\b",
                 r"\1/bin/true",
                 path.read_text(),
                 flags=re.MULTILINE,
@@ -26,7 +26,7 @@ def units(tmp_path):
 
 def test_the_units_are_sound(units):
     done = subprocess.run(
-        [tool("systemd-analyze"), "verify", *units], capture_output=True, text=True, check=False
+        [tool("systemd-analyze"), "verify", "--man=no", *units], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
 
