@@ -14,7 +14,7 @@ def add_arguments(_parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs until SIGTERM or SIGINT; 0 then."""
+    """Runs until SIGTERM, SIGINT, SIGHUP or SIGQUIT; 0 then."""
     with survivor.standing_by() as last:
         return _run(args.config, last)
 
