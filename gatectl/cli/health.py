@@ -37,6 +37,11 @@ _JOURNAL_ADVICE = (
     "df -h, journalctl -k"
 )
 
+_CARDS_ADVICE = (
+    "They stand in the journal's file. Does another program hold it, is the disk failing? "
+    "journalctl -u gatectl"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:
@@ -52,8 +57,7 @@ class Fact:
 
 def facts(status: Mapping[str, Any], pages: Mapping[str, str | None], now: datetime) -> list[Fact]:
     """The whole screen, from `status --json`; `pages` are the partners' status pages, by name."""
-    cards = f"{status['cards']} card{'' if status['cards'] == 1 else 's'} enrolled"
-    found = [Fact(f"gatectl {status['version']} runs (process {status['pid']}), {cards}")]
+    found = [_runs(status)]
     for name, door in status["doors"].items():
         found.append(_door(name, door))
         found += (_scanner(name, scanner, now) for scanner in door["scanners"])
@@ -61,6 +65,13 @@ def facts(status: Mapping[str, Any], pages: Mapping[str, str | None], now: datet
     for name, partner in status["partners"].items():
         found += _partner(name, partner, pages.get(name), now, alone=alone)
     return [*found, _journal(status["journal"])]
+
+
+def _runs(status: Mapping[str, Any]) -> Fact:
+    runs, cards = f"gatectl {status['version']} runs (process {status['pid']})", status["cards"]
+    if cards is None:
+        return Fact(f"{runs}, the enrolled cards cannot be read: every code is rejected", _CARDS_ADVICE)
+    return Fact(f"{runs}, {cards} card{'' if cards == 1 else 's'} enrolled")
 
 
 def _door(name: str, door: Mapping[str, Any]) -> Fact:

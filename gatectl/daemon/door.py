@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -44,10 +45,14 @@ from gatectl.partners.client import Exchange, Request, out_of_time
 from gatectl.partners.digest import digest_of
 from gatectl.partners.reason import without
 
+SETTLED_MAX = 1000
+"""More than a busy site settles in `settle_s`, an hour at most; what is older is not asked about."""
+
 STUCK_S = 10.0
 """After its budget a scan has the disk's patience left, 5 s at most; one that takes longer never ends."""
 
 _UNRECOGNISED = Ruling(None, Fault.UNRECOGNISED)
+_CARDS_UNKNOWN = Ruling(None, Fault.CARDS)
 
 
 @dataclass(slots=True)
@@ -57,13 +62,14 @@ class House:
     tenant: str
     studio: str
     routes: Sequence[Route]
-    cards: Mapping[str, Card]
+    cards: Mapping[str, Card] | None
+    """None as long as they cannot be read."""
     partners: Mapping[str, PartnerDesk]
     store: Store
     teller: Teller
     patience_s: float
-    settled: set[str]
-    """Events that were settled in this run, on disk or not yet."""
+    settled: deque[str] = field(default_factory=lambda: deque(maxlen=SETTLED_MAX))
+    """Events that were settled last in this run, on disk or not yet."""
     keys: tuple[str, ...] = field(default=(), repr=False)
     """Every partner's: what a person or a partner says is kept without them."""
     names: clock.Names = field(default_factory=clock.Names)
@@ -139,8 +145,7 @@ class Door:
         start = max(presented.at, self._free_at)
         self._over_at = start
         self._scan = Scan()
-        found = destination(presented.code, self.name, self._house.cards, self._house.routes)
-        whom = self._whom_to_ask(presented.code, found)
+        found, whom = self._route(presented.code)
         if isinstance(whom, Ruling):
             self._scan.take(Step.NOBODY_TO_ASK)
             attempt = self._attempt(presented.at, presented, found)
@@ -166,6 +171,14 @@ class Door:
         outage = whom.take(attempt.member or "", ruling, admitted=gate is not None)
         record = _request_record(exchange, presented.at, attempt.at_us, whom.budget_ms)
         self._finish(attempt, ruling, record, gate, basis=basis if gate else None, outage=outage)
+
+    def _route(self, code: str) -> tuple[Destination | None, PartnerDesk | Ruling]:
+        """Whose code it is, and whom to ask about it, or what it comes to where nobody is asked."""
+        if self._house.cards is None:
+            # Any code may be an enrolled card, which a route might send to the wrong partner.
+            return None, _CARDS_UNKNOWN
+        found = destination(code, self.name, self._house.cards, self._house.routes)
+        return found, self._whom_to_ask(code, found)
 
     def _whom_to_ask(self, code: str, found: Destination | None) -> PartnerDesk | Ruling:
         """The partner's desk, or what it comes to where nobody is asked."""
@@ -229,7 +242,7 @@ class Door:
             return exchange, Ruling(Verdict.NONE, Fault.TIMEOUT, detail=detail)
         self._scan.take(Step.RECORDED if on_disk else Step.RECORD_LATE)
         if not on_disk:
-            self._say(Priority.WARNING, f"the record of scan {attempt.id} is late: the disk does not answer")
+            self._say_late(f"scan {attempt.id}")
         exchange, ruling = await desk.ask(request, deadline)
         if ruling.admits:
             self._scan.take(Step.ALLOWED)
@@ -247,7 +260,7 @@ class Door:
         known = await clock.done_by(asked, clock.now() + self._house.patience_s)
         for event_id in asked.result() if known else ():
             if event_id not in self._house.settled:
-                self._house.settled.add(event_id)
+                self._house.settled.append(event_id)
                 self._scan.take(Step.ALLOWED)
                 reason = Reason(f"settled:{event_id}", ruling.reason.text if ruling.reason else None)
                 # The alerts explain a refusal, which this is not any more.
@@ -309,9 +322,7 @@ class Door:
         attempt = self._attempt(at)
         recorded = self._house.store.record(attempt)
         if not await clock.done_by(recorded, at + self._house.patience_s):
-            self._say(
-                Priority.WARNING, f"the record of opening {attempt.id} is late: the disk does not answer"
-            )
+            self._say_late(f"opening {attempt.id}")
         message = f"Opened by hand: {without(self._house.keys, reason)}"
         gate = None if self._stopping else self._open(at, attempt.at_us)
         if gate is None:
@@ -323,6 +334,11 @@ class Door:
             outcome = Outcome(Result.ADMITTED, message, basis=Basis.MANUAL, gate=gate)
         self._conclude(attempt, outcome)
         return Event(attempt, outcome)
+
+    def _say_late(self, what: str) -> None:
+        """Where nobody waits for the disk, no record is late."""
+        if self._house.patience_s > 0:
+            self._say(Priority.WARNING, f"the record of {what} is late: the disk does not answer")
 
     def _say(self, priority: Priority, what: str) -> None:
         self._tell(Notice(priority, f"{self.name}: {what}", {"DOOR": self.name}))

@@ -75,6 +75,7 @@ class _Daemon:
         self._environ = environ
         self._stopped = asyncio.Event()
         self._hurried = asyncio.Event()
+        self._cards_missed = False
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -110,7 +111,7 @@ class _Daemon:
             tenant=settings.site.tenant,
             studio=settings.site.studio,
             routes=[route.route() for route in settings.routes],
-            cards={},
+            cards=None,
             partners={
                 name: PartnerDesk(
                     name,
@@ -126,7 +127,6 @@ class _Daemon:
             store=store,
             teller=self._teller,
             patience_s=settings.journal.patience_ms / 1000,
-            settled=set(),
             keys=tuple(keys.values()),
             viewers=Viewers(name for name, door in settings.doors.items() if door.show_name),
         )
@@ -139,26 +139,46 @@ class _Daemon:
 
     async def _wait_for_store(self, house: House) -> Coroutine[Any, Any, None] | None:
         """Takes up what the last run left; what is still to be awaited if the disk does not answer."""
+        store = house.store
 
         def know(enrolled: asyncio.Future[dict[str, Card]]) -> None:
-            house.cards = enrolled.result()
+            if house.cards is None:
+                house.cards = enrolled.result()
+                self._note_cards(house)
 
-        # A disk that takes no record may still be read: a card must not go the way of a route.
-        house.store.cards.add_done_callback(know)
-        stopped = asyncio.ensure_future(self._stopped.wait())
-        awaited: list[asyncio.Future[Any]] = [house.store.opened, house.store.cards, stopped]
-        await asyncio.wait(awaited, timeout=OPEN_PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
+        store.cards.add_done_callback(know)
+        usable = asyncio.create_task(_until_usable(store))
+        stopped = asyncio.create_task(self._stopped.wait())
+        await asyncio.wait([usable, stopped], timeout=OPEN_PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
+        usable.cancel()
         stopped.cancel()
-        if house.store.opened.done():
+        if store.opened.done():
             await self._take_up(house)
             return None
+        self._note_cards(house)
         return self._take_up(house)
+
+    def _note_cards(self, house: House) -> None:
+        """Says that the cards are not known, and that they are after all."""
+        if house.cards is None:
+            self._cards_missed = True
+            self._teller.tell(
+                Notice(
+                    Priority.ERROR,
+                    f"the enrolled cards in {self._settings.journal.path} cannot be read yet:"
+                    " every code is rejected until they can",
+                )
+            )
+        elif self._cards_missed:
+            self._cards_missed = False
+            self._teller.tell(Notice(Priority.NOTICE, "the enrolled cards can be read now"))
 
     async def _take_up(self, house: House) -> None:
         for event in await house.store.opened:
             self._teller.tell_event(event)
         try:
             house.cards = await house.store.ask(cards.load_all)
+            self._note_cards(house)
             past = await house.store.ask(rows.last_scans)
             for name, desk in house.partners.items():
                 desk.recall((at_us, scan) for partner, at_us, scan in past if partner == name)
@@ -233,6 +253,13 @@ class _Daemon:
         if passage_s > 0:
             await asyncio.wait([hurried], timeout=passage_s)
         hurried.cancel()
+
+
+async def _until_usable(store: Store) -> None:
+    """Returns when the store is open, or where that takes longer, when the cards are known."""
+    for other in (store.slow, store.cards):
+        awaited: list[asyncio.Future[Any]] = [store.opened, other]
+        await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
 
 
 async def _drain(doors: Collection[Door]) -> None:

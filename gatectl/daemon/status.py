@@ -27,7 +27,7 @@ def status_of(
         "doors": {name: door.status() | {"scanners": by_door[name]} for name, door in doors.items()},
         "partners": {name: desk.status() for name, desk in house.partners.items()},
         "journal": {"error": health.error, "late": house.store.waiting, "lost": health.lost},
-        "cards": len(house.cards),
+        "cards": None if house.cards is None else len(house.cards),
         "viewers": len(house.viewers),
         "last_event": house.last_event and house.last_event.to_json(),
     }

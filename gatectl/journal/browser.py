@@ -24,6 +24,9 @@ NEIGHBOURS = 1000
 """The scans next to a moment that are looked at for the order of the scans: a clock that was set back by less
 than they took is no matter."""
 
+TALLIED = 200_000
+"""Scans of one stretch that are counted: over two a second, day and night."""
+
 _FIRST = "SELECT min(seq) FROM (SELECT seq FROM attempts WHERE at_us >= ? ORDER BY at_us LIMIT ?)"
 _LAST = "SELECT max(seq) FROM (SELECT seq FROM attempts WHERE at_us <= ? ORDER BY at_us DESC LIMIT ?)"
 
@@ -87,13 +90,15 @@ class Browser(Reader):
             return Page(events, found[size - 1], complete=True)
         return Page(events, None if walked_all else high + 1, complete=walked_all)
 
-    def since(self, after: int) -> tuple[list[Listed], int]:
-        """The events decided after the mark, in the order of the decisions, and the mark they lead to."""
+    def since(self, after: int, most: int) -> tuple[list[Listed], int]:
+        """The first events decided after the mark, so many at most, and the mark that they lead to."""
         until = self.mark()
         rows = self._rows(
-            "ended > :after AND ended <= :until ORDER BY ended", {"after": after, "until": until}
+            "ended > :after AND ended <= :until ORDER BY ended LIMIT :most",
+            {"after": after, "until": until, "most": most},
         )
-        return [Listed(row["seq"], row["ended"], event_of(row)) for row in rows], until
+        listed = [Listed(row["seq"], row["ended"], event_of(row)) for row in rows]
+        return listed, listed[-1].ended if len(listed) == most else until
 
     def version(self) -> int:
         """Another number once somebody has written."""
@@ -106,19 +111,26 @@ class Browser(Reader):
         statement = (
             "SELECT partner, (at_us - :from) / :bucket AS bucket, result = :admitted AS admitted, elapsed_ms,"
             " answered_us IS NOT NULL AS answered FROM attempts CROSS JOIN outcomes USING (seq)"
-            " WHERE at_us >= :from AND at_us < :until AND kind = 'scan'"
+            " WHERE at_us >= :from AND at_us < :until AND kind = 'scan' LIMIT :most"
         )
-        values = {"from": from_us, "until": until_us, "bucket": bucket_us, "admitted": Result.ADMITTED.value}
-        with self._told():
-            rows = self._connection.execute(statement, values).fetchall()
+        values = {
+            "from": from_us,
+            "until": until_us,
+            "bucket": bucket_us,
+            "admitted": Result.ADMITTED.value,
+            "most": TALLIED,
+        }
         found: dict[tuple[str | None, int], Tally] = {}
-        for partner, bucket, admitted, elapsed_ms, answered in rows:
-            tally = found.get((partner, bucket)) or Tally(partner, bucket, 0, 0, [])
-            if answered and elapsed_ms is not None:
-                tally.elapsed_ms.append(elapsed_ms)
-            found[partner, bucket] = tally._replace(
-                admitted=tally.admitted + admitted, refused=tally.refused + (1 - admitted)
-            )
+        with self._told():
+            for partner, bucket, admitted, elapsed_ms, answered in self._connection.execute(
+                statement, values
+            ):
+                tally = found.get((partner, bucket)) or Tally(partner, bucket, 0, 0, [])
+                if answered and elapsed_ms is not None:
+                    tally.elapsed_ms.append(elapsed_ms)
+                found[partner, bucket] = tally._replace(
+                    admitted=tally.admitted + admitted, refused=tally.refused + (1 - admitted)
+                )
         for tally in found.values():
             tally.elapsed_ms.sort()
         return list(found.values())

@@ -10,7 +10,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -31,7 +31,7 @@ from gatectl.decision.event import (
 from gatectl.decision.verdict import Basis, Fault, Reason, Result, Verdict
 from gatectl.errors import GatectlError
 from gatectl.journal.cards import load_all
-from gatectl.journal.schema import BUSY_TIMEOUT_MS, migrations
+from gatectl.journal.schema import APPLICATION_ID, BUSY_TIMEOUT_MS, migrations
 
 POLL_S = 0.1
 """SQLite does not tell of another process's commits, so -f has to look. `PRAGMA data_version` looks at
@@ -88,8 +88,12 @@ class Reader:
                 f"{path}: there is no journal yet",
                 "gatectl run makes it at its first start; journal.path says where",
             )
-        with self._told():
-            self._connection, self._at_rest = _connect(path)
+        self._open()
+
+    def _open(self) -> None:
+        with _told(self._path):
+            self._file = file_of(self._path)
+            self._connection, self._at_rest = _connect(self._path)
         self._connection.row_factory = sqlite3.Row
         try:
             with self._told():
@@ -139,22 +143,61 @@ class Reader:
     def follow(
         self, filters: Filters, after: int, wait: Callable[[], object] = lambda: time.sleep(POLL_S)
     ) -> Iterator[Event]:
-        """The events decided after the mark, as they come, in the order of the decisions. Endless."""
+        """The events decided after the mark, as they come, in the order of the decisions. Endless.
+
+        Where another store takes the place of this one, it is followed from there on.
+        """
         if self._at_rest:
             raise UnreadableError(f"{self._path}: gatectl is not running, so nothing will come", _WHO_MAY)
         where, values = filters.conditions()
         seen = None
         while True:
+            if file_of(self._path) not in {self._file, None}:
+                moved = self._move_on(after)
+                if moved is None:
+                    wait()
+                    continue
+                after, seen = moved, None
             with self._told():
                 version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
             if version == seen:
                 wait()
                 continue
             seen, until = version, self.mark()
-            span = {"after": after, "until": until}
-            rows = self._rows(f"{where} AND ended > :after AND ended <= :until ORDER BY ended", values | span)
-            yield from map(event_of, rows)
-            after = until
+            while after < until:
+                span = {"after": after, "until": until}
+                rows = self._rows(
+                    f"{where} AND ended > :after AND ended <= :until ORDER BY ended LIMIT {PAGE}",
+                    values | span,
+                )
+                yield from map(event_of, rows)
+                after = rows[-1]["ended"] if len(rows) == PAGE else until
+
+    def _move_on(self, after: int) -> int | None:
+        """Opens the store that took this one's place; where in it to go on, None as long as it is being made.
+
+        It has the decision `after` under another number. Where it has lost that, its own decisions follow.
+        """
+        try:
+            successor = Reader(self._path)
+        except UnreadableError:
+            return None
+        last = None
+        with suppress(UnreadableError), self._told():  # a damaged one need not know
+            last = self._connection.execute("SELECT id FROM events WHERE ended = ?", (after,)).fetchone()
+        self._connection.close()
+        self._connection, self._at_rest, self._file = (
+            successor._connection,
+            successor._at_rest,
+            successor._file,
+        )
+        with self._told():
+            found: tuple[int | None] = self._connection.execute(
+                "SELECT coalesce((SELECT ended FROM outcomes JOIN attempts USING (seq) WHERE id = ?),"
+                " (SELECT value FROM marks WHERE name = 'carried_to'))",
+                last or (None,),
+            ).fetchone()
+        return 0 if after == 0 else found[0] or 0
 
     def find(self, event_id: str) -> Event | None:
         """The finished event with this ID."""
@@ -180,11 +223,6 @@ class Reader:
         )
         with self._told():
             return [name for (name,) in self._connection.execute(statement)]
-
-    def cards(self) -> dict[str, Card]:
-        """The enrolled cards, by the key that codes are compared by."""
-        with self._told():
-            return load_all(self._connection)
 
     def _first(
         self, where: str, values: dict[str, object], filters: Filters, newest: int | None
@@ -213,7 +251,7 @@ class Reader:
         is_ours = self._connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'events'").fetchone()
         known = len(migrations())
         if not is_ours:
-            raise self._not_a_journal()
+            raise _not_a_journal(self._path)
         if made_for > known:
             raise UnreadableError(
                 f"{self._path}: written by a newer gatectl (schema {made_for}, this one knows {known})",
@@ -225,28 +263,50 @@ class Reader:
                 "gatectl run brings it up to date at its start",
             )
 
-    def _not_a_journal(self) -> UnreadableError:
-        return UnreadableError(f"{self._path}: this file is not a gatectl journal", "see journal.path")
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Whatever SQLite says, in the words of the person who asked."""
-        try:
-            yield
-        except sqlite3.ProgrammingError:
-            raise  # ours, not the disk's
-        except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
-                raise self._not_a_journal() from error
-            raise UnreadableError(f"{self._path}: the journal cannot be read: {error}", _WHO_MAY) from error
+    def _told(self) -> AbstractContextManager[None]:
+        return _told(self._path)
 
 
 def enrolled(path: Path) -> dict[str, Card]:
-    """The enrolled cards, by the key that codes are compared by; none where no store was made yet."""
+    """The enrolled cards, by the key that codes are compared by; none where no store was made yet.
+
+    A store of another version will do, if its cards are as they are now. Raises UnreadableError.
+    """
     if not path.exists():
         return {}
-    with Reader(path) as reader:
-        return reader.cards()
+    with _told(path), closing(_connect(path)[0]) as connection:
+        is_new = connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone() is None
+        if is_new:
+            return {}
+        if connection.execute("PRAGMA application_id").fetchone() != (APPLICATION_ID,):
+            raise _not_a_journal(path)
+        return load_all(connection)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Whatever SQLite says, in the words of the person who asked."""
+    try:
+        yield
+    except sqlite3.ProgrammingError:
+        raise  # ours, not the disk's
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
+            raise _not_a_journal(path) from error
+        raise UnreadableError(f"{path}: the journal cannot be read: {error}", _WHO_MAY) from error
+
+
+def _not_a_journal(path: Path) -> UnreadableError:
+    return UnreadableError(f"{path}: this file is not a gatectl journal", "see journal.path")
+
+
+def file_of(path: Path) -> tuple[int, int] | None:
+    """Which file is in this place, by device and inode; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _connect(path: Path) -> tuple[sqlite3.Connection, bool]:

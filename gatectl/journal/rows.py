@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import deque
 from typing import Any
 
 from gatectl.decision.event import Attempt, Event, Outcome, interrupted
@@ -15,6 +16,15 @@ Statement = tuple[str, tuple[Any, ...]]
 
 LOOK_BACK = 1000
 """How many of the last scans are read to find how the partners are; an outage that is older is over."""
+
+UNANSWERED_MAX = 100
+"""Requests of one member that may be settled: as many scans as nobody makes in an hour."""
+
+CLOSED_AT_ONCE = 500
+"""Interrupted scans that are closed in one transaction."""
+
+TOLD_MAX = 1000
+"""Interrupted scans that a start tells of. A crash leaves a few, a lost table of outcomes may leave all."""
 
 _INSERT_ATTEMPT = (
     "INSERT INTO attempts (id, kind, at_us, tenant, studio, door, scanner, credential, partner,"
@@ -97,23 +107,32 @@ def outcome_statement(attempt_id: str, outcome: Outcome) -> Statement:
 
 
 def close_interrupted(connection: sqlite3.Connection) -> list[Event]:
-    """Gives each attempt without an outcome the one it gets now; one transaction, the oldest first."""
+    """Gives each attempt without an outcome the one it gets now; the last of them, the oldest first."""
+    closed: deque[Event] = deque(maxlen=TOLD_MAX)
+    while events := _interrupted(connection):
+        with transaction(connection):
+            for event in events:
+                connection.execute(*outcome_statement(event.attempt.id, event.outcome))
+        closed.extend(events)
+    with transaction(connection):
+        connection.execute(
+            "UPDATE marks SET value = (SELECT coalesce(max(seq), 0) FROM attempts)"
+            " WHERE name = 'closed_to_seq'"
+        )
+    return list(closed)
+
+
+def _interrupted(connection: sqlite3.Connection) -> list[Event]:
+    """The first attempts without an outcome, with the one that they get."""
     rows = connection.execute(
         "SELECT a.id, a.kind, a.at_us, a.tenant, a.studio, a.door, a.scanner, a.credential, a.partner,"
         ' a.member, a.budget_ms, a.boot, a.since_boot_us, a."of", a.customer'
         " FROM attempts AS a LEFT JOIN outcomes AS o ON o.seq = a.seq"
         " WHERE a.seq > (SELECT value FROM marks WHERE name = 'closed_to_seq') AND o.seq IS NULL"
-        " ORDER BY a.seq"
-    ).fetchall()
-    events = [Event(attempt, interrupted(attempt)) for attempt in (Attempt(*row) for row in rows)]
-    with transaction(connection):
-        for event in events:
-            connection.execute(*outcome_statement(event.attempt.id, event.outcome))
-        connection.execute(
-            "UPDATE marks SET value = (SELECT coalesce(max(seq), 0) FROM attempts)"
-            " WHERE name = 'closed_to_seq'"
-        )
-    return events
+        " ORDER BY a.seq LIMIT ?",
+        (CLOSED_AT_ONCE,),
+    )
+    return [Event(attempt, interrupted(attempt)) for attempt in (Attempt(*row) for row in rows)]
 
 
 def last_scans(connection: sqlite3.Connection) -> list[tuple[str, int, Finished]]:
@@ -154,8 +173,9 @@ def unanswered(connection: sqlite3.Connection, attempt: Attempt, settle_us: int)
         " AND CASE e.boot WHEN :boot THEN e.since_boot_us >= :since_boot ELSE e.at_us >= :since END"
         " AND NOT EXISTS (SELECT 1 FROM events AS later WHERE later.member = :member"
         "   AND later.partner = :partner AND later.seq > e.seq AND later.verdict = 'allowed')"
-        " ORDER BY e.seq DESC",
+        " ORDER BY e.seq DESC LIMIT :most",
         {
+            "most": UNANSWERED_MAX,
             "member": attempt.member,
             "partner": attempt.partner,
             "id": attempt.id,

@@ -12,6 +12,9 @@ from pathlib import Path
 from gatectl.errors import GatectlError
 from gatectl.journal.transaction import transaction
 
+APPLICATION_ID = 0x67617465
+"""Of each store, `gate` in ASCII, at byte 68 of the file (https://www.sqlite.org/fileformat.html)."""
+
 BUSY_TIMEOUT_MS = 5000
 """How long one writer waits for another process (an enrolment, an upgrade) to finish its transaction."""
 

@@ -25,7 +25,7 @@ from gatectl.decision.event import Attempt, Event, Outcome
 from gatectl.decision.notice import Notice, Priority, Tell
 from gatectl.journal import clocks, rows
 from gatectl.journal.prune import Pruning
-from gatectl.journal.reader import Reader, UnreadableError
+from gatectl.journal.reader import UnreadableError, enrolled
 from gatectl.journal.schema import DamagedError, StoreError, is_damage, open_store
 from gatectl.journal.transaction import transaction
 
@@ -78,18 +78,22 @@ class Store:
         self._pruning = Pruning(keep_days, clocks.moment())
         self._commits = 0
         self._give_up_at: float | None = None
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="journal writer", daemon=True)
         self.health = Health()
         self.opened: asyncio.Future[list[Event]] = self._loop.create_future()
         """Done when the store was opened, with the interrupted scans of the last run, which are closed now;
         StoreError if it never can be."""
         self.cards: asyncio.Future[dict[str, Card]] = self._loop.create_future()
-        """Done only where the store could not be opened at once: the cards, as far as they can be read."""
+        """Done as soon as the enrolled cards can be read, for which nobody has to wait for the writer."""
+        self.slow: asyncio.Future[None] = self._loop.create_future()
+        """Done where the first attempt to open the store failed; further ones follow."""
         self.broken: asyncio.Future[None] = self._loop.create_future()
         """Carries the error that ended the writer: a bug, which must end the daemon too."""
 
     def start(self) -> None:
         self._thread.start()
+        threading.Thread(target=self._read_cards, name="cards reader", daemon=True).start()
 
     @property
     def waiting(self) -> int:
@@ -118,6 +122,7 @@ class Store:
     async def stop(self, patience_s: float) -> None:
         """Writes what waits, for so long at most, and says what could not be kept."""
         self._give_up_at = time.monotonic() + patience_s
+        self._stopping.set()
         self._jobs.put(None)
         await asyncio.to_thread(self._thread.join, patience_s)
         lost = len(self._unwritten) + sum(isinstance(job, _Write) for job in self._arrived())
@@ -137,7 +142,18 @@ class Store:
                 jobs.append(self._jobs.get_nowait())
         return jobs
 
-    # What follows runs in the writer's thread.
+    def _read_cards(self) -> None:
+        """In a thread of its own: a reader of a WAL needs no lock, and has them while the writer waits."""
+        try:
+            while not self._stopping.is_set():
+                with contextlib.suppress(UnreadableError):
+                    self._hand_over([(self.cards, enrolled(self._path))])
+                    return
+                self._stopping.wait(RETRY_MAX_S)
+        except Exception as error:  # noqa: BLE001 - not hidden: it ends the daemon
+            self._hand_over([(self.broken, error)])
+
+    # The rest runs in the writer's thread.
 
     def _run(self) -> None:
         try:
@@ -167,7 +183,7 @@ class Store:
                 return None
             except (sqlite3.Error, OSError) as error:
                 self._failed(error)
-                self._hand_over([(self.cards, self._readable_cards())])
+                self._hand_over([(self.slow, None)])
                 if self._give_up_at is not None:
                     return None
                 time.sleep(retry_s)
@@ -190,13 +206,6 @@ class Store:
             # SQLite shares what it knows of a file, "read-only" included, among a process's connections.
             connection.close()
             raise
-
-    def _readable_cards(self) -> dict[str, Card]:
-        try:
-            with Reader(self._path) as reader:
-                return reader.cards()
-        except UnreadableError:
-            return {}
 
     def _set_aside(self, damaged: DamagedError) -> None:
         """A store that cannot be read any more makes room for a new one; nothing is deleted."""

@@ -87,12 +87,12 @@ class Live:
             await self._pause(POLL_S / 2 if len(self.events) and seen and not seen.at_rest else IDLE_POLL_S)
 
     async def _tell_since(self, mark: int) -> int:
-        news, until = await self._journal.ask(lambda browser: browser.since(mark))
+        news, until = await self._journal.ask(lambda browser: browser.since(mark, NEWS_MAX + 1))
         if len(news) > NEWS_MAX:
             self.events.tell(Reload())
-        else:
-            for listed in news:
-                self.events.tell(listed)
+            return await self._journal.ask(lambda browser: browser.mark())
+        for listed in news:
+            self.events.tell(listed)
         return until
 
     async def _pause(self, seconds: float) -> None:

@@ -79,7 +79,7 @@ class Streams:
         if after is None:
             return []
         try:
-            missed, mark = await self._journal.ask(lambda browser: browser.since(after))
+            missed, mark = await self._journal.ask(lambda browser: browser.since(after, NEWS_MAX + 1))
         except UnreadableError:
             return []
         return None if mark < after or len(missed) > NEWS_MAX else missed

@@ -162,6 +162,17 @@ def test_a_stalled_disk_locks_nobody_out(gym):
     assert [event["member"] for event in gym.events()] == [*OTHER_GOOD, GOOD["wellhub"]]
 
 
+def test_nobody_waits_for_the_disk_without_patience_and_no_record_is_late(gym):
+    gym = gym(journal={"patience_ms": 0}).start()
+    with locked(gym.journal):
+        gym.scan(code("wellhub", GOOD["wellhub"]))
+        gym.told("admitted", GOOD["wellhub"])
+        assert gym.run("open", "main", "--reason", "drill").returncode == 0
+    assert [event["result"] for event in gym.next_events(2)] == ["admitted"] * 2
+    assert gym.terminate() == 0
+    assert gym.count_told("late") == 0
+
+
 def test_a_disk_that_is_stalled_for_less_than_patience_is_not_late(gym):
     gym = gym(journal={"patience_ms": 2000}).start()
     for member in OTHER_GOOD:
@@ -171,6 +182,51 @@ def test_a_disk_that_is_stalled_for_less_than_patience_is_not_late(gym):
         assert gym.next_event()["member"] == member
     assert gym.terminate() == 0
     assert gym.count_told("late") == 0
+
+
+def test_a_store_that_is_slow_to_open_sends_no_card_to_a_route(gym):
+    gym = gym({"wellhub": {}, "capitan": {}}).start()
+    card = code("wellhub", GOOD["wellhub"])  # a route takes this code too
+    assert gym.run("cards", "add", card, "capitan", GOOD["capitan"]).returncode == 0
+    assert gym.terminate() == 0
+    with locked(gym.journal):
+        gym.start()
+        gym.scan(card)
+        gym.told("admitted", card, "(capitan 2")
+        assert gym.status()["cards"] == 1
+        assert gym.count_told("cannot be read") == 0
+    event = gym.next_event()
+    assert (event["partner"], event["member"]) == ("capitan", GOOD["capitan"])
+    assert [request.path.split("/")[1] for request in gym.partners.requests] == ["api"]
+
+
+def test_no_code_is_routed_as_long_as_the_cards_cannot_be_read(gym):
+    gym = gym({"wellhub": {}, "capitan": {}}).start()
+    card = code("wellhub", GOOD["wellhub"])
+    assert gym.run("cards", "add", card, "capitan", GOOD["capitan"]).returncode == 0
+    assert gym.terminate() == 0
+    with closing(sqlite3.connect(gym.journal, isolation_level=None)) as connection:
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("BEGIN EXCLUSIVE")
+        gym.start()
+        gym.told("the enrolled cards", "cannot be read yet")
+        for shown in (card, code("wellhub", OTHER_GOOD[0])):
+            gym.scan(shown)
+            gym.told("rejected", shown, "Enrolled cards not available, please try again")
+        assert gym.status()["cards"] is None
+        assert "cannot be read: every code is rejected" in " ".join(gym.run("status").stdout.split())
+        assert gym.partners.requests == []
+    gym.told("the enrolled cards can be read now")
+    for event in gym.next_events(2):
+        assert (event["fault"], event["verdict"], event["request"], event["partner"]) == (
+            "cards",
+            None,
+            None,
+            None,
+        )
+        assert event["message"] == "Enrolled cards not available, please try again"
+    gym.scan(card)
+    assert gym.next_event()["partner"] == "capitan"
 
 
 def test_a_full_disk_locks_nobody_out(gym, small_disk):

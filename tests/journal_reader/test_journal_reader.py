@@ -3,6 +3,7 @@ import shutil
 import sqlite3
 import tempfile
 from contextlib import closing
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from records import (
 from gatectl.decision.event import BodyRecord, DialRecord, Evidence, RequestRecord
 from gatectl.decision.verdict import Result
 from gatectl.journal import reader as module
-from gatectl.journal.reader import Filters, Reader, UnreadableError
+from gatectl.journal.reader import PAGE, Filters, Reader, UnreadableError
 from gatectl.journal.schema import open_store
 
 EVERYTHING = Filters()
@@ -171,8 +172,67 @@ def test_follow_waits_without_asking_for_events_while_nothing_changes(path, writ
         with pytest.raises(EnoughError):
             next(reader.follow(EVERYTHING, reader.mark(), wait=wait))
     events = [statement for statement in statements if "FROM events" in statement]
-    assert len(events) == 1
+    assert events == []
     assert statements.count("PRAGMA data_version") == 1 + len(looks)
+
+
+def taken(steps):
+    steps.pop(0)()
+
+
+def replaced(path, *numbers, carried_to=0):
+    """Puts the store aside and another into its place, which has these events."""
+    path.rename(path.with_name("aside.db"))
+    with closing(open_store(path)) as successor:
+        for number in numbers:
+            record(successor, number)
+        successor.execute("UPDATE marks SET value = ? WHERE name = 'carried_to'", (carried_to,))
+
+
+@pytest.mark.parametrize(
+    ("carried", "new"),
+    [((1, 2), (3,)), ((2,), (3,)), ((), (3,)), ((1,), (3,))],
+    ids=["all", "the last", "nothing", "not the last"],
+)
+def test_follow_goes_on_in_the_store_that_takes_the_place(path, write, carried, new):
+    for number in (1, 2):
+        write(number)
+    waits = [lambda: replaced(path, *carried, *new, carried_to=len(carried))]
+    with Reader(path) as reader:
+        following = reader.follow(EVERYTHING, 0, wait=partial(taken, waits))
+        given = [next(following).attempt.id[-1] for _ in range(3)]
+    assert given == ["1", "2", "3"]
+
+
+def test_follow_waits_for_a_store_that_is_being_made(path, write):
+    write(1)
+    steps = [
+        lambda: (path.rename(path.with_name("aside.db")), path.touch()),
+        lambda: None,
+        lambda: (path.unlink(), replaced_by_nothing(path)),
+    ]
+
+    def replaced_by_nothing(path):
+        with closing(open_store(path)) as successor:
+            record(successor, 2)
+
+    with Reader(path) as reader:
+        following = reader.follow(EVERYTHING, reader.mark(), wait=partial(taken, steps))
+        assert next(following).attempt.id[-1] == "2"
+
+
+def test_follow_asks_for_a_bounded_number_of_events_at_once(path, write):
+    count = PAGE + 3
+    for number in range(count):
+        write(number)
+    with Reader(path) as reader:
+        statements = []
+        reader._connection.set_trace_callback(statements.append)
+        given = list(islice(reader.follow(EVERYTHING, 0, wait=pytest.fail), count))
+    assert [int(event.attempt.id[-4:]) for event in given] == list(range(count))
+    asked = [statement for statement in statements if "SELECT * FROM events" in statement]
+    assert len(asked) == 2
+    assert all(statement.endswith(f"LIMIT {PAGE}") for statement in asked)
 
 
 def test_find(path, write):

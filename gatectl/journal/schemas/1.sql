@@ -82,12 +82,14 @@ CREATE TABLE cards (
 -- has its outcome (so a start looks at the last run alone); decisions up to the number `pruned_to` were pruned
 -- (so numbers go on where nothing is left); `erasing` is 1 inside the transaction of an erasure, and only there;
 -- `purge_due` is 1 until the file's unused parts are rid of what was erased.
+-- A store that took the place of a damaged one says when (`damaged_us`), how many cards and events it has of it,
+-- and that its own decisions begin behind the number `carried_to`; `damaged_us` is 0 once somebody knows.
 CREATE TABLE marks (
     name  TEXT PRIMARY KEY,
     value INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 INSERT INTO marks VALUES ('kept_from_us', 0), ('closed_to_seq', 0), ('pruned_to', 0), ('erasing', 0),
-    ('purge_due', 0);
+    ('purge_due', 0), ('damaged_us', 0), ('damaged_cards', 0), ('damaged_events', 0), ('carried_to', 0);
 
 CREATE VIEW events AS
 SELECT a.seq, o.ended, a.id, a.kind, a.at_us, a."of", a.tenant, a.studio, a.door, a.scanner, a.credential,
