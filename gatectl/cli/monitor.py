@@ -1,68 +1,90 @@
-"""`gatectl monitor`: the Event Monitor and the displays as web pages."""
+"""`gatectl monitor`: the Event Monitor and the displays as web pages, and the links that open one display."""
 
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import os
-import re
+import socket
 import sys
+import time
 from pathlib import Path
+from urllib.parse import quote
 
-from gatectl.config.model import KeySource
-from gatectl.config.reader import find, load
-from gatectl.config.secrets import read
+from gatectl.config.addresses import host_and_port, is_loopback
+from gatectl.config.model import KeySource, Settings
+from gatectl.config.problems import MONITOR_HINT, near
+from gatectl.config.reader import find, load, located
+from gatectl.config.secrets import read_password
 from gatectl.daemon.control import WATCH_SOCKET
 from gatectl.errors import GatectlError, UsageError
 
-DEFAULT = "127.0.0.1:8480"
+EXAMPLE = "127.0.0.1:8480"
+
+STATE_FOLDER = "STATE_DIRECTORY"
+"""The environment variable by which systemd names the service's own folder (systemd.exec(5))."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_options(parser, None)
+    actions = parser.add_subparsers(metavar="ACTION")
+    link = actions.add_parser("link", help="print the link that opens a door's display and nothing else")
+    # Without defaults of their own, which would take the place of options in front of the action.
+    _add_options(link, argparse.SUPPRESS)
+    link.add_argument("door", metavar="DOOR")
+    link.set_defaults(action=_link)
+    parser.set_defaults(action=_serve)
+
+
+def _add_options(parser: argparse.ArgumentParser, default: str | None) -> None:
     parser.add_argument(
-        "--listen", type=address, default=DEFAULT, metavar="ADDRESS:PORT", help=f"where ({DEFAULT})"
+        "--listen", type=_address, default=default, metavar="ADDRESS:PORT", help=f"where (else {EXAMPLE})"
     )
     parser.add_argument(
         "--password-file",
         type=Path,
+        default=default,
         metavar="FILE",
         help="asks for the password in this file; needed for any address but this machine's own",
     )
     parser.add_argument(
         "--name",
         action="append",
-        default=[],
+        default=default,
         metavar="HOST",
         help="a name by which browsers reach it, beside this machine's own; may be repeated",
     )
 
 
 def run(args: argparse.Namespace) -> int:
+    path = find(args.config, os.environ)
+    settings = load(path)
+    status: int = args.action(args, path, settings)
+    return status
+
+
+def _serve(args: argparse.Namespace, path: Path, settings: Settings) -> int:
     """Serves until SIGTERM or SIGINT; 0 then."""
     from gatectl.cli import report  # noqa: PLC0415 - with what it needs
     from gatectl.daemon.notify import notify  # noqa: PLC0415 - the web is for this command alone
     from gatectl.monitor import serve  # noqa: PLC0415
     from gatectl.monitor.daemon import Daemon  # noqa: PLC0415
-    from gatectl.monitor.guard import is_loopback  # noqa: PLC0415
     from gatectl.monitor.gym import Gym  # noqa: PLC0415
     from gatectl.monitor.journal import JournalDesk  # noqa: PLC0415
-    from gatectl.monitor.password import CHARS_MIN, Password  # noqa: PLC0415
+    from gatectl.monitor.password import Password  # noqa: PLC0415
+    from gatectl.monitor.signed_out import SignedOut  # noqa: PLC0415
 
-    path = find(args.config, os.environ)
-    settings = load(path)
-    host, port = args.listen
-    password = None
-    if args.password_file is not None:
-        text = read(KeySource(file=args.password_file.absolute()), os.environ).value
-        if len(text) < CHARS_MIN:
-            raise GatectlError(f"{args.password_file}: the password has fewer than {CHARS_MIN} characters")
-        password = Password(text)
-    elif not is_loopback(host):
-        raise UsageError(
-            f"gatectl monitor: {host} can be reached from elsewhere, and there is no password",
-            "put one into a file that others cannot read, and give it with --password-file FILE",
-        )
+    host, port = _listen(args, settings)
+    text = _password(args, settings)
+    if text is None:
+        _require_loopback(host, args, path)
+    folder = os.environ.get(STATE_FOLDER)
+    password = None if text is None else Password(text, SignedOut(Path(folder) if folder else None))
+    if settings.site.timezone is not None:
+        # Pages show the gym's time, and this process has no other use for a clock's zone.
+        os.environ["TZ"] = settings.site.timezone
+        time.tzset()
     bound = serve.listening(host, port)
-    shown_host = f"[{host}]" if ":" in host else host
     gym = Gym(
         settings.site.tenant,
         settings.site.studio,
@@ -74,7 +96,8 @@ def run(args: argparse.Namespace) -> int:
         return report.files(event_id, settings, report.keys_of(path))[1]
 
     def ready() -> None:
-        print(f"the Event Monitor is at http://{shown_host}:{bound.getsockname()[1]}/", file=sys.stderr)
+        address = _base(host, bound.getsockname()[1])
+        print(f"the Event Monitor is at {address}/", file=sys.stderr)
         notify("READY=1", os.environ)
 
     serve.run(
@@ -83,18 +106,102 @@ def run(args: argparse.Namespace) -> int:
         Daemon(Path(os.environ.get(WATCH_SOCKET) or settings.control.socket)),
         report_on,
         bound=bound,
-        host=host,
-        password=password,
-        names=args.name,
+        access=serve.Access(host, password, _names(args, settings), settings.monitor.proxies),
         ready=ready,
     )
     return 0
 
 
-def address(text: str) -> tuple[str, int]:
-    """`127.0.0.1:8480`, `[::1]:8480`, `localhost:8480`."""
-    host, colon, port = text.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not colon or not host or not re.fullmatch(r"\d{1,5}", port, re.ASCII) or int(port) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no ADDRESS:PORT such as {DEFAULT}")
-    return host, int(port)
+def _link(args: argparse.Namespace, path: Path, settings: Settings) -> int:
+    """Prints the link; what to know about it goes to stderr."""
+    from gatectl.monitor.password import Password  # noqa: PLC0415 - with what it needs
+
+    if args.door not in settings.doors:
+        hints = near(args.door, settings.doors) or (f"the doors are {', '.join(settings.doors)}",)
+        raise UsageError(f"gatectl monitor link: there is no door {args.door!r} in {path}", *hints)
+    host, port = _listen(args, settings)
+    text = _password(args, settings)
+    if text is None:
+        _require_loopback(host, args, path)
+    names = _names(args, settings)
+    # 0.0.0.0 and :: are every address of this machine and none that a browser could go to.
+    own = socket.gethostname() if _is_any(host) else host
+    shown = names[0] if names else own
+    key = "" if text is None else f"?key={Password(text).display_key(args.door)}"
+    print(f"{_base(shown, port)}/display/{quote(args.door, safe='')}{key}")
+    for line in _about_link(has_key=bool(key), has_proxies=bool(settings.monitor.proxies)):
+        print(f"hint: {line}", file=sys.stderr)
+    return 0
+
+
+def _about_link(*, has_key: bool, has_proxies: bool) -> list[str]:
+    lines = ["any other name or address of the monitor will do in place of the one in the link"]
+    if has_proxies:
+        lines.append("through a proxy, the proxy's own address takes the place of everything before /display")
+    if has_key:
+        lines.append("it opens this display and nothing else, and ends when the password is changed")
+    return [
+        *lines,
+        "a browser keeps a tablet awake over https:// alone; over http:// set the tablet itself:",
+        "Android: Fully Kiosk Browser with Keep Screen On, or Developer options, Stay awake while charging",
+        "iPad: Settings, Display & Brightness, Auto-Lock, Never; then Accessibility, Guided Access",
+    ]
+
+
+def _listen(args: argparse.Namespace, settings: Settings) -> tuple[str, int]:
+    if args.listen is not None:
+        given: tuple[str, int] = args.listen
+        return given
+    return _address(settings.monitor.listen)
+
+
+def _names(args: argparse.Namespace, settings: Settings) -> list[str]:
+    return list(settings.monitor.names if args.name is None else args.name)
+
+
+def _password(args: argparse.Namespace, settings: Settings) -> str | None:
+    """The password, where one is named. Raises GatectlError where it is not fit."""
+    from gatectl.monitor.password import CHARS_MIN  # noqa: PLC0415 - with what it needs
+
+    source = settings.monitor.password
+    if args.password_file is not None:
+        source = KeySource(file=args.password_file.absolute())
+    if source is None:
+        return None
+    text = read_password(source, os.environ).value
+    if len(text) < CHARS_MIN:
+        place = source.file or source.credential or f"${source.env}"
+        raise GatectlError(
+            f"{place}: the password has fewer than {CHARS_MIN} characters", "a few words make a long one"
+        )
+    return text
+
+
+def _require_loopback(host: str, args: argparse.Namespace, path: Path) -> None:
+    if is_loopback(host):
+        return
+    what = f"{host} can be reached from elsewhere, and there is no password"
+    if args.listen is None:
+        raise located(path, ("monitor", "listen"), what, (MONITOR_HINT,))
+    raise UsageError(
+        f"gatectl monitor: {what}",
+        "put one into a file that others cannot read, and give it with --password-file FILE",
+    )
+
+
+def _is_any(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
+def _base(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _address(text: str) -> tuple[str, int]:
+    found = host_and_port(text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no ADDRESS:PORT such as {EXAMPLE}")
+    return found

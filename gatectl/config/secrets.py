@@ -55,14 +55,37 @@ def read(source: KeySource, environ: Mapping[str, str]) -> Secret:
 
     Raises KeyRefused where it is not there, empty, open to others, or not visible ASCII.
     """
+    return _fit(_held(source, environ))
+
+
+def read_password(source: KeySource, environ: Mapping[str, str]) -> Secret:
+    """A password for people, without white space at its ends: any text in UTF-8, blanks and umlauts too.
+
+    Raises KeyRefused, with the place in its message, where it is not there, empty, or open to others.
+    """
+    place = source.file or (f"the credential {source.credential}" if source.credential else f"${source.env}")
+    content = _held(source, environ)
+    if len(content) > MAX_BYTES:
+        raise KeyRefused(f"{place} is longer than {MAX_BYTES} bytes", "the file holds the password alone")
+    try:
+        text = content.decode("utf-8-sig").strip()
+    except UnicodeDecodeError:
+        raise KeyRefused(f"{place}: the password is not UTF-8 text", "save the file as UTF-8") from None
+    if not text:
+        raise KeyRefused(f"{place}: the password is empty", "put a password on the first line")
+    return Secret(text)
+
+
+def _held(source: KeySource, environ: Mapping[str, str]) -> bytes:
+    """What the source holds."""
     if source.file is not None:
-        return _fit(_content(source.file, "put the key alone into this file", private=True))
+        return _content(source.file, "put it alone into this file", private=True)
     if source.credential is not None:
-        return _fit(_content(*_credential(source.credential, environ), private=False))
+        return _content(*_credential(source.credential, environ), private=False)
     variable = source.env or ""
     if variable not in environ:
         raise KeyRefused(f"${variable} is not set", "set it where gatectl is started")
-    return _fit(os.fsencode(environ[variable]))
+    return os.fsencode(environ[variable])
 
 
 def _credential(name: str, environ: Mapping[str, str]) -> tuple[Path, str]:

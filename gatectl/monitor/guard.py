@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import socket
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import quote, urlsplit
+from typing import NamedTuple
+from urllib.parse import parse_qs, quote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gatectl.monitor.password import RENEW_S, SESSION_S, Password
+from gatectl.config.addresses import is_loopback
+from gatectl.monitor.addresses import address_of
+from gatectl.monitor.password import RENEW_S, SESSION_S, Password, Session
 
 COOKIE = "gatectl_session"
 
@@ -39,7 +41,24 @@ _HOST = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[^:\[\]]+))(?::[0-9
 """RFC 9110, section 7.2, strictly: what two readers could read differently is nobody's name."""
 
 _OPEN = ("/login", "/static/")
-"""What is there without the password."""
+"""The paths that need no password."""
+
+_STREAMS = "/live/"
+_DISPLAY, _DISPLAY_STREAM = "/display/", "/live/display"
+
+MAY_STAY = "gatectl.may_stay"
+"""The key in a request's scope of a function: whether who opened a stream may still see it."""
+
+
+class _Entry(NamedTuple):
+    """What becomes of a request.
+
+    `refusal` is answered in the page's place; `renewed` is a session's new value.
+    """
+
+    refusal: Response | None = None
+    renewed: str | None = None
+    may_stay: Callable[[], bool] = lambda: True
 
 
 class Guard:
@@ -59,8 +78,7 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        refusal, renewed = self._refusal(scope, headers)
+        entry = self._entry(scope, Headers(scope=scope))
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -68,28 +86,33 @@ class Guard:
                 for name, value in _HEADERS.items():
                     answer[name] = value
                 answer.setdefault("Cache-Control", "no-store")
-                if renewed and "set-cookie" not in answer:
-                    answer.append("Set-Cookie", session_cookie(renewed))
+                if entry.renewed and "set-cookie" not in answer:
+                    cookie = session_cookie(entry.renewed, is_secure=scope["scheme"] == "https")
+                    answer.append("Set-Cookie", cookie)
             await send(message)
 
-        await (refusal or self._app)(scope, receive, send_with_headers)
+        app = entry.refusal or self._app
+        await app({**scope, MAY_STAY: entry.may_stay}, receive, send_with_headers)
 
-    def _refusal(self, scope: Scope, headers: Headers) -> tuple[Response | None, str | None]:
-        """What is answered instead of the page, if anything; and a session's new value."""
+    def _entry(self, scope: Scope, headers: Headers) -> _Entry:
         if not self._is_ours(headers.get("host", "")):
-            return PlainTextResponse("This monitor does not go by that name.", 421), None
-        if scope["method"] not in {"GET", "HEAD"} and not _is_same_origin(headers):
-            return PlainTextResponse("This must come from the monitor's own page.", 403), None
+            return _Entry(PlainTextResponse("This monitor does not go by that name.", 421))
+        if scope["method"] not in {"GET", "HEAD"} and not self._is_same_origin(headers):
+            return _Entry(PlainTextResponse("This must come from the monitor's own page.", 403))
         path: str = scope["path"]
-        if self._password is None or path == _OPEN[0] or path.startswith(_OPEN[1]):
-            return None, None
-        age_s = self._password.age_s(session_in(headers))
-        if age_s is not None:
-            return None, self._password.session() if age_s > RENEW_S else None
-        if headers.get("sec-fetch-mode", "navigate") != "navigate" or path.endswith("/live"):
-            return PlainTextResponse("The password is needed.", 401), None
+        password = self._password
+        if password is None or path == _OPEN[0] or path.startswith(_OPEN[1]):
+            return _Entry()
+        session = session_in(headers, password)
+        if session is not None:
+            renewed = password.session(session.sign_in) if session.age_s > RENEW_S else None
+            return _Entry(None, renewed, lambda: session_in(headers, password) is not None)
+        if _opens_display(scope, password):
+            return _Entry()
+        if path.startswith(_STREAMS) or headers.get("sec-fetch-mode", "navigate") != "navigate":
+            return _Entry(PlainTextResponse("The password is needed.", 401))
         wanted = path + (f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else "")
-        return RedirectResponse(f"/login?next={quote(wanted, safe='')}", 303), None
+        return _Entry(RedirectResponse(f"/login?next={quote(wanted, safe='')}", 303))
 
     def _is_ours(self, host: str) -> bool:
         found = _HOST.fullmatch(host)
@@ -98,7 +121,21 @@ class Guard:
         name = (found["six"] or found["name"]).lower().rstrip(".")
         if name in self._names or is_loopback(name):
             return True
-        return self._password is not None and _is_address(name)
+        return self._password is not None and address_of(name) is not None
+
+    def _is_same_origin(self, headers: Headers) -> bool:
+        """Whether a form comes from the monitor's own page; a proxy may have written another host."""
+        site = headers.get("sec-fetch-site")
+        if site is not None:
+            return site == "same-origin"
+        origin = headers.get("origin")
+        if origin is None:
+            return True
+        try:
+            parts = urlsplit(origin)
+            return parts.netloc == headers.get("host") or parts.hostname in self._names
+        except ValueError:
+            return False
 
 
 def names_of(listen: str, more: Collection[str] = ()) -> set[str]:
@@ -110,37 +147,30 @@ def names_of(listen: str, more: Collection[str] = ()) -> set[str]:
     return names
 
 
-def is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return address == "localhost"
-
-
-def session_in(headers: Headers) -> str:
+def session_in(headers: Headers, password: Password) -> Session | None:
+    """The valid session that a request's cookie holds."""
     try:
         cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
     except CookieError:
-        return ""
-    return cookie.value if cookie else ""
+        return None
+    return password.session_of(cookie.value) if cookie else None
 
 
-def session_cookie(session: str) -> str:
+def session_cookie(session: str, *, is_secure: bool) -> str:
+    """The header that sets the cookie; an empty one takes it back."""
     age_s = SESSION_S if session else 0
-    return f"{COOKIE}={session}; Path=/; Max-Age={age_s}; HttpOnly; SameSite=Strict"
+    secure = "; Secure" if is_secure else ""
+    return f"{COOKIE}={session}; Path=/; Max-Age={age_s}; HttpOnly; SameSite=Strict{secure}"
 
 
-def _is_same_origin(headers: Headers) -> bool:
-    site = headers.get("sec-fetch-site")
-    if site is not None:
-        return site == "same-origin"
-    origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == headers.get("host")
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
+def _opens_display(scope: Scope, password: Password) -> bool:
+    """Whether the address holds the key of the very display that it asks for."""
+    query = parse_qs(scope["query_string"].decode("latin-1"))
+    path: str = scope["path"]
+    if path.startswith(_DISPLAY):
+        door = path.removeprefix(_DISPLAY)
+    elif path == _DISPLAY_STREAM:
+        door = query.get("door", [""])[0]
+    else:
         return False
-    return True
+    return password.opens_display(door, query.get("key", [""])[0])

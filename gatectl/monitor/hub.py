@@ -12,8 +12,9 @@ T = TypeVar("T")
 BEHIND = 200
 """News that may wait for one browser: minutes of a busy door."""
 
-QUIET_S = 15.0
-"""After so long without news a sign of life goes out, by which a browser that is gone is found out."""
+QUIET_S = 3.0
+"""After so long without news a heartbeat goes out. A page that misses two says that it is not connected; a
+browser that is gone is found out by it."""
 
 
 class Hub(Generic[T]):

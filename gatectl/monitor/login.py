@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qs
+import asyncio
+from urllib.parse import parse_qs, unquote
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
 from gatectl.monitor import texts
-from gatectl.monitor.guard import session_cookie
+from gatectl.monitor.guard import session_cookie, session_in
 from gatectl.monitor.paper import Paper
 from gatectl.monitor.password import Password
 from gatectl.monitor.reader import language_of, own_path
@@ -30,32 +31,54 @@ class Login:
         if self._password is None:
             return RedirectResponse(wanted, 303)
         if request.method != "POST":
-            return self._paper.page(request, "login.html", wanted=wanted, words=None)
+            return self._form(request, wanted, None)
         language = language_of(request)
+        given = await _password_in(request)
+        # From here to the comparison nothing waits: parallel tries could all pass the limit at once.
         address = request.client.host if request.client else ""
         wait_s = self._password.wait_s(address)
         if wait_s > 0:
             words = texts.text(language, "too_many_tries", seconds=int(wait_s) + 1)
-            refused = self._paper.page(request, "login.html", status=429, wanted=wanted, words=words)
+            refused = self._form(request, wanted, words, status=429)
             refused.headers["Retry-After"] = str(int(wait_s) + 1)
             return refused
-        if not self._password.is_right(address, await _password_in(request)):
+        if not self._password.is_right(address, given):
             words = texts.text(language, "wrong_password")
-            return self._paper.page(request, "login.html", status=403, wanted=wanted, words=words)
+            return self._form(request, wanted, words, status=403)
         response = RedirectResponse(wanted, 303)
-        response.headers.append("Set-Cookie", session_cookie(self._password.session()))
+        session = self._password.session()
+        response.headers.append("Set-Cookie", session_cookie(session, is_secure=_is_secure(request)))
         return response
 
-    async def sign_out(self, _request: Request) -> Response:
+    def _form(self, request: Request, wanted: str, words: str | None, status: int = 200) -> Response:
+        path, _, query = wanted.partition("?")
+        is_link = path.startswith("/display/") and "key" in parse_qs(query)
+        ended_door = unquote(path.removeprefix("/display/")) if is_link else None
+        return self._paper.page(
+            request, "login.html", status, wanted=wanted, words=words, ended_door=ended_door
+        )
+
+    async def sign_out(self, request: Request) -> Response:
+        """Ends the session here, whoever holds a copy of its cookie, and takes the cookie back."""
+        session = self._password and session_in(request.headers, self._password)
+        if self._password and session:
+            await asyncio.to_thread(self._password.sign_out, session)
         response = RedirectResponse("/login", 303)
-        response.headers.append("Set-Cookie", session_cookie(""))
+        response.headers.append("Set-Cookie", session_cookie("", is_secure=_is_secure(request)))
         return response
+
+
+def _is_secure(request: Request) -> bool:
+    return request.url.scheme == "https"
 
 
 async def _password_in(request: Request) -> str:
     body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > FORM_MAX:
-            raise HTTPException(413)
+    try:
+        async for part in request.stream():
+            body += part
+            if len(body) > FORM_MAX:
+                raise HTTPException(413)
+    except ClientDisconnect:
+        raise HTTPException(400) from None
     return parse_qs(body.decode("utf-8", "replace")).get("password", [""])[0]

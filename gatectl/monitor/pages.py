@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -121,7 +122,10 @@ class Pages:
         if door not in self._live.displays:
             raise HTTPException(404)
         screen = shown.screen_of(self._live.now(door), language_of(request))
-        return self._paper.page(request, "display.html", door=door, screen=screen)
+        # A link's key opens the stream too; without one the session does.
+        key = {"key": request.query_params["key"]} if "key" in request.query_params else {}
+        stream = f"/live/display?{urlencode({'door': door, **key})}"
+        return self._paper.page(request, "display.html", door=door, screen=screen, stream=stream)
 
     async def failed(self, request: Request, error: Exception) -> Response:
         """Instead of a page that is not there."""

@@ -1,52 +1,64 @@
-"""The password: who has given it, and how often a wrong one may be tried.
+"""The password: who has given it, how often a wrong one may be tried, and what it opens.
 
-A session is a value that the password alone can make, so that a tablet at a door stays signed in over a
-restart, and a new password ends every session.
+A session is a value that only the password can make, so that a browser stays signed in over a restart, and a
+new password ends every session. A display's key is made the same way and opens that display alone.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
+import secrets
 import time
+import unicodedata
 from collections import OrderedDict
-from ipaddress import IPv6Address, ip_address, ip_network
+from typing import NamedTuple
+
+from gatectl.monitor.addresses import place_of
+from gatectl.monitor.signed_out import SignedOut
 
 SESSION_S = 30 * 86_400
-"""A tablet that nobody touches for a month has been put away."""
+"""A browser that nobody used for a month is no longer the staff's."""
 
 RENEW_S = 86_400
-"""A session that is older than a day is made anew when it is used."""
+"""A session that is older than a day is renewed when it is used."""
 
 CHARS_MIN = 8
-"""With the tries below, a shorter one could be found in a year."""
+"""With the tries below, one address needs a year for a shorter one out of a list of words."""
 
 TRIES = 5
 TRY_AGAIN_S = 10.0
-"""After five wrong ones in a row, one try in ten seconds from each address."""
-
-TRIES_OF_ALL = 30
-TRY_AGAIN_OF_ALL_S = 2.0
-"""The same for all addresses together: one machine can have many."""
+"""After five wrong ones in a row, one try in ten seconds from each address. There is no limit for all of them
+together: with one, a stranger could keep everybody else out."""
 
 ADDRESSES_MAX = 1000
-"""Addresses that are remembered."""
+"""Addresses with wrong passwords that are counted each for itself; further ones are counted as one."""
 
 _SALT = b"gatectl monitor session 1"
 
+_KEY_BYTES = 10
+"""80 bits: 16 characters, which can be typed on a tablet and not be guessed."""
+
+
+class Session(NamedTuple):
+    """A valid session: which sign-in it belongs to, and its age since that or its renewal."""
+
+    sign_in: str
+    age_s: float
+
 
 class _Bucket:
-    """Wrong passwords, one of which is forgotten every `every_s`."""
+    """Wrong passwords, one of which is forgotten every `TRY_AGAIN_S`."""
 
-    def __init__(self, most: int, every_s: float) -> None:
-        self._most, self._every_s = most, every_s
+    def __init__(self) -> None:
         self._wrong = 0.0
-        self._at = 0.0
+        self._at = time.monotonic()
 
-    def wait_s(self, now: float) -> float:
-        self._wrong = max(0.0, self._wrong - (now - self._at) / self._every_s)
+    def left(self, now: float) -> float:
+        self._wrong = max(0.0, self._wrong - (now - self._at) / TRY_AGAIN_S)
         self._at = now
-        return max(0.0, (self._wrong - self._most + 1) * self._every_s)
+        return self._wrong
 
     def take(self) -> None:
         self._wrong += 1
@@ -55,59 +67,85 @@ class _Bucket:
 class Password:
     """The one password of a monitor."""
 
-    def __init__(self, text: str) -> None:
-        self._digest = hashlib.sha256(text.encode()).digest()
+    def __init__(self, text: str, signed_out: SignedOut | None = None) -> None:
+        self._digest = _digest(text)
         # Slow on purpose: whoever sees a session's value cannot try passwords against it by the million.
-        self._key = hashlib.scrypt(text.encode(), salt=_SALT, n=2**14, r=8, p=1)
-        self._all = _Bucket(TRIES_OF_ALL, TRY_AGAIN_OF_ALL_S)
-        self._by_address: OrderedDict[str, _Bucket] = OrderedDict()
+        self._key = hashlib.scrypt(_normal(text), salt=_SALT, n=2**14, r=8, p=1)
+        self._signed_out = SignedOut(None) if signed_out is None else signed_out
+        self._wrong: OrderedDict[str, _Bucket] = OrderedDict()
+        self._wrong_elsewhere = _Bucket()
 
     def wait_s(self, address: str) -> float:
         """Seconds until this address may try again; 0 is now."""
-        now = time.monotonic()
-        return max(self._all.wait_s(now), self._bucket(address).wait_s(now))
+        bucket = self._bucket(place_of(address))
+        wrong = bucket.left(time.monotonic()) if bucket else 0.0
+        return max(0.0, (wrong - TRIES + 1) * TRY_AGAIN_S)
 
     def is_right(self, address: str, given: str) -> bool:
-        """A try; to be made only where `wait_s` is 0."""
-        digest = hashlib.sha256(given.encode("utf-8", "surrogatepass")).digest()
-        if hmac.compare_digest(digest, self._digest):
+        """Compares. To be asked in the same step of the event loop as `wait_s`, and only where that is 0."""
+        if hmac.compare_digest(_digest(given), self._digest):
             return True
-        self._all.take()
-        self._bucket(address).take()
+        self._count_wrong(place_of(address))
         return False
 
-    def session(self) -> str:
-        """A cookie's value."""
-        until = str(int(time.time()) + SESSION_S)
-        return f"{until}.{self._sign(until)}"
+    def session(self, sign_in: str | None = None) -> str:
+        """A cookie's value: of a new sign-in, or the renewal of one."""
+        text = f"{int(time.time()) + SESSION_S}.{sign_in or secrets.token_hex(8)}"
+        return f"{text}.{self._sign(text)}"
 
-    def age_s(self, session: str) -> float | None:
-        """How old a session is; None where it is none of ours, or over."""
-        until, _, signature = session.partition(".")
-        if not (until.isascii() and until.isdigit() and len(until) < 16):
+    def session_of(self, value: str) -> Session | None:
+        """A cookie's session; None where it is none of ours, over, or was signed out of."""
+        text, _, signature = value.rpartition(".")
+        if not hmac.compare_digest(self._sign(text).encode(), _bytes(signature)):
             return None
-        if not hmac.compare_digest(self._sign(until).encode(), signature.encode("utf-8", "surrogatepass")):
+        until, _, sign_in = text.partition(".")
+        if not (until.isascii() and until.isdigit()):
             return None
-        left = int(until) - time.time()
-        return SESSION_S - left if left > 0 else None
+        now = time.time()
+        made_at = int(until) - SESSION_S
+        # A version before this one made sessions without a name of their own: then the time is their name.
+        session = Session(sign_in or until, now - made_at)
+        is_over = int(until) <= now or self._signed_out.holds(session.sign_in, made_at)
+        return None if is_over else session
+
+    def sign_out(self, session: Session) -> None:
+        """Ends this sign-in with all of its renewals, wherever a copy of its cookie is."""
+        self._signed_out.add(session.sign_in, time.time(), SESSION_S)
+
+    def display_key(self, door: str) -> str:
+        """What a link holds that opens this door's display without the password."""
+        digest = hmac.new(self._key, f"display {door}".encode(), hashlib.sha256).digest()
+        return base64.b32encode(digest[:_KEY_BYTES]).decode().lower()
+
+    def opens_display(self, door: str, key: str) -> bool:
+        return hmac.compare_digest(self.display_key(door).encode(), _bytes(key))
 
     def _sign(self, text: str) -> str:
-        return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()
+        return hmac.new(self._key, _bytes(text), hashlib.sha256).hexdigest()
 
-    def _bucket(self, address: str) -> _Bucket:
-        place = _place(address)
-        bucket = self._by_address.get(place) or _Bucket(TRIES, TRY_AGAIN_S)
-        self._by_address[place] = bucket
-        self._by_address.move_to_end(place)
-        if len(self._by_address) > ADDRESSES_MAX:
-            self._by_address.popitem(last=False)
-        return bucket
+    def _bucket(self, place: str) -> _Bucket | None:
+        if place in self._wrong or len(self._wrong) < ADDRESSES_MAX:
+            return self._wrong.get(place)
+        return self._wrong_elsewhere
+
+    def _count_wrong(self, place: str) -> None:
+        now = time.monotonic()
+        while self._wrong and next(iter(self._wrong.values())).left(now) == 0:
+            self._wrong.popitem(last=False)
+        bucket = self._bucket(place)
+        if bucket is None:
+            bucket = self._wrong[place] = _Bucket()
+        bucket.take()
 
 
-def _place(address: str) -> str:
-    """An IPv6 host has all of its /64 to itself."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    return str(ip_network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else address
+def _normal(text: str) -> bytes:
+    """One letter has one form, whatever keyboard it was typed on (Unicode, annex 15)."""
+    return _bytes(unicodedata.normalize("NFC", text))
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(_normal(text)).digest()
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")

@@ -21,7 +21,10 @@ async def choose_language(request: Request) -> Response:
     to = request.query_params.get("to")
     response = RedirectResponse(own_path(request.query_params.get("next")), 303)
     if to in texts.LANGUAGES:
-        response.set_cookie(LANGUAGE_COOKIE, to, max_age=YEAR_S, httponly=True, samesite="strict")
+        secure = request.url.scheme == "https"
+        response.set_cookie(
+            LANGUAGE_COOKIE, to, max_age=YEAR_S, secure=secure, httponly=True, samesite="strict"
+        )
     return response
 
 

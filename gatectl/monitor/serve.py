@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import functools
 import socket
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from types import FrameType
+from typing import Any
 
 import uvicorn
 
 from gatectl.errors import GatectlError
+from gatectl.monitor.addresses import Forwarded
 from gatectl.monitor.app import Monitor
+from gatectl.monitor.connections import HEADERS_BYTES_MAX, Connection, Connections, Requests
 from gatectl.monitor.daemon import Daemon
 from gatectl.monitor.guard import Guard, names_of
 from gatectl.monitor.gym import Gym
@@ -17,18 +24,26 @@ from gatectl.monitor.journal import JournalDesk
 from gatectl.monitor.pages import Report
 from gatectl.monitor.password import Password
 
-CONNECTIONS_MAX = 200
-"""A gym's staff and tablets are some dozens; a small memory is not to be filled by more."""
+BACKLOG = 128
+"""Connections that the kernel keeps until they are accepted."""
 
-BACKLOG = 64
+_FULL = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+"""Errors of accept(2) that say that the machine has no room for one more connection now."""
 
 
 class _Server(uvicorn.Server):
     """Ends the streams first: a browser would hold them for ever."""
 
-    def __init__(self, config: uvicorn.Config, monitor: Monitor, ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        monitor: Monitor,
+        connections: Connections,
+        ready: Callable[[], None],
+    ) -> None:
         super().__init__(config)
         self._monitor = monitor
+        self._connections = connections
         self._ready = ready
         monitor.when_broken = self._end
 
@@ -37,9 +52,18 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        asyncio.get_running_loop().set_exception_handler(self._on_loop_error)
         await super().startup(sockets)
         if self.started:
             self._ready()
+
+    def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A full table of descriptors is a state: asyncio tries again after a second. All else is shown."""
+        error = context.get("exception")
+        if isinstance(error, OSError) and error.errno in _FULL:
+            self._connections.failed_to_accept(error)
+        else:
+            loop.default_exception_handler(context)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
         """The first signal ends it in order, with status 0; a second one waits for nobody."""
@@ -65,6 +89,16 @@ def listening(host: str, port: int) -> socket.socket:
     return bound
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who reaches the monitor: where it listens, its password, its names, the proxies that it believes."""
+
+    host: str
+    password: Password | None
+    names: Collection[str]
+    proxies: Collection[str]
+
+
 def run(
     gym: Gym,
     journal: JournalDesk,
@@ -72,17 +106,17 @@ def run(
     report: Report,
     *,
     bound: socket.socket,
-    host: str,
-    password: Password | None,
-    names: Collection[str],
+    access: Access,
     ready: Callable[[], None],
 ) -> None:
     """Serves on the bound socket until SIGTERM or SIGINT."""
-    monitor = Monitor(gym, journal, daemon, report, password)
-    guard = Guard(monitor.app, password, names_of(host, names))
+    monitor = Monitor(gym, journal, daemon, report, access.password)
+    guard = Guard(Requests(monitor.app), access.password, names_of(access.host, access.names))
+    connections = Connections(access.proxies)
     config = uvicorn.Config(
-        guard,
-        http="h11",
+        Forwarded(guard, access.proxies),
+        # A class by its signature; with something to put in first it is one as well.
+        http=functools.partial(Connection, connections),  # type: ignore[arg-type]
         loop="asyncio",
         ws="none",
         lifespan="on",
@@ -90,9 +124,11 @@ def run(
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=CONNECTIONS_MAX,
+        log_level="error",  # of a request that is no HTTP nobody needs to read, as often as strangers like
+        h11_max_incomplete_event_size=HEADERS_BYTES_MAX,
+        backlog=BACKLOG,
         timeout_graceful_shutdown=2,
     )
-    _Server(config, monitor, ready).run([bound])
+    _Server(config, monitor, connections, ready).run([bound])
     if monitor.broken is not None:
         raise monitor.broken

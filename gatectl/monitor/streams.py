@@ -14,6 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from gatectl.journal.browser import Listed
 from gatectl.journal.reader import UnreadableError
 from gatectl.monitor import shown
+from gatectl.monitor.guard import MAY_STAY
 from gatectl.monitor.journal import JournalDesk
 from gatectl.monitor.live import NEWS_MAX, HealthNews, Live, Reload
 from gatectl.monitor.paper import Paper
@@ -24,8 +25,8 @@ from gatectl.monitor.texts import Language
 STREAM_S = 12 * 3600.0
 """A stream ends after so long and the browser opens it anew, which renews a display's session."""
 
-_HERE = ": here\n\n"
-"""A sign of life: a comment in the stream."""
+_HERE = "event: here\ndata:\n\n"
+"""A heartbeat. It is an event and no comment: the page's script sees it, and says so when none comes."""
 
 
 class Streams:
@@ -44,7 +45,7 @@ class Streams:
         language = language_of(request)
         query = Query.of(request.query_params)
         last_id = request.headers.get("last-event-id") or request.query_params.get("after")
-        return _stream(self._event_news(query, language, number(last_id)))
+        return _stream(self._event_news(query, language, number(last_id)), request)
 
     async def _event_news(self, query: Query, language: Language, after: int | None) -> AsyncIterator[str]:
         with self._live.events.listening() as news:
@@ -99,7 +100,7 @@ class Streams:
         door = request.query_params.get("door", "")
         if door not in self._live.displays:
             raise HTTPException(404)
-        return _stream(self._display_news(door, language_of(request)))
+        return _stream(self._display_news(door, language_of(request)), request)
 
     async def _display_news(self, door: str, language: Language) -> AsyncIterator[str]:
         with self._live.displays[door].listening() as news:
@@ -116,14 +117,17 @@ class Streams:
         return self._screens[language]
 
 
-def _stream(news: AsyncIterator[str]) -> StreamingResponse:
+def _stream(news: AsyncIterator[str], request: Request) -> StreamingResponse:
+    """The news for as long as a stream lasts, and as its reader may see it: signing out ends it."""
+    may_stay = request.scope[MAY_STAY]
+
     async def bounded() -> AsyncIterator[str]:
         until = asyncio.get_running_loop().time() + STREAM_S
         yield "retry: 1000\n\n"
         async for message in news:
-            yield message
-            if asyncio.get_running_loop().time() > until:
+            if not may_stay() or asyncio.get_running_loop().time() > until:
                 return
+            yield message
 
     headers = {"X-Accel-Buffering": "no"}
     return StreamingResponse(bounded(), media_type="text/event-stream", headers=headers)

@@ -23,6 +23,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "sign_in": ("Sign in", "Anmelden"),
     "password": ("Password", "Passwort"),
     "wrong_password": ("That is not the password.", "Das ist nicht das Passwort."),
+    "link_ended": (
+        "The link of this display has ended. A new one comes from: gatectl monitor link {door}",
+        "Der Link dieser Anzeige gilt nicht mehr. Einen neuen gibt: gatectl monitor link {door}",
+    ),
     "too_many_tries": (
         "Too many wrong passwords. Try again in {seconds} seconds.",
         "Zu viele falsche Passwörter. Nächster Versuch in {seconds} Sekunden.",

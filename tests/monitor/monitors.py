@@ -14,19 +14,28 @@ NET_S = 30.0
 
 
 @contextmanager
-def monitor(settings, *arguments):
+def monitor(settings, *arguments, **more):
     """`gatectl monitor` as a process of its own; gives its address."""
+    with monitor_process(settings, *arguments, **more) as (_, address):
+        yield address
+
+
+@contextmanager
+def monitor_process(settings, *arguments, listen="127.0.0.1:0", descriptors=1024, **environ):
+    """The process too, which must end in order and without a word more than were read."""
+    where = [] if listen is None else ["--listen", listen]
+    command = [sys.executable, "-m", "gatectl", "monitor", "-c", settings, *where, *arguments]
     process = subprocess.Popen(
-        [sys.executable, "-m", "gatectl", "monitor", "-c", settings, "--listen", "127.0.0.1:0", *arguments],
+        ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh", *command],
         stderr=subprocess.PIPE,
         encoding="utf-8",
-        env={name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"},
+        env={name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"} | environ,
     )
     try:
         line = process.stderr.readline()
         found = re.search(r"http://\S+:\d+", line)
         assert found, line + process.stderr.read()
-        yield found[0]
+        yield process, found[0]
     finally:
         process.terminate()
         rest = process.stderr.read()

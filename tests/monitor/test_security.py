@@ -3,6 +3,7 @@
 import socket
 import subprocess
 import sys
+import unicodedata
 
 import httpx
 import pytest
@@ -64,8 +65,9 @@ def test_nothing_is_shown_without_the_password(stranger, path):
 
 
 @pytest.mark.parametrize("path", ["/live/events", "/live/display?door=main"])
-def test_a_stream_without_the_password_is_refused_and_not_led_elsewhere(stranger, path):
-    assert stranger.get(path, headers={"Sec-Fetch-Mode": "cors"}).status_code == 401
+@pytest.mark.parametrize("headers", [{"Sec-Fetch-Mode": "cors"}, {}], ids=["new browser", "old browser"])
+def test_a_stream_without_the_password_is_refused_and_not_led_elsewhere(stranger, path, headers):
+    assert stranger.get(path, headers=headers).status_code == 401
 
 
 def test_the_password_opens_and_the_session_is_kept_in_a_strict_cookie(stranger):
@@ -75,6 +77,7 @@ def test_the_password_opens_and_the_session_is_kept_in_a_strict_cookie(stranger)
     cookie = answer.headers["set-cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=Strict" in cookie
+    assert "Secure" not in cookie, "a browser would not send it over plain HTTP"
     assert PASSWORD not in cookie
     assert "Sign out" in stranger.get("/").text
     assert stranger.post("/logout").headers["location"] == "/login"
@@ -227,19 +230,78 @@ def test_another_address_is_refused_without_a_password(closed_gym, listen):
 @pytest.mark.parametrize(
     ("content", "mode", "what"),
     [
-        (PASSWORD, 0o604, "can be read by everyone"),
-        ("", 0o600, "is empty"),
-        ("seven77", 0o600, "fewer than 8 characters"),
+        (PASSWORD.encode(), 0o604, "can be read by everyone"),
+        (b"", 0o600, "is empty"),
+        (b" \n", 0o600, "is empty"),
+        (b"seven77", 0o600, "fewer than 8 characters"),
+        ("Schlüsselwort".encode("latin-1"), 0o600, "is not UTF-8 text"),
+        (b"x" * 9000, 0o600, "is longer than 8192 bytes"),
+        (None, 0o600, "does not exist"),
     ],
 )
-def test_a_password_file_must_be_fit(closed_gym, tmp_path, content, mode, what):
-    path = tmp_path / "password"
-    path.write_text(content)
-    path.chmod(mode)
-    done = command(closed_gym, "--listen", "0.0.0.0:0", "--password-file", path)
+@pytest.mark.parametrize("place", ["option", "settings"])
+def test_a_password_file_must_be_fit(closed_gym, tmp_path, content, mode, what, place):
+    path = tmp_path / "the-password"
+    if content is not None:
+        path.write_bytes(content)
+        path.chmod(mode)
+    options = ["--password-file", path]
+    if place == "settings":
+        closed_gym.write_text(
+            f'{closed_gym.read_text()}\n[monitor]\npassword = {{ file = "the-password" }}\n'
+        )
+        options = []
+    done = command(closed_gym, "--listen", "0.0.0.0:0", *options)
     assert done.returncode == 1
+    assert done.stderr.startswith(f"{path}")
     assert what in done.stderr
-    assert not content or content not in done.stderr
+    assert "hint: " in done.stderr
+    given = (content or b"").decode("latin-1").strip()
+    assert not given or given not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "typed"),
+    [
+        (" an old  cup of tea \n", "an old  cup of tea"),
+        ("Prüfung am Öltank\n", "Prüfung am Öltank"),
+        ("Prüfung am Öltank", unicodedata.normalize("NFD", "Prüfung am Öltank")),
+        ("\ufeffpass wörd & + = %41\r\n", "pass wörd & + = %41"),
+        ("пароль 🔑 gym", "пароль 🔑 gym"),
+    ],
+)
+def test_a_password_is_any_text(closed_gym, tmp_path, content, typed):
+    path = tmp_path / "password"
+    path.touch(mode=0o600)
+    path.write_text(content, "utf-8")
+    with monitor(closed_gym, "--password-file", path) as address, httpx.Client(base_url=address) as client:
+        assert sign_in(client, "another one").status_code == 403
+        assert sign_in(client, typed).status_code == 303
+
+
+def test_the_settings_hold_what_the_options_do_and_the_options_win(closed_gym, tmp_path):
+    path = tmp_path / "password"
+    path.touch(mode=0o600)
+    path.write_text(PASSWORD)
+    more = '[monitor]\nlisten = "127.0.0.2:0"\nnames = ["gate.example"]\npassword = { file = "password" }\n'
+    closed_gym.write_text(f"{closed_gym.read_text()}\n{more}")
+    with monitor(closed_gym, listen=None) as address:
+        assert address.startswith("http://127.0.0.2:")
+        assert httpx.get(address, headers={"Host": "gate.example"}).status_code == 303
+    with monitor(closed_gym, "--name", "other.example") as address:
+        assert address.startswith("http://127.0.0.1:")
+        assert httpx.get(address, headers={"Host": "other.example"}).status_code == 303
+        assert httpx.get(address, headers={"Host": "gate.example"}).status_code == 421
+
+
+def test_settings_that_let_everybody_in_are_refused_by_line(closed_gym):
+    closed_gym.write_text(f'{closed_gym.read_text()}\n[monitor]\nlisten = "0.0.0.0:0"\n')
+    line = closed_gym.read_text().count("\n")
+    for arguments in ((), ("link", "main")):
+        done = command(closed_gym, *arguments)
+        assert done.returncode == 78
+        assert done.stderr.startswith(f"{closed_gym}:{line}: monitor.listen: 0.0.0.0 can be reached from")
+        assert "hint: " in done.stderr
 
 
 def test_a_form_that_is_too_long_is_refused(stranger):

@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 from gatectl.monitor import password as passwords
 from gatectl.monitor.guard import COOKIE
 from gatectl.monitor.password import RENEW_S, SESSION_S, Password
+from gatectl.monitor.signed_out import SIGNED_OUT_MAX, SignedOut
 
 PASSWORD = "correct-horse-battery"
 SOON_MS = 20_000
@@ -46,10 +47,15 @@ def session_of(monkeypatch):
     return make
 
 
-def get(address, path, session):
+def get(address, path, session, **more):
     """Head of the answer alone: a stream has no end."""
-    with httpx.stream("GET", address + path, headers={"Cookie": f"{COOKIE}={session}"}) as answer:
+    with httpx.stream("GET", address + path, headers={"Cookie": f"{COOKIE}={session}", **more}) as answer:
         return answer
+
+
+def sign_out(address, session):
+    headers = {"Cookie": f"{COOKIE}={session}"}
+    assert httpx.post(f"{address}/logout", headers=headers).headers["location"] == "/login"
 
 
 PATHS = ["/", "/display/main", "/live/display?door=main"]
@@ -87,8 +93,66 @@ def test_another_passwords_session_opens_nothing(guarded, session_of):
 
 
 def test_a_session_that_is_lengthened_by_hand_opens_nothing(guarded, session_of):
-    until, _, signature = session_of(SESSION_S + LEEWAY_S).partition(".")
-    assert get(guarded, "/", f"{int(until) + SESSION_S}.{signature}").status_code == 303
+    until, _, rest = session_of(SESSION_S + LEEWAY_S).partition(".")
+    assert get(guarded, "/", f"{int(until) + SESSION_S}.{rest}").status_code == 303
+
+
+def test_signing_out_ends_the_session_and_all_its_renewals_and_no_other(guarded, session_of):
+    old, other = session_of(SESSION_S - LEEWAY_S), session_of(0)
+    renewed = get(guarded, "/", old).headers["set-cookie"].partition("=")[2].partition(";")[0]
+    sign_out(guarded, renewed)
+    for ended in (old, renewed):
+        assert get(guarded, "/", ended).headers["location"].startswith("/login")
+        assert get(guarded, "/live/events", ended).status_code == 401
+    assert get(guarded, "/", other).status_code == 200
+
+
+def test_signing_out_ends_the_sessions_open_streams(guarded, session_of):
+    session = session_of(0)
+    headers = {"Cookie": f"{COOKIE}={session}"}
+    with httpx.stream("GET", f"{guarded}/live/display?door=main", headers=headers, timeout=60) as stream:
+        lines = stream.iter_lines()
+        assert next(line for line in lines if line == "event: screen")
+        sign_out(guarded, session)
+        rest = list(lines)  # it comes to an end
+    assert "event: screen" not in rest
+
+
+def test_a_restart_brings_no_ended_session_back(door, secret, session_of, tmp_path):
+    guard = ("--password-file", str(secret))
+    stays, goes = session_of(0), session_of(0)
+    with monitor(door.settings, *guard, STATE_DIRECTORY=str(tmp_path)) as address:
+        sign_out(address, goes)
+    assert "correct" not in "".join(path.read_text() for path in tmp_path.iterdir())
+    with monitor(door.settings, *guard, STATE_DIRECTORY=str(tmp_path)) as address:
+        assert get(address, "/", goes).status_code == 303
+        assert get(address, "/", stays).status_code == 200
+
+
+@pytest.mark.parametrize("content", ["", "no json", "[]", '{"ended": []}', '{"ended": {"a": "b"}}'])
+def test_a_spoiled_file_of_ended_sessions_stops_nothing(content, tmp_path):
+    (tmp_path / "signed-out.json").write_text(content)
+    signed_out = SignedOut(tmp_path)
+    assert not signed_out.holds("a", 1.0)
+    signed_out.add("a", 2.0, SESSION_S)
+    assert SignedOut(tmp_path).holds("a", 1.0)
+
+
+def test_more_ended_sessions_than_are_kept_end_all_that_were_made_before():
+    signed_out = SignedOut(None)
+    for number in range(SIGNED_OUT_MAX + 1):
+        signed_out.add(f"sign-in {number}", 100.0 + number, SESSION_S)
+    assert signed_out.holds("sign-in 0", 50.0)
+    assert signed_out.holds("another", 99.0)
+    assert not signed_out.holds("another", 100.0 + SIGNED_OUT_MAX)
+    assert len(signed_out) == 1
+
+
+def test_sign_outs_are_forgotten_when_no_session_of_them_can_be_valid():
+    signed_out = SignedOut(None)
+    signed_out.add("old", 0.0, SESSION_S)
+    signed_out.add("new", SESSION_S + 1.0, SESSION_S)
+    assert len(signed_out) == 1
 
 
 def test_a_display_signs_in_stays_over_a_restart_and_is_asked_for_a_new_password(door, tmp_path, look):

@@ -1,0 +1,190 @@
+"""The connections to the monitor: how many there may be, from where, and how long one may take.
+
+Nobody can keep others out by holding connections open: one that has not sent a whole request gives way to a
+new one, the oldest first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import Callable, Collection
+from typing import Any
+
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+
+from gatectl.monitor.addresses import address_of, place_of
+
+CONNECTIONS_MAX = 200
+"""A gym's staff and tablets are some dozens; a small memory is not to be filled by more."""
+
+FROM_ONE_PLACE_MAX = 60
+"""A browser opens six at most for each name; behind one address there may be a few browsers."""
+
+REQUEST_S = 10.0
+"""From a request's first byte to its last: a page is one packet, a password's form another."""
+
+STALLED_S = 30.0
+"""So long a browser may leave 64 KiB of its answer unread."""
+
+STREAMS_MAX = 120
+STREAMS_FROM_ONE_PLACE_MAX = 40
+"""Streams last for hours, and must leave room for pages."""
+
+ANSWERS_MAX = 250
+ANSWERS_FROM_ONE_PLACE_MAX = 80
+"""Pages that are being made, also for browsers that are gone meanwhile: more than there are connections, or a
+form that comes slowly would keep out those that share its address."""
+
+RETRY_AFTER_S = 5
+
+HEADERS_BYTES_MAX = 16_384
+"""A filter may hold a code of 512 characters, each of them escaped in nine; cookies are some hundred."""
+
+
+class Connections:
+    """All connections, in the order in which they came."""
+
+    def __init__(self, proxies: Collection[str]) -> None:
+        self._proxies = {address_of(proxy) for proxy in proxies}
+        self._places: dict[Connection, str | None] = {}
+        self._is_full = False
+
+    def admits(self, connection: Connection, host: str) -> bool:
+        """Takes it in, if there is room; the oldest that waits makes some. A named proxy stands for many."""
+        place = None if address_of(host) in self._proxies else place_of(host)
+        if place is not None and self._from(place) >= FROM_ONE_PLACE_MAX and not self._make_room(place):
+            return False
+        if len(self._places) >= CONNECTIONS_MAX and not self._make_room():
+            return False
+        self._places[connection] = place
+        return True
+
+    def forget(self, connection: Connection) -> None:
+        self._places.pop(connection, None)
+
+    def failed_to_accept(self, error: OSError) -> None:
+        """No descriptor is left for a new connection: says so the first time, and drops some that wait."""
+        if not self._is_full:
+            sys.stderr.write(f"no connection can be accepted: {error.strerror}\n")
+        self._is_full = True
+        for _ in range(max(1, len(self._places) // 2)):
+            if not self._make_room():
+                break
+
+    def accepted(self) -> None:
+        if self._is_full:
+            self._is_full = False
+            sys.stderr.write("connections can be accepted again\n")
+
+    def _from(self, place: str) -> int:
+        return sum(other == place for other in self._places.values())
+
+    def _make_room(self, place: str | None = None) -> bool:
+        for connection, other in self._places.items():
+            if connection.waits and place in (None, other):
+                self.forget(connection)
+                connection.drop()
+                return True
+        return False
+
+
+class Connection(H11Protocol):
+    """Uvicorn's protocol with an end to what it leaves open: slow requests, and answers that nobody reads."""
+
+    def __init__(self, connections: Connections, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._all = connections
+        self._slow = _Alarm(self.loop, self.drop)
+        self._unread = _Alarm(self.loop, self.drop)
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is no whole request that still has to be answered."""
+        # None before the first request, which uvicorn's annotation does not say.
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is None or cycle.response_complete or cycle.more_body
+
+    def drop(self) -> None:
+        """Closes it at once, whatever was to be written."""
+        self.transport.abort()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._all.accepted()
+        if self._all.admits(self, self.client[0] if self.client else ""):
+            self._slow.set(REQUEST_S)
+        else:
+            self.drop()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.waits:
+            self._slow.set(REQUEST_S)
+        else:
+            self._slow.clear()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread.set(STALLED_S)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._unread.clear()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._all.forget(self)
+        self._slow.clear()
+        super().connection_lost(exc)
+        self._unread.clear()
+
+
+class _Alarm:
+    """Calls once, some time after it was set; to be set and cleared any number of times."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+        self._loop, self._call = loop, call
+        self._timer: asyncio.TimerHandle | None = None
+
+    def set(self, after_s: float) -> None:
+        """Does nothing where it is set already."""
+        if self._timer is None:
+            self._timer = self._loop.call_later(after_s, self._call)
+
+    def clear(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class Requests:
+    """An ASGI application around the others: bounds the requests that are being answered, by browser."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._streams: Counter[str] = Counter()
+        self._answers: Counter[str] = Counter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        place = place_of(scope["client"][0] if scope["client"] else "")
+        if scope["path"].startswith("/live/"):
+            count, most, most_of_all = self._streams, STREAMS_FROM_ONE_PLACE_MAX, STREAMS_MAX
+        else:
+            count, most, most_of_all = self._answers, ANSWERS_FROM_ONE_PLACE_MAX, ANSWERS_MAX
+        if count[place] >= most or count.total() >= most_of_all:
+            headers = {"Retry-After": str(RETRY_AFTER_S), "Connection": "close"}
+            await PlainTextResponse("Too many requests at once.", 503, headers)(scope, receive, send)
+            return
+        count[place] += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            count[place] -= 1
+            if not count[place]:
+                del count[place]
