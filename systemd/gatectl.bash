@@ -35,6 +35,10 @@ _gatectl() {
             'gatectl monitor --listen') takes='text' ;;
             'gatectl monitor --password-file') takes='file' ;;
             'gatectl monitor --name') takes='text' ;;
+            'gatectl monitor link') path+=" $word" ;;
+            'gatectl monitor link --listen') takes='text' ;;
+            'gatectl monitor link --password-file') takes='file' ;;
+            'gatectl monitor link --name') takes='text' ;;
             'gatectl route --door') takes='door' ;;
             'gatectl open --reason') takes='text' ;;
             'gatectl cards add' | 'gatectl cards remove' | 'gatectl cards list' | 'gatectl cards import' | 'gatectl cards export') path+=" $word" ;;
@@ -69,6 +73,7 @@ _gatectl() {
             'gatectl events') takes='=-h --help -c --config -n -f --json --since --door --partner --member --result' ;;
             'gatectl report') takes='=-h --help -c --config -o --output' ;;
             'gatectl monitor') takes='=-h --help -c --config --listen --password-file --name' ;;
+            'gatectl monitor link') takes='=-h --help -c --config --listen --password-file --name' ;;
             'gatectl route') takes='=-h --help -c --config --door --json' ;;
             'gatectl status') takes='=-h --help -c --config --json' ;;
             'gatectl open') takes='=-h --help -c --config --reason' ;;
@@ -89,6 +94,8 @@ _gatectl() {
         case "$path $place" in
             'gatectl 0') takes='=run check devices demo sim events report monitor route status open cards erase codes relay' ;;
             'gatectl report 0') takes='text' ;;
+            'gatectl monitor 0') takes='=link' ;;
+            'gatectl monitor link 0') takes='door' ;;
             'gatectl route 0') takes='text' ;;
             'gatectl open 0') takes='door' ;;
             'gatectl cards 0') takes='=add remove list import export' ;;

@@ -26,9 +26,9 @@ function __gatectl_at # COMMAND [PLACE]
             continue
         end
         switch "$path $word"
-            case '* -c' '* --config' 'gatectl devices --baud' 'gatectl demo --scan' 'gatectl sim --port' 'gatectl events -n' 'gatectl events --since' 'gatectl events --door' 'gatectl events --partner' 'gatectl events --member' 'gatectl events --result' 'gatectl report -o' 'gatectl report --output' 'gatectl monitor --listen' 'gatectl monitor --password-file' 'gatectl monitor --name' 'gatectl route --door' 'gatectl open --reason' 'gatectl erase --member' 'gatectl erase --partner' 'gatectl codes create --partner' 'gatectl codes create --from' 'gatectl codes create --rate' 'gatectl codes create --report' 'gatectl codes update --partner' 'gatectl codes update --from' 'gatectl codes update --rate' 'gatectl codes update --report' 'gatectl codes delete --partner' 'gatectl codes delete --from' 'gatectl codes delete --rate' 'gatectl codes delete --report'
+            case '* -c' '* --config' 'gatectl devices --baud' 'gatectl demo --scan' 'gatectl sim --port' 'gatectl events -n' 'gatectl events --since' 'gatectl events --door' 'gatectl events --partner' 'gatectl events --member' 'gatectl events --result' 'gatectl report -o' 'gatectl report --output' 'gatectl monitor --listen' 'gatectl monitor --password-file' 'gatectl monitor --name' 'gatectl monitor link --listen' 'gatectl monitor link --password-file' 'gatectl monitor link --name' 'gatectl route --door' 'gatectl open --reason' 'gatectl erase --member' 'gatectl erase --partner' 'gatectl codes create --partner' 'gatectl codes create --from' 'gatectl codes create --rate' 'gatectl codes create --report' 'gatectl codes update --partner' 'gatectl codes update --from' 'gatectl codes update --rate' 'gatectl codes update --report' 'gatectl codes delete --partner' 'gatectl codes delete --from' 'gatectl codes delete --rate' 'gatectl codes delete --report'
                 set takes yes
-            case 'gatectl run' 'gatectl check' 'gatectl devices' 'gatectl demo' 'gatectl sim' 'gatectl events' 'gatectl report' 'gatectl monitor' 'gatectl route' 'gatectl status' 'gatectl open' 'gatectl cards' 'gatectl cards add' 'gatectl cards remove' 'gatectl cards list' 'gatectl cards import' 'gatectl cards export' 'gatectl erase' 'gatectl codes' 'gatectl codes create' 'gatectl codes update' 'gatectl codes delete' 'gatectl relay'
+            case 'gatectl run' 'gatectl check' 'gatectl devices' 'gatectl demo' 'gatectl sim' 'gatectl events' 'gatectl report' 'gatectl monitor' 'gatectl monitor link' 'gatectl route' 'gatectl status' 'gatectl open' 'gatectl cards' 'gatectl cards add' 'gatectl cards remove' 'gatectl cards list' 'gatectl cards import' 'gatectl cards export' 'gatectl erase' 'gatectl codes' 'gatectl codes create' 'gatectl codes update' 'gatectl codes delete' 'gatectl relay'
                 set path "$path $word"
             case '* -*'
             case '*'
@@ -88,11 +88,18 @@ complete -c gatectl -n "__gatectl_at 'gatectl events'" -l result -x -a 'admitted
 complete -c gatectl -n "__gatectl_at 'gatectl report'" -s h -l help -d 'show this help message and exit'
 complete -c gatectl -n "__gatectl_at 'gatectl report'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
 complete -c gatectl -n "__gatectl_at 'gatectl report'" -s o -l output -x -a '(__fish_complete_directories)' -d 'the report\'s folder (else gatectl-report-ID in this one)'
+complete -c gatectl -n "__gatectl_at 'gatectl monitor' 0" -a link -d 'print the link that opens a door\'s display and nothing else'
 complete -c gatectl -n "__gatectl_at 'gatectl monitor'" -s h -l help -d 'show this help message and exit'
 complete -c gatectl -n "__gatectl_at 'gatectl monitor'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
-complete -c gatectl -n "__gatectl_at 'gatectl monitor'" -l listen -x -d 'where (127.0.0.1:8480)'
+complete -c gatectl -n "__gatectl_at 'gatectl monitor'" -l listen -x -d 'where (else 127.0.0.1:8480)'
 complete -c gatectl -n "__gatectl_at 'gatectl monitor'" -l password-file -r -F -d 'asks for the password in this file; needed for any address but this machine\'s own'
 complete -c gatectl -n "__gatectl_at 'gatectl monitor'" -l name -x -d 'a name by which browsers reach it, beside this machine\'s own; may be repeated'
+complete -c gatectl -n "__gatectl_at 'gatectl monitor link' 0" -a '(__gatectl_names doors)'
+complete -c gatectl -n "__gatectl_at 'gatectl monitor link'" -s h -l help -d 'show this help message and exit'
+complete -c gatectl -n "__gatectl_at 'gatectl monitor link'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
+complete -c gatectl -n "__gatectl_at 'gatectl monitor link'" -l listen -x -d 'where (else 127.0.0.1:8480)'
+complete -c gatectl -n "__gatectl_at 'gatectl monitor link'" -l password-file -r -F -d 'asks for the password in this file; needed for any address but this machine\'s own'
+complete -c gatectl -n "__gatectl_at 'gatectl monitor link'" -l name -x -d 'a name by which browsers reach it, beside this machine\'s own; may be repeated'
 complete -c gatectl -n "__gatectl_at 'gatectl route'" -s h -l help -d 'show this help message and exit'
 complete -c gatectl -n "__gatectl_at 'gatectl route'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
 complete -c gatectl -n "__gatectl_at 'gatectl route'" -l door -x -a '(__gatectl_names doors)' -d 'at this door alone'

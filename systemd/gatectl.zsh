@@ -117,11 +117,39 @@ _gatectl_report() {
 }
 
 _gatectl_monitor() {
+    local curcontext="$curcontext" state line expl
+    local -A opt_args
+    local -a commands
+    _arguments -C -A '-*' '(-h --help)'{-h,--help}'[show this help message and exit]' \
+        '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files' \
+        '--listen=[where (else 127.0.0.1\:8480)]:ADDRESS:PORT: ' \
+        '--password-file=[asks for the password in this file; needed for any address but this machine'\''s own]:FILE:_files' \
+        '*--name=[a name by which browsers reach it, beside this machine'\''s own; may be repeated]:HOST: ' \
+        '1:COMMAND:->command' \
+        '*:: :->rest'
+    local given=${opt_args[-c]:-${opt_args[--config]:-$given}}
+    case $state in
+        command)
+            commands=(
+                'link:print the link that opens a door'\''s display and nothing else'
+            )
+            _describe -t commands command commands
+            ;;
+        rest)
+            case $words[1] in
+                link) _gatectl_monitor_link ;;
+            esac
+            ;;
+    esac
+}
+
+_gatectl_monitor_link() {
     _arguments '(-h --help)'{-h,--help}'[show this help message and exit]' \
         '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files' \
-        '--listen=[where (127.0.0.1\:8480)]:ADDRESS:PORT: ' \
+        '--listen=[where (else 127.0.0.1\:8480)]:ADDRESS:PORT: ' \
         '--password-file=[asks for the password in this file; needed for any address but this machine'\''s own]:FILE:_files' \
-        '*--name=[a name by which browsers reach it, beside this machine'\''s own; may be repeated]:HOST: '
+        '*--name=[a name by which browsers reach it, beside this machine'\''s own; may be repeated]:HOST: ' \
+        '1:DOOR: _gatectl_names doors'
 }
 
 _gatectl_route() {

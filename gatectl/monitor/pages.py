@@ -58,7 +58,8 @@ class Pages:
         except UnreadableError as error:
             mark, drawings = 0, []
             notices.append(_why_unreadable(error, language))
-        rows = [shown.row_of(event, seq, language) for seq, _, event in found.events] if found else []
+        events = [listed.event for listed in found.events] if found else []
+        rows = [shown.row_of(event, language, whole_codes=query.whole_codes) for event in events]
         return self._paper.page(
             request,
             "list.html",
@@ -90,7 +91,7 @@ class Pages:
             request,
             "event.html",
             event=event,
-            row=shown.row_of(event, 0, language),
+            row=shown.row_of(event, language, whole_codes=True),
             story=shown.story_of(event, language),
             advice=self._advice(event, language, said),
             facts=_facts(event, language),
@@ -166,12 +167,15 @@ def _facts(event: Event, language: Language) -> list[tuple[str, str]]:
         "scanner": attempt.scanner,
         "credential": attempt.credential,
         "partner": attempt.partner,
+        "customer": attempt.customer,
+        "basis": outcome.basis and shown.basis_in_words(outcome.basis, language),
         "status": outcome.status,
         "verdict": outcome.verdict,
         "fault": outcome.fault,
         "detail": outcome.detail,
         "reason": said,
         "outage": texts.text(language, "yes") if outcome.outage else None,
+        "belongs_to": attempt.of,
         "id": attempt.id,
     }
     return [(texts.text(language, key), visible(str(value))) for key, value in facts.items() if value]

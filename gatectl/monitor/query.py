@@ -15,6 +15,9 @@ from gatectl.journal.reader import Filters
 CHARS_MAX = 512
 """No code is longer."""
 
+WHOLE = "whole"
+"""The value of `codes` that shows the list's codes in full length."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NUMBER_MAX = 2**62
 
@@ -38,6 +41,8 @@ class Query:
         }
         if given.get("result") not in set(Result):
             given.pop("result", None)
+        if params.get("codes") == WHOLE:
+            given["codes"] = WHOLE
         since, until = _moment(given.get("since")), _moment(given.get("until"))
         wrong = [
             given.pop(name)
@@ -59,6 +64,21 @@ class Query:
     def is_live(self) -> bool:
         """Whether what comes now belongs on top of the page."""
         return self.search.before is None and self.search.until_us is None
+
+    @property
+    def whole_codes(self) -> bool:
+        return "codes" in self.given
+
+    @property
+    def is_filtered(self) -> bool:
+        return bool(self.given.keys() - {"codes"})
+
+    def with_codes(self, *, whole: bool) -> str:
+        """The same page's query with the codes in full length, or shortened."""
+        given = {**self.given, "codes": WHOLE}
+        if not whole:
+            del given["codes"]
+        return urlencode(given)
 
     def address(self, **more: object) -> str:
         """The filters and more as an address's query."""

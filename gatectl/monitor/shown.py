@@ -11,7 +11,7 @@ from typing import Any
 from gatectl.decision.cause import fail_together
 from gatectl.decision.display import Screen
 from gatectl.decision.event import DialRecord, Event, timestamp
-from gatectl.decision.verdict import Result
+from gatectl.decision.verdict import Basis, Result
 from gatectl.errors import visible
 from gatectl.monitor.texts import Language, in_words, text
 
@@ -23,7 +23,6 @@ class Row:
     """One line of the list."""
 
     id: str
-    seq: int
     at: str
     day: str
     time: str
@@ -36,20 +35,21 @@ class Row:
     answer: str
     elapsed: str
     sent: str
-    manual: bool
+    notes: list[str]
+    """What else is set: the detail, the customer's number, and a basis that is not the partner's success."""
 
 
-def row_of(event: Event, seq: int, language: Language) -> Row:
+def row_of(event: Event, language: Language, *, whole_codes: bool = False) -> Row:
     attempt, outcome = event.attempt, event.outcome
+    code = attempt.credential or ""
     moment = local(attempt.at_us)
     return Row(
         id=attempt.id,
-        seq=seq,
         at=timestamp(attempt.at_us),
         day=day_text(moment, language),
         time=moment.strftime("%H:%M:%S"),
         door=attempt.door,
-        credential=visible(attempt.credential or ""),
+        credential=visible(code if whole_codes else shortened(code)),
         partner=attempt.partner or "",
         result=outcome.result.value,
         result_text=text(language, outcome.result.value),
@@ -57,8 +57,32 @@ def row_of(event: Event, seq: int, language: Language) -> Row:
         answer=answer_of(event),
         elapsed=elapsed_of(event),
         sent=sent_of(event, language),
-        manual=attempt.kind == "manual",
+        notes=list(_notes(event, language)),
     )
+
+
+SHOWN_CHARS = 4
+"""The end of a code by which a card in the hand is recognised; who reads over a shoulder can copy no card."""
+
+
+def shortened(code: str) -> str:
+    """A code for a list: only the end of a longer one."""
+    return code if len(code) <= SHOWN_CHARS + 2 else f"…{code[-SHOWN_CHARS:]}"
+
+
+def _notes(event: Event, language: Language) -> Iterator[str]:
+    outcome = event.outcome
+    if outcome.detail:
+        yield visible(outcome.detail)
+    if outcome.basis and outcome.basis is not Basis.PARTNER and event.attempt.kind == "scan":
+        yield f"{text(language, 'basis')}: {basis_in_words(outcome.basis, language)}"
+    if event.attempt.customer:
+        yield f"{text(language, 'customer')} {visible(event.attempt.customer)}"
+
+
+def basis_in_words(basis: Basis, language: Language) -> str:
+    """Its name in the journal, and what it means."""
+    return f"{basis.value} ({text(language, f'basis_{basis.value}')})"
 
 
 def answer_of(event: Event) -> str:

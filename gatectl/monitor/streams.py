@@ -36,7 +36,7 @@ class Streams:
         self._live = live
         self._journal = journal
         self._paper = paper
-        self._rows: dict[tuple[str, Language], str] = {}
+        self._rows: dict[tuple[str, Language, bool], str] = {}
         self._view: dict[str, Any] = {}
         self._screens: dict[Language, str] = {}
         """The messages that show this view."""
@@ -58,12 +58,12 @@ class Streams:
             for listed in missed:
                 last = listed.ended
                 if query.fits(listed.event):
-                    yield self._row_news(listed, language)
+                    yield self._row_news(listed, language, query)
             health = ""
             async for item in news:
                 if isinstance(item, Listed):
                     if item.ended > last and query.fits(item.event):
-                        yield self._row_news(item, language)
+                        yield self._row_news(item, language, query)
                 elif isinstance(item, HealthNews):
                     html = self._paper.health(item, language)
                     if html != health:
@@ -85,11 +85,11 @@ class Streams:
             return []
         return None if mark < after or len(missed) > NEWS_MAX else missed
 
-    def _row_news(self, listed: Listed, language: Language) -> str:
+    def _row_news(self, listed: Listed, language: Language, query: Query) -> str:
         """Made once for all who listen."""
-        key = (listed.event.attempt.id, language)
+        key = (listed.event.attempt.id, language, query.whole_codes)
         if key not in self._rows:
-            row = shown.row_of(listed.event, listed.seq, language)
+            row = shown.row_of(listed.event, language, whole_codes=query.whole_codes)
             html = self._paper.render("row.html", language, row=row)
             if len(self._rows) > NEWS_MAX:
                 self._rows.clear()

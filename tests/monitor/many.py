@@ -6,9 +6,10 @@ By hand:  .venv/bin/python tests/monitor/many.py journal.db 100000
 import random
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
-from gatectl.decision.event import Attempt, GateRecord, Outcome, RequestRecord
+from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestRecord
 from gatectl.decision.identity import uuid7
 from gatectl.decision.verdict import Fault, Message, Reason, Result, Verdict
 from gatectl.journal.rows import attempt_statement, outcome_statement
@@ -80,6 +81,28 @@ def fill(path, count, newest_us=None, seed=5):
             connection.execute(*attempt_statement(attempt))
             connection.execute(*outcome_statement(attempt.id, outcome))
     connection.close()
+
+
+def write(path, *events):
+    """Adds finished events as they stand."""
+    connection = open_store(path)
+    with transaction(connection):
+        for event in events:
+            connection.execute(*attempt_statement(event.attempt))
+            connection.execute(*outcome_statement(event.attempt.id, event.outcome))
+    connection.close()
+
+
+def event_of(number=1, *, at_us=None, result=Result.REJECTED, message=Message.NOT_ALLOWED, **fields):
+    """An event of a scan; `fields` are of its two halves."""
+    at_us = time.time_ns() // 1000 if at_us is None else at_us
+    attempt = Attempt(
+        uuid7(at_us, number), "scan", at_us, "FitCo GmbH", "Berlin Mitte", "main", "/dev/scanner",
+        "1000000000453", "wellhub", "1000000000453", 2000, "0" * 32, at_us,
+    )  # fmt: skip
+    halves = {name: {key: value for key, value in fields.items() if key in half.__dataclass_fields__}
+              for name, half in (("attempt", Attempt), ("outcome", Outcome))}  # fmt: skip
+    return Event(replace(attempt, **halves["attempt"]), Outcome(result, message, **halves["outcome"]))
 
 
 if __name__ == "__main__":

@@ -2,15 +2,17 @@
 
 import io
 import os
+import re
 import sqlite3
 import time
 import zipfile
 
 import httpx
 import pytest
-from many import fill
+from many import event_of, fill, write
 from monitors import monitor, write_closed_gym
 
+from gatectl.decision.verdict import Basis, Fault, Message, Result
 from gatectl.journal.browser import Browser, Search
 from gatectl.journal.schema import open_store
 from gatectl.sim.door import SimulatedDoor
@@ -59,13 +61,13 @@ def test_the_report_for_support_is_there_to_download(door, page_of):
 
 def test_what_a_code_says_is_text_and_nothing_else(door, page_of):
     door.type_code("<script>alert(1)</script>")
-    page = until_shown(page_of, "/", "&lt;script&gt;alert(1)")
+    page = until_shown(page_of, "/?codes=whole", "&lt;script&gt;alert(1)")
     assert "<script>alert" not in page
 
 
 def test_a_code_cannot_turn_the_writing_around(door, page_of):
     door.type_code("abc\u202edef")
-    assert "\u202e" not in until_shown(page_of, "/", "abc\\u202edef")
+    assert "\u202e" not in until_shown(page_of, "/?codes=whole", "abc\\u202edef")
 
 
 def test_the_language_is_the_readers_and_can_be_switched(page_of):
@@ -77,6 +79,50 @@ def test_the_language_is_the_readers_and_can_be_switched(page_of):
     page_of.get("/language", params={"to": "en", "next": "/"})
     assert '<html lang="en">' in page_of.get("/", headers={"Accept-Language": "de"}).text
     page_of.cookies.clear()
+
+
+def test_what_failed_why_the_gate_opened_and_the_customer_are_shown_where_they_are_set(closed_gym):
+    settled = event_of(
+        1, result=Result.ADMITTED, message=Message.CHECKED_IN, basis=Basis.SETTLED, customer="4711"
+    )
+    failed = event_of(
+        2, message=Message.NO_VERDICT, fault=Fault.NETWORK, detail="connection refused (203.0.113.4:443)"
+    )
+    manual = event_of(
+        3, kind="manual", credential=None, partner=None, member=None, of=settled.attempt.id,
+        result=Result.ADMITTED, message="Opened by hand: a test", basis=Basis.MANUAL,
+    )  # fmt: skip
+    write(closed_gym.with_name("journal.db"), settled, failed, manual)
+    with monitor(closed_gym) as address, httpx.Client(base_url=address) as client:
+        page = client.get("/").text
+        assert "Basis: settled (the late answer" in page
+        assert "Customer 4711" in page
+        assert "connection refused (203.0.113.4:443)" in page
+        story = client.get(f"/events/{settled.attempt.id}").text
+        assert "<dt>Basis</dt><dd><bdi>settled (the late answer to an unanswered request)" in story
+        assert "<dt>Customer</dt><dd><bdi>4711" in story
+        story = client.get(f"/events/{failed.attempt.id}").text
+        assert "<bdi>connection refused (203.0.113.4:443)" in story
+        assert "Basis" not in story
+        story = client.get(f"/events/{manual.attempt.id}").text
+        assert "<bdi>manual (a person opened)" in story
+        assert settled.attempt.id in story
+        assert "Grundlage" in client.get("/", headers={"Accept-Language": "de"}).text
+
+
+def test_a_list_shows_the_end_of_a_code_and_the_event_the_whole(closed_gym):
+    event = event_of()
+    write(closed_gym.with_name("journal.db"), event)
+    with monitor(closed_gym) as address, httpx.Client(base_url=address) as client:
+        page = client.get("/").text
+        assert "1000000000453" not in page
+        assert "<bdi>…0453</bdi>" in page
+        assert "1000000000453" in client.get(f"/events/{event.attempt.id}").text
+        link = re.search(r'<a href="(/\?[^"]*codes=whole[^"]*)"', page)[1]
+        whole = client.get(link).text
+        assert "<bdi>1000000000453</bdi>" in whole
+        stream = re.search(r'data-live="(/live[^"]*)"', whole)[1]
+        assert "codes=whole" in stream
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def rows(client, *, after=None, last_id=None, **query):
     """The rows of a stream: ID and code, as long as one takes them."""
     headers = {} if last_id is None else {"Last-Event-ID": last_id}
     with client.stream(
-        "GET", "/live/events", params=query | {"after": after or ""}, headers=headers
+        "GET", "/live/events", params=query | {"codes": "whole", "after": after or ""}, headers=headers
     ) as stream:
         name = data = event_id = ""
         for line in stream.iter_lines():
@@ -133,7 +133,7 @@ def codes_on(page):
 
 def test_an_open_page_gets_what_it_missed_once(scan, address, look):
     with Proxy(address) as proxy:
-        page = look(proxy.address, quiet=True)
+        page = look(f"{proxy.address}/?codes=whole", quiet=True)
         expect(page.locator("#live")).to_have_class("on", timeout=SOON_MS)
         (first,) = scan(1)
         expect(page.locator(ROWS).first).to_contain_text(first, timeout=SOON_MS)
@@ -152,7 +152,7 @@ def test_an_open_page_gets_what_it_missed_once(scan, address, look):
 def test_an_open_page_outlives_a_restart_of_the_monitor(door, scan, look):
     with monitor(door.settings) as address:
         port = address.rpartition(":")[2]
-        page = look(address, quiet=True)
+        page = look(f"{address}/?codes=whole", quiet=True)
         expect(page.locator("#live")).to_have_class("on", timeout=SOON_MS)
         (first,) = scan(1)
         expect(page.locator(ROWS).first).to_contain_text(first, timeout=SOON_MS)

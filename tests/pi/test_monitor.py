@@ -15,7 +15,7 @@ START_S = 300.0
 _LOOK = """
 /usr/bin/python3 -I - <<'END'
 from urllib.request import urlopen
-print(urlopen("http://127.0.0.1:8480/").read().decode())
+print(urlopen("http://127.0.0.1:8480/?codes=whole").read().decode())
 END
 """
 _STREAM = """
