@@ -13,12 +13,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from gatectl.cli.control import NotRunning, call
-from gatectl.config.model import Settings
+from gatectl.config.model import Settings, numbers
 from gatectl.config.problems import near
 from gatectl.config.reader import find, load
 from gatectl.decision.cards import BadLine, Card, Enrolment, from_csv, key_of, table, to_csv
 from gatectl.decision.reading import MAX_CHARS, Code, reading_of_text
-from gatectl.decision.routing import NUMBERS, carries
+from gatectl.decision.routing import objection
 from gatectl.decision.spreadsheet import NotTextError, decoded, shortened
 from gatectl.errors import GatectlError, visible
 from gatectl.journal import cards as store
@@ -148,9 +148,9 @@ class BadCsvError(GatectlError):
 def _problem(card: Card, settings: Settings) -> tuple[str, ...] | None:
     """What speaks against a card, and what to do; None where it is fine."""
     for number in (card.code, card.member, card.customer or ""):
-        objection = shortened(number)
-        if objection is not None:
-            return (objection,)
+        spoiled = shortened(number)
+        if spoiled is not None:
+            return (spoiled,)
     if not isinstance(reading_of_text(card.code), Code):
         return (f"{card.code!r} is not a code: 1 to {MAX_CHARS} characters, no control characters",)
     partner = settings.partners.get(card.partner)
@@ -159,10 +159,8 @@ def _problem(card: Card, settings: Settings) -> tuple[str, ...] | None:
             f"there are: {', '.join(settings.partners) or 'none'}",
         )
         return (f"there is no partner {card.partner!r} in the settings", *hints)
-    if not carries(partner.protocol, card.member):
-        what = NUMBERS[partner.protocol]
-        return f"{card.member!r} is no member's number of {card.partner}", f"{partner.protocol}: {what}"
-    return None
+    flaw = objection(numbers(partner), card.member, card.customer)
+    return (f"{flaw.what} of {card.partner}", f"{partner.protocol}: {flaw.needed}") if flaw else None
 
 
 def text_of(file: str) -> str:

@@ -27,7 +27,7 @@ from gatectl.config.problems import near
 from gatectl.config.reader import find, load_with_keys
 from gatectl.decision.cards import Card, key_of
 from gatectl.decision.reading import Code, reading_of_text
-from gatectl.decision.routing import NUMBERS, carries
+from gatectl.decision.routing import numbers_of, objection
 from gatectl.decision.spreadsheet import shortened
 from gatectl.errors import GatectlError, UsageError, visible
 from gatectl.journal import cards as store
@@ -137,11 +137,12 @@ class Desk:
 
     def objection(self, change: Change, enrolled: dict[str, Card]) -> str | None:
         """What speaks against a change before anybody is asked."""
-        objection = shortened(change.wellhub_id) or shortened(change.code)
-        if objection is not None:
-            return objection
-        if not carries("wellhub", change.wellhub_id):
-            return f"{change.wellhub_id!r} is no wellhub_id: {NUMBERS['wellhub']}"
+        spoiled = shortened(change.wellhub_id) or shortened(change.code)
+        if spoiled is not None:
+            return spoiled
+        flaw = objection(numbers_of("wellhub"), change.wellhub_id, None)
+        if flaw is not None:
+            return f"{change.wellhub_id!r} is no wellhub_id: {flaw.needed}"
         if change.action == "delete" and not change.code:
             return None
         if not change.code.strip() or len(change.code) > CODE_MAX:

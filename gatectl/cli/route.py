@@ -7,11 +7,11 @@ import json
 import os
 from dataclasses import asdict, dataclass
 
-from gatectl.config.model import Settings
+from gatectl.config.model import Settings, numbers
 from gatectl.config.reader import find, load
 from gatectl.decision.cards import Card
 from gatectl.decision.reading import Code, reading_of_text
-from gatectl.decision.routing import NUMBERS, carries, destination
+from gatectl.decision.routing import destination, objection
 from gatectl.errors import GatectlError, UsageError
 from gatectl.journal.reader import enrolled
 
@@ -28,6 +28,7 @@ class Way:
     match: str | None = None
     partner: str | None = None
     member: str | None = None
+    customer: str | None = None
     why: str | None = None
 
     def sentence(self) -> str:
@@ -35,7 +36,8 @@ class Way:
             return f"{self.door}: {self.why}"
         through = "an enrolled card" if self.by == "card" else f"routes[{self.route}] {self.match}"
         ending = "" if self.recognised else f", but {self.why}"
-        return f"{self.door}: {through} leads to {self.partner}, member {self.member}{ending}"
+        customer = "" if self.customer is None else f", customer {self.customer}"
+        return f"{self.door}: {through} leads to {self.partner}, member {self.member}{customer}{ending}"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,12 +70,15 @@ def way(code: str, door: str, settings: Settings, cards: dict[str, Card]) -> Way
     found = destination(code, door, cards, [route.route() for route in settings.routes])
     if found is None:
         return Way(code, door, recognised=False, why="no card and no route takes this code")
-    why = None
+    customer = found.customer
     partner = settings.partners.get(found.partner)
     if partner is None:
-        why = f"the partner {found.partner} is not in the settings"
-    elif not carries(partner.protocol, found.member):
-        why = f"this is no number that {partner.protocol} can have: {NUMBERS[partner.protocol]}"
+        why: str | None = f"the partner {found.partner} is not in the settings"
+    else:
+        needed = numbers(partner)
+        customer = found.customer if needed.customer else None
+        flaw = objection(needed, found.member, found.customer)
+        why = f"{flaw.what}; needed: {flaw.needed}" if flaw else None
     return Way(
         code=code,
         door=door,
@@ -83,5 +88,6 @@ def way(code: str, door: str, settings: Settings, cards: dict[str, Card]) -> Way
         match=None if found.route is None else settings.routes[found.route].match.pattern,
         partner=found.partner,
         member=found.member,
+        customer=customer,
         why=why,
     )

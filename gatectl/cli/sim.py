@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gatectl.errors import GatectlError
+from gatectl.sim.asked import AGGREGATOR_ID
 from gatectl.sim.catalogue import CATALOGUE, outcome
 from gatectl.sim.connection import Received
 from gatectl.sim.http import PROTOCOLS
@@ -106,7 +107,11 @@ def _introduce(simulator: Simulator) -> None:
 
 def _print_catalogue() -> None:
     """The table of IDs. Rich reads NO_COLOR and the width of the terminal itself."""
-    table = Table(caption="Any other well-formed ID is not found.", caption_justify="left")
+    caption = (
+        "Any other well-formed ID is not found. perfectgym: the ID is the member's, with any customer's "
+        f'number; with aggregator_id = "{AGGREGATOR_ID}" it is the customerId.'
+    )
+    table = Table(caption=caption, caption_justify="left")
     table.add_column("Protocol", no_wrap=True)
     table.add_column("ID", no_wrap=True)
     table.add_column("The partner")

@@ -28,7 +28,7 @@ from gatectl.config.kinds import (
 from gatectl.config.patterns import AsciiPattern
 from gatectl.decision.framing import Framing
 from gatectl.decision.keymap import LayoutName
-from gatectl.decision.routing import Route
+from gatectl.decision.routing import Numbers, Route, numbers_of
 
 Pin = Annotated[int, whole(0, 53)]
 """A BCM number. The chip has 54 lines; which of them a board brings out is the pin factory's to say."""
@@ -149,8 +149,10 @@ class PerfectGym(PartnerBase):
     """PerfectGym's check-in validation."""
     url: Url
     """The whole endpoint."""
-    aggregator_id: Name
-    """Opaque: digits and UUIDs both occur."""
+    aggregator_id: Name | None = None
+    """Only for a partner that wants one aggregatorId for the whole gym: it is sent for everybody, and the
+    member's number as customerId. Left out, the member's number is sent as aggregatorId, and the customer's
+    number, from the card or the route, as customerId."""
     budget_ms: Budget = 750
     """Milliseconds from the complete code to the whole answer; 750 is the page's own limit."""
 
@@ -188,12 +190,19 @@ class Capitan(PartnerBase):
 Partner = Annotated[PerfectGym | Wellhub | Capitan, ChosenBy("protocol")]
 
 
+def numbers(partner: Partner) -> Numbers:
+    """With which numbers of a member this partner is asked."""
+    one_for_all = isinstance(partner, PerfectGym) and partner.aggregator_id is not None
+    return numbers_of(partner.protocol, one_aggregator_id=one_for_all)
+
+
 @dataclass(frozen=True, kw_only=True)
 class RouteSettings:
     """Codes that `match` as a whole go to `partner`."""
 
     match: AsciiPattern
-    """Compiled with re.ASCII; its group `member`, if any, is the member's number."""
+    """Compiled with re.ASCII; its groups `member` and `customer`, if any, are the member's number and the
+    customer's."""
     partner: Name
     """The name of one of the partners' tables."""
     doors: Annotated[tuple[Name, ...], NotEmpty()] | None = None

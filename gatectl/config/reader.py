@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import tomli
 from gatectl.config import authorities, cross, secrets, shape
 from gatectl.config.addresses import host_and_port, is_loopback
 from gatectl.config.lines import Lines
-from gatectl.config.model import Secret, Settings
+from gatectl.config.model import Secret, Settings, numbers
 from gatectl.config.problems import Finding, Problem, SettingsError, Where, key_of
 
 DEFAULT = Path("/etc/gatectl/gatectl.toml")
@@ -70,6 +70,7 @@ def warnings_of(settings: Settings) -> list[str]:
     ]
     if not settings.partners:
         warnings.append("partners: there is none, so nobody is admitted")
+    warnings.extend(_routes_without_customer(settings))
     if len(bytes(settings.control.socket)) > _MAX_SOCKET_PATH:
         warnings.append(f"control.socket: is longer than the {_MAX_SOCKET_PATH} bytes that Linux allows")
     listen = host_and_port(settings.monitor.listen)
@@ -79,6 +80,16 @@ def warnings_of(settings: Settings) -> list[str]:
             "monitor.password: `gatectl monitor` does not start without one"
         )
     return warnings
+
+
+def _routes_without_customer(settings: Settings) -> Iterator[str]:
+    for index, route in enumerate(settings.routes):
+        partner = settings.partners[route.partner]
+        if numbers(partner).customer and "customer" not in route.match.groupindex:
+            yield (
+                f"routes[{index}].match: {route.partner} is asked with the customer's number, and without a "
+                "group (?P<customer>...) no code of this route is recognised"
+            )
 
 
 def located(path: Path, where: Where, what: str, hints: tuple[str, ...] = ()) -> SettingsError:

@@ -48,7 +48,6 @@ _WORDS: Final[Mapping[str, str]] = {
 """The errors that pydantic makes by itself. All others are made in `kinds`, in words already."""
 
 _EXAMPLES: Final[Mapping[str, str]] = {
-    "aggregator_id": 'aggregator_id = "…" is the ID that the partner knows the gym by',
     "device": "`gatectl devices` prints the device's path",
     "doors": "a door is a table, [doors.NAME], with a relay and a scanner",
     "gym_id": 'gym_id = "…" is the number that Wellhub gave this gym, in quotes',

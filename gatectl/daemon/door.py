@@ -157,7 +157,7 @@ class Door:
         self._over_at = deadline = start + whom.budget_ms / 1000
         recorded = self._house.store.record(attempt)
         # Made while the record is on its way to the disk.
-        request = whom.prepare(attempt.member or "", presented.code)
+        request = whom.prepare(attempt.member or "", presented.code, attempt.customer)
         self._house.viewers.show(partial(View, self.name, Screen.CHECKING, whom.name))
         exchange, ruling = await self._ask(whom, attempt, recorded, request, deadline)
         basis = Basis.PARTNER
@@ -178,6 +178,9 @@ class Door:
             # Any code may be an enrolled card, which a route might send to the wrong partner.
             return None, _CARDS_UNKNOWN
         found = destination(code, self.name, self._house.cards, self._house.routes)
+        desk = self._house.partners.get(found.partner) if found else None
+        if found and desk and not desk.has_customers:
+            found = replace(found, customer=None)
         return found, self._whom_to_ask(code, found)
 
     def _whom_to_ask(self, code: str, found: Destination | None) -> PartnerDesk | Ruling:
@@ -191,9 +194,13 @@ class Door:
                 f"the card {code} is enrolled for the partner {found.partner}, which is not in the settings",
             )
             return _UNRECOGNISED
-        if not desk.carries(found.member):
-            self._say(Priority.NOTICE, f"{found.member!r} is not an ID that {found.partner} can have")
-            return _UNRECOGNISED
+        objection = desk.objection(found)
+        if objection is not None:
+            self._say(
+                Priority.NOTICE,
+                f"{found.partner} cannot be asked: {objection.what}; needed: {objection.needed}",
+            )
+            return replace(_UNRECOGNISED, detail=objection.detail)
         rest_s = desk.rests_for()
         if rest_s > 0:
             reason = Reason(RESTING, f"the partner asked for a rest, {rest_s:.0f} s of it are left")

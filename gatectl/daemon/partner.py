@@ -12,7 +12,7 @@ from gatectl.daemon import clock
 from gatectl.decision.event import timestamp
 from gatectl.decision.notice import Notice, Priority, Tell
 from gatectl.decision.outage import Condition, Conditions, Finished
-from gatectl.decision.routing import carries
+from gatectl.decision.routing import Destination, Objection, objection
 from gatectl.decision.verdict import Ruling, Verdict
 from gatectl.journal.systemd import REFUSING_EVERYONE_ID
 from gatectl.partners.capitan import DUPLICATE, Capitan
@@ -63,6 +63,7 @@ class PartnerDesk:
         self.budget_ms = settings.budget_ms
         self.settle_s = 0 if isinstance(settings, model.PerfectGym) else settings.settle_s
         self._protocol_name = settings.protocol
+        self._numbers = model.numbers(settings)
         self._protocol = protocol_of(settings, endpoint, key, other_keys)
         self._pool = Pool(Dialler(endpoint, context).dial, doors, self._linked)
         self._client = Client(endpoint, self._pool)
@@ -79,16 +80,22 @@ class PartnerDesk:
         """Holds connections ready, for as long as the daemon runs."""
         await self._pool.keep()
 
-    def carries(self, member: str) -> bool:
-        return carries(self._protocol_name, member)
+    def objection(self, found: Destination) -> Objection | None:
+        """What speaks against asking about this member, or None."""
+        return objection(self._numbers, found.member, found.customer)
+
+    @property
+    def has_customers(self) -> bool:
+        """Is it asked with a customer's number beside the member's?"""
+        return self._numbers.customer is not None
 
     def rests_for(self) -> float:
         """Seconds for which no request may go out; 0 is none."""
         return max(self._conditions.rests_until - clock.now(), 0.0)
 
-    def prepare(self, member: str, code: str) -> Request:
-        """The check-in, ready to leave."""
-        return self._client.prepare(self._protocol.question(member, code))
+    def prepare(self, member: str, code: str, customer: str | None) -> Request:
+        """The check-in, ready to leave; only with numbers to which there is no objection."""
+        return self._client.prepare(self._protocol.question(member, code, customer or ""))
 
     async def ask(self, request: Request, deadline: float) -> tuple[Exchange, Ruling]:
         """Asks once; never raises for what a partner or a network does."""

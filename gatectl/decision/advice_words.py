@@ -76,8 +76,8 @@ _ENGLISH: dict[Key, str] = {
         "`gatectl route {code} --door {door}`."
     ),
     "no_such_number": (
-        "{partner} has no members with such a number: check the card or the route with "
-        "`gatectl route {code} --door {door}`."
+        "{partner} cannot be asked: a number of the member is missing, or is none that it can have. Check "
+        "the card or the route with `gatectl route {code} --door {door}`."
     ),
     "support_if_right": (
         "If they are as they should be: Contact Support, with what `gatectl report {id}` collects."
@@ -168,8 +168,8 @@ _GERMAN: dict[Key, str] = {
         "`gatectl route {code} --door {door}`."
     ),
     "no_such_number": (
-        "{partner} hat keine Mitglieder mit einer solchen Nummer: Karte oder Route prüfen mit "
-        "`gatectl route {code} --door {door}`."
+        "{partner} kann nicht gefragt werden: eine Nummer des Mitglieds fehlt oder kann keine sein. Karte "
+        "oder Route prüfen mit `gatectl route {code} --door {door}`."
     ),
     "support_if_right": (
         "Sind sie, wie sie sein sollen: den Support verständigen, mit dem, was `gatectl report {id}` sammelt."

@@ -1,6 +1,6 @@
 """Whose member it is: an enrolled card first, then the routes in their order.
 
-Sources: the contract's sections on settings and on IDs that a protocol cannot carry.
+Which numbers a partner needs, and which it can be asked with, are facts of its protocol.
 """
 
 from __future__ import annotations
@@ -11,26 +11,77 @@ from dataclasses import dataclass
 
 from gatectl.decision.cards import Card, key_of
 
-_CARRIED = {
-    # customerId is an integer: a leading zero would not survive, and 18 digits always fit 64 bits.
-    "perfectgym": re.compile(r"[1-9]\d{0,17}", re.ASCII),
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """Which numbers of one sort a protocol can carry, and the same for people."""
+
+    pattern: re.Pattern[str]
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Which numbers a protocol needs to ask about somebody."""
+
+    member: Number
+    customer: Number | None = None
+    """None where there is only the member's."""
+
+
+# customerId is an integer: a leading zero would not survive, and 18 digits always fit 64 bits.
+_CUSTOMER_ID = Number(re.compile(r"[1-9]\d{0,17}", re.ASCII), "1 to 18 digits without a leading zero")
+
+_NUMBERS = {
+    # The aggregator's own ID of the member is opaque: digits, with leading zeros too, and UUIDs occur.
+    "perfectgym": Numbers(
+        Number(re.compile(r"(?=.*\S)[^\x00-\x1f\x7f]{1,128}", re.ASCII), "1 to 128 characters"), _CUSTOMER_ID
+    ),
     # gympass_id is text of 13 digits; leading zeros occur.
-    "wellhub": re.compile(r"\d{13}", re.ASCII),
-    # A path segment: `.` and `..` would be resolved away on the road.
-    "capitan": re.compile(r"(?!\.{1,2}\Z).{1,128}", re.DOTALL),
+    "wellhub": Numbers(Number(re.compile(r"\d{13}", re.ASCII), "13 digits")),
+    # A path segment: `.` and `..` would be resolved away on the way.
+    "capitan": Numbers(
+        Number(re.compile(r"(?!\.{1,2}\Z).{1,128}", re.DOTALL), "1 to 128 characters, not `.` or `..`")
+    ),
 }
-
-NUMBERS = {
-    "perfectgym": "1 to 18 digits without a leading zero",
-    "wellhub": "13 digits",
-    "capitan": "1 to 128 characters, not `.` or `..`",
-}
-"""The same for people."""
+_ONE_AGGREGATOR_ID = Numbers(_CUSTOMER_ID)
+"""Where one aggregatorId is sent for everybody, customerId is the member's number."""
 
 
-def carries(protocol: str, member: str) -> bool:
-    """Can this protocol ask about this member's number?"""
-    return _CARRIED[protocol].fullmatch(member) is not None
+def numbers_of(protocol: str, *, one_aggregator_id: bool = False) -> Numbers:
+    """What a partner needs; `one_aggregator_id` is for a perfectgym partner with `aggregator_id`."""
+    return _ONE_AGGREGATOR_ID if one_aggregator_id else _NUMBERS[protocol]
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why nobody can be asked about a member: what is wrong, and what is needed instead."""
+
+    what: str
+    needed: str
+    detail: str
+    """The same in one, without the number itself."""
+
+
+def objection(numbers: Numbers, member: str, customer: str | None) -> Objection | None:
+    """What speaks against asking with these two numbers, or None."""
+    if not numbers.member.pattern.fullmatch(member):
+        return _no_such("member", member, numbers.member.rule)
+    if numbers.customer is None:
+        return None
+    if not customer:
+        return Objection(
+            f"there is no customer's number for member {member!r}",
+            "CUSTOMER on the card, or a group (?P<customer>...) in the route",
+            "the customer's number is not known",
+        )
+    if not numbers.customer.pattern.fullmatch(customer):
+        return _no_such("customer", customer, numbers.customer.rule)
+    return None
+
+
+def _no_such(sort: str, number: str, rule: str) -> Objection:
+    return Objection(f"{number!r} is no {sort}'s number", rule, f"the {sort}'s number is not {rule}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +102,7 @@ class Destination:
     member: str
     route: int | None = None
     customer: str | None = None
+    """Where the card or the route has it; whether the partner needs it is another matter."""
 
 
 def destination(
@@ -69,7 +121,7 @@ def destination(
             continue
         match = route.pattern.fullmatch(code)
         if match is not None:
-            return Destination(route.partner, _member(match), index, _group(match, "customer"))
+            return Destination(route.partner, _member(match), index, _group(match, "customer") or None)
     return None
 
 

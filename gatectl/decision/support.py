@@ -40,8 +40,8 @@ _YES = {
     Cause.BY_HAND_SHUT: "the gate did not open by hand",
     Cause.NO_ROUTE: "the request did not go out at all, as no card and no route takes the code; look at "
     "those first",
-    Cause.NO_SUCH_NUMBER: "the request did not go out at all, as {partner} cannot have such a number; look "
-    "at the card or the route first",
+    Cause.NO_SUCH_NUMBER: "the request did not go out at all, as a number that {partner} is asked with is "
+    "missing or none that it can have; look at the card or the route first",
     Cause.CARDS: "the request did not go out at all, as the enrolled cards could not be read",
     Cause.GATE_OUT_OF_ORDER: "the request did not go out at all, as the gate is out of order",
     Cause.GATE_STAYED_SHUT: "the partner answered with a success, and the gate did not open",

@@ -39,7 +39,7 @@ class Capitan:
     other_keys: tuple[str, ...] = field(default=(), repr=False)
     """The other partners': no reason repeats those either."""
 
-    def question(self, member: str, code: str) -> Question:  # noqa: ARG002 - the member is the barcode
+    def question(self, member: str, code: str, customer: str = "") -> Question:  # noqa: ARG002 - a barcode is all
         """`member` is the barcode, any text: it stands in the path with nothing left safe."""
         return json_question(
             f"{self.endpoint.base}/api/gym-endpoints/barcode-check-in/{quote(member, safe='')}/",

@@ -1,4 +1,8 @@
-"""PerfectGym Next check-in validation. Source: `reference/perfectgym-checkin-validation.txt`."""
+"""PerfectGym Next check-in validation.
+
+Sources: the platform's public pages "Checkin validation" (the request and its two answers) and, for whose ID
+aggregatorId is, https://developer.sportalliance.com/apis/perfectgym/aggregator/member-validation.
+"""
 
 from __future__ import annotations
 
@@ -25,19 +29,21 @@ _UNAUTHORISED = re.compile(rb'"authorized"\s*:\s*false')
 
 @dataclass(frozen=True, slots=True)
 class PerfectGym:
-    """The aggregator's registered endpoint. `aggregator_id` is opaque text."""
+    """The aggregator's registered endpoint. Its own ID of the member goes out as aggregatorId."""
 
     endpoint: Endpoint
-    aggregator_id: str
+    aggregator_id: str | None
+    """One ID that is sent for everybody; None where the member's own is sent."""
     key: str = field(repr=False)
     other_keys: tuple[str, ...] = field(default=(), repr=False)
     """The other partners': no reason repeats those either."""
 
-    def question(self, member: str, code: str) -> Question:  # noqa: ARG002 - the code stays here
-        """`member` is 1 to 18 digits: `customerId` is a number in JSON."""
+    def question(self, member: str, code: str, customer: str = "") -> Question:  # noqa: ARG002 - the code stays here
+        """The ID of the aggregator is text, that of the customer, 1 to 18 digits here, a number in JSON."""
+        ids = (member, customer) if self.aggregator_id is None else (self.aggregator_id, member)
         return json_question(
             self.endpoint.target,
-            {"aggregatorId": self.aggregator_id, "customerId": int(member)},
+            {"aggregatorId": ids[0], "customerId": int(ids[1])},
             ("Content-Type", "application/json; charset=utf-8"),
             ("X-API-Key", self.key),
         )

@@ -47,7 +47,7 @@ class Wellhub:
     other_keys: tuple[str, ...] = field(default=(), repr=False)
     """The other partners': no reason repeats those either."""
 
-    def question(self, member: str, code: str) -> Question:
+    def question(self, member: str, code: str, customer: str = "") -> Question:  # noqa: ARG002 - it has none
         """`member` is the 13-digit ID as text; the code goes along only where it is another, and fits."""
         body = {"gympass_id": member}
         if self.send_custom_code and code != member and code.strip() and len(code) <= CUSTOM_CODE_CHARS:

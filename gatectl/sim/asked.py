@@ -11,7 +11,7 @@ GYM_ID = "1234"
 """The one gym that the wellhub key is good for."""
 
 AGGREGATOR_ID = "fitco-4711"
-"""What the printed settings say; the simulator takes any text, since the ID is opaque."""
+"""The aggregatorId of a whole gym: with this one the customerId says who the member is."""
 
 LOCATIONS = range(1, 100)
 """Capitan's known locations; any other is `invalid_location`."""

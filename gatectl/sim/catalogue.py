@@ -1,8 +1,8 @@
 """The catalogue: one fixed ID per outcome and per fault, for every protocol.
 
 A well-formed ID that is not here is not known to the partner (404, as its protocol says it). The
-numeric IDs share their last three digits: `1` in front is a perfectgym customerId, `1000000000` in
-front a wellhub gympass_id. Capitan's barcodes are words.
+numeric IDs share their last three digits: `1` in front is a perfectgym aggregatorId (with any customerId),
+`1000000000` in front a wellhub gympass_id. Capitan's barcodes are words.
 """
 
 from __future__ import annotations

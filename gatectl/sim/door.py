@@ -45,7 +45,11 @@ match = '\\d{{13}}'
 partner = "wellhub"
 
 [[routes]]
-match = 'WP-(?P<member>\\d{{1,18}})'
+match = 'WP-(?P<member>[0-9A-Za-z-]{{1,40}})/(?P<customer>\\d{{1,12}})'
+partner = "perfectgym"
+
+[[routes]] # less to type: one number is the member's and the customer's
+match = 'WP-(?P<member>(?P<customer>\\d{{1,18}}))'
 partner = "perfectgym"
 
 [[routes]]

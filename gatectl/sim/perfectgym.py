@@ -1,6 +1,6 @@
-"""PerfectGym check-in validation, the partner's side.
+"""PerfectGym check-in validation, the partner's side: an aggregator that knows its members by its own ID.
 
-Source: `reference/perfectgym-checkin-validation.txt`; 404 from `reference/event-monitor.txt`.
+Source: the platform's public page "Checkin validation"; 404 from its page on the Event Monitor.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from gatectl.sim.asked import Asked, Books
+from gatectl.sim.asked import AGGREGATOR_ID, Asked, Books
 from gatectl.sim.http import (
     Reply,
     Request,
@@ -23,7 +23,9 @@ PATH = "/checkin-validation"
 LATE_S = 1.5
 """Twice the 750 ms that the page allows."""
 
-_MEMBER = re.compile(r"[1-9][0-9]{0,17}")
+AGGREGATOR_ID_CHARS = 128
+
+_CUSTOMER = re.compile(r"[1-9][0-9]{0,17}")
 
 
 def success(_member: str, _now: datetime) -> Reply:
@@ -55,7 +57,8 @@ def _read_body(request: Request) -> Asked | Reply:
     if body is None or body.keys() != {"aggregatorId", "customerId"}:
         return text_reply(400, "Bad Request")
     aggregator, customer = body["aggregatorId"], body["customerId"]
-    if not isinstance(aggregator, str) or not aggregator.strip() or type(customer) is not int:
+    if not isinstance(aggregator, str) or not aggregator.strip() or len(aggregator) > AGGREGATOR_ID_CHARS:
         return text_reply(400, "Bad Request")
-    member = str(customer)
-    return Asked(member) if _MEMBER.fullmatch(member) else text_reply(400, "Bad Request")
+    if type(customer) is not int or not _CUSTOMER.fullmatch(str(customer)):
+        return text_reply(400, "Bad Request")
+    return Asked(str(customer) if aggregator == AGGREGATOR_ID else aggregator)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 
-from gatectl.sim.asked import AGGREGATOR_ID, GYM_ID, LOCATIONS
+from gatectl.sim.asked import GYM_ID, LOCATIONS
 from gatectl.sim.http import ProtocolName
 from gatectl.sim.server import Simulator
 
-_OWN = {
-    "perfectgym": f'aggregator_id = "{AGGREGATOR_ID}"',
-    "wellhub": f'gym_id = "{GYM_ID}"',
-    "capitan": f"location_id = {LOCATIONS[0]}",
+_OWN: dict[ProtocolName, tuple[str, ...]] = {
+    "perfectgym": (),
+    "wellhub": (f'gym_id = "{GYM_ID}"',),
+    "capitan": (f"location_id = {LOCATIONS[0]}",),
 }
 
 
@@ -24,7 +24,7 @@ def partner_section(simulator: Simulator, protocol: ProtocolName) -> str:
         f"[partners.{protocol}]",
         f'protocol = "{protocol}"',
         f"url = {_text(simulator.url(protocol))}",
-        _OWN[protocol],
+        *_OWN[protocol],
         f"key = {{ file = {_text(str(simulator.key_file(protocol)))} }}",
         f"ca_file = {_text(str(simulator.ca_file))}",
     )

@@ -185,7 +185,7 @@ def test_an_unknown_code_the_route_is_checked():
 
 def test_a_number_that_the_partner_cannot_have():
     words = advice(scan(1, UNRECOGNISED, credential="X1"), None)
-    assert "wellhub has no members with such a number" in words
+    assert "wellhub cannot be asked: a number of the member is missing, or is none" in words
     assert "`gatectl route X1 --door main`" in words
 
 

@@ -51,9 +51,13 @@ class Change:
     level: int | None
 
 
+CUSTOMER = "293123213"
+"""The customer's number of every perfectgym member."""
+
+
 def code(partner: str, member: str) -> str:
     """What a member of this partner shows: each partner has a route of its own."""
-    return f"{partner}:{member}"
+    return f"{partner}:{member}/{CUSTOMER}" if partner.startswith("perfectgym") else f"{partner}:{member}"
 
 
 class Gym:
@@ -143,7 +147,11 @@ class Gym:
         for name, more in self._partner_settings.items():
             yield from self._partner_lines(name, more)
         for name in self._partner_settings:
-            yield from _table("[routes]", {"match": f"{name}:(?P<member>.*)", "partner": name})
+            numbers = "(?P<member>.*)"
+            if name.startswith("perfectgym"):
+                numbers = "(?P<member>[^/]*)(?:/(?P<customer>.*))?"
+            pattern = f"{name}:{numbers}"
+            yield from _table("[routes]", {"match": pattern, "partner": name})
         for name, door in self._doors.items():
             yield from self._door_lines(name, door)
 

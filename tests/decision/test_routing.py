@@ -5,7 +5,7 @@ import re
 import pytest
 
 from gatectl.decision.cards import Card, key_of
-from gatectl.decision.routing import Destination, Route, carries, destination
+from gatectl.decision.routing import Destination, Objection, Route, destination, numbers_of, objection
 
 WIDE = "\uff11"  # a digit to Unicode, none to a protocol
 
@@ -14,17 +14,29 @@ def route(pattern, partner="p", doors=None):
     return Route(re.compile(pattern, re.ASCII), partner, doors and frozenset(doors))
 
 
+CUSTOMER_RULE = "1 to 18 digits without a leading zero"
+CUSTOMERS = [
+    ("1", True),
+    ("9" * 18, True),
+    ("9" * 19, False),
+    ("01", False),
+    ("0", False),
+    ("-1", False),
+    (WIDE * 2, False),
+    ("12\n", False),
+]
+
+
 @pytest.mark.parametrize(
     ("protocol", "member", "carried"),
     [
-        ("perfectgym", "1", True),
-        ("perfectgym", "9" * 18, True),
-        ("perfectgym", "9" * 19, False),
-        ("perfectgym", "01", False),
-        ("perfectgym", "0", False),
+        ("perfectgym", "8213712939218", True),
+        ("perfectgym", "0123", True),
+        ("perfectgym", "550e8400-e29b-41d4-a716-446655440000", True),
+        ("perfectgym", "ü" * 128, True),
+        ("perfectgym", "x" * 129, False),
         ("perfectgym", "", False),
-        ("perfectgym", "-1", False),
-        ("perfectgym", WIDE * 2, False),
+        ("perfectgym", "  ", False),
         ("perfectgym", "12\n", False),
         ("wellhub", "0123456789012", True),
         ("wellhub", "123456789012", False),
@@ -42,7 +54,39 @@ def route(pattern, partner="p", doors=None):
     ],
 )
 def test_which_ids_a_protocol_carries(protocol, member, carried):
-    assert carries(protocol, member) is carried
+    flaw = objection(numbers_of(protocol), member, "7")
+    assert (flaw is None) is carried
+    if flaw:
+        assert flaw.what == f"{member!r} is no member's number"
+
+
+@pytest.mark.parametrize(("customer", "carried"), CUSTOMERS)
+def test_which_customers_numbers_perfectgym_carries(customer, carried):
+    flaw = objection(numbers_of("perfectgym"), "0123", customer)
+    if carried:
+        assert flaw is None
+    else:
+        detail = f"the customer's number is not {CUSTOMER_RULE}"
+        assert flaw == Objection(f"{customer!r} is no customer's number", CUSTOMER_RULE, detail)
+
+
+@pytest.mark.parametrize("customer", [None, ""])
+def test_perfectgym_cannot_be_asked_without_the_customers_number(customer):
+    flaw = objection(numbers_of("perfectgym"), "0123", customer)
+    assert flaw is not None
+    assert flaw.what == "there is no customer's number for member '0123'"
+    assert "(?P<customer>...)" in flaw.needed
+    assert flaw.detail == "the customer's number is not known"
+
+
+@pytest.mark.parametrize(("member", "carried"), CUSTOMERS)
+def test_with_one_aggregator_id_for_all_the_member_is_the_customer(member, carried):
+    flaw = objection(numbers_of("perfectgym", one_aggregator_id=True), member, None)
+    if carried:
+        assert flaw is None
+    else:
+        detail = f"the member's number is not {CUSTOMER_RULE}"
+        assert flaw == Objection(f"{member!r} is no member's number", CUSTOMER_RULE, detail)
 
 
 def test_the_first_route_that_matches_the_whole_code_wins():
@@ -56,6 +100,14 @@ def test_the_group_member_is_the_members_number():
     routes = [route(r"WP-(?P<member>\d{1,12})"), route(r"(?P<member>\d+)?X.*")]
     assert destination("WP-42", "main", {}, routes).member == "42"
     assert destination("Xyz", "main", {}, routes).member == "Xyz", "a group that took no part names nobody"
+
+
+def test_the_group_customer_is_the_customers_number():
+    routes = [route(r"WP-(?P<member>\w+)(?:/(?P<customer>\d+))?")]
+    assert destination("WP-a1/77", "main", {}, routes) == Destination("p", "a1", 0, "77")
+    assert destination("WP-a1", "main", {}, routes) == Destination("p", "a1", 0, None)
+    cards = {"WP-a1/77": Card("WP-a1/77", "gym", "b2", "88")}
+    assert destination("WP-a1/77", "main", cards, routes) == Destination("gym", "b2", None, "88")
 
 
 def test_a_route_may_count_at_some_doors_only():

@@ -20,7 +20,7 @@ KEY = "s3cret-Key"
 PATIENCE_S = 20.0
 """How long a test waits for what must happen; only a failing test waits that long."""
 
-PERFECTGYM = PerfectGym(Endpoint.of("https://api.example.com/check"), "fitco-4711", KEY)
+PERFECTGYM = PerfectGym(Endpoint.of("https://api.example.com/check"), None, KEY)
 WELLHUB = Wellhub(Endpoint.of("https://api.example.com"), "1234", KEY)
 CAPITAN = Capitan(Endpoint.of("https://api.example.com"), 3, KEY)
 ALL = {"perfectgym": PERFECTGYM, "wellhub": WELLHUB, "capitan": CAPITAN}

@@ -430,9 +430,9 @@ def headers_of(question):
     ],
 )
 def test_perfectgym_is_asked(url, target):
-    question = PerfectGym(Endpoint.of(url), "fitco-4711", KEY).question("293123213", "WP-293123213")
+    question = PerfectGym(Endpoint.of(url), None, KEY).question("8213712939218", "WP-1", "293123213")
     assert (question.method, question.target) == ("POST", target)
-    assert question.body == b'{"aggregatorId":"fitco-4711","customerId":293123213}'
+    assert question.body == b'{"aggregatorId":"8213712939218","customerId":293123213}'
     assert headers_of(question) == {
         "Accept": "application/json",
         "Accept-Encoding": "identity",
@@ -441,16 +441,21 @@ def test_perfectgym_is_asked(url, target):
     }
 
 
-@pytest.mark.parametrize("member", ["1", "9" * 18, "100000000000000001", "9007199254740993"])
-def test_perfectgym_numbers_keep_every_digit(member):
-    body = PERFECTGYM.question(member, "x").body
-    assert body == b'{"aggregatorId":"fitco-4711","customerId":%b}' % member.encode()
+def test_perfectgym_is_asked_with_one_aggregator_id_for_all():
+    question = PerfectGym(PERFECTGYM.endpoint, "fitco-4711", KEY).question("293123213", "WP-293123213")
+    assert question.body == b'{"aggregatorId":"fitco-4711","customerId":293123213}'
 
 
-@pytest.mark.parametrize("aggregator", ["0123456789012", "550e8400-e29b-41d4-a716-446655440000", 'ä"\\'])
-def test_perfectgym_aggregator_ids_are_opaque(aggregator):
-    body = PerfectGym(PERFECTGYM.endpoint, aggregator, KEY).question("1", "1").body
-    assert json.loads(body)["aggregatorId"] == aggregator
+@pytest.mark.parametrize("customer", ["1", "9" * 18, "100000000000000001", "9007199254740993"])
+def test_perfectgym_numbers_keep_every_digit(customer):
+    body = PERFECTGYM.question("0", "x", customer).body
+    assert body == b'{"aggregatorId":"0","customerId":%b}' % customer.encode()
+
+
+@pytest.mark.parametrize("member", ["0123456789012", "550e8400-e29b-41d4-a716-446655440000", 'ä"\\', "7"])
+def test_perfectgym_members_ids_are_opaque_text(member):
+    body = PERFECTGYM.question(member, "1", "1").body
+    assert json.loads(body) == {"aggregatorId": member, "customerId": 1}
 
 
 @pytest.mark.parametrize("base", ["", "/", "/base", "/base/", "/a/b//"])
@@ -532,7 +537,7 @@ def test_capitan_barcodes_stand_in_the_path_with_nothing_safe(barcode, segment):
 
 @pytest.mark.parametrize("protocol", ALL)
 def test_no_key_shows_where_values_are_shown(protocol):
-    asked = ALL[protocol].question("1000000000200", "c")
+    asked = ALL[protocol].question("1000000000200", "c", "7")
     assert KEY not in repr(ALL[protocol])
     assert KEY not in repr(asked)
     assert KEY in str(asked.headers)

@@ -27,7 +27,7 @@ def check_in(sim, protocol, member):
     """Method, URL, headers and body of a check-in that follows the page to the letter."""
     url, key = sim.url(protocol), sim.keys[protocol]
     if protocol == "perfectgym":
-        body = json.dumps({"aggregatorId": "fitco-4711", "customerId": int(member)})
+        body = json.dumps({"aggregatorId": member, "customerId": 293123213})
         return "POST", url, {"X-API-Key": key, "Content-Type": "application/json; charset=utf-8"}, body
     if protocol == "wellhub":
         headers = {"Authorization": f"Bearer {key}", "X-Gym-Id": "1234", "Content-Type": "application/json"}

@@ -68,7 +68,7 @@ def test_it_prints_what_settings_need_serves_and_ends():
                     "X-API-Key": keys["perfectgym"],
                     "Content-Type": "application/json; charset=utf-8",
                 },
-                content='{"aggregatorId": "fitco-4711", "customerId": 1001}',
+                content='{"aggregatorId": "1001", "customerId": 293123213}',
             )
             url = sim.partners["capitan"]["url"] + CAPITAN + "%1B%5B31mX/"
             unknown = http.post(url, headers={"Authorization": f"Token {keys['capitan']}"})

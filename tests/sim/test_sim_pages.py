@@ -31,7 +31,7 @@ def test_perfectgym_validates_a_check_in():
                 "X-API-Key": sim.keys["perfectgym"],
                 "Content-Type": "application/json; charset=utf-8",
             },
-            content='{\n  "aggregatorId": "<your-id>",\n  "customerId": 1001\n}',
+            content='{\n  "aggregatorId": "1001",\n  "customerId": 293123213\n}',
         )
         assert answer.status_code == 200
         declined = await ask(http, sim, "perfectgym", "1403")

@@ -1,6 +1,7 @@
 """What does not follow a page to the letter is refused, and never with a key that means something."""
 
 import asyncio
+import json
 
 import pytest
 from asking import CAPITAN, check_in, client, line
@@ -135,6 +136,8 @@ def assert_says_nothing(answer):
         '{"aggregatorId": "a"}',
         '{"customerId": 1001}',
         '{"aggregatorId": "", "customerId": 1001}',
+        '{"aggregatorId": " ", "customerId": 1001}',
+        f'{{"aggregatorId": "{"a" * 129}", "customerId": 1001}}',
         '{"aggregatorId": 7, "customerId": 1001}',
         '{"aggregatorId": "a", "customerId": "1001"}',
         '{"aggregatorId": "a", "customerId": 1001.0}',
@@ -151,6 +154,22 @@ def assert_says_nothing(answer):
 )
 def test_perfectgym_refuses_another_body(body):
     assert_says_nothing(send("perfectgym", body=body))
+
+
+@pytest.mark.parametrize(
+    ("aggregator", "customer", "status"),
+    [
+        ("1001", 293123213, 200),
+        ("1403", 293123213, 403),
+        ("293123213", 1001, 404),  # the two the wrong way round
+        ("fitco-4711", 1001, 200),
+        ("fitco-4711", 1403, 403),
+        ("fitco-4712", 1001, 404),
+    ],
+)
+def test_perfectgym_knows_its_members_by_its_own_id(aggregator, customer, status):
+    body = json.dumps({"aggregatorId": aggregator, "customerId": customer})
+    assert send("perfectgym", body=body).status_code == status
 
 
 @pytest.mark.parametrize(
