@@ -38,7 +38,7 @@ OUTSIDE = {
 
 CLOCK_AND_IO = {"now", "utcnow", "today", "open", "print", "input"}
 
-TOP_LEVEL_FOLDERS = {"gatectl", "bench", "config", "systemd", "tests", "scripts"}
+TOP_LEVEL_FOLDERS = {"gatectl", "config", "systemd", "tests", "scripts"}
 
 
 def part_of(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""The bench's tests. A plain pytest passes this folder by: `scripts/pi-rig test` runs it."""
+"""The rig's tests. A plain pytest passes this folder by: `scripts/pi-rig test` runs it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def pytest_addoption(parser):
         type=int,
         default=3,
         metavar="N",
-        help="how often the bench repeats what depends on the moment: kills, power cuts, replugs (default 3)",
+        help="how often the rig repeats what depends on the moment: kills, power cuts, replugs (default 3)",
     )
 
 

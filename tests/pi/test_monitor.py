@@ -7,7 +7,7 @@ import re
 import pytest
 from test_upgrade import PREPARE, install, uninstall
 
-UNKNOWN, REASON = "1000000000404", "looked at by the bench"
+UNKNOWN, REASON = "1000000000404", "looked at by the rig"
 EXPOSURE_MAX = 1.5
 START_S = 300.0
 """Its start imports the web's half of Python; seconds on a Pi."""

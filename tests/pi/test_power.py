@@ -31,7 +31,7 @@ def test_the_relay_is_off_from_power_on_to_ready(image, measured):
 
 def test_after_a_panic_with_the_relay_on_the_machine_starts_anew_with_it_off(pi):
     pi.change_settings("open_ms = 3000", "open_ms = 60000")
-    pi.check("gatectl open main --reason bench")
+    pi.check("gatectl open main --reason test")
     assert pi.energised()
     pi.agent.send("echo c >/proc/sysrq-trigger")
     pi.agent.wait_for(b"Kernel panic", RESET_S)
@@ -43,11 +43,11 @@ def test_after_a_panic_with_the_relay_on_the_machine_starts_anew_with_it_off(pi)
         pi.told("is ready", limit_s=LIMIT_S)
         assert not relay.ever_energised
     (event,) = pi.events()
-    assert event["message"] in {"Opened by hand: bench", "Interrupted: the outcome was not recorded"}
+    assert event["message"] in {"Opened by hand: test", "Interrupted: the outcome was not recorded"}
 
 
 def test_systemd_starts_the_machines_own_watchdog(pi):
-    # The emulated one resets the machine as soon as it is started, so the bench runs without.
+    # The emulated one resets the machine as soon as it is started, so the rig runs without.
     pi.check("rm /etc/systemd/system.conf.d/90-rig.conf")
     pi.agent.send("systemctl daemon-reload")
     pi.wait_for_reset(RESET_S)

@@ -23,7 +23,7 @@ def keep_open(pi):
 def open_gate(pi, relay):
     """By hand, with the relay seen on."""
     before = len(relay.changes)
-    pi.check("gatectl open main --reason bench")
+    pi.check("gatectl open main --reason test")
     relay.wait(energised=True, limit_s=LIMIT_S, after=before)
 
 

@@ -6,13 +6,13 @@ import random
 import time
 from pathlib import Path
 
-from bench.rig import member
 from gatectl.decision.event import Attempt, GateRecord, Outcome, RequestRecord
 from gatectl.decision.identity import RANDOM_BITS, uuid7
 from gatectl.decision.verdict import Fault, Reason, Result, Verdict, message_of
 from gatectl.journal.rows import attempt_statement, outcome_statement
 from gatectl.journal.schema import open_store
 from gatectl.journal.transaction import transaction
+from speed.rig import member
 
 MEMBERS = 5_000
 """A large gym's."""

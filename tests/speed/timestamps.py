@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.pins import CHANGE, COUNT
+from speed.pins import CHANGE, COUNT
 
 ROOM = 4_000_000
 """Changes that find room: 64 MB, of which the system gives only what is written."""
@@ -42,7 +42,7 @@ class Stamps:
     """
 
     def __init__(self) -> None:
-        self._descriptor = os.memfd_create("bench-pins", os.MFD_CLOEXEC)
+        self._descriptor = os.memfd_create("speed-pins", os.MFD_CLOEXEC)
         self.path = Path(f"/proc/{os.getpid()}/fd/{self._descriptor}")
         os.ftruncate(self._descriptor, COUNT.size + ROOM * CHANGE.size)
         self._file = mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_READ)

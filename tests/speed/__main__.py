@@ -13,11 +13,11 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import machine, table, throughput
-from bench.row import Row, Unavailable
+from speed import machine, table, throughput
+from speed.row import Row, Unavailable
 
 MEASUREMENTS = {
-    "own_time": "1. The own time of a scan, beside the plain script's",
+    "latency": "1. The own time of a scan, beside the plain script's",
     "distance": "2. The first scan after idle, over a real distance",
     "budget": "3. The budget held against hostile partners",
     "cost": "4. What it costs the machine",
@@ -27,7 +27,7 @@ MEASUREMENTS = {
 }
 """Module → title, in the order in which they run."""
 
-FOLDER = Path("/var/tmp")  # noqa: S108 - a folder of our own is made in it
+FOLDER = Path("/var/tmp")
 """Outlives a start, so that it lies on the disk: /tmp may be in memory, which takes a record in no time."""
 
 
@@ -72,9 +72,9 @@ def main() -> int:
 
 def _measured(name: str, folder: Path, *, quick: bool) -> tuple[list[Row], str | None, str | None]:
     """The rows, why there are none, and the profile where one was made."""
-    module = importlib.import_module(f"bench.{name}")
+    module = importlib.import_module(f"speed.{name}")
     size = module.QUICK if quick else module.FULL
-    with tempfile.TemporaryDirectory(dir=folder, prefix="gatectl-bench-") as own:
+    with tempfile.TemporaryDirectory(dir=folder, prefix="gatectl-speed-") as own:
         try:
             rows = list(module.measure(size, Path(own)))
         except Unavailable as reason:

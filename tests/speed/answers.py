@@ -1,4 +1,4 @@
-"""What the bench's partner may do with a check-in: a good answer, or seven kinds that must open nothing."""
+"""What the measured partner may do with a check-in: a good answer, or seven kinds that must open nothing."""
 
 from __future__ import annotations
 

@@ -16,9 +16,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.line import FAR, Line
-from bench.rig import RELAY_PINS, Certificates, Gym, PartnerProcess, Plan
-from bench.row import Row, median
+from speed.line import FAR, Line
+from speed.rig import RELAY_PINS, Certificates, Gym, PartnerProcess, Plan
+from speed.row import Row, median
 
 DOORS = 3
 """Of each daemon: each of its partners has a connection ready for each door."""

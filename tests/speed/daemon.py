@@ -1,6 +1,6 @@
-"""The real daemon, for the bench: `python -m bench.daemon [--profile FILE] ARGUMENT…` is `gatectl ARGUMENT…`.
+"""The real daemon: `python -m speed.daemon [--profile FILE] ARGUMENT…` is `gatectl ARGUMENT…`.
 
-What it tells goes to stderr, not into the systemd journal of the door that the bench may run on.
+What it tells goes to stderr, not into the systemd journal of the door that the measurements may run on.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def _run() -> int:
     arguments = sys.argv[1:]
     if arguments[:1] != ["--profile"]:
         return main(arguments)
-    from bench.profile import sampling  # noqa: PLC0415 - only where it is wanted: it costs time to import
+    from speed.profile import sampling  # noqa: PLC0415 - only where it is wanted: it costs time to import
 
     with sampling(Path(arguments[1])):
         return main(arguments[2:])

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.answers import HOSTILE
-from bench.rig import RELAY_PINS, Certificates, Gym, PartnerProcess, Plan, member
-from bench.row import Row, quantile
-from bench.stamps import LOOK_S, PATIENCE_S, Change, NothingHappened
 from gatectl.journal.reader import Filters, Reader
+from speed.answers import HOSTILE
+from speed.rig import RELAY_PINS, Certificates, Gym, PartnerProcess, Plan, member
+from speed.row import Row, quantile
+from speed.timestamps import LOOK_S, PATIENCE_S, Change, NothingHappened
 
 SEED = 1
 BUDGET_MS = 150

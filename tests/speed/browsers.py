@@ -1,6 +1,6 @@
 """Browsers that look at a monitor, in a process of their own: streams, read as they come.
 
-    python -m bench.browsers ADDRESS DOOR VIEWERS
+    python -m speed.browsers ADDRESS DOOR VIEWERS
 
 Half of the streams are the list's, half the display's of the door. It says `ready` once all are answered; at
 the end of its standard input it says how many rows and screens have come, and ends.

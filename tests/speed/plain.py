@@ -1,6 +1,6 @@
 """The plain script that an installer would write: read a line, ask, switch the relay. The baseline.
 
-    python -m bench.plain SERIAL URL CA_FILE PIN OPEN_S
+    python -m speed.plain SERIAL URL CA_FILE PIN OPEN_S
 
 No record, no signals, no bound on the relay's time, and a timeout that counts anew with every byte.
 """
@@ -15,7 +15,7 @@ import httpx
 import serial
 from gpiozero import DigitalOutputDevice
 
-from bench.pins import StampingFactory
+from speed.pins import StampingFactory
 
 
 def main() -> None:

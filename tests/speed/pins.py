@@ -1,7 +1,7 @@
 """A gpiozero pin factory that stamps every change of a pin with the monotonic clock, and drives no pin.
 
 The stamps go into a file in memory: whoever reads them wakes nobody and is woken by nobody. The file is
-made, empty and of its full size, by who starts the process (`stamps.py`); `$BENCH_PINS` names it.
+made, empty and of its full size, by who starts the process (`stamps.py`); `$SPEED_PINS` names it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from gpiozero.pins.mock import MockFactory, MockPin
 
-ENVIRONMENT = "BENCH_PINS"
+ENVIRONMENT = "SPEED_PINS"
 COUNT = struct.Struct("=Q")
 """At the start of the file: how many changes there are."""
 CHANGE = struct.Struct("=dII")
@@ -26,7 +26,7 @@ CHANGE = struct.Struct("=dII")
 class StampingPin(MockPin):  # type: ignore[misc] # gpiozero ships no types
     """Holds its level, and stamps each time it is set: also to the level that it has."""
 
-    def output_with_state(self, state: bool) -> None:  # noqa: FBT001 - gpiozero's signature
+    def output_with_state(self, state: bool) -> None:
         self._function, self._state = "output", bool(state)
         self.factory.stamp(self._number, int(state))
 

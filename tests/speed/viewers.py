@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.own_time import BUDGET_MS, REST_S, Own
-from bench.rig import RELAY_PINS, ROOT, Certificates, Gym, PartnerProcess, Plan, environment_for
-from bench.row import Row, quantile
+from speed.latency import BUDGET_MS, REST_S, Own
+from speed.rig import RELAY_PINS, TESTS, Certificates, Gym, PartnerProcess, Plan, environment_for
+from speed.row import Row, quantile
 
 VIEWERS = 20
 
@@ -92,7 +92,7 @@ def _monitor(gym: Gym) -> Iterator[str]:
         stderr=subprocess.PIPE,
         env=environment_for(gym.folder, gym.stamps),
         encoding="utf-8",
-        cwd=ROOT,
+        cwd=TESTS,
     )
     try:
         assert process.stderr is not None
@@ -109,11 +109,11 @@ def _monitor(gym: Gym) -> Iterator[str]:
 @contextmanager
 def _browsers(address: str) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench.browsers", address, "door0", str(VIEWERS)],
+        [sys.executable, "-m", "speed.browsers", address, "door0", str(VIEWERS)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         encoding="utf-8",
-        cwd=ROOT,
+        cwd=TESTS,
     )
     try:
         assert process.stdout is not None

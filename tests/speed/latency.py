@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from bench.rig import OPEN_MS, RELAY_PINS, Certificates, Gym, PartnerProcess, PlainScript, Plan
-from bench.row import Row, quantile
-from bench.stamps import Stamps
+from speed.rig import OPEN_MS, RELAY_PINS, Certificates, Gym, PartnerProcess, PlainScript, Plan
+from speed.row import Row, quantile
+from speed.timestamps import Stamps
 
 REST_S = OPEN_MS / 2000 + 0.015
 """After a scan of either: when it is one's turn again, its relay is off."""

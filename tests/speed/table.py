@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from rich.console import Console
 from rich.table import Table
 
-from bench.row import Row
+from speed.row import Row
 
 VERDICTS = {None: "", True: "[green]reached[/]", False: "[red]missed[/]"}
 

@@ -15,11 +15,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import past
-from bench.rig import RELAY_PINS, Certificates, Gym, PartnerProcess, Plan, environment_for, member
-from bench.row import Row, median, quantile
-from bench.stamps import Stamps
 from gatectl.journal.store import Store
+from speed import history
+from speed.rig import RELAY_PINS, Certificates, Gym, PartnerProcess, Plan, environment_for, member
+from speed.row import Row, median, quantile
+from speed.timestamps import Stamps
 
 SCAN_EVERY_S = 1.0
 """A door in a hurry: no turnstile's cycle is shorter than 1.7 s."""
@@ -47,7 +47,7 @@ def measure(size: Size, folder: Path) -> Iterator[Row]:
     """Rows of inserts and file sizes, of whole commands, and of pruning."""
     paths = {events: folder / f"{events}" / "journal.db" for events in size.events}
     for events, path in paths.items():
-        past.fill(path, events)
+        history.fill(path, events)
     yield from _sizes(paths)
     yield from _inserts(paths, size)
     yield from _commands(folder, paths, size)
@@ -94,7 +94,7 @@ async def _insert_in_turn(paths: dict[int, Path], inserts: int) -> dict[int, lis
         await store.opened
     for _ in range(inserts):
         for events, store in stores.items():
-            attempt, outcome = past.event(chance, time.time_ns() // 1000)
+            attempt, outcome = history.event(chance, time.time_ns() // 1000)
             began = time.perf_counter()
             await store.record(attempt)
             await store.finish(attempt.id, outcome)
@@ -141,7 +141,7 @@ def _settings(folder: Path, journal: Path) -> Path:
     path = journal.with_name("gatectl.toml")
     key = folder / "key"
     key.touch(mode=0o600)
-    key.write_text("a-key-for-the-bench\n", "utf-8")
+    key.write_text("a-key-for-the-measurements\n", "utf-8")
     path.write_text(
         f'[site]\ntenant = "FitCo GmbH"\nstudio = "Bench"\n[gpio]\npin_factory = "mock"\n'
         f'[journal]\npath = "{journal}"\n[partners.p0]\nprotocol = "wellhub"\ngym_id = "1234"\n'

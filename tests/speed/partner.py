@@ -1,6 +1,6 @@
 """A partner in a process of its own: Wellhub's check-in over TLS, quick, and each request stamped.
 
-    python -m bench.partner FOLDER ADDRESS PORTS [--seed N] [--hostile BUDGET_MS] [--at PORT,PORT…]
+    python -m speed.partner FOLDER ADDRESS PORTS [--seed N] [--hostile BUDGET_MS] [--at PORT,PORT…]
 
 `FOLDER` holds its certificate. It says its ports in one line of JSON, and then answers each line on its
 standard input with one of JSON: `take` gives the stamps since the last one, `close` closes every connection
@@ -25,7 +25,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.answers import Script, kind_of, script_of
+from speed.answers import Script, kind_of, script_of
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _MEMBER = re.compile(rb'"gympass_id": ?"([0-9]{13})"')
@@ -125,7 +125,7 @@ def _end(wire: ssl.SSLSocket, script: Script) -> None:
 
 def main() -> None:
     """Serves until the input ends."""
-    parser = argparse.ArgumentParser(prog="bench.partner")
+    parser = argparse.ArgumentParser(prog="speed.partner")
     parser.add_argument("folder", type=Path)
     parser.add_argument("address")
     parser.add_argument("ports", type=int)

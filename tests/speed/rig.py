@@ -1,4 +1,4 @@
-"""A gym in a folder for the bench: the real daemon, ptys for scanners, stamping pins, quick partners."""
+"""A gym in a folder: the real daemon, ptys for scanners, stamping pins, quick partners."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from typing import Any, Self
 
 import trustme
 
-from bench.stamps import PATIENCE_S, Stamps
 from gatectl.journal.reader import Reader
 from gatectl.sim.scanner import VirtualSerialScanner
+from speed.timestamps import PATIENCE_S, Stamps
 
-ROOT = Path(__file__).parents[1]
+TESTS = Path(__file__).parents[1]
 
 FIRST_MEMBER = 1_000_000_000_000
 
@@ -53,7 +53,7 @@ class Certificates:
 
 
 class PartnerProcess:
-    """`bench.partner`; a context manager. `ports` are its ports."""
+    """`speed.partner`; a context manager. `ports` are its ports."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class PartnerProcess:
     ) -> None:
         """`before` is a command that executes the rest: `ip netns exec …`."""
         self.address = address
-        self._command = [*before, sys.executable, "-m", "bench.partner", str(folder), address, str(ports)]
+        self._command = [*before, sys.executable, "-m", "speed.partner", str(folder), address, str(ports)]
         self._options = list(options)
         self.ports: list[int] = []
         self._process: subprocess.Popen[str] | None = None
@@ -79,7 +79,7 @@ class PartnerProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             encoding="utf-8",
-            cwd=ROOT,
+            cwd=TESTS,
         )
         self.ports = json.loads(self._line())
 
@@ -163,7 +163,7 @@ class Gym:
             self._notified.bind(str(self.folder / "notify"))
             register_pins(self.folder)
             (self.folder / "key").touch(mode=0o600)
-            (self.folder / "key").write_text("a-key-for-the-bench\n", "utf-8")
+            (self.folder / "key").write_text("a-key-for-the-measurements\n", "utf-8")
             self._settings.write_text("\n".join(self._settings_lines()) + "\n", "utf-8")
             stack.callback(self.end)
             self._stack = stack.pop_all()
@@ -209,13 +209,13 @@ class Gym:
         began = time.monotonic()
         with (self.folder / "told").open("ab") as told:
             self._daemon = subprocess.Popen(
-                [*self.plan.before, sys.executable, "-m", "bench.daemon", *profile, *self.arguments("run")],
+                [*self.plan.before, sys.executable, "-m", "speed.daemon", *profile, *self.arguments("run")],
                 stdin=subprocess.DEVNULL,
                 stderr=told,
                 env=environment_for(self.folder, self.stamps)
                 | {"NOTIFY_SOCKET": str(self.folder / "notify")}
                 | environment,
-                cwd=ROOT,
+                cwd=TESTS,
             )
         while select.select([self._notified], [], [], PATIENCE_S)[0]:
             if self._notified.recv(4096) == b"READY=1":
@@ -288,7 +288,7 @@ class Gym:
 
 
 class PlainScript:
-    """`bench.plain` on a pty of its own; a context manager, ready inside."""
+    """`speed.plain` on a pty of its own; a context manager, ready inside."""
 
     def __init__(self, folder: Path, url: str, ca_file: Path, *, open_s: float = OPEN_MS / 1000) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -299,12 +299,12 @@ class PlainScript:
             self.scanner = stack.enter_context(VirtualSerialScanner(folder / "scanner"))
             self._process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "bench.plain", str(self.scanner.link)),
+                    *(sys.executable, "-m", "speed.plain", str(self.scanner.link)),
                     *(url, str(ca_file), str(RELAY_PINS[0]), str(open_s)),
                 ],
                 stdout=subprocess.PIPE,
                 env=environment_for(folder, self.stamps),
-                cwd=ROOT,
+                cwd=TESTS,
             )
             stack.callback(self._process.communicate)
             stack.callback(self._process.kill)
@@ -335,11 +335,11 @@ class PlainScript:
 
 def register_pins(folder: Path) -> None:
     """Makes the stamping factory known to gpiozero, where `folder/installed` is in the path."""
-    distribution = folder / "installed" / "bench_pins-1.dist-info"
+    distribution = folder / "installed" / "speed_pins-1.dist-info"
     distribution.mkdir(parents=True)
-    (distribution / "METADATA").write_text("Metadata-Version: 2.1\nName: bench-pins\nVersion: 1\n", "utf-8")
+    (distribution / "METADATA").write_text("Metadata-Version: 2.1\nName: speed-pins\nVersion: 1\n", "utf-8")
     (distribution / "entry_points.txt").write_text(
-        "[gpiozero_pin_factories]\nstamping = bench.pins:StampingFactory\n", "utf-8"
+        "[gpiozero_pin_factories]\nstamping = speed.pins:StampingFactory\n", "utf-8"
     )
 
 
@@ -348,4 +348,4 @@ def environment_for(folder: Path, stamps: Stamps) -> dict[str, str]:
     taken_out = {"GATECTL_CONFIG", "GPIOZERO_PIN_FACTORY", "NOTIFY_SOCKET", "WATCHDOG_USEC"}
     taken_out |= {"RUNTIME_DIRECTORY", "PYTHONDONTWRITEBYTECODE"}
     kept = {name: value for name, value in os.environ.items() if name not in taken_out}
-    return kept | {"PYTHONPATH": f"{folder / 'installed'}:{ROOT}", "BENCH_PINS": str(stamps.path)}
+    return kept | {"PYTHONPATH": f"{folder / 'installed'}:{TESTS}", "SPEED_PINS": str(stamps.path)}

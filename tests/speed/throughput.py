@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bench import process
-from bench.rig import RELAY_PINS, Certificates, Gym, PartnerProcess, PlainScript, Plan
-from bench.row import Row
-from bench.stamps import LOOK_S, PATIENCE_S, NothingHappened, Stamps
+from speed import process
+from speed.rig import RELAY_PINS, Certificates, Gym, PartnerProcess, PlainScript, Plan
+from speed.row import Row
+from speed.timestamps import LOOK_S, PATIENCE_S, NothingHappened, Stamps
 
 AHEAD = 4
 """Codes typed before their answer: the one being decided, and three that wait, so that none is dropped."""

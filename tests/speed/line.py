@@ -14,10 +14,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from bench.rig import ROOT
-from bench.row import Unavailable
+from speed.rig import TESTS
+from speed.row import Unavailable
 
-NAME = "gatectl-bench"
+NAME = "gatectl-speed"
 NEAR, FAR = "10.213.0.1", "10.213.0.2"
 """In namespaces of their own, so nothing else can have them."""
 
@@ -96,11 +96,11 @@ class Line:
         ends = [_tun(device, stack) for device in self._devices]
         self._move_in()
         self._delay = subprocess.Popen(
-            [sys.executable, "-m", "bench.delay", *map(str, ends), str(self.delay_ms / 2)],
+            [sys.executable, "-m", "speed.delay", *map(str, ends), str(self.delay_ms / 2)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=ends,
-            cwd=ROOT,
+            cwd=TESTS,
         )
         stack.callback(self._delay.wait)
         stack.callback(self._delay.communicate)

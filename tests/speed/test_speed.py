@@ -8,9 +8,9 @@ import math
 import pytest
 from rich.console import Console
 
-from bench import table
-from bench.__main__ import MEASUREMENTS
-from bench.row import Row, Unavailable, quantile
+from speed import table
+from speed.__main__ import MEASUREMENTS
+from speed.row import Row, Unavailable, quantile
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -27,19 +27,19 @@ def well_formed(rows):
 
 @pytest.mark.parametrize("name", sorted(set(MEASUREMENTS) - {"distance", "budget"}))
 def test_a_measurement_gives_rows(name, tmp_path):
-    module = importlib.import_module(f"bench.{name}")
+    module = importlib.import_module(f"speed.{name}")
     well_formed(list(module.measure(module.TINY, tmp_path)))
 
 
 def test_hostile_partners_open_nothing_and_no_event_is_missing(tmp_path):
-    module = importlib.import_module("bench.budget")
+    module = importlib.import_module("speed.budget")
     rows = well_formed(list(module.measure(module.TINY, tmp_path)))
     assert rows["false openings"].value == rows["events missing"].value == 0
     assert "3 good" in rows["false openings"].note, "of sixteen answers, by the seed"
 
 
 def test_the_distance_is_measured_or_skipped_with_its_reason(tmp_path):
-    module = importlib.import_module("bench.distance")
+    module = importlib.import_module("speed.distance")
     try:
         rows = list(module.measure(module.TINY, tmp_path))
     except Unavailable as reason:
@@ -49,7 +49,7 @@ def test_the_distance_is_measured_or_skipped_with_its_reason(tmp_path):
 
 def test_every_measurement_has_its_sizes():
     for name in MEASUREMENTS:
-        module = importlib.import_module(f"bench.{name}")
+        module = importlib.import_module(f"speed.{name}")
         assert {type(module.FULL), type(module.QUICK), type(module.TINY)} == {module.Size}
 
 

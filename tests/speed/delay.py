@@ -1,4 +1,4 @@
-"""A line of a given length between two tun devices: `python -m bench.delay FD FD DELAY_MS`.
+"""A line of a given length between two tun devices: `python -m speed.delay FD FD DELAY_MS`.
 
 Stands in for `tc netem` where the kernel has none. Every packet goes on after the delay, in either
 direction. A line on its standard input that says `down` makes it lose all packets, `up` none; each is

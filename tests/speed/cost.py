@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import own_time, process
-from bench.rig import PINS, Certificates, Gym, PartnerProcess, PlainScript, Plan
-from bench.row import Row, median
+from speed import latency, process
+from speed.rig import PINS, Certificates, Gym, PartnerProcess, PlainScript, Plan
+from speed.row import Row, median
 
 TARGET_DOORS = 4
 """What the targets are for."""
@@ -102,10 +102,10 @@ def _a_scan(folder: Path, partner: PartnerProcess, certificates: Certificates, s
     ):
         gym.start()
         gym.until_connected(1)
-        own_time.alternate(gym, plain, partner, own_time.Size(1, 4))
+        latency.alternate(gym, plain, partner, latency.Size(1, 4))
         pids = gym.pid, plain.pid
         before = [process.used(pid) for pid in pids]
-        own_time.alternate(gym, plain, partner, own_time.Size(size.scans, 0))
+        latency.alternate(gym, plain, partner, latency.Size(size.scans, 0))
         ours, theirs = (
             (process.used(pid).cpu_s - then.cpu_s) / size.scans * 1e3
             for pid, then in zip(pids, before, strict=True)
