@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from gatectl.decision.cause import fail_together
+from gatectl.decision.cause import fail_together, is_for_another_url
 from gatectl.decision.outage import Condition
 from gatectl.devices.scanner import Cause
 
@@ -105,8 +105,10 @@ def _partner(
     state, lost = partner["state"], partner["unconnected"]
     ready = partner["ready_connections"]
     words = f"partner {name}: {state}"
-    if state != "healthy":
+    if state != Condition.HEALTHY:
         words += f", {since(partner['since'], now)}"
+    if state == Condition.OUTAGE and partner["failing"]:
+        words += f", last {partner['failing']['detail'] or partner['failing']['fault']}"
     if lost is None:
         words += f", {ready} connection{'' if ready == 1 else 's'} ready"
     else:
@@ -123,6 +125,10 @@ def _partner_advice(name: str, partner: Mapping[str, Any], page: str | None, *, 
     match partner["state"]:
         case Condition.OUTAGE:
             where = f" ({page})" if page else ""
+            failing = partner["failing"]
+            if failing and is_for_another_url(failing["status"]):
+                status = failing["status"]
+                return f"{name}'s server has nothing at this url (HTTP {status}): check it in the settings."
             check = f"check the status page of {name}{where} and contact {name}."
             if lost is None and alone:
                 return f"C{check[1:]} There is no need to contact Support."

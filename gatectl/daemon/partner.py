@@ -134,7 +134,9 @@ class PartnerDesk:
     def take(self, member: str, ruling: Ruling, *, admitted: bool) -> bool:
         """Notes a finished scan; says whether it is part of an outage."""
         reason_key = ruling.reason.key if ruling.reason else None
-        scan = Finished(member, ruling.verdict, ruling.fault, ruling.status, reason_key, admitted)
+        scan = Finished(
+            member, ruling.verdict, ruling.fault, ruling.status, reason_key, admitted, ruling.detail
+        )
         outage = self._conditions.take(scan, clock.now())
         self._note_condition()
         return outage
@@ -178,12 +180,15 @@ class PartnerDesk:
     def status(self) -> dict[str, Any]:
         """For `gatectl status --json`."""
         conditions = self._conditions
+        failure = conditions.failure
         resting = self.rests_for()
         return {
             "protocol": self._protocol_name,
             "state": conditions.condition.value,
             "since": timestamp(clock.wall_us(conditions.since)),
             "rests_until": timestamp(clock.wall_us(conditions.rests_until)) if resting else None,
+            "failing": failure
+            and {"fault": failure.fault, "status": failure.status, "detail": failure.detail},
             "ready_connections": self._pool.ready,
             "clock_ahead_s": clock_ahead_s(*self._dated),
             "unconnected": self._unlinked

@@ -158,11 +158,16 @@ def _communication(outcome: Outcome, around: Around) -> Cause:
         if "not yet valid" in (outcome.detail or ""):
             return Cause.OUR_CLOCK
         return Cause.NOT_SENT_FOR_ANYONE if outcome.outage else Cause.NOT_SENT
-    if outcome.status is not None and (300 <= outcome.status < 400 or outcome.status in (404, 405, 410)):
+    if is_for_another_url(outcome.status):
         return Cause.OUR_URL
     if around.others_fail:
         return Cause.ALL_FAIL
     return Cause.OUTAGE if outcome.outage else Cause.HICCUP
+
+
+def is_for_another_url(status: int | None) -> bool:
+    """Whether a failure's status says that the partner has nothing at the url of our settings."""
+    return status is not None and (300 <= status < 400 or status in (404, 405, 410))
 
 
 def fail_together(status: Mapping[str, Any]) -> bool:

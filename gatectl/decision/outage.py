@@ -83,6 +83,7 @@ class Finished:
     reason_key: str | None = None
     admitted: bool = False
     """The event's result."""
+    detail: str | None = None
 
 
 class Condition(StrEnum):
@@ -101,6 +102,8 @@ class Conditions:
     def __init__(self, now: float) -> None:
         self.condition = Condition.HEALTHY
         self.since = now
+        self.failure: Finished | None = None
+        """The last scan that counts towards an outage, since the last verdict."""
         self.rests_until = -math.inf
         self._streak = Streak()
         self._refusals = Refusals()
@@ -121,7 +124,7 @@ class Conditions:
         The key may have been replaced since an earlier run was refused with it, so no scan of the journal
         says anything about the key.
         """
-        self._streak, self._refusals = Streak(), Refusals()
+        self._streak, self._refusals, self.failure = Streak(), Refusals(), None
         for scan, at in scans:
             self._count(scan)
             self.update(at)
@@ -142,6 +145,10 @@ class Conditions:
 
     def _count(self, scan: Finished) -> bool:
         self._refusals.take(scan.member, scan.verdict, admitted=scan.admitted)
+        if is_failure(scan.fault, scan.reason_key):
+            self.failure = scan
+        elif scan.verdict not in (None, Verdict.NONE):
+            self.failure = None
         return self._streak.take(scan.member, scan.verdict, scan.fault, scan.reason_key)
 
     def _condition(self, now: float) -> Condition:

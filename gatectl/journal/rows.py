@@ -138,7 +138,7 @@ def _interrupted(connection: sqlite3.Connection) -> list[Event]:
 def last_scans(connection: sqlite3.Connection) -> list[tuple[str, int, Finished]]:
     """The last scans that had a partner, the oldest first: the partner, when it was (`at_us`), the scan."""
     rows = connection.execute(
-        "SELECT partner, at_us, member, verdict, fault, status, reason_key, result FROM"
+        "SELECT partner, at_us, member, verdict, fault, status, reason_key, result, detail FROM"
         " (SELECT * FROM events ORDER BY seq DESC LIMIT ?)"
         " WHERE partner IS NOT NULL AND member IS NOT NULL ORDER BY seq",
         (LOOK_BACK,),
@@ -154,9 +154,10 @@ def last_scans(connection: sqlite3.Connection) -> list[tuple[str, int, Finished]
                 status,
                 reason_key,
                 result == Result.ADMITTED,
+                detail,
             ),
         )
-        for partner, at_us, member, verdict, fault, status, reason_key, result in rows
+        for partner, at_us, member, verdict, fault, status, reason_key, result, detail in rows
     ]
 
 

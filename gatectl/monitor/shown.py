@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from gatectl.decision.cause import fail_together
+from gatectl.decision.cause import fail_together, is_for_another_url
 from gatectl.decision.display import Screen
 from gatectl.decision.event import DialRecord, Event, timestamp
 from gatectl.decision.verdict import Basis, Result
@@ -243,6 +243,10 @@ def _sentences(
         match partner["state"]:
             case "outage":
                 alone = fail_alone and not partner["unconnected"]
+                failing = partner["failing"]
+                if failing and is_for_another_url(failing["status"]):
+                    yield text(language, "url_sentence", partner=name, since=since, status=failing["status"])
+                    continue
                 key = "outage_sentence" if alone else "own_side_sentence"
                 yield text(language, key, partner=name, since=since, page=page)
             case "refusing our key":

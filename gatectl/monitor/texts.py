@@ -183,6 +183,16 @@ TEXTS: dict[str, tuple[str, str]] = {
             "{partner}{page} ansehen; sonst den Support verständigen."
         ),
     ),
+    "url_sentence": (
+        (
+            "{partner} has failed for everyone since {since}: its server has nothing at the url of the "
+            "settings (HTTP {status}). Check it, or contact Support."
+        ),
+        (
+            "{partner} versagt seit {since} bei allen: sein Server hat nichts unter der url der "
+            "Einstellungen (HTTP {status}). Diese prüfen oder den Support verständigen."
+        ),
+    ),
     "everyone_sentence": (
         (
             "{partner} has refused everyone since {since}, five different members or more: check its key, "

@@ -30,6 +30,7 @@ SCANNER = {
 }
 PARTNER = {
     "protocol": "wellhub",
+    "failing": None,
     "state": "healthy",
     "since": "2025-11-22T18:00:00.000000Z",
     "rests_until": None,
@@ -109,6 +110,15 @@ def unwell():
     return status | {"cards": 1, "last_event": None}
 
 
+def test_an_outage_shows_what_failed_last():
+    status = copy.deepcopy(WELL)
+    failing = {"fault": "network", "status": None, "detail": "connection refused (203.0.113.4:443)"}
+    status["partners"]["wellhub"] |= {"state": "outage", "failing": failing}
+    assert any(
+        "last connection refused (203.0.113.4:443)" in fact.words for fact in facts(status, PAGES, NOW)
+    )
+
+
 def lines(text):
     return [line.rstrip() for line in text.splitlines()]
 
@@ -155,6 +165,7 @@ def advice_for(change, part="partners", name="wellhub"):
         ({"clock_ahead_s": -30}, "timedatectl"),
         ({"state": "outage"}, "https://status.example.com"),
         ({"state": "outage"}, "There is no need to contact Support"),
+        ({"state": "outage", "failing": {"fault": "partner", "status": 404, "detail": None}}, "at this url"),
         ({"state": "outage", "unconnected": LOST}, "own network, name server and clock first"),
         ({"state": "refusing everyone"}, "check key, url and IDs"),
         ({"state": "refusing our key"}, "for this gym_id"),

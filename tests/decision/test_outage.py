@@ -159,6 +159,19 @@ def test_a_rest_is_over_at_its_end_and_not_before():
     assert (conditions.condition, conditions.since) == (Condition.HEALTHY, 30.0)
 
 
+def test_the_last_failure_is_kept_until_a_verdict():
+    conditions = Conditions(0.0)
+    failure = Finished("1", Verdict.NONE, Fault.PARTNER, 404, detail="404 with a text/html page")
+    for scan, kept in (
+        (failure, failure),
+        (Finished("2", Verdict.NONE, Fault.PARTNER, reason_key=RESTING), failure),
+        (Finished("2", Verdict.NONE, Fault.CREDENTIALS, 401), failure),
+        (ADMITTED, None),
+    ):
+        conditions.take(scan, 1.0)
+        assert conditions.failure is kept
+
+
 def test_a_refused_key_comes_first_and_is_not_read_back():
     key_refused = Finished("1", Verdict.NONE, Fault.CREDENTIALS, 401)
     assert condition_after(*refused(*"12345"), key_refused) is Condition.REFUSING_KEY

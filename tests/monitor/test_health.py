@@ -4,7 +4,13 @@ import pytest
 
 from gatectl.monitor.shown import health_of
 
-PARTNER = {"state": "healthy", "since": "2025-11-22T19:35:01Z", "rests_until": None, "unconnected": None}
+PARTNER = {
+    "state": "healthy",
+    "since": "2025-11-22T19:35:01Z",
+    "rests_until": None,
+    "unconnected": None,
+    "failing": None,
+}
 LOST = {"fault": "network", "detail": "connection refused"}
 PAGES = {"wellhub": "https://status.example.com", "wellpass": None}
 
@@ -22,6 +28,13 @@ def test_a_partner_that_refuses_everyone(language):
     assert {"en": "refuses everyone", "de": "alle ab"}[language] in words
     (sentence,) = found.sentences
     assert "url" in sentence
+
+
+def test_a_server_that_has_nothing_at_our_url():
+    failing = {"fault": "partner", "status": 404, "detail": None}
+    (sentence,) = health(wellhub=PARTNER | {"state": "outage", "failing": failing}).sentences
+    assert "(HTTP 404)" in sentence
+    assert "no need to contact Support" not in sentence
 
 
 def test_one_partners_outage_is_its_own():
