@@ -12,8 +12,9 @@ def main() -> int:
         # After a SIGKILL the gate stands open until this has run: before the command line's imports.
         from gatectl.cli import last_step  # noqa: PLC0415
 
-        if last_step.is_taken():
-            return 0
+        status = last_step.taken()
+        if status is not None:
+            return status
     # What is imported stays: to walk it again and again, looking for what does not, is a tenth of a start.
     gc.disable()
     from gatectl.cli import main as command_line  # noqa: PLC0415

@@ -7,6 +7,7 @@ import os
 import sys
 
 from gatectl.cli.finding import Finding
+from gatectl.config.problems import Finding as Problem
 from gatectl.config.reader import find, load_with_keys, located, warnings_of
 from gatectl.devices.pins import PinsError, known_factory
 from gatectl.errors import GatectlError, visible
@@ -27,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         known_factory(settings.gpio.pin_factory, os.environ)
     except PinsError as error:
-        raise located(path, ("gpio", "pin_factory"), error.message, error.hints) from error
+        raise located(path, Problem(("gpio", "pin_factory"), error.message, error.hints)) from error
     print(
         f"{path}: the settings are fine: {len(settings.doors)} door(s), {len(settings.partners)} partner(s), "
         f"{len(settings.routes)} route(s)"

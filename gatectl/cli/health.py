@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +11,13 @@ from typing import Any
 from gatectl.decision.cause import fail_together, is_for_another_url
 from gatectl.decision.outage import Condition
 from gatectl.devices.scanner import Cause
+
+_GATE_ADVICE = (
+    "Nobody is let in here, and no partner is asked. It is tried again by itself, and at once by: gatectl "
+    "open {door} --reason TEXT. Is the pin's number right, does another program hold it, is the relay wired?"
+)
+
+_SIGNAL_ADVICE = "Members are let in without it. Is the pin's number right, and does another program hold it?"
 
 _MANY = 3
 """Readings that are dropped now and then are a scanner's daily life; more of them than codes are not."""
@@ -59,7 +67,9 @@ def facts(status: Mapping[str, Any], pages: Mapping[str, str | None], now: datet
     """The whole screen, from `status --json`; `pages` are the partners' status pages, by name."""
     found = [_runs(status)]
     for name, door in status["doors"].items():
-        found.append(_door(name, door))
+        found.append(_door(name, door, now))
+        signals = door.get("signals", {})  # a daemon of the version before does not tell
+        found += (_signal(name, signal, pin, now) for signal, pin in signals.items() if pin["cause"])
         found += (_scanner(name, scanner, now) for scanner in door["scanners"])
     alone = not fail_together(status)
     for name, partner in status["partners"].items():
@@ -74,15 +84,21 @@ def _runs(status: Mapping[str, Any]) -> Fact:
     return Fact(f"{runs}, {cards} card{'' if cards == 1 else 's'} enrolled")
 
 
-def _door(name: str, door: Mapping[str, Any]) -> Fact:
-    closes = door["gate"]["closes_in_ms"]
+def _door(name: str, door: Mapping[str, Any], now: datetime) -> Fact:
+    closes, cause = door["gate"]["closes_in_ms"], door["gate"].get("cause")
     gate = f"gate open, shuts in {closes / 1000:.1f} s" if door["gate"]["open"] else "gate shut"
+    if cause is not None:
+        gate = f"gate out of order, {since(door['gate']['since'], now)} ({cause})"
     words = [f"door {name}: {gate}", "free" if door["state"] == "free" else "deciding a scan"]
     if door["waiting"]:
         words.append(f"{door['waiting']} waiting")
     if door["dropped"]:
         words.append(f"{door['dropped']} codes dropped, as four waited already")
-    return Fact(", ".join(words))
+    return Fact(", ".join(words), "" if cause is None else _GATE_ADVICE.format(door=shlex.quote(name)))
+
+
+def _signal(door: str, signal: str, pin: Mapping[str, Any], now: datetime) -> Fact:
+    return Fact(f"signal {signal} of {door}: {since(pin['since'], now)}: {pin['cause']}", _SIGNAL_ADVICE)
 
 
 def _scanner(door: str, scanner: Mapping[str, Any], now: datetime) -> Fact:

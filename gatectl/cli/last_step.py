@@ -9,15 +9,23 @@ from __future__ import annotations
 import os
 
 from gatectl.devices import remembered
+from gatectl.devices.off import cause_of, complain
 
 
-def is_taken() -> bool:
-    """Every relay to its off level; False where the settings have to be asked which these are."""
+def taken() -> int | None:
+    """Every relay to its off level: 0, or 1 where one is not off, which stderr says.
+
+    None where the settings have to be asked which these are.
+    """
     try:
-        doors = remembered.switch_off(os.environ)
+        done = remembered.switch_off(os.environ)
     except Exception as error:  # noqa: BLE001 - drivers share no base class; the settings' way is left
-        print(f"not by what the daemon wrote down ({error}); trying the settings")
-        return False
-    for door in doors or ():
+        print(f"not by what the daemon wrote down ({cause_of(error)}); trying the settings")
+        return None
+    if done is None:
+        return None
+    doors, failed = done
+    for door in doors:
         print(f"{door}: relay off")
-    return doors is not None
+    complain(failed)
+    return 1 if failed else 0

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from gatectl.config.addresses import host_and_port, is_loopback
 from gatectl.config.model import KeySource, Settings
-from gatectl.config.problems import MONITOR_HINT, near
+from gatectl.config.problems import MONITOR_HINT, Finding, near
 from gatectl.config.reader import find, load, located
 from gatectl.config.secrets import read_password
 from gatectl.daemon.control import WATCH_SOCKET
@@ -182,7 +182,7 @@ def _require_loopback(host: str, args: argparse.Namespace, path: Path) -> None:
         return
     what = f"{host} can be reached from elsewhere, and there is no password"
     if args.listen is None:
-        raise located(path, ("monitor", "listen"), what, (MONITOR_HINT,))
+        raise located(path, Finding(("monitor", "listen"), what, (MONITOR_HINT,)))
     raise UsageError(
         f"gatectl monitor: {what}",
         "put one into a file that others cannot read, and give it with --password-file FILE",

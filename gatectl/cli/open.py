@@ -25,8 +25,9 @@ def run(args: argparse.Namespace) -> int:
     settings = load(find(args.config, os.environ))
     event = call(settings.control.socket, {"command": "open", "door": args.door, "reason": reason})
     if event["result"] != "admitted":
+        cause = event["detail"] or "gatectl stops"
         raise GatectlError(
-            f"{args.door}: the gate did not open: the relay cannot be energised",
+            f"{args.door}: the gate did not open: {cause}",
             f"gatectl report {event['id']} collects what Support needs",
         )
     print(f"{args.door}: open for {event['gate']['open_ms'] / 1000:g} s, recorded as {event['id']}")

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 
 from gatectl.config.reader import find, load
-from gatectl.daemon.gates import switch_off
+from gatectl.daemon.gates import lines_of, switch_off
+from gatectl.devices.off import complain
+
+HINT = "while gatectl runs it holds the pins, and `systemctl stop gatectl` switches the relays off"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,10 +19,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when every relay is off; a pin that another program holds is an error.
+    """0 when every relay is off; 1 where one is not, which stderr says.
 
     As the service's last step the command is `last_step`, and this only where that did not do.
     """
-    for door in switch_off(load(find(args.config, os.environ)), os.environ):
-        print(f"{door}: relay off")
-    return 0
+    settings = load(find(args.config, os.environ))
+    failed = switch_off(settings, os.environ)
+    not_off = {door for (door, _, _), _ in failed}
+    for door, _, _ in lines_of(settings):
+        if door not in not_off:
+            print(f"{door}: relay off")
+    complain(failed)
+    if failed:
+        print(f"hint: {HINT}", file=sys.stderr)
+    return 1 if failed else 0

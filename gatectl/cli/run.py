@@ -21,15 +21,15 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(given: str | None, last: survivor.Survivor) -> int:
     gc.disable()  # until the daemon is ready nearly all that it makes stays
-    # What the daemon needs, the process that survives it does not.
+    # Imported after the fork, so that the failsafe process stays small.
     from gatectl.config.reader import find, load_with_keys, located  # noqa: PLC0415
-    from gatectl.daemon.gates import DoorPinsError  # noqa: PLC0415
+    from gatectl.daemon.gates import NoGateError  # noqa: PLC0415
     from gatectl.daemon.serve import run as serve  # noqa: PLC0415
 
     path = find(given, os.environ)
     settings, keys = load_with_keys(path, os.environ)
     try:
         serve(settings, keys, os.environ, last)
-    except DoorPinsError as error:
-        raise located(path, error.where, error.message, error.hints) from error
+    except NoGateError as error:
+        raise located(path, *error.findings) from error
     return 0

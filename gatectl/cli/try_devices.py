@@ -12,8 +12,10 @@ from typing import Any
 from gatectl.cli.control import NotRunning, call
 from gatectl.cli.finding import Finding
 from gatectl.config import model
-from gatectl.daemon.gates import DoorPinsError, switch_off
+from gatectl.daemon.gates import PIN_HINTS, switch_off
 from gatectl.devices.keyboard import Keyboard
+from gatectl.devices.off import sentence
+from gatectl.devices.pins import PinsError
 from gatectl.devices.scanner import DeviceLost
 from gatectl.devices.serial_port import SerialPort
 
@@ -41,12 +43,16 @@ def devices(settings: model.Settings, environ: Mapping[str, str]) -> Iterator[Fi
 def _relays(settings: model.Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
     began = time.monotonic()
     try:
-        doors = switch_off(settings, environ)
-    except DoorPinsError as error:
+        failed = switch_off(settings, environ)
+    except PinsError as error:
         yield Finding(f"relay: {error.message}", error.hints[0])
         return
-    for door in doors:
-        yield Finding(f"relay of {door}: driven off, {_since(began)}")
+    not_off = {line[0]: sentence((line, cause)) for line, cause in failed}
+    for door in settings.doors:
+        if door in not_off:
+            yield Finding(not_off[door], PIN_HINTS[0])
+        else:
+            yield Finding(f"relay of {door}: driven off, {_since(began)}")
 
 
 def _opened(door: str, scanner: model.Scanner) -> Finding:
@@ -65,9 +71,14 @@ def _opened(door: str, scanner: model.Scanner) -> Finding:
 
 def _told(name: str, door: model.DoorSettings, state: dict[str, Any]) -> Iterator[Finding]:
     """By the running gatectl's status of this door."""
-    yield Finding(
-        f"relay of {name}: the running gatectl has it, {'open' if state['gate']['open'] else 'shut'}"
-    )
+    gate = state["gate"]
+    if gate.get("cause") is None:
+        yield Finding(f"relay of {name}: the running gatectl has it, {'open' if gate['open'] else 'shut'}")
+    else:
+        yield Finding(f"relay of {name}: out of order since {gate['since']} ({gate['cause']})", PIN_HINTS[0])
+    for signal, pin in state.get("signals", {}).items():
+        if pin["cause"] is not None:
+            yield Finding(f"signal {signal} of {name}: {pin['cause']}, since {pin['since']}", PIN_HINTS[0])
     known = {scanner["scanner"]: scanner for scanner in state["scanners"]}
     for scanner in door.scanners:
         path, how = _named(scanner)

@@ -13,7 +13,7 @@ from gatectl.config import authorities, cross, secrets, shape
 from gatectl.config.addresses import host_and_port, is_loopback
 from gatectl.config.lines import Lines
 from gatectl.config.model import Secret, Settings, numbers
-from gatectl.config.problems import Finding, Problem, SettingsError, Where, key_of
+from gatectl.config.problems import Finding, Problem, SettingsError, key_of
 
 DEFAULT = Path("/etc/gatectl/gatectl.toml")
 
@@ -92,9 +92,12 @@ def _routes_without_customer(settings: Settings) -> Iterator[str]:
             )
 
 
-def located(path: Path, where: Where, what: str, hints: tuple[str, ...] = ()) -> SettingsError:
-    """A problem that only the hardware could show, in its place in the file."""
-    return SettingsError(path, [Problem(Lines(_text(path)).of(where), key_of(where), what, hints)])
+def located(path: Path, *findings: Finding) -> SettingsError:
+    """Problems that only the hardware could show, each in its place in the file."""
+    lines = Lines(_text(path))
+    return SettingsError(
+        path, [Problem(lines.of(one.where), key_of(one.where), one.what, one.hints) for one in findings]
+    )
 
 
 def _checked(raw: dict[str, Any], folder: Path) -> tuple[Settings | None, list[Finding]]:

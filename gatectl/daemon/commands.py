@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gatectl.daemon.control import REASON_CHARS, Command, RefusedError, Stay
+from gatectl.daemon.control import REASON_CHARS, Command, Connection, RefusedError, Stay
 from gatectl.daemon.door import Door, House
 from gatectl.daemon.status import status_of
 from gatectl.devices.scanner import Scanner
@@ -53,7 +52,7 @@ def commands(
 def stays(house: House, doors: Mapping[str, Door]) -> dict[str, Stay]:
     """What goes on after the answer, by the command's name."""
 
-    async def watch(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await house.viewers.stay(reader, writer, [door.view() for door in doors.values()])
+    def watch(connection: Connection) -> None:
+        house.viewers.add(connection, [door.view() for door in doors.values()])
 
     return {"watch": watch}

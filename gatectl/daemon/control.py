@@ -1,19 +1,24 @@
 """The control socket: one JSON line asks, one answers. Only the owner and the group may use it.
 
-`watch` is answered by lines without end: what each door's display shows, as it changes.
+`watch` is answered by lines without end: what each door's display shows, as it changes. Whoever connects may
+send and hold open whatever he likes: connections, bytes and time are bounded, and no door waits for him.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
+import socket
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from gatectl.decision.notice import Notice, Priority, Tell
 from gatectl.errors import GatectlError
 
 MODE = 0o660
@@ -27,10 +32,28 @@ WATCH_SOCKET = "GATECTL_WATCH_SOCKET"
 """The environment variable by which the services agree on a socket for `gatectl monitor`, whose user is not
 to open doors."""
 
-Command = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
+ASKING_MAX = 8
+"""Connections of one socket that ask, or have not asked yet; a question takes milliseconds. Viewers are
+counted by themselves."""
 
-Stay = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-"""Goes on writing lines for as long as the client stays."""
+PATIENCE_S = 2.0
+"""A client sends its line at once, and takes its answer at once."""
+
+BEHIND_BYTES = 16_384
+"""What may wait for one viewer beside the kernel's own buffer: dozens of screens, so nobody reads there."""
+
+ACCEPT_AGAIN_S = 1.0
+"""Until the next try to accept a connection after the table of open files was full."""
+
+BACKLOG = 256
+"""Connections that the kernel holds until the event loop has its next turn; they cost the daemon nothing."""
+
+END_S = 1.0
+"""How long the end waits for commands under way."""
+
+_FULL_TABLE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+Command = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
 class RefusedError(Exception):
@@ -41,58 +64,259 @@ class RefusedError(Exception):
         self.hints = hints
 
 
+class Connection:
+    """One client: its line comes in, lines go out; `on_line` gets the line, `on_closed` the end."""
+
+    def __init__(
+        self,
+        connected: socket.socket,
+        on_line: Callable[[Connection, bytes], None],
+        on_closed: Callable[[Connection], None],
+    ) -> None:
+        self._socket = connected
+        self._socket.setblocking(False)  # noqa: FBT003 - socket's own signature
+        self._on_line = on_line
+        self._on_closed = on_closed
+        self._loop = asyncio.get_running_loop()
+        self._in = bytearray()
+        self._out = bytearray()
+        self._asked = False
+        self._is_over = False
+        self._deadline: asyncio.TimerHandle | None = self._loop.call_later(PATIENCE_S, self.close)
+        self._loop.add_reader(self._socket, self._readable)
+
+    @property
+    def is_closed(self) -> bool:
+        return self._socket.fileno() < 0
+
+    def _readable(self) -> None:
+        try:
+            came = self._socket.recv(LINE_MAX)
+        except BlockingIOError:
+            return
+        except OSError:
+            came = b""
+        if self._asked:
+            self.close()  # a viewer has nothing more to say, or has gone
+            return
+        self._in += came
+        line, newline, _ = self._in.partition(b"\n")
+        if not newline and came and len(self._in) <= LINE_MAX:
+            return
+        if not line and not newline:
+            self.close()
+            return
+        self._asked = True
+        self._loop.remove_reader(self._socket)
+        self._set_deadline(None)
+        self._in.clear()
+        self._on_line(self, bytes(line))
+
+    def answer(self, line: bytes) -> None:
+        """Sends the only line; the connection ends when it has gone."""
+        self._is_over = True
+        self._set_deadline(PATIENCE_S)
+        self._send(line)
+
+    def watch(self, line: bytes) -> None:
+        """Sends a line and stays: `show` sends more, until the client goes or says anything."""
+        self._loop.add_reader(self._socket, self._readable)
+        self._send(line)
+
+    def show(self, lines: bytes) -> None:
+        """Sends more, unless nobody reads there: then the connection ends."""
+        if len(self._out) > BEHIND_BYTES:
+            self.close()
+        else:
+            self._send(lines)
+
+    def _send(self, data: bytes) -> None:
+        self._out += data
+        self._writable()
+
+    def _writable(self) -> None:
+        if self.is_closed:
+            return
+        try:
+            del self._out[: self._socket.send(self._out)]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.close()  # a client that is gone before its answer is its own affair
+            return
+        if self._out:
+            self._loop.add_writer(self._socket, self._writable)
+            return
+        self._loop.remove_writer(self._socket)
+        if self._is_over:
+            self.close()
+
+    def _set_deadline(self, seconds: float | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = None if seconds is None else self._loop.call_later(seconds, self.close)
+
+    def close(self) -> None:
+        """Ends it, whatever waits; idempotent."""
+        if self.is_closed:
+            return
+        self._set_deadline(None)
+        self._loop.remove_reader(self._socket)
+        self._loop.remove_writer(self._socket)
+        self._socket.close()
+        self._on_closed(self)
+
+
+Stay = Callable[[Connection], None]
+"""Takes over a connection that has got its answer and stays."""
+
+
 @contextlib.asynccontextmanager
 async def listening(
-    path: Path, commands: Mapping[str, Command], stays: Mapping[str, Stay] = MappingProxyType({})
+    path: Path, commands: Mapping[str, Command], tell: Tell, stays: Mapping[str, Stay] = MappingProxyType({})
 ) -> AsyncIterator[None]:
-    """Answers on the socket until left; whoever asks for one of `stays` gets its lines after the answer.
+    """Answers on the socket until left; whoever asks for one of `stays` is handed over after the answer.
 
     Raises GatectlError where the socket cannot be made.
     """
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # A client that is gone before its answer is its own affair.
-        with contextlib.suppress(OSError):
-            try:
-                name, answer = await _answer(reader, commands)
-                writer.write(json.dumps(answer, ensure_ascii=False).encode() + b"\n")
-                await writer.drain()
-                if name in stays and "error" not in answer:
-                    await stays[name](reader, writer)
-            finally:
-                writer.close()
-
-    before = os.umask(0o777 & ~MODE)
     try:
-        if path.is_socket():
-            path.unlink()  # of a daemon that was killed: the lock says that none is alive
-        server = await asyncio.start_unix_server(serve, path, limit=LINE_MAX)
+        listener = _listener(path)
     except OSError as error:
         raise GatectlError(
             f"{path}: the control socket cannot be made: {error.strerror or error}",
             "control.socket is a path of at most 107 bytes, in a folder that gatectl may write to",
         ) from error
-    finally:
-        os.umask(before)
-    try:
-        yield
-    finally:
-        server.close()
-        path.unlink(missing_ok=True)
+    with listener:
+        server = _Server(listener, commands, stays, tell)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+            await server.close()
 
 
-async def _answer(
-    reader: asyncio.StreamReader, commands: Mapping[str, Command]
-) -> tuple[str, dict[str, Any]]:
-    """The command's name and its answer."""
+def _listener(path: Path) -> socket.socket:
+    if path.is_socket():
+        path.unlink()  # of a daemon that was killed: the lock says that none is alive
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        request = json.loads(await reader.readline())
-        name = request["command"]
-        command = commands[name]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        hint = f'{{"command": …}} with one of {", ".join(commands)}'
-        return "", {"error": "not a request", "hints": [hint]}
-    try:
-        return name, await command(request)
-    except RefusedError as error:
-        return name, {"error": str(error), "hints": list(error.hints)}
+        # The path gets the descriptor's mode without what the umask takes away (unix(7)): at no moment is it
+        # open to more than MODE, and until `listen` nobody can connect.
+        os.fchmod(listener.fileno(), MODE)
+        listener.bind(str(path))
+        path.chmod(MODE)
+        listener.listen(BACKLOG)
+        listener.setblocking(False)  # noqa: FBT003 - socket's own signature
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+class _Server:
+    """Accepts, bounds and answers the connections of one socket."""
+
+    def __init__(
+        self, listener: socket.socket, commands: Mapping[str, Command], stays: Mapping[str, Stay], tell: Tell
+    ) -> None:
+        self._listener = listener
+        self._commands = commands
+        self._stays = stays
+        self._tell = tell
+        self._loop = asyncio.get_running_loop()
+        self._asking: set[Connection] = set()
+        self._staying: set[Connection] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._again: asyncio.TimerHandle | None = None
+        self._told_full = False
+        self._accept_from_now()
+
+    def _accept_from_now(self) -> None:
+        self._loop.add_reader(self._listener, self._accept)
+
+    def _accept(self) -> None:
+        try:
+            connected, _ = self._listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            if error.errno not in _FULL_TABLE:
+                raise
+            # A full table is a state, and no reason to end: it is tried again, and the doors go on.
+            self._loop.remove_reader(self._listener)
+            self._again = self._loop.call_later(ACCEPT_AGAIN_S, self._accept_from_now)
+            if not self._told_full:
+                self._told_full = True
+                what = f"nobody can connect to the control socket ({error.strerror}); the doors go on"
+                self._tell(Notice(Priority.WARNING, what))
+            return
+        if self._told_full:
+            self._told_full = False
+            self._tell(Notice(Priority.NOTICE, "the control socket accepts connections again"))
+        if len(self._asking) >= ASKING_MAX:
+            _refuse(connected)
+        else:
+            self._asking.add(Connection(connected, self._on_line, self._on_closed))
+
+    def _on_line(self, connection: Connection, line: bytes) -> None:
+        task = self._loop.create_task(self._answer(connection, line))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _on_closed(self, connection: Connection) -> None:
+        self._asking.discard(connection)
+        self._staying.discard(connection)
+
+    async def _answer(self, connection: Connection, line: bytes) -> None:
+        stay, answer = await self._run(line)
+        if stay is None:
+            connection.answer(answer)
+        else:
+            self._asking.discard(connection)
+            self._staying.add(connection)
+            connection.watch(answer)
+            stay(connection)
+
+    async def _run(self, line: bytes) -> tuple[Stay | None, bytes]:
+        """Who takes the connection over, if anybody, and the answer."""
+        try:
+            request = json.loads(line)
+            name = request["command"]
+            command = self._commands[name]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return None, _error("not a request", f'{{"command": …}} with one of {", ".join(self._commands)}')
+        try:
+            return self._stays.get(name), _line(await command(request))
+        except RefusedError as error:
+            return None, _error(str(error), *error.hints)
+        except Exception as error:  # noqa: BLE001 - logged; no client's request may end the doors
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            what = f"the command {name} failed: {type(error).__name__} in {where.name}, line {where.lineno}"
+            self._tell(Notice(Priority.ERROR, what))
+            return None, _error(f"the daemon failed at {name}", "journalctl -u gatectl says where")
+
+    async def close(self) -> None:
+        """Ends all connections; commands under way get a moment to finish."""
+        if self._again is not None:
+            self._again.cancel()
+        self._loop.remove_reader(self._listener)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=END_S)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for connection in [*self._asking, *self._staying]:
+            connection.close()
+
+
+def _refuse(connected: socket.socket) -> None:
+    with connected, contextlib.suppress(OSError):
+        connected.send(_error("too many connections at once", "try again in a moment"), socket.MSG_DONTWAIT)
+
+
+def _error(message: str, *hints: str) -> bytes:
+    return _line({"error": message, "hints": hints})
+
+
+def _line(answer: dict[str, Any]) -> bytes:
+    return json.dumps(answer, ensure_ascii=False).encode() + b"\n"

@@ -28,15 +28,18 @@ from gatectl.decision.event import (
     GateRecord,
     Outcome,
     RequestRecord,
+    timestamp,
 )
 from gatectl.decision.notice import Notice, Priority, Tell
 from gatectl.decision.outage import RESTING
 from gatectl.decision.routing import Destination, Route, destination
 from gatectl.decision.scan import Scan, State, Step
 from gatectl.decision.signals import Sight, sight_of
-from gatectl.decision.verdict import Basis, Fault, Message, Reason, Result, Ruling, Verdict, message_of
+from gatectl.decision.verdict import Basis, Fault, Reason, Result, Ruling, Verdict, message_of
 from gatectl.devices.gate import Gate
 from gatectl.devices.relay import StuckError
+from gatectl.devices.trouble import Trouble
+from gatectl.errors import visible
 from gatectl.journal import clocks
 from gatectl.journal.rows import unanswered
 from gatectl.journal.store import Store
@@ -50,6 +53,9 @@ SETTLED_MAX = 1000
 
 STUCK_S = 10.0
 """After its budget a scan has the disk's patience left, 5 s at most; one that takes longer never ends."""
+
+DETAIL_CHARS = 200
+"""A driver may say more than an event keeps."""
 
 _UNRECOGNISED = Ruling(None, Fault.UNRECOGNISED)
 _CARDS_UNKNOWN = Ruling(None, Fault.CARDS)
@@ -146,6 +152,7 @@ class Door:
         self._over_at = start
         self._scan = Scan()
         found, whom = self._route(presented.code)
+        whom = self._out_of_order() or whom
         if isinstance(whom, Ruling):
             self._scan.take(Step.NOBODY_TO_ASK)
             attempt = self._attempt(presented.at, presented, found)
@@ -167,7 +174,8 @@ class Door:
         if self._scan.state is State.OPENING:
             gate = self._open(presented.at, attempt.at_us)
             self._scan.take(Step.OPENED if gate else Step.STUCK)
-            ruling = ruling if gate else replace(ruling, fault=Fault.GATE)
+            if gate is None:
+                ruling = replace(ruling, fault=Fault.GATE, detail=self._gate_detail())
         outage = whom.take(attempt.member or "", ruling, admitted=gate is not None)
         record = _request_record(exchange, presented.at, attempt.at_us, whom.budget_ms)
         self._finish(attempt, ruling, record, gate, basis=basis if gate else None, outage=outage)
@@ -182,6 +190,14 @@ class Door:
         if found and desk and not desk.has_customers:
             found = replace(found, customer=None)
         return found, self._whom_to_ask(code, found)
+
+    def _out_of_order(self) -> Ruling | None:
+        """What a scan comes to while the relay cannot be driven: nobody is asked, so nobody is charged."""
+        return Ruling(None, Fault.GATE, detail=self._gate_detail()) if self.gate.out_of_order else None
+
+    def _gate_detail(self) -> str | None:
+        cause = self.gate.out_of_order
+        return cause and visible(cause)[:DETAIL_CHARS]
 
     def _whom_to_ask(self, code: str, found: Destination | None) -> PartnerDesk | Ruling:
         """The partner's desk, or what it comes to where nobody is asked."""
@@ -279,8 +295,7 @@ class Door:
         """Opens the gate; None where the relay cannot be energised."""
         try:
             self.gate.open()
-        except StuckError as error:
-            self._say(Priority.ERROR, f"the relay cannot be energised ({error})")
+        except StuckError:
             return None
         opened_at = clock.now()
         after_ms = clock.ms_between(complete_at, opened_at)
@@ -331,10 +346,18 @@ class Door:
         if not await clock.done_by(recorded, at + self._house.patience_s):
             self._say_late(f"opening {attempt.id}")
         message = f"Opened by hand: {without(self._house.keys, reason)}"
+        if self.gate.out_of_order:
+            await self.gate.retry()
         gate = None if self._stopping else self._open(at, attempt.at_us)
         if gate is None:
-            shut = Message.GATE_STAYED_SHUT.value
-            outcome = Outcome(Result.REJECTED, shut, fault=Fault.GATE, reason=Reason(None, message))
+            shut = message_of(None, Fault.GATE).value
+            outcome = Outcome(
+                Result.REJECTED,
+                shut,
+                fault=Fault.GATE,
+                detail=self._gate_detail(),
+                reason=Reason(None, message),
+            )
         else:
             self.gate.show(Sight.WELCOME)
             self._house.viewers.show(partial(View, self.name, Screen.WELCOME, gate=gate))
@@ -370,8 +393,18 @@ class Door:
             "gate": {
                 "open": off_at is not None,
                 "closes_in_ms": None if off_at is None else max(round((off_at - clock.now()) * 1e3), 0),
-            },
+            }
+            | _condition(self.gate.relay.trouble),
+            "signals": {lamp.value: _condition(pin.trouble) for lamp, pin in self.gate.lamps.items()},
         }
+
+
+def _condition(trouble: Trouble) -> dict[str, Any]:
+    return {
+        "state": "ready" if trouble.cause is None else "out of order",
+        "since": timestamp(clock.wall_us(trouble.since)),
+        "cause": trouble.cause,
+    }
 
 
 def _request_record(exchange: Exchange, complete_at: float, at_us: int, budget_ms: int) -> RequestRecord:

@@ -4,116 +4,125 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from gatectl.config.model import DoorSettings, Settings, Signals
+from gatectl.config.model import Settings
+from gatectl.config.problems import Finding
 from gatectl.decision.notice import Notice, Priority, Tell
 from gatectl.decision.signals import Lamp
-from gatectl.devices import remembered
-from gatectl.devices.gate import Gate, lamp_devices
-from gatectl.devices.pins import PinsError, chip_number, factory_name, pin_factory
-from gatectl.devices.relay import Guard, Relay, StuckError
+from gatectl.devices import off, remembered
+from gatectl.devices.gate import Gate
+from gatectl.devices.guard import Guard
+from gatectl.devices.lamp import LampPin
+from gatectl.devices.off import Failure, Line
+from gatectl.devices.pins import LGPIO, PinsError, chip_number, factory_name, import_lgpio, pin_factory
+from gatectl.devices.relay import Relay, StuckError
 from gatectl.devices.survivor import Survivor
 
+PIN_HINTS = ("is the number a BCM number of this board, and does no other program hold the pin?",)
 
-class DoorPinsError(PinsError):
-    """A pin of a door cannot be driven; `where` is the way to it in the settings."""
 
-    def __init__(self, where: tuple[str, ...], message: str, *hints: str) -> None:
-        super().__init__(message, *hints)
-        self.where = where
+class NoGateError(PinsError):
+    """No door can work; `findings` say why, each at its place in the settings."""
+
+    def __init__(self, findings: list[Finding]) -> None:
+        super().__init__(findings[0].what, *findings[0].hints)
+        self.findings = findings
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """The gates by door, and the thread that looks after their pins."""
+
+    by_door: Mapping[str, Gate]
+    guard: Guard
 
 
 @contextlib.contextmanager
-def opened(
-    settings: Settings, environ: Mapping[str, str], tell: Tell, last: Survivor
-) -> Iterator[dict[str, Gate]]:
-    """The gates by door, all of them off; off and closed again at the end. Raises DoorPinsError."""
+def opened(settings: Settings, environ: Mapping[str, str], tell: Tell, last: Survivor) -> Iterator[Gates]:
+    """All gates off; off and closed again at the end.
+
+    A gate whose relay cannot be driven is out of order, and tried again. Raises NoGateError where all are.
+    """
     with contextlib.ExitStack() as stack:
         factory = _factory(settings, environ)
         stack.callback(factory.close)
-        relays = relays_off(settings, factory)
+        relays = {
+            name: Relay(
+                name,
+                door.relay.pin,
+                active_high=door.relay.active_high,
+                open_ms=door.relay.open_ms,
+                factory=factory,
+                tell=tell,
+            )
+            for name, door in settings.doors.items()
+        }
+        failed = off.each_off(lines_of(settings), lambda line: relays[line[0]].claim())
+        if len(failed) == len(relays):
+            raise NoGateError([_finding(failure) for failure in failed])
+        for (door, _, _), cause in failed:
+            relays[door].failed(cause)
         _remember(settings, environ, tell, last)
-        guard = Guard(list(relays.values()), tell)
-        gates = {}
-        for name, relay in relays.items():
-            lamps = _lamps(name, settings.doors[name].signals, factory)
-            gates[name] = Gate(relay, guard, lamps, tell)
-            stack.callback(_close, gates[name], tell)
+        lamps = {name: _lamps(settings, name, factory, tell) for name in relays}
+        guard = Guard(list(relays.values()), [lamp for some in lamps.values() for lamp in some])
+        gates = {name: Gate(relay, guard, lamps[name]) for name, relay in relays.items()}
+        for gate in gates.values():
+            stack.callback(_close, gate, tell)
         guard.start()
         stack.callback(guard.stop)
-        yield gates
+        yield Gates(gates, guard)
+
+
+def lines_of(settings: Settings) -> list[Line]:
+    """Every relay's line with the level at which it is off."""
+    return [(name, door.relay.pin, int(not door.relay.active_high)) for name, door in settings.doors.items()]
+
+
+def switch_off(settings: Settings, environ: Mapping[str, str]) -> list[Failure]:
+    """Every configured relay off, without the daemon; those that failed. Raises PinsError."""
+    name = factory_name(settings.gpio.pin_factory, environ)
+    if name == LGPIO:
+        import_lgpio()  # in a folder of its own, before it is needed
+    try:
+        return off.lines_off(name, chip_number(settings.gpio.chip), lines_of(settings))
+    except PinsError:
+        raise
+    except Exception as error:
+        raise PinsError(f"the relays' pins cannot be driven: {off.cause_of(error)}", *PIN_HINTS) from error
 
 
 def _remember(settings: Settings, environ: Mapping[str, str], tell: Tell, last: Survivor) -> None:
     """For the process that survives a kill, and for the service's last step where that died too."""
     name, chip = factory_name(settings.gpio.pin_factory, environ), chip_number(settings.gpio.chip)
-    lines = [(at, door.relay.pin, int(not door.relay.active_high)) for at, door in settings.doors.items()]
     for keep in (partial(last.know, name), partial(remembered.remember, environ, name)):
         try:
-            keep(chip, lines)
+            keep(chip, lines_of(settings))
         except OSError as error:
             tell(Notice(Priority.WARNING, f"what to switch off after a kill is not kept ({error})"))
-
-
-def relays_off(settings: Settings, factory: Any) -> dict[str, Relay]:
-    """Every relay, off. All are tried before the first that fails is raised, as DoorPinsError."""
-    relays: dict[str, Relay] = {}
-    failed: list[DoorPinsError] = []
-    for name, door in settings.doors.items():
-        try:
-            relays[name] = _relay(name, door, factory)
-        except Exception as error:  # noqa: BLE001 - drivers share no base class; raised below
-            failed.append(_pin_error(("doors", name, "relay", "pin"), door.relay.pin, error))
-    if failed:
-        raise failed[0]
-    return relays
-
-
-def switch_off(settings: Settings, environ: Mapping[str, str]) -> list[str]:
-    """Every configured relay off, without the daemon; the doors' names. Raises DoorPinsError."""
-    with contextlib.closing(_factory(settings, environ)) as factory:
-        relays = relays_off(settings, factory)
-        for relay in relays.values():
-            relay.close()
-        return list(relays)
 
 
 def _factory(settings: Settings, environ: Mapping[str, str]) -> Any:
     try:
         return pin_factory(settings.gpio.pin_factory, chip_number(settings.gpio.chip), environ)
     except PinsError as error:
-        raise DoorPinsError(("gpio", "pin_factory"), error.message, *error.hints) from error
+        raise NoGateError([Finding(("gpio", "pin_factory"), error.message, error.hints)]) from error
 
 
-def _relay(name: str, door: DoorSettings, factory: Any) -> Relay:
-    settings = door.relay
-    return Relay(
-        name, settings.pin, active_high=settings.active_high, open_ms=settings.open_ms, factory=factory
-    )
-
-
-def _lamps(name: str, signals: Signals, factory: Any) -> dict[Lamp, Any]:
-    lamps: dict[Lamp, Any] = {}
-    for lamp in Lamp:
-        pin = getattr(signals, lamp.value)
-        if pin is None:
-            continue
-        try:
-            lamps |= lamp_devices({lamp: pin}, factory)
-        except Exception as error:
-            # Drivers share no base class; whatever this one raised, the pin cannot be driven.
-            raise _pin_error(("doors", name, "signals", lamp.value), pin, error) from error
+def _lamps(settings: Settings, door: str, factory: Any, tell: Tell) -> list[LampPin]:
+    signals = settings.doors[door].signals
+    pins = ((lamp, getattr(signals, lamp.value)) for lamp in Lamp)
+    lamps = [LampPin(door, lamp, pin, factory, tell) for lamp, pin in pins if pin is not None]
+    for lamp in lamps:
+        lamp.recover()
     return lamps
 
 
-def _pin_error(where: tuple[str, ...], pin: int, error: Exception) -> DoorPinsError:
-    return DoorPinsError(
-        where,
-        f"pin {pin} cannot be driven: {str(error) or type(error).__name__}",
-        "is the number a BCM number of this board, and does no other program hold the pin?",
-    )
+def _finding(failure: Failure) -> Finding:
+    (door, pin, _), cause = failure
+    return Finding(("doors", door, "relay", "pin"), f"pin {pin} cannot be driven: {cause}", PIN_HINTS)
 
 
 def _close(gate: Gate, tell: Tell) -> None:

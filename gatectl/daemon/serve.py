@@ -19,13 +19,12 @@ from gatectl.daemon import clock, clock_watch, control, gates, watchdog
 from gatectl.daemon.commands import LOOKING, commands, stays
 from gatectl.daemon.door import Door, House
 from gatectl.daemon.lock import alone
-from gatectl.daemon.notify import notify
+from gatectl.daemon.notify import keep_notifying, notify
 from gatectl.daemon.partner import PartnerDesk, contexts
 from gatectl.daemon.scanners import scanner_of
 from gatectl.daemon.viewers import Viewers
 from gatectl.decision.cards import Card
 from gatectl.decision.notice import Notice, Priority
-from gatectl.devices.gate import Gate
 from gatectl.devices.survivor import Survivor
 from gatectl.errors import GatectlError
 from gatectl.journal import cards, rows
@@ -64,13 +63,14 @@ class _Daemon:
         self,
         settings: model.Settings,
         keys: Mapping[str, model.Secret],
-        opened: Mapping[str, Gate],
+        opened: gates.Gates,
         teller: Teller,
         environ: Mapping[str, str],
     ) -> None:
         self._settings = settings
         self._keys = keys
-        self._gates = opened
+        self._gates = opened.by_door
+        self._guard = opened.guard
         self._teller = teller
         self._environ = environ
         self._stopped = asyncio.Event()
@@ -204,19 +204,22 @@ class _Daemon:
         reading = [group.create_task(scanner.run()) for _, scanner in scanners]
         working = [group.create_task(door.work()) for door in doors.values()]
         keeping = [group.create_task(desk.keep_connected()) for desk in house.partners.values()]
-        watching = [group.create_task(_raised(future)) for future in (broken, house.store.broken)]
+        threads = (asyncio.wrap_future(thread.broken) for thread in (self._guard, self._teller))
+        ends = (broken, house.store.broken, *threads)
+        watching = [group.create_task(_raised(future)) for future in ends]
         watching.append(group.create_task(clock_watch.watch(self._teller.tell)))
         if opening is not None:
             watching.append(group.create_task(opening))
         feeding_s = watchdog.interval_s(self._environ, os.getpid())
         if feeding_s is not None:
-            watching.append(group.create_task(watchdog.feed(feeding_s, doors.values(), self._environ)))
+            feeding = watchdog.feed(feeding_s, doors.values(), self._guard, self._environ)
+            watching.append(group.create_task(feeding))
         await asyncio.sleep(0)  # the tasks' first steps: each scanner that is there is open now
         async with self._listening(commands(house, doors, scanners), stays(house, doors)):
             # What is here now stays: a collection that walked it all would hold up a scan (30 ms and more).
             gc.freeze()
             gc.enable()
-            notify("READY=1", self._environ)
+            watching.append(group.create_task(keep_notifying("READY=1", self._environ)))
             self._teller.tell(Notice(Priority.INFO, f"gatectl {__version__} is ready"))
             await self._stopped.wait()
             notify("STOPPING=1", self._environ)
@@ -231,13 +234,15 @@ class _Daemon:
         """The control socket and, where the service names one, the socket of those who may only look."""
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(
-                control.listening(self._settings.control.socket, everything, going_on)
+                control.listening(self._settings.control.socket, everything, self._teller.tell, going_on)
             )
             if control.WATCH_SOCKET in self._environ:
                 path = Path(self._environ[control.WATCH_SOCKET])
                 looking = {name: everything[name] for name in LOOKING}
                 try:
-                    await stack.enter_async_context(control.listening(path, looking, going_on))
+                    await stack.enter_async_context(
+                        control.listening(path, looking, self._teller.tell, going_on)
+                    )
                 except GatectlError as error:  # no door stands still for want of a display
                     self._teller.tell(Notice(Priority.WARNING, f"nobody can watch: {error.message}"))
             yield

@@ -7,10 +7,9 @@ is handed to the kernel some time after the step that it tells of, and a viewer 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from gatectl.decision.display import View
 
@@ -18,11 +17,18 @@ AFTER_S = 0.02
 """So long after a step its view goes out: the request has left by then, or the relay is on, and whoever shows
 it takes no processor from a scan. It is a fifth of the tenth of a second that a display has."""
 
-BEHIND_BYTES = 16_384
-"""What may wait for one viewer beside the kernel's own buffer: dozens of screens, so nobody reads there."""
-
 VIEWERS_MAX = 16
 """A monitor serves any number of browsers with one connection; a gym has few monitors."""
+
+
+class Viewer(Protocol):
+    """A connection that stays."""
+
+    @property
+    def is_closed(self) -> bool: ...
+
+    def show(self, lines: bytes) -> None:
+        """Sends the lines, or drops a viewer who does not read."""
 
 
 class Viewers:
@@ -30,19 +36,20 @@ class Viewers:
 
     def __init__(self, named: Iterable[str] = ()) -> None:
         self._named = frozenset(named)
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._viewers: set[Viewer] = set()
         self._waiting: list[Callable[[], View]] = []
 
     def __len__(self) -> int:
-        return len(self._writers)
+        self._forget()
+        return len(self._viewers)
 
     @property
     def is_full(self) -> bool:
-        return len(self._writers) >= VIEWERS_MAX
+        return len(self) >= VIEWERS_MAX
 
     def show(self, view: Callable[[], View]) -> None:
         """Shows it soon, with whatever comes meanwhile; it is not even made where nobody watches."""
-        if not self._writers:
+        if not self._viewers:
             return
         if not self._waiting:
             asyncio.get_running_loop().call_later(AFTER_S, self._send)
@@ -51,26 +58,17 @@ class Viewers:
     def _send(self) -> None:
         views, self._waiting = [view() for view in self._waiting], []
         lines = b"".join(_line(view.to_json(with_name=view.door in self._named)) for view in views)
-        for writer in list(self._writers):
-            if writer.transport.get_write_buffer_size() > BEHIND_BYTES:
-                writer.transport.abort()
-                self._writers.discard(writer)
-            else:
-                writer.write(lines)
+        for viewer in self._viewers:
+            viewer.show(lines)
+        self._forget()
 
-    async def stay(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, now: Iterable[View]
-    ) -> None:
+    def add(self, viewer: Viewer, now: Iterable[View]) -> None:
         """Shows `now` and what comes after it, until the viewer is gone."""
-        for view in now:
-            writer.write(_line(view.to_json(with_name=False)))
-        self._writers.add(writer)
-        try:
-            with contextlib.suppress(OSError):
-                while await reader.read(1024):
-                    pass  # a viewer has nothing more to say
-        finally:
-            self._writers.discard(writer)
+        viewer.show(b"".join(_line(view.to_json(with_name=False)) for view in now))
+        self._viewers.add(viewer)
+
+    def _forget(self) -> None:
+        self._viewers = {viewer for viewer in self._viewers if not viewer.is_closed}
 
 
 def _line(shown: dict[str, Any]) -> bytes:

@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable
 
-from gpiozero import OutputDevice
+from gatectl.decision.signals import Sight, Step, steps
+from gatectl.devices.guard import Guard
+from gatectl.devices.lamp import LampPin
+from gatectl.devices.relay import Relay, StuckError
 
-from gatectl.decision.notice import Notice, Priority, Tell
-from gatectl.decision.signals import Lamp, Sight, Step, steps
-from gatectl.devices.relay import Guard, Relay, StuckError
+RETRY_S = 1.0
+"""How long a person who opens by hand waits for one more try; a driver takes microseconds for it."""
 
 
 class Gate:
     """Opens for a bounded time, and shows what was decided. Used from the event loop alone."""
 
-    def __init__(self, relay: Relay, guard: Guard, lamps: Mapping[Lamp, OutputDevice], tell: Tell) -> None:
+    def __init__(self, relay: Relay, guard: Guard, lamps: Iterable[LampPin]) -> None:
         self.relay = relay
+        self.lamps = {lamp.lamp: lamp for lamp in lamps}
         self._guard = guard
-        self._lamps = lamps
-        self._tell = tell
         self._closing: asyncio.TimerHandle | None = None
         self._shown: list[asyncio.TimerHandle] = []
-        self._broken: set[Lamp] = set()
+
+    @property
+    def out_of_order(self) -> str | None:
+        """Why the relay cannot be driven; None while it can, as far as is known."""
+        return self.relay.trouble.cause
+
+    async def retry(self) -> None:
+        """Tries at once whether a relay that is out of order can be driven again."""
+        tried = asyncio.wrap_future(self._guard.retry(self.relay))
+        await asyncio.wait([tried], timeout=RETRY_S)
 
     def open(self) -> None:
         """Energises the relay for a full `open_ms` from now. Raises StuckError."""
@@ -39,7 +48,7 @@ class Gate:
         try:
             self.relay.release_if_due(asyncio.get_running_loop().time())
         except StuckError:
-            self._guard.changed()  # it tells, and goes on trying
+            self._guard.changed()  # it goes on trying
 
     def show(self, sight: Sight) -> None:
         """Lamps and buzzer, from now on; what was shown before ends."""
@@ -47,7 +56,7 @@ class Gate:
         loop = asyncio.get_running_loop()
         now = loop.time()
         for step in steps(sight, self.relay.open_ms):
-            if step.lamp not in self._lamps:
+            if step.lamp not in self.lamps:
                 continue
             if step.at_ms == 0:
                 self._set(step)
@@ -58,23 +67,11 @@ class Gate:
         for timer in self._shown:
             timer.cancel()
         self._shown.clear()
-        for lamp in self._lamps:
-            self._set(Step(0, lamp, on=False))
+        for lamp in self.lamps.values():
+            lamp.set(on=False)
 
     def _set(self, step: Step) -> None:
-        try:
-            self._lamps[step.lamp].value = step.on
-        except Exception as error:  # noqa: BLE001 - drivers share no base class; a dark lamp stops no member
-            if step.lamp not in self._broken:
-                self._broken.add(step.lamp)
-                self._tell(
-                    Notice(
-                        Priority.ERROR,
-                        f"{self.relay.door}: the signal {step.lamp.value} cannot be driven"
-                        f" ({str(error) or type(error).__name__})",
-                        {"DOOR": self.relay.door},
-                    )
-                )
+        self.lamps[step.lamp].set(on=step.on)
 
     def shut(self) -> None:
         """The relay off before its time, and dark; what does not go off is the guard's."""
@@ -93,10 +90,5 @@ class Gate:
             self.relay.close()
         finally:
             self._dark()
-            for device in self._lamps.values():
-                device.close()
-
-
-def lamp_devices(pins: Mapping[Lamp, int], factory: Any) -> dict[Lamp, OutputDevice]:
-    """The lamps of one door, dark. Raises what the driver raises."""
-    return {lamp: OutputDevice(pin, pin_factory=factory) for lamp, pin in pins.items()}
+            for lamp in self.lamps.values():
+                lamp.close()

@@ -87,13 +87,32 @@ def _lgpio(chip: int) -> Any:
     from gpiozero.pins.lgpio import LGPIOFactory, LGPIOPin  # noqa: PLC0415 - it imports lgpio: only where that is wanted
 
     class SafePin(LGPIOPin):  # type: ignore[misc] # gpiozero ships no types
-        """Claims an output with its level at once.
+        """Claims an output with its level and its pull at once, and leaves it with both.
 
-        gpiozero's own first claims it low, and low energises an active-low relay.
+        gpiozero's own first claims it low, and low energises an active-low relay; and it leaves an input
+        without a pull, whose level is anybody's guess.
         """
 
+        _off: int | None = None
+        """The level at which it was claimed: our pins are all claimed off."""
+        _is_held = True
+
         def output_with_state(self, state: bool) -> None:  # noqa: FBT001 - gpiozero's signature
-            lgpio.gpio_claim_output(self.factory._handle, self._number, int(state))  # noqa: SLF001 - no public way
+            level = int(state)
+            pull = lgpio.SET_PULL_UP if level else lgpio.SET_PULL_DOWN
+            lgpio.gpio_claim_output(self.factory._handle, self._number, level, pull)  # noqa: SLF001 - no public way
+            self._off, self._is_held = level, True
+
+        def close(self) -> None:
+            handle = self.factory._handle  # noqa: SLF001
+            if handle is None or not self._is_held:
+                return
+            self._is_held = False
+            try:
+                if self._off is not None:
+                    lgpio.gpio_write(handle, self._number, self._off)
+            finally:
+                lgpio.gpio_free(handle, self._number)
 
     factory = LGPIOFactory(chip=chip)
     factory.pin_class = SafePin

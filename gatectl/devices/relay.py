@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
-from gpiozero import OutputDevice
-
 from gatectl.decision.notice import Notice, Priority, Tell
+from gatectl.devices.off import cause_of
+from gatectl.devices.output import Output
+from gatectl.devices.trouble import Flaw, Trouble
 
-RETRY_S = 0.1
-"""A pin that did not go off is tried again ten times a second."""
+LOCK_S = 0.2
+"""A driver takes microseconds for a pin; one that holds another thread up for longer has stuck there."""
 
 
 class StuckError(Exception):
@@ -24,13 +27,21 @@ class Relay:
     Called from the event loop and from the guard's thread, so everything stands under one lock.
     """
 
-    def __init__(self, door: str, pin: int, *, active_high: bool, open_ms: int, factory: Any) -> None:
-        """Claims the pin, off. Raises what the driver raises."""
+    def __init__(
+        self, door: str, pin: int, *, active_high: bool, open_ms: int, factory: Any, tell: Tell
+    ) -> None:
+        """Touches nothing yet: `claim` does."""
         self.door = door
         self.open_ms = open_ms
+        self.trouble = Trouble(tell, door, "the gate is in order again")
+        self._tell = tell
+        self._pin = pin
+        self._active_high = active_high
+        self._factory = factory
         self._lock = threading.Lock()
         self._off_at: float | None = None
-        self._device = OutputDevice(pin, active_high=active_high, initial_value=False, pin_factory=factory)
+        self._device: Output | None = None
+        self._moved = False
 
     @property
     def off_at(self) -> float | None:
@@ -40,113 +51,160 @@ class Relay:
     @property
     def is_on(self) -> bool:
         """What the pin itself says."""
-        return bool(self._device.value)
+        return self._device is not None and self._device.value
 
-    @property
-    def obeys(self) -> bool:
-        """Is the pin what it was last told?"""
-        with self._lock:
-            try:
-                return self.is_on == (self._off_at is not None)
-            except Exception:  # noqa: BLE001 - drivers share no base class; a pin that cannot be read does not
-                return False
+    def claim(self) -> None:
+        """Takes the pin and drives it off. Raises what the driver raises."""
+        with self._held():
+            self._claim()
+
+    def failed(self, cause: str) -> None:
+        """The first claim failed: from now on the relay is out of order, and tried again."""
+        self._not_recovered(StuckError(cause))
 
     def energise(self) -> float:
         """On for a full `open_ms` from now; says until when (s, monotonic). Raises StuckError."""
-        with self._lock:
-            # The bound stands before the pin moves: nothing that comes between leaves it on.
-            self._off_at = time.monotonic() + self.open_ms / 1000
-            try:
-                self._drive(on=True)
-            except StuckError:
-                self._off_at = time.monotonic()  # the guard sees to it that it is off
-                raise
-            return self._off_at
+        if self._device is None:
+            raise StuckError(f"pin {self._pin} is not ours")
+        try:
+            with self._held():
+                # The bound stands before the pin moves: nothing that comes between leaves it on.
+                self._off_at = off_at = time.monotonic() + self.open_ms / 1000
+                try:
+                    self._drive(on=True)
+                except StuckError:
+                    self._off_at = time.monotonic()  # the guard sees to it that it is off
+                    raise
+        except StuckError as error:
+            self._not_on(error)
+            raise
+        self.trouble.end()
+        return off_at
 
     def release(self) -> None:
         """Off now. Raises StuckError."""
-        with self._lock:
+        with self._held():
             self._release()
 
     def release_if_due(self, now: float) -> None:
         """Off if the time is over. Raises StuckError."""
-        with self._lock:
+        with self._held():
             if self._off_at is not None and now >= self._off_at:
                 self._release()
 
-    def _release(self) -> None:
-        self._drive(on=False)
+    def assure(self) -> None:
+        """Drives the pin to what it was told, if something else moved it. Raises StuckError."""
+        with self._held():
+            if self._device is None or self.trouble.cause is not None:
+                return
+            on = self._off_at is not None
+            with contextlib.suppress(Exception):  # drivers share no base class; driving it will show
+                if self.is_on == on:
+                    return
+            if on:
+                self._drive_on_again()
+            else:
+                self._release()
+            if not self._moved:
+                self._moved = True
+                what = f"{self.door}: another program moved the relay's pin; it was driven back"
+                self._tell(Notice(Priority.WARNING, what, {"DOOR": self.door}))
+
+    def _drive_on_again(self) -> None:
+        try:
+            self._drive(on=True)
+        except StuckError as error:
+            self._not_on(error)
+            raise
+
+    def recover(self) -> None:
+        """Tries to have it in order again, and off; says in `trouble` what came of it."""
+        try:
+            with self._held():
+                self._recover()
+        except StuckError as error:
+            self._not_recovered(error)
+
+    def _recover(self) -> None:
+        if self._device is not None:
+            try:
+                self._drive(on=False)
+            except StuckError:
+                # A line of our own that cannot be driven any more may still be claimed anew.
+                device, self._device = self._device, None
+                with contextlib.suppress(Exception):
+                    device.close()
+        if self._device is None:
+            try:
+                self._claim()
+            except StuckError:
+                raise
+            except Exception as error:
+                raise StuckError(cause_of(error)) from error
         self._off_at = None
+        if self.trouble.flaw is Flaw.NOT_ON:
+            self.trouble.suspend()
+        else:
+            self.trouble.end()
+
+    def _not_recovered(self, error: StuckError) -> None:
+        # Held, or lost while it was on: it may be on now.
+        if self._device is not None or self._off_at is not None:
+            self._not_off(error)
+        else:
+            self.trouble.begin(Flaw.NOT_CLAIMED, f"the relay's pin {self._pin} cannot be driven ({error})")
+
+    def _claim(self) -> None:
+        self._device = Output(self._factory, self._pin, active_high=self._active_high)
+        if self.is_on:
+            raise StuckError("the pin did not follow")
+
+    def _release(self) -> None:
+        try:
+            self._drive(on=False)
+        except StuckError as error:
+            self._not_off(error)
+            raise
+        self._off_at = None
+        if self.trouble.flaw is Flaw.NOT_OFF:
+            self.trouble.end()
+
+    def _not_on(self, error: StuckError) -> None:
+        self.trouble.begin(Flaw.NOT_ON, f"the relay cannot be energised ({error})")
+
+    def _not_off(self, error: StuckError) -> None:
+        self.trouble.begin(Flaw.NOT_OFF, f"THE RELAY DOES NOT GO OFF ({error}): the gate may stand open")
 
     def _drive(self, *, on: bool) -> None:
+        if self._device is None:
+            raise StuckError(f"pin {self._pin} is not ours")
         try:
             self._device.value = on
             followed = self.is_on == on
         except Exception as error:
             # Drivers share no base class; whatever this one raised, the pin was not driven.
-            raise StuckError(str(error) or type(error).__name__) from error
+            raise StuckError(cause_of(error)) from error
         if not followed:
             raise StuckError("the pin did not follow")
 
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[None]:
+        if not self._lock.acquire(timeout=LOCK_S):
+            raise StuckError("its driver does not come back")
+        try:
+            yield
+        finally:
+            self._lock.release()
+
     def close(self) -> None:
-        """Off, and the pin given back; idempotent."""
-        if not self._device.closed:
+        """Off, and the pin given back; idempotent. Raises StuckError."""
+        if self._device is None:
+            return
+        try:
+            self.release()
+        finally:
+            device, self._device = self._device, None
             try:
-                self.release()
-            finally:
-                self._device.close()
-
-
-class Guard:
-    """Switches relays off on time from a thread of its own, should the event loop be stuck."""
-
-    def __init__(self, relays: list[Relay], tell: Tell) -> None:
-        self._relays = relays
-        self._tell = tell
-        self._changed = threading.Condition()
-        self._stopped = False
-        self._told: set[str] = set()
-        self._thread = threading.Thread(target=self._run, name="relay guard", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def changed(self) -> None:
-        """A relay was energised."""
-        with self._changed:
-            self._changed.notify()
-
-    def stop(self) -> None:
-        with self._changed:
-            self._stopped = True
-            self._changed.notify()
-        self._thread.join()
-
-    def _run(self) -> None:
-        with self._changed:
-            while not self._stopped:
-                self._changed.wait(self._pause())
-                self._release_due()
-
-    def _pause(self) -> float | None:
-        due = [relay.off_at for relay in self._relays if relay.off_at is not None]
-        if not due:
-            return None
-        return max(min(due) - time.monotonic(), RETRY_S if self._told else 0.0)
-
-    def _release_due(self) -> None:
-        for relay in self._relays:
-            try:
-                relay.release_if_due(time.monotonic())
-            except StuckError as error:
-                if relay.door not in self._told:
-                    self._told.add(relay.door)
-                    self._tell(
-                        Notice(
-                            Priority.ERROR,
-                            f"{relay.door}: THE RELAY DOES NOT GO OFF ({error}): the gate may stand open",
-                            {"DOOR": relay.door},
-                        )
-                    )
-            else:
-                self._told.discard(relay.door)
+                device.close()
+            except Exception as error:
+                raise StuckError(cause_of(error)) from error

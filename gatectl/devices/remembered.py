@@ -1,7 +1,7 @@
 """Which relays the daemon drives, kept where `gatectl relay off` finds it without the settings.
 
 After a SIGKILL the gate stands open until somebody sets the line: that must neither wait for the settings
-to be read nor depend on what was made of them meanwhile. What this module imports, it waits for as well.
+to be read nor depend on what was made of them meanwhile. It also waits for all that this module imports.
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 
+from gatectl.devices.off import Failure, Line, lines_off
+
 FOLDER = "RUNTIME_DIRECTORY"
 """systemd's name for the service's folder in /run, which is there until the service has ended."""
 
 FILE = "relays.json"
-
-Line = tuple[str, int, int]
-"""A relay's door, its pin, and the level at which it is off."""
 
 
 def remember(environ: Mapping[str, str], factory: str, chip: int, lines: Iterable[Line]) -> None:
@@ -31,10 +30,10 @@ def remember(environ: Mapping[str, str], factory: str, chip: int, lines: Iterabl
     os.replace(half, path)  # noqa: PTH105
 
 
-def switch_off(environ: Mapping[str, str]) -> list[str] | None:
-    """Every remembered line to its off level; the doors, or None where nothing is remembered.
+def switch_off(environ: Mapping[str, str]) -> tuple[list[str], list[Failure]] | None:
+    """Every remembered line to its off level: the doors that are off, and the lines that failed.
 
-    Raises what the driver raises.
+    None where nothing is remembered. Raises what the driver raises where it does not start.
     """
     try:
         with open(_path(environ), encoding="utf-8") as file:  # noqa: PTH123
@@ -43,46 +42,10 @@ def switch_off(environ: Mapping[str, str]) -> list[str] | None:
         lines = [(line["door"], line["pin"], line["off_level"]) for line in kept["lines"]]
     except (KeyError, OSError, ValueError, TypeError):
         return None
-    lines_off(factory, chip, lines)
-    return [door for door, _, _ in lines]
-
-
-def lines_off(factory: str, chip: int, lines: Iterable[Line]) -> None:
-    """Each of these lines to its off level. Raises what the driver raises."""
-    if factory == "lgpio":
-        _by_lgpio(chip, lines)
-    else:
-        _by_gpiozero(factory, chip, lines)
-
-
-def load_driver(factory: str) -> None:
-    """Does beforehand what takes `lines_off` longest."""
-    if factory == "lgpio":
-        import lgpio  # noqa: F401, PLC0415 - loads the C library
+    failed = lines_off(factory, chip, lines)
+    not_off = {door for (door, _, _), _ in failed}
+    return [door for door, _, _ in lines if door not in not_off], failed
 
 
 def _path(environ: Mapping[str, str]) -> str:
     return f"{environ[FOLDER]}/{FILE}"
-
-
-def _by_lgpio(chip: int, lines: Iterable[Line]) -> None:
-    # Without gpiozero, whose import takes longer than all the rest, and without a folder for lgpio's pipe:
-    # the service works in one that goes with it.
-    import lgpio  # noqa: PLC0415 - loads the C library
-
-    handle = lgpio.gpiochip_open(chip)
-    try:
-        for _, pin, off_level in lines:
-            lgpio.gpio_claim_output(handle, pin, off_level)
-    finally:
-        lgpio.gpiochip_close(handle)
-
-
-def _by_gpiozero(name: str, chip: int, lines: Iterable[Line]) -> None:
-    from contextlib import closing  # noqa: PLC0415
-
-    from gatectl.devices.pins import pin_factory  # noqa: PLC0415 - loads the driver
-
-    with closing(pin_factory(name, chip, {})) as factory:
-        for _, pin, off_level in lines:
-            factory.pin(pin).output_with_state(bool(off_level))

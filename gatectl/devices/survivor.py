@@ -18,13 +18,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Never
 
-from gatectl.devices.remembered import Line, lines_off, load_driver
+from gatectl.devices.off import Line, cause_of, complain, lines_off, load_driver
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 """What ends the daemon in order also comes here: the daemon decides how long it is still needed."""
 
-_LIMIT_S = 5
-"""A driver that hangs must not hold up the service's last step."""
+_LIMIT_S = 2
+"""A driver that hangs at one line must hold up neither the next line nor the service's last step: claiming a
+line takes it microseconds."""
 
 
 class Survivor:
@@ -81,7 +82,7 @@ def _kill(daemon: int) -> None:
 
 
 def _switch_off_after(said: Iterable[bytes], daemon: int) -> None:
-    factory, chip, lines = "", 0, []
+    factory, chip, lines = "", 0, list[Line]()
     for line in said:
         if line == b"\n":
             return
@@ -89,7 +90,18 @@ def _switch_off_after(said: Iterable[bytes], daemon: int) -> None:
         load_driver(factory)
     if not lines:
         return
-    signal.alarm(_LIMIT_S)
     # The kernel closes the pipe in the middle of the daemon's end; afterwards its lines are free.
     select.select([daemon], [], [])
-    lines_off(factory, chip, [(door, pin, level) for door, pin, level in lines])
+    signal.signal(signal.SIGALRM, _give_up_on_this_line)
+    signal.alarm(_LIMIT_S)
+    lines = [(door, pin, level) for door, pin, level in lines]
+    try:
+        failed = lines_off(factory, chip, lines)
+    except Exception as error:  # noqa: BLE001 - drivers share no base class; said below
+        failed = [(line, cause_of(error)) for line in lines]
+    complain(failed)
+
+
+def _give_up_on_this_line(*_: object) -> Never:
+    signal.alarm(_LIMIT_S)
+    raise TimeoutError("the driver does not come back")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import sys
 import threading
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,8 @@ class Teller:
     def __init__(self) -> None:
         self._entries: queue.SimpleQueue[Notice | None] = queue.SimpleQueue()
         self._to_journal = SOCKET.exists()
+        self.broken: Future[None] = Future()
+        """Carries the error that ended the thread: a bug, which must end the daemon too."""
         self._thread = threading.Thread(target=self._run, name="systemd journal", daemon=True)
         self._thread.start()
 
@@ -118,6 +121,12 @@ class Teller:
         self._thread.join(FLUSH_S)
 
     def _run(self) -> None:
+        try:
+            self._send_all()
+        except Exception as error:  # noqa: BLE001 - not hidden: it ends the daemon
+            self.broken.set_exception(error)
+
+    def _send_all(self) -> None:
         while (notice := self._entries.get()) is not None:
             try:
                 self._send(notice)

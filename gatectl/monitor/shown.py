@@ -213,7 +213,18 @@ def _door_badge(name: str, door: Mapping[str, Any], language: Language) -> tuple
         since, cause = _when(scanner["since"]), scanner["cause"]
         where = scanner["scanner"].rpartition("/")[2]
         state = text(language, "scanner_lost", scanner=where, since=since, cause=cause)
-    return name, visible(state), not lost
+    broken = [
+        (text(language, "signal_out_of_order", signal=signal, **_fault(pin)))
+        for signal, pin in door.get("signals", {}).items()
+        if pin["cause"] is not None
+    ]
+    if door["gate"].get("cause") is not None:
+        broken.append(text(language, "gate_out_of_order", **_fault(door["gate"])))
+    return name, visible(broken[-1] if broken else state), not lost and not broken
+
+
+def _fault(pin: Mapping[str, Any]) -> dict[str, str]:
+    return {"since": _when(pin["since"]), "cause": pin["cause"]}
 
 
 def _partner_badge(name: str, partner: Mapping[str, Any], language: Language) -> tuple[str, str, bool]:

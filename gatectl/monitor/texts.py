@@ -144,6 +144,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "door_open": ("open", "offen"),
     "door_shut": ("shut", "zu"),
+    "gate_out_of_order": (
+        "gate out of order since {since} ({cause})",
+        "Tor außer Betrieb seit {since} ({cause})",
+    ),
+    "signal_out_of_order": (
+        "signal {signal} out of order since {since} ({cause})",
+        "Signal {signal} außer Betrieb seit {since} ({cause})",
+    ),
     "scanner_lost": (
         "no scanner at {scanner} since {since} ({cause})",
         "kein Scanner an {scanner} seit {since} ({cause})",

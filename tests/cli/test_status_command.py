@@ -184,6 +184,23 @@ def test_every_loss_has_advice(cause):
     assert "gatectl" in advice
 
 
+BROKEN = {"state": "out of order", "since": "2025-11-22T19:35:30Z", "cause": "pin 17 cannot be driven (busy)"}
+
+
+@pytest.mark.usefixtures("in_berlin")
+def test_a_gate_and_a_signal_that_are_out_of_order():
+    status = copy.deepcopy(WELL)
+    status["doors"]["main"]["gate"] |= BROKEN
+    status["doors"]["main"]["signals"] = {"green": BROKEN | {"cause": None}, "red": BROKEN}
+    gate, signal = (fact for fact in facts(status, PAGES, NOW) if fact.advice)
+    assert gate.words.startswith(
+        "door main: gate out of order, since 20:35:30, 12 min (pin 17 cannot be driven"
+    )
+    assert "gatectl open main" in gate.advice
+    assert signal.words.startswith("signal red of main: since 20:35:30")
+    assert "without it" in signal.advice
+
+
 def test_more_dropped_than_read():
     def advice(codes, dropped):
         scanner = SCANNER | {"codes": codes, "dropped": {"checksum": dropped}}

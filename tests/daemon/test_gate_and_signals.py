@@ -6,6 +6,7 @@ import time
 import contract
 import pytest
 from harness import GOOD, HANG, PINS, code
+from viewing import Viewer
 
 MAIN = PINS["main"]
 LATE_S = 0.05
@@ -116,21 +117,107 @@ def test_the_relay_cannot_be_claimed_at_the_start(gym):
     assert not gym.journal.exists()
 
 
-def test_one_relay_that_cannot_be_claimed_does_not_leave_the_other_as_it_was(gym):
+def test_every_relay_that_cannot_be_claimed_is_told_where_none_can(gym):
     gym = gym(doors={"main": {}, "side": {}})
+    gym.fail("17", "5")
+    gym.spawn()
+    assert gym.wait() == 78
+    problems = [line for line in gym.stderr if not line.startswith("hint: ")]
+    assert [re.search(r"doors\.(\w+)\.relay\.pin: pin", line)[1] for line in problems] == ["main", "side"]
+
+
+@pytest.fixture
+def half(gym):
+    """Two doors, of which the first has no relay."""
+    gym = gym({"wellhub": {}}, {"main": {}, "side": {}})
     gym.fail("17")
-    gym.spawn()
-    assert gym.wait() == 78
-    assert gym.pins(PINS["side"]["relay"])[0].level == 0
+    return gym.start()
 
 
-def test_a_lamp_that_cannot_be_claimed(gym):
+def test_a_door_without_its_relay_asks_nobody_and_the_other_door_works(half):
+    half.told("main: the relay's pin 17 cannot be driven (GPIO17 does not answer)")
+    assert half.ask("wellhub", GOOD["wellhub"], "side")["result"] == "admitted"
+    asked = len(half.partners.requests)
+    event = half.ask("wellhub", GOOD["wellhub"], "main")
+    assert (event["result"], event["fault"]) == ("rejected", "gate")
+    assert event["message"] == contract.OUT_OF_ORDER
+    assert (event["verdict"], event["status"], event["request"], event["gate"]) == (None, None, None, None)
+    assert (event["partner"], event["member"]) == ("wellhub", GOOD["wellhub"])
+    assert event["detail"] == "the relay's pin 17 cannot be driven (GPIO17 does not answer)"
+    assert half.ask("wellhub", "no ID of theirs", "main")["message"] == contract.OUT_OF_ORDER
+    assert len(half.partners.requests) == asked
+    half.until_pin(MAIN["red"], 1)
+    assert half.count_told("main: the relay's pin 17 cannot be driven") == 1
+    assert half.openings() == []
+
+
+def test_a_door_without_its_relay_says_so_on_its_display(half):
+    with Viewer(half) as viewer:
+        viewer.next(), viewer.next()
+        half.ask("wellhub", GOOD["wellhub"], "main")
+        assert viewer.next()["screen"] == "gate_out_of_order"
+
+
+def test_a_door_without_its_relay_is_shown_in_status(half):
+    gate = half.status()["doors"]["main"]["gate"]
+    assert gate["state"] == "out of order"
+    assert gate["cause"] == "the relay's pin 17 cannot be driven (GPIO17 does not answer)"
+    assert contract.moment(gate["since"]) <= time.time()
+    assert half.status()["doors"]["side"]["gate"]["state"] == "ready"
+    shown = half.run("status").stdout
+    assert "All is well" not in shown
+    assert "door main: gate out of order, since" in shown
+    checked = half.run("check", "--devices")
+    assert checked.returncode == 1
+    assert "relay of main: out of order since" in checked.stderr
+    assert "relay of side: the running gatectl has it" in checked.stdout
+
+
+def test_a_door_takes_up_its_relay_when_it_can_be_driven(half):
+    half.fail()
+    half.told("main: the gate is in order again")
+    assert half.ask("wellhub", GOOD["wellhub"], "main")["result"] == "admitted"
+    assert half.status()["doors"]["main"]["gate"]["state"] == "ready"
+    assert len(half.openings()) == 1
+    assert half.terminate() == 0
+
+
+def test_opening_by_hand_at_a_door_without_its_relay(half):
+    done = half.run("open", "main", "--reason", "Delivery")
+    assert (done.returncode, done.stdout) == (1, "")
+    event = half.next_event()
+    assert (event["kind"], event["result"], event["fault"]) == ("manual", "rejected", "gate")
+    assert (event["message"], event["basis"]) == (contract.OUT_OF_ORDER, None)
+    assert event["reason"] == {"key": None, "text": "Opened by hand: Delivery"}
+    first, hint = done.stderr.splitlines()
+    assert "pin 17 cannot be driven" in first
+    assert event["id"] in hint
+
+
+def test_opening_by_hand_tries_the_relay_at_once(half):
+    # The pauses between the daemon's own tries have grown by now; a person does not wait for the next.
+    half.fail()
+    assert half.run("open", "main", "--reason", "Delivery").returncode == 0
+    assert half.next_event()["result"] == "admitted"
+    assert half.terminate() == 0
+
+
+@pytest.mark.parametrize("signal", ["green", "red", "buzzer"])
+def test_a_door_works_without_a_signal_that_cannot_be_claimed(gym, signal):
     gym = gym()
-    gym.fail("23")
-    gym.spawn()
-    assert gym.wait() == 78
-    assert "doors.main.signals.red: " in gym.stderr[0]
-    assert levels(gym.pins(MAIN["relay"])) == [0, None]
+    gym.fail(str(MAIN[signal]))
+    gym.start()
+    gym.told(f"main: the signal {signal} cannot be driven (GPIO{MAIN[signal]} does not answer)")
+    assert gym.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
+    assert gym.ask("wellhub", DECLINED)["fault"] is None
+    status = gym.status()["doors"]["main"]["signals"]
+    assert [name for name, pin in status.items() if pin["state"] == "out of order"] == [signal]
+    shown = gym.run("status").stdout
+    assert "1 thing is not well" in shown
+    assert f"signal {signal} of main" in shown
+    gym.fail()
+    gym.told(f"main: the signal {signal} can be driven again")
+    assert gym.terminate() == 0
 
 
 def test_a_pin_factory_that_is_not_there(gym):
@@ -149,10 +236,17 @@ def test_the_relay_fails_later(gym):
     assert event["message"] == contract.GATE_SHUT
     assert (event["verdict"], event["status"], event["gate"]) == ("allowed", 200, None)
     assert event["request"]["sent"] is True
+    assert event["detail"] == "the relay cannot be energised (GPIO17 does not answer)"
     gym.told("the relay cannot be energised", "GPIO17 does not answer")
+    second = gym.ask("wellhub", "1000000000001")
+    assert (second["message"], second["request"]) == (contract.OUT_OF_ORDER, None)
+    assert len(gym.partners.requests) == 1
     gym.fail()
+    while gym.call({"command": "status"})["doors"]["main"]["gate"]["cause"]:
+        pass
     event = gym.ask("wellhub", GOOD["wellhub"])
     assert event["result"] == "admitted"
+    gym.told("main: the gate is in order again")
     assert len(gym.openings()) == 1
     assert gym.terminate() == 0
 
@@ -179,7 +273,27 @@ def test_a_relay_that_does_not_go_off_is_told_and_tried_again(gym):
     mended = time.monotonic()
     off = gym.until_pin(MAIN["relay"], 0, on.at)
     assert off.at - mended < 0.3
+    gym.told("main: the gate is in order again")
     assert gym.count_told("DOES NOT GO OFF") == 1
+    assert gym.terminate() == 0
+
+
+def test_a_relay_that_does_not_go_off_is_its_own_doors_fault(gym):
+    gym = gym({"wellhub": {}}, {"main": {}, "side": {}}).start(WATCHDOG_USEC="600000")
+    gym.fail("17=0", "17")
+    gym.ask("wellhub", GOOD["wellhub"])
+    gym.told("main: THE RELAY DOES NOT GO OFF")
+    event = gym.ask("wellhub", "1000000000001")
+    assert (event["message"], event["request"]) == (contract.OUT_OF_ORDER, None)
+    side = gym.ask("wellhub", "1000000000001", "side")
+    assert side["result"] == "admitted"
+    on = gym.until_pin(PINS["side"]["relay"], 1)
+    gym.until_pin(PINS["side"]["relay"], 0, on.at)
+    gym.notices(0)
+    gym.wait_for_notice("WATCHDOG=1")
+    gym.wait_for_notice("WATCHDOG=1")
+    gym.fail()
+    gym.told("main: the gate is in order again")
     assert gym.terminate() == 0
 
 
@@ -205,10 +319,18 @@ def test_the_commands_switch_relays_off_without_the_daemon(gym):
     assert levels(gym.pins(MAIN["relay"]))[0] == 0
     assert levels(gym.pins(PINS["side"]["relay"]))[0] == 1
     assert gym.openings() == gym.openings("side") == []
+    before = len(gym.pins(PINS["side"]["relay"]))
     gym.fail("17")
     done = gym.run("relay", "off")
-    assert done.returncode != 0
-    assert "pin 17 cannot be driven" in done.stderr
+    assert (done.returncode, done.stdout) == (1, "side: relay off\n")
+    failed, hint = done.stderr.splitlines()
+    assert failed == "main: the relay is not off: pin 17 cannot be driven: GPIO17 does not answer"
+    assert hint.startswith("hint: ")
+    assert levels(gym.pins(PINS["side"]["relay"])[before:])[0] == 1
+    checked = gym.run("check", "--devices")
+    assert checked.returncode == 1
+    assert "pin 17 cannot be driven" in checked.stderr
+    assert "relay of side: driven off" in checked.stdout
 
 
 def _lines(gym):

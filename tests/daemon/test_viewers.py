@@ -1,10 +1,10 @@
 """What viewers are shown over the control socket, and that no scan waits for them."""
 
 import asyncio
+import contextlib
 import json
 import time
 from functools import partial
-from types import SimpleNamespace
 
 import pytest
 from harness import GOOD, code
@@ -109,38 +109,39 @@ def test_a_viewer_who_does_not_read_is_dropped_and_no_scan_waits_for_him(gym):
             assert reading.next()["screen"] == "ask_at_desk"
 
 
-class Writer:
-    """A connection's end that takes everything."""
+class Taking:
+    """A viewer who takes everything."""
+
+    is_closed = False
 
     def __init__(self):
         self.written = []
-        self.write = self.written.append
-        self.transport = SimpleNamespace(get_write_buffer_size=lambda: 0)
+        self.show = self.written.append
 
 
 def test_views_go_out_after_their_step_and_those_of_one_moment_together():
-    later, writer = [], Writer()
+    later, viewer = [], Taking()
 
     async def story():
         asyncio.get_running_loop().call_later = lambda delay, send: later.append((delay, send))
-        viewers, reader = Viewers(), asyncio.StreamReader()
+        viewers = Viewers()
         viewers.show(lambda: pytest.fail("it is made for nobody"))
-        staying = asyncio.create_task(viewers.stay(reader, writer, []))
-        await asyncio.sleep(0)
+        viewers.add(viewer, [View("main", Screen.IDLE)])
         for screen in (Screen.CHECKING, Screen.WELCOME):
             viewers.show(partial(View, "main", screen))
-        assert writer.written == []
+        assert len(viewer.written) == 1
         ((delay, send),) = later
         send()
         assert delay == AFTER_S
         viewers.show(partial(View, "main", Screen.DECLINED))
         assert len(later) == 2
-        reader.feed_eof()
-        await staying
+        viewer.is_closed = True
+        assert len(viewers) == 0
 
     asyncio.run(story())
-    assert [[json.loads(line)["screen"] for line in lines.splitlines()] for lines in writer.written] == [
-        ["checking", "welcome"]
+    assert [[json.loads(line)["screen"] for line in lines.splitlines()] for lines in viewer.written] == [
+        ["idle"],
+        ["checking", "welcome"],
     ]
 
 
@@ -198,3 +199,21 @@ def test_no_door_stands_still_for_want_of_a_socket_for_looking(gym):
     gym.start(GATECTL_WATCH_SOCKET=str(gym.folder / "nowhere" / "watch.sock"))
     gym.told("nobody can watch")
     assert gym.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
+
+
+def test_an_end_with_a_viewer_connected_is_quiet(gym):
+    gym = gym().start()
+    with Viewer(gym) as viewer:
+        viewer.next()
+        assert gym.terminate() == 0
+    assert not [line for line in gym.stderr if "Traceback" in line or "CancelledError" in line]
+
+
+def test_a_viewer_who_says_anything_more_is_dropped(gym):
+    gym = gym().start()
+    with Viewer(gym) as viewer:
+        viewer.next()
+        viewer.connection.sendall(b"x" * 100_000)
+        with contextlib.suppress(ConnectionResetError):
+            assert viewer.connection.recv(1) == b""
+        assert gym.call({"command": "status"})["viewers"] == 0

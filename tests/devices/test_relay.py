@@ -2,15 +2,21 @@
 
 import asyncio
 import threading
+import time
+from functools import partial
 from pathlib import Path
 
 import pytest
-from gpiozero import OutputDevice
+from gpiozero.pins.mock import MockFactory, MockPin
 
+from gatectl.decision.notice import Priority
 from gatectl.decision.signals import Lamp, Sight
-from gatectl.devices.gate import Gate, lamp_devices
+from gatectl.devices.gate import Gate
+from gatectl.devices.guard import LATE_S, Guard
+from gatectl.devices.lamp import LampPin
 from gatectl.devices.pins import PinsError, pin_factory
-from gatectl.devices.relay import Guard, Relay, StuckError
+from gatectl.devices.relay import Relay, StuckError
+from gatectl.devices.trouble import FIRST_RETRY_S, LAST_RETRY_S
 
 PIN = 17
 NO_CHIP = pytest.mark.skipif(not Path("/dev/gpiochip0").exists(), reason="this machine has no GPIO chip")
@@ -58,10 +64,20 @@ def notices():
     return []
 
 
-def relay(factory, *, active_high=True, open_ms=100):
-    one = Relay("main", PIN, active_high=active_high, open_ms=open_ms, factory=factory)
+def unclaimed(factory, notices, *, active_high=True, open_ms=100):
+    return Relay("main", PIN, active_high=active_high, open_ms=open_ms, factory=factory, tell=notices.append)
+
+
+def claimed(factory, notices, **settings):
+    one = unclaimed(factory, notices, **settings)
+    one.claim()
     one._device = _Watched(one._device)
     return one
+
+
+@pytest.fixture
+def relay(factory, notices):
+    return partial(claimed, factory, notices)
 
 
 def level(factory):
@@ -69,8 +85,8 @@ def level(factory):
 
 
 @pytest.mark.parametrize("active_high", [True, False])
-def test_it_is_off_from_the_start_and_off_at_the_end(factory, active_high):
-    one = relay(factory, active_high=active_high)
+def test_it_is_off_from_the_start_and_off_at_the_end(relay, factory, active_high):
+    one = relay(active_high=active_high)
     assert level(factory) is not active_high
     one.energise()
     assert level(factory) is active_high
@@ -79,8 +95,8 @@ def test_it_is_off_from_the_start_and_off_at_the_end(factory, active_high):
     one.close()
 
 
-def test_closing_an_energised_relay_switches_it_off_first(factory):
-    one = relay(factory)
+def test_closing_an_energised_relay_switches_it_off_first(relay, factory):
+    one = relay()
     one.energise()
     states = []
     device, release = one._device._device, one._device.close
@@ -90,8 +106,8 @@ def test_closing_an_energised_relay_switches_it_off_first(factory):
     one.close()
 
 
-def test_energised_twice_it_stays_on_for_a_full_time_from_the_second(factory):
-    one = relay(factory, open_ms=60_000)
+def test_energised_twice_it_stays_on_for_a_full_time_from_the_second(relay):
+    one = relay(open_ms=60_000)
     first = one.energise()
     second = one.energise()
     assert second > first
@@ -102,10 +118,10 @@ def test_energised_twice_it_stays_on_for_a_full_time_from_the_second(factory):
     one.close()
 
 
-def test_the_guard_switches_off_while_the_event_loop_is_stuck(factory, notices):
-    one = relay(factory)
-    guard = Guard([one], notices.append)
-    gate = Gate(one, guard, {}, notices.append)
+def test_the_guard_switches_off_while_the_event_loop_is_stuck(relay):
+    one = relay()
+    guard = Guard([one])
+    gate = Gate(one, guard, [])
     guard.start()
 
     async def stuck():
@@ -118,10 +134,10 @@ def test_the_guard_switches_off_while_the_event_loop_is_stuck(factory, notices):
     gate.close()
 
 
-def test_the_loop_switches_off_while_the_guard_is_dead(factory, notices):
-    one = relay(factory)
-    guard = Guard([one], notices.append)  # never started
-    gate = Gate(one, guard, {}, notices.append)
+def test_the_loop_switches_off_while_the_guard_is_dead(relay):
+    one = relay()
+    guard = Guard([one])  # never started
+    gate = Gate(one, guard, [])
 
     async def turning():
         gate.open()
@@ -133,13 +149,13 @@ def test_the_loop_switches_off_while_the_guard_is_dead(factory, notices):
 
 
 @pytest.fixture
-def stubborn():
-    made = pin_factory("mock", 0, {})
-    one = relay(made)
+def stubborn(notices):
+    factory = pin_factory("mock", 0, {})
+    one = claimed(factory, notices)
     yield one
     one._device.stuck = one._device.fails = False
     one.close()
-    made.close()
+    factory.close()
 
 
 @pytest.mark.parametrize("flaw", ["stuck", "fails"])
@@ -152,7 +168,7 @@ def test_a_pin_that_does_not_follow_is_an_error_and_not_an_open_gate(stubborn, f
 
 
 def test_a_pin_that_does_not_go_off_is_tried_until_it_does_and_told_once(stubborn, notices):
-    guard = Guard([stubborn], notices.append)
+    guard = Guard([stubborn])
     guard.start()
     stubborn.energise()
     stubborn._device.stuck = True
@@ -161,13 +177,14 @@ def test_a_pin_that_does_not_go_off_is_tried_until_it_does_and_told_once(stubbor
     stubborn._device.stuck = False
     stubborn._device.wait_for(lambda: not stubborn.is_on)
     guard.stop()
-    assert [notice.message for notice in notices] == [
-        "main: THE RELAY DOES NOT GO OFF (the pin did not follow): the gate may stand open"
+    assert said(notices) == [
+        (Priority.ERROR, "main: THE RELAY DOES NOT GO OFF (the pin did not follow): the gate may stand open"),
+        (Priority.NOTICE, "main: the gate is in order again"),
     ]
 
 
-def test_many_threads_may_open_and_close_at_once(factory):
-    one = relay(factory, open_ms=60_000)
+def test_many_threads_may_open_and_close_at_once(relay):
+    one = relay(open_ms=60_000)
     threads = [
         threading.Thread(target=lambda: [(one.energise(), one.release()) for _ in range(50)])
         for _ in range(4)
@@ -181,14 +198,25 @@ def test_many_threads_may_open_and_close_at_once(factory):
     one.close()
 
 
+def said(notices):
+    return [(notice.priority, notice.message) for notice in notices]
+
+
 def shown(gate):
-    return {lamp for lamp, device in gate._lamps.items() if device.value}
+    return {name for name, pin in gate.lamps.items() if pin._device.value}
 
 
-def test_what_lamps_show(factory, notices):
-    one = relay(factory, open_ms=60_000)
-    lamps = lamp_devices({Lamp.GREEN: 22, Lamp.RED: 23, Lamp.BUZZER: 24}, factory)
-    gate = Gate(one, Guard([one], notices.append), lamps, notices.append)
+def lamps_of(pins, factory, notices):
+    lamps = [LampPin("main", lamp, pin, factory, notices.append) for lamp, pin in pins.items()]
+    for lamp in lamps:
+        lamp.recover()
+    return lamps
+
+
+def test_what_lamps_show(relay, factory, notices):
+    one = relay(open_ms=60_000)
+    lamps = lamps_of({Lamp.GREEN: 22, Lamp.RED: 23, Lamp.BUZZER: 24}, factory, notices)
+    gate = Gate(one, Guard([one], lamps), lamps)
 
     async def show():
         gate.show(Sight.WELCOME)
@@ -201,22 +229,226 @@ def test_what_lamps_show(factory, notices):
 
     asyncio.run(show())
     gate.close()
-    assert all(device.closed for device in lamps.values())
+    assert {factory.pin(pin).function for pin in (22, 23, 24)} == {"input"}
 
 
-def test_a_broken_lamp_is_told_once_and_stops_nobody(factory, notices):
-    one = relay(factory)
-    lamps = {Lamp.GREEN: _Watched(OutputDevice(22, pin_factory=factory))}
-    lamps[Lamp.GREEN].fails = True
-    gate = Gate(one, Guard([one], notices.append), lamps, notices.append)
+FAULTS = set()
+"""`(pin, "claim")`, `(pin, level)`: what fails now."""
+
+
+class FaultyPin(MockPin):
+    def output_with_state(self, state):
+        self._fail("claim")
+        self._fail(int(state))
+        super().output_with_state(state)
+
+    def _set_state(self, value):
+        self._fail(int(value))
+        super()._set_state(value)
+
+    def _fail(self, what):
+        if (int(self.info.name.removeprefix("GPIO")), what) in FAULTS:
+            raise OSError("GPIO busy")
+
+
+@pytest.fixture
+def faulty():
+    FAULTS.clear()
+    factory = MockFactory(pin_class=FaultyPin)
+    yield factory
+    FAULTS.clear()
+    factory.close()
+
+
+def passes(guard, until):
+    """The guard's own passes, one after the other and without its pauses, until this is so."""
+    while not until():
+        for one in guard._retried:
+            if one.trouble.retry_at is not None:
+                one.trouble.retry_at = 0.0
+        guard._look_at = 0.0
+        guard._pass()
+
+
+def test_a_pin_that_is_busy_is_taken_when_it_is_free(faulty, notices):
+    one = unclaimed(faulty, notices)
+    FAULTS.add((PIN, "claim"))
+    with pytest.raises(OSError, match="GPIO busy"):
+        one.claim()
+    one.failed("GPIO busy")
+    guard = Guard([one])
+    for _ in range(3):
+        one.trouble.retry_at = 0.0
+        guard._pass()
+        with pytest.raises(StuckError):
+            one.energise()
+        assert one.trouble.cause
+    FAULTS.clear()
+    passes(guard, lambda: one.trouble.cause is None)
+    one.energise()
+    assert level(faulty)
+    one.close()
+    assert said(notices) == [
+        (Priority.ERROR, "main: the relay's pin 17 cannot be driven (GPIO busy)"),
+        (Priority.NOTICE, "main: the gate is in order again"),
+    ]
+
+
+def test_the_pauses_between_two_tries_grow_to_a_limit(faulty, notices):
+    one = unclaimed(faulty, notices)
+    FAULTS.add((PIN, "claim"))
+    one.failed("GPIO busy")
+    pauses = []
+    guard = Guard([one])
+    for _ in range(8):
+        one.trouble.retry_at = 0.0
+        before = time.monotonic()
+        guard._pass()
+        pauses.append(one.trouble.retry_at - before)
+    rounded = [round(pause, 1) for pause in pauses]
+    assert rounded == sorted(rounded)
+    assert FIRST_RETRY_S < rounded[0] < rounded[3]
+    assert rounded[-1] == LAST_RETRY_S
+
+
+def test_a_relay_that_cannot_be_energised_is_told_once_until_it_can(faulty, notices):
+    """Driving it off works all the time, and says nothing about driving it on."""
+    one = unclaimed(faulty, notices)
+    one.claim()
+    guard = Guard([one])
+    FAULTS.add((PIN, 1))
+    for _ in range(3):
+        with pytest.raises(StuckError):
+            one.energise()
+        assert one.trouble.cause == "the relay cannot be energised (GPIO busy)"
+        passes(guard, lambda: one.trouble.cause is None)
+    assert said(notices) == [(Priority.ERROR, "main: the relay cannot be energised (GPIO busy)")]
+    FAULTS.clear()
+    one.energise()
+    one.close()
+    assert said(notices)[1:] == [(Priority.NOTICE, "main: the gate is in order again")]
+
+
+def test_a_line_that_cannot_be_driven_off_any_more_is_claimed_anew(faulty, notices):
+    one = unclaimed(faulty, notices, open_ms=60_000)
+    one.claim()
+    one.energise()
+    dead = one._device
+    one._device = _Watched(dead)
+    one._device.fails = True
+    guard = Guard([one])
+    with pytest.raises(StuckError):
+        one.release()
+    passes(guard, lambda: one.trouble.cause is None)
+    assert one._device is not dead
+    assert not level(faulty)
+    assert one.off_at is None
+    one.close()
+    assert [priority for priority, _ in said(notices)] == [Priority.ERROR, Priority.NOTICE]
+
+
+def test_one_relay_that_does_not_go_off_holds_up_no_other(faulty, notices):
+    one, other = (
+        unclaimed(faulty, notices),
+        Relay("side", 27, active_high=True, open_ms=100, factory=faulty, tell=notices.append),
+    )
+    for relay in (one, other):
+        relay.claim()
+        relay.energise()
+        relay._off_at = 0.0
+    FAULTS.update({(PIN, 0), (PIN, "claim")})
+    guard = Guard([one, other])
+    guard._pass()
+    assert not other.is_on
+    assert other.off_at is None
+    assert one.off_at is not None, "it is tried again"
+    FAULTS.clear()
+    passes(guard, lambda: not level(faulty))
+    one.close()
+    other.close()
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_a_pin_that_another_program_moved_is_driven_back(relay, notices, on):
+    one = relay(open_ms=60_000)
+    if on:
+        one.energise()
+    guard = Guard([one])
+    for _ in range(3):
+        one._device._device.value = not on
+        guard._look_at = 0.0
+        guard._pass()
+        assert one.is_on is on
+    one.close()
+    assert said(notices) == [
+        (Priority.WARNING, "main: another program moved the relay's pin; it was driven back")
+    ]
+
+
+def test_a_driver_that_does_not_come_back_holds_up_nobody_for_long(relay, notices):
+    one = relay()
+    with one._lock:  # as a driver's call in another thread has it
+        with pytest.raises(StuckError):
+            one.energise()
+        with pytest.raises(StuckError):
+            one.release_if_due(0.0)
+    assert said(notices) == [
+        (Priority.ERROR, "main: the relay cannot be energised (its driver does not come back)")
+    ]
+    one.close()
+
+
+def test_a_guard_that_does_not_pass_any_more_is_not_alive(relay):
+    guard = Guard([relay()])
+    guard.start()
+    guard.stop()
+    assert guard.is_alive(guard._passed_at + LATE_S / 2)
+    assert not guard.is_alive(guard._passed_at + LATE_S)
+
+
+def test_a_bug_in_the_guards_thread_is_not_hidden(relay):
+    one = relay()
+    one.recover = None
+    guard = Guard([one])
+    one.trouble.retry_at = 0.0
+    guard.start()
+    assert isinstance(guard.broken.exception(timeout=10), TypeError)
+
+
+def test_a_broken_lamp_is_told_once_and_stops_nobody(relay, factory, notices):
+    one = relay()
+    (lamp,) = lamps = lamps_of({Lamp.GREEN: 22}, factory, notices)
+    lamp._device = _Watched(lamp._device)
+    lamp._device.fails = True
+    gate = Gate(one, Guard([one], lamps), lamps)
 
     async def show():
         for _ in range(3):
             gate.show(Sight.WELCOME)
+        assert lamp.trouble.cause == "the signal green cannot be driven (EIO)"
+        lamp._device.fails = False
+        gate.show(Sight.WELCOME)
 
     asyncio.run(show())
     gate.close()
-    assert [notice.message for notice in notices] == ["main: the signal green cannot be driven (EIO)"]
+    assert lamp.trouble.cause is None
+    assert said(notices) == [
+        (Priority.ERROR, "main: the signal green cannot be driven (EIO)"),
+        (Priority.NOTICE, "main: the signal green can be driven again"),
+    ]
+
+
+def test_a_lamps_pin_that_is_busy_is_taken_when_it_is_free(faulty, notices):
+    one = unclaimed(faulty, notices)
+    FAULTS.add((22, "claim"))
+    (lamp,) = lamps_of({Lamp.GREEN: 22}, faulty, notices)
+    lamp.set(on=True)
+    FAULTS.clear()
+    passes(Guard([one], [lamp]), lambda: lamp.trouble.cause is None)
+    lamp.set(on=True)
+    assert faulty.pin(22).state
+    lamp.close()
+    assert [priority for priority, _ in said(notices)] == [Priority.ERROR, Priority.NOTICE]
 
 
 def test_the_factory_is_the_one_of_the_settings_or_an_error():

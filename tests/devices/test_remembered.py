@@ -18,10 +18,9 @@ def test_what_was_written_down_is_switched_off(tmp_path, monkeypatch):
     factory = MockFactory()
     factory.pin(17).output_with_state(True)
     factory.pin(27).output_with_state(False)
-    monkeypatch.setattr(factory, "close", lambda: None)  # closing it would forget what its pins were set to
     monkeypatch.setattr(pins, "pin_factory", lambda *_: factory)
     remember(environ, "mock", 0, LINES)
-    assert switch_off(environ) == ["main", "side"]
+    assert switch_off(environ) == (["main", "side"], [])
     assert [factory.pin(number).state for number in (17, 27)] == [False, True]
     assert factory.pin(17).function == "output"
 
@@ -38,9 +37,9 @@ def test_what_cannot_be_read_is_not_there(tmp_path, text):
     assert switch_off({FOLDER: str(tmp_path)}) is None
 
 
-def relay_off(folder, environ):
+def relay_off(folder, environ, options=("-X", "importtime")):
     return subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "gatectl", "relay", "off"],
+        [sys.executable, *options, "-m", "gatectl", "relay", "off"],
         cwd=folder,
         env=environ,
         capture_output=True,
@@ -63,9 +62,13 @@ def test_the_command_needs_no_settings_for_it(tmp_path):
 
 
 LGPIO = """
+import os
+SET_PULL_UP, SET_PULL_DOWN = 32, 64
 def say(*words): print("lgpio:", *words)
 def gpiochip_open(chip): say("open", chip); return 5
-def gpio_claim_output(handle, pin, level): say("claim", handle, pin, level)
+def gpio_claim_output(handle, pin, level, flags=0):
+    if str(pin) == os.environ.get("BUSY"): raise OSError("GPIO busy")
+    say("claim", handle, pin, level, flags)
 def gpiochip_close(handle): say("close", handle)
 """
 """As much of the driver as switches a relay off; the real one wants a chip, and imports what it likes."""
@@ -78,10 +81,20 @@ def test_with_lgpio_nothing_is_imported_that_it_does_not_need(tmp_path):
     (tmp_path / "lgpio.py").write_text(LGPIO)
     remember({FOLDER: str(tmp_path)}, "lgpio", 4, LINES)
     done = relay_off(tmp_path, {FOLDER: str(tmp_path), "PYTHONPATH": str(tmp_path)})
-    claims = ["lgpio: claim 5 17 0", "lgpio: claim 5 27 1"]
+    claims = ["lgpio: claim 5 17 0 64", "lgpio: claim 5 27 1 32"]
     doors = ["main: relay off", "side: relay off"]
     assert done.stdout.splitlines() == ["lgpio: open 4", *claims, "lgpio: close 5", *doors]
     assert not SLOW & imported(done), "a gate may stand open meanwhile"
+
+
+def test_a_line_that_is_busy_leaves_no_other_on(tmp_path):
+    (tmp_path / "lgpio.py").write_text(LGPIO)
+    remember({FOLDER: str(tmp_path)}, "lgpio", 4, LINES)
+    done = relay_off(tmp_path, {FOLDER: str(tmp_path), "PYTHONPATH": str(tmp_path), "BUSY": "17"}, options=())
+    off = ["lgpio: open 4", "lgpio: claim 5 27 1 32", "lgpio: close 5", "side: relay off"]
+    assert done.stdout.splitlines() == off
+    assert done.stderr == "main: the relay is not off: pin 17 cannot be driven: GPIO busy\n"
+    assert done.returncode == 1
 
 
 def test_where_the_chip_is_gone_the_settings_are_tried(tmp_path):

@@ -4,16 +4,26 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 LGPIO = """
-import os
+import os, signal
 os.write(1, b"loaded\\n")
+SET_PULL_UP, SET_PULL_DOWN = 32, 64
+faults = os.environ.get("FAULTS", "").split()
 def say(*words): os.write(1, f"{words}\\n".encode())
-def gpiochip_open(chip): say("open", chip); return 5
-def gpio_claim_output(handle, pin, level): say("claim", handle, pin, level)
+def gpiochip_open(chip):
+    say("open", chip)
+    if "chip" in faults: raise OSError("can not open gpiochip")
+    return 5
+def gpio_claim_output(handle, pin, level, flags=0):
+    if f"{pin}:busy" in faults: raise OSError("GPIO busy")
+    if f"{pin}:no-pulls" in faults and flags: raise OSError("no pulls")
+    say("claim", handle, pin, level, flags)
+    if f"{pin}:hangs" in faults: signal.pause()
 def gpiochip_close(handle): say("close", handle)
 """
 """As much of the driver as switches a relay off, saying what it is asked."""
@@ -29,18 +39,21 @@ with standing_by() as last:
 print("ended", flush=True)
 """
 LINES = [("main", 17, 0), ("side", 27, 1)]
-OFF = ["('open', 4)", "('claim', 5, 17, 0)", "('claim', 5, 27, 1)", "('close', 5)"]
+MAIN, SIDE = "('claim', 5, 17, 0, 64)", "('claim', 5, 27, 1, 32)"
+OFF = ["('open', 4)", MAIN, SIDE, "('close', 5)"]
+"""Each line is driven off, with its pull towards off."""
 
 
-@pytest.fixture
-def daemon(tmp_path):
-    (tmp_path / "lgpio.py").write_text(LGPIO)
+@contextmanager
+def running(folder, faults=""):
+    (folder / "lgpio.py").write_text(LGPIO)
     with subprocess.Popen(
         [sys.executable, "-c", DAEMON.format(lines=LINES)],
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(tmp_path)},
+        cwd=folder,
+        env={"PYTHONPATH": str(folder), "FAULTS": faults},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         bufsize=1,
         process_group=0,
@@ -48,6 +61,12 @@ def daemon(tmp_path):
         process.number = int(process.stdout.readline())
         yield process
         process.kill()
+
+
+@pytest.fixture
+def daemon(tmp_path):
+    with running(tmp_path) as process:
+        yield process
 
 
 def knows(daemon):
@@ -109,3 +128,41 @@ def test_the_watchdogs_signal_may_come_when_the_daemon_is_gone(daemon):
     os.kill(survivor, signal.SIGABRT)
     os.kill(survivor, signal.SIGCONT)
     assert said(daemon) == OFF
+
+
+def test_a_line_that_is_busy_leaves_no_other_on(tmp_path):
+    with running(tmp_path, "17:busy") as daemon:
+        knows(daemon)
+        daemon.kill()
+        assert said(daemon) == ["('open', 4)", SIDE, "('close', 5)"]
+        assert daemon.stderr.read() == "main: the relay is not off: pin 17 cannot be driven: GPIO busy\n"
+
+
+def test_a_line_whose_driver_hangs_leaves_no_other_on(tmp_path):
+    with running(tmp_path, "17:hangs") as daemon:
+        knows(daemon)
+        survivor = survivor_of(daemon)
+        daemon.kill()
+        assert [daemon.stdout.readline().strip() for _ in range(2)] == OFF[:2]
+        os.kill(survivor, signal.SIGALRM)  # as its own alarm does
+        assert said(daemon) == OFF[2:]
+        assert daemon.stderr.read().startswith("main: the relay is not off: pin 17 cannot be driven: ")
+
+
+def test_a_chip_that_is_gone_is_said_for_every_line(tmp_path):
+    with running(tmp_path, "chip") as daemon:
+        knows(daemon)
+        daemon.kill()
+        assert said(daemon) == OFF[:1]
+        assert daemon.stderr.read().splitlines() == [
+            f"{door}: the relay is not off: pin {pin} cannot be driven: can not open gpiochip"
+            for door, pin, _ in LINES
+        ]
+
+
+def test_a_line_that_has_no_pull_is_driven_off_all_the_same(tmp_path):
+    with running(tmp_path, "17:no-pulls") as daemon:
+        knows(daemon)
+        daemon.kill()
+        assert said(daemon) == ["('open', 4)", "('claim', 5, 17, 0, 0)", SIDE, "('close', 5)"]
+        assert daemon.stderr.read() == ""

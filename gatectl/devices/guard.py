@@ -1,0 +1,108 @@
+"""The thread that sees to the pins whatever the event loop does."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+
+from gatectl.devices.lamp import LampPin
+from gatectl.devices.relay import Relay, StuckError
+from gatectl.devices.trouble import Flaw
+
+OFF_RETRY_S = 0.1
+"""A pin that did not go off is tried again ten times a second."""
+
+LOOK_S = 1.0
+"""Between two looks at pins that nothing was asked of: another program may have moved one."""
+
+LATE_S = 5.0
+"""So long after its last pass the thread is stuck: it passes once a second, and a pass takes microseconds."""
+
+STOP_S = 1.0
+"""How long the end waits for a driver that does not come back."""
+
+
+class Guard:
+    """Switches relays off on time, looks after their pins, and takes up again those that failed."""
+
+    def __init__(self, relays: Sequence[Relay], lamps: Sequence[LampPin] = ()) -> None:
+        self._relays = relays
+        self._retried: list[Relay | LampPin] = [*relays, *lamps]
+        self._woken = threading.Event()
+        self._stopped = False
+        self._passed_at = time.monotonic()
+        self._look_at = self._passed_at
+        self._asked: list[tuple[Relay, Future[None]]] = []
+        self._thread = threading.Thread(target=self._run, name="relay guard", daemon=True)
+        self.broken: Future[None] = Future()
+        """Carries the error that ended the thread: a bug, which must end the daemon too."""
+
+    def start(self) -> None:
+        self._passed_at = time.monotonic()
+        self._thread.start()
+
+    def changed(self) -> None:
+        """A relay was energised, or did not go off."""
+        self._woken.set()
+
+    def retry(self, relay: Relay) -> Future[None]:
+        """Tries at once to have this relay in order again; done when that was tried."""
+        done: Future[None] = Future()
+        self._asked.append((relay, done))
+        self._woken.set()
+        return done
+
+    def is_alive(self, now: float) -> bool:
+        """Does it still pass? `now` is of the monotonic clock."""
+        return now - self._passed_at < LATE_S
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._woken.set()
+        self._thread.join(STOP_S)
+
+    def _run(self) -> None:
+        try:
+            while not self._stopped:
+                self._woken.wait(self._pause())
+                self._woken.clear()
+                self._pass()
+                self._passed_at = time.monotonic()
+        except Exception as error:  # noqa: BLE001 - not hidden: it ends the daemon
+            self.broken.set_exception(error)
+
+    def _pause(self) -> float:
+        now = time.monotonic()
+        times = [self._look_at]
+        for relay in self._relays:
+            if relay.off_at is not None:
+                not_off = relay.trouble.flaw is Flaw.NOT_OFF
+                times.append(now + OFF_RETRY_S if not_off else relay.off_at)
+        times += (one.trouble.retry_at for one in self._retried if one.trouble.retry_at is not None)
+        return max(min(times) - now, 0.0)
+
+    def _pass(self) -> None:
+        self._release_due()
+        now = time.monotonic()
+        while self._asked:
+            relay, done = self._asked.pop(0)
+            relay.recover()
+            if done.set_running_or_notify_cancel():  # else nobody waits any more
+                done.set_result(None)
+        for one in self._retried:
+            if one.trouble.retry_at is not None and one.trouble.retry_at <= now:
+                one.trouble.put_off()
+                one.recover()
+        if now >= self._look_at:
+            self._look_at = now + LOOK_S
+            for relay in self._relays:
+                with contextlib.suppress(StuckError):  # the relay's trouble now
+                    relay.assure()
+
+    def _release_due(self) -> None:
+        for relay in self._relays:
+            with contextlib.suppress(StuckError):  # the relay's trouble now
+                relay.release_if_due(time.monotonic())

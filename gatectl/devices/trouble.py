@@ -1,0 +1,73 @@
+"""A pin that cannot be driven: logged when that begins and when it is over, and not between."""
+
+from __future__ import annotations
+
+import time
+from enum import Enum, auto
+
+from gatectl.decision.notice import Notice, Priority, Tell
+
+FIRST_RETRY_S = 0.5
+LAST_RETRY_S = 15.0
+"""Pauses between two tries, the first and the longest: another program may hold a pin for a moment only, and
+whoever has mended the wiring does not wait for long. A try costs microseconds."""
+
+
+class Flaw(Enum):
+    """How a pin fails; the later ones are worse."""
+
+    NOT_CLAIMED = auto()
+    NOT_ON = auto()
+    NOT_OFF = auto()
+
+
+class Trouble:
+    """The fault of one pin, if it has one. Its owner calls it under the owner's lock."""
+
+    def __init__(self, tell: Tell, door: str, over: str) -> None:
+        """`over` is the line that tells of the recovery, without the door's name."""
+        self._tell = tell
+        self._door = door
+        self._over = over
+        self._told: Flaw | None = None
+        self._pause_s = FIRST_RETRY_S
+        self.flaw: Flaw | None = None
+        self.cause: str | None = None
+        """What is wrong, in a technician's words; None while the pin is in order."""
+        self.since = time.monotonic()
+        """When that began; seconds on the monotonic clock."""
+        self.retry_at: float | None = None
+        """When to try again, on the same clock."""
+
+    def begin(self, flaw: Flaw, cause: str) -> None:
+        """The pin failed, for the first time or again; a worse flaw than the logged one is logged too."""
+        now = time.monotonic()
+        if self.cause is None:
+            self.since = now
+        self.flaw, self.cause = flaw, cause
+        if self.retry_at is None:
+            self.put_off()
+        if self._told is None or flaw.value > self._told.value:
+            self._told = flaw
+            self._say(Priority.ERROR, cause)
+
+    def put_off(self) -> None:
+        """The next try comes after a longer pause, unless this one ends it."""
+        self.retry_at = time.monotonic() + self._pause_s
+        self._pause_s = min(2 * self._pause_s, LAST_RETRY_S)
+
+    def suspend(self) -> None:
+        """It may be over: only the next use of the pin can show it, so the log says nothing yet."""
+        if self.cause is not None:
+            self.flaw = self.cause = self.retry_at = None
+            self.since = time.monotonic()
+
+    def end(self) -> None:
+        """It is over."""
+        if self._told is not None:
+            self.suspend()
+            self._told, self._pause_s = None, FIRST_RETRY_S
+            self._say(Priority.NOTICE, self._over)
+
+    def _say(self, priority: Priority, what: str) -> None:
+        self._tell(Notice(priority, f"{self._door}: {what}", {"DOOR": self._door}))
