@@ -24,6 +24,10 @@ from gatectl.partners.wire import Dialled, Lost, Wire
 CONNECT_PATIENCE_S = 10.0
 """Far over any budget: a slow partner is told as slow, not as absent."""
 
+BEHIND_THE_HANDSHAKE_S = 0.3
+"""In TLS 1.3 a refusal of this door's certificate comes behind the handshake, as does a firewall's end: one
+way over any line."""
+
 _SOON_DAYS = 14
 """Public certificates are renewed 30 days before their end, or those of 45 days a week and more before it."""
 
@@ -33,6 +37,8 @@ _HINTS = {
     Fault.NETWORK: "this door's own network, name server and firewall come first, then the partner",
     Fault.TLS: "is the clock right (`date`), and does the partner need a ca_file?",
 }
+
+_REFUSED = "does the partner want a client certificate, or know this gym's address (an allow list)?"
 
 
 def partners(settings: model.Settings) -> Iterator[Finding]:
@@ -67,6 +73,10 @@ async def _connection(name: str, endpoint: Endpoint, dialler: Dialler, ahead_s: 
     except Lost as lost:
         return Finding(f"{where}: {lost.fault}: {lost.detail}{_so_far(heard[-1])}", _HINTS[lost.fault])
     try:
+        refused = await wire.disturbed_within(BEHIND_THE_HANDSHAKE_S)
+        if refused:
+            ended = f"{where}: {refused.fault}: {refused.detail}, right behind the handshake"
+            return Finding(f"{ended}{_so_far(heard[-1])}", _REFUSED)
         return _found(where, heard[-1], wire, ahead_s)
     finally:
         wire.close()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import re
 import socket
 import ssl
 import threading
@@ -15,7 +17,7 @@ from aiohappyeyeballs import start_connection
 
 from gatectl.decision.verdict import Fault
 from gatectl.partners.exchange import Endpoint
-from gatectl.partners.wire import Dialled, Hear, Lost, Wire, lost_to, unheard
+from gatectl.partners.wire import Dialled, Hear, Lost, Wire, address_text, unheard
 
 NEXT_ADDRESS_S = 0.15
 """Broken IPv6 must leave time for IPv4 inside 750 ms; RFC 8305 recommends 250 ms, allows 100 ms."""
@@ -43,7 +45,11 @@ class LookedUp(NamedTuple):
 
 
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """TLS >= 1.2, certificate and name verified, by the system's store or by `ca_file` alone."""
+    """TLS >= 1.2, certificate and name verified, by the system's store or by `ca_file` alone.
+
+    `ca_file` may hold the partner's own certificate, or the intermediate one, without the root: the installer
+    who names it trusts what is in it.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
@@ -51,6 +57,7 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
         context.load_default_certs()
     else:
         context.load_verify_locations(ca_file)
+        context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
     return context
 
 
@@ -78,7 +85,9 @@ class Resolver:
             self._under_way = self._in_thread()
         await asyncio.wait({self._under_way}, timeout=KNOWN_ADDRESS_S if self._last else None)
         if not self._last:
-            raise Lost(Fault.NETWORK, f"the name {self._host} was not found: {self._under_way.result()}")
+            failed = self._under_way.result()
+            why = failed.strerror if isinstance(failed, OSError) else "no addresses"
+            raise Lost(Fault.NETWORK, f"the name {self._host} was not found: {why}")
         fresh = self._under_way.done() and not isinstance(self._under_way.result(), OSError)
         return LookedUp(self._last, stale=not fresh)
 
@@ -151,7 +160,7 @@ async def connect(addresses: Addresses) -> socket.socket:
     try:
         connected = await _first_to_stand(addresses)
     except OSError as error:
-        raise lost_to(error) from error
+        raise Lost(Fault.NETWORK, f"{_why(error)} ({_named(addresses)})") from error
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S)
@@ -160,21 +169,47 @@ async def connect(addresses: Addresses) -> socket.socket:
     return connected
 
 
+ADDRESSES_NAMED = 3
+"""A line has room for so many."""
+
+
+def _named(addresses: Addresses) -> str:
+    named = [address_text(address[4]) for address in addresses[:ADDRESSES_NAMED]]
+    more = len(addresses) - ADDRESSES_NAMED
+    return ", ".join([*named, f"{more} more"] if more > 0 else named)
+
+
+def _why(error: OSError) -> str:
+    # Where addresses failed in different ways, aiohappyeyeballs joins their errors into one text.
+    numbers = [error.errno] if error.errno else map(int, re.findall(r"\[Errno (\d+)\]", str(error)))
+    return ", ".join(dict.fromkeys(os.strerror(number).lower() for number in numbers)) or "no connection"
+
+
 async def _first_to_stand(addresses: Addresses) -> socket.socket:
-    attempts: list[asyncio.Task[socket.socket]] = []
-    stands: asyncio.Task[socket.socket] | None = None
+    """The first attempt that succeeds. Raises OSError once one has failed and no other is under way."""
+    loop = asyncio.get_running_loop()
+    attempts: set[asyncio.Task[socket.socket]] = set()
+    next_at = loop.time()
     try:
-        while stands is None:
-            knock = start_connection(addresses, happy_eyeballs_delay=NEXT_ADDRESS_S)
-            attempts.append(asyncio.create_task(knock))
-            done, _ = await asyncio.wait(attempts, timeout=AGAIN_S, return_when=asyncio.FIRST_COMPLETED)
-            stands = next(iter(done), None)
-        return stands.result()
+        while True:
+            if loop.time() >= next_at:
+                knock = start_connection(addresses, happy_eyeballs_delay=NEXT_ADDRESS_S)
+                attempts.add(asyncio.create_task(knock))
+                next_at = loop.time() + AGAIN_S
+            done, _ = await asyncio.wait(
+                attempts, timeout=next_at - loop.time(), return_when=asyncio.FIRST_COMPLETED
+            )
+            for attempt in done:
+                if attempt.exception() is None:
+                    attempts.remove(attempt)
+                    return attempt.result()
+            attempts -= done
+            if done and not attempts:
+                return done.pop().result()
     finally:
         for attempt in attempts:
-            if attempt is not stands:
-                attempt.add_done_callback(_close_what_stands)
-                attempt.cancel()
+            attempt.add_done_callback(_close_what_stands)
+            attempt.cancel()
 
 
 def _close_what_stands(attempt: asyncio.Task[socket.socket]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Never
 
@@ -14,14 +15,23 @@ DIAL_PATIENCE_S = 5.0
 """Look-up, connect and TLS over the slowest line that a door has; then it is tried anew."""
 
 STABLE_S = 1.0
-"""A connection that the partner closes sooner, unused, is not worth replacing at once."""
+"""A connection that the partner closes sooner, unused, was refused: behind the handshake, as TLS 1.3 refuses
+a client without a certificate."""
+
+OLDEST_S = 300.0
+"""A partner's name may move to another address, while the old server goes on answering."""
+
+IDLE_S = 60.0
+"""Servers close idle connections after 5 s to minutes. Within a minute makes replacing them costly: every 5 s
+is 17,000 handshakes a day."""
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 1.0
 """From one attempt to the next. Over a line that comes back, a connection stands within two seconds: one
 of them for TLS at the far end of the world. One attempt a second hurts nobody."""
 
-LONGEST_CLOSED_PAUSE_S = 2.0
-"""A partner that closes every connection unused has each time paid for a handshake."""
+LONGEST_CLOSED_PAUSE_S = 300.0
+"""Where a partner keeps closing idle connections, they are replaced ever more rarely until the next scan. It
+may have to wait for a handshake; from then on they are replaced at once again."""
 
 LONGEST_TLS_PAUSE_S = 30.0
 """A refused handshake is a certificate, a key or a clock: it will not mend itself in seconds."""
@@ -40,12 +50,21 @@ class Pool:
         self._dial = dial
         self._want = want
         self._when_linked = when_linked
-        self._idle: list[Wire] = []
+        self._idle: dict[Wire, float] = {}
+        """Each with the time since which it has been idle; the last one is used first."""
         self._in_use: set[Wire] = set()
         self._waiting: list[asyncio.Future[Wire]] = []
         self._lacking = asyncio.Event()
         self._lacking.set()
-        self._short_lives = 0
+        self._used = asyncio.Event()
+        """Set by each exchange."""
+        self._closings = 0
+        """How often in a row idle connections were closed, since the last exchange. Those that were open
+        together count once."""
+        self._closed_at = 0.0
+        self._pause_is_due = False
+        self._refused = False
+        """Whether the last of them was closed right behind its handshake."""
         self._closed = False
 
     @property
@@ -54,13 +73,15 @@ class Pool:
         return len(self._idle)
 
     async def keep(self) -> Never:
-        """Replaces what is lost, for as long as the daemon runs."""
+        """Replaces what is lost or old, for as long as the daemon runs."""
         failures = 0
         while True:
-            self._count()
-            await self._lacking.wait()
-            if self._short_lives:
-                await asyncio.sleep(pause_s(self._short_lives, LONGEST_CLOSED_PAUSE_S))
+            await self._lack()
+            if self._pause_is_due:
+                self._pause_is_due = False
+                await self._pause(pause_s(self._closings, LONGEST_CLOSED_PAUSE_S))
+                if not self._lacking.is_set():
+                    continue
             began = asyncio.get_running_loop().time()
             try:
                 async with asyncio.timeout(DIAL_PATIENCE_S):
@@ -74,8 +95,40 @@ class Pool:
                 await asyncio.sleep(pause_s(failures, longest_s) - took_s)
             else:
                 failures = 0
-                self._when_linked(None)
+                if self._refused:
+                    asyncio.get_running_loop().call_later(STABLE_S, self._stands, wire)
+                else:
+                    self._when_linked(None)
                 self._offer(wire)
+
+    async def _lack(self) -> None:
+        """Waits until a connection is lacking; old ones are dropped meanwhile."""
+        while True:
+            now = asyncio.get_running_loop().time()
+            for wire in [wire for wire in self._idle if _is_old(wire, now)]:
+                self._keeps_idle()
+                self._forget(wire)
+            self._count()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(min(map(_old_at, self._idle), default=None)):
+                    await self._lacking.wait()
+                    return
+
+    async def _pause(self, seconds: float) -> None:
+        """Until the time is over, or an exchange shows that connections are wanted."""
+        self._used.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._used.wait()
+
+    def _stands(self, wire: Wire) -> None:
+        if self._refused and (wire in self._idle or wire in self._in_use):
+            self._is_accepted()
+
+    def _is_accepted(self) -> None:
+        if self._refused:
+            self._refused = False
+            self._when_linked(None)
 
     async def acquire(self, hear: Hear) -> tuple[Wire, Connection]:
         """A connection for one request: a ready one, or the first that can be had; raises Lost.
@@ -83,9 +136,9 @@ class Pool:
         Where none is ready, `hear` is told of the one that is dialled for this request.
         """
         while self._idle:
-            wire = self._idle.pop()
+            wire, _ = self._idle.popitem()
             wire.when_disturbed = None
-            if wire.is_quiet():
+            if wire.is_quiet() and not _is_old(wire, asyncio.get_running_loop().time()):
                 self._in_use.add(wire)
                 return wire, "warm"
             self._drop(wire)
@@ -120,8 +173,11 @@ class Pool:
     def release(self, wire: Wire, *, reusable: bool) -> None:
         """Gives a connection back after its exchange; what cannot carry another is replaced."""
         self._in_use.discard(wire)
-        if reusable and wire.is_quiet():
-            self._short_lives = 0
+        if wire.answers:
+            self._keeps_idle()
+            self._used.set()
+            self._is_accepted()
+        if reusable and wire.is_quiet() and not _is_old(wire, asyncio.get_running_loop().time()):
             self._offer(wire)
         else:
             self._drop(wire)
@@ -136,16 +192,30 @@ class Pool:
             wire.close()
             return
         wire.when_disturbed = lambda: self._idle_lost(wire)
-        self._idle.append(wire)
+        self._idle[wire] = asyncio.get_running_loop().time()
         self._count()
         if not wire.is_quiet():  # it may have ended between the handshake and here
             self._idle_lost(wire)
 
     def _idle_lost(self, wire: Wire) -> None:
-        short_lived = asyncio.get_running_loop().time() - wire.opened_at < STABLE_S
-        self._short_lives = self._short_lives + 1 if short_lived and not wire.answers else 0
-        if wire in self._idle:
-            self._idle.remove(wire)
+        now = asyncio.get_running_loop().time()
+        if now - self._idle.get(wire, now) >= IDLE_S:
+            self._keeps_idle()
+        elif wire.opened_at >= self._closed_at:
+            self._closings, self._closed_at, self._pause_is_due = self._closings + 1, now, True
+        if now - wire.opened_at < STABLE_S and not wire.answers:
+            self._refused = True
+            self._when_linked(wire.disturbance())
+        else:
+            self._is_accepted()
+        self._forget(wire)
+
+    def _keeps_idle(self) -> None:
+        """The partner does not close idle connections soon, or they are wanted all the same."""
+        self._closings, self._pause_is_due = 0, False
+
+    def _forget(self, wire: Wire) -> None:
+        self._idle.pop(wire, None)
         self._drop(wire)
 
     def _drop(self, wire: Wire) -> None:
@@ -165,6 +235,14 @@ class Pool:
             wire.close()
         self._idle.clear()
         self._in_use.clear()
+
+
+def _is_old(wire: Wire, now: float) -> bool:
+    return now >= _old_at(wire)
+
+
+def _old_at(wire: Wire) -> float:
+    return wire.opened_at + OLDEST_S
 
 
 def pause_s(failures: int, longest_s: float) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import os
 import socket
 import ssl
 import struct
@@ -16,6 +17,8 @@ import sys
 import termios
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 from gatectl.decision.verdict import Fault
 
@@ -34,13 +37,52 @@ class Lost(Exception):
         self.detail = detail
 
 
-def lost_to(error: OSError) -> Lost:
-    """What an error of the socket or of TLS means (ssl.SSLError is an OSError)."""
+def lost_to(error: OSError, where: str = "", tls: ssl.SSLObject | None = None) -> Lost:
+    """What an error of the socket or of TLS means (ssl.SSLError is an OSError).
+
+    `where` is the partner's address, and `tls` its side of a handshake that failed.
+    """
     if isinstance(error, ssl.SSLCertVerificationError):
-        return Lost(Fault.TLS, f"the certificate was refused: {error.verify_message}")
+        return Lost(Fault.TLS, _flaw_of_certificate(error, tls))
     if isinstance(error, ssl.SSLError):
-        return Lost(Fault.TLS, f"TLS failed: {(error.reason or str(error)).lower().replace('_', ' ')}")
-    return Lost(Fault.NETWORK, error.strerror or str(error))
+        return Lost(Fault.TLS, f"TLS failed: {(error.reason or 'no cause given').lower().replace('_', ' ')}")
+    what = os.strerror(error.errno).lower() if error.errno else "no connection"
+    return Lost(Fault.NETWORK, f"{what} ({where})" if where else what)
+
+
+_NOT_YET_VALID, _EXPIRED, _WRONG_NAME, _WRONG_ADDRESS = 9, 10, 62, 64
+"""OpenSSL's X509_V_ERR_... (X509_STORE_CTX_get_error(3))."""
+
+
+def _flaw_of_certificate(error: ssl.SSLCertVerificationError, tls: ssl.SSLObject | None) -> str:
+    match error.verify_code:
+        case code if code == _EXPIRED:
+            ends = _dates(tls, "notAfter")
+            return f"certificate expired on {ends[0]}" if ends else "certificate expired"
+        case code if code == _NOT_YET_VALID:
+            begins = _dates(tls, "notBefore")
+            return f"certificate not yet valid (from {begins[-1]})" if begins else "certificate not yet valid"
+        case code if code in {_WRONG_NAME, _WRONG_ADDRESS}:
+            return "certificate is for another name"
+        case _:
+            return f"certificate not trusted: {error.verify_message}"
+
+
+def _dates(tls: ssl.SSLObject | None, which: str) -> list[str]:
+    """The dates of the certificates that the partner showed, the earliest first."""
+    # The public way to a chain that was not verified comes with Python 3.13, and without its dates.
+    inner: Any = getattr(tls, "_sslobj", None)
+    chain = inner.get_unverified_chain() if hasattr(inner, "get_unverified_chain") else ()
+    ends = sorted(ssl.cert_time_to_seconds(certificate.get_info()[which]) for certificate in chain or ())
+    return [datetime.fromtimestamp(end, UTC).strftime("%Y-%m-%d") for end in ends]
+
+
+def address_text(address: Any) -> str:
+    """A socket's address for people: `203.0.113.4:443`; empty for one without a port."""
+    if not isinstance(address, tuple):
+        return ""
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +114,11 @@ class Wire:
     def __init__(self, connected: socket.socket, context: ssl.SSLContext | None, host: str) -> None:
         self._loop = asyncio.get_running_loop()
         self._socket = connected
+        self._where = _peer_of(connected)
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context and context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        self._tls: ssl.SSLObject | None = None
+        if context:
+            self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
         self._received = bytearray()
         self._ended = False
         self._lost: Lost | None = None
@@ -106,7 +151,7 @@ class Wire:
                 await self._negotiate(self._tls)
                 self._read_out(self._tls)  # what came right behind the handshake
         except OSError as error:
-            raise lost_to(error) from error
+            raise lost_to(error, self._where, self._tls) from error
         self._loop.add_reader(self._socket, self._on_readable)
 
     async def _negotiate(self, tls: ssl.SSLObject) -> None:
@@ -117,7 +162,7 @@ class Wire:
                 await self._loop.sock_sendall(self._socket, self._outgoing.read())
                 data = await self._loop.sock_recv(self._socket, CHUNK)
                 if not data:
-                    raise Lost(Fault.NETWORK, "closed during the TLS handshake") from None
+                    raise self._closed("during the TLS handshake") from None
                 self._incoming.write(data)
             except ssl.SSLError:
                 with contextlib.suppress(OSError):  # the alert tells the partner's log why
@@ -143,8 +188,9 @@ class Wire:
 
         Nothing is sent where something came already: it would be taken for the answer.
         """
-        if not self.is_quiet():
-            raise self._no_longer_quiet()
+        disturbance = self.disturbance()
+        if disturbance:
+            raise disturbance
         if self._tls:
             try:
                 self._tls.write(data)
@@ -158,17 +204,34 @@ class Wire:
             except BlockingIOError:
                 await self._writable()
             except OSError as error:
-                raise lost_to(error) from error
+                raise lost_to(error, self._where) from error
             else:
                 self.bytes_sent += taken
                 rest = rest[taken:]
 
-    def _no_longer_quiet(self) -> Lost:
+    def disturbance(self) -> Lost | None:
+        """Why it can carry no request: it ended, failed or said something unasked; None while it is quiet."""
+        if self.is_quiet():
+            return None
         if self._lost:
             return self._lost
         if self._received:
             return Lost(Fault.PARTNER, "an answer that nobody had asked for")
-        return Lost(Fault.NETWORK, "closed before the request")
+        return self._closed("before the request")
+
+    async def disturbed_within(self, seconds: float) -> Lost | None:
+        """What disturbs it within so many seconds, or None."""
+        disturbed = asyncio.Event()
+        self.when_disturbed = disturbed.set
+        if self.is_quiet():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await disturbed.wait()
+        self.when_disturbed = None
+        return self.disturbance()
+
+    def _closed(self, when: str) -> Lost:
+        return Lost(Fault.NETWORK, f"closed {when} ({self._where})" if self._where else f"closed {when}")
 
     async def _writable(self) -> None:
         self._loop.add_writer(self._socket, self._wake)
@@ -221,7 +284,7 @@ class Wire:
         except BlockingIOError:
             return False
         except OSError as error:
-            self._lost = lost_to(error)
+            self._lost = lost_to(error, self._where)
         return True
 
     def _keep(self, data: bytes) -> None:
@@ -247,8 +310,8 @@ class Wire:
             if pending:
                 self._socket.send(pending)
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-            # Many servers close without the closing alert. A body that ends by closing counts as
-            # whole (partners.md), so both ends are the same end.
+            # Many servers close without the closing alert. A body may end by closing
+            # (RFC 9112, section 6.3), so both ends are the same end.
             self._ended = True
 
     def close(self) -> None:
@@ -279,3 +342,10 @@ class Wire:
         """Whether the kernel holds bytes that the other side has not confirmed (tcp(7), SIOCOUTQ)."""
         held = fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(4))
         return int.from_bytes(held, sys.byteorder) > 0
+
+
+def _peer_of(connected: socket.socket) -> str:
+    try:
+        return address_text(connected.getpeername())
+    except OSError:  # it has ended already
+        return ""

@@ -1,5 +1,6 @@
 """`gatectl check --devices --connect`: with and without a running gatectl, and whatever fails."""
 
+import contextlib
 import json
 import re
 import socket
@@ -139,15 +140,78 @@ def test_a_connection_without_tls(check):
     assert "connect N ms, TLS none\n" in out
 
 
-@pytest.mark.parametrize("leaf", [Leaf.EXPIRED, Leaf.OTHER_NAME, Leaf.UNKNOWN_CA])
-def test_a_certificate_that_is_refused(check, leaf):
+@pytest.mark.parametrize(
+    ("leaf", "why"),
+    [
+        (Leaf.EXPIRED, "certificate expired on "),
+        (Leaf.OTHER_NAME, "certificate is for another name"),
+        (Leaf.UNKNOWN_CA, "certificate not trusted: "),
+    ],
+)
+def test_a_certificate_that_is_refused(check, leaf, why):
     with Partners(leaf=leaf) as partners:
         status, _, err = check(partner_section(partners.simulator, "wellhub"), "--connect")
     assert status == 1
     line, hint = err.splitlines()
-    assert "tls: the certificate was refused: " in line
+    assert f"tls: {why}" in line
     assert line.endswith("(the look-up N ms, the connection N ms, tried for N ms)")
     assert "ca_file" in hint
+
+
+@contextlib.contextmanager
+def partner_that(play, context):
+    """A TLS server whose connections are each given to `play`, in a thread of its own; gives its port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve():
+            with contextlib.suppress(OSError):  # the listener is closed, or the client has gone
+                while True:
+                    connected, _ = listener.accept()
+                    with connected, context.wrap_socket(connected, server_side=True) as secured:
+                        play(secured)
+
+        serving = threading.Thread(target=serve, daemon=True)
+        serving.start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+    serving.join(10)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("kind", ["end", "certificate", "banner"])
+def test_a_partner_that_refuses_behind_the_handshake(check, kind, version, tmp_path):
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = context.maximum_version = version
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    ca_file = tmp_path / "ca.pem"
+    ca_file.write_bytes(authority.cert_pem.bytes())
+    if kind == "certificate":
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(ca_file)
+    section = (
+        f'[partners.w]\nprotocol = "wellhub"\ngym_id = "1"\nkey = {{ env = "HOME" }}\nca_file = "{ca_file}"\n'
+    )
+    play = {
+        "end": lambda _: None,
+        "certificate": lambda _: None,
+        "banner": lambda secured: secured.send(b"220 hi"),
+    }
+    with partner_that(play[kind], context) as port:
+        status, _, err = check(f'{section}url = "https://127.0.0.1:{port}"\n', "--connect")
+    assert status == 1
+    line, hint = err.splitlines()
+    if kind == "certificate":
+        assert re.search("tls: TLS failed: .*(certificate|handshake)", line)
+    elif kind == "banner":
+        assert "partner: an answer that nobody had asked for, right behind the handshake" in line
+    else:
+        assert f"network: closed before the request (127.0.0.1:{port}), right behind the handshake" in line
+    if (kind, version) != ("certificate", ssl.TLSVersion.TLSv1_2):
+        assert (
+            hint
+            == "hint: does the partner want a client certificate, or know this gym's address (an allow list)?"
+        )
 
 
 def test_nobody_there(check):
@@ -157,7 +221,7 @@ def test_nobody_there(check):
     status, _, err = check(f'{section}url = "https://127.0.0.1:{port}"\n', "--connect")
     assert status == 1
     assert err.splitlines()[0] == (
-        f"partner w at 127.0.0.1:{port}: network: Connect call failed ('127.0.0.1', {port})"
+        f"partner w at 127.0.0.1:{port}: network: connection refused (127.0.0.1:{port})"
         " (the look-up N ms, tried for N ms)"
     )
 

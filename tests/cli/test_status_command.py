@@ -84,8 +84,8 @@ UNWELL_SCREEN = """\
       case for Support.
   !!  this machine's clock is 94 s ahead of wellhub's
       Is the time set by the network? timedatectl
-  !!  partner wellpass: healthy, no connection (tls: the certificate was
-      refused: certificate has expired)
+  !!  partner wellpass: healthy, no connection (tls: certificate expired on
+      2025-11-20)
       Is the clock right, and does the partner need a ca_file? gatectl check
       --connect
   !!  journal: disk full; 4 records wait
@@ -101,7 +101,7 @@ def unwell():
     lost = {"state": "lost", "since": "2025-11-22T19:35:30Z", "cause": "unplugged", "codes": 3, "dropped": {}}
     door["scanners"][0] |= lost
     outage = {"state": "outage", "since": "2025-11-21T18:47:00Z", "ready_connections": 0, "clock_ahead_s": 94}
-    refused = {"fault": "tls", "detail": "the certificate was refused: certificate has expired"}
+    refused = {"fault": "tls", "detail": "certificate expired on 2025-11-20"}
     status["partners"] = {
         "wellhub": PARTNER | outage,
         "wellpass": PARTNER | {"unconnected": refused, "ready_connections": 0},
@@ -147,7 +147,7 @@ def test_colours_tell_and_no_color_is_obeyed(capsys, monkeypatch, no_color):
 
 
 LOST = {"fault": "network", "detail": "connection refused"}
-NOT_YET = {"fault": "tls", "detail": "the certificate was refused: certificate is not yet valid"}
+NOT_YET = {"fault": "tls", "detail": "certificate not yet valid (from 2026-01-01)"}
 
 
 def advice_for(change, part="partners", name="wellhub"):

@@ -830,7 +830,7 @@ def test_cancelled_at_every_step_every_connection_is_accounted_for(tls, ca_file)
             assert asker.pool.ready <= 1
         assert turns > 3
         open_wires = [wire for wire in asker.wires if wire._socket.fileno() >= 0]
-        assert asker.pool._idle == open_wires
+        assert list(asker.pool._idle) == open_wires
         assert peer.requests <= turns + 1
 
     against(answers(), tls, ca_file, story)

@@ -7,14 +7,16 @@ import socket
 import ssl
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import trustme
 from partner_rigs import Asker, Peer, answers, run, until
 
 from gatectl.decision.verdict import Fault
 from gatectl.partners import dial
-from gatectl.partners.dial import Resolver, connect
+from gatectl.partners.dial import Resolver, connect, tls_context
 from gatectl.partners.wire import Lost, lost_to, unheard
 from gatectl.sim.certificates import Leaf
 
@@ -53,6 +55,77 @@ def test_a_partner_that_cannot_be_trusted(leaf, authority, ca_file):
             assert peer.heard == b""
 
     run(story())
+
+
+TODAY = datetime.now(UTC)
+PAST, FUTURE = TODAY - timedelta(days=6), TODAY + timedelta(days=6)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize(
+    ("dates", "names", "detail"),
+    [
+        ({"not_after": PAST}, ["localhost"], f"certificate expired on {PAST:%Y-%m-%d}"),
+        ({"not_before": FUTURE}, ["localhost"], f"certificate not yet valid (from {FUTURE:%Y-%m-%d})"),
+        ({}, ["other.example.com"], "certificate is for another name"),
+        ({}, ["127.0.0.1"], "certificate is for another name"),
+    ],
+)
+def test_why_a_certificate_is_refused(dates, names, detail, version, tmp_path):
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = context.maximum_version = version
+    authority.issue_cert(*names, **dates).configure_cert(context)
+    ca_file = tmp_path / "ca.pem"
+    ca_file.write_bytes(authority.cert_pem.bytes())
+
+    async def story():
+        async with Peer(answers(), context=context) as peer:
+            exchange = await asked(peer.port, ca_file)
+            unsent(exchange, Fault.TLS, "begun", "look-up", "connect")
+            assert exchange.lost.detail == detail
+
+    run(story())
+
+
+def test_why_an_unknown_authority_is_refused(authority, ca_file):
+    async def story():
+        async with Peer(answers(), context=authority.server_context(Leaf.UNKNOWN_CA)) as peer:
+            lost = (await asked(peer.port, ca_file)).lost
+            assert lost.detail.startswith("certificate not trusted: ")
+
+    run(story())
+
+
+@pytest.mark.parametrize("trusted", ["root", "intermediate", "leaf"])
+def test_a_ca_file_may_hold_any_certificate_of_the_chain(trusted, tmp_path):
+    root = trustme.CA()
+    intermediate = root.create_child_ca()
+    leaf = intermediate.issue_cert("localhost")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    leaf.configure_cert(context)
+    ca_file = tmp_path / "trusted.pem"
+    held = {
+        "root": root.cert_pem,
+        "intermediate": intermediate.cert_pem,
+        "leaf": leaf.cert_chain_pems[0],
+    }
+    ca_file.write_bytes(held[trusted].bytes())
+    stranger = trustme.CA().create_child_ca().issue_cert("localhost")
+    other = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    stranger.configure_cert(other)
+
+    async def story():
+        async with Peer(answers(), context=context) as peer:
+            assert (await asked(peer.port, ca_file)).answer.status == 200
+        async with Peer(answers(), context=other) as peer:
+            unsent(await asked(peer.port, ca_file), Fault.TLS)
+
+    run(story())
+
+
+def test_the_systems_store_trusts_whole_chains_alone():
+    assert not tls_context(None).verify_flags & ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
@@ -165,8 +238,87 @@ def free_port(family=socket.AF_INET, host="127.0.0.1"):
 
 def test_a_refused_connection(ca_file):
     async def story():
-        exchange = await asked(free_port(), ca_file, host="127.0.0.1")
+        port = free_port()
+        exchange = await asked(port, ca_file, host="127.0.0.1")
         unsent(exchange, Fault.NETWORK, "begun", "look-up")
+        assert exchange.lost.detail == f"connection refused (127.0.0.1:{port})"
+
+    run(story())
+
+
+def test_every_address_that_failed_is_named():
+    async def story():
+        port = free_port()
+        addresses = found(*((f"127.0.0.{n}", port) for n in range(1, 6)))
+        with pytest.raises(Lost) as lost:
+            await connect(addresses)
+        named = ", ".join(f"127.0.0.{n}:{port}" for n in range(1, 4))
+        assert lost.value.detail == f"connection refused ({named}, 2 more)"
+        # An address that no interface has, beside one where nobody listens.
+        with pytest.raises(Lost) as lost:
+            await connect(found(("::1", port), ("127.0.0.1", port), ("255.255.255.255", port)))
+        assert "connection refused" in lost.value.detail
+        assert f"([::1]:{port}, 127.0.0.1:{port}, 255.255.255.255:{port})" in lost.value.detail
+
+    run(story())
+
+
+@pytest.mark.parametrize("good_first", [True, False])
+def test_an_attempt_that_fails_does_not_win_over_one_that_stands(good_first, monkeypatch):
+    """Both end in one turn of the loop."""
+    monkeypatch.setattr(dial, "AGAIN_S", 0.01)
+
+    async def story():
+        ours, theirs = socket.socketpair()
+        together = asyncio.Event()
+        begun = 0
+
+        async def attempt(*_, **__):
+            nonlocal begun
+            begun += 1
+            is_good = (begun == 1) == good_first
+            await together.wait()
+            if is_good:
+                return ours
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "refused")
+
+        monkeypatch.setattr(dial, "start_connection", attempt)
+        connecting = asyncio.create_task(dial._first_to_stand(found(("127.0.0.1", 1))))
+        await until(lambda: begun == 2)
+        together.set()
+        assert await connecting is ours
+        ours.close()
+        theirs.close()
+
+    run(story())
+
+
+def test_while_one_attempt_is_under_way_a_failed_one_does_not_end_the_dial(monkeypatch):
+    monkeypatch.setattr(dial, "AGAIN_S", 0.01)
+
+    async def story():
+        ours, theirs = socket.socketpair()
+        failed, stands = asyncio.Event(), asyncio.Event()
+        begun = 0
+
+        async def attempt(*_, **__):
+            nonlocal begun
+            begun += 1
+            if begun == 1:
+                await failed.wait()
+                raise OSError(errno.EHOSTUNREACH, "no route")
+            await stands.wait()
+            return ours if begun >= 2 else None
+
+        monkeypatch.setattr(dial, "start_connection", attempt)
+        connecting = asyncio.create_task(dial._first_to_stand(found(("127.0.0.1", 1))))
+        await until(lambda: begun == 2)
+        failed.set()
+        await until(lambda: begun == 3)
+        stands.set()
+        assert await connecting is ours
+        ours.close()
+        theirs.close()
 
     run(story())
 
@@ -506,7 +658,7 @@ def test_the_kernel_watches_idle_connections(tls):
 )
 def test_whose_fault_an_error_is(error, fault):
     if isinstance(error, ssl.SSLError):
-        error.reason, error.verify_message = "SOME_REASON", "expired"
+        error.reason, error.verify_message, error.verify_code = "SOME_REASON", "expired", 10
     lost = lost_to(error)
     assert lost.fault is fault
     assert lost.detail

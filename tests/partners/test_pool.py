@@ -14,6 +14,8 @@ from gatectl.partners.pool import (
     LONGEST_CLOSED_PAUSE_S,
     LONGEST_PAUSE_S,
     LONGEST_TLS_PAUSE_S,
+    OLDEST_S,
+    STABLE_S,
     Pool,
     pause_s,
 )
@@ -57,6 +59,9 @@ class StubWire:
 
     def is_quiet(self):
         return self.quiet and not self.closed
+
+    def disturbance(self):
+        return None if self.is_quiet() else Lost(Fault.TLS, "refused behind the handshake")
 
     def close(self):
         self.closed = True
@@ -104,7 +109,7 @@ class Partner:
 def test_so_many_connections_are_kept_and_no_more(want):
     async def story():
         partner = Partner(want)
-        await partner.keep_for(1000)
+        await partner.keep_for(OLDEST_S)
         assert partner.pool.ready == len(partner.open) == len(partner.wires) == want
         assert partner.linked == [None] * want
 
@@ -183,23 +188,140 @@ def test_a_dial_that_hangs_is_given_up_and_tried_anew():
     run_virtually(story())
 
 
-@pytest.mark.parametrize("lives_s", [0.0, 0.5])
-def test_a_partner_that_closes_at_once_is_not_dialled_in_a_circle(lives_s):
+DAY_S = 86_400.0
+
+
+def closing_after(partner, lives_s):
+    """Each connection ends so long after its dial, unless it has ended by then."""
+
+    async def play():
+        asyncio.get_running_loop().call_later(lives_s, partner.end_last)
+
+    return play
+
+
+@pytest.mark.parametrize("lives_s", [0.0, 0.5, 1.0, 5.0, 59.0])
+def test_a_partner_that_closes_idle_connections_costs_few_handshakes_a_day(lives_s):
     async def story():
         partner = Partner()
+        partner.play = closing_after(partner, lives_s)
+        await partner.keep_for(DAY_S)
+        assert len(partner.dialled_at) <= DAY_S / LONGEST_CLOSED_PAUSE_S + 12
 
-        async def play():
-            asyncio.get_running_loop().call_later(lives_s, partner.end_last)
+    run_virtually(story())
 
-        partner.play = play
-        await partner.keep_for(600)
-        assert 200 < len(partner.dialled_at) <= 310
-        # And once it lets them live, two seconds are the longest wait.
+
+def test_connections_that_end_together_come_back_together():
+    async def story():
+        partner = Partner(5)
+        keeping = asyncio.create_task(partner.pool.keep())
+        await asyncio.sleep(10)
+        for wire in partner.open:
+            wire.disturb()
+        assert partner.pool.ready == 0
+        await asyncio.sleep(0.3)
+        assert partner.pool.ready == 5
+        keeping.cancel()
+
+    run_virtually(story())
+
+
+async def scan(partner):
+    wire, connection = await partner.pool.acquire(unheard)
+    wire.answers += 1
+    partner.pool.release(wire, reusable=True)
+    return connection
+
+
+def test_once_members_come_idle_connections_are_replaced_at_once_again():
+    async def story():
+        partner = Partner()
+        partner.play = closing_after(partner, 5.0)
+        keeping = asyncio.create_task(partner.pool.keep())
+        await asyncio.sleep(3000)
+        await scan(partner)
+        # From now on someone comes every ten seconds, and meets a ready connection but for short pauses.
+        found = []
+        for _ in range(20):
+            await asyncio.sleep(10)
+            found.append(await scan(partner))
+        assert found.count("warm") >= 15
+        keeping.cancel()
+
+    run_virtually(story())
+
+
+def test_a_connection_refused_behind_its_handshake_is_told_until_one_stands():
+    async def story():
+        partner = Partner()
+        partner.play = closing_after(partner, 0.1)
+        keeping = asyncio.create_task(partner.pool.keep())
+        await asyncio.sleep(10)
+        # The first success came before it was known to be none.
+        assert partner.linked[0] is None
+        assert len(partner.linked) > 3
+        assert {lost.fault for lost in partner.linked[1:]} == {Fault.TLS}
         partner.play = None
-        await partner.keep_for(3)
-        assert partner.pool.ready == 1
-        await partner.keep_for(30)
-        assert len(partner.open) == 1
+        await asyncio.sleep(LONGEST_CLOSED_PAUSE_S + STABLE_S)
+        assert partner.linked[-1] is None
+        assert partner.linked.count(None) == 2
+        keeping.cancel()
+
+    run_virtually(story())
+
+
+def test_an_answer_shows_that_the_partner_takes_connections():
+    async def story():
+        partner = Partner()
+        partner.play = closing_after(partner, 0.1)
+        keeping = asyncio.create_task(partner.pool.keep())
+        await asyncio.sleep(10)
+        assert partner.linked[-1] is not None
+        partner.play = None
+        await scan(partner)
+        assert partner.linked[-1] is None
+        keeping.cancel()
+
+    run_virtually(story())
+
+
+@pytest.mark.parametrize("want", [1, 3])
+def test_no_connection_is_older_than_five_minutes(want):
+    async def story():
+        partner = Partner(want)
+        keeping = asyncio.create_task(partner.pool.keep())
+        for second in range(2000):
+            await asyncio.sleep(1)
+            if second % 7 == 0:
+                await scan(partner)
+            now = asyncio.get_running_loop().time()
+            assert all(now - wire.opened_at <= OLDEST_S for wire in partner.open)
+            assert partner.pool.ready == want
+        assert len(partner.wires) == want * 7
+        keeping.cancel()
+
+    run_virtually(story())
+
+
+def test_an_exchange_is_not_cut_for_age_and_its_connection_not_used_again():
+    async def story():
+        partner = Partner()
+        wire, _ = await partner.pool.acquire(unheard)
+        await asyncio.sleep(OLDEST_S)
+        assert not wire.closed
+        partner.pool.release(wire, reusable=True)
+        assert wire.closed
+
+    run_virtually(story())
+
+
+def test_an_old_connection_is_not_used_though_the_keeper_is_busy():
+    async def story():
+        partner = Partner()
+        await partner.keep_for(1)
+        await asyncio.sleep(OLDEST_S)
+        assert await scan(partner) == "new"
+        assert partner.wires[0].closed
 
     run_virtually(story())
 
@@ -220,7 +342,7 @@ def test_a_connection_that_lived_is_replaced_at_once():
 
 def test_pauses_grow_to_their_longest():
     assert [pause_s(n, LONGEST_PAUSE_S) for n in (1, 2, 3, 4, 5, 10**9)] == [0.25, 0.5, 1, 1, 1, 1]
-    assert [pause_s(n, LONGEST_CLOSED_PAUSE_S) for n in (1, 3, 4, 5, 10**9)] == [0.25, 1, 2, 2, 2]
+    assert [pause_s(n, LONGEST_CLOSED_PAUSE_S) for n in (1, 3, 11, 12, 10**9)] == [0.25, 1, 256, 300, 300]
     assert [pause_s(n, LONGEST_TLS_PAUSE_S) for n in (1, 7, 8, 10**9)] == [0.25, 16, 30, 30]
 
 
@@ -242,7 +364,7 @@ def test_whichever_is_there_first_serves_and_the_other_is_not_lost():
         await asyncio.wait({keeping})
         await asyncio.sleep(1)
         partner.pool.release(wire, reusable=True)
-        assert partner.open == partner.pool._idle
+        assert partner.open == list(partner.pool._idle)
         assert len(partner.open) == 1
 
     run_virtually(story())
@@ -323,7 +445,7 @@ class Evening:
             self.pool.release(wire, reusable=False)
 
     def disturb(self, number):
-        for wire in self.pool._idle[: number + 1]:
+        for wire in list(self.pool._idle)[: number + 1]:
             wire.disturb()
 
     def refuse(self, _number):
@@ -359,13 +481,14 @@ def test_whatever_happens_every_connection_is_accounted_for(want, order):
             if pause is not None:
                 await asyncio.sleep(pause)
         await evening.end()
-        await asyncio.sleep(10)
+        await asyncio.sleep(LONGEST_CLOSED_PAUSE_S + 10)
         assert pool.ready == len(partner.open) == want
         assert not pool._in_use
         assert not pool._waiting
         dials = len(partner.dialled_at)
-        await asyncio.sleep(1000)
-        assert len(partner.dialled_at) == dials
+        await asyncio.sleep(2 * OLDEST_S)
+        assert pool.ready == len(partner.open) == want
+        assert len(partner.dialled_at) <= dials + 3 * want
         keeping.cancel()
         await asyncio.wait({keeping})
         pool.close()
