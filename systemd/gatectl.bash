@@ -27,10 +27,13 @@ _gatectl() {
             'gatectl sim --port') takes='text' ;;
             'gatectl events -n') takes='text' ;;
             'gatectl events --since') takes='text' ;;
+            'gatectl events --until') takes='text' ;;
             'gatectl events --door') takes='door' ;;
             'gatectl events --partner') takes='partner' ;;
             'gatectl events --member') takes='text' ;;
+            'gatectl events --code') takes='text' ;;
             'gatectl events --result') takes='=admitted rejected unknown done' ;;
+            'gatectl events --kind') takes='text' ;;
             'gatectl report -o' | 'gatectl report --output') takes='folder' ;;
             'gatectl monitor --listen') takes='text' ;;
             'gatectl monitor --password-file') takes='file' ;;
@@ -70,7 +73,7 @@ _gatectl() {
             'gatectl devices') takes='=-h --help -c --config --no-wait --baud --json' ;;
             'gatectl demo') takes='=-h --help -c --config --scan' ;;
             'gatectl sim') takes='=-h --help -c --config --port' ;;
-            'gatectl events') takes='=-h --help -c --config -n -f --json --since --door --partner --member --result' ;;
+            'gatectl events') takes='=-h --help -c --config -n -f --json --csv --since --until --door --partner --member --code --result --kind' ;;
             'gatectl report') takes='=-h --help -c --config -o --output' ;;
             'gatectl monitor') takes='=-h --help -c --config --listen --password-file --name' ;;
             'gatectl monitor link') takes='=-h --help -c --config --listen --password-file --name' ;;

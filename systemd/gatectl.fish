@@ -26,7 +26,7 @@ function __gatectl_at # COMMAND [PLACE]
             continue
         end
         switch "$path $word"
-            case '* -c' '* --config' 'gatectl devices --baud' 'gatectl demo --scan' 'gatectl sim --port' 'gatectl events -n' 'gatectl events --since' 'gatectl events --door' 'gatectl events --partner' 'gatectl events --member' 'gatectl events --result' 'gatectl report -o' 'gatectl report --output' 'gatectl monitor --listen' 'gatectl monitor --password-file' 'gatectl monitor --name' 'gatectl monitor link --listen' 'gatectl monitor link --password-file' 'gatectl monitor link --name' 'gatectl route --door' 'gatectl open --reason' 'gatectl erase --member' 'gatectl erase --partner' 'gatectl codes create --partner' 'gatectl codes create --from' 'gatectl codes create --rate' 'gatectl codes create --report' 'gatectl codes update --partner' 'gatectl codes update --from' 'gatectl codes update --rate' 'gatectl codes update --report' 'gatectl codes delete --partner' 'gatectl codes delete --from' 'gatectl codes delete --rate' 'gatectl codes delete --report'
+            case '* -c' '* --config' 'gatectl devices --baud' 'gatectl demo --scan' 'gatectl sim --port' 'gatectl events -n' 'gatectl events --since' 'gatectl events --until' 'gatectl events --door' 'gatectl events --partner' 'gatectl events --member' 'gatectl events --code' 'gatectl events --result' 'gatectl events --kind' 'gatectl report -o' 'gatectl report --output' 'gatectl monitor --listen' 'gatectl monitor --password-file' 'gatectl monitor --name' 'gatectl monitor link --listen' 'gatectl monitor link --password-file' 'gatectl monitor link --name' 'gatectl route --door' 'gatectl open --reason' 'gatectl erase --member' 'gatectl erase --partner' 'gatectl codes create --partner' 'gatectl codes create --from' 'gatectl codes create --rate' 'gatectl codes create --report' 'gatectl codes update --partner' 'gatectl codes update --from' 'gatectl codes update --rate' 'gatectl codes update --report' 'gatectl codes delete --partner' 'gatectl codes delete --from' 'gatectl codes delete --rate' 'gatectl codes delete --report'
                 set takes yes
             case 'gatectl run' 'gatectl check' 'gatectl devices' 'gatectl demo' 'gatectl sim' 'gatectl events' 'gatectl report' 'gatectl monitor' 'gatectl monitor link' 'gatectl route' 'gatectl status' 'gatectl open' 'gatectl cards' 'gatectl cards add' 'gatectl cards remove' 'gatectl cards list' 'gatectl cards import' 'gatectl cards export' 'gatectl erase' 'gatectl codes' 'gatectl codes create' 'gatectl codes update' 'gatectl codes delete' 'gatectl relay'
                 set path "$path $word"
@@ -77,14 +77,18 @@ complete -c gatectl -n "__gatectl_at 'gatectl sim'" -s c -l config -r -F -d 'the
 complete -c gatectl -n "__gatectl_at 'gatectl sim'" -l port -x -d 'the port on 127.0.0.1 to listen on (else any free one)'
 complete -c gatectl -n "__gatectl_at 'gatectl events'" -s h -l help -d 'show this help message and exit'
 complete -c gatectl -n "__gatectl_at 'gatectl events'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
-complete -c gatectl -n "__gatectl_at 'gatectl events'" -s n -x -d 'the last N (text: 20; --json: all)'
+complete -c gatectl -n "__gatectl_at 'gatectl events'" -s n -x -d 'the last N (text: 20; --json, --csv: all)'
 complete -c gatectl -n "__gatectl_at 'gatectl events'" -s f -d 'go on with those to come'
 complete -c gatectl -n "__gatectl_at 'gatectl events'" -l json -d 'one object a line'
-complete -c gatectl -n "__gatectl_at 'gatectl events'" -l since -x -d 'a time, a date, or how long ago: 90s, 15m, 2h, 7d'
+complete -c gatectl -n "__gatectl_at 'gatectl events'" -l csv -d 'a table for spreadsheets'
+complete -c gatectl -n "__gatectl_at 'gatectl events'" -l since -x -d 'from this time on: 2026-11-22T19:35:00Z, 2026-11-22, 12:00, yesterday, 90m, 2h, 7d'
+complete -c gatectl -n "__gatectl_at 'gatectl events'" -l until -x -d 'to this time; of a date, to its end'
 complete -c gatectl -n "__gatectl_at 'gatectl events'" -l door -x -a '(__gatectl_names doors)' -d 'at this door'
 complete -c gatectl -n "__gatectl_at 'gatectl events'" -l partner -x -a '(__gatectl_names partners)' -d 'of this partner'
 complete -c gatectl -n "__gatectl_at 'gatectl events'" -l member -x -d 'of the member with this number'
+complete -c gatectl -n "__gatectl_at 'gatectl events'" -l code -x -d 'with this code; of a hex number, in any notation'
 complete -c gatectl -n "__gatectl_at 'gatectl events'" -l result -x -a 'admitted rejected unknown done' -d 'with this result'
+complete -c gatectl -n "__gatectl_at 'gatectl events'" -l kind -x -d 'of this kind: scan, manual, erased'
 complete -c gatectl -n "__gatectl_at 'gatectl report'" -s h -l help -d 'show this help message and exit'
 complete -c gatectl -n "__gatectl_at 'gatectl report'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
 complete -c gatectl -n "__gatectl_at 'gatectl report'" -s o -l output -x -a '(__fish_complete_directories)' -d 'the report\'s folder (else gatectl-report-ID in this one)'

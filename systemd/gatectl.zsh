@@ -99,14 +99,18 @@ _gatectl_sim() {
 _gatectl_events() {
     _arguments '(-h --help)'{-h,--help}'[show this help message and exit]' \
         '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files' \
-        '-n[the last N (text\: 20; --json\: all)]:N: ' \
+        '-n[the last N (text\: 20; --json, --csv\: all)]:N: ' \
         '-f[go on with those to come]' \
         '--json[one object a line]' \
-        '--since=[a time, a date, or how long ago\: 90s, 15m, 2h, 7d]:T: ' \
+        '--csv[a table for spreadsheets]' \
+        '--since=[from this time on\: 2026-11-22T19\:35\:00Z, 2026-11-22, 12\:00, yesterday, 90m, 2h, 7d]:T: ' \
+        '--until=[to this time; of a date, to its end]:T: ' \
         '--door=[at this door]:D: _gatectl_names doors' \
         '--partner=[of this partner]:P: _gatectl_names partners' \
         '--member=[of the member with this number]:M: ' \
-        '--result=[with this result]:RESULT:(admitted rejected unknown done)'
+        '--code=[with this code; of a hex number, in any notation]:C: ' \
+        '--result=[with this result]:RESULT:(admitted rejected unknown done)' \
+        '--kind=[of this kind\: scan, manual, erased]:K: '
 }
 
 _gatectl_report() {

@@ -1,4 +1,4 @@
-"""`gatectl events`: the Event Monitor in the terminal, for people and, with --json, for programs."""
+"""`gatectl events`: the Event Monitor in the terminal, for people, programs and spreadsheets."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import re
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from gatectl.cli.names import require_known
 from gatectl.config.reader import find, load
+from gatectl.decision.event import KINDS
+from gatectl.decision.local_time import NotATimeError, parsed
 from gatectl.decision.verdict import Result
 from gatectl.journal.reader import Filters, Reader
 
@@ -23,41 +25,57 @@ if TYPE_CHECKING:
 _SCREENFUL = 20
 """Events shown to a person who did not say how many: the last ones are what he came for."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_AGO = re.compile(r"(\d{1,18})([smhd])", re.ASCII)  # longer ones do not fit a float
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_TIMES = "2026-11-22T19:35:00Z, 2026-11-22, 12:00, yesterday, 90m, 2h, 7d"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "-n", dest="newest", type=count, metavar="N", help=f"the last N (text: {_SCREENFUL}; --json: all)"
+        "-n",
+        dest="newest",
+        type=count,
+        metavar="N",
+        help=f"the last N (text: {_SCREENFUL}; --json, --csv: all)",
     )
     parser.add_argument("-f", dest="follow", action="store_true", help="go on with those to come")
-    parser.add_argument("--json", action="store_true", help="one object a line")
-    parser.add_argument(
-        "--since", type=moment, metavar="T", help="a time, a date, or how long ago: 90s, 15m, 2h, 7d"
-    )
+    forms = parser.add_mutually_exclusive_group()
+    forms.add_argument("--json", action="store_true", help="one object a line")
+    forms.add_argument("--csv", action="store_true", help="a table for spreadsheets")
+    parser.add_argument("--since", type=time_text, metavar="T", help=f"from this time on: {_TIMES}")
+    parser.add_argument("--until", type=time_text, metavar="T", help="to this time; of a date, to its end")
     parser.add_argument("--door", metavar="D", help="at this door")
     parser.add_argument("--partner", metavar="P", help="of this partner")
     parser.add_argument("--member", metavar="M", help="of the member with this number")
+    parser.add_argument("--code", metavar="C", help="with this code; of a hex number, in any notation")
     parser.add_argument("--result", choices=[result.value for result in Result], help="with this result")
+    parser.add_argument("--kind", metavar="K", help=f"of this kind: {', '.join(KINDS)}")
 
 
 def run(args: argparse.Namespace) -> int:
     settings = load(find(args.config, os.environ))
+    zone, now_us = settings.site.zone, time.time_ns() // 1000
     filters = Filters(
-        since_us=args.since,
+        since_us=None if args.since is None else parsed(args.since, now_us, zone),
+        until_us=None if args.until is None else parsed(args.until, now_us, zone, is_end=True),
         door=args.door,
         partner=args.partner,
         member=args.member,
+        code=args.code,
         result=Result(args.result) if args.result else None,
+        kind=args.kind,
     )
     with Reader(settings.journal.path) as reader:
+        require_known("door", args.door, settings.doors, reader)
+        require_known("partner", args.partner, settings.partners, reader)
+        require_known("kind", args.kind, KINDS, reader)
+        is_text = not args.json and not args.csv
+        newest = _SCREENFUL if is_text and args.newest is None else args.newest
+        events = _events(reader, filters, newest, follow=args.follow)
         if args.json:
-            _print_json(_events(reader, filters, args.newest, follow=args.follow), flush=args.follow)
+            _print_json(events, flush=args.follow)
+        elif args.csv:
+            _print_csv(events, settings, flush=args.follow)
         else:
-            newest = _SCREENFUL if args.newest is None else args.newest
-            _print_text(_events(reader, filters, newest, follow=args.follow), settings)
+            _print_text(events, settings)
     return 0
 
 
@@ -68,21 +86,13 @@ def count(text: str) -> int:
     return int(text)
 
 
-def moment(text: str) -> int:
-    """Microseconds since the epoch: of an RFC 3339 time, of a date, or so long before now.
-
-    A time that names no zone is local.
-    """
-    ago = _AGO.fullmatch(text)
-    if ago:
-        # An age beyond 1970 means everything.
-        return max(0, int((time.time() - int(ago[1]) * _SECONDS[ago[2]]) * 1_000_000))
+def time_text(text: str) -> str:
+    """A time that can be understood; what it means depends on the gym's time zone, so on the settings."""
     try:
-        return (datetime.fromisoformat(text).astimezone() - _EPOCH) // timedelta(microseconds=1)
-    except (ValueError, OverflowError, OSError):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no time such as 2026-11-22T19:35:00Z, no date, and no age such as 15m, 2h or 7d"
-        ) from None
+        parsed(text, time.time_ns() // 1000, None)
+    except NotATimeError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time such as {_TIMES}") from None
+    return text
 
 
 def _events(reader: Reader, filters: Filters, newest: int | None, *, follow: bool) -> Iterator[Event]:
@@ -101,11 +111,19 @@ def _print_json(events: Iterator[Event], *, flush: bool) -> None:
         print(line.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"), flush=flush)
 
 
+def _print_csv(events: Iterator[Event], settings: Settings, *, flush: bool) -> None:
+    from gatectl.decision.event_csv import lines  # noqa: PLC0415 - nothing else needs it
+
+    sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+    for line in lines(events, settings.site.zone):
+        print(line, end="", flush=flush)
+
+
 def _print_text(events: Iterator[Event], settings: Settings) -> None:
     from gatectl.cli.render import EventList  # noqa: PLC0415 - it brings rich, which --json does not need
 
     pages = {name: partner.status_page for name, partner in settings.partners.items()}
-    page = EventList(pages)
+    page = EventList(pages, zone=settings.site.zone)
     for event in events:
         page.show(event)
     if page.is_empty:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import tzinfo
 
 from rich.console import Console
 from rich.text import Text
@@ -52,13 +53,14 @@ def picture(
     after: Iterable[Event],
     status_pages: Mapping[str, str | None],
     title: str,
+    zone: tzinfo | None,
 ) -> str:
     """The rows around an event, which is marked; other members' codes are shown by their end alone."""
     console = Console(
         record=True, width=_WIDTH, file=io.StringIO(), markup=False, emoji=False, highlight=False,
         force_terminal=True, color_system="standard", legacy_windows=False,
     )  # fmt: skip
-    rows = EventList(status_pages, console)
+    rows = EventList(status_pages, console, zone)
     for other in before:
         rows.show(_covered(other, event))
     console.print(Text("▼ the event of this report", "bold magenta"))

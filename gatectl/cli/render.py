@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import tzinfo
 from typing import Final
 
 from rich.console import Console
@@ -20,6 +20,7 @@ from rich.text import Text
 from gatectl.decision.advice import advice
 from gatectl.decision.cause import NEIGHBOURS, around
 from gatectl.decision.event import Event
+from gatectl.decision.local_time import clock_text, local
 from gatectl.decision.moment import Moment, what_happened
 from gatectl.decision.verdict import Result
 from gatectl.errors import visible
@@ -63,10 +64,19 @@ class EventList:
 
     HEADINGS: Final = ("Time", "Door", "Credential", "Partner", "Result", "Answer", "ms", "Sent")
 
-    def __init__(self, status_pages: Mapping[str, str | None], console: Console | None = None) -> None:
-        """`status_pages` by the partner's name; on the terminal, unless another console is given."""
+    def __init__(
+        self,
+        status_pages: Mapping[str, str | None],
+        console: Console | None = None,
+        zone: tzinfo | None = None,
+    ) -> None:
+        """`status_pages` by the partner's name; on the terminal, unless another console is given.
+
+        Times are those of the zone, None for the system's.
+        """
         self._console = console or TextConsole()
         self._status_pages = status_pages
+        self._zone = zone
         self._day = ""
         self._advice = ""
         self._before: deque[Event] = deque(maxlen=NEIGHBOURS)
@@ -78,7 +88,7 @@ class EventList:
 
         Before them, a quiet line where the machine was started anew, or its clock was set, since the last.
         """
-        moment = local_time(event.attempt.at_us)
+        moment = local(event.attempt.at_us, self._zone)
         day = moment.strftime("%Y-%m-%d %A")
         if self.is_empty:
             self._row(self.HEADINGS, "cyan", "cyan")
@@ -87,7 +97,7 @@ class EventList:
             self._console.print(Text(day, "cyan"))
         self.is_empty, self._day = False, day
         colour = _COLOUR[event.outcome.result]
-        self._row(_facts(event, moment), "", colour)
+        self._row(_facts(event, clock_text(moment, self._zone)), "", colour)
         self._below(event.outcome.message + (" (outage)" if event.outcome.outage else ""), colour)
         if event.outcome.reason is not None:
             reason = event.outcome.reason
@@ -134,18 +144,13 @@ class EventList:
         self._console.print(Padding(Text(visible(words), colour), (0, 0, 0, _INDENT)))
 
 
-def local_time(at_us: int) -> datetime:
-    """The moment on this machine's own clock; `at_us` is microseconds since the epoch."""
-    return datetime.fromtimestamp(at_us // 1_000_000, UTC).astimezone()
-
-
-def _facts(event: Event, moment: datetime) -> tuple[str, ...]:
+def _facts(event: Event, time: str) -> tuple[str, ...]:
     attempt, outcome = event.attempt, event.outcome
     answer = outcome.fault.value if outcome.fault else ""
     if outcome.status is not None:
         answer = str(outcome.status)
     return (
-        moment.strftime("%H:%M:%S"),
+        time,
         attempt.door,
         attempt.credential or "",
         attempt.partner or "",

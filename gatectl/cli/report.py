@@ -12,6 +12,7 @@ import textwrap
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +20,6 @@ from urllib.parse import urlsplit
 from gatectl.cli import exchange_times
 from gatectl.cli.control import call
 from gatectl.cli.picture import picture
-from gatectl.cli.render import local_time
 from gatectl.cli.system import clock, versions
 from gatectl.config.model import Settings
 from gatectl.config.problems import SettingsError
@@ -27,6 +27,7 @@ from gatectl.config.reader import find, load, load_with_keys
 from gatectl.decision.advice import advice
 from gatectl.decision.cause import NEIGHBOURS, around
 from gatectl.decision.event import Event, timestamp
+from gatectl.decision.local_time import local
 from gatectl.decision.support import Case, case_of
 from gatectl.decision.verdict import Reason
 from gatectl.errors import GatectlError, visible
@@ -81,11 +82,12 @@ def files(event_id: str, settings: Settings, keys: list[str]) -> tuple[Case, dic
     case = case_of(event, said)
     what_to_do = advice(event, pages.get(event.attempt.partner or ""), around=said)
     system = {"versions": versions(), "clock": clock() | _partners_clocks(settings)}
+    zone = settings.site.zone
     title = f"Event Monitor, {settings.site.studio or 'this studio'}, local time"
     contents = {
-        "report.txt": report_text(event, case, what_to_do, system),
+        "report.txt": report_text(event, case, what_to_do, system, zone),
         "event-monitor.svg": picture(
-            _near(event, before[-AROUND:]), event, _near(event, after[:AROUND]), pages, title
+            _near(event, before[-AROUND:]), event, _near(event, after[:AROUND]), pages, title, zone
         ),
         "event.json": _json(event.to_json()),
         "settings.json": _json(without_secrets(settings)),
@@ -117,15 +119,21 @@ def _verdict(case: Case) -> str:
     return f"{'A' if case.is_for_support else 'No'} case for Support: {case.why}."
 
 
-def report_text(event: Event, case: Case, what_to_do: str, system: Mapping[str, Mapping[str, str]]) -> str:
-    """The report for people, in lines of 80 columns where the words allow it."""
+def report_text(
+    event: Event,
+    case: Case,
+    what_to_do: str,
+    system: Mapping[str, Mapping[str, str]],
+    zone: tzinfo | None,
+) -> str:
+    """The report for people, in lines of 80 columns where the words allow it; `zone` is the gym's."""
     attempt, outcome, request = event.attempt, event.outcome, event.outcome.request
     member = f"{attempt.member} at {attempt.partner}" if attempt.member else "not known"
     asked = [
         ("Tenant", attempt.tenant or "not set"),
         ("Studio", attempt.studio or "not set"),
         ("Member number", member),
-        ("Time", f"{timestamp(attempt.at_us)} (here {local_time(attempt.at_us):%Y-%m-%d %H:%M:%S %Z})"),
+        ("Time", f"{timestamp(attempt.at_us)} (here {local(attempt.at_us, zone):%Y-%m-%d %H:%M:%S %Z})"),
         ("Picture", "event-monitor.svg"),
         ("Error text", outcome.message),
         ("Request sent", _sent(event)),

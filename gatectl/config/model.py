@@ -8,6 +8,7 @@ stands below a setting is for the installer too, whose editor shows it (`config/
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -55,6 +56,15 @@ class Site:
     """The studio, as in the management system."""
     timezone: TimeZone | None = None
     """An IANA name such as Europe/Berlin, for schedules, lists and exports; left out, the system's own."""
+
+    @property
+    def zone(self) -> tzinfo | None:
+        """The time zone of lists and exports; None is the system's."""
+        if self.timezone is None:
+            return None
+        from zoneinfo import ZoneInfo  # noqa: PLC0415 - the daemon needs no zone
+
+        return ZoneInfo(self.timezone)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -62,10 +62,12 @@ Check = Callable[[Card], str | None]
 
 def key_of(code: str) -> str:
     """The form in which codes are compared: hex card numbers in capitals without separators."""
-    if not _HEX_NUMBER.fullmatch(code):
-        return code
-    digits = code.translate(_SEPARATORS)
-    return code if len(digits) % 2 else digits.upper()
+    return code.translate(_SEPARATORS).upper() if is_hex_number(code) else code
+
+
+def is_hex_number(code: str) -> bool:
+    """Whether it is compared whatever its case and separators."""
+    return bool(_HEX_NUMBER.fullmatch(code)) and len(code.translate(_SEPARATORS)) % 2 == 0
 
 
 def from_csv(text: str, check: Check) -> tuple[list[Enrolment], list[BadLine]]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from gatectl.decision.moment import Moment
 from gatectl.decision.verdict import Basis, Fault, Message, Reason, Result, Verdict
 
 Kind = Literal["scan", "manual", "erased"]
+KINDS: tuple[str, ...] = get_args(Kind)
 Connection = Literal["warm", "new"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

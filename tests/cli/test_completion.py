@@ -58,7 +58,7 @@ def test_a_commands_own_commands(offers):
 def test_options(offers):
     assert offers("gatectl events --d") == {"--door"}
     assert offers("gatectl -c gym.toml events --since 2h --re") == {"--result"}
-    assert offers("gatectl events --c") == {"--config"}
+    assert offers("gatectl events --co") == {"--code", "--config"}
     assert offers("gatectl cards list --j") == {"--json"}
 
 

@@ -1,17 +1,21 @@
+import csv
+import io
 import json
 import os
 import pty
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from records import MINUTE_US, NOT_ALLOWED, NOT_FOUND, START_US, TIMEOUT, UNRECOGNISED, scan
 
-from gatectl.cli.events import _events, moment
+from gatectl.cli.events import _events
 from gatectl.decision.event import RequestRecord
-from gatectl.decision.verdict import Fault, Message, Result, Verdict
+from gatectl.decision.spreadsheet import plain
+from gatectl.decision.verdict import Fault, Message, Reason, Result, Verdict
 from gatectl.journal.reader import Filters, Reader
 
 CREDENTIALS = {
@@ -201,6 +205,15 @@ def test_text_survives_a_terminal_without_the_letters(start, write):
         (["--since", "3650000d", "-n", "2"], [3, 4]),
         (["--since", "9" * 18 + "d", "-n", "9" * 18], [1, 2, 3, 4]),
         (["--since", "1s"], []),
+        (["--until", "2025-11-22T20:38:01.000042"], [1, 2, 3]),
+        (["--until", "2025-11-22"], [1, 2, 3, 4]),
+        (["--until", "2025-11-21"], []),
+        (["--since", "2025-11-22T20:37", "--until", "2025-11-22T20:39"], [2, 3]),
+        (["--code", "04:a3:b2:c1"], [4]),
+        (["--code", "1234567890123"], [1, 2, 3]),
+        (["--code", "234567890123"], []),
+        (["--kind", "scan"], [1, 2, 3, 4]),
+        (["--kind", "manual"], []),
     ],
 )
 @pytest.mark.usefixtures("in_berlin")
@@ -208,16 +221,30 @@ def test_filters(run, write, args, expected):
     write(1)
     write(2, NOT_ALLOWED, door="side")
     write(3, partner="wellpass", member="7")
-    write(4, NOT_ALLOWED)
+    write(4, NOT_ALLOWED, credential="04A3B2C1")
     status, out, _ = run("events", "--json", *args)
     assert status == 0
     assert [int(json.loads(line)["id"][-2:]) for line in out.splitlines()] == expected
 
 
-def test_an_age_counts_from_now():
-    before = datetime.now(UTC).timestamp()
-    for text, seconds in {"90s": 90, "15m": 900, "2h": 7200, "7d": 604_800}.items():
-        assert moment(text) / 1_000_000 == pytest.approx(before - seconds, abs=60)
+def test_times_are_counted_from_now_in_the_gyms_zone(run, write, settings):
+    settings.write_text('[site]\ntimezone = "Pacific/Kiritimati"\n' + settings.read_text())  # 14 hours ahead
+    now = datetime.now(ZoneInfo("Pacific/Kiritimati"))
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    times = [now - timedelta(days=3), midnight - timedelta(hours=25), midnight - timedelta(hours=1), midnight]
+    for number, at in enumerate(times):
+        write(number, at_us=round(at.timestamp() * 1_000_000))
+
+    def shown(*args):
+        return [int(json.loads(line)["id"][-2:]) for line in run("events", "--json", *args)[1].splitlines()]
+
+    assert shown("--since", "yesterday") == [2, 3]
+    assert shown("--since", "0:00") == [3]
+    assert shown("--since", "4d") == [0, 1, 2, 3]
+    assert shown("--since", f"{now:%Y-%m-%d}") == [3]
+    assert shown("--until", f"{midnight - timedelta(hours=1):%Y-%m-%d}") == [0, 1, 2]
+    assert shown("--since", f"{times[1]:%Y-%m-%d}", "--until", f"{times[1]:%Y-%m-%d}") == [1]
+    assert f"{midnight:%Y-%m-%d %A}" in run("events")[1]
 
 
 @pytest.mark.parametrize(
@@ -231,7 +258,9 @@ def test_an_age_counts_from_now():
         ["--since", "9" * 400],
         ["--since", "9999-12-31T23:59:59-23:59"],
         ["-n", "٣"],
-        ["--since", "yesterday"],
+        ["--since", "tomorrow"],
+        ["--until", "25:00"],
+        ["--json", "--csv"],
         ["--since", "-5m"],
         ["--since", "0001-01-01"],
         ["--since", ""],
@@ -345,6 +374,90 @@ def test_days_are_local(run, write, monkeypatch):
     time.tzset()
 
 
-def test_times_are_those_of_the_records():
-    assert moment("2025-11-22T19:35:01.000042Z") == START_US
-    assert moment("2025-11-22T19:36:01.000042Z") == START_US + MINUTE_US
+@pytest.mark.parametrize(
+    ("args", "what", "hint"),
+    [
+        (["--door", "mian"], "there is no door 'mian'", "did you mean main?"),
+        (["--door", "?"], "there is no door '?'", "there are: main, side"),
+        (["--partner", "welhub"], "there is no partner 'welhub'", "did you mean wellhub?"),
+        (["--partner", "goone"], "there is no partner 'goone'", "did you mean gone?"),
+        (["--kind", "scans"], "there is no kind 'scans'", "did you mean scan?"),
+    ],
+)
+def test_a_name_that_is_nowhere_is_an_error(run, write, args, what, hint):
+    write(1, door="side", partner="gone")
+    assert run("events", *args) == (
+        1,
+        "",
+        f"{what}, neither in the settings nor in the journal\nhint: {hint}\n",
+    )
+
+
+@pytest.mark.parametrize("args", [["--door", "main"], ["--door", "side"], ["--partner", "gone"]])
+def test_a_name_that_the_settings_or_the_journal_have_is_none(run, write, args):
+    write(1, door="side", partner="gone")
+    assert run("events", "--json", *args)[0] == 0
+
+
+@pytest.mark.usefixtures("in_berlin")
+def test_the_hour_that_comes_twice_is_told_apart(run, write):
+    twice_us = round(datetime(2026, 10, 25, 0, 10, tzinfo=UTC).timestamp()) * 1_000_000
+    for number, hours in enumerate((-1, 0, 1, 2)):
+        write(number, at_us=twice_us + hours * 60 * MINUTE_US, since_boot_us=hours * 60 * MINUTE_US)
+    text = [
+        line.split()[0] for line in run("events")[1].splitlines() if line[:1].isdigit() or line[:1] == "+"
+    ]
+    assert text == ["2026-10-25", "01:10:00", "02:10:00", "+02:00", "02:10:00", "+01:00", "03:10:00"]
+
+
+def table(out):
+    """The rows of a CSV file by their columns; the file begins with a byte order mark."""
+    assert out.startswith("\ufeff")
+    return list(csv.DictReader(io.StringIO(out.removeprefix("\ufeff"), newline="")))
+
+
+@pytest.mark.usefixtures("in_berlin")
+def test_csv_for_a_spreadsheet(run, write):
+    for number in range(30):
+        write(number, at_us=START_US + number * MINUTE_US)
+    formulas = {"credential": "=1+1", "member": "@x", "customer": "-5", "detail": "+49", "door": "\t=1"}
+    write(
+        30,
+        TIMEOUT,
+        **formulas,
+        reason=Reason("-k", 'say "=1", Käthe'),
+        of="0199f0c6-0000-7000-8000-000000000007",
+    )
+    status, out, err = run("events", "--csv")
+    rows = table(out)
+    assert (status, err, len(rows)) == (0, "", 31)
+    assert (rows[0]["time"], rows[0]["utc_offset"]) == ("2025-11-22 20:35:01", "'+01:00")
+    assert not [cell for row in rows for cell in row.values() if cell[:1] in set("=+-@\t\r\n")]
+    last = {name: plain(cell) for name, cell in rows[-1].items()}
+    assert {name: last[name] for name in formulas} | {"door": "\t=1"} == formulas
+    assert (last["reason_key"], last["reason"]) == ("-k", 'say "=1", Käthe')
+    assert (last["fault"], last["status"], last["outage"]) == ("timeout", "", "no")
+    assert last["of"].endswith("7")
+    assert len(table(run("events", "--csv", "-n", "2")[1])) == 2
+
+
+def test_csv_is_utf_8_whatever_the_terminal_is(start, write):
+    write(1, credential="Käthe ☃")
+    process = start("events", "--csv", env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    assert table(process.stdout.read())[0]["credential"] == "Käthe ☃"
+
+
+def test_csv_names_each_hour_around_the_change_of_clocks(run, write, settings):
+    settings.write_text('[site]\ntimezone = "Europe/Berlin"\n' + settings.read_text())
+    twice_us = round(datetime(2026, 10, 25, 0, 10, tzinfo=UTC).timestamp()) * 1_000_000
+    for number in range(2):
+        write(number, at_us=twice_us + number * 60 * MINUTE_US)
+    assert [(row["time"], row["utc_offset"]) for row in table(run("events", "--csv")[1])] == [
+        ("2026-10-25 02:10:00", "'+02:00"),
+        ("2026-10-25 02:10:00", "'+01:00"),
+    ]
+
+
+@pytest.mark.usefixtures("write")
+def test_csv_without_events_is_the_header(run):
+    assert table(run("events", "--csv")[1]) == []

@@ -2,12 +2,14 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from records import (
     ADMITTED,
     MINUTE_US,
@@ -20,6 +22,7 @@ from records import (
     record,
 )
 
+from gatectl.decision.cards import key_of
 from gatectl.decision.event import BodyRecord, DialRecord, Evidence, RequestRecord
 from gatectl.decision.verdict import Result
 from gatectl.journal import reader as module
@@ -95,6 +98,8 @@ def test_an_attempt_without_outcome_is_no_event(path, write):
         (Filters(since_us=START_US + 3 * MINUTE_US, result=Result.REJECTED), [4]),
         (Filters(since_us=START_US + 9 * MINUTE_US), []),
         (Filters(door="' OR 1 --"), []),
+        (Filters(until_us=START_US + 2 * MINUTE_US), [1, 2]),
+        (Filters(kind="manual"), []),
     ],
 )
 @pytest.mark.parametrize("newest", [None, 100])
@@ -389,3 +394,30 @@ def test_the_events_near_one_on_each_side_in_their_order(path, write):
         assert reader.neighbours(events[5].attempt.id, 3) == (events[2:5], events[6:9])
         assert reader.neighbours(events[1].attempt.id, 20) == (events[:1], events[2:])
         assert reader.neighbours("no such", 3) == ([], [])
+
+
+hex_notations = st.text("04AaBb:- ", max_size=14)
+
+
+@given(st.lists(hex_notations | st.sampled_from(["04:a3:b2", "04A3B2", "04-A3 b2", "04::A3B2"]), min_size=1))
+def test_a_code_is_found_in_every_notation_that_is_the_same(codes):
+    with ExitStack() as stack:
+        path = Path(stack.enter_context(tempfile.TemporaryDirectory()), "journal.db")
+        store = stack.enter_context(closing(open_store(path)))
+        for number, code in enumerate(codes):
+            record(store, number, credential=code)
+        reader = stack.enter_context(closing(Reader(path)))
+        for code in codes:
+            found = [event.attempt.credential for event in reader.query(Filters(code=code))]
+            assert found == [other for other in codes if key_of(other) == key_of(code)]
+
+
+def test_the_names_that_events_have(write, path):
+    for number, (door, partner) in enumerate([("b", "y"), ("a", None), ("b", "x"), ("a", "y")]):
+        write(number, door=door, partner=partner)
+    with closing(Reader(path)) as reader:
+        assert (reader.names("door"), reader.names("partner"), reader.names("kind")) == (
+            ["a", "b"],
+            ["x", "y"],
+            ["scan"],
+        )
