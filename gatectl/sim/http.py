@@ -64,10 +64,10 @@ def text_reply(status: int, text: str = "", *headers: tuple[str, str]) -> Reply:
     return Reply(status, text.encode(), (("Content-Type", "text/plain; charset=utf-8"), *headers))
 
 
-def html_reply(status: int, title: str) -> Reply:
+def html_reply(status: int, title: str, *headers: tuple[str, str]) -> Reply:
     """A page for people: a captive portal's, or a proxy's error."""
     page = f"<!DOCTYPE html>\n<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n"
-    return Reply(status, page.encode(), (("Content-Type", "text/html; charset=utf-8"),))
+    return Reply(status, page.encode(), (("Content-Type", "text/html; charset=utf-8"), *headers))
 
 
 def json_object(request: Request) -> dict[str, Any] | None:

@@ -6,13 +6,14 @@ success would be, and when it would be too late) and gives the script.
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 from enum import Enum
 
-from gatectl.sim.http import Reply, html_reply, text_reply
+from gatectl.sim.http import Reply, html_reply, json_reply, text_reply
 
 
 class End(Enum):
@@ -157,6 +158,41 @@ def not_http(_scene: Scene) -> Script:
     return Script((Step(0, b"220 mail.example.com ESMTP ready\r\n"),), End.CLOSE, None, whole=False)
 
 
+def behind(scene: Scene) -> Script:
+    """A Content-Length two bytes short of the body, whose end then stands behind the answer."""
+    reply = scene.success if scene.success.body else json_reply(200, {"authorized": False})
+    data = reply.head(("Content-Length", str(len(reply.body) - 2))) + reply.body
+    return Script((Step(0, data),), End.CLOSE, reply.status, whole=True)
+
+
+def typed_as_html(scene: Scene) -> Script:
+    """As frameworks type what they are not told the type of."""
+    return whole(replace(_with_body(scene.success), headers=AS_HTML))
+
+
+def coded_as_utf_8(scene: Scene) -> Script:
+    """The charset in the place of the content coding."""
+    reply = _with_body(scene.success)
+    return whole(replace(reply, headers=(*reply.headers, ("Content-Encoding", "utf-8"))))
+
+
+def gzipped(scene: Scene) -> Script:
+    """Packed, though `identity` was asked for."""
+    reply = _with_body(scene.success)
+    headers = (*reply.headers, ("Content-Encoding", "gzip"))
+    return whole(Reply(reply.status, gzip.compress(reply.body, mtime=0), headers))
+
+
+def with_odd_header(scene: Scene) -> Script:
+    """A line whose name is no token (RFC 9110, section 5.1), as scripts print into their own head."""
+    return whole(replace(scene.success, headers=(("PHP Warning", "x"), *scene.success.headers)))
+
+
+def _with_body(success: Reply) -> Reply:
+    """The success, with a body where the protocol has none."""
+    return success if success.body else json_reply(200, {"authorized": True})
+
+
 def after_interim(*statuses: int) -> Build:
     """Informational answers, then the success."""
     before = b"".join(Reply(status).head() for status in statuses)
@@ -189,6 +225,8 @@ def busy_until(scene: Scene) -> Script:
     return whole(text_reply(429, "Too Many Requests", ("Retry-After", date)))
 
 
+AS_HTML = (("Content-Type", "text/html; charset=utf-8"),)
+BROKEN_JSON = Reply(200, b'{"authorized": tru', (("Content-Type", "application/json"),))
 BUSY = text_reply(429, "Too Many Requests", ("Retry-After", str(RETRY_AFTER_S)))
 PORTAL = html_reply(200, "Guest Wi-Fi: please sign in")
 MAINTENANCE = html_reply(503, "Service Unavailable")

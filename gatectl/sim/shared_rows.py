@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 from gatectl.sim import script
-from gatectl.sim.http import ProtocolName, Reply, json_reply, text_reply
-from gatectl.sim.row import ALLOWED, NETWORK, NOT_FOUND, PARTNER, TIMEOUT, Row, each
+from gatectl.sim.http import ProtocolName, Reply, html_reply, json_reply, text_reply
+from gatectl.sim.row import (
+    ALLOWED,
+    CONFIGURATION,
+    CREDENTIALS,
+    NETWORK,
+    NOT_ALLOWED,
+    NOT_FOUND,
+    PARTNER,
+    TIMEOUT,
+    Row,
+    each,
+)
 
 _ELSEWHERE = each(ALLOWED, PARTNER, PARTNER)
 """A 200 without the documented body: perfectgym's status alone decides."""
@@ -27,7 +38,70 @@ SUCCESSES = (
     Row("211", "CHUNKED", "good, in chunks", ALLOWED, script.chunked),
     Row("212", "SLOW", "good after 300 ms, inside the budget", ALLOWED, script.slow),
     Row("100", "CONTINUE", "100, 102 and 103, then good", ALLOWED, script.after_interim(100, 102, 103)),
+    Row(
+        "476",
+        "EMPTY-AS-HTML",
+        "200 without a body, typed text/html",
+        each(ALLOWED, ALLOWED, PARTNER),
+        script.fixed(Reply(200, headers=script.AS_HTML)),
+    ),
+    Row("477", "GOOD-AS-HTML", "good, as JSON typed text/html", ALLOWED, script.typed_as_html),
+    Row("480", "CODING-UTF-8", "good, with Content-Encoding: utf-8", ALLOWED, script.coded_as_utf_8),
+    Row("481", "GZIP", "good, packed with gzip unasked", ALLOWED, script.gzipped),
+    Row("482", "ODD-HEADER", "good, with a header line `PHP Warning: x`", ALLOWED, script.with_odd_header),
 )
+
+IN_BETWEEN = (
+    Row(
+        "470",
+        "GATEWAY-KEY",
+        "403 of an API gateway: the key",
+        CREDENTIALS,
+        script.fixed(json_reply(403, {"message": "Forbidden"}, ("x-amzn-ErrorType", "ForbiddenException"))),
+    ),
+    Row(
+        "471",
+        "GATEWAY-PATH",
+        "403 of an API gateway: no such path",
+        CONFIGURATION,
+        script.fixed(
+            json_reply(
+                403,
+                {"message": "Missing Authentication Token"},
+                ("x-amzn-ErrorType", "MissingAuthenticationTokenException"),
+            )
+        ),
+    ),
+    Row(
+        "472",
+        "CLOUDFLARE",
+        "403 of Cloudflare's firewall, with cf-mitigated",
+        PARTNER,
+        script.fixed(html_reply(403, "Just a moment...", ("cf-mitigated", "challenge"))),
+    ),
+    Row(
+        "473",
+        "NGINX-404",
+        "404 with nginx's page",
+        each(NOT_FOUND, PARTNER, PARTNER),
+        script.fixed(html_reply(404, "404 Not Found")),
+    ),
+    Row(
+        "474",
+        "FIREWALL-403",
+        "403 with a firewall's page",
+        each(NOT_ALLOWED, PARTNER, PARTNER),
+        script.fixed(html_reply(403, "Access denied")),
+    ),
+    Row(
+        "475",
+        "FIREWALL-401",
+        "401 with a firewall's page",
+        each(CREDENTIALS, PARTNER, PARTNER),
+        script.fixed(html_reply(401, "Authorization Required")),
+    ),
+)
+"""What stands between a gym and its partner, and answers in the partner's place."""
 
 STATUSES = (
     Row("204", "NO-CONTENT", "204", PARTNER, script.fixed(Reply(204))),
@@ -70,6 +144,14 @@ FAULTS = (
     Row("614", "TOO-LARGE", "good, but over 64 KiB", PARTNER, script.too_large),
     Row("615", "TOO-LARGE-CHUNKED", "good, but over 64 KiB, in chunks", PARTNER, script.too_large_chunked),
     Row("616", "NOT-HTTP", "an answer that is not HTTP", PARTNER, script.not_http),
+    Row(
+        "617",
+        "BEHIND",
+        "200 with bytes behind its Content-Length, of `authorized: false` for perfectgym",
+        PARTNER,
+        script.behind,
+    ),
+    Row("618", "BROKEN-JSON", "200 with JSON that does not parse", PARTNER, script.fixed(script.BROKEN_JSON)),
 )
 
 REMEMBERED = tuple(
@@ -84,4 +166,4 @@ REMEMBERED = tuple(
     )
 )
 
-FAILURES = (*STATUSES, *FAULTS, *REMEMBERED)
+FAILURES = (*STATUSES, *IN_BETWEEN, *FAULTS, *REMEMBERED)

@@ -8,7 +8,7 @@ from partner_rigs import check_invariants, run
 from gatectl.partners.capitan import Capitan
 from gatectl.partners.client import Client
 from gatectl.partners.dial import Dialler, tls_context
-from gatectl.partners.exchange import Endpoint
+from gatectl.partners.exchange import Endpoint, judge
 from gatectl.partners.perfectgym import PerfectGym
 from gatectl.partners.pool import Pool
 from gatectl.partners.wellhub import Wellhub
@@ -49,7 +49,7 @@ def test_every_id_comes_to_what_the_catalogue_says(name):
                 assert exchange.sent
                 if exchange.answer is None:
                     return exchange.lost.fault, None
-                ruling = protocol.judge(exchange.answer)
+                ruling = judge(protocol, exchange.answer)
                 return ruling.fault, ruling.verdict
 
             entries = [entry for entry in CATALOGUE if entry.protocol == name]

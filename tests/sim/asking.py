@@ -12,6 +12,7 @@ import httpx
 
 from gatectl.sim.server import Simulator
 
+ODD_LINE = b"PHP Warning: x\r\n"
 CAPITAN = "/api/gym-endpoints/barcode-check-in/"
 
 
@@ -50,6 +51,8 @@ class Seen:
     body: bytes = b""
     end: str = ""
     chunks: list[int] = field(default_factory=list)
+    odd_lines: int = 0
+    """Header lines that h11 does not take."""
 
 
 @dataclass
@@ -76,6 +79,8 @@ class Line:
                 break
             if data:
                 seen.chunks.append(len(data))
+                seen.odd_lines += data.count(ODD_LINE)
+                data = data.replace(ODD_LINE, b"")
             try:
                 http.receive_data(data)
                 _digest(http, seen)

@@ -1,7 +1,9 @@
 """Every ID of the catalogue does what its row says: one table, and it covers the catalogue exactly."""
 
 import asyncio
+import gzip
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
@@ -102,6 +104,37 @@ def cut(protocol, _member, seen):
     return missing == 10 and (protocol == "perfectgym" or json.loads(seen.body) is not None)
 
 
+def succeeds(protocol, member, seen):
+    """A success with a body, which perfectgym's own has not."""
+    if protocol == "perfectgym":
+        return (seen.status, json.loads(seen.body)) == (200, {"authorized": True})
+    return success(protocol, member, seen)
+
+
+def packed(protocol, member, seen):
+    assert seen.headers["content-encoding"] == "gzip"
+    return succeeds(protocol, member, replace(seen, body=gzip.decompress(seen.body)))
+
+
+def behind(protocol, _member, seen):
+    """What h11 reads is two bytes short; what stands behind it ends the connection."""
+    if protocol == "perfectgym":
+        assert seen.body == b'{"authorized": fals'
+    assert (seen.status, int(seen.headers["content-length"])) == (200, len(seen.body))
+    with pytest.raises(ValueError, match=r"Expecting|Unterminated"):
+        json.loads(seen.body)
+    return True
+
+
+def gateway(kind, message):
+    def check(protocol, member, seen):
+        return seen.headers["x-amzn-errortype"] == kind and says(403, {"message": message})(
+            protocol, member, seen
+        )
+
+    return check
+
+
 SILENT = "silent"
 DRIPS = "drips"
 
@@ -138,6 +171,19 @@ SHARED = {
     ("614", "TOO-LARGE"): large("content-length"),
     ("615", "TOO-LARGE-CHUNKED"): large("transfer-encoding"),
     ("616", "NOT-HTTP"): ends("garbage"),
+    ("617", "BEHIND"): behind,
+    ("618", "BROKEN-JSON"): plain(200, JSON, body=b'{"authorized": tru'),
+    ("470", "GATEWAY-KEY"): gateway("ForbiddenException", "Forbidden"),
+    ("471", "GATEWAY-PATH"): gateway("MissingAuthenticationTokenException", "Missing Authentication Token"),
+    ("472", "CLOUDFLARE"): lambda p, m, s: html(403)(p, m, s) and s.headers["cf-mitigated"] == "challenge",
+    ("473", "NGINX-404"): html(404),
+    ("474", "FIREWALL-403"): html(403),
+    ("475", "FIREWALL-401"): html(401),
+    ("476", "EMPTY-AS-HTML"): plain(200, HTML, body=b""),
+    ("477", "GOOD-AS-HTML"): lambda p, m, s: s.headers["content-type"] == HTML and succeeds(p, m, s),
+    ("480", "CODING-UTF-8"): lambda p, m, s: s.headers["content-encoding"] == "utf-8" and succeeds(p, m, s),
+    ("481", "GZIP"): packed,
+    ("482", "ODD-HEADER"): lambda p, m, s: good()(p, m, s) and s.odd_lines == 1,
 }
 ONCE = {
     ("700", "ONCE"): good(),
