@@ -71,8 +71,8 @@ class Guard:
                 self._woken.clear()
                 self._pass()
                 self._passed_at = time.monotonic()
-        except Exception as error:  # noqa: BLE001 - not hidden: it ends the daemon
-            self.broken.set_exception(error)
+        except BaseException as error:  # noqa: BLE001 - not hidden: it ends the daemon
+            self.broken.set_exception(RuntimeError(f"the relay guard failed: {error!r}"))
 
     def _pause(self) -> float:
         now = time.monotonic()

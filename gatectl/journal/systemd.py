@@ -123,8 +123,8 @@ class Teller:
     def _run(self) -> None:
         try:
             self._send_all()
-        except Exception as error:  # noqa: BLE001 - not hidden: it ends the daemon
-            self.broken.set_exception(error)
+        except BaseException as error:  # noqa: BLE001 - not hidden: it ends the daemon
+            self.broken.set_exception(RuntimeError(f"the systemd journal's thread failed: {error!r}"))
 
     def _send_all(self) -> None:
         while (notice := self._entries.get()) is not None:

@@ -23,6 +23,18 @@ def test_after_a_kill_another_process_switches_the_relay_off(gym):
     assert gym.until_pin(PINS["main"]["relay"], 0, after=killed_at).pid == survivor
 
 
+def test_a_line_that_cannot_be_driven_leaves_no_other_relay_on(gym):
+    gym = gym(doors={name: {"open_ms": 60_000} for name in PINS}).start()
+    for door in PINS:
+        assert gym.ask("wellhub", GOOD["wellhub"], door)["result"] == "admitted"
+    gym.fail("17")
+    survivor, killed_at = survivor_of(gym.pid), time.monotonic()
+    gym.kill9()
+    assert gym.until_pin(PINS["side"]["relay"], 0, after=killed_at).pid == survivor
+    failed = "main: the relay is not off: pin 17 cannot be driven: GPIO17 does not answer"
+    assert gym.stderr.count(failed) == 1
+
+
 def test_at_an_end_in_order_no_other_process_touches_a_pin(gym):
     gym = gym().start()
     survivor = survivor_of(gym.pid)

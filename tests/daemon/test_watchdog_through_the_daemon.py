@@ -32,6 +32,16 @@ def test_it_is_not_fed_by_a_loop_that_is_blocked(watched):
     watched.wait_for_notice("WATCHDOG=1")
 
 
+def test_a_bug_in_the_guards_thread_ends_the_daemon_with_every_relay_off(gym):
+    gym = gym(doors={"main": {"open_ms": 60_000}, "side": {}}).start()
+    assert gym.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
+    gym.fail(f"{PINS['side']['relay']}:bug")
+    assert gym.wait() not in {0, 78}
+    assert [change.level for change in gym.pins(PINS["main"]["relay"])[-2:]] == [0, None]
+    assert gym.count_told("the relay guard failed: SystemExit('a bug')")
+    gym.stderr.clear()  # with the traceback of an end that is meant
+
+
 def test_nobody_is_told_where_nobody_watches(gym):
     gym = gym().start()
     assert gym.notices(0.5) == []

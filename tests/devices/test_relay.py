@@ -412,7 +412,7 @@ def test_a_bug_in_the_guards_thread_is_not_hidden(relay):
     guard = Guard([one])
     one.trouble.retry_at = 0.0
     guard.start()
-    assert isinstance(guard.broken.exception(timeout=10), TypeError)
+    assert "TypeError" in str(guard.broken.exception(timeout=10))
 
 
 def test_a_broken_lamp_is_told_once_and_stops_nobody(relay, factory, notices):

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestRecord, interrupted
-from gatectl.decision.notice import Priority
+from gatectl.decision.notice import Notice, Priority
 from gatectl.decision.verdict import Basis, Fault, Message, Result, Verdict, message_of
 from gatectl.journal.systemd import (
     MESSAGE_IDS,
     OPENED_BY_HAND_ID,
     REFUSING_EVERYONE_ID,
+    Teller,
     line_of,
     notice_of,
     priority_of,
@@ -143,3 +144,10 @@ def test_the_catalog_explains_every_message(name):
     assert sorted(explained) == sorted([*MESSAGE_IDS.values(), OPENED_BY_HAND_ID, REFUSING_EVERYONE_ID])
     for message, message_id in MESSAGE_IDS.items():
         assert f"-- {message_id}\nSubject: {message}\nDefined-By: gatectl\n\n" in text
+
+
+def test_a_bug_in_the_tellers_thread_is_not_hidden():
+    teller = Teller()
+    teller.tell(Notice(Priority.INFO, None))
+    assert "TypeError" in str(teller.broken.exception(timeout=10))
+    teller.close()

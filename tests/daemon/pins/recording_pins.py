@@ -6,12 +6,14 @@ when the process is killed. Faults are words in a file, looked at each time:
     17          pin 17 cannot be claimed
     17=1        pin 17 cannot be set to 1
     22=1:block  setting pin 22 to 1 blocks its caller until the pipe beside the file is written to
+    17:bug      reading pin 17 in a thread of its own raises what no driver raises
 """
 
 from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -29,6 +31,11 @@ class RecordingPin(MockPin):
         self._fail_where(f"={int(state)}")
         self._function, self._state = "output", state
         self._record(int(state))
+
+    def _get_state(self):
+        if threading.current_thread() is not threading.main_thread() and f"{self._pin}:bug" in _faults():
+            raise SystemExit("a bug")
+        return super()._get_state()
 
     def _set_state(self, value):
         level = int(value)

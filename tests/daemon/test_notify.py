@@ -1,0 +1,74 @@
+"""The service manager is told, and no door waits for it."""
+
+import asyncio
+import contextlib
+import socket
+
+import pytest
+from harness import GOOD
+
+from gatectl.daemon.notify import keep_notifying, notify
+
+
+@pytest.fixture(params=["path", "abstract"])
+def manager(request, tmp_path):
+    """A service manager's socket, and the environment that names it."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as taken:
+        taken.setblocking(False)
+        name = str(tmp_path / "notify")
+        taken.bind(name if request.param == "path" else f"\0{name}")
+        yield taken, {"NOTIFY_SOCKET": name if request.param == "path" else f"@{name}"}
+
+
+def fill(address):
+    """Nothing more goes into the socket."""
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sent,
+        contextlib.suppress(BlockingIOError),
+    ):
+        sent.setblocking(False)
+        while True:
+            sent.sendto(b"STATUS=full", address)
+
+
+def taken_from(manager):
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            yield manager.recv(4096)
+
+
+def test_it_is_told(manager):
+    taken, environ = manager
+    assert notify("READY=1", environ)
+    assert taken.recv(4096) == b"READY=1"
+
+
+def test_a_manager_that_does_not_read_is_not_waited_for(manager):
+    taken, environ = manager
+    fill(taken.getsockname())
+
+    async def story():
+        assert not notify("WATCHDOG=1", environ)
+        ready = asyncio.create_task(keep_notifying("READY=1", environ))
+        await asyncio.sleep(0)
+        assert not ready.done()
+        assert set(taken_from(taken)) == {b"STATUS=full"}
+        await ready
+
+    asyncio.run(story())
+    assert list(taken_from(taken)) == [b"READY=1"]
+
+
+@pytest.mark.parametrize("environ", [{}, {"NOTIFY_SOCKET": ""}, {"NOTIFY_SOCKET": "/nowhere/notify"}])
+def test_where_nobody_is_nobody_is_told(environ):
+    assert notify("READY=1", environ)
+
+
+def test_doors_work_while_the_manager_does_not_read(gym):
+    gym = gym()
+    fill(str(gym.folder / "notify"))
+    gym.spawn(WATCHDOG_USEC="300000")
+    gym.told("is ready")
+    assert gym.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
+    gym.wait_for_notice("READY=1")
+    assert gym.terminate() == 0
