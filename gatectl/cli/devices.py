@@ -211,7 +211,11 @@ def _judge(burst: Burst, known: Known, baud: int) -> Scan | str | None:
     if burst.device.type == "evdev" and is_by_hand(burst.keys, burst.seconds):
         return "typed by hand, so this is taken for a keyboard"
     doors = list(known.settings.doors) if known.settings else []
-    seen = of_bytes(burst.data) if burst.data else of_keys(burst.events, caps_lock=burst.caps_lock)
+    seen = (
+        of_bytes(burst.data, burst.gap_s)
+        if burst.data
+        else of_keys(burst.events, caps_lock=burst.caps_lock, gap_s=burst.gap_s)
+    )
     match seen:
         case None:
             return None
@@ -299,7 +303,8 @@ def _stability(device: Found) -> Iterator[str]:
     if device.stability == "none":
         yield "this name may change when it is plugged in anew"
     elif device.stability == "by-path":
-        yield "this name means the socket that it is plugged into"
+        twin = ", since another one here has the same name by-id" if device.has_twin else ""
+        yield f"this name means the socket that it is plugged into{twin}"
 
 
 def _holders(device: Found) -> str:

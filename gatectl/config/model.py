@@ -42,8 +42,9 @@ Settle = Annotated[int, whole(0, 3600)]
 """Seconds for which a refusal may be the late answer to our own request; 0 is never."""
 
 Idle = Annotated[int, whole(5, 2000, or_zero=True)]
-"""Milliseconds of silence that end a code; 0 for none. Under 5 a gap between two characters at 9600
-baud (1.04 ms each, and the USB bridge's own latency) could cut a code in two."""
+"""Milliseconds of silence that end a code, for readers that send no ending; 0 for none. Under 5 a gap
+between two characters at 9600 baud (1.04 ms each, and the USB bridge's own latency) could cut a code in
+two."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,7 +257,7 @@ class SerialScanner:
     """Bits a second: the lowest and the highest speed that Linux names (termios(3))."""
     framing: Framing = "line"
     """How a code begins and ends: barcode readers send lines, card readers one of the others."""
-    idle_ms: Idle = 60
+    idle_ms: Idle = 0
     strip_aim: bool = False
     """Whether the reader sends an AIM identifier such as ]C1 before each code, to be taken off."""
 
@@ -271,10 +272,7 @@ class EvdevScanner:
     """The device's path, one that stays when it is plugged in again."""
     layout: LayoutName = "us"
     """What the reader is set to; the host's own layout does not matter."""
-    idle_ms: Idle = 500
-    """Milliseconds of silence that end a code; 0 for none. An Enter ends nearly every code at once; this is
-    for the rest. A hub tells of an unplugged device within 256 ms, and a code that it cut in two must be
-    known as such before a silence makes it whole."""
+    idle_ms: Idle = 0
     strip_aim: bool = False
     """Whether the reader sends an AIM identifier such as ]C1 before each code, to be taken off."""
 

@@ -1,8 +1,6 @@
 """How bytes become codes, one framer a reader family. Bytes in, readings out: no clock, no I/O.
 
 However a stream is cut into `feed`s, the readings are the same.
-
-Source: `reference/readers.md`.
 """
 
 from __future__ import annotations
@@ -16,7 +14,7 @@ Framing = Literal["line", "rdm6300", "id12la", "stx-etx"]
 
 _STX = b"\x02"
 _ETX = b"\x03"
-_ENDINGS = re.compile(rb"[\r\n\t]+")
+_ENDINGS = re.compile(rb"[\r\n\t\x03\x04\x00]+")
 _FRAME_MARK = re.compile(rb"[\x02\x03]")
 _HEX = re.compile(rb"[0-9A-Fa-f]*")
 _CARD_DIGITS = 10
@@ -26,20 +24,31 @@ _TOO_LONG = Dropped(Flaw.TOO_LONG)
 _DAMAGED = Dropped(Flaw.FRAME)
 _NOISE = Dropped(Flaw.NOISE)
 _CHECKSUM = Dropped(Flaw.CHECKSUM)
+_INCOMPLETE = Dropped(Flaw.INCOMPLETE)
 
 
 class Framer(Protocol):
     """Finds the codes in a stream of bytes. Never raises, whatever the bytes."""
 
+    begun: int
+    """How many codes have begun so far: a change says that what is pending began with the last `feed`."""
+
     @property
     def pending(self) -> bool:
-        """True while it holds something that a silence would end: the shell has to time it."""
+        """True while a code has begun and not ended: the caller has to time it."""
+
+    @property
+    def discarding(self) -> bool:
+        """True while the rest of a code that was dropped is passed over, up to its end or a silence."""
 
     def feed(self, data: bytes) -> list[Reading]:
-        """What these further bytes complete, in order."""
+        """Takes further bytes; returns what they complete, in order."""
 
     def silence(self) -> list[Reading]:
-        """The configured idle time has passed since the last byte: what that completes."""
+        """Ends a code whose reader sends no ending, and returns it."""
+
+    def give_up(self) -> list[Reading]:
+        """Drops the code that has begun and not ended in time, with what still follows of it."""
 
 
 def framer(framing: str, *, strip_aim: bool = False) -> Framer:
@@ -57,7 +66,7 @@ def framer(framing: str, *, strip_aim: bool = False) -> Framer:
 
 
 class LineFramer:
-    """A code ends at CR, LF, TAB or a silence; empty lines are nothing.
+    """A code ends at CR, LF, TAB, ETX, EOT, NUL or a silence; empty lines are nothing.
 
     So a device that sends the ending first works too: its code ends at the next one's ending, or at
     the silence. Input that is too long gives one reading, and is discarded to its end.
@@ -66,11 +75,12 @@ class LineFramer:
     def __init__(self, *, strip_aim: bool = False) -> None:
         self._strip_aim = strip_aim
         self._line = bytearray()
-        self._discarding = False
+        self.discarding = False
+        self.begun = 0
 
     @property
     def pending(self) -> bool:
-        return bool(self._line) or self._discarding
+        return bool(self._line) or self.discarding
 
     def feed(self, data: bytes) -> list[Reading]:
         readings: list[Reading] = []
@@ -85,15 +95,23 @@ class LineFramer:
     def silence(self) -> list[Reading]:
         reading = reading_of(bytes(self._line), strip_aim=self._strip_aim)
         self._line.clear()
-        self._discarding = False
+        self.discarding = False
         return [reading] if reading else []
 
+    def give_up(self) -> list[Reading]:
+        if self.discarding or not self._line:
+            return []
+        self._line.clear()
+        self.discarding = True
+        return [_INCOMPLETE]
+
     def _add(self, chunk: bytes, readings: list[Reading]) -> None:
-        if self._discarding:
+        if self.discarding or not chunk:
             return
+        self.begun += not self._line
         if len(self._line) + len(chunk) > MAX_BYTES:
             self._line.clear()
-            self._discarding = True
+            self.discarding = True
             readings.append(_TOO_LONG)
         else:
             self._line += chunk
@@ -107,16 +125,22 @@ class Em4100Framer:
     frames give one a run.
     """
 
-    pending = False  # a frame ends with its tail, or at the next STX
+    discarding = False  # the next frame begins with STX, whatever stands before it
 
     def __init__(self, tail: bytes) -> None:
+        self.begun = 0
         self._tail = tail
         self._size = 1 + _FRAME_DIGITS + len(tail)
         self._begun = b""
         self._skipping = False  # in a run that was told already
 
+    @property
+    def pending(self) -> bool:
+        return bool(self._begun)
+
     def feed(self, data: bytes) -> list[Reading]:
         readings: list[Reading] = []
+        is_held = bool(self._begun)
         data = self._begun + data
         self._begun = b""
         position = 0
@@ -131,6 +155,7 @@ class Em4100Framer:
                 readings.append(_card(frame[1 : 1 + _FRAME_DIGITS]))
                 self._skipping = False
             elif fits and following < 0:
+                self.begun += not (is_held and start == 0)
                 self._begun = frame
             else:
                 readings.append(_DAMAGED)
@@ -140,6 +165,13 @@ class Em4100Framer:
 
     def silence(self) -> list[Reading]:
         return []
+
+    def give_up(self) -> list[Reading]:
+        if not self._begun:
+            return []
+        self._begun = b""
+        self._skipping = True
+        return [_INCOMPLETE]
 
     def _skip(self, count: int, readings: list[Reading]) -> None:
         """`count` bytes stand outside frames."""
@@ -167,11 +199,16 @@ class StxEtxFramer:
     An STX inside a frame starts a new one; the one that it cut short gives a reading.
     """
 
-    pending = False  # only ETX ends a code: half a frame stays half a frame
+    discarding = False  # what stands outside frames is ignored anyway
 
     def __init__(self, *, strip_aim: bool = False) -> None:
+        self.begun = 0
         self._strip_aim = strip_aim
         self._payload: bytearray | None = None  # None outside frames
+
+    @property
+    def pending(self) -> bool:
+        return self._payload is not None
 
     def feed(self, data: bytes) -> list[Reading]:
         readings: list[Reading] = []
@@ -186,11 +223,18 @@ class StxEtxFramer:
     def silence(self) -> list[Reading]:
         return []
 
+    def give_up(self) -> list[Reading]:
+        if self._payload is None:
+            return []
+        self._payload = None
+        return [_INCOMPLETE]
+
     def _outside(self, data: bytes, position: int) -> int:
         """The position after the next STX, or the end."""
         start = data.find(_STX, position)
         if start < 0:
             return len(data)
+        self.begun += 1
         self._payload = bytearray()
         return start + 1
 
@@ -207,6 +251,7 @@ class StxEtxFramer:
             return end
         if mark[0] == _STX:
             readings.append(_DAMAGED)
+            self.begun += 1
             self._payload = bytearray()
         else:
             reading = reading_of(bytes(payload), strip_aim=self._strip_aim)

@@ -1,6 +1,6 @@
 """How the key events of a scanner that is a keyboard become codes. No clock, no I/O.
 
-Source: `reference/readers.md`; the kernel's Documentation/input/event-codes.rst for SYN_DROPPED.
+Source: the kernel's Documentation/input/event-codes.rst.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gatectl.decision.keymap import Key, layout_of
-from gatectl.decision.reading import AIM_CHARS, MAX_CHARS, Dropped, Flaw, Reading, reading_of_text
+from gatectl.decision.reading import MAX_CHARS, ROOM, Dropped, Flaw, Reading, reading_of_text
 
 KeyEvent = tuple[int, int, int]
 """Type, code and value, as in the kernel's `struct input_event`."""
@@ -40,25 +40,18 @@ class KeyDecoder:
         self._text = ""
         self._flaw: Flaw | None = None
         self._ignoring = False  # from SYN_DROPPED to the next SYN_REPORT
-        self._stale = False
+        self.discarding = False
+        """True while the rest of a code that was dropped is passed over, up to its end or a silence."""
+        self.begun = 0
+        """How many codes have begun so far: a change says that what is pending began with the last `feed`."""
 
     @property
     def pending(self) -> bool:
-        """True while it holds something that a silence would end: the shell has to time it."""
-        return bool(self._text) or self._flaw is not None
-
-    @property
-    def stale(self) -> bool:
-        """True after dropped events, until `resynchronise` says which keys are held by now."""
-        return self._stale
-
-    def resynchronise(self, held: Iterable[int]) -> None:
-        """The keys that are held now, as the kernel tells when asked."""
-        self._held = set(_MODIFIERS.intersection(held))
-        self._stale = False
+        """True while a code has begun and not ended: the caller has to time it."""
+        return bool(self._text) or self._flaw is not None or self.discarding
 
     def feed(self, events: Iterable[KeyEvent]) -> list[Reading]:
-        """What these further events complete, in order."""
+        """Takes further events; returns what they complete, in order."""
         readings: list[Reading] = []
         for kind, code, value in events:
             if kind == EV_SYN:
@@ -68,22 +61,38 @@ class KeyDecoder:
         return readings
 
     def silence(self) -> list[Reading]:
-        """The configured idle time has passed since the last event: what that completes."""
-        text, flaw = self._text, self._flaw
-        self._text, self._flaw = "", None
+        """Ends a code whose reader sends no ending, and returns it."""
+        text, flaw, discarding = self._text, self._flaw, self.discarding
+        self._text, self._flaw, self.discarding = "", None, False
+        if discarding:
+            return []
         reading = Dropped(flaw) if flaw else reading_of_text(text, strip_aim=self._strip_aim)
         return [reading] if reading else []
 
+    def give_up(self) -> list[Reading]:
+        """Drops the code that has begun and not ended in time, with what still follows of it."""
+        if self.discarding or not self.pending:
+            return []
+        flaw = self._flaw or Flaw.INCOMPLETE
+        self._text, self._flaw, self.discarding = "", None, True
+        return [Dropped(flaw)]
+
     def _synchronise(self, code: int) -> None:
+        """Passes over what the kernel kept of a report that it dropped.
+
+        The keys that are held are not asked for, since an ioctl may block: a scanner holds none from one
+        code to the next, and this code is worthless up to its end.
+        """
         if code == SYN_DROPPED:
             self._ignoring = True
+            self._held.clear()
             self._damage(Flaw.LOST)
-        elif code == SYN_REPORT and self._ignoring:
+        elif code == SYN_REPORT:
             self._ignoring = False
-            self._stale = True
 
     def _damage(self, flaw: Flaw) -> None:
         """Makes this code worthless up to its end. Lost events explain whatever else is wrong with it."""
+        self.begun += not self.pending
         if self._flaw is None or flaw is Flaw.LOST:
             self._flaw = flaw
 
@@ -109,7 +118,10 @@ class KeyDecoder:
     def _type(self, char: str) -> None:
         if not char:
             self._damage(Flaw.KEY)
-        elif len(self._text) <= MAX_CHARS + AIM_CHARS:  # one too many is kept, and tells that it is too long
+        elif len(self._text) == MAX_CHARS + ROOM:
+            self._damage(Flaw.TOO_LONG)
+        else:
+            self.begun += not self.pending
             self._text += char
 
     def _char(self, code: int) -> str:

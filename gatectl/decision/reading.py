@@ -1,7 +1,7 @@
-"""What comes out of a scanner: whole codes, and what had to be thrown away.
+"""The readings of a scanner: complete codes, and input that had to be dropped.
 
-Source: the contract's section on settings (codes are UTF-8 text of at most 512 characters without
-control characters) and `reference/readers.md`.
+A code is UTF-8 text of at most 512 characters without control characters. A byte order mark and blanks
+around it are taken off: QR generators write the mark, Code 39 and some readers pad with blanks.
 """
 
 from __future__ import annotations
@@ -14,9 +14,15 @@ from enum import StrEnum
 MAX_CHARS = 512
 AIM_CHARS = 3
 _AIM = re.compile(r"\][A-Za-z].")
-MAX_BYTES = 4 * MAX_CHARS + 6
-"""Longer input can never become a code: UTF-8 needs at most four bytes a character, and an AIM
-prefix at most six."""
+ROOM = 64
+"""For what is taken off around a code: an AIM prefix, a byte order mark, blanks."""
+MAX_BYTES = 4 * MAX_CHARS + ROOM
+"""Longer input is never a code: UTF-8 needs at most four bytes a character."""
+_AROUND = (
+    "\ufeff \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006"
+    "\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+)
+"""The byte order mark and the blanks of Unicode that are no control characters (categories Zs, Zl, Zp)."""
 
 
 class Flaw(StrEnum):
@@ -30,6 +36,7 @@ class Flaw(StrEnum):
     NOISE = "noise"
     LOST = "events_lost"
     KEY = "unknown_key"
+    INCOMPLETE = "incomplete"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +56,13 @@ class Dropped:
 Reading = Code | Dropped
 
 
+INCOMPLETE_S = 3.0
+"""A code that has not ended so long after its first character was abandoned: a person types a PIN of eight
+digits within it, and must not have the digits of somebody before in front of his."""
+
+
 def reading_of(raw: bytes, *, strip_aim: bool = False) -> Reading | None:
-    """What these bytes are: a code, or why they are none; None where nothing is left to read."""
+    """The code in these bytes, or the reason why they are none; None where nothing is left to read."""
     if len(raw) > MAX_BYTES:
         return Dropped(Flaw.TOO_LONG)
     try:
@@ -61,12 +73,13 @@ def reading_of(raw: bytes, *, strip_aim: bool = False) -> Reading | None:
 
 
 def reading_of_text(text: str, *, strip_aim: bool = False) -> Reading | None:
-    """The same for text. An AIM symbology identifier in front is stripped where that is set."""
+    """As `reading_of`, for text. An AIM symbology identifier in front is stripped where that is set."""
     # Before anything is cut off: a control character must not hide in the prefix.
     if any(unicodedata.category(char) == "Cc" for char in text):
         return Dropped(Flaw.CONTROL)
-    if strip_aim:
-        text = text[AIM_CHARS:] if _AIM.match(text) else text
+    text = text.strip(_AROUND)
+    if strip_aim and _AIM.match(text):
+        text = text[AIM_CHARS:].strip(_AROUND)
     if len(text) > MAX_CHARS:
         return Dropped(Flaw.TOO_LONG)
     return Code(text) if text else None

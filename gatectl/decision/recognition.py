@@ -2,13 +2,14 @@
 
 One scan in, what it is out, and the settings that read it so.
 
-Source: `reference/readers.md`; ISO/IEC 15424 for the symbology identifiers.
+Source: ISO/IEC 15424 for the symbology identifiers.
 """
 
 from __future__ import annotations
 
 import functools
 import json
+import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -18,7 +19,7 @@ from typing import get_args
 from gatectl.decision.framing import Framing, framer
 from gatectl.decision.keymap import Key, LayoutName
 from gatectl.decision.keys import EV_KEY, PRESSED, KeyDecoder, KeyEvent
-from gatectl.decision.reading import AIM_CHARS, Code, Dropped, Flaw, reading_of
+from gatectl.decision.reading import Code, Dropped, Flaw, reading_of, reading_of_text
 
 HAND_S = 0.06
 """Scanners type a character every 8 to 50 ms, as their USB interval and their setting have it; a very fast
@@ -43,8 +44,8 @@ _SYMBOLOGIES = {
 }
 _AIM = re.compile(rf"\]([{''.join(_SYMBOLOGIES)}])[0-9A-Za-z]")
 
-_CONTROLS = {0x09: "TAB", 0x0A: "LF", 0x0D: "CR"}
-_LINE = re.compile(rb"([\r\n\t]*)([^\r\n\t]+)([\r\n\t]*)")
+_CONTROLS = {0x00: "NUL", 0x03: "ETX", 0x04: "EOT", 0x09: "TAB", 0x0A: "LF", 0x0D: "CR"}
+_LINE = re.compile(rb"([\r\n\t\x03\x04\x00]*)([^\r\n\t\x03\x04\x00]+)([\r\n\t\x03\x04\x00]*)")
 _STX, _ETX = 2, 3
 _LRC_FRAME = re.compile(rb"\x02[^\x02\x03]*\x03")
 _ENDS = {Key.ENTER: "Enter", Key.KPENTER: "the keypad's Enter", Key.TAB: "Tab"}
@@ -55,6 +56,13 @@ _FRAMES: dict[Framing, str] = {
 }
 
 _SILENCE = "a silence"
+
+_IDLE_MS = {"serial": 100, "evdev": 500}
+"""The shortest silence to set for readers that send no ending. A USB hub reports an unplugged keyboard
+within 256 ms, and a code that it cut in two must be known as such before a silence makes it whole."""
+_IDLE_FACTOR = 3
+"""Of the longest gap that a scan had: the next one may have a longer one."""
+_IDLE_STEP_MS, _IDLE_MAX_MS = 50, 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +80,8 @@ class Seen:
     """The symbology identifier in front, which is cut off."""
     framing: Framing | None = None
     layout: LayoutName | None = None
+    idle_ms: int = 0
+    """The silence to set where the reader sends no ending."""
 
     def toml(self, door: str, path: str, baud: int) -> str:
         """The table to put into the settings; `baud` is that of a serial scanner."""
@@ -83,6 +93,8 @@ class Seen:
             lines += ['type = "evdev"', f"device = {_text(path)}", f'layout = "{self.layout}"']
         if self.aim:
             lines += ["strip_aim = true"]
+        if self.idle_ms:
+            lines += [f"idle_ms = {self.idle_ms}"]
         return "\n".join(lines) + "\n"
 
 
@@ -102,8 +114,11 @@ def is_by_hand(characters: int, seconds: float) -> bool:
     return characters > 1 and seconds / (characters - 1) > HAND_S
 
 
-def of_bytes(data: bytes) -> Recognised | None:
-    """What a serial scanner sent with one scan, as often as it sent it; None where that is nothing."""
+def of_bytes(data: bytes, gap_s: float = 0.0) -> Recognised | None:
+    """Recognises what a serial scanner sent with one scan, as often as it sent it; None for nothing.
+
+    `gap_s` is the longest time within it without a character.
+    """
     if _STX in data:
         return _frame(data)
     found = _LINE.search(data)
@@ -116,7 +131,14 @@ def of_bytes(data: bytes) -> Recognised | None:
     code, aim, words = _aim_of(reading.text)
     ending = _named(after) or _SILENCE
     begins = f", begun with {_named(before)}" if before else ""
-    return Seen(code, f"text, ended by {ending}{begins}{words}", ending, aim=aim, framing="line")
+    idle_ms = 0 if after else _idle_ms("serial", gap_s)
+    how = f"text, ended by {ending}{begins}{words}"
+    return Seen(code, how, ending, aim=aim, framing="line", idle_ms=idle_ms)
+
+
+def _idle_ms(kind: str, gap_s: float) -> int:
+    steps = math.ceil(_IDLE_FACTOR * gap_s * 1000 / _IDLE_STEP_MS)
+    return min(max(_IDLE_MS[kind], steps * _IDLE_STEP_MS), _IDLE_MAX_MS)
 
 
 def _frame(data: bytes) -> Recognised | None:
@@ -148,13 +170,17 @@ def _has_lrc(data: bytes) -> bool:
     )
 
 
-def of_keys(events: Iterable[KeyEvent], *, caps_lock: bool = False) -> list[Seen] | Unreadable | None:
-    """What a scanner that types sent with one scan: what it is in each layout that can have it.
+def of_keys(
+    events: Iterable[KeyEvent], *, caps_lock: bool = False, gap_s: float = 0.0
+) -> list[Seen] | Unreadable | None:
+    """Recognises what a scanner typed with one scan, in each layout that can have it.
 
-    Where the layouts agree, only the first one stands there. None where that is nothing.
+    Of layouts that agree, the first one is returned alone. None where nothing was typed. `gap_s` is the
+    longest time within it without a key.
     """
     events = list(events)
     ending = _ended_by(events)
+    idle_ms = _idle_ms("evdev", gap_s) if ending == _SILENCE else 0
     found: dict[str, Seen] = {}
     flaw: Dropped | None = None
     for layout in get_args(LayoutName):
@@ -163,7 +189,7 @@ def of_keys(events: Iterable[KeyEvent], *, caps_lock: bool = False) -> list[Seen
         if isinstance(reading, Code):
             code, aim, words = _aim_of(reading.text)
             how = f"keys in the layout {layout}, ended by {ending}{words}"
-            found.setdefault(reading.text, Seen(code, how, ending, aim=aim, layout=layout))
+            found.setdefault(reading.text, Seen(code, how, ending, aim=aim, layout=layout, idle_ms=idle_ms))
         elif reading is not None:
             flaw = reading
     if not found:
@@ -188,9 +214,10 @@ def _as_key(code: int) -> Key | None:
 def _aim_of(text: str) -> tuple[str, str | None, str]:
     """The text without its symbology identifier, the identifier, and words about it."""
     found = _AIM.match(text)
-    if found is None or len(text) == AIM_CHARS:
+    stripped = reading_of_text(text, strip_aim=True)
+    if found is None or not isinstance(stripped, Code):
         return text, None, ""
-    return text[AIM_CHARS:], found[0], f"; in front stands {found[0]}, for {_SYMBOLOGIES[found[1]]}"
+    return stripped.text, found[0], f"; in front stands {found[0]}, for {_SYMBOLOGIES[found[1]]}"
 
 
 def _unreadable(reading: Dropped | None) -> Unreadable:

@@ -6,14 +6,17 @@ Keyboards are not grabbed: the technician's own may be among them.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from gatectl.decision.keys import EV_KEY, PRESSED, KeyEvent
 from gatectl.devices.found import Found
-from gatectl.devices.keyboard import Keyboard, KeySource
-from gatectl.devices.scanner import DeviceLost
+from gatectl.devices.keyboard import GRAB, Keyboard, KeySource
+from gatectl.devices.scanner import OPEN_S, Cause, DeviceLost
 from gatectl.devices.serial_port import SerialPort
+from gatectl.devices.thread import bounded
 
 QUIET_S = {"serial": 0.25, "evdev": 0.5}
 """A silence that ends a scan: over that of any scanner within a code, under a person's patience."""
@@ -27,7 +30,7 @@ class SharedKeyboard(Keyboard):
 
     def __init__(self, path: str) -> None:
         super().__init__(path)
-        self._device.ungrab()
+        fcntl.ioctl(self._fd, GRAB, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,8 @@ class Burst:
     """The lock's state before."""
     seconds: float
     """From the first input to the last."""
+    gap_s: float
+    """The longest time without input in between."""
 
     @property
     def keys(self) -> int:
@@ -74,14 +79,18 @@ class Ears:
         """Opens them; those that cannot be opened are told in `heard`."""
         for device in devices:
             try:
-                if device.type == "serial":
-                    source: SerialPort | KeySource = SerialPort(device.path, self._baud)
-                else:
-                    source = self._keyboard(device.path)
+                source = bounded(partial(self._opened, device), OPEN_S, lambda late: late.close())
             except DeviceLost as lost:
                 self.heard.put_nowait(Deaf(device, lost.cause))
+            except TimeoutError:
+                self.heard.put_nowait(Deaf(device, Cause.SLOW))
             else:
                 self._ears.append(_Ear(device, source, self.heard.put_nowait))
+
+    def _opened(self, device: Found) -> SerialPort | KeySource:
+        if device.type == "serial":
+            return SerialPort(device.path, self._baud)
+        return self._keyboard(device.path)
 
     def close(self) -> None:
         for ear in self._ears:
@@ -100,7 +109,7 @@ class _Ear:
         self._tell = tell
         self._loop = asyncio.get_running_loop()
         self._input: list[bytes | KeyEvent] = []
-        self._began = self._last = 0.0
+        self._began = self._last = self._gap = 0.0
         self._caps_lock = source.caps_lock if not isinstance(source, SerialPort) else False
         self._end: asyncio.TimerHandle | None = None
         self.is_open = True
@@ -115,9 +124,12 @@ class _Ear:
             return
         if not read:
             return
-        self._last = self._loop.time()
+        now = self._loop.time()
         if not self._input:
-            self._began = self._last
+            self._began, self._gap = now, 0.0
+        else:
+            self._gap = max(self._gap, now - self._last)
+        self._last = now
         self._input += [read] if isinstance(read, bytes) else read
         end = self._last + QUIET_S[self._device.type]
         if self._device.type == "serial":
@@ -130,7 +142,8 @@ class _Ear:
         came, self._input = self._input, []
         data = b"".join(part for part in came if isinstance(part, bytes))
         events = tuple(part for part in came if not isinstance(part, bytes))
-        self._tell(Burst(self._device, data, events, self._caps_lock, self._last - self._began))
+        seconds = self._last - self._began
+        self._tell(Burst(self._device, data, events, self._caps_lock, seconds, self._gap))
 
     def close(self) -> None:
         """Lets go of the device, once."""

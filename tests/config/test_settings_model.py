@@ -38,8 +38,8 @@ def test_defaults_are_the_contracts(write):
     serial, evdev = door.scanners
     assert isinstance(serial, SerialScanner)
     assert isinstance(evdev, EvdevScanner)
-    assert (serial.baud, serial.framing, serial.idle_ms, serial.strip_aim) == (9600, "line", 60, False)
-    assert (evdev.layout, evdev.idle_ms, evdev.strip_aim) == ("us", 500, False)
+    assert (serial.baud, serial.framing, serial.idle_ms, serial.strip_aim) == (9600, "line", 0, False)
+    assert (evdev.layout, evdev.idle_ms, evdev.strip_aim) == ("us", 0, False)
 
 
 def test_partners_are_told_apart_by_protocol(write):

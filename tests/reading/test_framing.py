@@ -39,14 +39,17 @@ def codes(*texts):
         (b"111", []),
         ("ä€\r".encode(), codes("ä€")),
         (b"]C1ABC\r", codes("]C1ABC")),
-        (b"\x00\r\xff\r1\r", [CONTROL, Dropped(Flaw.UNDECODABLE), Code("1")]),
+        (b"\x01\r\xff\r1\r", [CONTROL, Dropped(Flaw.UNDECODABLE), Code("1")]),
+        (b"1\x032\x043\x004\r\x00\x00\x005\x04\x03", codes("1", "2", "3", "4", "5")),
+        (b"\xef\xbb\xbfWP-1403\r WP-1403 \r \xef\xbb\xbf\r", codes("WP-1403", "WP-1403")),
+        (b"\xef\xbb\xbf " + "😀".encode() * MAX_CHARS + b"  \r", codes("😀" * MAX_CHARS)),
         (b"x" * MAX_CHARS + b"\r", codes("x" * MAX_CHARS)),
         (b"x" * (MAX_CHARS + 1) + b"\r1\r", [TOO_LONG, Code("1")]),
         (b"x" * 10_000 + b"\r1\r", [TOO_LONG, Code("1")]),
         (b"\xff" * 10_000 + b"\n\n", [TOO_LONG]),
     ],
 )
-def test_a_line_ends_at_cr_lf_or_tab(data, readings):
+def test_a_line_ends_at_a_control_character_that_readers_end_with(data, readings):
     assert framer("line").feed(data) == readings
 
 
@@ -137,7 +140,7 @@ def test_id12la(data, readings):
 def test_half_a_card_stays_half_a_card(framing):
     reader = framer(framing)
     assert reader.feed((RDM if framing == "rdm6300" else ID12)[:-1]) == []
-    assert not reader.pending
+    assert reader.pending
     assert reader.silence() == []
     assert reader.feed(b"\x03") == ([CARD] if framing == "rdm6300" else [CARD_ID12])
 
@@ -160,6 +163,52 @@ def test_half_a_card_stays_half_a_card(framing):
 )
 def test_stx_etx(data, readings):
     assert framer("stx-etx").feed(data) == readings
+
+
+@pytest.mark.parametrize(
+    ("framing", "half", "rest", "readings"),
+    [
+        ("line", b"12", b"34\r", []),  # the rest of a code that was given up is no code
+        ("rdm6300", RDM[:5], RDM[5:], []),
+        ("id12la", ID12[:5], ID12[5:], []),
+        ("stx-etx", b"\x0212", b"34\x03", []),
+    ],
+)
+def test_a_code_that_does_not_end_in_time_is_given_up_whole(framing, half, rest, readings):
+    reader = framer(framing)
+    whole = {"line": b"1\r", "rdm6300": RDM, "id12la": ID12, "stx-etx": b"\x021\x03"}[framing]
+    assert reader.feed(half) == []
+    assert reader.give_up() == [Dropped(Flaw.INCOMPLETE)]
+    assert reader.give_up() == []
+    assert reader.feed(rest) == readings
+    assert len(reader.feed(whole)) == 1
+    assert not reader.pending
+    assert reader.give_up() == []
+
+
+def test_after_a_pause_the_next_character_is_another_code():
+    line = framer("line")
+    line.feed(b"12")
+    line.give_up()
+    assert line.discarding
+    assert line.silence() == []
+    assert not line.discarding
+    assert line.feed(b"4711\r") == codes("4711")
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_each_code_that_begins_is_counted_once(framing):
+    reader = framer(framing)
+    whole = {"line": b"12\r", "rdm6300": RDM, "id12la": ID12, "stx-etx": b"\x0212\x03"}[framing]
+    began = []
+    for byte in whole + whole:
+        before = reader.begun
+        reader.feed(bytes([byte]))
+        began.append(reader.begun - before)
+        if reader.pending:
+            assert sum(began) > 0
+    assert began == [1, *[0] * (len(whole) - 1)] * 2
+    assert not reader.pending
 
 
 def test_an_unknown_framing_is_an_error():
@@ -186,6 +235,9 @@ def test_any_split_of_any_bytes_gives_the_same_readings(framing, parts, strip_ai
         for start, end in zip([0, *cuts], [*cuts, len(part)], strict=True):
             readings += split.feed(part[start:end])
         assert readings + split.silence() == expected
+        assert split.give_up() == whole.give_up()
+        split.silence()
+        whole.silence()
         assert not split.pending
 
 

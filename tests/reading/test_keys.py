@@ -84,7 +84,7 @@ def test_every_key_types_what_stands_on_it(layout, table):
 
 @pytest.mark.parametrize("layout", ["us", "de"])
 def test_every_printable_ascii_character_comes_back(layout):
-    text = string.digits + string.ascii_letters + string.punctuation + " "
+    text = string.digits + " " + string.ascii_letters + string.punctuation
     assert len(text) == 95
     with VirtualKeyboard(layout) as keyboard, contextlib.closing(keyboard.connect("")) as source:
         decoder = KeyDecoder(layout)
@@ -224,20 +224,46 @@ def test_nothing_counts_between_the_drop_and_the_next_report():
     other = (ecodes.EV_SYN, ecodes.SYN_MT_REPORT, 0)
     stale = [DROPPED, other, down("ENTER"), up("ENTER"), down("CAPSLOCK"), down("LEFTSHIFT")]
     assert decoder.feed(stale) == []
-    assert not decoder.stale
     assert decoder.feed([REPORT, *taps("ENTER", "A", "ENTER")]) == [LOST, Code("a")]
 
 
-def test_held_keys_are_resynchronised_after_a_drop():
+def test_no_key_is_held_after_a_drop():
     decoder = KeyDecoder("us")
     decoder.feed([down("LEFTSHIFT"), DROPPED, REPORT])
-    assert decoder.stale
-    decoder.resynchronise({ecodes.KEY_A})
-    assert not decoder.stale
     assert decoder.feed(taps("ENTER", "A", "ENTER")) == [LOST, Code("a")]
-    decoder.feed([DROPPED, REPORT])
-    decoder.resynchronise({ecodes.KEY_RIGHTSHIFT})
+    decoder.feed([DROPPED, REPORT, down("RIGHTSHIFT")])
     assert decoder.feed(taps("ENTER", "A", "ENTER")) == [LOST, Code("A")]
+
+
+def test_a_code_that_does_not_end_in_time_is_given_up_whole():
+    decoder = KeyDecoder("us")
+    assert decoder.give_up() == []
+    decoder.feed(taps("1", "2"))
+    assert decoder.give_up() == [Dropped(Flaw.INCOMPLETE)]
+    assert decoder.give_up() == []
+    assert decoder.feed(taps("3", "ENTER", "4", "ENTER")) == [Code("4")]
+    decoder.feed(taps("1", "2"))
+    decoder.give_up()
+    assert decoder.silence() == []  # a pause: what follows is another code
+    assert decoder.feed(taps("4", "ENTER")) == [Code("4")]
+    decoder.feed(taps("1", "F5"))
+    assert decoder.give_up() == [UNKNOWN]  # the flaw that is known says more
+
+
+def test_each_code_that_begins_is_counted_once():
+    decoder = KeyDecoder("us")
+    counts = []
+    for event in [*taps("CAPSLOCK", "LEFTSHIFT", "1", "2", "ENTER", "F5", "3", "ENTER", "ENTER"), DROPPED]:
+        decoder.feed([event])
+        counts.append(decoder.begun)
+    assert counts[:8] == [0] * 8  # modifiers begin nothing; a tap is two events and two reports
+    assert counts[-1] == 3
+    assert counts == sorted(counts)
+
+
+def test_blanks_around_what_was_typed_are_taken_off():
+    assert typed("us", *taps("SPACE", "1", "SPACE", "2", "SPACE")) == [Code("1 2")]
+    assert typed("us", *taps("SPACE")) == []
 
 
 def test_too_long_a_code_is_dropped_once():

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 
 from gatectl.decision.reading import MAX_CHARS, Code, Dropped, Flaw, reading_of, reading_of_text
@@ -9,7 +11,10 @@ from gatectl.decision.reading import MAX_CHARS, Code, Dropped, Flaw, reading_of,
     ("raw", "text"),
     [
         (b"1234567890123", "1234567890123"),
-        (b" spaces stay ", " spaces stay "),
+        (b" blanks  between stay ", "blanks  between stay"),
+        ("\ufeffWP-1403".encode(), "WP-1403"),
+        ("\u3000\u00a0 \ufeff1\ufeff2\ufeff\u2028".encode(), "1\ufeff2"),
+        (b" " + b"x" * MAX_CHARS + b"  ", "x" * MAX_CHARS),
         ("Müller-€-😀".encode(), "Müller-€-😀"),
         (b"]C1", "]C1"),
         (b"]C1234", "]C1234"),
@@ -57,6 +62,10 @@ def test_every_control_character_and_no_other_spoils_a_code():
         (b"]1AB", Code("]1AB")),
         ("]üAB".encode(), Code("]üAB")),
         (b"X]C1", Code("X]C1")),
+        (b"\xef\xbb\xbf ]E0 123 ", Code("123")),
+        (b"]E0\xef\xbb\xbf123", Code("123")),
+        (b"]E0 ", None),
+        (b" \xef\xbb\xbf ", None),
         (b"]E0", None),
         (b"", None),
         (b"]E\n123", Dropped(Flaw.CONTROL)),
@@ -67,3 +76,11 @@ def test_every_control_character_and_no_other_spoils_a_code():
 )
 def test_an_aim_prefix_is_stripped_where_that_is_set(raw, reading):
     assert reading_of(raw, strip_aim=True) == reading
+
+
+def test_every_blank_of_unicode_is_taken_off_around_a_code_and_nothing_else_is():
+    for number in (*range(0xD800), *range(0xE000, 0x110000)):
+        char = chr(number)
+        if unicodedata.category(char) != "Cc":
+            blank = char.isspace() or char == "\ufeff"
+            assert reading_of_text(f"{char}a{char}") == Code("a" if blank else f"{char}a{char}")

@@ -1,0 +1,110 @@
+"""A thread of its own for each device: every call that the kernel may hold up runs there.
+
+A USB serial adapter that does not answer holds up an open, a close or an ioctl for 5 s a control transfer,
+and for ever where its driver hangs. In the event loop that would stop every door; in a shared pool of
+threads a few such devices would stop all others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Never, TypeVar
+
+T = TypeVar("T")
+
+
+class DeviceThread:
+    """Runs calls one at a time, in their order; made and used on an event loop.
+
+    It is a daemon thread: one that is stuck in the kernel does not hold up the end of the process.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        threading.Thread(target=self._work, name=name, daemon=True).start()
+
+    def submit(self, call: Callable[[], T], discard: Callable[[T], None] | None = None) -> asyncio.Future[T]:
+        """The call's result or error. A result that nobody waits for any more goes to `discard`."""
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._calls.put(partial(self._run, call, future, discard))
+        return future
+
+    def stop(self) -> None:
+        """Ends the thread behind what was submitted so far; does not wait for it."""
+        self._calls.put(None)
+
+    def _work(self) -> None:
+        while (call := self._calls.get()) is not None:
+            call()
+
+    def _run(
+        self, call: Callable[[], T], future: asyncio.Future[T], discard: Callable[[T], None] | None
+    ) -> None:
+        try:
+            result = call()
+        except BaseException as error:  # noqa: BLE001 - it is raised where the call was submitted
+            self._deliver(partial(_fail, future, error))
+            return
+        if not self._deliver(partial(_succeed, future, result, discard)) and discard is not None:
+            discard(result)
+
+    def _deliver(self, callback: Callable[[], None]) -> bool:
+        """False where the loop is closed, because the daemon has stopped."""
+        try:
+            self._loop.call_soon_threadsafe(callback)
+        except RuntimeError:
+            return False
+        return True
+
+
+def bounded(call: Callable[[], T], seconds: float, discard: Callable[[T], None]) -> T:
+    """The call's result or error, for a command; TimeoutError where it does not come in time.
+
+    A result that comes late goes to `discard`.
+    """
+    results: queue.SimpleQueue[Callable[[], T]] = queue.SimpleQueue()
+    lock = threading.Lock()
+    is_late = False
+
+    def work() -> None:
+        try:
+            result = call()
+        except BaseException as error:  # noqa: BLE001 - it is raised where the call was made
+            results.put(partial(_raise, error))
+            return
+        with lock:
+            if not is_late:
+                results.put(lambda: result)
+                return
+        discard(result)
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        return results.get(timeout=seconds)()
+    except queue.Empty:
+        with lock:
+            is_late = True
+        if results.empty():
+            raise TimeoutError from None
+        return results.get()()
+
+
+def _raise(error: BaseException) -> Never:
+    raise error
+
+
+def _fail(future: asyncio.Future[T], error: BaseException) -> None:
+    if not future.done():
+        future.set_exception(error)
+
+
+def _succeed(future: asyncio.Future[T], result: T, discard: Callable[[T], None] | None) -> None:
+    if not future.done():
+        future.set_result(result)
+    elif discard is not None:  # cancelled; the device's own thread may have been stopped since
+        threading.Thread(target=discard, args=(result,), name="device discarded", daemon=True).start()
