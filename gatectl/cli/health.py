@@ -10,7 +10,7 @@ from typing import Any
 
 from gatectl.decision.cause import fail_together, is_for_another_url
 from gatectl.decision.outage import Condition
-from gatectl.devices.scanner import Cause
+from gatectl.devices.scanner import SAME_DEVICE, Cause
 
 _GATE_ADVICE = (
     "Nobody is let in here, and no partner is asked. It is tried again by itself, and at once by: gatectl "
@@ -27,8 +27,14 @@ _SCANNER_ADVICE: dict[str, str] = {
     Cause.HELD: "Another program has it open; `gatectl devices` shows which.",
     Cause.DENIED: "Plug it in anew, or: systemctl start gatectl-devices. "
     "udev gives gatectl what the settings name.",
-    Cause.NO_SCANNER: "Is this the scanner's path, and its type? `gatectl devices` finds it.",
+    Cause.SLOW: "Unplug it and plug it in again. If that helps for a while only: another cable, socket or "
+    "hub.",
 }
+
+_SHARED_ADVICE = (
+    "What it reads is missing in the codes. Stop it; a login prompt: "
+    "systemctl disable --now serial-getty@NAME"
+)
 
 _UNCONNECTED_ADVICE = {
     "network": "Look at this door's own network, name server and firewall first, then at the partner: "
@@ -106,12 +112,18 @@ def _scanner(door: str, scanner: Mapping[str, Any], now: datetime) -> Fact:
     dropped = "".join(f", {count} {flaw.replace('_', ' ')}" for flaw, count in scanner["dropped"].items())
     codes = f"{scanner['codes']} code{'' if scanner['codes'] == 1 else 's'}{dropped}"
     if scanner["state"] == "ready":
+        if scanner["held_by"]:
+            return Fact(f"{head}ready, {codes}; also open in {', '.join(scanner['held_by'])}", _SHARED_ADVICE)
         lost = sum(scanner["dropped"].values())
         odd = lost > max(scanner["codes"], _MANY)
         advice = "More is dropped than read. Framing, speed and layout: `gatectl devices` finds them."
         return Fact(f"{head}ready, {codes}", advice if odd else "")
     cause = scanner["cause"] or "not looked for yet"
     advice = _SCANNER_ADVICE.get(cause, "`gatectl devices` shows which scanners are there.")
+    if cause.startswith(SAME_DEVICE):
+        advice = "Two identical scanners share their names below by-id; `gatectl devices` shows one for each."
+    if scanner["held_by"]:
+        cause += f": {', '.join(scanner['held_by'])}"
     return Fact(f"{head}{cause}, {since(scanner['since'], now)}, {codes}", advice)
 
 

@@ -6,18 +6,26 @@ What a running gatectl has is left to it; its status says how it is.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gatectl.cli.control import NotRunning, call
 from gatectl.cli.finding import Finding
 from gatectl.config import model
 from gatectl.daemon.gates import PIN_HINTS, switch_off
+from gatectl.daemon.scanners import claims_of, path_of
+from gatectl.devices.claims import Claims
+from gatectl.devices.holders import holders
 from gatectl.devices.keyboard import Keyboard
 from gatectl.devices.off import sentence
 from gatectl.devices.pins import PinsError
-from gatectl.devices.scanner import DeviceLost
+from gatectl.devices.scanner import SAME_DEVICE, Cause, DeviceLost
 from gatectl.devices.serial_port import SerialPort
+from gatectl.devices.thread import bounded
+
+OPEN_PATIENCE_S = 6.0
+"""A USB adapter that does not answer fails after 5 s; a command waits no longer for one that hangs for
+ever."""
 
 _RESTART = "settings that are newer than the running gatectl? systemctl restart gatectl"
 
@@ -28,16 +36,17 @@ def devices(settings: model.Settings, environ: Mapping[str, str]) -> Iterator[Fi
         status = call(settings.control.socket, {"command": "status"})
     except NotRunning:
         yield from _relays(settings, environ)
+        claims = claims_of(settings)
         for name, door in settings.doors.items():
             for scanner in door.scanners:
-                yield _opened(name, scanner)
+                yield from _opened(name, scanner, claims)
         return
     for name, door in settings.doors.items():
         state = status["doors"].get(name)
         if state is None:
             yield Finding(f"door {name}: the running gatectl does not know it", _RESTART)
         else:
-            yield from _told(name, door, state)
+            yield from _told(name, door, state, status["pid"])
 
 
 def _relays(settings: model.Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
@@ -55,21 +64,51 @@ def _relays(settings: model.Settings, environ: Mapping[str, str]) -> Iterator[Fi
             yield Finding(f"relay of {door}: driven off, {_since(began)}")
 
 
-def _opened(door: str, scanner: model.Scanner) -> Finding:
-    path, how = _named(scanner)
+def _opened(door: str, scanner: model.Scanner, claims: Claims) -> Iterator[Finding]:
+    path, how = path_of(scanner), _how(scanner)
+    line = f"scanner {path} of {door} ({how}): "
     began = time.monotonic()
-    try:
+
+    def connect() -> SerialPort | Keyboard:
         if isinstance(scanner, model.SerialScanner):
-            SerialPort(path, scanner.baud).close()
-        else:
-            Keyboard(path).close()
+            return SerialPort(path, scanner.baud)
+        return Keyboard(path)
+
+    def opened() -> None:
+        claims.opened(path, connect)[1]()
+
+    try:
+        bounded(opened, OPEN_PATIENCE_S, discard=lambda _: None)
+    except TimeoutError:
+        yield Finding(f"{line}{Cause.SLOW}, {_since(began)}", _hint(Cause.SLOW))
+        return
     except DeviceLost as lost:
-        hint = "is it plugged in, may this user read it, and does no other program hold it? gatectl devices"
-        return Finding(f"scanner {path} of {door} ({how}): {lost.cause}, {_since(began)}", hint)
-    return Finding(f"scanner {path} of {door} ({how}): opened, {_since(began)}")
+        others = holders(path) if lost.cause == Cause.HELD else ()
+        by = f" ({', '.join(others)})" if others else ""
+        yield Finding(f"{line}{lost.cause}{by}, {_since(began)}", _hint(lost.cause))
+        return
+    yield Finding(f"{line}opened, {_since(began)}")
+    yield from _shared(line, scanner, holders(path))
 
 
-def _told(name: str, door: model.DoorSettings, state: dict[str, Any]) -> Iterator[Finding]:
+def _hint(cause: str) -> str:
+    if cause.startswith(SAME_DEVICE):
+        return "two identical readers share a name below by-id: gatectl devices shows one by-path for each"
+    if cause == Cause.SLOW:
+        return "unplug it and plug it in again; if that does not last: another cable, socket or hub"
+    return "is it plugged in, may this user read it, and does no other program hold it? gatectl devices"
+
+
+def _shared(line: str, scanner: model.Scanner, others: Sequence[str]) -> Iterator[Finding]:
+    """A finding where other programs read from a port too; a keyboard is grabbed."""
+    if others and isinstance(scanner, model.SerialScanner):
+        yield Finding(
+            f"{line}also open in {', '.join(others)}, which may take characters of codes",
+            "stop it; a login prompt: systemctl disable --now serial-getty@NAME.service",
+        )
+
+
+def _told(name: str, door: model.DoorSettings, state: dict[str, Any], pid: int) -> Iterator[Finding]:
     """By the running gatectl's status of this door."""
     gate = state["gate"]
     if gate.get("cause") is None:
@@ -81,23 +120,26 @@ def _told(name: str, door: model.DoorSettings, state: dict[str, Any]) -> Iterato
             yield Finding(f"signal {signal} of {name}: {pin['cause']}, since {pin['since']}", PIN_HINTS[0])
     known = {scanner["scanner"]: scanner for scanner in state["scanners"]}
     for scanner in door.scanners:
-        path, how = _named(scanner)
-        line = f"scanner {path} of {name} ({how}): "
+        path = path_of(scanner)
+        line = f"scanner {path} of {name} ({_how(scanner)}): "
         found = known.get(path)
         if found is None:
             yield Finding(f"{line}the running gatectl does not know it", _RESTART)
         elif found["state"] == "ready":
             yield Finding(f"{line}the running gatectl has it, {found['codes']} codes so far")
+            # Root sees more than the daemon, which is an ordinary user.
+            others = [one for one in holders(path) if not one.endswith(f"({pid})")]
+            yield from _shared(line, scanner, others)
         else:
-            hint = "is it plugged in, and set up as the settings say? gatectl devices"
-            yield Finding(f"{line}{found['state']} since {found['since']} ({found['cause']})", hint)
+            words = f"{found['state']} since {found['since']} ({found['cause']})"
+            yield Finding(f"{line}{words}", _hint(found["cause"] or ""))
 
 
-def _named(scanner: model.Scanner) -> tuple[str, str]:
-    """Its path, and how it is read."""
+def _how(scanner: model.Scanner) -> str:
+    """How it is read."""
     if isinstance(scanner, model.SerialScanner):
-        return str(scanner.port), f"{scanner.baud} baud, {scanner.framing}"
-    return str(scanner.device), f"layout {scanner.layout}"
+        return f"{scanner.baud} baud, {scanner.framing}"
+    return f"layout {scanner.layout}"
 
 
 def _since(began: float) -> str:

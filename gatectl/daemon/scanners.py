@@ -7,34 +7,48 @@ from functools import partial
 
 from gatectl.config import model
 from gatectl.decision.notice import Tell
+from gatectl.devices.claims import Claims
 from gatectl.devices.scanner import Scanner
 
 
-def scanner_of(settings: model.Scanner, present: Callable[[str, str, float], None], tell: Tell) -> Scanner:
+def claims_of(settings: model.Settings) -> Claims:
+    """The devices that this process may have open at once, one scanner each."""
+    return Claims([path_of(scanner) for door in settings.doors.values() for scanner in door.scanners])
+
+
+def path_of(settings: model.Scanner) -> str:
+    """The path by which the settings name the device."""
+    return str(settings.port if isinstance(settings, model.SerialScanner) else settings.device)
+
+
+def scanner_of(
+    settings: model.Scanner, claims: Claims, present: Callable[[str, str, float], None], tell: Tell
+) -> Scanner:
     """`present` takes the scanner's path, a code, and when it was complete (s, event loop's clock)."""
+    path = path_of(settings)
     match settings:
         case model.SerialScanner():
             from gatectl.devices.serial_port import serial_scanner  # noqa: PLC0415 - where one is
 
-            path = str(settings.port)
             return serial_scanner(
                 path,
                 baud=settings.baud,
                 framing=settings.framing,
                 idle_s=settings.idle_ms / 1000,
                 strip_aim=settings.strip_aim,
+                claims=claims,
                 on_code=partial(present, path),
                 tell=tell,
             )
         case model.EvdevScanner():
             from gatectl.devices.keyboard import keyboard_scanner  # noqa: PLC0415 - where one is
 
-            path = str(settings.device)
             return keyboard_scanner(
                 path,
                 layout=settings.layout,
                 idle_s=settings.idle_ms / 1000,
                 strip_aim=settings.strip_aim,
+                claims=claims,
                 on_code=partial(present, path),
                 tell=tell,
             )

@@ -21,7 +21,7 @@ from gatectl.daemon.door import Door, House
 from gatectl.daemon.lock import alone
 from gatectl.daemon.notify import keep_notifying, notify
 from gatectl.daemon.partner import PartnerDesk, contexts
-from gatectl.daemon.scanners import scanner_of
+from gatectl.daemon.scanners import claims_of, scanner_of
 from gatectl.daemon.viewers import Viewers
 from gatectl.decision.cards import Card
 from gatectl.decision.notice import Notice, Priority
@@ -196,8 +196,9 @@ class _Daemon:
     ) -> None:
         """Any error here, or in what is started here, ends the daemon; the service restarts it."""
         doors = self._doors(house)
+        claims = claims_of(self._settings)
         scanners = [
-            (name, scanner_of(settings, doors[name].present, self._teller.tell))
+            (name, scanner_of(settings, claims, doors[name].present, self._teller.tell))
             for name, door in self._settings.doors.items()
             for settings in door.scanners
         ]
@@ -214,7 +215,9 @@ class _Daemon:
         if feeding_s is not None:
             feeding = watchdog.feed(feeding_s, doors.values(), self._guard, self._environ)
             watching.append(group.create_task(feeding))
-        await asyncio.sleep(0)  # the tasks' first steps: each scanner that is there is open now
+        # Wait until each device was tried, so that who is told "ready" may scan. One that does not answer
+        # costs a second.
+        await asyncio.gather(*(scanner.tried.wait() for _, scanner in scanners))
         async with self._listening(commands(house, doors, scanners), stays(house, doors)):
             # What is here now stays: a collection that walked it all would hold up a scan (30 ms and more).
             gc.freeze()

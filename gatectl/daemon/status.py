@@ -41,6 +41,7 @@ def _scanner_status(scanner: Scanner) -> dict[str, Any]:
         "state": status.state,
         "since": timestamp(clock.wall_us(status.since)),
         "cause": status.cause,
+        "held_by": list(status.held_by),
         "codes": status.codes,
         "dropped": {flaw.value: count for flaw, count in status.dropped.items()},
     }

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 import struct
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from gatectl.devices.holders import all_holders
 from gatectl.devices.scanner import ScannerType
 
 _KEYS_OF_A_SCANNER = (*range(2, 12), 28)
@@ -18,13 +18,14 @@ _KEYS_OF_A_SCANNER = (*range(2, 12), 28)
 
 _PORTS = re.compile(r"tty(?:USB|ACM|AMA|S)\d+")
 
-_PARENTS = 6
-"""From an interface of a USB device up to the device itself, which has a name."""
+_PARENTS = 8
+"""From an input device or a port up to its USB device (HID interface, hub port), which has a name."""
 
 _WORD = 8 * struct.calcsize("l")
 """Bits of a `long`, as the kernel shows it to this process."""
 
 Stability = Literal["by-id", "by-path", "none"]
+_WAYS: tuple[Stability, ...] = ("by-id", "by-path")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ class Found:
     stability: Stability
     node: str
     """Where it is now."""
+    has_twin: bool
+    """Another device here has the same vendor, model and serial number, and so the same name by-id."""
     name: str
     """What it calls itself; empty where it does not."""
     is_console: bool
@@ -56,35 +59,38 @@ class Found:
 
 def devices(places: Places) -> list[Found]:
     """All of them, input devices first."""
-    opened = _opened(places.proc)
+    opened = all_holders(places.proc)
     consoles = _text(places.sys / "class/tty/console/active").split()
-    return [
-        Found(
-            kind,
-            str(path),
-            stability,
-            str(node),
-            _name(kind, node, places.sys),
-            node.name in consoles,
-            tuple(opened.get(str(node), ())),
+    nodes = [*_inputs(places), *_ports(places)]
+    identities = Counter(_identity(kind, node, places.sys) for kind, node in nodes)
+    found = []
+    for kind, node in nodes:
+        identity = _identity(kind, node, places.sys)
+        has_twin = identity is not None and identities[identity] > 1
+        path, stability = _stable(kind, node, places.dev, has_twin=has_twin)
+        found.append(
+            Found(
+                kind,
+                str(path),
+                stability,
+                str(node),
+                has_twin,
+                _name(kind, node, places.sys),
+                node.name in consoles,
+                tuple(opened.get(str(node), ())),
+            )
         )
-        for kind, path, stability, node in [*_inputs(places), *_ports(places)]
-    ]
+    return found
 
 
-_Candidate = tuple[ScannerType, Path, Stability, Path]
-
-
-def _inputs(places: Places) -> Iterator[_Candidate]:
-    folder = places.dev / "input"
-    for node in sorted(folder.glob("event*"), key=_by_number):
+def _inputs(places: Places) -> Iterator[tuple[ScannerType, Path]]:
+    for node in sorted((places.dev / "input").glob("event*"), key=_by_number):
         if _types_codes(places.sys / "class/input" / node.name):
-            path, stability = _stable(node, folder, "*-event-*")
-            yield "evdev", path, stability, node.resolve()
+            yield "evdev", node.resolve()
 
 
-def _ports(places: Places) -> Iterator[_Candidate]:
-    links = [path for way in ("by-id", "by-path") for path in sorted((places.dev / "serial" / way).glob("*"))]
+def _ports(places: Places) -> Iterator[tuple[ScannerType, Path]]:
+    links = [path for way in _WAYS for path in sorted((places.dev / "serial" / way).glob("*"))]
     named = sorted((path for path in places.dev.glob("tty*") if _PORTS.fullmatch(path.name)), key=_by_number)
     seen = set()
     for candidate in [*links, *named]:
@@ -92,18 +98,34 @@ def _ports(places: Places) -> Iterator[_Candidate]:
         if node in seen or not node.exists() or not _is_wired(places.sys / "class/tty" / node.name):
             continue
         seen.add(node)
-        path, stability = _stable(node, places.dev / "serial", "*")
-        yield "serial", path, stability, node
+        yield "serial", node
 
 
-def _stable(node: Path, folder: Path, pattern: str) -> tuple[Path, Stability]:
-    """The best name: by what it is, else by where it is plugged in, else the one it has just now."""
-    ways: tuple[Stability, ...] = ("by-id", "by-path")
-    for way in ways:
+def _stable(kind: ScannerType, node: Path, dev: Path, *, has_twin: bool) -> tuple[Path, Stability]:
+    """The best name: by identity, which a twin shares, else by the socket, else the present one."""
+    folder, pattern = (dev / "input", "*-event-*") if kind == "evdev" else (dev / "serial", "*")
+    for way in _WAYS:
+        if way == "by-id" and has_twin:
+            continue
         for link in sorted((folder / way).glob(pattern)):
             if link.resolve() == node.resolve():
                 return link, way
     return node, "none"
+
+
+def _identity(kind: ScannerType, node: Path, sys: Path) -> tuple[str, ...] | None:
+    """Whatever udev makes the name below by-id of; None for a device that is not on USB."""
+    interface = ""
+    for folder in _sys_parents(kind, node, sys):
+        interface = interface or _text(folder / "bInterfaceNumber")
+        if vendor := _text(folder / "idVendor"):
+            return kind, vendor, _text(folder / "idProduct"), _text(folder / "serial"), interface
+    return None
+
+
+def _sys_parents(kind: ScannerType, node: Path, sys: Path) -> list[Path]:
+    device = (sys / "class" / ("input" if kind == "evdev" else "tty") / node.name / "device").resolve()
+    return [device, *device.parents][:_PARENTS]
 
 
 def _by_number(path: Path) -> tuple[str, int]:
@@ -128,24 +150,10 @@ def _is_wired(port: Path) -> bool:
 def _name(kind: ScannerType, node: Path, sys: Path) -> str:
     if kind == "evdev":
         return _text(sys / "class/input" / node.name / "device/name")
-    device = (sys / "class/tty" / node.name / "device").resolve()
-    for folder in [device, *device.parents][:_PARENTS]:
+    for folder in _sys_parents(kind, node, sys):
         if product := _text(folder / "product"):
             return f"{_text(folder / 'manufacturer')} {product}".strip()
     return ""
-
-
-def _opened(proc: Path) -> dict[str, list[str]]:
-    """Which programs have which device open."""
-    found: dict[str, list[str]] = {}
-    for process in proc.glob("[0-9]*"):
-        if process.name == str(os.getpid()):
-            continue
-        with suppress(OSError):  # it has ended, or is somebody else's
-            for device in {str(link.readlink()) for link in (process / "fd").iterdir()}:
-                if device.startswith("/"):
-                    found.setdefault(device, []).append(f"{_text(process / 'comm')} ({process.name})")
-    return found
 
 
 def _text(path: Path) -> str:

@@ -1,18 +1,47 @@
-"""A scanner that is a keyboard: the kernel's input events, with the device grabbed."""
+"""A scanner that is a keyboard: the kernel's input events, with the device grabbed.
+
+The device is driven by its file alone: its name, which need not be UTF-8, is not asked for.
+
+Source: the kernel's linux/input.h and Documentation/input/input.rst.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
+import os
+import struct
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
-
-import evdev
-from evdev import ecodes
 
 from gatectl.decision.keys import KeyDecoder, KeyEvent
 from gatectl.decision.notice import Tell
 from gatectl.decision.reading import Reading
-from gatectl.devices.scanner import DeviceLost, OnCode, Scanner, cause_of
+from gatectl.devices.claims import Claims
+from gatectl.devices.holders import holders
+from gatectl.devices.scanner import Cause, DeviceLost, OnCode, Scanner, cause_of
+
+EVENT_FORMAT = struct.Struct("@llHHi")
+"""`struct input_event`: seconds, microseconds, type, code, value."""
+_EVENTS = 64
+"""Events a read: as many as the kernel keeps for a keyboard's reader."""
+
+_WRITE, _READ = 1, 2
+
+
+def _ioctl(direction: int, number: int, size: int) -> int:
+    """The request's number, by the kernel's asm-generic/ioctl.h: x86, Arm and RISC-V."""
+    return direction << 30 | size << 16 | ord("E") << 8 | number
+
+
+_INT = struct.Struct("i")
+_LEDS_BYTES = 2
+_LED_CAPSL = 1
+GET_VERSION = _ioctl(_READ, 0x01, _INT.size)
+GET_LEDS = _ioctl(_READ, 0x19, _LEDS_BYTES)
+GRAB = _ioctl(_WRITE, 0x90, _INT.size)
 
 
 class KeySource(Protocol):
@@ -27,11 +56,8 @@ class KeySource(Protocol):
     def read(self) -> list[KeyEvent]:
         """The events that are there; never blocks. DeviceLost where the device is gone."""
 
-    def held_keys(self) -> set[int]:
-        """The keys that are held right now. DeviceLost where the device is gone."""
-
     def close(self) -> None:
-        """Lets go of the device; never blocks, never raises."""
+        """Lets go of the device; may block, never raises."""
 
 
 class Keyboard:
@@ -39,58 +65,62 @@ class Keyboard:
 
     def __init__(self, path: str) -> None:
         try:
-            self._device = evdev.InputDevice(path)
+            self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
             raise DeviceLost(cause_of(error.errno)) from error
         try:
-            self._device.grab()
-            self.caps_lock = ecodes.LED_CAPSL in self._device.leds()
+            self._identify()
+            # The kernel looks at nothing but whether the argument is 0; a pointer is none.
+            fcntl.ioctl(self._fd, GRAB, _INT.pack(1))
+            leds = fcntl.ioctl(self._fd, GET_LEDS, bytes(_LEDS_BYTES))
         except OSError as error:
             self.close()
             raise DeviceLost(cause_of(error.errno)) from error
+        except BaseException:
+            self.close()
+            raise
+        self.caps_lock = bool(leds[0] >> _LED_CAPSL & 1)
+
+    def _identify(self) -> None:
+        """DeviceLost where this is no input device."""
+        try:
+            fcntl.ioctl(self._fd, GET_VERSION, bytes(_INT.size))
+        except OSError as error:
+            if error.errno in (errno.ENOTTY, errno.EINVAL):
+                raise DeviceLost(Cause.NO_SCANNER) from error
+            raise
 
     def fileno(self) -> int:
-        return self._device.fd
+        return self._fd
 
     def read(self) -> list[KeyEvent]:
         try:
-            return [(event.type, event.code, event.value) for event in self._device.read()]
+            data = os.read(self._fd, _EVENTS * EVENT_FORMAT.size)
         except BlockingIOError:
             return []
         except OSError as error:
             raise DeviceLost(cause_of(error.errno)) from error
-
-    def held_keys(self) -> set[int]:
-        try:
-            return set(self._device.active_keys())
-        except OSError as error:
-            raise DeviceLost(cause_of(error.errno)) from error
+        if not data:
+            raise DeviceLost(Cause.UNPLUGGED)
+        return [(kind, code, value) for _, _, kind, code, value in EVENT_FORMAT.iter_unpack(data)]
 
     def close(self) -> None:
         """Closing lets go of the grab, too."""
         with contextlib.suppress(OSError):
-            self._device.close()
+            os.close(self._fd)
 
 
 class KeyboardConnection:
     """A keyboard with its decoder."""
 
-    def __init__(self, keyboard: KeySource, layout: str, *, strip_aim: bool = False) -> None:
+    def __init__(self, keyboard: KeySource, decoder: KeyDecoder, close: Callable[[], None]) -> None:
         self._keyboard = keyboard
-        self._decoder = KeyDecoder(layout, caps_lock=keyboard.caps_lock, strip_aim=strip_aim)
+        self.decoder = decoder
         self.fileno = keyboard.fileno
-        self.silence = self._decoder.silence
-        self.close = keyboard.close
-
-    @property
-    def pending(self) -> bool:
-        return self._decoder.pending
+        self.close = close
 
     def read(self) -> list[Reading]:
-        readings = self._decoder.feed(self._keyboard.read())
-        if self._decoder.stale:
-            self._decoder.resynchronise(self._keyboard.held_keys())
-        return readings
+        return self.decoder.feed(self._keyboard.read())
 
 
 def keyboard_scanner(
@@ -99,6 +129,7 @@ def keyboard_scanner(
     layout: str,
     idle_s: float,
     strip_aim: bool,
+    claims: Claims,
     on_code: OnCode,
     tell: Tell,
     connect: Callable[[str], KeySource] = Keyboard,
@@ -106,6 +137,8 @@ def keyboard_scanner(
     """The scanner of a `type = "evdev"` table; `layout` is a `LayoutName`."""
 
     def connection() -> KeyboardConnection:
-        return KeyboardConnection(connect(device), layout, strip_aim=strip_aim)
+        keyboard, close = claims.opened(device, lambda: connect(device))
+        decoder = KeyDecoder(layout, caps_lock=keyboard.caps_lock, strip_aim=strip_aim)
+        return KeyboardConnection(keyboard, decoder, close)
 
-    return Scanner(device, "evdev", connection, idle_s, on_code, tell)
+    return Scanner(device, "evdev", connection, idle_s, on_code, tell, holders=partial(holders, device))

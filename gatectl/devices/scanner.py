@@ -1,21 +1,29 @@
-"""One scanner under supervision: opened by its stable path, read, timed, waited for when it is gone."""
+"""One scanner under supervision: opened by its stable path, read, timed, waited for when it is gone.
+
+Only reading runs on the event loop, since it never blocks. Whatever else concerns the device runs in its
+own thread.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import errno
+import math
 import os
 import select
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
+from pathlib import Path
 from typing import Literal, Never, Protocol
 
 from gatectl.decision.notice import Notice, Priority, Tell
-from gatectl.decision.reading import Code, Flaw, Reading
+from gatectl.decision.reading import INCOMPLETE_S, Code, Flaw, Reading
+from gatectl.devices.thread import DeviceThread
 
 RETRY_S = 0.5
 """Between two looks for a device that is not there. USB enumeration takes about 0.5 s; a device that
@@ -28,6 +36,17 @@ device is gone again well within it."""
 QUICK_LOSSES = 5
 """After so many connections in a row that did not last, the next return is told only once it lasts."""
 
+OPEN_S = 1.0
+"""An adapter that works is open within some milliseconds; one that does not answer takes 5 s a control
+transfer."""
+
+LOOK_S = 60.0
+"""Between two looks for other programs at the device: a look reads all of /proc (10 ms of a Pi's time)."""
+
+PAUSE_S = 1.0
+"""What comes so long after the last character is another code: longer than a person needs from key to key
+of a PIN, and shorter than the next person needs to step up."""
+
 OnCode = Callable[[str, float], None]
 """A complete code, and the loop's time at which it was complete. Called from the reader's callback."""
 
@@ -39,7 +58,11 @@ class Cause(StrEnum):
     HELD = "held by another process"
     DENIED = "permission denied"
     NO_SCANNER = "not a device of this type"
+    SLOW = "it does not answer"
 
+
+SAME_DEVICE = "the same device as"
+"""Before the other name: the cause where two names in the settings lead to one device."""
 
 _CAUSES = {
     errno.ENOENT: Cause.UNPLUGGED,
@@ -70,24 +93,43 @@ def cause_of(number: int | None) -> str:
     return _CAUSES.get(number) or os.strerror(number).lower()
 
 
-class Connection(Protocol):
-    """An open device with what makes readings of its input: half a code goes when the connection goes."""
+class Decoder(Protocol):
+    """Makes readings of a device's input: a `Framer`, a `KeyDecoder`. Never raises."""
+
+    @property
+    def begun(self) -> int:
+        """How many codes have begun so far."""
 
     @property
     def pending(self) -> bool:
-        """True while it holds something that a silence would end."""
+        """True while a code has begun and not ended."""
+
+    @property
+    def discarding(self) -> bool:
+        """True while the rest of a code that was dropped is passed over."""
+
+    def silence(self) -> list[Reading]:
+        """Ends a code whose reader sends no ending, and what was discarded."""
+
+    def give_up(self) -> list[Reading]:
+        """Drops the code that has begun and not ended in time."""
+
+
+class Connection(Protocol):
+    """An open device with its decoder: half a code goes when the connection goes."""
+
+    @property
+    def decoder(self) -> Decoder:
+        """Times are counted by what it holds."""
 
     def fileno(self) -> int:
         """The descriptor to wait for; the same until `close`."""
 
     def read(self) -> list[Reading]:
-        """What the input that is there completes; never blocks. DeviceLost where the device is gone."""
-
-    def silence(self) -> list[Reading]:
-        """The idle time has passed since the last input: what that completes."""
+        """Reads what is there and returns what it completes; never blocks. DeviceLost where it is gone."""
 
     def close(self) -> None:
-        """Lets go of the device; never blocks, never raises."""
+        """Lets go of the device; may block, never raises."""
 
 
 ScannerType = Literal["serial", "evdev"]
@@ -106,6 +148,8 @@ class ScannerStatus:
     """When it came into this state; seconds on the monotonic clock."""
     cause: str | None
     """None where it is ready, or was not looked for yet."""
+    held_by: tuple[str, ...] = ()
+    """Other programs that have the device open, as `name (process)`, as far as they can be seen."""
     codes: int = 0
     dropped: Mapping[Flaw, int] = field(default_factory=dict)
 
@@ -113,8 +157,9 @@ class ScannerStatus:
 class Scanner:
     """Keeps one device open and hands on its codes, for as long as `run` runs.
 
-    `connect` opens the device by its path, and by nothing else: another device in its place is not
-    taken for it. `idle_s` of silence ends a code; 0 for never.
+    `connect` opens the device by its path, and by nothing else: another device in its place is not taken
+    for it. `holders` finds the other programs that have it open. Both may block: they run in the device's
+    own thread, as the connection's `close` does. `idle_s` of silence ends a code; 0 for never.
     """
 
     def __init__(
@@ -125,17 +170,23 @@ class Scanner:
         idle_s: float,
         on_code: OnCode,
         tell: Tell,
+        *,
+        holders: Callable[[], tuple[str, ...]] = tuple,
     ) -> None:
         self._connect = connect
         self._idle_s = idle_s
         self._on_code = on_code
         self._tell = tell
+        self._holders = holders
         self._status = ScannerStatus(path, kind, "absent", time.monotonic(), None)
         self._codes = 0
         self._dropped: Counter[Flaw] = Counter()
-        self._told_flaws: set[Flaw] = set()  # of this connection
+        self._told_errors: set[str] = set()
         self._told_gone = False  # and not yet that it is back
         self._quick_losses = 0
+        self._next_look = -math.inf  # for other programs, on the loop's clock
+        self.tried = asyncio.Event()
+        """Set once the device was opened, or could not be opened in time."""
 
     @property
     def status(self) -> ScannerStatus:
@@ -143,30 +194,90 @@ class Scanner:
         return replace(self._status, codes=self._codes, dropped=dict(self._dropped))
 
     async def run(self) -> Never:
-        """Reads until cancelled. A lost device is waited for; any other error is raised."""
-        while True:
-            try:
-                connection = self._connect()
-            except DeviceLost as lost:
-                self._gone(lost.cause)
-            else:
-                self._gone(await self._serve(connection))
-            await asyncio.sleep(RETRY_S)
+        """Reads until cancelled. A device that is lost, for whatever cause, is waited for."""
+        thread = DeviceThread(self._status.path)
+        try:
+            while True:
+                try:
+                    connection = await self._open(thread)
+                    self.tried.set()
+                    cause = await self._serve(connection, thread)
+                except DeviceLost as lost:
+                    cause = lost.cause
+                self._gone(cause)
+                self.tried.set()
+                if cause == Cause.HELD:
+                    await self._look_for_others(thread)
+                await asyncio.sleep(RETRY_S)
+        finally:
+            thread.stop()
 
-    async def _serve(self, connection: Connection) -> str:
-        """Reads one connection to its end, and says why it ended."""
+    async def _open(self, thread: DeviceThread) -> Connection:
+        opening = thread.submit(self._connect, lambda connection: connection.close())
+        try:
+            done, _ = await asyncio.wait([opening], timeout=OPEN_S)
+            if not done:
+                self._gone(Cause.SLOW)
+                self.tried.set()
+            return await opening
+        except Exception as error:
+            raise self._lost_by(error) from error
+        finally:
+            opening.cancel()
+
+    async def _serve(self, connection: Connection, thread: DeviceThread) -> str:
+        """Reads one connection to its end, and returns the cause of its end."""
         self._enter("ready", None)
-        self._told_flaws.clear()
         if self._quick_losses < QUICK_LOSSES:
             self._back()
         self._quick_losses += 1  # until it has lasted
-        steady = asyncio.get_running_loop().call_later(STEADY_S, self._lasts)
-        session = _Session(connection, self._idle_s, self._take)
+        loop = asyncio.get_running_loop()
+        steady = loop.call_later(STEADY_S, self._lasts)
+        self._next_look = loop.time()  # who held it may be gone
+        looking = loop.create_task(self._keep_looking(thread))
+        session = _Session(connection, self._idle_s, self._take, self._lost_by)
         try:
             return await session.over
         finally:
+            looking.cancel()
             steady.cancel()
             session.end()
+            thread.submit(connection.close)
+
+    def _lost_by(self, error: Exception) -> DeviceLost:
+        """The loss that an error at this device is. A bug costs this device alone, and is logged as one."""
+        if isinstance(error, DeviceLost):
+            return error
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        what = f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
+        if what not in self._told_errors:
+            self._told_errors.add(what)
+            self._say(Priority.ERROR, f"unforeseen error ({what}): please report it")
+        return DeviceLost(what)
+
+    async def _keep_looking(self, thread: DeviceThread) -> Never:
+        """Looks for other programs at the port now and then: one may be started at any time."""
+        while True:
+            await self._look_for_others(thread)
+            await asyncio.sleep(LOOK_S)
+
+    async def _look_for_others(self, thread: DeviceThread) -> None:
+        now = asyncio.get_running_loop().time()
+        if now < self._next_look:
+            return
+        try:
+            found = await thread.submit(self._holders)
+        except Exception as error:  # noqa: BLE001 - logged; the reader is read whether this is known or not
+            self._lost_by(error)
+            found = ()
+        self._next_look = now + LOOK_S
+        before, self._status = self._status.held_by, replace(self._status, held_by=found)
+        if found and not before:
+            names = ", ".join(found)
+            reads = f"also open in {names}, which may take characters of codes"
+            self._say(Priority.WARNING, reads if self._status.state == "ready" else f"held by {names}")
+        elif before and not found:
+            self._say(Priority.NOTICE, "no other program has it open any more")
 
     def _take(self, reading: Reading, at: float) -> None:
         if isinstance(reading, Code):
@@ -175,8 +286,7 @@ class Scanner:
             self._lasts()
             return
         self._dropped[reading.flaw] += 1
-        if reading.flaw not in self._told_flaws:
-            self._told_flaws.add(reading.flaw)
+        if self._dropped[reading.flaw] == 1:
             flaw = reading.flaw.replace("_", " ")
             self._say(Priority.WARNING, f"input dropped ({flaw}); more of it is counted in the status alone")
 
@@ -207,28 +317,38 @@ class Scanner:
 class _Session:
     """One connection on the event loop, up to its one end.
 
-    `over` is done then, with the cause of the loss. An error that is no loss is its exception, and so
-    ends whoever awaits it.
+    `over` is done then, with the cause of the loss. An error of `take` is no loss: it is the future's
+    exception, and so ends whoever awaits it.
     """
 
-    def __init__(self, connection: Connection, idle_s: float, take: Callable[[Reading, float], None]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        idle_s: float,
+        take: Callable[[Reading, float], None],
+        lost_by: Callable[[Exception], DeviceLost],
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self.over: asyncio.Future[str] = self._loop.create_future()
         self._connection = connection
+        self._decoder = connection.decoder
         self._idle_s = idle_s
         self._take = take
+        self._lost_by = lost_by
+        self._last = -math.inf  # when input came, on the loop's clock
+        self._begun = self._decoder.begun
         self._silence: asyncio.TimerHandle | None = None
+        self._incomplete: asyncio.TimerHandle | None = None
         self._ended = False
         self._loop.add_reader(connection.fileno(), self._guarded, self._read)
 
     def end(self) -> None:
-        """Lets go of everything, once."""
+        """Stops reading, once. The connection is the caller's to close."""
         if self._ended:
             return
         self._ended = True
         self._loop.remove_reader(self._connection.fileno())
         self._stop_timing()
-        self._connection.close()
 
     def _guarded(self, step: Callable[[], None]) -> None:
         try:
@@ -245,25 +365,61 @@ class _Session:
 
     def _read(self) -> None:
         now = self._loop.time()
-        for reading in self._connection.read():
+        self._end_what_is_over(now)
+        try:
+            readings = self._connection.read()
+        except Exception as error:
+            raise self._lost_by(error) from error
+        self._last = now
+        for reading in readings:
             self._take(reading, now)
-        self._stop_timing()
-        if self._idle_s and self._connection.pending:
-            at = now + self._idle_s
-            self._silence = self._loop.call_at(at, self._guarded, partial(self._silent, at))
+        self._time(now)
 
-    def _silent(self, at: float) -> None:
-        """The idle time was over `at`, unless input came while the loop was busy with something else."""
-        if _readable(self._connection.fileno()):
-            self._read()
-            return
-        for reading in self._connection.silence():
-            self._take(reading, at)
+    def _end_what_is_over(self, now: float) -> None:
+        """Ends a code whose time is over although its timer has not had its turn yet."""
+        if self._incomplete is not None and now >= self._incomplete.when():
+            self._give_up(self._incomplete.when())
+        if self._decoder.discarding and now - self._last >= PAUSE_S:
+            self._decoder.silence()
 
-    def _stop_timing(self) -> None:
+    def _time(self, now: float) -> None:
+        """Sets the timers for what has begun and not ended."""
         if self._silence is not None:
             self._silence.cancel()
             self._silence = None
+        if not self._decoder.pending:
+            self._stop_timing()
+            return
+        if self._idle_s:
+            at = now + self._idle_s
+            self._silence = self._loop.call_at(at, self._guarded, partial(self._silent, at))
+        if self._decoder.begun != self._begun:
+            self._begun = self._decoder.begun
+            if self._incomplete is not None:
+                self._incomplete.cancel()
+            at = now + INCOMPLETE_S
+            self._incomplete = self._loop.call_at(at, self._guarded, partial(self._give_up, at))
+
+    def _silent(self, at: float) -> None:
+        """Ends a code at `at`, unless input came while the loop was busy with something else."""
+        if _readable(self._connection.fileno()):
+            self._read()
+            return
+        for reading in self._decoder.silence():
+            self._take(reading, at)
+        self._stop_timing()
+
+    def _give_up(self, at: float) -> None:
+        """Drops a code that has not ended in time; what follows within a pause is the rest of it."""
+        self._incomplete = None
+        for reading in self._decoder.give_up():
+            self._take(reading, at)
+
+    def _stop_timing(self) -> None:
+        for timer in (self._silence, self._incomplete):
+            if timer is not None:
+                timer.cancel()
+        self._silence = self._incomplete = None
 
 
 def _readable(fd: int) -> bool:

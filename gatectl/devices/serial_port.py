@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import termios
+from collections.abc import Callable
+from functools import partial
 
 import serial
 
 from gatectl.decision.framing import Framer, framer
 from gatectl.decision.notice import Tell
 from gatectl.decision.reading import Reading
+from gatectl.devices.claims import Claims
+from gatectl.devices.holders import holders
 from gatectl.devices.scanner import Cause, DeviceLost, OnCode, Scanner, cause_of
 
 _CHUNK = 4096
@@ -50,7 +54,7 @@ class SerialPort:
         return data
 
     def close(self) -> None:
-        """Lets go of the port; never blocks: nothing was written that would have to drain first."""
+        """Lets go of the port; may block where its driver hangs."""
         with contextlib.suppress(OSError):
             self._serial.close()
 
@@ -58,19 +62,14 @@ class SerialPort:
 class SerialConnection:
     """A port with its framer."""
 
-    def __init__(self, port: SerialPort, decoder: Framer) -> None:
+    def __init__(self, port: SerialPort, decoder: Framer, close: Callable[[], None]) -> None:
         self._port = port
-        self._framer = decoder
+        self.decoder = decoder
         self.fileno = port.fileno
-        self.silence = decoder.silence
-        self.close = port.close
-
-    @property
-    def pending(self) -> bool:
-        return self._framer.pending
+        self.close = close
 
     def read(self) -> list[Reading]:
-        return self._framer.feed(self._port.read())
+        return self.decoder.feed(self._port.read())
 
 
 def serial_scanner(
@@ -80,15 +79,17 @@ def serial_scanner(
     framing: str,
     idle_s: float,
     strip_aim: bool,
+    claims: Claims,
     on_code: OnCode,
     tell: Tell,
 ) -> Scanner:
     """The scanner of a `type = "serial"` table; `framing` is a `Framing`, `idle_s` counts for `line`."""
 
     def connect() -> SerialConnection:
-        return SerialConnection(SerialPort(port, baud), framer(framing, strip_aim=strip_aim))
+        opened, close = claims.opened(port, lambda: SerialPort(port, baud))
+        return SerialConnection(opened, framer(framing, strip_aim=strip_aim), close)
 
-    return Scanner(port, "serial", connect, idle_s, on_code, tell)
+    return Scanner(port, "serial", connect, idle_s, on_code, tell, holders=partial(holders, port))
 
 
 def _errno(error: BaseException | None) -> int | None:

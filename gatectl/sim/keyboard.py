@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import threading
 from types import TracebackType
 from typing import Self
 
@@ -37,6 +38,7 @@ class VirtualKeyboard:
         self._plugged = False
         self._line: int | None = None
         self._reader: VirtualKeySource | None = None
+        self._lock = threading.RLock()  # it is opened and closed in its reader's thread
         self.plug()
 
     def plug(self) -> None:
@@ -45,24 +47,27 @@ class VirtualKeyboard:
 
     def unplug(self) -> None:
         """Goes, with a hang-up for whoever has it open."""
-        self._plugged = False
-        self.held.clear()
-        self._hang_up()
+        with self._lock:
+            self._plugged = False
+            self.held.clear()
+            self._hang_up()
 
     def connect(self, _path: str) -> VirtualKeySource:
         """Opens it, for one at a time; DeviceLost where that cannot be."""
-        if not self._plugged:
-            raise DeviceLost(Cause.UNPLUGGED)
-        if self._line is not None:
-            raise DeviceLost(Cause.HELD)
-        end, self._line = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._reader = VirtualKeySource(self, end)
-        return self._reader
+        with self._lock:
+            if not self._plugged:
+                raise DeviceLost(Cause.UNPLUGGED)
+            if self._line is not None:
+                raise DeviceLost(Cause.HELD)
+            end, self._line = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+            self._reader = VirtualKeySource(self, end)
+            return self._reader
 
     def released(self, reader: VirtualKeySource) -> None:
         """A reader has closed it."""
-        if reader is self._reader:
-            self._hang_up()
+        with self._lock:
+            if reader is self._reader:
+                self._hang_up()
 
     def _hang_up(self) -> None:
         if self._line is not None:
@@ -71,7 +76,9 @@ class VirtualKeyboard:
 
     def send(self, *events: KeyEvent) -> None:
         """Raw events, lost where nobody has it open. BlockingIOError where 8000 wait to be read."""
-        if self._line is not None:
+        with self._lock:
+            if self._line is None:
+                return
             os.write(self._line, b"".join(_EVENT.pack(*event) for event in events))
 
     def press(self, key: int) -> None:
@@ -138,9 +145,6 @@ class VirtualKeySource:
         if not data:
             raise DeviceLost(Cause.UNPLUGGED)
         return list(_EVENT.iter_unpack(data))  # whole: what is written at once is atomic in a pipe
-
-    def held_keys(self) -> set[int]:
-        return set(self._keyboard.held)
 
     def close(self) -> None:
         os.close(self._end)

@@ -175,7 +175,10 @@ class Gym:
             f"doors.{name}.signals", {lamp: pin for lamp, pin in pins.items() if lamp != "relay"}
         )
         scanner = {"type": "serial", "port": str(self.folder / f"scanner-{name}")}
-        yield from _table(f"[doors.{name}.scanners]", scanner | door.get("scanner", {}))
+        settings = scanner | door.get("scanner", {})
+        yield from _table(
+            f"[doors.{name}.scanners]", {key: value for key, value in settings.items() if value is not None}
+        )
 
     def change(self, *, partners: dict[str, dict[str, Any]] | None = None) -> None:
         """Other settings, for the next start."""

@@ -19,12 +19,18 @@ class Trees:
     def console(self, names):
         self._write("class/tty/console/active", names)
 
-    def keyboard(self, number, name, *, by_id=None, by_path=None, keys=SCANNER_KEYS):
+    def keyboard(self, number, name, *, by_id=None, by_path=None, keys=SCANNER_KEYS, usb=None):
+        """`usb` is (socket, vendor and model, serial number, interface), as the kernel shows a USB device."""
         node = self.places.dev / f"input/event{number}"
         node.touch()
         for way, link in (("by-id", by_id), ("by-path", by_path)):
             if link:
                 (self.places.dev / "input" / way / link).symlink_to(f"../event{number}")
+        if usb:
+            folder = self._usb(*usb) / f"0003:1234/input/input{number}"
+            folder.mkdir(parents=True)
+            (self.places.sys / f"class/input/event{number}").mkdir(parents=True)
+            (self.places.sys / f"class/input/event{number}/device").symlink_to(folder)
         device = f"class/input/event{number}/device"
         self._write(f"{device}/name", name)
         word = 2**64 - 1
@@ -32,13 +38,29 @@ class Trees:
         self._write(f"{device}/capabilities/key", " ".join(f"{one:x}" for one in words))
         return node
 
-    def port(self, name, *, by_id=None, by_path=None, kind="4", product=None):
+    def _usb(self, socket, model, serial="", interface="00"):
+        """The folder of one interface of a USB device."""
+        device = self.places.sys / f"devices/usb1/{socket}"
+        folder = device / f"{socket}:1.{int(interface)}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "bInterfaceNumber").write_text(interface + "\n")
+        (device / "idVendor").write_text(model[0] + "\n")
+        (device / "idProduct").write_text(model[1] + "\n")
+        if serial:
+            (device / "serial").write_text(serial + "\n")
+        return folder
+
+    def port(self, name, *, by_id=None, by_path=None, kind="4", product=None, usb=None):
         node = self.places.dev / name
         node.touch()
         for way, link in (("by-id", by_id), ("by-path", by_path)):
             if link:
                 (self.places.dev / "serial" / way / link).symlink_to(f"../../{name}")
         self._write(f"class/tty/{name}/type", kind)
+        if usb:
+            folder = self._usb(*usb) / name
+            folder.mkdir()
+            (self.places.sys / f"class/tty/{name}/device").symlink_to(folder)
         if product:
             usb = self.places.sys / "devices/usb1/1-1"
             (usb / "1-1:1.0" / name).mkdir(parents=True)

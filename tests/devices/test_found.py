@@ -38,6 +38,33 @@ def test_the_best_name_is_told(trees):
     ]
 
 
+READER = ("0403", "6001")
+
+
+def test_of_twins_each_is_named_by_its_socket(trees):
+    # udev leads the one name to one of them, and to the other when that one is unplugged.
+    trees.port("ttyUSB0", by_id="usb-FTDI_00", by_path="socket-1", usb=("1-1", READER, "A1"))
+    trees.port("ttyUSB1", by_path="socket-2", usb=("1-2", READER, "A1"))
+    trees.port("ttyUSB2", by_id="usb-FTDI_A2", by_path="socket-3", usb=("1-3", READER, "A2"))
+    trees.keyboard(1, "one", by_id="usb-S-event-kbd", by_path="s-4-event-kbd", usb=("1-4", ("ffff", "35")))
+    trees.keyboard(2, "two", by_path="s-5-event-kbd", usb=("1-5", ("ffff", "35")))
+    assert shown(trees) == [
+        ("evdev", "input/by-path/s-4-event-kbd", "by-path"),
+        ("evdev", "input/by-path/s-5-event-kbd", "by-path"),
+        ("serial", "serial/by-path/socket-1", "by-path"),
+        ("serial", "serial/by-id/usb-FTDI_A2", "by-id"),
+        ("serial", "serial/by-path/socket-2", "by-path"),
+    ]
+    assert [one.has_twin for one in devices(trees.places)] == [True, True, True, False, True]
+
+
+def test_two_interfaces_of_one_device_are_no_twins(trees):
+    for number, interface in ((1, "00"), (2, "01")):
+        usb = ("1-1", READER, "A1", interface)
+        trees.keyboard(number, "both", by_id=f"usb-S-if{interface}-event-kbd", usb=usb)
+    assert [one.stability for one in devices(trees.places)] == ["by-id", "by-id"]
+
+
 def test_what_cannot_type_a_code_is_left_out(trees):
     trees.keyboard(0, "Power Button", keys=POWER_BUTTON_KEYS)
     trees.keyboard(1, "half a keyboard", keys=sum(1 << key for key in range(2, 12)))

@@ -4,33 +4,36 @@ and a rig for each way to a device, real drivers and virtual ones alike."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import select
 import time
+from functools import partial
 from pathlib import Path
 
 import evdev
 from evdev import ecodes
 
+from gatectl.devices.claims import Claims
 from gatectl.devices.keyboard import keyboard_scanner
 from gatectl.devices.serial_port import serial_scanner
 from gatectl.sim.keyboard import VirtualKeyboard
 from gatectl.sim.scanner import VirtualSerialScanner
 
-IDLE_S = 60.0
-"""A silence that no test ever waits out: the clock is put forward."""
+IDLE_S = 1.0
+"""A silence: the clock is put forward to its end."""
 
 
 class ShiftedLoop(asyncio.SelectorEventLoop):
-    """An event loop with real input and output, and a clock that can be put forward."""
+    """An event loop with real input and output, and a clock that stands until it is put forward."""
 
-    offset = 0.0
+    now = 1000.0
 
     def time(self):
-        return super().time() + self.offset
+        return self.now
 
     def advance(self, seconds):
-        self.offset += seconds
+        self.now += seconds
 
 
 def on_shifted_clock(test):
@@ -51,44 +54,54 @@ class Watched:
         self._connection = connection
         self._bench = bench
         self.fileno = connection.fileno
-
-    @property
-    def pending(self):
-        return self._connection.pending
+        self.decoder = connection.decoder
 
     def read(self):
         self._bench.seen("reads")
         self._bench.read_at = asyncio.get_running_loop().time()
         return self._connection.read()
 
-    def silence(self):
-        return self._connection.silence()
-
     def close(self):
-        self._bench.seen("closes")
         self._connection.close()
+        self._bench.seen_in_thread("closes")
 
 
 class Bench:
-    """Runs one scanner, as a context manager, and keeps what it hands out."""
+    """Runs one scanner, as a context manager, and keeps what it hands out.
+
+    Devices are opened and closed in a thread; what becomes of them is counted on the loop.
+    """
 
     def __init__(self, make, **settings):
         self.codes = []
         self.times = []
         self.notices = []
-        self.reads = self.opens = self.tries = self.closes = 0
+        self.reads = self.opens = self.tries = self.ends = self.closes = 0
         self.read_at = None
         self._changed = asyncio.Event()
         self.loop = asyncio.get_running_loop()
         self.scanner = make(on_code=self._on_code, tell=self._tell, **settings)
         self._connect = self.scanner._connect
         self.scanner._connect = self._watched
+        for name in ("_enter", "_take"):
+            setattr(self.scanner, name, partial(self._after, getattr(self.scanner, name)))
+
+    def _after(self, step, *args):
+        step(*args)
+        self._changed.set()
 
     def _watched(self):
-        self.seen("tries")
-        self.connection = Watched(self._connect(), self)
-        self.seen("opens")
-        return self.connection
+        self.seen_in_thread("tries")
+        try:
+            self.connection = Watched(self._connect(), self)
+            self.seen_in_thread("opens")
+            return self.connection
+        finally:
+            self.seen_in_thread("ends")
+
+    def seen_in_thread(self, what):
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self.loop.call_soon_threadsafe(self.seen, what)
 
     def seen(self, what):
         setattr(self, what, getattr(self, what) + 1)
@@ -142,10 +155,17 @@ class Bench:
             await asyncio.sleep(0)
 
     async def retry(self):
-        """Lets the scanner look for its device once more."""
-        count = self.tries
-        while self.tries == count:
-            self.loop.advance(0.5)
+        """Lets the scanner look for its device once more, to the end of that look."""
+        count = self.ends
+        while self.ends == count:
+            if self.tries == count:  # no look is under way: time would only run on beside it
+                self.loop.advance(0.5)
+            await asyncio.sleep(0)
+        await self.settle()
+
+    async def until_closed(self):
+        """Waits for the close that a stop has left to the thread."""
+        while self.closes == 0:
             await asyncio.sleep(0)
 
     async def stop(self):
@@ -178,7 +198,13 @@ class SerialRig:
 
     def make(self, idle_s=IDLE_S, strip_aim=False, **watching):
         return serial_scanner(
-            self.path, baud=9600, framing="line", idle_s=idle_s, strip_aim=strip_aim, **watching
+            self.path,
+            baud=9600,
+            framing="line",
+            idle_s=idle_s,
+            strip_aim=strip_aim,
+            claims=Claims([self.path]),
+            **watching,
         )
 
 
@@ -207,6 +233,7 @@ class VirtualKeyboardRig:
             layout="de",
             idle_s=idle_s,
             strip_aim=strip_aim,
+            claims=Claims([self.path]),
             connect=self.device.connect,
             **watching,
         )
@@ -251,7 +278,14 @@ class UInputRig(VirtualKeyboardRig):
         self._use(UInputKeyboard(Path(self.path), "de"))
 
     def make(self, idle_s=IDLE_S, strip_aim=False, **watching):
-        return keyboard_scanner(self.path, layout="de", idle_s=idle_s, strip_aim=strip_aim, **watching)
+        return keyboard_scanner(
+            self.path,
+            layout="de",
+            idle_s=idle_s,
+            strip_aim=strip_aim,
+            claims=Claims([self.path]),
+            **watching,
+        )
 
 
 def spin_until(condition):

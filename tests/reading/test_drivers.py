@@ -5,17 +5,27 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import select
+import sys
+from pathlib import Path
 
-import evdev
 import pytest
 import serial
 from evdev import ecodes
 
-from gatectl.devices.keyboard import Keyboard, KeyboardConnection
+sys.path.append(str(Path(__file__).parents[1] / "devices"))
+
+from fuse_device import FuseDevice, needs_fuse
+
+from gatectl.decision.keys import KeyDecoder
+from gatectl.devices.keyboard import EVENT_FORMAT, GET_LEDS, GET_VERSION, GRAB, Keyboard
 from gatectl.devices.scanner import DeviceLost
 from gatectl.devices.serial_port import SerialPort
 from gatectl.sim.keyboard import VirtualKeyboard
 from gatectl.sim.scanner import VirtualSerialScanner
+
+GET_NAME = 0x81004506  # EVIOCGNAME(256)
+NOT_UTF_8 = b"\xe6\x89\xab\xe7\xa0\x81\xe6\x9e\0"
 
 
 def open_serial(path):
@@ -73,82 +83,73 @@ def test_a_port_without_input_is_not_a_port_that_is_gone(tmp_path):
             port.read()
 
 
-class Input:
-    """The system's side of an evdev device."""
-
-    fd = 99
-
-    def __init__(self, fails=None, number=0):
-        self._fails = fails
-        self._number = number
-        self.closed = False
-
-    def _call(self, name, answer):
-        if name == self._fails:
-            raise OSError(self._number, os.strerror(self._number))
-        return answer
-
-    def grab(self):
-        self._call("grab", None)
-
-    def leds(self):
-        return self._call("leds", [ecodes.LED_NUML, ecodes.LED_CAPSL])
-
-    def active_keys(self):
-        return self._call("active_keys", [ecodes.KEY_LEFTSHIFT])
-
-    def read(self):
-        yield from self._call("read", [evdev.InputEvent(1, 2, ecodes.EV_KEY, ecodes.KEY_A, 1)])
-
-    def close(self):
-        self.closed = True
-        self._call("close", None)
+LEDS = bytes([1 << ecodes.LED_NUML | 1 << ecodes.LED_CAPSL, 0])
+EVENT = (ecodes.EV_KEY, ecodes.KEY_A, 1)
 
 
+@pytest.fixture
+def device(tmp_path):
+    """An input device by its driver's side: its name is no UTF-8, as that of some scanners."""
+    with FuseDevice(tmp_path / "input") as made:
+        made.ioctls = {GET_VERSION: b"\1\0\1\0", GET_LEDS: LEDS, GRAB: b"", GET_NAME: NOT_UTF_8}
+        yield made
+
+
+@needs_fuse
 @pytest.mark.parametrize(
     ("call", "number", "cause"),
     [
-        ("grab", errno.EBUSY, "held by another process"),
-        ("grab", errno.ENODEV, "unplugged"),
-        ("leds", errno.ENODEV, "unplugged"),
-        ("read", errno.ENODEV, "unplugged"),
-        ("active_keys", errno.ENODEV, "unplugged"),
+        (GET_VERSION, errno.EINVAL, "not a device of this type"),
+        (GET_VERSION, errno.ENODEV, "unplugged"),
+        (GRAB, errno.EBUSY, "held by another process"),
+        (GRAB, errno.ENODEV, "unplugged"),
+        (GET_LEDS, errno.ENODEV, "unplugged"),
     ],
 )
-def test_how_a_keyboard_is_lost(monkeypatch, call, number, cause):
-    device = Input(call, number)
-    monkeypatch.setattr(evdev, "InputDevice", lambda _: device)
-
-    def use():
-        keyboard = open_keyboard("/dev/input/event0")
-        keyboard.read()
-        keyboard.held_keys()
-
+def test_how_a_keyboard_cannot_be_opened(device, call, number, cause):
+    device.ioctls[call] = number
     with pytest.raises(DeviceLost) as lost:
-        use()
+        Keyboard(str(device.path))
     assert lost.value.cause == cause
-    assert device.closed == (call in ("grab", "leds"))
+    device.until_asked("close")
 
 
-def test_a_keyboard_as_the_system_shows_it(monkeypatch):
-    monkeypatch.setattr(evdev, "InputDevice", lambda _: Input("close", errno.ENODEV))
-    keyboard = open_keyboard("/dev/input/event0")
-    assert keyboard.fileno() == Input.fd
+@needs_fuse
+def test_a_keyboard_as_the_kernel_shows_it(device):
+    keyboard = Keyboard(str(device.path))
+    assert device.asked == ["open", GET_VERSION, GRAB, GET_LEDS]
     assert keyboard.caps_lock
-    assert keyboard.read() == [(ecodes.EV_KEY, ecodes.KEY_A, 1)]
-    assert keyboard.held_keys() == {ecodes.KEY_LEFTSHIFT}
+    assert keyboard.read() == []
+    device.send(EVENT_FORMAT.pack(1, 2, *EVENT))
+    assert select.select([keyboard.fileno()], [], [], 60)[0]
+    assert keyboard.read() == [EVENT]
+    device.unplug()
+    with pytest.raises(DeviceLost, match="unplugged"):
+        keyboard.read()
     keyboard.close()
-    monkeypatch.setattr(evdev, "InputDevice", lambda _: Input("read", errno.EAGAIN))
-    assert open_keyboard("/dev/input/event0").read() == []
+    device.until_asked("close")
+
+
+@needs_fuse
+def test_a_keyboard_without_caps_lock(device):
+    device.ioctls[GET_LEDS] = bytes(2)
+    with contextlib.closing(Keyboard(str(device.path))) as keyboard:
+        assert not keyboard.caps_lock
+
+
+def test_the_numbers_of_the_requests_are_the_kernels():
+    assert (GET_VERSION, GRAB) == (0x80044501, 0x40044590)  # EVIOCGVERSION, EVIOCGRAB
+    assert GET_LEDS == 0x80024519  # EVIOCGLED(2)
 
 
 def test_caps_lock_as_it_was_when_the_keyboard_was_opened():
     with (
         VirtualKeyboard("us", caps_lock=True) as keyboard,
-        contextlib.closing(KeyboardConnection(keyboard.connect(""), "us")) as connection,
+        contextlib.closing(keyboard.connect("")) as source,
     ):
         keyboard.type_code("a1")
-        (code,) = connection.read()
+        decoder = KeyDecoder("us", caps_lock=source.caps_lock)
+        (code,) = decoder.feed(source.read())
         assert code.text == "A1"
 
 

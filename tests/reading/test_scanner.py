@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import threading
 
 import pytest
 from reading_rigs import Bench, ShiftedLoop, on_shifted_clock
 
+from gatectl.decision.framing import framer
 from gatectl.decision.reading import Code
 from gatectl.devices.scanner import (
+    LOOK_S,
+    OPEN_S,
     QUICK_LOSSES,
     RETRY_S,
     STEADY_S,
@@ -24,7 +28,7 @@ from gatectl.devices.scanner import (
 class Scripted:
     """A connection on a pipe: each byte read is a code, and some bytes are trouble."""
 
-    pending = False
+    decoder = framer("rdm6300")  # it never holds anything
 
     def __init__(self, data=b""):
         self._end, self._line = os.pipe()
@@ -44,9 +48,6 @@ class Scripted:
                 raise ZeroDivisionError("a bug")
             case byte:
                 return [Code(byte.decode())]
-
-    def silence(self):
-        return []
 
     def close(self):
         os.close(self._end)
@@ -77,10 +78,12 @@ async def test_a_device_that_dies_at_once_neither_spins_nor_floods_the_log():
 async def test_its_return_is_told_when_it_lasts_at_last(proof):
     lives = [b"!"] * 20 + [b"1" if proof == "code" else b""]
     async with Bench(making(lambda: Scripted(lives.pop(0)))) as bench:
-        while lives:
+        while len(lives) > 1:
             await bench.retry()
         told = list(bench.notices)
+        await bench.retry()
         if proof == "time":
+            assert bench.notices == told
             bench.loop.advance(STEADY_S)
         await bench.told(len(told) + 1)
         assert bench.notices == [*told, (5, "ready")]
@@ -103,32 +106,127 @@ async def test_a_cause_that_changes_is_shown_and_not_told_again():
         assert bench.notices == [(4, "absent (unplugged)")]
 
 
-def failing_with(connect, on_code=lambda *_: None):
-    """The connections that were open, after `run` was ended by an error of their reader's callback."""
-    opened = []
-
-    def opening():
-        opened.append(connect())
-        return opened[-1]
-
-    with asyncio.Runner(loop_factory=ShiftedLoop) as runner:
-        scanner = Scanner("/dev/x", "serial", opening, 0, on_code, lambda _: None)
-        with pytest.raises(ZeroDivisionError, match="a bug"):
-            runner.run(scanner.run())
-    return opened
-
-
-def test_a_bug_in_the_reader_ends_the_run():
-    (connection,) = failing_with(lambda: Scripted(b"?"))
-    with pytest.raises(OSError, match="Bad file descriptor"):
-        os.fstat(connection.fileno())
-
-
 def test_a_bug_of_the_one_who_takes_the_codes_ends_the_run():
     def on_code(*_):
         raise ZeroDivisionError("a bug")
 
-    assert len(failing_with(lambda: Scripted(b"1"), on_code)) == 1
+    with asyncio.Runner(loop_factory=ShiftedLoop) as runner:
+        scanner = Scanner("/dev/x", "serial", lambda: Scripted(b"1"), 0, on_code, lambda _: None)
+        with pytest.raises(ZeroDivisionError, match="a bug"):
+            runner.run(scanner.run())
+
+
+@on_shifted_clock
+async def test_an_unforeseen_error_in_reading_costs_this_device_alone_and_is_logged_as_a_bug():
+    lives = [b"?", b"?", b"1"]
+    async with Bench(making(lambda: Scripted(lives.pop(0)))) as bench:
+        await bench.until(lambda: bench.scanner.status.state == "lost")
+        place = bench.scanner.status.cause
+        assert place.startswith("ZeroDivisionError at test_scanner.py:")
+        while lives:
+            await bench.retry()
+        await bench.until(lambda: bench.codes == ["1"])
+        told = [(4, f"lost ({place})"), (5, "ready")]
+        assert bench.notices == [(3, f"unforeseen error ({place}): please report it"), *told, *told]
+        await bench.until(lambda: bench.closes == 2)
+
+
+@on_shifted_clock
+async def test_an_unforeseen_error_in_opening_costs_this_device_alone_and_is_logged_as_a_bug():
+    errors = [b"\xe6\x89\xab\xe7\xa0\x81\xe6\x9e"] * 2
+
+    def connect():
+        if errors:
+            errors.pop().decode()
+        return Scripted(b"1")
+
+    async with Bench(making(connect)) as bench:
+        await bench.until(lambda: bench.scanner.status.cause)
+        place = bench.scanner.status.cause
+        assert place.startswith("UnicodeDecodeError at test_scanner.py:")
+        await bench.retry()
+        await bench.retry()
+        await bench.until(lambda: bench.codes == ["1"])
+        assert bench.notices == [
+            (3, f"unforeseen error ({place}): please report it"),
+            (4, f"absent ({place})"),
+            (5, "ready"),
+        ]
+
+
+@pytest.fixture
+def fifo(tmp_path):
+    """A file whose opening blocks until somebody opens its other end."""
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    return path
+
+
+def opened(fifo, connection=Scripted):
+    with fifo.open("rb"):
+        return connection()
+
+
+def unblock(fifo):
+    os.close(os.open(fifo, os.O_WRONLY))  # blocks in turn, until the other end is being opened
+
+
+@on_shifted_clock
+async def test_a_device_that_hangs_at_open_holds_up_nothing_but_itself(fifo):
+    async with (
+        Bench(making(lambda: opened(fifo))) as hung,
+        Bench(making(Scripted)) as other,
+    ):
+        await other.ready()
+        await hung.until(lambda: hung.tries == 1)
+        assert not hung.scanner.tried.is_set()
+        other.connection._connection.send(b"1")
+        await other.code("1")
+        hung.loop.advance(OPEN_S)
+        assert await hung.told(1) == [(4, "absent (it does not answer)")]
+        assert hung.scanner.tried.is_set()
+        hung.loop.advance(1000)
+        other.connection._connection.send(b"2")
+        await other.code("2")
+        await hung.settle()
+        assert hung.tries == 1  # one thread, one call in the kernel
+        unblock(fifo)
+        await hung.ready()
+        assert hung.notices == [(4, "absent (it does not answer)"), (5, "ready")]
+
+
+@on_shifted_clock
+async def test_a_stop_does_not_wait_for_a_device_that_hangs_and_what_is_open_at_last_is_closed(fifo):
+    closed = threading.Event()
+
+    class Late(Scripted):
+        def close(self):
+            super().close()
+            closed.set()
+
+    async with Bench(making(lambda: opened(fifo, Late))) as bench:
+        await bench.until(lambda: bench.tries == 1)
+    assert bench.task.cancelled()
+    unblock(fifo)
+    while not closed.is_set():
+        await asyncio.sleep(0)
+
+
+@on_shifted_clock
+async def test_a_device_that_hangs_at_close_holds_up_nothing_but_itself(fifo):
+    class Stuck(Scripted):
+        def close(self):
+            opened(fifo, super().close)
+
+    async with Bench(making(lambda: Stuck(b"!"))) as bench:
+        await bench.told(1)
+        bench.loop.advance(RETRY_S)
+        await bench.settle()
+        bench.loop.advance(OPEN_S)
+        await bench.until(lambda: bench.scanner.status.cause == "it does not answer")
+        assert bench.notices == [(4, "lost (unplugged)")]
+        unblock(fifo)
+        await bench.until(lambda: bench.closes == 1)
 
 
 @on_shifted_clock
@@ -138,6 +236,7 @@ async def test_a_device_that_goes_in_the_turn_of_the_stop_is_no_error():
     connection = Scripted()
     scanner = Scanner("/dev/x", "serial", lambda: connection, 0, lambda *_: None, lambda _: None)
     running = asyncio.create_task(scanner.run())
+    await scanner.tried.wait()
     await asyncio.sleep(0)
     connection.send(b"!")
     await asyncio.sleep(0)  # the loop has seen it; the reader's turn comes right behind this one
@@ -145,13 +244,6 @@ async def test_a_device_that_goes_in_the_turn_of_the_stop_is_no_error():
     await asyncio.wait([running])
     assert running.cancelled()
     assert errors == []
-
-
-def test_a_bug_in_opening_ends_the_run():
-    def connect():
-        raise ZeroDivisionError("a bug")
-
-    assert failing_with(connect) == []
 
 
 @on_shifted_clock
@@ -166,6 +258,40 @@ async def test_a_code_is_handed_on_in_the_very_turn_of_the_loop_in_which_it_is_r
         bench.scanner._on_code = lambda code, _: turns.append((code, next_turn.is_set()))
         await next_turn.wait()
         assert turns == [("1", False)]
+
+
+@on_shifted_clock
+async def test_a_second_program_is_looked_for_now_and_then_and_logged_when_it_comes_and_goes():
+    looks = [(), ("getty (7)",), ("getty (7)", "ModemManager (8)"), OSError("a bug"), (), ()]
+    looked = []
+
+    def holders():
+        looked.append(looks[0])
+        match looks.pop(0):
+            case tuple() as found:
+                return found
+            case error:
+                raise error
+
+    def make(**watching):
+        return Scanner("/dev/x", "serial", Scripted, 0, holders=holders, **watching)
+
+    async with Bench(make) as bench:
+        held = []
+        while len(looks) > 1:
+            count = len(looked)
+            while len(looked) == count:
+                await asyncio.sleep(0)
+            await bench.settle()
+            held.append(bench.scanner.status.held_by)
+            bench.loop.advance(LOOK_S)
+        assert held[:3] == [(), ("getty (7)",), ("getty (7)", "ModemManager (8)")]
+        assert [text.partition(" (OS")[0] for _, text in bench.notices] == [
+            "also open in getty (7), which may take characters of codes",
+            "unforeseen error",
+            "no other program has it open any more",
+        ]
+        assert bench.scanner.status.state == "ready"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,108 @@
+"""Which programs have a device open, as far as /proc shows it to this user.
+
+A second program that reads from a serial port takes characters away from the reader's codes: a login prompt
+(getty) on a Raspberry Pi's UART, ModemManager, a terminal program that somebody left running.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+_TTY_FIELD = 4
+"""Of /proc/PID/stat, behind the name in brackets: the controlling terminal (proc(5), `tty_nr`)."""
+
+_PTMX = {"/dev/ptmx", "/dev/pts/ptmx"}
+_PTS = re.compile(r"/dev/pts/(\d+)")
+_TTY_INDEX = re.compile(r"^tty-index:\s*(\d+)$", re.MULTILINE)
+
+
+def all_holders(proc: Path) -> dict[str, list[str]]:
+    """The programs by the device's node, each as `name (process)`; without this process."""
+    found: dict[str, list[str]] = {}
+    for process in _processes(proc):
+        for node in _open_in(process):
+            found.setdefault(node, []).append(_named(process))
+    return found
+
+
+def holders(path: str, proc: Path = Path("/proc")) -> tuple[str, ...]:
+    """The other programs that have this device open, each as `name (process)`; empty where it is not there.
+
+    Root sees all. Another user sees his own programs, and those whose controlling terminal the device is,
+    as a login prompt has it.
+    """
+    node = os.path.realpath(path)
+    try:
+        device = Path(node).stat().st_rdev
+    except OSError:
+        return ()
+    return tuple(_named(process) for process in _processes(proc) if _has_open(process, node, device))
+
+
+def _processes(proc: Path) -> Iterator[Path]:
+    for entry in sorted(proc.glob("[0-9]*"), key=lambda entry: int(entry.name)):
+        if entry.name != str(os.getpid()):
+            yield entry
+
+
+def _has_open(process: Path, node: str, device: int) -> bool:
+    try:
+        opened = _open_in(process, ignore_errors=False)
+    except PermissionError:
+        return device != 0 and _terminal_of(process) == device
+    except OSError:  # it has ended
+        return False
+    return node in opened and not _is_device_itself(process, node)
+
+
+def _open_in(process: Path, *, ignore_errors: bool = True) -> set[str]:
+    """The paths below /dev that this process has open."""
+    opened = set()
+    try:
+        for link in (process / "fd").iterdir():
+            with suppress(FileNotFoundError):  # closed meanwhile
+                opened.add(str(link.readlink()))
+    except OSError:
+        if not ignore_errors:
+            raise
+    return {path for path in opened if path.startswith("/")}
+
+
+def _is_device_itself(process: Path, node: str) -> bool:
+    """Whether it is the program behind a pseudo-terminal: the simulated reader, socat."""
+    number = _PTS.fullmatch(node)
+    if number is None:
+        return False
+    with suppress(OSError):
+        for link in (process / "fd").iterdir():
+            with suppress(FileNotFoundError):
+                if str(link.readlink()) in _PTMX:
+                    index = _TTY_INDEX.search(_text(process / "fdinfo" / link.name))
+                    if index is not None and index[1] == number[1]:
+                        return True
+    return False
+
+
+def _terminal_of(process: Path) -> int:
+    """The device number of its controlling terminal, which everybody may read; 0 for none."""
+    fields = _text(process / "stat").rpartition(")")[2].split()
+    if len(fields) <= _TTY_FIELD:
+        return 0
+    number = int(fields[_TTY_FIELD]) & 0xFFFFFFFF
+    return os.makedev(number >> 8 & 0xFFF, (number & 0xFF) | (number >> 12 & 0xFFF00))
+
+
+def _named(process: Path) -> str:
+    return f"{_text(process / 'comm') or '?'} ({process.name})"
+
+
+def _text(path: Path) -> str:
+    """The text of a small file of the kernel's; empty where there is none."""
+    try:
+        return path.read_text("utf-8", "replace").strip()
+    except OSError:
+        return ""

@@ -1,0 +1,181 @@
+"""Readers that misbehave, through the daemon: each costs its own door at most."""
+
+import contextlib
+import errno
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from harness import GOOD, code
+
+sys.path.append(str(Path(__file__).parents[1] / "devices"))
+
+from fuse_device import FuseDevice, needs_fuse
+from test_holders import second_program
+
+from gatectl.devices.keyboard import EVENT_FORMAT, GET_LEDS, GET_VERSION, GRAB
+from gatectl.sim.keyboard import VirtualKeyboard
+
+TWO_DOORS = {"main": {}, "side": {}}
+EVIOCGID, EVIOCGNAME = 0x80084502, 0x81004506
+NOT_UTF_8 = b"\xe6\x89\xab\xe7\xa0\x81\xe6\x9e\0"
+
+
+def reader_of(gym, door="main"):
+    return gym.status()["doors"][door]["scanners"][0]
+
+
+@pytest.fixture
+def device(tmp_path):
+    with FuseDevice(tmp_path / "dev") as made:
+        made.ioctls = {
+            GET_VERSION: b"\1\0\1\0",
+            GET_LEDS: bytes(2),
+            GRAB: b"",
+            EVIOCGID: bytes(8),
+            EVIOCGNAME: NOT_UTF_8,
+        }
+        yield made
+
+
+def types_like_a_keyboard(device):
+    return {"scanner": {"type": "evdev", "device": str(device.path), "port": None}}
+
+
+@needs_fuse
+@pytest.mark.parametrize("call", ["open", GRAB])
+def test_a_device_that_hangs_in_the_kernel_stops_no_other_door(gym, device, call):
+    device.hangs = {call}
+    gym = gym(doors={"main": types_like_a_keyboard(device), "side": {}}).start()
+    device.until_asked(call)
+    assert gym.ask("wellhub", GOOD["wellhub"], "side")["result"] == "admitted"
+    gym.told(f"scanner {device.path}: absent (it does not answer)")
+    assert reader_of(gym)["cause"] == "it does not answer"
+    assert gym.ask("wellhub", GOOD["wellhub"], "side")["result"] == "admitted"
+    assert device.asked.count(call) == 1
+    device.release(errno.ETIMEDOUT)
+    device.until_asked(call, 2)  # tried again
+    gym.told(f"scanner {device.path}: ready")
+    assert gym.terminate() == 0
+
+
+@needs_fuse
+def test_a_stop_does_not_wait_for_a_device_that_hangs_in_the_kernel(gym, device):
+    device.hangs = {"open"}
+    gym = gym(doors={"main": types_like_a_keyboard(device), "side": {}}).start()
+    assert gym.terminate() == 0
+    assert device.asked == ["open"]  # never answered
+
+
+@needs_fuse
+def test_a_keyboard_whose_name_is_no_utf_8(gym, device):
+    gym = gym(doors={"main": types_like_a_keyboard(device), "side": {}}).start()
+    with VirtualKeyboard("us") as typist:
+        source = typist.connect("")
+        for character in code("wellhub", GOOD["wellhub"]):
+            typist.type_text(character)
+        typist.type_code("")
+        with contextlib.suppress(BlockingIOError):
+            while events := source.read():
+                device.send(b"".join(EVENT_FORMAT.pack(0, 0, *event) for event in events))
+    assert gym.next_event()["result"] == "admitted"
+    device.unplug()
+    gym.told(f"scanner {device.path}: lost (unplugged)")
+    assert gym.ask("wellhub", GOOD["wellhub"], "side")["result"] == "admitted"
+
+
+def test_two_names_that_lead_to_one_device(gym):
+    gym = gym(doors=TWO_DOORS)
+    main, side = gym.scanners["main"], gym.scanners["side"]
+    side.unplug()
+    side.link.symlink_to(main.link.readlink())
+    gym.start()
+    gym.told(f"scanner {side.link}: absent (the same device as {main.link})")
+    assert (reader_of(gym)["state"], reader_of(gym, "side")["state"]) == ("ready", "absent")
+    assert gym.ask("wellhub", GOOD["wellhub"])["door"] == "main"
+    done = gym.run("open", "side", "--reason", "two readers with one name")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert gym.next_event()["kind"] == "manual"
+    side.link.unlink()
+    side.plug()
+    gym.told(f"scanner {side.link}: ready")
+    assert gym.ask("wellhub", GOOD["wellhub"], "side")["door"] == "side"
+    assert gym.terminate() == 0
+    done = gym.run("check")
+    assert done.returncode == 0
+
+
+def test_a_name_that_moves_to_the_other_reader_while_the_daemon_runs(gym):
+    gym = gym(doors=TWO_DOORS).start()
+    main, side = gym.scanners["main"], gym.scanners["side"]
+    main.unplug()
+    main.link.symlink_to(side.link.readlink())
+    gym.told(f"scanner {main.link}: lost (")
+    while reader_of(gym)["cause"] != f"the same device as {side.link}":
+        pass
+    assert gym.ask("wellhub", GOOD["wellhub"], "side")["result"] == "admitted"
+    main.link.unlink()
+
+
+def test_a_second_program_at_the_port(gym):
+    gym = gym(doors=TWO_DOORS)
+    link = gym.scanners["main"].link
+    with second_program(str(link)) as process:
+        gym.start()
+        name = Path(f"/proc/{process.pid}/comm").read_text().strip()
+        gym.told(f"scanner {link}: also open in {name} ({process.pid})")
+        assert reader_of(gym)["held_by"] == [f"{name} ({process.pid})"]
+        assert reader_of(gym, "side")["held_by"] == []
+        shown = gym.run("status")
+        assert f"also open in {name} ({process.pid})" in " ".join(shown.stdout.split())
+        checked = gym.run("check", "--devices")
+        assert checked.returncode == 1
+        assert f"also open in {name} ({process.pid})" in checked.stderr
+        assert "serial-getty" in checked.stderr
+        assert gym.terminate() == 0
+        checked = gym.run("check", "--devices")
+        assert f"also open in {name} ({process.pid})" in checked.stderr
+    checked = gym.run("check", "--devices")
+    assert "also open in" not in checked.stdout + checked.stderr
+
+
+def test_a_program_that_holds_the_port_for_itself_is_named(gym):
+    gym = gym()
+    link = gym.scanners["main"].link
+    locking = "import fcntl, sys\nport = open(sys.argv[1])\nfcntl.flock(port, fcntl.LOCK_EX)\n"
+    waiting = "print('locked', flush=True)\nsys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", locking + waiting, link], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline() == b"locked\n"
+        gym.start()
+        gym.told(f"scanner {link}: absent (held by another process)")
+        gym.told(f"scanner {link}: held by ", f"({process.pid})")
+        assert reader_of(gym)["held_by"][0].endswith(f" ({process.pid})")
+        process.stdin.close()
+        process.wait()
+    gym.told(f"scanner {link}: ready")
+    gym.told(f"scanner {link}: no other program has it open any more")
+    assert gym.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
+
+
+def test_a_pin_that_was_begun_and_abandoned_is_not_part_of_the_next_code(gym):
+    gym = gym().start()
+    scanner = gym.scanners["main"]
+    scanner.send(b"12")
+    gym.told(f"scanner {scanner.link}: input dropped (incomplete)")
+    assert reader_of(gym)["dropped"] == {"incomplete": 1}
+    assert gym.ask("wellhub", GOOD["wellhub"])["member"] == GOOD["wellhub"]
+
+
+def test_a_pause_within_a_code_does_not_end_it(gym):
+    gym = gym().start()
+    scanner = gym.scanners["main"]
+    whole = code("wellhub", GOOD["wellhub"])
+    scanner.send(whole[:-4].encode())
+    # Another door's status takes longer than the silence that ended a code by default.
+    for _ in range(2):
+        reader_of(gym)
+    scanner.send(whole[-4:].encode() + b"\r")
+    assert gym.next_event()["credential"] == whole

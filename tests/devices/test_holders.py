@@ -1,0 +1,99 @@
+"""Who else has a device open: with real processes, ptys and /proc."""
+
+import contextlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gatectl.devices.holders import holders
+
+HOLDING = """
+import os, sys
+os.setsid()
+fd = os.open(sys.argv[1], os.O_RDWR | {flags})
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def second_program(path, flags="os.O_NOCTTY"):
+    """A program of its own that has the device open; gives its process."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDING.format(flags=flags), path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with process:
+        assert process.stdout.readline() == b"open\n"
+        yield process
+        process.stdin.close()
+
+
+@pytest.fixture
+def port():
+    """A pty, by its device's end; this process has the other one, and both open."""
+    outer, inner = os.openpty()
+    yield os.ttyname(inner)
+    os.close(outer)
+    os.close(inner)
+
+
+def test_nobody(port, tmp_path):
+    assert holders(port) == ()
+    assert holders(str(tmp_path / "gone")) == ()
+
+
+def test_a_second_program_is_named_through_any_name_of_the_device(port, tmp_path):
+    link = tmp_path / "scanner"
+    link.symlink_to(port)
+    with second_program(port) as process:
+        named = (f"{Path(f'/proc/{process.pid}/comm').read_text().strip()} ({process.pid})",)
+        assert holders(port) == named
+        assert holders(str(link)) == named
+    assert holders(port) == ()
+
+
+BEHIND = """
+import os, sys
+outer, inner = os.openpty()
+print(os.ttyname(inner), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_the_program_behind_a_pty_is_the_device_itself():
+    behind = (
+        "import os, sys\nouter, inner = os.openpty()\nprint(os.ttyname(inner), flush=True)\nsys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", behind], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        port = process.stdout.readline().strip()
+        assert holders(port) == ()
+        with second_program(port) as other:
+            assert [name.rpartition(" ")[2] for name in holders(port)] == [f"({other.pid})"]
+        process.stdin.close()
+
+
+ASKING = """
+import os, sys
+from gatectl.devices.holders import holders
+os.setgroups([])
+os.setuid(65534)
+print(holders(sys.argv[1]))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts programs of two users")
+@pytest.mark.parametrize(("flags", "seen"), [("0", True), ("os.O_NOCTTY", False)])
+def test_a_login_prompt_of_root_is_seen_by_an_ordinary_user(port, flags, seen):
+    """What he has open is not shown to others; his terminal is."""
+    with second_program(port, flags) as process:
+        asked = subprocess.run(
+            [sys.executable, "-c", ASKING, port], capture_output=True, text=True, check=True
+        )
+    assert (f"({process.pid})" in asked.stdout) is seen
