@@ -142,6 +142,7 @@ def test_json_without_waiting(bench, capsys):
         "path": str(bench.dev / "input/by-id/usb-Scanner-event-kbd"),
         "stability": "by-id",
         "node": str(bench.dev / "input/event3"),
+        "has_twin": False,
         "name": "Scanner",
         "is_console": False,
         "held_by": [],
