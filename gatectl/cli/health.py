@@ -112,7 +112,7 @@ def _scanner(door: str, scanner: Mapping[str, Any], now: datetime) -> Fact:
     dropped = "".join(f", {count} {flaw.replace('_', ' ')}" for flaw, count in scanner["dropped"].items())
     codes = f"{scanner['codes']} code{'' if scanner['codes'] == 1 else 's'}{dropped}"
     if scanner["state"] == "ready":
-        if scanner["held_by"]:
+        if scanner.get("held_by"):
             return Fact(f"{head}ready, {codes}; also open in {', '.join(scanner['held_by'])}", _SHARED_ADVICE)
         lost = sum(scanner["dropped"].values())
         odd = lost > max(scanner["codes"], _MANY)
@@ -122,7 +122,7 @@ def _scanner(door: str, scanner: Mapping[str, Any], now: datetime) -> Fact:
     advice = _SCANNER_ADVICE.get(cause, "`gatectl devices` shows which scanners are there.")
     if cause.startswith(SAME_DEVICE):
         advice = "Two identical scanners share their names below by-id; `gatectl devices` shows one for each."
-    if scanner["held_by"]:
+    if scanner.get("held_by"):
         cause += f": {', '.join(scanner['held_by'])}"
     return Fact(f"{head}{cause}, {since(scanner['since'], now)}, {codes}", advice)
 

@@ -27,6 +27,8 @@ OPEN_PATIENCE_S = 6.0
 """A USB adapter that does not answer fails after 5 s; a command waits no longer for one that hangs for
 ever."""
 
+_UNOPENED = "is it plugged in, may this user read it, and does no other program hold it? gatectl devices"
+_UNREADY = "is it plugged in, and set up as the settings say? gatectl devices"
 _RESTART = "settings that are newer than the running gatectl? systemctl restart gatectl"
 
 
@@ -46,7 +48,7 @@ def devices(settings: model.Settings, environ: Mapping[str, str]) -> Iterator[Fi
         if state is None:
             yield Finding(f"door {name}: the running gatectl does not know it", _RESTART)
         else:
-            yield from _told(name, door, state, status["pid"])
+            yield from _told(name, door, state, status.get("pid"))
 
 
 def _relays(settings: model.Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
@@ -80,23 +82,23 @@ def _opened(door: str, scanner: model.Scanner, claims: Claims) -> Iterator[Findi
     try:
         bounded(opened, OPEN_PATIENCE_S, discard=lambda _: None)
     except TimeoutError:
-        yield Finding(f"{line}{Cause.SLOW}, {_since(began)}", _hint(Cause.SLOW))
+        yield Finding(f"{line}{Cause.SLOW}, {_since(began)}", _hint(Cause.SLOW, _UNOPENED))
         return
     except DeviceLost as lost:
         others = holders(path) if lost.cause == Cause.HELD else ()
         by = f" ({', '.join(others)})" if others else ""
-        yield Finding(f"{line}{lost.cause}{by}, {_since(began)}", _hint(lost.cause))
+        yield Finding(f"{line}{lost.cause}{by}, {_since(began)}", _hint(lost.cause, _UNOPENED))
         return
     yield Finding(f"{line}opened, {_since(began)}")
     yield from _shared(line, scanner, holders(path))
 
 
-def _hint(cause: str) -> str:
-    if cause.startswith(SAME_DEVICE):
+def _hint(cause: str | None, other: str) -> str:
+    if cause and cause.startswith(SAME_DEVICE):
         return "two identical readers share a name below by-id: gatectl devices shows one by-path for each"
     if cause == Cause.SLOW:
         return "unplug it and plug it in again; if that does not last: another cable, socket or hub"
-    return "is it plugged in, may this user read it, and does no other program hold it? gatectl devices"
+    return other
 
 
 def _shared(line: str, scanner: model.Scanner, others: Sequence[str]) -> Iterator[Finding]:
@@ -108,7 +110,7 @@ def _shared(line: str, scanner: model.Scanner, others: Sequence[str]) -> Iterato
         )
 
 
-def _told(name: str, door: model.DoorSettings, state: dict[str, Any], pid: int) -> Iterator[Finding]:
+def _told(name: str, door: model.DoorSettings, state: dict[str, Any], pid: int | None) -> Iterator[Finding]:
     """By the running gatectl's status of this door."""
     gate = state["gate"]
     if gate.get("cause") is None:
@@ -132,7 +134,7 @@ def _told(name: str, door: model.DoorSettings, state: dict[str, Any], pid: int) 
             yield from _shared(line, scanner, others)
         else:
             words = f"{found['state']} since {found['since']} ({found['cause']})"
-            yield Finding(f"{line}{words}", _hint(found["cause"] or ""))
+            yield Finding(f"{line}{words}", _hint(found["cause"], _UNREADY))
 
 
 def _how(scanner: model.Scanner) -> str:

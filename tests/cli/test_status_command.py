@@ -157,6 +157,39 @@ def advice_for(change, part="partners", name="wellhub"):
 
 
 @pytest.mark.parametrize(
+    ("change", "said", "advised"),
+    [
+        (
+            {"held_by": ["agetty (512)"]},
+            "also open in agetty (512)",
+            "systemctl disable --now serial-getty@NAME",
+        ),
+        (
+            {"cause": "it does not answer", "state": "lost"},
+            "it does not answer",
+            "another cable, socket or hub",
+        ),
+        (
+            {"cause": "the same device as /dev/x", "state": "absent"},
+            "the same device as /dev/x",
+            "one for each",
+        ),
+        (
+            {"cause": "held by another process", "state": "absent", "held_by": ["minicom (77)"]},
+            "held by another process: minicom (77), since",
+            "Another program has it open",
+        ),
+    ],
+)
+def test_what_to_do_about_a_scanner(change, said, advised):
+    status = copy.deepcopy(WELL)
+    status["doors"]["main"]["scanners"][0] |= change
+    (fact,) = (fact for fact in facts(status, PAGES, NOW) if fact.advice)
+    assert said in fact.words
+    assert advised in fact.advice
+
+
+@pytest.mark.parametrize(
     ("change", "words"),
     [
         ({"state": "resting"}, "asked for a pause"),
