@@ -27,8 +27,8 @@ _SCANNER_ADVICE: dict[str, str] = {
     Cause.HELD: "Another program has it open; `gatectl devices` shows which.",
     Cause.DENIED: "Plug it in anew, or: systemctl start gatectl-devices. "
     "udev gives gatectl what the settings name.",
-    Cause.SLOW: "Unplug it and plug it in again. If that helps for a while only: another cable, socket or "
-    "hub.",
+    Cause.SLOW: "Unplug it and plug it in again; gatectl takes it up by itself. If that does not last: "
+    "another cable, socket or hub.",
 }
 
 _SHARED_ADVICE = (
