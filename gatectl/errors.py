@@ -5,6 +5,8 @@ from __future__ import annotations
 
 def visible(text: str) -> str:
     """The text on one line: what would break it, or play with the terminal, in Python's escapes."""
+    if text.isprintable():  # nearly always
+        return text
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text
     )

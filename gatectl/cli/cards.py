@@ -7,9 +7,9 @@ import json
 import os
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from gatectl.cli.control import NotRunning, call
@@ -19,11 +19,14 @@ from gatectl.config.reader import find, load
 from gatectl.decision.cards import BadLine, Card, Enrolment, from_csv, key_of, table, to_csv
 from gatectl.decision.reading import MAX_CHARS, Code, reading_of_text
 from gatectl.decision.routing import objection
-from gatectl.decision.spreadsheet import NotTextError, decoded, shortened
+from gatectl.decision.spreadsheet import NotTextError, decoded, shortened, zeros_lost
 from gatectl.errors import GatectlError, visible
 from gatectl.journal import cards as store
 from gatectl.journal.reader import enrolled
 from gatectl.journal.schema import open_store
+
+_WIDEST = 40
+"""Characters that a column of the list has at most: a code may have 512."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,6 +68,7 @@ def _add(args: argparse.Namespace, settings: Settings) -> None:
     problem = _problem(card, settings)
     if problem is not None:
         raise GatectlError(*problem)
+    card = _as_needed(card, settings)
     with opened(settings) as connection:
         store.add(connection, card)
     tell_daemon(settings)
@@ -72,7 +76,7 @@ def _add(args: argparse.Namespace, settings: Settings) -> None:
 
 def _remove(args: argparse.Namespace, settings: Settings) -> None:
     with opened(settings) as connection:
-        card = store.remove(connection, args.code)
+        card = store.remove(connection, args.code.strip())
     if card is None:
         raise GatectlError(f"there is no card {args.code!r}", "gatectl cards list shows those there are")
     tell_daemon(settings)
@@ -84,12 +88,18 @@ def _list(args: argparse.Namespace, settings: Settings) -> None:
         for card in cards:
             print(json.dumps(asdict(card), ensure_ascii=False))
     elif cards:
-        from gatectl.cli.render import show_table  # noqa: PLC0415 - it brings rich, which nothing else needs
-
         headings, *rows = table(cards)
-        show_table([heading.capitalize() for heading in headings], rows)
+        print(*_columns([[heading.capitalize() for heading in headings], *rows]), sep="\n")
     else:
         print("no cards", file=sys.stderr)
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """A line for each row, its cells one below the other, but for the few that are very long."""
+    shown = [[visible(cell) for cell in row] for row in rows]
+    widths = [min(max(map(len, column)), _WIDEST) for column in zip(*shown, strict=True)]
+    for row in shown:
+        yield "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 def _import(args: argparse.Namespace, settings: Settings) -> None:
@@ -104,7 +114,8 @@ def _import(args: argparse.Namespace, settings: Settings) -> None:
         raise GatectlError(f"{name_of(args.file)}: there is no card in it", "a line is code,partner,member")
     with opened(settings) as connection:
         try:
-            moved = store.put_all(connection, (one.card for one in enrolments), replace=args.replace)
+            cards = (_as_needed(one.card, settings) for one in enrolments)
+            moved = store.put_all(connection, cards, replace=args.replace)
         except store.OthersCardsError as error:
             hint = "nothing was imported; --replace gives such cards to their new members"
             raise BadCsvError(args.file, _others(enrolments, error.cards), hint) from error
@@ -159,8 +170,18 @@ def _problem(card: Card, settings: Settings) -> tuple[str, ...] | None:
             f"there are: {', '.join(settings.partners) or 'none'}",
         )
         return (f"there is no partner {card.partner!r} in the settings", *hints)
-    flaw = objection(numbers(partner), card.member, card.customer)
-    return (f"{flaw.what} of {card.partner}", f"{partner.protocol}: {flaw.needed}") if flaw else None
+    needed = numbers(partner)
+    flaw = objection(needed, card.member, card.customer)
+    if flaw is None:
+        return None
+    hints = (f"{partner.protocol}: {flaw.needed}", *zeros_lost(card.member, needed.member.pattern))
+    return f"{flaw.what} of {card.partner}", *hints
+
+
+def _as_needed(card: Card, settings: Settings) -> Card:
+    """The card without a customer's number that its partner has no use for."""
+    has_customers = numbers(settings.partners[card.partner]).customer is not None
+    return card if has_customers else replace(card, customer=None)
 
 
 def text_of(file: str) -> str:

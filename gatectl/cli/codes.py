@@ -28,7 +28,7 @@ from gatectl.config.reader import find, load_with_keys
 from gatectl.decision.cards import Card, key_of
 from gatectl.decision.reading import Code, reading_of_text
 from gatectl.decision.routing import numbers_of, objection
-from gatectl.decision.spreadsheet import shortened
+from gatectl.decision.spreadsheet import shortened, zeros_lost
 from gatectl.errors import GatectlError, UsageError, visible
 from gatectl.journal import cards as store
 from gatectl.partners.wellhub_codes import CODE_MAX, Change, Kind, Outcome
@@ -142,7 +142,8 @@ class Desk:
             return spoiled
         flaw = objection(numbers_of("wellhub"), change.wellhub_id, None)
         if flaw is not None:
-            return f"{change.wellhub_id!r} is no wellhub_id: {flaw.needed}"
+            hints = zeros_lost(change.wellhub_id, numbers_of("wellhub").member.pattern)
+            return "; ".join((f"{change.wellhub_id!r} is no wellhub_id: {flaw.needed}", *hints))
         if change.action == "delete" and not change.code:
             return None
         if not change.code.strip() or len(change.code) > CODE_MAX:

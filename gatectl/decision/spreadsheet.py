@@ -26,6 +26,10 @@ _SHORTENED = re.compile(r"\d+[.,]\d*[Ee][+-]?\d+|\d+[Ee]\+\d+", re.ASCII)
 """A long number as a spreadsheet shows it, `6.5E+09`. A hex number such as `12E034` has no sign."""
 
 
+_ZEROS = 3
+"""Leading zeros that a number may have lost: one that lacks more is rather another number."""
+
+
 class NotTextError(ValueError):
     """The content has none of the encodings that are understood."""
 
@@ -99,6 +103,18 @@ def shortened(cell: str) -> str | None:
         f"{cell!r} is a number that a spreadsheet has shortened: format the column as text there,"
         " enter the number again and save the file again"
     )
+
+
+def zeros_lost(cell: str, pattern: re.Pattern[str]) -> tuple[str, ...]:
+    """The hint for a number that would fit with zeros in front, which a spreadsheet takes away."""
+    whole = (cell.zfill(length) for length in range(len(cell) + 1, len(cell) + 1 + _ZEROS))
+    if pattern.fullmatch(cell) or not (cell.isascii() and cell.isdigit()):
+        return ()
+    return tuple(
+        f"did a spreadsheet take zeros away from {one!r}? Format the column as text there"
+        for one in whole
+        if pattern.fullmatch(one)
+    )[:1]
 
 
 def _separator(text: str, widths: Collection[int]) -> str:

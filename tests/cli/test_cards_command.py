@@ -2,6 +2,8 @@ import io
 import json
 import socket
 import sqlite3
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -136,6 +138,102 @@ def test_what_is_no_code(run, enrolled, code):
 def test_a_card_that_is_not_there_cannot_be_removed(run):
     status, _, err = run("cards", "remove", "nope")
     assert (status, err.splitlines()[0]) == (1, "there is no card 'nope'")
+
+
+@pytest.fixture
+def customers(settings):
+    """A partner that is asked with the customer's number beside the member's."""
+    more = """
+[partners.urban]
+protocol = "perfectgym"
+url = "https://localhost:1/check"
+key = { file = "a key that nobody can read" }
+"""
+    settings.write_text(settings.read_text() + more)
+
+
+@pytest.mark.usefixtures("customers")
+def test_the_customers_number_is_kept_where_the_partner_needs_it(run, enrolled):
+    assert run("cards", "add", "x", "urban", "0123-abc", "293123213") == (0, "", "")
+    assert run("cards", "add", "y", "wellhub", MEMBER, "5") == (0, "", "")
+    assert enrolled() == {"x": ("x", "urban", "0123-abc", "293123213"), "y": ("y", "wellhub", MEMBER)}
+    lines = [line.split() for line in run("cards", "list")[1].splitlines()]
+    assert lines[0] == ["Code", "Partner", "Member", "Customer"]
+    assert ["x", "urban", "0123-abc", "293123213"] in lines
+    rows = [json.loads(line) for line in run("cards", "list", "--json")[1].splitlines()]
+    assert {row["code"]: row["customer"] for row in rows} == {"x": "293123213", "y": None}
+
+
+@pytest.mark.usefixtures("customers")
+def test_customers_go_through_a_file_and_back(run, enrolled, tmp_path):
+    run("cards", "add", "x", "urban", "m", "293123213")
+    before = enrolled()
+    out = run("cards", "export")[1]
+    assert out == "code,partner,member,customer\nx,urban,m,293123213\n"
+    run("cards", "remove", "x")
+    (tmp_path / "cards.csv").write_text(out)
+    assert run("cards", "import", str(tmp_path / "cards.csv"))[0] == 0
+    assert enrolled() == before
+    # The number is the same member's: to add or to correct it takes no --replace.
+    (tmp_path / "cards.csv").write_text("x;urban;m;7\n")
+    assert run("cards", "import", str(tmp_path / "cards.csv"))[0] == 0
+    assert enrolled() == {"x": ("x", "urban", "m", "7")}
+
+
+@pytest.mark.usefixtures("customers")
+@pytest.mark.parametrize(
+    ("customer", "message", "hint"),
+    [
+        ([], "there is no customer's number for member 'm' of urban", "CUSTOMER on the card"),
+        (["0123"], "'0123' is no customer's number of urban", "1 to 18 digits without a leading zero"),
+        (["12a"], "'12a' is no customer's number of urban", "1 to 18 digits without a leading zero"),
+        (["1" * 19], f"'{'1' * 19}' is no customer's number of urban", "1 to 18 digits without a leading"),
+        (["2,9E+08"], "'2,9E+08' is a number that a spreadsheet has shortened", "format the column as text"),
+    ],
+)
+def test_a_customers_number_that_the_partner_needs_and_cannot_have(
+    run, enrolled, tmp_path, customer, message, hint
+):
+    status, _, err = run("cards", "add", "x", "urban", "m", *customer)
+    assert status == 1
+    assert err.startswith(message)
+    assert hint in err
+    file = tmp_path / "cards.csv"
+    file.write_text(";".join(["x", "urban", "m", *customer]))
+    status, _, err = run("cards", "import", str(file))
+    assert status == 1
+    assert err.startswith(f"{file}:1: {message}")
+    assert hint in err
+    assert enrolled() == {}
+
+
+def test_zeros_that_a_spreadsheet_took_away(run, tmp_path):
+    words = "did a spreadsheet take zeros away from '0012345678901'?"
+    assert words in run("cards", "add", "x", "wellhub", "12345678901")[2]
+    file = tmp_path / "cards.csv"
+    file.write_text("x,wellhub,12345678901\n")
+    assert words in run("cards", "import", str(file))[2]
+    assert "zeros" not in run("cards", "add", "x", "wellhub", "12345678901234")[2]
+    assert "zeros" not in run("cards", "add", "x", "wellhub", "1234567890x")[2]
+
+
+def test_the_list_does_without_rich_which_takes_seconds_for_a_great_gym(run, settings):
+    run("cards", "add", "x", "wellpass", "1")
+    code = (
+        "import sys\n"
+        "from gatectl.cli.main import main\n"
+        f"main(['cards', 'list', '-c', {str(settings)!r}])\n"
+        "sys.exit('rich' in sys.modules)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0
+
+
+def test_a_very_long_code_widens_no_column(run):
+    run("cards", "add", "c" * 512, "wellhub", MEMBER)
+    run("cards", "add", "short", "wellhub", MEMBER)
+    lines = run("cards", "list")[1].splitlines()
+    assert sorted(map(len, lines))[-2] < 80
+    assert f"{'c' * 512}  wellhub" in lines[-1] + lines[-2]
 
 
 def test_the_list(run, settings):

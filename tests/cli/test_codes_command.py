@@ -200,6 +200,7 @@ def test_a_store_that_cannot_be_written_is_told_before_anybody_is_asked(bench):
     ("args", "words"),
     [
         (["create", "123", "A1"], "13 digits"),
+        (["create", "12345678901", "A1"], "zeros away from '0012345678901'?"),
         (["create", GOOD, "12345678901234"], "1 to 13 characters"),
         (["create", GOOD, "  "], "not blank"),
         (["create", GOOD, "a\x01b"], "control characters"),
