@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 from gatectl.cli.finding import Finding
+from gatectl.config.model import Settings
 from gatectl.config.problems import Finding as Problem
 from gatectl.config.reader import find, load_with_keys, located, warnings_of
 from gatectl.devices.pins import PinsError, known_factory
 from gatectl.errors import GatectlError, visible
+from gatectl.journal.place import NotOursError, require_ours
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,11 +33,12 @@ def run(args: argparse.Namespace) -> int:
         known_factory(settings.gpio.pin_factory, os.environ)
     except PinsError as error:
         raise located(path, Problem(("gpio", "pin_factory"), error.message, error.hints)) from error
+    about_journal = list(_about_journal(path, settings))
     print(
         f"{path}: the settings are fine: {len(settings.doors)} door(s), {len(settings.partners)} partner(s), "
         f"{len(settings.routes)} route(s)"
     )
-    for warning in warnings_of(settings):
+    for warning in (*warnings_of(settings), *about_journal):
         print(f"warning: {warning}")
     # The service checks before each start: it must not wait for the imports of what it does not try.
     wells = []
@@ -46,6 +51,17 @@ def run(args: argparse.Namespace) -> int:
 
         wells += [_show(finding) for finding in partners(settings)]
     return 0 if all(wells) else 1
+
+
+def _about_journal(path: Path, settings: Settings) -> Iterator[str]:
+    """Warnings. Raises SettingsError where the file at `journal.path` is somebody else's."""
+    journal = settings.journal.path
+    try:
+        require_ours(journal)
+    except NotOursError as error:
+        raise located(path, Problem(("journal", "path"), error.what, error.hints)) from error
+    except OSError as error:
+        yield f"journal.path: {journal} cannot be read: {error.strerror}; check as root or as gatectl"
 
 
 def _show(finding: Finding) -> bool:

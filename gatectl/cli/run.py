@@ -22,9 +22,11 @@ def run(args: argparse.Namespace) -> int:
 def _run(given: str | None, last: survivor.Survivor) -> int:
     gc.disable()  # until the daemon is ready nearly all that it makes stays
     # Imported after the fork, so that the failsafe process stays small.
+    from gatectl.config.problems import Finding  # noqa: PLC0415
     from gatectl.config.reader import find, load_with_keys, located  # noqa: PLC0415
     from gatectl.daemon.gates import NoGateError  # noqa: PLC0415
     from gatectl.daemon.serve import run as serve  # noqa: PLC0415
+    from gatectl.journal.place import NotOursError  # noqa: PLC0415
 
     path = find(given, os.environ)
     settings, keys = load_with_keys(path, os.environ)
@@ -32,4 +34,6 @@ def _run(given: str | None, last: survivor.Survivor) -> int:
         serve(settings, keys, os.environ, last)
     except NoGateError as error:
         raise located(path, *error.findings) from error
+    except NotOursError as error:
+        raise located(path, Finding(("journal", "path"), error.what, error.hints)) from error
     return 0

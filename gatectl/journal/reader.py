@@ -31,7 +31,8 @@ from gatectl.decision.event import (
 from gatectl.decision.verdict import Basis, Fault, Reason, Result, Verdict
 from gatectl.errors import GatectlError
 from gatectl.journal.cards import load_all
-from gatectl.journal.schema import APPLICATION_ID, BUSY_TIMEOUT_MS, migrations
+from gatectl.journal.place import APPLICATION_ID
+from gatectl.journal.schema import BUSY_TIMEOUT_MS, migrations
 
 POLL_S = 0.1
 """SQLite does not tell of another process's commits, so -f has to look. `PRAGMA data_version` looks at
@@ -268,9 +269,9 @@ class Reader:
 
     def _require_journal(self) -> None:
         made_for: int = self._connection.execute("PRAGMA user_version").fetchone()[0]
-        is_ours = self._connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'events'").fetchone()
+        application: int = self._connection.execute("PRAGMA application_id").fetchone()[0]
         known = len(migrations())
-        if not is_ours:
+        if application != APPLICATION_ID:
             raise _not_a_journal(self._path)
         if made_for > known:
             raise UnreadableError(
@@ -317,7 +318,7 @@ def _told(path: Path) -> Iterator[None]:
 
 
 def _not_a_journal(path: Path) -> UnreadableError:
-    return UnreadableError(f"{path}: this file is not a gatectl journal", "see journal.path")
+    return UnreadableError(f"{path}: this file is not a gatectl store", "see journal.path")
 
 
 def file_of(path: Path) -> tuple[int, int] | None:

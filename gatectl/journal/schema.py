@@ -9,22 +9,15 @@ import os
 import sqlite3
 from pathlib import Path
 
-from gatectl.errors import GatectlError
+from gatectl.journal.place import StoreError, require_ours
 from gatectl.journal.transaction import transaction
-
-APPLICATION_ID = 0x67617465
-"""Of each store, `gate` in ASCII, at byte 68 of the file (https://www.sqlite.org/fileformat.html)."""
 
 BUSY_TIMEOUT_MS = 5000
 """How long one writer waits for another process (an enrolment, an upgrade) to finish its transaction."""
 
 
-class StoreError(GatectlError):
-    """The store cannot be used as it stands."""
-
-
 class DamagedError(StoreError):
-    """The file is no store, or no longer one."""
+    """The store cannot be read any more."""
 
 
 def is_damage(error: sqlite3.DatabaseError) -> bool:
@@ -44,11 +37,12 @@ def open_store(path: Path) -> sqlite3.Connection:
     """A connection that may write, with the newest schema, in autocommit mode.
 
     WAL with `synchronous=FULL`: a commit is on disk when it returns; NORMAL may lose the last ones in a
-    power cut. Raises StoreError for a newer store or a file that is none, `sqlite3.Error` and OSError
-    for what the disk says.
+    power cut. Raises StoreError for a newer store, NotOursError for a file that is none, `sqlite3.Error`
+    and OSError for what the disk says.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _create(path)
+    require_ours(path)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
@@ -60,8 +54,8 @@ def open_store(path: Path) -> sqlite3.Connection:
         connection.close()
         if is_damage(error):
             raise DamagedError(
-                f"{path}: this file is not a gatectl journal, or is damaged ({error})",
-                "name another file at journal.path, or move this one away",
+                f"{path}: the journal is damaged ({error})",
+                "gatectl run puts it aside, and makes a new one of what can be read",
             ) from error
         raise
     except BaseException:

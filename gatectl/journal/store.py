@@ -24,9 +24,10 @@ from gatectl.decision.cards import Card
 from gatectl.decision.event import Attempt, Event, Outcome
 from gatectl.decision.notice import Notice, Priority, Tell
 from gatectl.journal import clocks, rows
+from gatectl.journal.place import StoreError, put_aside
 from gatectl.journal.prune import Pruning
 from gatectl.journal.reader import UnreadableError, enrolled
-from gatectl.journal.schema import DamagedError, StoreError, is_damage, open_store
+from gatectl.journal.schema import DamagedError, is_damage, open_store
 from gatectl.journal.transaction import transaction
 
 T = TypeVar("T")
@@ -209,11 +210,8 @@ class Store:
 
     def _set_aside(self, damaged: DamagedError) -> None:
         """A store that cannot be read any more makes room for a new one; nothing is deleted."""
-        aside = self._path.with_name(f"{self._path.name}.damaged-{time.time_ns() // 1_000_000_000}")
         try:
-            for ending in ("", "-wal", "-shm"):
-                with contextlib.suppress(FileNotFoundError):
-                    Path(f"{self._path}{ending}").rename(f"{aside}{ending}")
+            aside = put_aside(self._path, "damaged")
         except OSError as error:
             self._failed(error)
             time.sleep(RETRY_MAX_S)

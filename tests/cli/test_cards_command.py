@@ -390,8 +390,8 @@ def test_a_store_that_another_keeps_busy_is_told(run, settings, monkeypatch):
 
 def test_a_file_that_is_no_journal(run, settings):
     settings.with_name("journal.db").write_bytes(b"no database at all" * 100)
-    for action in (["list"], ["add", "x", "wellpass", "1"]):
+    for action, expected in ((["list"], 1), (["add", "x", "wellpass", "1"], 78)):
         status, _, err = run("cards", *action)
-        assert status == 1
-        assert "is not a gatectl journal" in err
+        assert status == expected
+        assert "is not a gatectl store\nhint: " in err
     assert settings.with_name("journal.db").read_bytes() == b"no database at all" * 100

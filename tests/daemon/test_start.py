@@ -11,3 +11,19 @@ def test_a_running_daemon_has_nothing_that_it_does_not_need(gym):
     assert {"gatectl.daemon.serve", "gatectl.config.reader", "pydantic_core"} <= imported
     assert not imported & {"pydantic", "rich", "httpx", "cryptography", "trustme", "hypothesis"}
     assert "evdev" not in mapped, "no scanner here is a keyboard"
+
+
+def test_a_file_of_somebody_else_at_the_journals_path_is_a_settings_error(gym):
+    gym = gym()
+    gym.journal.parent.mkdir(parents=True, exist_ok=True)
+    gym.journal.write_text("a year of notes\n")
+    gym.spawn()
+    assert gym.wait() == 78
+    told = gym.stderr[-2:]
+    checked = gym.run("check")
+    assert (checked.returncode, checked.stderr.splitlines()) == (78, told)
+    line, hint = told
+    number = gym.settings.read_text().splitlines().index("[journal]") + 2
+    assert line == f"{gym.settings}:{number}: journal.path: {gym.journal} is not a gatectl store"
+    assert hint.startswith("hint: name another file at journal.path")
+    assert gym.journal.read_text() == "a year of notes\n"

@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 from contextlib import asynccontextmanager, closing
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,7 @@ from gatectl.decision.moment import Moment
 from gatectl.decision.outage import RESTING, Condition, Conditions, Finished
 from gatectl.decision.verdict import Basis, Fault, Reason, Result, Verdict
 from gatectl.journal import clocks, rows
+from gatectl.journal.place import APPLICATION_ID, NotOursError, put_aside, require_ours
 from gatectl.journal.prune import DAY_US, EVERY_US, STEP, Pruning
 from gatectl.journal.reader import Reader
 from gatectl.journal.schema import StoreError, migrations, open_store
@@ -356,8 +359,84 @@ def test_a_store_of_a_newer_gatectl_is_refused(tmp_path):
     assert notices == [], "no record was lost"
 
 
+def _text(path):
+    path.write_text("a year of notes\n" * 100)
+
+
+def _short_text(path):
+    path.write_text("notes")
+
+
+def _database(path):
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE attempts (seq)")
+        other.execute("PRAGMA user_version = 1")
+        other.execute("PRAGMA application_id = 252006674")
+
+
+def _database_with_a_log(path):
+    """As a program leaves it that was killed: some of it is in the log alone."""
+    other = sqlite3.connect(path.with_name("other.db"), isolation_level=None)
+    other.execute("PRAGMA journal_mode = WAL")
+    other.execute("CREATE TABLE cards (key)")
+    for ending in ("", "-wal"):
+        shutil.copy(path.with_name(f"other.db{ending}"), f"{path}{ending}")
+    other.close()
+
+
+@pytest.mark.parametrize("make", [_text, _short_text, _database, _database_with_a_log])
+def test_a_file_of_somebody_else_is_refused_and_left_as_it_is(tmp_path, make):
+    path = tmp_path / "place" / "journal.db"
+    path.parent.mkdir()
+    make(path)
+    files = {file: file.read_bytes() for file in path.parent.iterdir() if not file.name.endswith("-shm")}
+    notices = []
+
+    async def open_it():
+        async with store_at(path, notices) as store:
+            with pytest.raises(NotOursError, match="is not a gatectl store"):
+                await store.opened
+
+    asyncio.run(open_it())
+    assert notices == []
+    assert {file: file.read_bytes() for file in files} == files
+    assert [file for file in path.parent.iterdir() if "damaged" in file.name] == []
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_what_is_no_file_is_refused_at_once(tmp_path, make):
+    make(tmp_path / "journal.db")
+    with pytest.raises(NotOursError):
+        require_ours(tmp_path / "journal.db")
+
+
+def test_a_new_store_whose_id_is_in_its_log_alone_is_ours(tmp_path):
+    path, copy = tmp_path / "journal.db", tmp_path / "copy.db"
+    with closing(open_store(path)):
+        for ending in ("", "-wal"):
+            shutil.copy(f"{path}{ending}", f"{copy}{ending}")
+    assert copy.read_bytes()[68:72] != b"gate"
+    with closing(open_store(copy)) as connection:
+        assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
+
+
+def test_stores_that_are_put_aside_in_one_second_stand_beside_each_other(tmp_path):
+    path = tmp_path / "journal.db"
+    aside = []
+    for content in ("first", "second", "third"):
+        path.write_text(content)
+        aside.append(put_aside(path, "damaged"))
+    assert [file.read_text() for file in aside] == ["first", "second", "third"]
+
+
+def _without_magic(path):
+    _tear(path, 8192)
+    content = path.read_bytes()
+    path.write_bytes(bytes(16) + content[16:])
+
+
 def _rubbish(path):
-    path.write_bytes(b"not a database" * 100)
+    path.write_bytes(b"SQLite format 3\0" + b"not a database" * 100)
 
 
 def _torn_schema(path):
@@ -381,7 +460,7 @@ def _tear(path, whole):
 ENDINGS = ("-wal", "-shm")
 
 
-@pytest.mark.parametrize("damage", [_rubbish, _torn_schema, _torn_rows])
+@pytest.mark.parametrize("damage", [_rubbish, _without_magic, _torn_schema, _torn_rows])
 def test_a_damaged_store_is_put_aside_and_a_new_one_begins(tmp_path, damage):
     path = tmp_path / "journal.db"
     damage(path)

@@ -299,7 +299,7 @@ def test_no_journal_yet(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"no database at all" * 100])
 def test_a_file_that_is_no_journal(path, content):
     path.write_bytes(content)
-    with pytest.raises(UnreadableError, match="is not a gatectl journal"):
+    with pytest.raises(UnreadableError, match="is not a gatectl store"):
         Reader(path)
 
 
@@ -308,7 +308,7 @@ def test_somebody_elses_database(path):
     other.execute("CREATE TABLE attempts (seq)")
     other.execute("PRAGMA user_version = 1")
     other.close()
-    with pytest.raises(UnreadableError, match="is not a gatectl journal"):
+    with pytest.raises(UnreadableError, match="is not a gatectl store"):
         Reader(path)
 
 

@@ -1,0 +1,96 @@
+"""The file at `journal.path`: whether it is a gatectl store, and how a damaged one is put aside.
+
+A file that is somebody else's is left as it is. It is told by its header
+(https://www.sqlite.org/fileformat.html#the_database_header).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import stat
+import time
+from pathlib import Path
+
+from gatectl.errors import GatectlError
+
+APPLICATION_ID = 0x67617465
+"""Of each store: `gate` in ASCII, at byte 68 of the file."""
+
+BESIDE = ("-wal", "-shm")
+"""The endings of the files that SQLite keeps beside a store: the log, and the log's index."""
+
+_MAGIC = b"SQLite format 3\0"
+_HEADER = 100
+
+
+class StoreError(GatectlError):
+    """The store cannot be used as it stands."""
+
+
+class NotOursError(StoreError):
+    """The file is somebody else's."""
+
+    exit_status = 78  # EX_CONFIG of sysexits.h
+
+    def __init__(self, path: Path) -> None:
+        self.what = f"{path} is not a gatectl store"
+        super().__init__(self.what, "name another file at journal.path; this one was left as it is")
+
+
+def require_ours(path: Path) -> None:
+    """Raises NotOursError for a text, another program's database, and whatever else is no store of gatectl.
+
+    A damaged store passes: it has SQLite's magic or our application ID. So does a file without content, and
+    one that is not there. Raises OSError where it cannot be read.
+    """
+    try:
+        # A pipe or a device in its place must not hold up the start: hence without waiting for its other end.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise NotOursError(path)
+        header = os.pread(descriptor, _HEADER, 0)
+    finally:
+        os.close(descriptor)
+    if not header or header[68:72] == APPLICATION_ID.to_bytes(4, "big"):
+        return
+    if not header.startswith(_MAGIC) or _is_anothers(path):
+        raise NotOursError(path)
+
+
+def _is_anothers(path: Path) -> bool:
+    """Whether SQLite finds another application's tables. The ID of a new store may be in its log still."""
+    import sqlite3  # noqa: PLC0415 - the service's check finds the ID in the header, and needs no SQLite
+
+    location = f"{path.absolute().as_uri()}?mode=ro"
+    try:
+        with contextlib.closing(sqlite3.connect(location, uri=True)) as connection:
+            application: int = connection.execute("PRAGMA application_id").fetchone()[0]
+            is_new = connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone() is None
+    except sqlite3.DatabaseError:
+        return False  # damaged, or not to be had just now: whoever opens it says so
+    return application != APPLICATION_ID and not is_new
+
+
+def put_aside(path: Path, ending: str) -> Path:
+    """Renames a store and what SQLite keeps beside it; its new path, which nothing had before."""
+    aside = _unused(f"{path}.{ending}-{time.time_ns() // 1_000_000_000}")
+    path.rename(aside)
+    for beside in BESIDE:
+        with contextlib.suppress(FileNotFoundError):
+            Path(f"{path}{beside}").rename(f"{aside}{beside}")
+    return aside
+
+
+def _unused(name: str) -> Path:
+    """Makes an empty file of this name, or of one with a number behind it where that is taken."""
+    for number in itertools.count(1):
+        path = Path(name if number == 1 else f"{name}-{number}")
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o640))
+            return path
+    raise AssertionError  # the numbers do not end
