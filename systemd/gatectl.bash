@@ -21,7 +21,7 @@ _gatectl() {
         fi
         case "$path $word" in
             *' -c' | *' --config') takes=settings ;;
-            'gatectl run' | 'gatectl check' | 'gatectl devices' | 'gatectl demo' | 'gatectl sim' | 'gatectl events' | 'gatectl report' | 'gatectl monitor' | 'gatectl route' | 'gatectl status' | 'gatectl open' | 'gatectl cards' | 'gatectl erase' | 'gatectl codes' | 'gatectl relay') path+=" $word" ;;
+            'gatectl run' | 'gatectl check' | 'gatectl devices' | 'gatectl demo' | 'gatectl sim' | 'gatectl events' | 'gatectl report' | 'gatectl monitor' | 'gatectl route' | 'gatectl status' | 'gatectl open' | 'gatectl cards' | 'gatectl erase' | 'gatectl backup' | 'gatectl restore' | 'gatectl codes' | 'gatectl relay') path+=" $word" ;;
             'gatectl devices --baud') takes='text' ;;
             'gatectl demo --scan') takes='text' ;;
             'gatectl sim --port') takes='text' ;;
@@ -87,6 +87,8 @@ _gatectl() {
             'gatectl cards import') takes='=-h --help -c --config --replace' ;;
             'gatectl cards export') takes='=-h --help -c --config' ;;
             'gatectl erase') takes='=-h --help -c --config --member --partner' ;;
+            'gatectl backup') takes='=-h --help -c --config' ;;
+            'gatectl restore') takes='=-h --help -c --config --undo-upgrade' ;;
             'gatectl codes') takes='=-h --help -c --config' ;;
             'gatectl codes create') takes='=-h --help -c --config --partner --from --rate --report' ;;
             'gatectl codes update') takes='=-h --help -c --config --partner --from --rate --report' ;;
@@ -95,7 +97,7 @@ _gatectl() {
         esac
     elif [[ -z $takes ]]; then
         case "$path $place" in
-            'gatectl 0') takes='=run check devices demo sim events report monitor route status open cards erase codes relay' ;;
+            'gatectl 0') takes='=run check devices demo sim events report monitor route status open cards erase backup restore codes relay' ;;
             'gatectl report 0') takes='text' ;;
             'gatectl monitor 0') takes='=link' ;;
             'gatectl monitor link 0') takes='door' ;;
@@ -108,6 +110,8 @@ _gatectl() {
             'gatectl cards add 3') takes='text' ;;
             'gatectl cards remove 0') takes='text' ;;
             'gatectl cards import 0') takes='file' ;;
+            'gatectl backup 0') takes='file' ;;
+            'gatectl restore 0') takes='file' ;;
             'gatectl codes 0') takes='=create update delete' ;;
             'gatectl codes create 0') takes='text' ;;
             'gatectl codes create 1') takes='text' ;;

@@ -28,7 +28,7 @@ function __gatectl_at # COMMAND [PLACE]
         switch "$path $word"
             case '* -c' '* --config' 'gatectl devices --baud' 'gatectl demo --scan' 'gatectl sim --port' 'gatectl events -n' 'gatectl events --since' 'gatectl events --until' 'gatectl events --door' 'gatectl events --partner' 'gatectl events --member' 'gatectl events --code' 'gatectl events --result' 'gatectl events --kind' 'gatectl report -o' 'gatectl report --output' 'gatectl monitor --listen' 'gatectl monitor --password-file' 'gatectl monitor --name' 'gatectl monitor link --listen' 'gatectl monitor link --password-file' 'gatectl monitor link --name' 'gatectl route --door' 'gatectl open --reason' 'gatectl erase --member' 'gatectl erase --partner' 'gatectl codes create --partner' 'gatectl codes create --from' 'gatectl codes create --rate' 'gatectl codes create --report' 'gatectl codes update --partner' 'gatectl codes update --from' 'gatectl codes update --rate' 'gatectl codes update --report' 'gatectl codes delete --partner' 'gatectl codes delete --from' 'gatectl codes delete --rate' 'gatectl codes delete --report'
                 set takes yes
-            case 'gatectl run' 'gatectl check' 'gatectl devices' 'gatectl demo' 'gatectl sim' 'gatectl events' 'gatectl report' 'gatectl monitor' 'gatectl monitor link' 'gatectl route' 'gatectl status' 'gatectl open' 'gatectl cards' 'gatectl cards add' 'gatectl cards remove' 'gatectl cards list' 'gatectl cards import' 'gatectl cards export' 'gatectl erase' 'gatectl codes' 'gatectl codes create' 'gatectl codes update' 'gatectl codes delete' 'gatectl relay'
+            case 'gatectl run' 'gatectl check' 'gatectl devices' 'gatectl demo' 'gatectl sim' 'gatectl events' 'gatectl report' 'gatectl monitor' 'gatectl monitor link' 'gatectl route' 'gatectl status' 'gatectl open' 'gatectl cards' 'gatectl cards add' 'gatectl cards remove' 'gatectl cards list' 'gatectl cards import' 'gatectl cards export' 'gatectl erase' 'gatectl backup' 'gatectl restore' 'gatectl codes' 'gatectl codes create' 'gatectl codes update' 'gatectl codes delete' 'gatectl relay'
                 set path "$path $word"
             case '* -*'
             case '*'
@@ -53,6 +53,8 @@ complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a status -d 'the running daem
 complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a open -d 'open a door by hand, on the record'
 complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a cards -d 'enrol cards: add, remove, list, import, export'
 complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a erase -d 'take one member\'s data out of all events and cards'
+complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a backup -d 'copy all events and cards into one file, also while gatectl runs'
+complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a restore -d 'put a backup into the journal\'s place, with gatectl stopped'
 complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a codes -d 'Wellhub custom codes: create, update, delete, there and here'
 complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a relay -d 'switch every relay off, without the daemon'
 complete -c gatectl -n "__gatectl_at 'gatectl'" -s h -l help -d 'show this help message and exit'
@@ -140,6 +142,13 @@ complete -c gatectl -n "__gatectl_at 'gatectl erase'" -s h -l help -d 'show this
 complete -c gatectl -n "__gatectl_at 'gatectl erase'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
 complete -c gatectl -n "__gatectl_at 'gatectl erase'" -l member -x -d 'the member\'s number at the partner'
 complete -c gatectl -n "__gatectl_at 'gatectl erase'" -l partner -x -a '(__gatectl_names partners)' -d 'of this partner alone (else of every one)'
+complete -c gatectl -n "__gatectl_at 'gatectl backup' 0" -F
+complete -c gatectl -n "__gatectl_at 'gatectl backup'" -s h -l help -d 'show this help message and exit'
+complete -c gatectl -n "__gatectl_at 'gatectl backup'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
+complete -c gatectl -n "__gatectl_at 'gatectl restore' 0" -F
+complete -c gatectl -n "__gatectl_at 'gatectl restore'" -s h -l help -d 'show this help message and exit'
+complete -c gatectl -n "__gatectl_at 'gatectl restore'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
+complete -c gatectl -n "__gatectl_at 'gatectl restore'" -l undo-upgrade -d 'instead of FILE: the copy from before an upgrade, if this gatectl is too old for the journal'
 complete -c gatectl -n "__gatectl_at 'gatectl codes' 0" -a create -d 'give a member a custom code, and enrol it here'
 complete -c gatectl -n "__gatectl_at 'gatectl codes' 0" -a update -d 'replace a member\'s custom code, there and here'
 complete -c gatectl -n "__gatectl_at 'gatectl codes' 0" -a delete -d 'take a member\'s custom code away, there and here'

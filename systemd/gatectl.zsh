@@ -37,6 +37,8 @@ _gatectl() {
                 'open:open a door by hand, on the record'
                 'cards:enrol cards: add, remove, list, import, export'
                 'erase:take one member'\''s data out of all events and cards'
+                'backup:copy all events and cards into one file, also while gatectl runs'
+                'restore:put a backup into the journal'\''s place, with gatectl stopped'
                 'codes:Wellhub custom codes: create, update, delete, there and here'
                 'relay:switch every relay off, without the daemon'
             )
@@ -57,6 +59,8 @@ _gatectl() {
                 open) _gatectl_open ;;
                 cards) _gatectl_cards ;;
                 erase) _gatectl_erase ;;
+                backup) _gatectl_backup ;;
+                restore) _gatectl_restore ;;
                 codes) _gatectl_codes ;;
                 relay) _gatectl_relay ;;
             esac
@@ -247,6 +251,19 @@ _gatectl_erase() {
         '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files' \
         '--member=[the member'\''s number at the partner]:M: ' \
         '--partner=[of this partner alone (else of every one)]:P: _gatectl_names partners'
+}
+
+_gatectl_backup() {
+    _arguments '(-h --help)'{-h,--help}'[show this help message and exit]' \
+        '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files' \
+        '1:FILE:_files'
+}
+
+_gatectl_restore() {
+    _arguments '(-h --help)'{-h,--help}'[show this help message and exit]' \
+        '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files' \
+        '--undo-upgrade[instead of FILE\: the copy from before an upgrade, if this gatectl is too old for the journal]' \
+        '1:FILE:_files'
 }
 
 _gatectl_codes() {

@@ -36,6 +36,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "open": ("gatectl.cli.open", "open a door by hand, on the record"),
     "cards": ("gatectl.cli.cards", "enrol cards: add, remove, list, import, export"),
     "erase": ("gatectl.cli.erase", "take one member's data out of all events and cards"),
+    "backup": (
+        "gatectl.cli.backup",
+        "copy all events and cards into one file, also while gatectl runs",
+    ),
+    "restore": ("gatectl.cli.restore", "put a backup into the journal's place, with gatectl stopped"),
     "codes": ("gatectl.cli.codes", "Wellhub custom codes: create, update, delete, there and here"),
     "relay": ("gatectl.cli.relay", "switch every relay off, without the daemon"),
 }

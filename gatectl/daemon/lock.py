@@ -32,6 +32,24 @@ def alone(socket: Path) -> Iterator[None]:
         os.close(file)
 
 
+@contextlib.contextmanager
+def stopped(socket: Path) -> Iterator[None]:
+    """Holds the lock, if there is one, so that no daemon begins; GatectlError where one runs."""
+    path = socket.with_name(socket.name + ".lock")
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield
+        return
+    except OSError as error:
+        raise GatectlError(f"{path}: {error.strerror}", "run it as root") from error
+    try:
+        _take(file, path)
+        yield
+    finally:
+        os.close(file)
+
+
 def _take(file: int, path: Path) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

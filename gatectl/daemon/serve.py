@@ -34,6 +34,9 @@ from gatectl.journal.systemd import Teller
 OPEN_PATIENCE_S = 2.0
 """A start waits so long for a disk that does not answer; nobody is read meanwhile, and members come first."""
 
+EXTEND_S = 30
+"""A store that is brought up to date gets so much more time to be ready, again and again."""
+
 PASSAGE_S = 2.0
 """A turnstile's cycle is 1.7 to 2.4 s: whoever was admitted just before a stop still gets through."""
 
@@ -158,6 +161,18 @@ class _Daemon:
         self._note_cards(house)
         return self._take_up(house)
 
+    async def _until_upgraded(self, store: Store) -> None:
+        """Waits for a store that is being brought up to date. Doors work meanwhile.
+
+        Ready is what `scripts/install` takes for a success: an upgrade that fails here is taken back.
+        """
+        stopped = asyncio.create_task(self._stopped.wait())
+        awaited: list[asyncio.Future[Any]] = [store.opened, store.slow, stopped]
+        while store.upgrading.done() and not any(future.done() for future in awaited):
+            notify(f"EXTEND_TIMEOUT_USEC={EXTEND_S * 1_000_000}", self._environ)
+            await asyncio.wait(awaited, timeout=EXTEND_S / 3, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+
     def _note_cards(self, house: House) -> None:
         """Says that the cards are not known, and that they are after all."""
         if house.cards is None:
@@ -222,6 +237,7 @@ class _Daemon:
             # What is here now stays: a collection that walked it all would hold up a scan (30 ms and more).
             gc.freeze()
             gc.enable()
+            await self._until_upgraded(house.store)
             watching.append(group.create_task(keep_notifying("READY=1", self._environ)))
             self._teller.tell(Notice(Priority.INFO, f"gatectl {__version__} is ready"))
             await self._stopped.wait()

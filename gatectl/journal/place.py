@@ -43,7 +43,8 @@ def require_ours(path: Path) -> None:
     """Raises NotOursError for a text, another program's database, and whatever else is no store of gatectl.
 
     A damaged store passes: it has SQLite's magic or our application ID. So does a file without content, and
-    one that is not there. Raises OSError where it cannot be read.
+    one that is not there. Raises OSError where it cannot be read. The process must not have it open with
+    SQLite, whose locks end when any descriptor is closed (https://www.sqlite.org/howtocorrupt.html).
     """
     try:
         # A pipe or a device in its place must not hold up the start: hence without waiting for its other end.

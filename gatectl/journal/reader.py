@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
-from urllib.parse import quote
 
 from gatectl.decision.cards import Card, is_hex_number, key_of
 from gatectl.decision.event import (
@@ -32,7 +31,7 @@ from gatectl.decision.verdict import Basis, Fault, Reason, Result, Verdict
 from gatectl.errors import GatectlError
 from gatectl.journal.cards import load_all
 from gatectl.journal.place import APPLICATION_ID
-from gatectl.journal.schema import BUSY_TIMEOUT_MS, migrations
+from gatectl.journal.schema import connect_to_read, migrations
 
 POLL_S = 0.1
 """SQLite does not tell of another process's commits, so -f has to look. `PRAGMA data_version` looks at
@@ -114,7 +113,7 @@ class Reader:
     def _open(self) -> None:
         with _told(self._path):
             self._file = file_of(self._path)
-            self._connection, self._at_rest = _connect(self._path)
+            self._connection, self._at_rest = connect_to_read(self._path)
         self._connection.row_factory = sqlite3.Row
         try:
             with self._told():
@@ -295,7 +294,7 @@ def enrolled(path: Path) -> dict[str, Card]:
     """
     if not path.exists():
         return {}
-    with _told(path), closing(_connect(path)[0]) as connection:
+    with _told(path), closing(connect_to_read(path)[0]) as connection:
         is_new = connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone() is None
         if is_new:
             return {}
@@ -328,33 +327,6 @@ def file_of(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _connect(path: Path) -> tuple[sqlite3.Connection, bool]:
-    """A connection that only reads, and whether it reads a store at rest.
-
-    Without a writer there is no index of the log, and who may not write in the folder cannot make one.
-    Where there is no log either, nothing is in it: the file alone is the whole journal.
-    """
-    location = f"file:{quote(str(path.absolute()))}?mode=ro"
-    try:
-        return _first_read(location), False
-    except sqlite3.OperationalError as error:
-        refused = error.sqlite_errorname in {"SQLITE_READONLY_DIRECTORY", "SQLITE_CANTOPEN"}
-        if not refused or path.with_name(f"{path.name}-wal").exists():
-            raise
-    return _first_read(f"{location}&immutable=1"), True
-
-
-def _first_read(location: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(location, uri=True, isolation_level=None)
-    try:
-        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-        connection.execute("PRAGMA schema_version").fetchone()
-    except BaseException:
-        connection.close()
-        raise
-    return connection
 
 
 def event_of(row: sqlite3.Row) -> Event:

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from urllib.parse import quote
 
 from gatectl.journal.place import StoreError, require_ours
 from gatectl.journal.transaction import transaction
@@ -33,23 +36,74 @@ def migrations() -> list[str]:
     return [(folder / f"{number}.sql").read_text("utf-8") for number in numbers]
 
 
+def known_version() -> int:
+    """The version of the schema that this gatectl makes and reads."""
+    return len(migrations())
+
+
+def version_of(path: Path) -> int:
+    """A store's version, 0 for a database that is none. Raises sqlite3.DatabaseError."""
+    with closing(connect_to_read(path)[0]) as connection:
+        return _version(connection)
+
+
+def copy_before_upgrade_to(path: Path, version: int) -> Path:
+    """Where the store stands as it was before it was brought up to that version."""
+    return path.with_name(f"{path.name}.before-version-{version}")
+
+
+def connect_to_read(path: Path) -> tuple[sqlite3.Connection, bool]:
+    """A connection that only reads, and whether it reads a store at rest. Raises sqlite3.DatabaseError.
+
+    Without a writer there is no index of the log, and who may not write in the folder cannot make one.
+    Where there is no log either, nothing is in it: the file alone is the whole journal.
+    """
+    location = f"file:{quote(str(path.absolute()))}?mode=ro"
+    try:
+        return _first_read(location), False
+    except sqlite3.OperationalError as error:
+        refused = error.sqlite_errorname in {"SQLITE_READONLY_DIRECTORY", "SQLITE_CANTOPEN"}
+        if not refused or path.with_name(f"{path.name}-wal").exists():
+            raise
+    return _first_read(f"{location}&immutable=1"), True
+
+
+def _first_read(location: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(location, uri=True, isolation_level=None)
+    try:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        connection.execute("PRAGMA schema_version").fetchone()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def open_store(path: Path) -> sqlite3.Connection:
+    """As `open_ours`; raises NotOursError for a file that is no store. This process must not have it open."""
+    require_ours(path)
+    return open_ours(path)
+
+
+def open_ours(path: Path, tell_upgrade: Callable[[], None] = lambda: None) -> sqlite3.Connection:
     """A connection that may write, with the newest schema, in autocommit mode.
 
+    A store of an older version is copied and brought up to date; `tell_upgrade` is called before, as that may
+    take minutes.
+
     WAL with `synchronous=FULL`: a commit is on disk when it returns; NORMAL may lose the last ones in a
-    power cut. Raises StoreError for a newer store, NotOursError for a file that is none, `sqlite3.Error`
+    power cut. Raises StoreError for a newer store, DamagedError for one that cannot be read, `sqlite3.Error`
     and OSError for what the disk says.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _create(path)
-    require_ours(path)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
-        _migrate(connection, path)
+        _migrate(connection, path, tell_upgrade)
     except sqlite3.DatabaseError as error:
         connection.close()
         if is_damage(error):
@@ -81,22 +135,61 @@ def _create(path: Path) -> None:
         os.close(file)
 
 
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+def _migrate(connection: sqlite3.Connection, path: Path, tell_upgrade: Callable[[], None]) -> None:
     scripts = migrations()
     version = _version(connection)
     if version > len(scripts):
         raise StoreError(
             f"{path}: written by a newer gatectl (schema {version}, this one knows {len(scripts)})",
-            "upgrade gatectl, or name another file at journal.path",
+            "upgrade gatectl, or go back to the copy from before its upgrade: gatectl restore --undo-upgrade",
         )
     if version == len(scripts):
         return
+    if version:
+        tell_upgrade()
     with transaction(connection):
         # Another process may have migrated while this one waited for the lock.
-        for number in range(_version(connection), len(scripts)):
-            for statement in _statements(scripts[number]):
-                connection.execute(statement)
+        version = _version(connection)
+        if 0 < version < len(scripts):
+            _keep_copy(path, len(scripts))
+        for number in range(version, len(scripts)):
+            _apply(connection, scripts[number], path)
             connection.execute(f"PRAGMA user_version = {number + 1}")
+
+
+def _apply(connection: sqlite3.Connection, script: str, path: Path) -> None:
+    try:
+        for statement in _statements(script):
+            connection.execute(statement)
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT):
+            # Not the disk: to try it again would change nothing.
+            raise StoreError(f"{path}: the journal could not be brought up to date: {error}") from error
+        raise
+
+
+def _keep_copy(path: Path, version: int) -> None:
+    """Copies the store as it is, so that the upgrade can be taken back. Nobody may write it meanwhile.
+
+    Raises StoreError where it cannot be copied: what could not be taken back is not begun.
+    """
+    copy = copy_before_upgrade_to(path, version)
+    unfinished = copy.with_name(f"{copy.name}.unfinished")
+    try:
+        unfinished.unlink(missing_ok=True)
+        _create(unfinished)
+        # The writer's own connection is in a transaction, from which SQLite copies nothing.
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(unfinished)) as target:
+            source.backup(target)
+            target.execute("PRAGMA journal_mode = DELETE")
+        unfinished.replace(copy)
+    except (sqlite3.Error, OSError) as error:
+        unfinished.unlink(missing_ok=True)
+        size = path.stat().st_size / 1e6
+        raise StoreError(
+            f"{path}: no copy could be made before the upgrade, which could then not be taken back: {error}",
+            f"the copy needs {size:.0f} MB beside the journal",
+        ) from error
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -24,10 +24,10 @@ from gatectl.decision.cards import Card
 from gatectl.decision.event import Attempt, Event, Outcome
 from gatectl.decision.notice import Notice, Priority, Tell
 from gatectl.journal import clocks, rows
-from gatectl.journal.place import StoreError, put_aside
+from gatectl.journal.place import StoreError, put_aside, require_ours
 from gatectl.journal.prune import Pruning
 from gatectl.journal.reader import UnreadableError, enrolled
-from gatectl.journal.schema import DamagedError, is_damage, open_store
+from gatectl.journal.schema import DamagedError, is_damage, open_ours
 from gatectl.journal.transaction import transaction
 
 T = TypeVar("T")
@@ -80,11 +80,14 @@ class Store:
         self._commits = 0
         self._give_up_at: float | None = None
         self._stopping = threading.Event()
+        self._is_ours = threading.Event()
         self._thread = threading.Thread(target=self._run, name="journal writer", daemon=True)
         self.health = Health()
         self.opened: asyncio.Future[list[Event]] = self._loop.create_future()
         """Done when the store was opened, with the interrupted scans of the last run, which are closed now;
         StoreError if it never can be."""
+        self.upgrading: asyncio.Future[None] = self._loop.create_future()
+        """Done where the store is being brought up to date, which may take minutes."""
         self.cards: asyncio.Future[dict[str, Card]] = self._loop.create_future()
         """Done as soon as the enrolled cards can be read, for which nobody has to wait for the writer."""
         self.slow: asyncio.Future[None] = self._loop.create_future()
@@ -147,6 +150,8 @@ class Store:
         """In a thread of its own: a reader of a WAL needs no lock, and has them while the writer waits."""
         try:
             while not self._stopping.is_set():
+                if not self._is_ours.wait(RETRY_MAX_S):
+                    continue
                 with contextlib.suppress(UnreadableError):
                     self._hand_over([(self.cards, enrolled(self._path))])
                     return
@@ -176,6 +181,10 @@ class Store:
         retry_s = RETRY_S
         while True:
             try:
+                if not self._is_ours.is_set():
+                    # Once, and before anybody has the file open: to close it takes SQLite's locks away.
+                    require_ours(self._path)
+                    self._is_ours.set()
                 connection, interrupted = self._open_once()
             except DamagedError as error:
                 self._set_aside(error)
@@ -195,7 +204,7 @@ class Store:
                 return connection
 
     def _open_once(self) -> tuple[sqlite3.Connection, list[Event]]:
-        connection = open_store(self._path)
+        connection = open_ours(self._path, lambda: self._hand_over([(self.upgrading, None)]))
         try:
             return connection, rows.close_interrupted(connection)
         except sqlite3.DatabaseError as error:

@@ -194,6 +194,7 @@ class Gym:
         kept = {name: value for name, value in os.environ.items() if name not in taken_out}
         return kept | {
             "PYTHONPATH": f"{self.folder / 'installed'}:{HERE / 'pins'}",
+            "PYTHONSAFEPATH": "1",  # `installed` comes before the folder in which the tests run
             "PINS_LOG_DESCRIPTOR": str(self._pins_end),
             "PINS_FAULTS_FILE": str(self.faults),
         }

@@ -17,8 +17,10 @@ import pytest
 import gatectl
 from gatectl.decision.event import Attempt, Outcome, RequestRecord
 from gatectl.decision.verdict import Basis, Fault, Result, Verdict
+from gatectl.journal.copies import CopyError, copy_to_take_back, restore
+from gatectl.journal.place import StoreError
 from gatectl.journal.rows import attempt_statement, outcome_statement
-from gatectl.journal.schema import migrations, open_store
+from gatectl.journal.schema import copy_before_upgrade_to, migrations, open_store, version_of
 
 NEXT = len(migrations()) + 1
 NEXT_SCHEMA = """
@@ -103,7 +105,7 @@ def test_a_half_made_schema_never_stays(tmp_path, path):
     with closing(open_store(path)) as store:
         before = list(store.iterdump())
     done = opened(newer(tmp_path, NEXT_SCHEMA + "CREATE TABLE attempts (x);"), path)
-    assert "already exists" in done.stderr
+    assert "could not be brought up to date: table attempts already exists" in done.stderr
     with closing(open_store(path)) as store:
         assert list(store.iterdump()) == before
 
@@ -113,3 +115,56 @@ def test_it_stays_append_only(path):
         for change in ("UPDATE outcomes SET evident = 1", "DELETE FROM outcomes"):
             with pytest.raises(sqlite3.IntegrityError, match="append-only"):
                 store.execute(change)
+
+
+def rows_of(path):
+    with closing(open_store(path)) as store:
+        return store.execute("SELECT id, result FROM events ORDER BY seq").fetchall()
+
+
+def test_an_upgrade_can_be_taken_back(tmp_path, path):
+    before = rows_of(path)
+    assert opened(newer(tmp_path), path).returncode == 0
+    with pytest.raises(StoreError, match="newer gatectl") as refused:
+        open_store(path)
+    assert "gatectl restore --undo-upgrade" in refused.value.hints[0]
+    copy = copy_to_take_back(path)
+    aside = restore(path, copy)
+    assert rows_of(path) == before
+    assert version_of(aside) == NEXT
+    assert copy_to_take_back(path) is None
+    assert opened(newer(tmp_path / "again"), path).returncode == 0, "and made once more"
+
+
+def test_the_copy_is_of_the_last_upgrade(tmp_path, path):
+    folder = newer(tmp_path)
+    assert opened(folder, path).returncode == 0
+    restore(path, copy_to_take_back(path))
+    with closing(open_store(path)) as store:
+        store.execute(*attempt_statement(attempt("fourth")))
+        store.execute(*outcome_statement("fourth", WRITTEN[0]))
+    assert opened(folder, path).returncode == 0
+    restore(path, copy_to_take_back(path))
+    assert ("fourth", "admitted") in rows_of(path)
+
+
+def test_an_upgrade_that_could_not_be_taken_back_is_not_begun(tmp_path, path):
+    # A folder in the place of the copy, as a full disk would keep it out.
+    copy_before_upgrade_to(path, NEXT).mkdir()
+    (copy_before_upgrade_to(path, NEXT) / "file").touch()
+    done = opened(newer(tmp_path), path)
+    assert "no copy could be made before the upgrade" in done.stderr
+    assert version_of(path) == NEXT - 1
+    assert [file.name for file in tmp_path.iterdir() if "unfinished" in file.name] == []
+
+
+def test_a_new_store_has_no_copy(path):
+    assert [file.name for file in path.parent.iterdir() if "before" in file.name] == []
+    assert copy_to_take_back(path) is None
+
+
+def test_a_newer_store_without_a_copy_cannot_be_taken_back(tmp_path, path):
+    assert opened(newer(tmp_path), path).returncode == 0
+    copy_to_take_back(path).unlink()
+    with pytest.raises(CopyError, match="there is no copy from before its upgrade"):
+        copy_to_take_back(path)

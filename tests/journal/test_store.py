@@ -17,10 +17,10 @@ from gatectl.decision.moment import Moment
 from gatectl.decision.outage import RESTING, Condition, Conditions, Finished
 from gatectl.decision.verdict import Basis, Fault, Reason, Result, Verdict
 from gatectl.journal import clocks, rows
-from gatectl.journal.place import APPLICATION_ID, NotOursError, put_aside, require_ours
+from gatectl.journal.place import APPLICATION_ID, NotOursError, StoreError, put_aside, require_ours
 from gatectl.journal.prune import DAY_US, EVERY_US, STEP, Pruning
 from gatectl.journal.reader import Reader
-from gatectl.journal.schema import StoreError, migrations, open_store
+from gatectl.journal.schema import migrations, open_store
 from gatectl.journal.store import Store
 from gatectl.journal.transaction import transaction
 

@@ -1,4 +1,4 @@
-"""`scripts/install` again, in the running Pi: an upgrade that works, and two that do not.
+"""`scripts/install` again, in the running Pi: an upgrade that works, and three that do not.
 
 What pip makes of a version takes ten minutes here, is the same in the image's own installation, and touches
 nothing that runs. So it is a copy of the version that runs; all that comes after it is the installer's.
@@ -41,6 +41,11 @@ sed -i 's/^__version__ = .*/__version__ = "{version}"/' "$package/__init__.py"
 {more}
 """
 _BROKEN = "echo 'raise SystemExit(\"broken\")' >$package/cli/new; mv $package/cli/new $package/cli/run.py"
+_CHANGES_THE_STORE = """
+echo 'CREATE TABLE made_up (x TEXT) STRICT;' >$package/journal/schemas/2.sql
+sed -i 's:await self._until_upgraded(house.store):raise RuntimeError:' $package/daemon/serve.py
+"""
+"""A version that brings the store up to date, and then fails."""
 
 
 def install(door):
@@ -87,16 +92,23 @@ def test_upgrades(door, partners):
         assert not relay.ever_energised
     admitted(door, partners, 1)
 
-    door.check(PREPARE.format(version="0.9.2", more=""))
+    # One that changes the store and then does not start: the store is put back too.
+    door.check(PREPARE.format(version="0.9.2", more=_CHANGES_THE_STORE))
+    status, said = install(door)
+    assert (status, "the old one was put back" in said) == (1, True), said
+    door.check("ls /var/lib/gatectl/journal.db.replaced-*")
+    admitted(door, partners, 2)
+
+    door.check(PREPARE.format(version="0.9.3", more=""))
     with door.watch() as relay:
         status, said = install(door)
-        assert (status, "gatectl 0.9.2 runs" in said) == (0, True), said
+        assert (status, "gatectl 0.9.3 runs" in said) == (0, True), said
         assert not relay.ever_energised
         assert relay.samples > 100
     # This start went without the check that the installer had made; later ones do not.
     assert "gatectl check" in door.check("systemctl show --value --property=ExecStartPre gatectl")
     with door.watch() as relay:
-        admitted(door, partners, 2)
+        admitted(door, partners, 3)
         relay.wait(energised=True, limit_s=LIMIT_S)
 
 
