@@ -25,6 +25,9 @@ from gatectl.partners.pool import Pool
 from gatectl.partners.wellhub import ALREADY_VALIDATED, Wellhub
 from gatectl.partners.wire import Lost
 
+DETAIL_CHARS = 200
+"""An event's `detail` is one line; only a host's name can make it longer."""
+
 ALREADY_IN = frozenset({ALREADY_VALIDATED, DUPLICATE})
 """Refusals that may be the late answer to our own request."""
 
@@ -102,7 +105,7 @@ class PartnerDesk:
         exchange = await self._client.ask(request, deadline)
         if exchange.answer is None:
             lost = exchange.lost or out_of_time(exchange)
-            return exchange, Ruling(Verdict.NONE, lost.fault, detail=lost.detail)
+            return exchange, Ruling(Verdict.NONE, lost.fault, detail=lost.detail[:DETAIL_CHARS])
         self._dated = exchange.answer.headers.get("date"), exchange.answer.received_us
         ruling = judge(self._protocol, exchange.answer)
         if ruling.rest_s is not None:

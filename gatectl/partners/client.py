@@ -99,7 +99,8 @@ class Client:
         except TimeoutError:
             exchange.lost = out_of_time(exchange)
         except Lost as lost:
-            exchange.lost = lost
+            # A new one: the traceback's frames hold the connection's buffers, and this exchange.
+            exchange.lost = Lost(lost.fault, lost.detail)
         else:
             # A body that never suspends outlives `timeout_at`: the clock has the last word.
             now = loop.time()

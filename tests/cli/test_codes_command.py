@@ -2,7 +2,9 @@
 
 import ast
 import csv
+import http.server
 import json
+import re
 import socket
 import sys
 import threading
@@ -83,6 +85,33 @@ def test_create_update_delete(bench):
     said = f"{GOOD}: the code is deleted there; A2 is removed here\n"
     assert bench.run("delete", GOOD) == (0, said, "")
     assert (bench.there, bench.here) == ({}, {})
+
+
+class PagesDeletion(http.server.BaseHTTPRequestHandler):
+    """Answers a deletion as the example on Wellhub's page does."""
+
+    def do_DELETE(self):
+        body = b'{ "metadata": { "total": 1, "errors": 0 }, "results": {} }'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_deletion_answered_as_the_page_shows_it(bench):
+    bench.enrol("A1", GOOD)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), PagesDeletion) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f'url = "http://127.0.0.1:{server.server_address[1]}"'
+        text = bench.settings.read_text()
+        bench.settings.write_text(re.sub('url = ".*"', url, re.sub("ca_file = .*", "", text)))
+        said = f"{GOOD}: the code is deleted there; A1 is removed here\n"
+        assert bench.run("delete", GOOD) == (0, said, "")
+        server.shutdown()
+    assert bench.here == {}
 
 
 def test_what_wellhub_refuses_changes_nothing_here(bench):
