@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from gatectl.devices.holders import all_holders
+from gatectl.devices.holders import holders
 from gatectl.devices.scanner import ScannerType
 
 _KEYS_OF_A_SCANNER = (*range(2, 12), 28)
@@ -54,12 +54,11 @@ class Found:
     is_console: bool
     """The system's own console: no scanner, and nobody else's to open."""
     held_by: tuple[str, ...]
-    """Programs that have it open, as `name (process)`; root sees all, others their own."""
+    """Other programs that have it open, as `holders` finds them."""
 
 
 def devices(places: Places) -> list[Found]:
     """All of them, input devices first."""
-    opened = all_holders(places.proc)
     consoles = _text(places.sys / "class/tty/console/active").split()
     nodes = [*_inputs(places), *_ports(places)]
     identities = Counter(_identity(kind, node, places.sys) for kind, node in nodes)
@@ -77,7 +76,7 @@ def devices(places: Places) -> list[Found]:
                 has_twin,
                 _name(kind, node, places.sys),
                 node.name in consoles,
-                tuple(opened.get(str(node), ())),
+                holders(str(node), places.proc),
             )
         )
     return found

@@ -20,15 +20,6 @@ _PTS = re.compile(r"/dev/pts/(\d+)")
 _TTY_INDEX = re.compile(r"^tty-index:\s*(\d+)$", re.MULTILINE)
 
 
-def all_holders(proc: Path) -> dict[str, list[str]]:
-    """The programs by the device's node, each as `name (process)`; without this process."""
-    found: dict[str, list[str]] = {}
-    for process in _processes(proc):
-        for node in _open_in(process):
-            found.setdefault(node, []).append(_named(process))
-    return found
-
-
 def holders(path: str, proc: Path = Path("/proc")) -> tuple[str, ...]:
     """The other programs that have this device open, each as `name (process)`; empty where it is not there.
 
@@ -51,7 +42,7 @@ def _processes(proc: Path) -> Iterator[Path]:
 
 def _has_open(process: Path, node: str, device: int) -> bool:
     try:
-        opened = _open_in(process, ignore_errors=False)
+        opened = _open_in(process).values()
     except PermissionError:
         return device != 0 and _terminal_of(process) == device
     except OSError:  # it has ended
@@ -59,17 +50,14 @@ def _has_open(process: Path, node: str, device: int) -> bool:
     return node in opened and not _is_device_itself(process, node)
 
 
-def _open_in(process: Path, *, ignore_errors: bool = True) -> set[str]:
-    """The paths below /dev that this process has open."""
-    opened = set()
-    try:
-        for link in (process / "fd").iterdir():
+def _open_in(process: Path) -> dict[str, str]:
+    """What this process has open, by descriptor."""
+    opened = {}
+    with os.scandir(process / "fd") as descriptors:
+        for descriptor in descriptors:
             with suppress(FileNotFoundError):  # closed meanwhile
-                opened.add(str(link.readlink()))
-    except OSError:
-        if not ignore_errors:
-            raise
-    return {path for path in opened if path.startswith("/")}
+                opened[descriptor.name] = os.readlink(descriptor.path)  # noqa: PTH115 - hundreds of times
+    return opened
 
 
 def _is_device_itself(process: Path, node: str) -> bool:
@@ -78,12 +66,11 @@ def _is_device_itself(process: Path, node: str) -> bool:
     if number is None:
         return False
     with suppress(OSError):
-        for link in (process / "fd").iterdir():
-            with suppress(FileNotFoundError):
-                if str(link.readlink()) in _PTMX:
-                    index = _TTY_INDEX.search(_text(process / "fdinfo" / link.name))
-                    if index is not None and index[1] == number[1]:
-                        return True
+        for descriptor, path in _open_in(process).items():
+            if path in _PTMX:
+                index = _TTY_INDEX.search(_text(process / "fdinfo" / descriptor))
+                if index is not None and index[1] == number[1]:
+                    return True
     return False
 
 

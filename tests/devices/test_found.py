@@ -101,4 +101,4 @@ def test_who_has_it_open(trees):
     trees.process(os.getpid(), "gatectl", node)
     (trees.places.proc / "99").mkdir()
     (found,) = devices(trees.places)
-    assert set(found.held_by) == {"Xorg (12)", "evtest (7)"}
+    assert found.held_by == ("evtest (7)", "Xorg (12)")
