@@ -71,6 +71,7 @@ def warnings_of(settings: Settings) -> list[str]:
     if not settings.partners:
         warnings.append("partners: there is none, so nobody is admitted")
     warnings.extend(_routes_without_customer(settings))
+    warnings.extend(_pulled_on(settings))
     if len(bytes(settings.control.socket)) > _MAX_SOCKET_PATH:
         warnings.append(f"control.socket: is longer than the {_MAX_SOCKET_PATH} bytes that Linux allows")
     listen = host_and_port(settings.monitor.listen)
@@ -90,6 +91,31 @@ def _routes_without_customer(settings: Settings) -> Iterator[str]:
                 f"routes[{index}].match: {route.partner} is asked with the customer's number, and without a "
                 "group (?P<customer>...) no code of this route is recognised"
             )
+
+
+_PULLED_UP = range(9)
+"""The BCM numbers that a Raspberry Pi pulls up until something drives them; it pulls the others down (the
+data sheets of the BCM2835 and the RP1)."""
+
+
+_PULLED_ON = {
+    True: ("up", "a pin from 9 to 27, or a relay board that a low level switches on (active_high = false)"),
+    False: ("down", "a relay board that a high level switches on (active_high = true), or a pin from 4 to 8"),
+}
+
+
+def _pulled_on(settings: Settings) -> Iterator[str]:
+    """Relays that the board itself may switch on, from power-on until gatectl has started."""
+    for name, door in settings.doors.items():
+        pin, active_high = door.relay.pin, door.relay.active_high
+        if active_high != (pin in _PULLED_UP):
+            continue
+        where = key_of(("doors", name, "relay", "pin"))
+        how, remedy = _PULLED_ON[active_high]
+        yield (
+            f"{where}: a Raspberry Pi pulls BCM {pin} {how} until gatectl starts, so the gate may stand open "
+            f"at each boot: take {remedy}"
+        )
 
 
 def located(path: Path, *findings: Finding) -> SettingsError:

@@ -12,12 +12,13 @@ from gatectl.config.model import Settings
 from gatectl.config.problems import Finding
 from gatectl.decision.notice import Notice, Priority, Tell
 from gatectl.decision.signals import Lamp
-from gatectl.devices import off, remembered
+from gatectl.devices import chips, off, remembered
+from gatectl.devices.chips import ChipError, chip_number
 from gatectl.devices.gate import Gate
 from gatectl.devices.guard import Guard
 from gatectl.devices.lamp import LampPin
 from gatectl.devices.off import Failure, Line
-from gatectl.devices.pins import LGPIO, PinsError, chip_number, factory_name, import_lgpio, pin_factory
+from gatectl.devices.pins import LGPIO, PinsError, factory_name, import_lgpio, pin_factory
 from gatectl.devices.relay import Relay, StuckError
 from gatectl.devices.survivor import Survivor
 
@@ -47,7 +48,7 @@ def opened(settings: Settings, environ: Mapping[str, str], tell: Tell, last: Sur
     A gate whose relay cannot be driven is out of order, and tried again. Raises NoGateError where all are.
     """
     with contextlib.ExitStack() as stack:
-        factory = _factory(settings, environ)
+        chip, factory = _factory(settings, environ)
         stack.callback(factory.close)
         relays = {
             name: Relay(
@@ -65,7 +66,7 @@ def opened(settings: Settings, environ: Mapping[str, str], tell: Tell, last: Sur
             raise NoGateError([_finding(failure) for failure in failed])
         for (door, _, _), cause in failed:
             relays[door].failed(cause)
-        _remember(settings, environ, tell, last)
+        _remember(settings, chip, environ, tell, last)
         lamps = {name: _lamps(settings, name, factory, tell) for name in relays}
         guard = Guard(list(relays.values()), [lamp for some in lamps.values() for lamp in some])
         gates = {name: Gate(relay, guard, lamps[name]) for name, relay in relays.items()}
@@ -87,16 +88,17 @@ def switch_off(settings: Settings, environ: Mapping[str, str]) -> list[Failure]:
     if name == LGPIO:
         import_lgpio()  # in a folder of its own, before it is needed
     try:
-        return off.lines_off(name, chip_number(settings.gpio.chip), lines_of(settings))
+        return off.lines_off(name, _chip(settings, environ), lines_of(settings))
     except PinsError:
         raise
     except Exception as error:
-        raise PinsError(f"the relays' pins cannot be driven: {off.cause_of(error)}", *PIN_HINTS) from error
+        hints = chips.hints(chips.chips_of()) if name == LGPIO else PIN_HINTS
+        raise PinsError(f"the relays' pins cannot be driven: {off.cause_of(error)}", *hints) from error
 
 
-def _remember(settings: Settings, environ: Mapping[str, str], tell: Tell, last: Survivor) -> None:
+def _remember(settings: Settings, chip: int, environ: Mapping[str, str], tell: Tell, last: Survivor) -> None:
     """For the process that survives a kill, and for the service's last step where that died too."""
-    name, chip = factory_name(settings.gpio.pin_factory, environ), chip_number(settings.gpio.chip)
+    name = factory_name(settings.gpio.pin_factory, environ)
     for keep in (partial(last.know, name), partial(remembered.remember, environ, name)):
         try:
             keep(chip, lines_of(settings))
@@ -104,11 +106,19 @@ def _remember(settings: Settings, environ: Mapping[str, str], tell: Tell, last: 
             tell(Notice(Priority.WARNING, f"what to switch off after a kill is not kept ({error})"))
 
 
-def _factory(settings: Settings, environ: Mapping[str, str]) -> Any:
+def _chip(settings: Settings, environ: Mapping[str, str]) -> int:
+    """The chip's number; other pin factories than lgpio know their own. Raises ChipError."""
+    is_lgpio = factory_name(settings.gpio.pin_factory, environ) == LGPIO
+    return chip_number(settings.gpio.chip) if is_lgpio else 0
+
+
+def _factory(settings: Settings, environ: Mapping[str, str]) -> tuple[int, Any]:
     try:
-        return pin_factory(settings.gpio.pin_factory, chip_number(settings.gpio.chip), environ)
+        chip = _chip(settings, environ)
+        return chip, pin_factory(settings.gpio.pin_factory, chip, environ)
     except PinsError as error:
-        raise NoGateError([Finding(("gpio", "pin_factory"), error.message, error.hints)]) from error
+        where = ("gpio", "chip" if isinstance(error, ChipError) else "pin_factory")
+        raise NoGateError([Finding(where, error.message, error.hints)]) from error
 
 
 def _lamps(settings: Settings, door: str, factory: Any, tell: Tell) -> list[LampPin]:

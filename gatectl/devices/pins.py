@@ -38,11 +38,14 @@ def pin_factory(name: str, chip: int, environ: Mapping[str, str]) -> Any:
         if name == LGPIO:
             return _lgpio(chip)
         return _entry_points()[name].load()()
+    except PinsError:
+        raise
     except Exception as error:
-        raise PinsError(
-            f"the pin factory {name!r} does not start: {str(error) or type(error).__name__}",
-            "is the GPIO chip there (/dev/gpiochip*), and may this user open it?",
-        ) from error
+        from gatectl.devices import chips  # noqa: PLC0415 - only where something is wrong
+
+        hints = chips.hints(chips.chips_of()) if name == LGPIO else ()
+        what = f"the pin factory {name!r} does not start: {str(error) or type(error).__name__}"
+        raise PinsError(what, *hints) from error
 
 
 def known_factory(name: str, environ: Mapping[str, str]) -> str:
@@ -62,18 +65,6 @@ def _entry_points() -> dict[str, EntryPoint]:
     from importlib import metadata  # noqa: PLC0415 - slow, and most doors do without
 
     return {entry.name: entry for entry in metadata.entry_points(group=GROUP)}
-
-
-def chip_number(chip: int | str) -> int:
-    """The N of /dev/gpiochipN. Raises PinsError."""
-    if isinstance(chip, int):
-        return chip
-    if chip == "auto":
-        return 0
-    number = chip.removeprefix("/dev/gpiochip")
-    if number == chip or not number.isdecimal():
-        raise PinsError(f"there is no GPIO chip {chip!r}", 'give its number or its path, "/dev/gpiochip0"')
-    return int(number)
 
 
 def import_lgpio() -> Any:
@@ -116,4 +107,19 @@ def _lgpio(chip: int) -> Any:
 
     factory = LGPIOFactory(chip=chip)
     factory.pin_class = SafePin
+    _require_pi(factory)
     return factory
+
+
+def _require_pi(factory: Any) -> None:
+    """Raises PinsError where gpiozero does not know the board: it would say so at each pin."""
+    from gpiozero.exc import PinUnknownPi  # noqa: PLC0415 - only where lgpio is wanted
+
+    try:
+        factory.board_info  # noqa: B018 - it is read here, once
+    except PinUnknownPi as error:
+        factory.close()
+        raise PinsError(
+            f"this board is no Raspberry Pi, so its pins have no BCM numbers: {error}",
+            "another board needs a gpiozero pin factory of its own, in gpio.pin_factory",
+        ) from error

@@ -230,3 +230,21 @@ def test_a_monitor_that_others_reach_needs_a_password(write, monitor, warned):
     warnings = warnings_of(load(write("", f"[monitor]\n{monitor}\n")))
     assert [warning for warning in warnings if "monitor.password" in warning] == warnings
     assert bool(warnings) is warned
+
+
+@pytest.mark.parametrize(
+    ("pin", "active_high", "pulled"),
+    [
+        *((2, True, "up"), (8, True, "up"), (9, True, None), (27, True, None)),
+        *((0, False, None), (8, False, None), (9, False, "down"), (17, False, "down")),
+    ],
+)
+def test_a_relay_that_the_board_switches_on_at_boot(write, pin, active_high, pulled):
+    path = write("relay = { pin = 17", f"relay = {{ pin = {pin}, active_high = {str(active_high).lower()}")
+    warnings = [warning for warning in warnings_of(load(path)) if "doors.main.relay.pin" in warning]
+    if pulled is None:
+        assert warnings == []
+    else:
+        (warning,) = warnings
+        assert f"pulls BCM {pin} {pulled} until gatectl starts" in warning
+        assert f"active_high = {str(not active_high).lower()}" in warning

@@ -58,7 +58,7 @@ def test_where_the_settings_are(given, environ, found):
 
 
 def test_warnings(write):
-    path = write(text="[doors.d]\nrelay.pin = 1\nscanners = [{ type = 'evdev', device = 'e' }]\n")
+    path = write(text="[doors.d]\nrelay.pin = 17\nscanners = [{ type = 'evdev', device = 'e' }]\n")
     path.write_text(path.read_text() + f"[control]\nsocket = '{'s' * 108}'\n")
     assert warnings_of(load(path)) == [
         "site.tenant is not set: Support asks for it",
