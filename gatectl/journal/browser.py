@@ -33,10 +33,9 @@ _LAST = "SELECT max(seq) FROM (SELECT seq FROM attempts WHERE at_us <= ? ORDER B
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What a page asks for. `until_us` is the last microsecond; `before` is a `seq` to go on from."""
+    """What a page asks for; `before` is a `seq` to go on from."""
 
     filters: Filters = field(default_factory=Filters)
-    until_us: int | None = None
     before: int | None = None
 
 
@@ -137,7 +136,7 @@ class Browser(Reader):
 
     def _bounds(self, search: Search) -> tuple[int, int] | None:
         """The first and the last `seq` to look at; None where there is none."""
-        since, until = search.filters.since_us, search.until_us
+        since, until = search.filters.since_us, search.filters.until_us
         with self._told():
             (low,), (high,) = self._connection.execute(
                 "SELECT min(seq) FROM attempts UNION ALL SELECT max(seq) FROM attempts"
@@ -152,10 +151,8 @@ class Browser(Reader):
 
     def _seqs(self, search: Search, until: int, low: int, high: int, limit: int) -> list[int]:
         where, values = search.filters.conditions()
-        if search.until_us is not None:
-            where, values["at_most"] = f"{where} AND at_us <= :at_most", search.until_us
-        # SQLite keeps the order of a CROSS JOIN, and what is rare goes first: interrupted scans are.
-        rare = search.filters.result is Result.UNKNOWN and search.filters.member is None
+        # SQLite keeps the order of a CROSS JOIN, and what is rare goes first: interruptions and erasures are.
+        rare = search.filters.result in {Result.UNKNOWN, Result.DONE} and search.filters.member is None
         tables = "outcomes CROSS JOIN attempts" if rare else "attempts CROSS JOIN outcomes"
         statement = (
             f"SELECT seq FROM {tables} USING (seq) WHERE {where}"  # noqa: S608 made of our own words

@@ -97,6 +97,21 @@ class Filters:
             name: value for name, (_, value) in active.items()
         }
 
+    def fits(self, event: Event) -> bool:
+        """The same of an event that is at hand."""
+        attempt = event.attempt
+        code = attempt.credential
+        return (
+            (self.since_us is None or attempt.at_us >= self.since_us)
+            and (self.until_us is None or attempt.at_us <= self.until_us)
+            and self.door in {None, attempt.door}
+            and self.partner in {None, attempt.partner}
+            and self.member in {None, attempt.member}
+            and (self.code is None or (code is not None and key_of(code) == key_of(self.code)))
+            and self.result in {None, event.outcome.result}
+            and self.kind in {None, attempt.kind}
+        )
+
 
 class Reader:
     """An open store. It may be used by one thread, and raises UnreadableError for whatever goes wrong."""

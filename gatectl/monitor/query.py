@@ -49,21 +49,22 @@ class Query:
             for name, at in (("since", since), ("until", until))
             if name in given and at is None
         ]
+        if until is not None:
+            until += _span_us(given["until"]) - 1
         filters = Filters(
             since_us=since,
+            until_us=until,
             door=given.get("door"),
             partner=given.get("partner"),
             member=given.get("member"),
             result=Result(given["result"]) if "result" in given else None,
         )
-        if until is not None:
-            until += _span_us(given["until"]) - 1
-        return cls(given, Search(filters, until, number(params.get("before"))), tuple(wrong))
+        return cls(given, Search(filters, number(params.get("before"))), tuple(wrong))
 
     @property
     def is_live(self) -> bool:
         """Whether what comes now belongs on top of the page."""
-        return self.search.before is None and self.search.until_us is None
+        return self.search.before is None and self.search.filters.until_us is None
 
     @property
     def whole_codes(self) -> bool:
@@ -85,14 +86,7 @@ class Query:
         return urlencode({**self.given, **more})
 
     def fits(self, event: Event) -> bool:
-        filters, attempt = self.search.filters, event.attempt
-        return (
-            filters.door in {None, attempt.door}
-            and filters.partner in {None, attempt.partner}
-            and filters.member in {None, attempt.member}
-            and filters.result in {None, event.outcome.result}
-            and (filters.since_us is None or attempt.at_us >= filters.since_us)
-        )
+        return self.search.filters.fits(event)
 
 
 def number(text: str | None) -> int | None:

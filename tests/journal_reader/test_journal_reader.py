@@ -412,6 +412,35 @@ def test_a_code_is_found_in_every_notation_that_is_the_same(codes):
             assert found == [other for other in codes if key_of(other) == key_of(code)]
 
 
+@pytest.mark.parametrize(
+    "filters",
+    [
+        Filters(since_us=START_US + 2 * MINUTE_US),
+        Filters(until_us=START_US + 2 * MINUTE_US),
+        Filters(door="side"),
+        Filters(partner="wellpass"),
+        Filters(member="7"),
+        Filters(code="04:a3:b2:c1"),
+        Filters(result=Result.REJECTED),
+        Filters(kind="manual"),
+        Filters(door="side", member="7"),
+    ],
+    ids=str,
+)
+def test_an_event_at_hand_fits_where_the_store_finds_it(write, path, filters):
+    events = [
+        write(1),
+        write(2, door="side", member="7"),
+        write(3, NOT_ALLOWED, partner="wellpass", credential="04A3B2C1"),
+        write(4, kind="manual", credential=None, member=None, partner=None),
+        write(5, UNRECOGNISED, credential="04-a3-b2-c1", member=None, partner=None),
+    ]
+    with closing(Reader(path)) as reader:
+        found = list(reader.query(filters))
+    assert found
+    assert found == [event for event in events if filters.fits(event)]
+
+
 def test_the_names_that_events_have(write, path):
     for number, (door, partner) in enumerate([("b", "y"), ("a", None), ("b", "x"), ("a", "y")]):
         write(number, door=door, partner=partner)
