@@ -73,7 +73,7 @@ class Report:
             with self._path.open(encoding="utf-8", newline="") as file:
                 for row in csv.reader(file):
                     if len(row) == len(_COLUMNS):  # the last line of a run that was cut short may be half
-                        yield tuple(row)
+                        yield tuple(map(spreadsheet.plain, row))
         except FileNotFoundError:
             return
         except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -93,7 +93,8 @@ class Report:
                     file.write("\n")  # after half a line
 
                 def write(change: Change, outcome: str, what: str) -> None:
-                    writer.writerow((change.action, change.wellhub_id, change.code, outcome, what))
+                    cells = (change.action, change.wellhub_id, change.code, outcome, what)
+                    writer.writerow(map(spreadsheet.protected, cells))
                     file.flush()
 
                 yield write

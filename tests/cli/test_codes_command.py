@@ -221,7 +221,7 @@ def test_a_failure_here_is_told_and_repeated_safely(bench, monkeypatch):
 
 def test_a_store_that_cannot_be_written_is_told_before_anybody_is_asked(bench):
     (bench.folder / "journal.db").write_text("this is no database, and it is long enough to say so" * 20)
-    assert bench.run("create", GOOD, "A1")[0] == 1
+    assert bench.run("create", GOOD, "A1")[0] == 78
     assert bench.asked == []
 
 
@@ -362,6 +362,18 @@ def test_an_interrupted_run_goes_on_where_it_was(bench):
 
 
 @pytest.mark.usefixtures("pauses")
+def test_no_cell_of_a_report_is_a_formula_and_it_goes_on_all_the_same(bench):
+    file, report = bench.folder / "codes.csv", bench.folder / "r.csv"
+    (member,) = members(1)
+    file.write_text(f"{member},=1+1\n")
+    assert bench.run("create", "--from", str(file), "--report", str(report))[0] == 0
+    assert bench.here == {"=1+1": member}
+    assert f"{member},'=1+1," in report.read_text()
+    asked = len(bench.asked)
+    assert "done before: 1" in bench.run("create", "--from", str(file), "--report", str(report))[2]
+    assert len(bench.asked) == asked
+
+
 def test_a_report_that_was_cut_short(bench):
     file, report = bench.folder / "codes.csv", bench.folder / "r.csv"
     one, two = members(1, 2)
