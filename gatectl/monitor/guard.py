@@ -30,6 +30,7 @@ POLICY = "; ".join(
 _HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
+    "X-Gatectl": "monitor",  # by which a page's script tells our answer from a proxy's
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",

@@ -66,8 +66,7 @@ class Streams:
                         yield self._row_news(item, language, query)
                 elif isinstance(item, HealthNews):
                     html = self._paper.health(item, language)
-                    if html != health:
-                        yield _message("health", html)
+                    yield _message("health", html) if html != health else _HERE
                     health = html
                 else:
                     yield _message("reload", "") if isinstance(item, Reload) else _HERE

@@ -293,6 +293,33 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "display_offline": ("Out of order", "Außer Betrieb"),
     "display_offline_more": ("Please ask at the desk", "Bitte frage am Empfang"),
+    "display_no_connection": ("No connection", "Keine Verbindung"),
+    "display_no_connection_more": (
+        "This display hears nothing at the moment. Scan as usual, or ask at the desk",
+        "Diese Anzeige empfängt gerade nichts. Scanne wie gewohnt oder frage am Empfang",
+    ),
+    "link_for_tablet": (
+        (
+            "A tablet at a door opens the link that `gatectl monitor link DOOR` prints: that display alone, "
+            "without the password."
+        ),
+        (
+            "Ein Tablet an einer Tür öffnet den Link, den `gatectl monitor link TÜR` ausgibt: nur diese "
+            "Anzeige, ohne das Passwort."
+        ),
+    ),
+    "keep_awake": (
+        (
+            "Over plain HTTP a browser cannot keep a tablet awake. Set the tablet itself: on Android a kiosk "
+            "browser (Fully Kiosk: Keep Screen On), or Developer options, Stay awake while charging; on an "
+            "iPad Auto-Lock: Never, then Guided Access."
+        ),
+        (
+            "Über HTTP ohne TLS kann kein Browser ein Tablet wach halten. Stelle das Tablet selbst ein: "
+            "Android mit Kiosk-Browser (Fully Kiosk: Keep Screen On) oder Entwickleroptionen, Aktiv lassen; "
+            "iPad mit Automatische Sperre: Nie, dann Geführter Zugriff."
+        ),
+    ),
     "display_full_screen": ("Full screen", "Vollbild"),
     "partner_unknown": ("your partner", "deinem Partner"),
 }

@@ -21,7 +21,7 @@ def monitor(settings, *arguments, **more):
 
 
 @contextmanager
-def monitor_process(settings, *arguments, listen="127.0.0.1:0", descriptors=1024, **environ):
+def monitor_process(settings, *arguments, listen="127.0.0.1:0", descriptors=1024, cwd=None, **environ):
     """The process too, which must end in order and without a word more than were read."""
     where = [] if listen is None else ["--listen", listen]
     command = [sys.executable, "-m", "gatectl", "monitor", "-c", settings, *where, *arguments]
@@ -29,6 +29,7 @@ def monitor_process(settings, *arguments, listen="127.0.0.1:0", descriptors=1024
         ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh", *command],
         stderr=subprocess.PIPE,
         encoding="utf-8",
+        cwd=cwd,
         env={name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"} | environ,
     )
     try:
@@ -43,32 +44,42 @@ def monitor_process(settings, *arguments, listen="127.0.0.1:0", descriptors=1024
         assert (process.wait(NET_S), rest) == (0, "")
 
 
+BAD_GATEWAY = (
+    b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nContent-Length: 40\r\nConnection: close\r\n\r\n"
+    b"<html><h1>502 Bad Gateway</h1>nginx</html"
+)[:-1]
+
+
 class Proxy:
     """A way to a monitor that can be cut and mended; a context manager."""
 
-    def __init__(self, address):
+    def __init__(self, address, name="127.0.0.1"):
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.address = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.address = f"http://{name}:{self._listener.getsockname()[1]}"
         self._ends = set()
         self._lock = threading.Lock()
         self.lead_to(address)
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
 
-    def cut(self):
-        """Every connection is closed, and so is each that comes."""
+    def cut(self, answer=b""):
+        """Every connection is closed, and so is each that comes, after this answer."""
         with self._lock:
-            self._is_cut = True
+            self._is_cut, self._answer = True, answer
             for end in self._ends:
                 with suppress(OSError):
                     end.shutdown(socket.SHUT_RDWR)
+
+    def swallow(self):
+        """Whatever comes on any connection is taken and goes nowhere; none is closed."""
+        self._swallows = True
 
     def lead_to(self, address):
         """Is mended, and leads to this monitor."""
         host, _, port = address.removeprefix("http://").rpartition(":")
         with self._lock:
             self._target = (host, int(port))
-            self._is_cut = False
+            self._is_cut = self._swallows = False
 
     def _accept(self):
         with suppress(OSError):
@@ -76,6 +87,9 @@ class Proxy:
                 near, _ = self._listener.accept()
                 with self._lock:
                     if self._is_cut:
+                        if self._answer:
+                            near.recv(65536)
+                            near.sendall(self._answer)
                         near.close()
                         continue
                     far = socket.create_connection(self._target)
@@ -88,7 +102,8 @@ class Proxy:
     def _hand_on(self, source, target):
         with suppress(OSError):
             while data := source.recv(65536):
-                target.sendall(data)
+                if not self._swallows:
+                    target.sendall(data)
         for end in (source, target):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)

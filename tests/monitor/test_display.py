@@ -18,6 +18,7 @@ WORDS = {
         "welcome": "Welcome!",
         "ask_at_desk": "Check-in not possible",
         "offline": "Out of order",
+        "no_connection": "No connection",
     },
     "de-DE": {
         "idle": "Bitte scannen",
@@ -113,4 +114,4 @@ def test_a_display_that_is_cut_off_while_it_checks_does_not_check_for_ever(door,
         proxy.cut()
         expect(page.locator("main.checking.unconnected")).to_be_visible(timeout=SOON_MS)
         page.clock.fast_forward(60_000)
-        is_on(page, "idle", "en-GB")
+        is_on(page, "no_connection", "en-GB")

@@ -2,67 +2,58 @@
 // monitor as HTML, with everything from outside escaped there.
 "use strict";
 
-const ROWS_MAX = 500; // a page that stays open for weeks does not grow for ever
+(() => {
+  const ROWS_MAX = 500; // a page that stays open for weeks does not grow for ever
 
-const list = document.getElementById("events");
-const live = document.getElementById("live");
-const pause = document.getElementById("pause");
-const health = document.getElementById("health");
-let waiting = null; // rows that came during a pause
+  const list = document.getElementById("events");
+  const live = document.getElementById("live");
+  const pause = document.getElementById("pause");
+  const health = document.getElementById("health");
+  const awake = document.getElementById("awake");
+  let waiting = null; // rows that came during a pause
 
-function rowOf(html) {
-  const template = document.createElement("template");
-  template.innerHTML = html;
-  return template.content.querySelector("tr");
-}
-
-function put(html) {
-  const row = rowOf(html);
-  if (!row || document.getElementById(row.id)) return;
-  const first = list.querySelector("tr.day th");
-  if (!first || first.textContent !== row.dataset.day) {
-    const day = document.createElement("tr");
-    day.className = "day";
-    const name = document.createElement("th");
-    name.colSpan = 9;
-    name.scope = "colgroup";
-    name.textContent = row.dataset.day;
-    day.append(name);
-    list.prepend(day);
+  function rowOf(html) {
+    const template = document.createElement("template");
+    template.innerHTML = html;
+    return template.content.querySelector("tr");
   }
-  row.classList.add("new");
-  list.querySelector("tr.day").after(row);
-  document.getElementById("empty")?.remove();
-  while (list.rows.length > ROWS_MAX) list.rows[list.rows.length - 1].remove();
-}
 
-function take(html) {
-  if (waiting === null) {
-    put(html);
-    return;
+  function put(html) {
+    const row = rowOf(html);
+    if (!row || document.getElementById(row.id)) return;
+    const first = list.querySelector("tr.day th");
+    if (!first || first.textContent !== row.dataset.day) {
+      const day = document.createElement("tr");
+      day.className = "day";
+      const name = document.createElement("th");
+      name.colSpan = 9;
+      name.scope = "colgroup";
+      name.textContent = row.dataset.day;
+      day.append(name);
+      list.prepend(day);
+    }
+    row.classList.add("new");
+    list.querySelector("tr.day").after(row);
+    document.getElementById("empty")?.remove();
+    while (list.rows.length > ROWS_MAX) list.rows[list.rows.length - 1].remove();
   }
-  waiting.push(html);
-  if (waiting.length > ROWS_MAX) waiting.shift();
-  pause.textContent = `${pause.dataset.goOn} (${pause.dataset.waiting.replace("COUNT", waiting.length)})`;
-}
 
-function begin() {
-  const source = new EventSource(list.dataset.live);
-  source.addEventListener("open", () => {
-    live.className = "on";
-    live.textContent = live.dataset.live;
-  });
-  source.addEventListener("error", () => {
-    live.className = "off";
-    live.textContent = live.dataset.lost;
-    // The browser tries again by itself, unless it was refused: then a page may say why.
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 5000);
-  });
-  source.addEventListener("row", (event) => take(event.data));
-  source.addEventListener("health", (event) => { health.innerHTML = event.data; });
-  source.addEventListener("reload", () => location.reload());
-  pause.hidden = false;
-  pause.addEventListener("click", () => {
+  function take(html) {
+    if (waiting === null) {
+      put(html);
+      return;
+    }
+    waiting.push(html);
+    if (waiting.length > ROWS_MAX) waiting.shift();
+    pause.textContent = `${pause.dataset.goOn} (${pause.dataset.waiting.replace("COUNT", waiting.length)})`;
+  }
+
+  function changed(state) {
+    live.className = state === "connected" ? "on" : "off";
+    live.textContent = state === "connected" ? live.dataset.live : live.dataset.lost;
+  }
+
+  function togglePause() {
     if (waiting === null) {
       waiting = [];
       pause.textContent = pause.dataset.goOn;
@@ -72,7 +63,16 @@ function begin() {
     waiting = null;
     came.forEach(put);
     pause.textContent = pause.dataset.pause;
-  });
-}
+  }
 
-if (list.dataset.live) begin();
+  if (list.dataset.live) {
+    const beginAnew = gatectlLive.follow(list.dataset.live, {
+      row: take,
+      health: (html) => { health.innerHTML = html; },
+      reload: () => beginAnew(),
+    }, changed);
+    pause.hidden = false;
+    pause.addEventListener("click", togglePause);
+  }
+  awake.hidden = "wakeLock" in navigator;
+})();
