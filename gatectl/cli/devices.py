@@ -28,6 +28,7 @@ from gatectl.decision.recognition import Seen, Unreadable, chosen, is_by_hand, o
 from gatectl.devices.found import Found, Places, devices
 from gatectl.devices.keyboard import KeySource
 from gatectl.devices.listening import Burst, Deaf, Ears, SharedKeyboard
+from gatectl.devices.rivals import rivals
 from gatectl.errors import GatectlError, visible
 from gatectl.journal.reader import enrolled
 
@@ -100,12 +101,14 @@ def attend(args: argparse.Namespace, places: Places, keyboard: Callable[[str], K
     found = devices(places)
     if not args.json:
         _show_devices(found, known)
-    for note in known.notes:
-        print(f"note: {note}", file=sys.stderr)
+    notes = [*known.notes, *rivals(places, found)]
+    for note in notes:
+        print(f"note: {visible(note)}", file=sys.stderr)
     scan = None if args.no_wait else _wait(found, known, args.baud, keyboard)
     if args.json:
         listed = [_device_json(device, known) for device in found]
-        print(json.dumps({"devices": listed, "scan": scan and _scan_json(scan)}, ensure_ascii=False))
+        answer = {"devices": listed, "notes": notes, "scan": scan and _scan_json(scan)}
+        print(json.dumps(answer, ensure_ascii=False))
     elif scan is not None:
         _show_scan(scan)
     return 0
@@ -300,7 +303,7 @@ def _state(device: Found, known: Known) -> tuple[str, str]:
 
 
 def _stability(device: Found) -> Iterator[str]:
-    if device.stability == "none":
+    if device.may_change_name:
         yield "this name may change when it is plugged in anew"
     elif device.stability == "by-path":
         twin = ", since another one here has the same name by-id" if device.has_twin else ""
@@ -322,6 +325,12 @@ def _show_scan(scan: Scan) -> None:
     if scan.others:
         console.print(
             f"{_INDENT}Compare with what is printed on the card: the layout is the scanner's own setting.",
+            style="yellow",
+        )
+    if scan.device.may_change_name:
+        console.print(
+            f"{_INDENT}This name may change when it is plugged in anew, and then it is not found: "
+            "give it a name of its own with a udev rule (SYMLINK+=), and name that in the settings.",
             style="yellow",
         )
     console.print("\nFor the settings:\n", style="cyan")

@@ -110,7 +110,8 @@ def _signal(door: str, signal: str, pin: Mapping[str, Any], now: datetime) -> Fa
 def _scanner(door: str, scanner: Mapping[str, Any], now: datetime) -> Fact:
     head = f"scanner {scanner['scanner']} of {door}: "
     dropped = "".join(f", {count} {flaw.replace('_', ' ')}" for flaw, count in scanner["dropped"].items())
-    codes = f"{scanner['codes']} code{'' if scanner['codes'] == 1 else 's'}{dropped}"
+    last = _last_dropped(scanner.get("last_dropped"), now)
+    codes = f"{scanner['codes']} code{'' if scanner['codes'] == 1 else 's'}{dropped}{last}"
     if scanner["state"] == "ready":
         if scanner.get("held_by"):
             return Fact(f"{head}ready, {codes}; also open in {', '.join(scanner['held_by'])}", _SHARED_ADVICE)
@@ -125,6 +126,14 @@ def _scanner(door: str, scanner: Mapping[str, Any], now: datetime) -> Fact:
     if scanner.get("held_by"):
         cause += f": {', '.join(scanner['held_by'])}"
     return Fact(f"{head}{cause}, {since(scanner['since'], now)}, {codes}", advice)
+
+
+def _last_dropped(dropped: Mapping[str, Any] | None, now: datetime) -> str:
+    if dropped is None:
+        return ""
+    what = dropped["flaw"].replace("_", " ") + (f", {dropped['detail']}" if dropped["detail"] else "")
+    ago = length(max((now - datetime.fromisoformat(dropped["at"])).total_seconds(), 0.0))
+    return f" (the last one {ago} ago: {what})"
 
 
 def _partner(

@@ -10,6 +10,7 @@ from gatectl import __version__
 from gatectl.daemon import clock
 from gatectl.daemon.door import Door, House
 from gatectl.decision.event import timestamp
+from gatectl.decision.reading import Dropped
 from gatectl.devices.scanner import Scanner
 
 
@@ -44,4 +45,9 @@ def _scanner_status(scanner: Scanner) -> dict[str, Any]:
         "held_by": list(status.held_by),
         "codes": status.codes,
         "dropped": {flaw.value: count for flaw, count in status.dropped.items()},
+        "last_dropped": status.last_dropped and _dropped(*status.last_dropped),
     }
+
+
+def _dropped(reading: Dropped, at: float) -> dict[str, Any]:
+    return {"flaw": reading.flaw.value, "detail": reading.detail or None, "at": timestamp(clock.wall_us(at))}

@@ -32,6 +32,34 @@ class Key(IntEnum):
     RIGHTMETA = 126
 
 
+_NAMES = {
+    1: "Esc",
+    14: "Backspace",
+    70: "Scroll Lock",
+    99: "Print",
+    102: "Home",
+    103: "Up",
+    104: "Page Up",
+    105: "Left",
+    106: "Right",
+    107: "End",
+    108: "Down",
+    109: "Page Down",
+    110: "Insert",
+    111: "Delete",
+    119: "Pause",
+    **{59 + n: f"F{n + 1}" for n in range(10)},
+    87: "F11",
+    88: "F12",
+}
+
+
+def key_name(code: int) -> str:
+    """A key for a technician: as it stands on keyboards, and by the kernel's number."""
+    name = _NAMES.get(code)
+    return f"key {code} ({name})" if name else f"key {code}"
+
+
 @dataclass(frozen=True, slots=True)
 class Cap:
     """What one key types: alone, with Shift, with AltGr (empty: nothing)."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gatectl.decision.keymap import Key, layout_of
+from gatectl.decision.keymap import Key, key_name, layout_of
 from gatectl.decision.reading import MAX_CHARS, ROOM, Dropped, Flaw, Reading, reading_of_text
 
 KeyEvent = tuple[int, int, int]
@@ -20,6 +20,13 @@ RELEASED, PRESSED = 0, 1  # 2 is autorepeat: not a further character of a code
 _ENDS = frozenset({Key.ENTER, Key.KPENTER, Key.TAB})
 _SHIFTS = frozenset({Key.LEFTSHIFT, Key.RIGHTSHIFT})
 _COMMANDS = frozenset({Key.LEFTCTRL, Key.RIGHTCTRL, Key.LEFTALT, Key.LEFTMETA, Key.RIGHTMETA})
+_HELD_NAMES = {
+    "Ctrl": {Key.LEFTCTRL, Key.RIGHTCTRL},
+    "Alt": {Key.LEFTALT},
+    "AltGr": {Key.RIGHTALT},
+    "Shift": _SHIFTS,
+    "Meta": {Key.LEFTMETA, Key.RIGHTMETA},
+}
 _MODIFIERS: frozenset[int] = _SHIFTS | _COMMANDS | {Key.RIGHTALT}
 
 
@@ -38,7 +45,7 @@ class KeyDecoder:
         self._strip_aim = strip_aim
         self._held: set[int] = set()
         self._text = ""
-        self._flaw: Flaw | None = None
+        self._flaw: Dropped | None = None
         self._ignoring = False  # from SYN_DROPPED to the next SYN_REPORT
         self.discarding = False
         """True while the rest of a code that was dropped is passed over, up to its end or a silence."""
@@ -66,16 +73,16 @@ class KeyDecoder:
         self._text, self._flaw, self.discarding = "", None, False
         if discarding:
             return []
-        reading = Dropped(flaw) if flaw else reading_of_text(text, strip_aim=self._strip_aim)
+        reading = flaw or reading_of_text(text, strip_aim=self._strip_aim)
         return [reading] if reading else []
 
     def give_up(self) -> list[Reading]:
         """Drops the code that has begun and not ended in time, with what still follows of it."""
         if self.discarding or not self.pending:
             return []
-        flaw = self._flaw or Flaw.INCOMPLETE
+        dropped = self._flaw or Dropped(Flaw.INCOMPLETE)
         self._text, self._flaw, self.discarding = "", None, True
-        return [Dropped(flaw)]
+        return [dropped]
 
     def _synchronise(self, code: int) -> None:
         """Passes over what the kernel kept of a report that it dropped.
@@ -86,15 +93,15 @@ class KeyDecoder:
         if code == SYN_DROPPED:
             self._ignoring = True
             self._held.clear()
-            self._damage(Flaw.LOST)
+            self._damage(Dropped(Flaw.LOST))
         elif code == SYN_REPORT:
             self._ignoring = False
 
-    def _damage(self, flaw: Flaw) -> None:
+    def _damage(self, dropped: Dropped) -> None:
         """Makes this code worthless up to its end. Lost events explain whatever else is wrong with it."""
         self.begun += not self.pending
-        if self._flaw is None or flaw is Flaw.LOST:
-            self._flaw = flaw
+        if self._flaw is None or dropped.flaw is Flaw.LOST:
+            self._flaw = dropped
 
     def _key(self, code: int, value: int) -> list[Reading]:
         if code in _MODIFIERS:
@@ -106,7 +113,7 @@ class KeyDecoder:
         elif code in _ENDS:
             return self.silence()
         else:
-            self._type(self._char(code))
+            self._type(code, self._char(code))
         return []
 
     def _hold(self, code: int, value: int) -> None:
@@ -115,14 +122,19 @@ class KeyDecoder:
         elif value == RELEASED:
             self._held.discard(code)
 
-    def _type(self, char: str) -> None:
+    def _type(self, code: int, char: str) -> None:
         if not char:
-            self._damage(Flaw.KEY)
+            self._damage(Dropped(Flaw.KEY, self._pressed(code)))
         elif len(self._text) == MAX_CHARS + ROOM:
-            self._damage(Flaw.TOO_LONG)
+            self._damage(Dropped(Flaw.TOO_LONG))
         else:
             self.begun += not self.pending
             self._text += char
+
+    def _pressed(self, code: int) -> str:
+        """The key with what is held, for a technician."""
+        held = [name for name, keys in _HELD_NAMES.items() if self._held & keys]
+        return " + ".join([*held, key_name(code)])
 
     def _char(self, code: int) -> str:
         """The character that this key types now; empty where it types none."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 MAX_CHARS = 512
@@ -51,6 +51,8 @@ class Dropped:
     """Input that was thrown away, and why."""
 
     flaw: Flaw
+    detail: str = field(default="", compare=False)
+    """The key or byte that could not be read, for a technician; empty where it is not a single one."""
 
 
 Reading = Code | Dropped
@@ -67,16 +69,17 @@ def reading_of(raw: bytes, *, strip_aim: bool = False) -> Reading | None:
         return Dropped(Flaw.TOO_LONG)
     try:
         text = raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return Dropped(Flaw.UNDECODABLE)
+    except UnicodeDecodeError as error:
+        return Dropped(Flaw.UNDECODABLE, f"byte 0x{raw[error.start]:02X}")
     return reading_of_text(text, strip_aim=strip_aim)
 
 
 def reading_of_text(text: str, *, strip_aim: bool = False) -> Reading | None:
     """As `reading_of`, for text. An AIM symbology identifier in front is stripped where that is set."""
     # Before anything is cut off: a control character must not hide in the prefix.
-    if any(unicodedata.category(char) == "Cc" for char in text):
-        return Dropped(Flaw.CONTROL)
+    control = next((char for char in text if unicodedata.category(char) == "Cc"), None)
+    if control is not None:
+        return Dropped(Flaw.CONTROL, f"byte 0x{ord(control):02X}")
     text = text.strip(_AROUND)
     if strip_aim and _AIM.match(text):
         text = text[AIM_CHARS:].strip(_AROUND)

@@ -222,16 +222,16 @@ def _aim_of(text: str) -> tuple[str, str | None, str]:
 
 def _unreadable(reading: Dropped | None) -> Unreadable:
     match reading:
-        case Dropped(Flaw.UNDECODABLE | Flaw.CONTROL):
+        case Dropped(Flaw.UNDECODABLE | Flaw.CONTROL, detail):
             return Unreadable(
-                "bytes that are no text",
+                f"bytes that are no text ({detail})",
                 "another speed? try --baud 115200, and what the scanner's manual says",
             )
         case Dropped(Flaw.LOST):
             return Unreadable("keys, some of which the kernel dropped", "scan again")
-        case Dropped(Flaw.KEY):
+        case Dropped(Flaw.KEY, detail):
             return Unreadable(
-                "keys that type no character in any layout known here",
+                f"keys that type no character in any layout known here ({detail})",
                 "set the scanner to the US layout, which is its factory setting",
             )
         case _:

@@ -18,6 +18,9 @@ _KEYS_OF_A_SCANNER = (*range(2, 12), 28)
 
 _PORTS = re.compile(r"tty(?:USB|ACM|AMA|S)\d+")
 
+_ON_BOARD = re.compile(r"tty(?:AMA|S)\d")
+"""Ports that are soldered in: their names are those of the hardware."""
+
 _PARENTS = 8
 """From an input device or a port up to its USB device (HID interface, hub port), which has a name."""
 
@@ -35,6 +38,7 @@ class Places:
     dev: Path = Path("/dev")
     sys: Path = Path("/sys")
     proc: Path = Path("/proc")
+    udev: Path = Path("/run/udev/data")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,11 @@ class Found:
     """The system's own console: no scanner, and nobody else's to open."""
     held_by: tuple[str, ...]
     """Other programs that have it open, as `holders` finds them."""
+
+    @property
+    def may_change_name(self) -> bool:
+        """Whether it may have another name after a restart or when it is plugged in again."""
+        return self.stability == "none" and not _ON_BOARD.match(Path(self.node).name)
 
 
 def devices(places: Places) -> list[Found]:

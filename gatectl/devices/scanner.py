@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Literal, Never, Protocol
 
 from gatectl.decision.notice import Notice, Priority, Tell
-from gatectl.decision.reading import INCOMPLETE_S, Code, Flaw, Reading
+from gatectl.decision.reading import INCOMPLETE_S, Code, Dropped, Flaw, Reading
 from gatectl.devices.thread import DeviceThread
 
 RETRY_S = 0.5
@@ -152,6 +152,8 @@ class ScannerStatus:
     """Other programs that have the device open, as `name (process)`, as far as they can be seen."""
     codes: int = 0
     dropped: Mapping[Flaw, int] = field(default_factory=dict)
+    last_dropped: tuple[Dropped, float] | None = None
+    """What was dropped last, and when; seconds on the monotonic clock."""
 
 
 class Scanner:
@@ -181,6 +183,7 @@ class Scanner:
         self._status = ScannerStatus(path, kind, "absent", time.monotonic(), None)
         self._codes = 0
         self._dropped: Counter[Flaw] = Counter()
+        self._last_dropped: tuple[Dropped, float] | None = None
         self._told_errors: set[str] = set()
         self._told_gone = False  # and not yet that it is back
         self._quick_losses = 0
@@ -191,7 +194,9 @@ class Scanner:
     @property
     def status(self) -> ScannerStatus:
         """The state now; a value, which does not change any more."""
-        return replace(self._status, codes=self._codes, dropped=dict(self._dropped))
+        return replace(
+            self._status, codes=self._codes, dropped=dict(self._dropped), last_dropped=self._last_dropped
+        )
 
     async def run(self) -> Never:
         """Reads until cancelled. A device that is lost, for whatever cause, is waited for."""
@@ -286,6 +291,7 @@ class Scanner:
             self._lasts()
             return
         self._dropped[reading.flaw] += 1
+        self._last_dropped = reading, time.monotonic()
         if self._dropped[reading.flaw] == 1:
             flaw = reading.flaw.replace("_", " ")
             self._say(Priority.WARNING, f"input dropped ({flaw}); more of it is counted in the status alone")

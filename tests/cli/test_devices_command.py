@@ -108,7 +108,7 @@ Serial ports
   DEV/serial/by-path/platform-1
     1a86 USB Serial; free; this name means the socket that it is plugged into
   DEV/ttyAMA0
-    the system's console; this name may change when it is plugged in anew
+    the system's console
 """
 
 
@@ -123,6 +123,37 @@ def test_the_list_for_people(bench, capsys):
     assert capsys.readouterr().out.replace(str(bench.dev), "DEV") == LISTING
 
 
+def test_a_name_that_may_change_is_pointed_out_where_it_would_be_pasted(bench, capsys, meanwhile):
+    bench.trees.keyboard(7, "Bluetooth Scanner")
+    path = str(bench.dev / "input/event7")
+    with VirtualKeyboard("us") as scanner:
+        bench.keyboards[path] = scanner
+        meanwhile(("listens", lambda: scanner.type_code("4711")))
+        assert bench.run() == 0
+    assert "with a udev rule (SYMLINK+=)" in " ".join(capsys.readouterr().out.split())
+
+
+def test_what_keeps_an_adapter_from_its_reader(bench, capsys):
+    bench.trees.adapter("1-1", ("1a86", "7523"))
+    bench.trees.adapter("1-2", ("10c4", "ea60"), port="ttyUSB0")
+    bench.trees.adapter("1-3", ("046d", "c31c"))  # no adapter
+    with bench.serial("usb-Reader") as reader:
+        assert bench.run("--no-wait") == 0
+        assert capsys.readouterr().err == (
+            "note: WCH CH340 at USB socket 1-1 has no port: has the kernel a driver for it? sudo dmesg\n"
+        )
+        bench.trees.process(12, "brltty")
+        bench.trees.process(13, "ModemManager")
+        assert bench.run("--no-wait", "--json") == 0
+        taken, modem = json.loads(capsys.readouterr().out)["notes"]
+        assert "brltty (for Braille displays) has taken it: sudo apt remove brltty" in taken
+        assert modem.startswith(f"ModemManager may send commands to {reader.link} until")
+        bench.trees.left_alone(reader.link)
+        capsys.readouterr()
+        assert bench.run("--no-wait") == 0
+        assert "ModemManager" not in capsys.readouterr().err
+
+
 def test_none_at_all(bench, capsys):
     assert bench.run("--no-wait") == 0
     assert capsys.readouterr().out.count("none that a scanner may be") == 2
@@ -135,7 +166,7 @@ def test_json_without_waiting(bench, capsys):
     bench.keyboard(3, "Scanner")
     assert bench.run("--no-wait", "--json") == 0
     answer = json.loads(capsys.readouterr().out)
-    assert answer["scan"] is None
+    assert (answer["scan"], answer["notes"]) == (None, [])
     (device,) = answer["devices"]
     assert device == {
         "type": "evdev",

@@ -175,6 +175,19 @@ def advice_for(change, part="partners", name="wellhub"):
             "one for each",
         ),
         (
+            {
+                "state": "lost",
+                "cause": "unplugged",
+                "last_dropped": {
+                    "flaw": "unknown_key",
+                    "detail": "key 59 (F1)",
+                    "at": "2025-11-22T19:45:30Z",
+                },
+            },
+            "(the last one 2 min ago: unknown key, key 59 (F1))",
+            "Plug it in",
+        ),
+        (
             {"cause": "held by another process", "state": "absent", "held_by": ["minicom (77)"]},
             "held by another process: minicom (77), since",
             "Another program has it open",

@@ -169,6 +169,16 @@ def test_a_pin_that_was_begun_and_abandoned_is_not_part_of_the_next_code(gym):
     assert gym.ask("wellhub", GOOD["wellhub"])["member"] == GOOD["wellhub"]
 
 
+def test_the_last_input_that_was_dropped_is_shown(gym):
+    gym = gym().start()
+    assert reader_of(gym)["last_dropped"] is None
+    gym.scanners["main"].send(b"12\xff34\r")
+    gym.told(f"scanner {gym.scanners['main'].link}: input dropped (undecodable)")
+    last = reader_of(gym)["last_dropped"]
+    assert (last["flaw"], last["detail"]) == ("undecodable", "byte 0xFF")
+    assert "ago: undecodable, byte 0xFF)" in " ".join(gym.run("status").stdout.split())
+
+
 def test_a_pause_within_a_code_does_not_end_it(gym):
     gym = gym().start()
     scanner = gym.scanners["main"]

@@ -1,5 +1,6 @@
 """A machine's /dev, /sys and /proc below a folder, with the devices that a test plugs in."""
 
+import os
 from pathlib import Path
 
 from gatectl.devices.found import Places
@@ -10,7 +11,7 @@ POWER_BUTTON_KEYS = 1 << 116
 
 class Trees:
     def __init__(self, folder):
-        self.places = Places(folder / "dev", folder / "sys", folder / "proc")
+        self.places = Places(folder / "dev", folder / "sys", folder / "proc", folder / "udev")
         for path in ("dev/input/by-id", "dev/input/by-path", "dev/serial/by-id", "dev/serial/by-path"):
             (folder / path).mkdir(parents=True)
         self.console("tty0")
@@ -68,6 +69,22 @@ class Trees:
             (usb / "product").write_text(product[1] + "\n")
             (self.places.sys / f"class/tty/{name}/device").symlink_to(usb / "1-1:1.0" / name)
         return node
+
+    def adapter(self, socket, model, port=None):
+        """A USB device as the bus shows it; `port` is the name of its port, where it has one."""
+        interface = self._usb(socket, model)
+        bus = self.places.sys / "bus/usb/devices"
+        bus.mkdir(parents=True, exist_ok=True)
+        (bus / socket).symlink_to(interface.parent)
+        if port:
+            (interface / port).mkdir()
+
+    def left_alone(self, device):
+        """What udev keeps of a device that its rules tell ModemManager to leave alone."""
+        number = device.stat().st_rdev
+        self.places.udev.mkdir()
+        data = self.places.udev / f"c{os.major(number)}:{os.minor(number)}"
+        data.write_text("S:gatectl\nE:ID_MM_DEVICE_IGNORE=1\nE:ID_MM_PORT_IGNORE=1\n")
 
     def process(self, number, name, *opened):
         process = self.places.proc / str(number)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatectl.decision import keys
-from gatectl.decision.keymap import Key, layout_of
+from gatectl.decision.keymap import Key, key_name, layout_of
 from gatectl.decision.keys import KeyDecoder
 from gatectl.decision.reading import MAX_CHARS, Code, Dropped, Flaw
 from gatectl.sim.keyboard import VirtualKeyboard
@@ -187,6 +187,41 @@ def test_a_key_without_a_character_spoils_the_code_once(layout, events):
     assert decoder.pending
     assert decoder.feed(taps("3", "ENTER", "4", "ENTER")) == [UNKNOWN, Code("4")]
     assert decoder.feed([*events, *events, *taps("3", "ENTER")]) == [UNKNOWN]
+
+
+@pytest.mark.parametrize(
+    ("events", "detail"),
+    [
+        (taps("1", "F5", "ESC"), "key 63 (F5)"),
+        (held("LEFTCTRL", *held("RIGHTSHIFT", *taps("J"))), "Ctrl + Shift + key 36"),
+        (taps("MUTE"), "key 113"),
+    ],
+)
+def test_the_key_that_types_nothing_is_named(events, detail):
+    (dropped,) = typed("us", *events)
+    assert dropped.detail == detail
+
+
+def test_the_names_of_keys_are_those_of_the_kernels_numbers():
+    for name in (
+        "ESC",
+        "BACKSPACE",
+        "HOME",
+        "UP",
+        "LEFT",
+        "RIGHT",
+        "END",
+        "DOWN",
+        "INSERT",
+        "DELETE",
+        "PAUSE",
+    ):
+        assert key_name(ecodes.ecodes[f"KEY_{name}"]).endswith(f"({name.capitalize()})")
+    for name in [f"F{number}" for number in range(1, 13)]:
+        assert key_name(ecodes.ecodes[f"KEY_{name}"]).endswith(f"({name})")
+    spaced = {"SCROLLLOCK": "Scroll Lock", "SYSRQ": "Print", "PAGEUP": "Page Up", "PAGEDOWN": "Page Down"}
+    for name, shown in spaced.items():
+        assert key_name(ecodes.ecodes[f"KEY_{name}"]).endswith(f"({shown})")
 
 
 def test_a_spoilt_code_ends_at_a_silence_too():

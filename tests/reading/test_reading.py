@@ -44,6 +44,13 @@ def test_what_is_no_code_is_dropped_with_its_flaw(raw, flaw):
     assert reading_of(raw) == Dropped(flaw)
 
 
+@pytest.mark.parametrize(
+    ("raw", "detail"), [(b"12\xff34", "byte 0xFF"), (b"12\x1d34", "byte 0x1D"), (b"\xb0\xae", "byte 0xB0")]
+)
+def test_the_byte_that_cannot_be_read_is_named(raw, detail):
+    assert reading_of(raw).detail == detail
+
+
 def test_every_control_character_and_no_other_spoils_a_code():
     for number in range(0x3000):
         char = chr(number)
