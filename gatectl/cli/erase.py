@@ -6,6 +6,7 @@ import argparse
 import os
 import secrets
 import sys
+from pathlib import Path
 
 from gatectl.cli.cards import opened, tell_daemon
 from gatectl.cli.names import require_known
@@ -55,7 +56,14 @@ def run(args: argparse.Namespace) -> int:
             "close what has it open, and repeat the command",
         )
     print("note: backups, reports and the systemd journal keep what they have", file=sys.stderr)
+    if copies := _copies(path):
+        print(f"note: so do these; delete those that are not needed: {', '.join(copies)}", file=sys.stderr)
     return 0
+
+
+def _copies(path: Path) -> list[str]:
+    """What an upgrade, a restore or damage has put beside the store."""
+    return sorted(str(other) for other in path.parent.iterdir() if other.name.startswith(f"{path.name}."))
 
 
 def _record(settings: Settings) -> Event:

@@ -76,6 +76,15 @@ def test_nothing_of_the_member_is_left(run, events, settings):
 
 
 @pytest.mark.usefixtures("some")
+def test_copies_that_stand_beside_the_store_are_named(run, settings):
+    copy = settings.with_name("journal.db.before-version-2")
+    copy.write_bytes(b"older")
+    assert run("erase", "--member", MEMBER)[2].splitlines()[-1] == (
+        f"note: so do these; delete those that are not needed: {copy}"
+    )
+
+
+@pytest.mark.usefixtures("some")
 def test_it_is_on_record_without_the_number(run):
     run("erase", "--member", MEMBER)
     (event,) = [
