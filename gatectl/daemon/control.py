@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import json
 import os
 import socket
@@ -50,8 +49,6 @@ BACKLOG = 256
 
 END_S = 1.0
 """How long the end waits for commands under way."""
-
-_FULL_TABLE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 Command = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
@@ -240,9 +237,7 @@ class _Server:
         except (BlockingIOError, ConnectionAbortedError):
             return
         except OSError as error:
-            if error.errno not in _FULL_TABLE:
-                raise
-            # A full table is a state, and no reason to end: it is tried again, and the doors go on.
+            # Most likely the table of open files is full, which is a state: it is tried again.
             self._loop.remove_reader(self._listener)
             self._again = self._loop.call_later(ACCEPT_AGAIN_S, self._accept_from_now)
             if not self._told_full:

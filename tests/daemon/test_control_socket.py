@@ -54,6 +54,9 @@ def test_two_hundred_idle_connections_stop_no_door(gym, which):
         for connection in connections[ASKING_MAX:]:
             assert json.loads(line_of(connection))["error"] == "too many connections at once"
         assert len(descriptors_of(gym)) < 60
+        if which == "socket":
+            refused = gym.run("status")
+            assert (refused.returncode, refused.stderr.splitlines()[0]) == (1, "too many connections at once")
         assert gym.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
         for connection in connections[:ASKING_MAX]:
             assert line_of(connection) == b"", "who says nothing is dropped"
