@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+SUDO = "put sudo in front of the command"
+SUDO_OR_GROUP = f"{SUDO}, or join the group gatectl and log in again: sudo usermod -aG gatectl $USER"
+"""Hints for an ordinary user of a door: files of the group, and files that only the service's user writes."""
+
 
 def visible(text: str) -> str:
     """The text on one line: what would break it, or play with the terminal, in Python's escapes."""

@@ -20,7 +20,7 @@ from gatectl.decision.cards import BadLine, Card, Enrolment, from_csv, key_of, t
 from gatectl.decision.reading import MAX_CHARS, Code, reading_of_text
 from gatectl.decision.routing import objection
 from gatectl.decision.spreadsheet import NotTextError, decoded, shortened, zeros_lost
-from gatectl.errors import GatectlError, visible
+from gatectl.errors import SUDO, GatectlError, visible
 from gatectl.journal import cards as store
 from gatectl.journal.reader import enrolled
 from gatectl.journal.schema import open_store
@@ -216,8 +216,8 @@ def opened(settings: Settings) -> Iterator[sqlite3.Connection]:
         with closing(open_store(path)) as connection:
             yield connection
     except (sqlite3.DatabaseError, OSError) as error:
-        hint = "run this as root, or as the user gatectl"
-        raise GatectlError(f"{path}: the cards cannot be reached: {error}", hint) from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise GatectlError(f"{path}: the cards cannot be reached: {why}", SUDO) from error
 
 
 def tell_daemon(settings: Settings) -> None:

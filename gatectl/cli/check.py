@@ -13,7 +13,7 @@ from gatectl.config.model import Settings
 from gatectl.config.problems import Finding as Problem
 from gatectl.config.reader import find, load_with_keys, located, warnings_of
 from gatectl.devices.pins import PinsError, known_factory
-from gatectl.errors import GatectlError, visible
+from gatectl.errors import SUDO_OR_GROUP, GatectlError, visible
 from gatectl.journal.place import NotOursError, require_ours
 
 
@@ -61,7 +61,7 @@ def _about_journal(path: Path, settings: Settings) -> Iterator[str]:
     except NotOursError as error:
         raise located(path, Problem(("journal", "path"), error.what, error.hints)) from error
     except OSError as error:
-        yield f"journal.path: {journal} cannot be read: {error.strerror}; check as root or as gatectl"
+        yield f"journal.path: {journal} cannot be read: {error.strerror}; {SUDO_OR_GROUP}"
 
 
 def _show(finding: Finding) -> bool:

@@ -8,7 +8,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from gatectl.errors import GatectlError
+from gatectl.errors import SUDO_OR_GROUP, GatectlError
 
 PATIENCE_S = 10.0
 """The daemon answers within milliseconds; an opening by hand waits for a slow disk at most."""
@@ -36,9 +36,7 @@ def call(path: Path, request: dict[str, Any]) -> dict[str, Any]:
             f"gatectl is not running: nobody listens on {path}", "start it: systemctl start gatectl"
         ) from error
     except PermissionError as error:
-        raise GatectlError(
-            f"{path}: permission denied", "run this as root, or as a member of the group gatectl"
-        ) from error
+        raise GatectlError(f"{path}: permission denied", SUDO_OR_GROUP) from error
     except OSError as error:
         raise GatectlError(f"{path}: the daemon did not answer ({error})") from error
     if not line.endswith(b"\n"):

@@ -15,6 +15,7 @@ import sys
 import termios
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Self
 
 from gatectl.cli.control import NotRunning, call
@@ -29,7 +30,7 @@ from gatectl.devices.found import Found, Places, devices
 from gatectl.devices.keyboard import KeySource
 from gatectl.devices.listening import Burst, Deaf, Ears, SharedKeyboard
 from gatectl.devices.rivals import rivals
-from gatectl.errors import GatectlError, visible
+from gatectl.errors import SUDO_OR_GROUP, GatectlError, visible
 from gatectl.journal.reader import enrolled
 
 BAUD = 9600
@@ -120,6 +121,18 @@ def _speed(text: str) -> int:
     return int(text)
 
 
+def _what_is_wrong_with(path: Path) -> str:
+    try:
+        path.read_bytes()
+    except FileNotFoundError:
+        what, then = "are not there yet", "`gatectl check` says more"
+    except OSError as error:
+        what, then = f"cannot be read ({error.strerror})", SUDO_OR_GROUP
+    else:
+        what, then = "are not right yet", "`gatectl check` says more"
+    return f"{what}, so no route is looked up: {then}"
+
+
 def _known(config: str | None) -> Known:
     path = find(config, os.environ)
     settings, cards, notes = None, {}, []
@@ -127,16 +140,17 @@ def _known(config: str | None) -> Known:
         settings = load(path)
         cards = enrolled(settings.journal.path)
     except SettingsError:
-        what = "are not right yet" if path.exists() else "are not there yet"
-        notes.append(f"{path}: the settings {what}, so no route is looked up: `gatectl check` says more")
+        notes.append(f"{path}: the settings {_what_is_wrong_with(path)}")
     except GatectlError as error:
-        notes.append(f"{error.message}; no enrolled card is looked up")
+        notes.append(": ".join([f"{error.message}, so no enrolled card is looked up", *error.hints[:1]]))
     try:
         status = call((settings.control if settings else Control()).socket, {"command": "status"})
     except NotRunning:
         return Known(settings, cards, {}, notes, is_daemon_unheard=False)
     except GatectlError as error:
-        notes.append(f"{error.message}: what gatectl has open is left alone")
+        notes.append(
+            ": ".join([f"{error.message}, so what gatectl has open is left alone", *error.hints[:1]])
+        )
         return Known(settings, cards, {}, notes, is_daemon_unheard=True)
     scanners = {
         os.path.realpath(scanner["scanner"]): scanner | {"door": door}
@@ -161,7 +175,7 @@ def _why_none(found: list[Found], known: Known) -> Iterator[str]:
     if known.scanners:
         yield "to see what gatectl's own scanners send, stop it first: systemctl stop gatectl"
     elif known.is_daemon_unheard:
-        yield "run this as root, or as a member of the group gatectl"
+        yield SUDO_OR_GROUP
     elif not found:
         yield "plug the scanner in; it must be set to type as a keyboard, or to a (virtual) serial port"
 

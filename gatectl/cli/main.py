@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from gatectl import __version__
-from gatectl.errors import GatectlError, UsageError
+from gatectl.errors import SUDO, GatectlError, UsageError, visible
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("gatectl.cli.run", "the daemon"),
@@ -109,6 +109,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except GatectlError as error:
         print(*error.lines(), sep="\n", file=sys.stderr)
         return error.exit_status
+    except PermissionError as error:
+        if error.filename is None:
+            raise
+        print(
+            f"{visible(str(error.filename))}: permission denied", f"hint: {SUDO}", sep="\n", file=sys.stderr
+        )
+        return 1
     except BrokenPipeError:
         _forget_stdout()
         return 128 + signal.SIGPIPE

@@ -14,6 +14,7 @@ from gatectl.config.addresses import host_and_port, is_loopback
 from gatectl.config.lines import Lines
 from gatectl.config.model import Secret, Settings, numbers
 from gatectl.config.problems import Finding, Problem, SettingsError, key_of
+from gatectl.errors import SUDO_OR_GROUP
 
 DEFAULT = Path("/etc/gatectl/gatectl.toml")
 
@@ -176,8 +177,7 @@ def _text(path: Path) -> str:
         )
         problem = Problem(1, "settings", "the file does not exist", hints)
     except OSError as error:
-        hint = "read it as the user gatectl, or as a member of its group"
-        problem = Problem(1, "settings", f"the file cannot be read: {error.strerror}", (hint,))
+        problem = Problem(1, "settings", f"the file cannot be read: {error.strerror}", (SUDO_OR_GROUP,))
     else:
         try:
             # Some editors put a byte order mark in front.

@@ -16,7 +16,7 @@ from gatectl.config.cross import tables
 from gatectl.config.kinds import is_visible_ascii
 from gatectl.config.model import Key, KeySource, Secret
 from gatectl.config.problems import Finding
-from gatectl.errors import GatectlError
+from gatectl.errors import SUDO_OR_GROUP, GatectlError
 
 MAX_BYTES = 8192
 """No server takes a longer header (8 KiB is nginx's and Apache's limit); a longer file is another file."""
@@ -117,7 +117,7 @@ def _content(path: Path, absent: str, *, private: bool) -> bytes:
         raise KeyRefused(f"{path} does not exist", absent) from None
     except OSError as error:
         hint = "the user gatectl must be able to read it: chgrp gatectl, chmod 640"
-        raise KeyRefused(f"{path} cannot be read: {error.strerror}", hint) from None
+        raise KeyRefused(f"{path} cannot be read: {error.strerror}", SUDO_OR_GROUP, hint) from None
 
 
 def _fit(content: bytes) -> Secret:

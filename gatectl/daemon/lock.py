@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from gatectl.errors import GatectlError
+from gatectl.errors import SUDO, GatectlError
 
 
 @contextlib.contextmanager
@@ -42,7 +42,7 @@ def stopped(socket: Path) -> Iterator[None]:
         yield
         return
     except OSError as error:
-        raise GatectlError(f"{path}: {error.strerror}", "run it as root") from error
+        raise GatectlError(f"{path}: {error.strerror}", SUDO) from error
     try:
         _take(file, path)
         yield

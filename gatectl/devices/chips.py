@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gatectl.devices.pins import PinsError
+from gatectl.errors import SUDO_OR_GROUP
 
 HEADER_LABELS = ("pinctrl-rp1", "pinctrl-bcm2711", "pinctrl-bcm2835")
 """What the kernel's drivers call the chip of a Raspberry Pi's header: the 5, the 4, and those before."""
@@ -117,7 +118,7 @@ def hints(known: Sequence[Chip]) -> Iterator[str]:
         return
     yield f"there are {', '.join(map(str, known))}"
     if any(one.problem for one in known):
-        yield "run it as root, or as a member of the group gatectl, to see all of them"
+        yield f"to see all of them, {SUDO_OR_GROUP}"
     yield f'chip = "auto" finds {", ".join(HEADER_LABELS)}; another chip is given by its label or its path'
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from gatectl.errors import GatectlError
+from gatectl.errors import SUDO, GatectlError
 from gatectl.journal.place import BESIDE, NotOursError, put_aside, require_ours
 from gatectl.journal.schema import connect_to_read, copy_before_upgrade_to, known_version, version_of
 
@@ -130,7 +130,7 @@ def _told(path: Path, what: str) -> Iterator[None]:
         hint = "name another file, or move that one away"
         raise CopyError(f"{error.filename} is there already", hint) from None
     except OSError as error:
-        raise CopyError(f"{what}: {error.strerror}", "run it as root") from error
+        raise CopyError(f"{what}: {error.strerror}", SUDO) from error
     except sqlite3.DatabaseError as error:
-        hint = "run it as root; is the disk full, or the file damaged?"
+        hint = f"{SUDO}; is the disk full, or the file damaged?"
         raise CopyError(f"{what}: {path}: {error}", hint) from error

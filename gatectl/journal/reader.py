@@ -28,7 +28,7 @@ from gatectl.decision.event import (
     RequestRecord,
 )
 from gatectl.decision.verdict import Basis, Fault, Reason, Result, Verdict
-from gatectl.errors import GatectlError
+from gatectl.errors import SUDO_OR_GROUP, GatectlError
 from gatectl.journal.cards import load_all
 from gatectl.journal.place import APPLICATION_ID
 from gatectl.journal.schema import connect_to_read, migrations
@@ -51,7 +51,7 @@ _SAME_HEX_NUMBER = (
 )
 """What `cards.key_of` does, in SQL: no index has it, and a function in Python takes ten times as long."""
 
-_WHO_MAY = "read it as root, or as the user gatectl"
+_WHO_MAY = SUDO_OR_GROUP
 
 Named = Literal["door", "partner", "kind"]
 """What of an event is one of few names."""
@@ -118,7 +118,7 @@ class Reader:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        if not path.exists():
+        if not _is_there(path):
             raise UnreadableError(
                 f"{path}: there is no journal yet",
                 "gatectl run makes it at its first start; journal.path says where",
@@ -307,7 +307,7 @@ def enrolled(path: Path) -> dict[str, Card]:
 
     A store of another version will do, if its cards are as they are now. Raises UnreadableError.
     """
-    if not path.exists():
+    if not _is_there(path):
         return {}
     with _told(path), closing(connect_to_read(path)[0]) as connection:
         is_new = connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone() is None
@@ -316,6 +316,13 @@ def enrolled(path: Path) -> dict[str, Card]:
         if connection.execute("PRAGMA application_id").fetchone() != (APPLICATION_ID,):
             raise _not_a_journal(path)
         return load_all(connection)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise UnreadableError(f"{path}: the journal cannot be read: {error.strerror}", _WHO_MAY) from error
 
 
 @contextmanager
