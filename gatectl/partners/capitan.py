@@ -1,4 +1,4 @@
-"""Capitan barcode check-in. Source: `reference/capitan-barcode-check-in.txt`."""
+"""Capitan barcode check-in. Source: https://api.hellocapitan.com/api/docs/."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Wellhub (Gympass) Access Control.
 
-Sources: `reference/wellhub-access-control.txt`, `reference/gympass-access-validate-older.txt`.
+Source: https://developers.gympass.com, "Access Control API", of today and of before.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Wellhub custom codes: what is asked, and what each documented answer means.
 
-Source: `reference/wellhub-access-control.txt`, "Custom codes".
+Source: https://developers.gympass.com, "Access Control API", "Custom codes".
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Whatever a partner answers: only its own success admits, and its words are harmless where they are kept.
 
-`may_admit` is written from the table in `reference/partners.md` and shares no code with the protocols.
+`may_admit` says beside the protocols what may open a gate, and shares no code with them.
 """
 
 import json
@@ -45,7 +45,7 @@ KEYS = ["authorized", "metadata", "errors", "error", "id", "key", "message", "Me
 
 
 def may_admit(protocol, status, headers, body):
-    """Whether the table allows this answer to open the gate."""
+    """Whether this answer may open the gate."""
     start = body.decode("utf-8", "replace").lstrip("\ufeff \t\r\n\f\v")
     if status != 200 or "cf-mitigated" in headers or start.startswith("<"):
         return False
