@@ -37,19 +37,20 @@ class Hostile:
         with contextlib.suppress(OSError):  # the listener is closed
             while True:
                 connected, _ = self._listener.accept()
-                self._connections.append(connected)
-                thread = threading.Thread(target=self._serve, args=(connected,), daemon=True)
+                secured = self._context.wrap_socket(
+                    connected, server_side=True, do_handshake_on_connect=False
+                )
+                self._connections.append(secured)
+                thread = threading.Thread(target=self._serve, args=(secured,), daemon=True)
                 self._threads.append(thread)
                 thread.start()
 
-    def _serve(self, connected):
-        with contextlib.suppress(OSError, ValueError), connected:
-            secured = self._context.wrap_socket(connected, server_side=True)
-            self._connections.append(secured)
-            with secured:
-                while request := self._request(secured):
-                    self.requests += 1
-                    self._play(secured, request)
+    def _serve(self, secured):
+        with contextlib.suppress(OSError, ValueError), secured:
+            secured.do_handshake()
+            while request := self._request(secured):
+                self.requests += 1
+                self._play(secured, request)
 
     def _request(self, secured):
         request = b""
@@ -68,6 +69,7 @@ class Hostile:
 
     def __exit__(self, kind, error, trace):
         self._listener.shutdown(socket.SHUT_RDWR)
+        self._accepting.join(NET_S)
         self._listener.close()
         for connection in self._connections:
             with contextlib.suppress(OSError):
@@ -319,6 +321,23 @@ def test_a_partner_that_wants_a_certificate_is_not_healthy(gym, authority):
         assert event["fault"] == "tls"
         assert event["detail"].startswith("TLS failed: ")
         assert server.requests == 0
+
+
+def test_a_refusal_whose_length_is_too_short_opens_no_gate(gym, authority):
+    """PerfectGym's status alone decides: the body's missing end must not make a success of it."""
+    lie = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 18\r\n\r\n"
+    openings = len(gym.openings())
+    with Hostile(
+        context_of(authority), lambda secured, _: secured.sendall(lie + b'{"authorized":false}')
+    ) as server:
+        gym.stop_following()
+        gym.change(partners={"perfectgym-lies": at(server, authority)})
+        gym.terminate()
+        gym.start()
+        event = gym.ask("perfectgym-lies", GOOD["perfectgym"])
+        assert (event["result"], event["verdict"], event["fault"]) == ("rejected", "none", "partner")
+        assert (event["status"], event["detail"]) == (200, SURPLUS)
+        assert len(gym.openings()) == openings
 
 
 def test_a_long_name_is_cut_in_the_detail(gym):

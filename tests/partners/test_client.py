@@ -504,6 +504,34 @@ def test_bytes_behind_an_answer_are_seen(first, has_surplus, records, tls, ca_fi
     against(play, tls, ca_file, story)
 
 
+def test_bytes_behind_an_answer_are_seen_though_they_came_while_it_was_read(tls, ca_file):
+    class Slow(Wire):
+        """The rest comes to the kernel while the answer is in hand."""
+
+        async def receive(self):
+            data = await super().receive()
+            line.writer.write(b"e}")
+            while not _has_come(self):
+                pass
+            return data
+
+    async def play(own, _number):
+        nonlocal line
+        line = own
+        await line.request()
+        await line.say(reply(b'{"authorized":fals'))
+        await line.ended()
+
+    async def story(_peer, asker):
+        wire = await asker.dialler.dial()
+        wire.__class__ = Slow
+        asker.pool._offer(wire)
+        assert (await asker.ask()).answer.has_surplus
+
+    line = None
+    against(play, tls, ca_file, story)
+
+
 ODD_LINES = [
     b"PHP Warning: Undefined index in /srv/x.php",
     b"no header",
