@@ -270,8 +270,10 @@ class Scanner:
         now = asyncio.get_running_loop().time()
         if now < self._next_look:
             return
+        # A keyboard that is grabbed is read by nobody else, whoever has it open.
+        is_shared = self._status.type == "serial" or self._status.state != "ready"
         try:
-            found = await thread.submit(self._holders)
+            found = await thread.submit(self._holders) if is_shared else ()
         except Exception as error:  # noqa: BLE001 - logged; the reader is read whether this is known or not
             self._lost_by(error)
             found = ()

@@ -70,8 +70,9 @@ def test_a_stop_does_not_wait_for_a_device_that_hangs_in_the_kernel(gym, device)
 
 @needs_fuse
 def test_a_keyboard_whose_name_is_no_utf_8(gym, device):
-    gym = gym(doors={"main": types_like_a_keyboard(device), "side": {}}).start()
-    with VirtualKeyboard("us") as typist:
+    gym = gym(doors={"main": types_like_a_keyboard(device), "side": {}})
+    with device.path.open("rb", buffering=0), VirtualKeyboard("us") as typist:
+        gym.start()
         source = typist.connect("")
         for character in code("wellhub", GOOD["wellhub"]):
             typist.type_text(character)
@@ -80,6 +81,8 @@ def test_a_keyboard_whose_name_is_no_utf_8(gym, device):
             while events := source.read():
                 device.send(b"".join(EVENT_FORMAT.pack(0, 0, *event) for event in events))
     assert gym.next_event()["result"] == "admitted"
+    # What else has it open gets nothing of what it types: this test, a desktop.
+    assert reader_of(gym)["held_by"] == []
     device.unplug()
     gym.told(f"scanner {device.path}: lost (unplugged)")
     assert gym.ask("wellhub", GOOD["wellhub"], "side")["result"] == "admitted"
