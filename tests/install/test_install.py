@@ -20,6 +20,7 @@ PLACED = {
     "/usr/lib/gatectl/gatectl-venv",
     "/usr/lib/gatectl/gatectl-start",
     "/usr/lib/udev/gatectl-is-scanner",
+    "/usr/lib/udev/gatectl-is-chip",
     "/usr/lib/udev/rules.d/72-gatectl-scanners.rules",
     "/usr/lib/udev/rules.d/99-gatectl.rules",
     "/usr/lib/systemd/catalog/gatectl.catalog",

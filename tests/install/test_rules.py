@@ -1,10 +1,14 @@
 """The udev rules: their syntax, their place in the order, and which devices are gatectl's."""
 
+import runpy
 import subprocess
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 from machines import SYSTEMD, tool
+
+from gatectl.devices import chips
 
 SETTINGS = """
 [[doors.main.scanners]]
@@ -69,6 +73,71 @@ def test_a_device_that_they_do_not_name(is_scanner, names):
 def test_without_settings_nothing_is_a_scanner(is_scanner, tmp_path):
     (tmp_path / "gatectl.toml").unlink()
     assert not is_scanner("ttyS0", "serial0")
+
+
+@pytest.fixture(scope="module")
+def chip():
+    """The script that udev asks about a chip, as a module."""
+    return SimpleNamespace(**runpy.run_path(str(SYSTEMD / "gatectl-is-chip")))
+
+
+LABELS = {
+    "gpiochip0": "gpio-brcmstb@107d508500",
+    "gpiochip4": "pinctrl-rp1",
+    "gpiochip10": "gpio-expander",
+    "gpiochip11": "",
+}
+
+
+@pytest.mark.parametrize(
+    ("gpio", "used"),
+    [
+        ("", ["gpiochip4"]),
+        ("[gpio]", ["gpiochip4"]),
+        ('[gpio]\nchip = "auto"', ["gpiochip4"]),
+        ("[gpio]\nchip = 0", ["gpiochip0"]),
+        ('[gpio]\nchip = "gpio-expander"', ["gpiochip10"]),
+        ('[gpio]\nchip = "/dev/gpiochip11"', ["gpiochip11"]),
+        ('[gpio]\nchip = "/dev/gpio-header"', ["gpiochip4"]),
+        ("[gpio]\nchip = 1", []),
+        ("[gpio]\nchip = 1.5", []),
+        ('[gpio]\npin_factory = "mock"', []),
+        ("[[gpio]]", ["gpiochip4"]),
+        ("not TOML", ["gpiochip4"]),
+    ],
+)
+def test_only_the_chip_that_the_settings_use_is_gatectls(chip, tmp_path, gpio, used):
+    settings = tmp_path / "gatectl.toml"
+    settings.write_text(gpio)
+    found = [
+        name
+        for name in LABELS
+        if chip.is_used(
+            chip.gpio_of(settings), [name, *(["gpio-header"] if name == "gpiochip4" else [])], LABELS.get
+        )
+    ]
+    assert found == used
+
+
+def test_without_settings_the_headers_chip_is_gatectls(chip, tmp_path):
+    assert chip.gpio_of(tmp_path / "none") == {}
+    assert chip.is_used({}, ["gpiochip4"], LABELS.get)
+
+
+def test_the_registers_are_gatectls_where_pins_are_driven(chip):
+    assert chip.is_used({}, ["gpiomem0"])
+    assert not chip.is_used({"pin_factory": "mock"}, ["gpiomem0"])
+
+
+def test_it_knows_the_headers_as_the_daemon_does(chip):
+    assert chip.HEADER_LABELS == chips.HEADER_LABELS
+    assert chip.GPIO_GET_CHIPINFO_IOCTL == chips.GPIO_GET_CHIPINFO_IOCTL
+
+
+@pytest.mark.parametrize(("name", "status"), [("gpiochip99", 1), (None, 1)])
+def test_a_chip_that_is_not_there_is_nobodys(name, status):
+    command = ["/usr/bin/python3", "-IS", SYSTEMD / "gatectl-is-chip", *([name] if name else [])]
+    assert subprocess.run(command, check=False).returncode == status
 
 
 def test_the_syntax():
