@@ -11,7 +11,8 @@ from pathlib import Path
 from gatectl.cli.finding import Finding
 from gatectl.config.model import Settings
 from gatectl.config.problems import Finding as Problem
-from gatectl.config.reader import find, load_with_keys, located, warnings_of
+from gatectl.config.reader import find, load_with_keys, located
+from gatectl.config.warnings import warnings_of
 from gatectl.devices.pins import PinsError, known_factory
 from gatectl.errors import SUDO_OR_GROUP, GatectlError, visible
 from gatectl.journal.place import NotOursError, require_ours

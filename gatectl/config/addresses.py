@@ -16,16 +16,30 @@ _LOOPBACK_4 = ipaddress.IPv4Network("127.0.0.0/8")
 _LOOPBACK_6 = ipaddress.IPv6Address("::1")
 _LISTEN_LIKE = 'it looks like "127.0.0.1:8480"; "0.0.0.0:8480" listens on every network of this machine'
 _PORT_MAX = 65_535
+_PLACEHOLDER = re.compile(r"<[\w -]*>|\{[\w -]*\}", re.ASCII)
 _HTTPS = "[Hh][Tt][Tt][Pp][Ss]://"
 _HTTP_HERE = r"[Hh][Tt][Tt][Pp]://(?:[Ll][Oo][Cc][Aa][Ll][Hh][Oo][Ss][Tt]|127\.|\[[0:]+1\])"
 """For JSON Schema, whose patterns have no flags (ECMA-262). They refuse nothing that is taken here."""
 
 
 def _url(value: object, _folder: Path) -> str:
+    url = _valid_url(value)
+    _refuse_placeholder(url)
+    return url
+
+
+def _refuse_placeholder(url: str) -> None:
+    if _PLACEHOLDER.search(url):
+        raise refuse("holds a placeholder in < > or { }", "put what the partner gave in its place")
+
+
+def _valid_url(value: object) -> str:
     url = string(value)
+    if url.split() != [url] and url.strip():
+        raise refuse("must not hold blanks", "copy it again, without what stands around it")
     if not url or not is_visible_ascii(url):
         raise refuse(
-            "must be a URL of visible ASCII characters without blanks",
+            "must be a URL of visible ASCII characters",
             "a host name with other letters is written in its xn-- form",
         )
     try:
@@ -37,7 +51,7 @@ def _url(value: object, _folder: Path) -> str:
         raise refuse("must not hold a user name or a password", "the partner's key belongs in key alone")
     if parts.scheme not in {"http", "https"}:
         raise refuse("must begin with https://")
-    if not parts.hostname or port == 0 or not _is_host(parts.hostname):
+    if not parts.hostname or port == 0 or not _is_host(parts.hostname) or parts.netloc.endswith(":"):
         raise refuse("has no valid host", 'it looks like "https://api.example.com"')
     if "#" in url:
         raise refuse("must not have a fragment, the part from # on")
@@ -57,8 +71,8 @@ def _base_url(own_path: str) -> Kind:
     """The URL of a partner whose protocol adds paths below `own_path` to it by itself."""
     pasted = re.compile(rf".*{own_path}(?:/.*)?", re.IGNORECASE)
 
-    def check(value: object, folder: Path) -> str:
-        url = _url(value, folder)
+    def check(value: object, _folder: Path) -> str:
+        url = _valid_url(value)
         if "?" in url:
             raise refuse(
                 "must not have a query, the part from ? on", "the path of each request is added to it"
@@ -68,6 +82,7 @@ def _base_url(own_path: str) -> Kind:
                 f"must not hold {own_path}, the protocol's own path",
                 f"leave out {own_path} and what follows: gatectl adds it to each request",
             )
+        _refuse_placeholder(url)
         return url.rstrip("/")
 
     return Kind(check, {"type": "string", "pattern": f'^(?:{_HTTPS}|{_HTTP_HERE})[!-"$->@-~]*$'})

@@ -21,6 +21,9 @@ REFUSED: Final = "refused"
 """The error type of every refusal made here; its context holds `what` and `hints`."""
 
 
+_PLACEHOLDER = re.compile(r"<[^<>]*>")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_HOST_AND_PORT = re.compile(r"[\w.\[\]-]*:\d+", re.ASCII)
 _CHIP_NAME = re.compile(r"gpiochip\d+", re.ASCII)
 _CHIP_HINTS = (
     'chip = "auto" finds the chip of a Raspberry Pi\'s header',
@@ -107,6 +110,7 @@ def _name(value: object, folder: Path) -> str:
     text = _text(value, folder)
     if not text.strip():
         raise refuse("must not be empty")
+    _refuse_placeholder(text)
     return text
 
 
@@ -114,6 +118,7 @@ def _header_text(value: object, _folder: Path) -> str:
     text = string(value)
     if not text or not is_visible_ascii(text):
         raise refuse("must be visible ASCII characters without blanks, since it travels in an HTTP header")
+    _refuse_placeholder(text)
     return text
 
 
@@ -130,13 +135,46 @@ def resolve(text: str, folder: Path) -> Path | None:
     return folder / text if text and "\0" not in text else None
 
 
-def _path(value: object, folder: Path) -> Path:
+def path_of(value: object, folder: Path) -> Path:
+    """The absolute path that a setting names; raises what `refuse` makes."""
     if not isinstance(value, str):
         raise refuse("must be a path in quotes")
     path = resolve(value, folder)
     if path is None:
         raise refuse("must be a path")
+    if value.startswith("~"):
+        raise refuse("must be a whole path: ~ is a shell's word", "write the folder out, as in /home/pi/…")
     return path
+
+
+def _file(value: object, folder: Path) -> Path:
+    path = path_of(value, folder)
+    if "://" in str(value):
+        raise refuse(
+            "must be a path, not an address", "it looks like /var/lib/gatectl/…, without file:// or the like"
+        )
+    if str(value).endswith("/"):
+        raise refuse("must be a file, and this is a folder", "add the file's name to it")
+    return path
+
+
+def _socket(value: object, folder: Path) -> Path:
+    if isinstance(value, str) and _HOST_AND_PORT.fullmatch(value):
+        raise refuse("must be the path of a Unix socket", "the daemon listens on no port; leave it out")
+    return _file(value, folder)
+
+
+def _variable(value: object, folder: Path) -> str:
+    text = _name(value, folder)
+    if not _VARIABLE.fullmatch(text):
+        hint = 'it is the name alone, without $ and without the value: { env = "WELLHUB_KEY" }'
+        raise refuse("must be the name of an environment variable", hint)
+    return text
+
+
+def _refuse_placeholder(text: str) -> None:
+    if _PLACEHOLDER.fullmatch(text):
+        raise refuse("is a placeholder in < >", "put the gym's own in its place")
 
 
 def _time_zone(value: object, _folder: Path) -> str:
@@ -166,6 +204,8 @@ def _chip(value: object, _folder: Path) -> int | str:
         raise refuse("must be a number of 0 or more, a path or a label", *_CHIP_HINTS)
     if value.isdecimal():
         raise refuse("must be a number without quotes, a path or a label", *_CHIP_HINTS)
+    if "/" in value and not value.startswith("/"):
+        raise refuse("must be a number, a whole path or a label", f'write chip = "/{value.lstrip("./")}"')
     if _CHIP_NAME.fullmatch(value):
         raise refuse("must be a number, a path or a label", f'write chip = "/dev/{value}"')
     return value
@@ -177,6 +217,8 @@ _PLAIN = r"[^\u0000-\u001f\u007f]"
 Text = Annotated[str, Kind(_text, {"type": "string", "pattern": f"^{_PLAIN}*$"})]
 Name = Annotated[str, Kind(_name, {"type": "string", "pattern": rf"^{_PLAIN}*\S{_PLAIN}*$"})]
 HeaderText = Annotated[str, Kind(_header_text, {"type": "string", "pattern": "^[!-~]+$"})]
-AbsolutePath = Annotated[Path, Kind(_path, {"type": "string", "minLength": 1})]
+FilePath = Annotated[Path, Kind(_file, {"type": "string", "minLength": 1})]
+SocketPath = Annotated[Path, Kind(_socket, {"type": "string", "minLength": 1})]
+Variable = Annotated[str, Kind(_variable, {"type": "string", "pattern": f"^{_VARIABLE.pattern}$"})]
 TimeZone = Annotated[str, Kind(_time_zone, {"type": "string", "pattern": "^[0-9A-Za-z_+/-]+$"})]
 Chip = Annotated[int | str, Kind(_chip, {"type": ["integer", "string"], "minimum": 0, "minLength": 1})]

@@ -13,16 +13,19 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from gatectl.config.addresses import CapitanUrl, HostName, IpAddress, ListenAddress, Url, WellhubUrl
+from gatectl.config.devices import InputDevice, SerialPort
 from gatectl.config.kinds import (
-    AbsolutePath,
     Chip,
     ChosenBy,
+    FilePath,
     HeaderText,
     Name,
     NotEmpty,
+    SocketPath,
     Text,
     TimeZone,
     Together,
+    Variable,
     refuse,
     whole,
 )
@@ -83,7 +86,7 @@ class Gpio:
 class JournalSettings:
     """Where the record is kept."""
 
-    path: AbsolutePath = Path("/var/lib/gatectl/journal.db")
+    path: FilePath = Path("/var/lib/gatectl/journal.db")
     """The database of all scans and of the enrolled cards."""
     keep_days: Annotated[int, whole(0, 3650)] = 400
     """Older events are pruned; 0 keeps all."""
@@ -95,7 +98,7 @@ class JournalSettings:
 class Control:
     """Where the daemon listens for `status` and `open`."""
 
-    socket: AbsolutePath = Path("/run/gatectl/control.sock")
+    socket: SocketPath = Path("/run/gatectl/control.sock")
     """A Unix socket that the daemon makes; 107 bytes at most."""
 
 
@@ -103,11 +106,11 @@ class Control:
 class KeySource:
     """Where a key or a password is: exactly one of the three is set."""
 
-    file: AbsolutePath | None = None
+    file: FilePath | None = None
     """A file that holds it alone and that others cannot read."""
     credential: Name | None = None
     """The name of a systemd credential, a file in $CREDENTIALS_DIRECTORY."""
-    env: Name | None = None
+    env: Variable | None = None
     """The name of an environment variable."""
 
 
@@ -146,7 +149,7 @@ class PartnerBase:
     """What all partners have."""
 
     key: Key
-    ca_file: AbsolutePath | None = None
+    ca_file: FilePath | None = None
     """A file of certificates in PEM form to trust instead of the system's store."""
     status_page: Text | None = None
     """Shown in advice, never asked."""
@@ -154,7 +157,7 @@ class PartnerBase:
 
 @dataclass(frozen=True, kw_only=True)
 class PerfectGym(PartnerBase):
-    """A partner who is asked as in `reference/perfectgym-checkin-validation.txt`."""
+    """A partner asked by PerfectGym Next's check-in validation."""
 
     protocol: Literal["perfectgym"]
     """PerfectGym's check-in validation."""
@@ -170,7 +173,7 @@ class PerfectGym(PartnerBase):
 
 @dataclass(frozen=True, kw_only=True)
 class Wellhub(PartnerBase):
-    """A partner who is asked as in `reference/wellhub-access-control.txt`."""
+    """A partner asked by Wellhub's access control API."""
 
     protocol: Literal["wellhub"]
     """Wellhub's access control."""
@@ -186,7 +189,7 @@ class Wellhub(PartnerBase):
 
 @dataclass(frozen=True, kw_only=True)
 class Capitan(PartnerBase):
-    """A partner who is asked as in `reference/capitan-barcode-check-in.txt`."""
+    """A partner asked by Capitan's barcode check-in."""
 
     protocol: Literal["capitan"]
     """Capitan's barcode check-in."""
@@ -251,7 +254,7 @@ class SerialScanner:
 
     type: Literal["serial"]
     """It is on a serial line."""
-    port: AbsolutePath
+    port: SerialPort
     """The device's path, one that stays when it is plugged in again."""
     baud: Annotated[int, whole(50, 4_000_000)] = 9600
     """Bits a second: the lowest and the highest speed that Linux names (termios(3))."""
@@ -268,7 +271,7 @@ class EvdevScanner:
 
     type: Literal["evdev"]
     """It is a USB or Bluetooth keyboard to the system."""
-    device: AbsolutePath
+    device: InputDevice
     """The device's path, one that stays when it is plugged in again."""
     layout: LayoutName = "us"
     """What the reader is set to; the host's own layout does not matter."""

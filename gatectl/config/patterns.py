@@ -20,6 +20,7 @@ from re import _parser  # type: ignore[attr-defined]
 from typing import Annotated, Any
 
 from gatectl.config.kinds import Kind, refuse
+from gatectl.config.problems import near
 from gatectl.decision.reading import MAX_CHARS
 
 MAX_TRIES = 8 * MAX_CHARS**2
@@ -38,6 +39,18 @@ _HINTS = (
     r"give each repetition a length, as in \d{1,12}, and let no two in a row take the same characters",
     "a repeated group must not begin with what the end of its last turn can take: not (a+)+, (a|a)* or (.*)*",
 )
+
+GROUPS = ("member", "customer")
+"""The names of groups that a route makes use of."""
+
+_ABOUT_ERRORS = {
+    "unknown extension ?<": "a group with a name is (?P<member>...)",
+    "nothing to repeat": "any text is .*",
+    "global flags": "(?i), which ignores case, stands at the very beginning",
+    r"bad escape \z": "the whole code has to match in any case: leave it out",
+    r"bad escape \k": "the same text as a group's is (?P=member)",
+}
+"""What to do about messages of `re`, by their beginnings."""
 
 _CHARACTERS = {op.LITERAL, op.NOT_LITERAL, op.ANY, op.IN}
 """What takes exactly one character."""
@@ -70,19 +83,51 @@ class _Cost:
 
 
 def _pattern(value: object, _folder: Path) -> re.Pattern[str]:
+    if isinstance(value, list):
+        raise refuse("must be one pattern", "(?:A|B) takes either of two; further routes may lead there too")
     if not isinstance(value, str):
         raise refuse("must be a pattern in single quotes")
     if not value:
         raise refuse("must not be empty")
+    _refuse_other_notations(value)
+    pattern = _compiled(value)
+    unknown = next((name for name in pattern.groupindex if name not in GROUPS), None)
+    if unknown is not None:
+        hints = near(unknown, GROUPS) or ("a group that only holds together is (?:...)",)
+        raise refuse(f"has a group {unknown!r}; the groups with a meaning are member and customer", *hints)
+    return pattern
+
+
+def _refuse_other_notations(text: str) -> None:
+    """Refuse what is an expression elsewhere, and here a pattern that takes none of the gym's codes."""
+    outside_sets = re.sub(r"\\.|\[(?:\\.|[^\]\\])*\]", "", text)
+    if between := re.fullmatch(r"/(.+)/[a-z]*", text):
+        raise refuse("stands between slashes", f"write '{between[1]}'; a slash of the code itself is [/]")
+    if text != text.strip() and "(?x" not in text:
+        raise refuse("begins or ends with a blank, and no code does", "leave the blank out")
+    if twice := re.search(r"\\\\([dDsSwW])(?![A-Za-z])", text):
+        raise refuse("has a backslash twice", rf"in single quotes it stands once: \{twice[1]}")
+    if re.search(r"\{\d+(?:,\d*)?(?![\d,]*\})", outside_sets):
+        raise refuse("has a { without its }", r"\d{13} are thirteen digits; a brace of the code itself is \{")
+    if named := re.search(r"\[:[a-z]+:\]", text):
+        raise refuse(
+            f"has {named[0]}, which is not known here", r"write \d for a digit, [A-Za-z] for a letter"
+        )
+    if dash := re.search(r"\[[^]]*\w([\u2010-\u2015\u2212])\w[^]]*\]", text):
+        raise refuse(f"has a dash {dash[1]!r} where a range has a hyphen", "type it again as -, as in [0-9]")
+
+
+def _compiled(text: str) -> re.Pattern[str]:
     with warnings.catch_warnings():
         # Python warns of patterns whose meaning may change one day; an installer can do nothing with it.
         warnings.simplefilter("ignore")
         try:
-            pattern = re.compile(value, re.ASCII)
-            too_many = tries(value) > MAX_TRIES
+            pattern = re.compile(text, re.ASCII)
+            too_many = tries(text) > MAX_TRIES
         except re.error as error:
             position = "" if error.pos is None else f", at character {error.pos + 1}"
-            raise refuse(f"does not compile: {error.msg}{position}") from None
+            hints = [hint for word, hint in _ABOUT_ERRORS.items() if error.msg.startswith(word)]
+            raise refuse(f"does not compile: {error.msg}{position}", *hints) from None
         except (ValueError, OverflowError, RecursionError):
             # Flags that contradict ASCII, numbers too large, and brackets too deep are not `re.error`.
             raise refuse("does not compile: too large, or with flags that do not go with ASCII") from None
@@ -94,6 +139,14 @@ def _pattern(value: object, _folder: Path) -> re.Pattern[str]:
 
 
 AsciiPattern = Annotated[re.Pattern[str], Kind(_pattern, {"type": "string", "minLength": 1})]
+
+
+def lengths(pattern: re.Pattern[str], group: str) -> tuple[int, int]:
+    """The least and the most characters that a group takes, or the whole pattern where it has none."""
+    parsed = _parser.parse(pattern.pattern, re.ASCII)
+    number = pattern.groupindex.get(group)
+    least, most = parsed.getwidth() if number is None else parsed.state.groupwidths[number]
+    return int(least), int(most)
 
 
 def tries(pattern: str, length: int = MAX_CHARS) -> int:

@@ -81,8 +81,9 @@ def near(name: str, known: Iterable[str]) -> tuple[str, ...]:
     """The hint that names the one that was probably meant, if one comes near."""
     import difflib  # noqa: PLC0415 - only where something is wrong
 
-    found = difflib.get_close_matches(name, list(known), n=1)
-    return tuple(f"did you mean {other}?" for other in found)
+    by_lower = {other.lower(): other for other in known}
+    found = difflib.get_close_matches(name.lower(), list(by_lower), n=1)
+    return tuple(f"did you mean {by_lower[other]}?" for other in found)
 
 
 def listed(names: Sequence[str], word: str = "or") -> str:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import tomli
 
 from gatectl.config import authorities, cross, secrets, shape
-from gatectl.config.addresses import host_and_port, is_loopback
 from gatectl.config.lines import Lines
-from gatectl.config.model import Secret, Settings, numbers
+from gatectl.config.model import Secret, Settings
 from gatectl.config.problems import Finding, Problem, SettingsError, key_of
 from gatectl.errors import SUDO_OR_GROUP
 
@@ -28,10 +27,23 @@ _TOML_HINTS = (
         "each key and each [table] stands once; [[routes]] and scanners repeat, in two brackets",
     ),
 )
-_TOML_HINT = "text stands in quotes, and so do numbers with leading zeros; each setting has its own line"
+_LINE_HINTS = (
+    (
+        re.compile(r"[\u201c-\u201f\u2018-\u201b\u00ab\u00bb]"),
+        'the quotes are those of a word processor: type them again as "',
+    ),
+    (re.compile(r"[\u00a0\u2007\u202f]"), "a blank there is a non-breaking one: type it again"),
+    (re.compile(r"(?:true|yes|on|false|no|off)\b", re.IGNORECASE), "it is true or false, in small letters"),
+    (re.compile(r"//"), "a comment begins with #"),
+    (re.compile(r";"), "nothing stands at the end of a line"),
+    (re.compile(r":"), "between a key and its value stands ="),
+)
+"""By what stands at the place that is no TOML."""
 
-_MAX_SOCKET_PATH = 107
-"""Bytes: the kernel's sockaddr_un has 108, the last of them for the terminator (unix(7))."""
+_HEADER_HINT = (
+    'a table is [doors.NAME] or [[routes]]; a name with blanks stands in quotes: [doors."main gate"]'
+)
+_TOML_HINT = "text stands in quotes, and so do numbers with leading zeros; each setting has its own line"
 
 
 def find(given: str | None, environ: Mapping[str, str]) -> Path:
@@ -60,63 +72,6 @@ def load_with_keys(path: Path, environ: Mapping[str, str]) -> tuple[Settings, di
     keys, about_keys = secrets.collect(raw, folder, environ)
     found = [*found, *about_keys, *authorities.findings(raw, folder)]
     return _result(path, text, settings, found), keys
-
-
-def warnings_of(settings: Settings) -> list[str]:
-    """What works and is still not as it should be: one line each, without a full stop."""
-    warnings = [
-        f"site.{name} is not set: Support asks for it"
-        for name in ("tenant", "studio")
-        if not getattr(settings.site, name)
-    ]
-    if not settings.partners:
-        warnings.append("partners: there is none, so nobody is admitted")
-    warnings.extend(_routes_without_customer(settings))
-    warnings.extend(_pulled_on(settings))
-    if len(bytes(settings.control.socket)) > _MAX_SOCKET_PATH:
-        warnings.append(f"control.socket: is longer than the {_MAX_SOCKET_PATH} bytes that Linux allows")
-    listen = host_and_port(settings.monitor.listen)
-    if listen and not is_loopback(listen[0]) and settings.monitor.password is None:
-        warnings.append(
-            f"monitor.listen: {settings.monitor.listen} can be reached from elsewhere, and there is no "
-            "monitor.password: `gatectl monitor` does not start without one"
-        )
-    return warnings
-
-
-def _routes_without_customer(settings: Settings) -> Iterator[str]:
-    for index, route in enumerate(settings.routes):
-        partner = settings.partners[route.partner]
-        if numbers(partner).customer and "customer" not in route.match.groupindex:
-            yield (
-                f"routes[{index}].match: {route.partner} is asked with the customer's number, and without a "
-                "group (?P<customer>...) no code of this route is recognised"
-            )
-
-
-_PULLED_UP = range(9)
-"""The BCM numbers that a Raspberry Pi pulls up until something drives them; it pulls the others down (the
-data sheets of the BCM2835 and the RP1)."""
-
-
-_PULLED_ON = {
-    True: ("up", "a pin from 9 to 27, or a relay board that a low level switches on (active_high = false)"),
-    False: ("down", "a relay board that a high level switches on (active_high = true), or a pin from 4 to 8"),
-}
-
-
-def _pulled_on(settings: Settings) -> Iterator[str]:
-    """Relays that the board itself may switch on, from power-on until gatectl has started."""
-    for name, door in settings.doors.items():
-        pin, active_high = door.relay.pin, door.relay.active_high
-        if active_high != (pin in _PULLED_UP):
-            continue
-        where = key_of(("doors", name, "relay", "pin"))
-        how, remedy = _PULLED_ON[active_high]
-        yield (
-            f"{where}: a Raspberry Pi pulls BCM {pin} {how} until gatectl starts, so the gate may stand open "
-            f"at each boot: take {remedy}"
-        )
 
 
 def located(path: Path, *findings: Finding) -> SettingsError:
@@ -163,8 +118,16 @@ def _about_toml(error: tomli.TOMLDecodeError) -> tuple[str, tuple[str, ...]]:
     flaw = _PYTHONS_NAMES.sub(lambda names: names[1].replace("', '", "."), error.msg)
     if flaw == r"Illegal character '\n'":
         flaw = "Text is not closed by a quote in its line"
-    hint = next((hint for words, hint in _TOML_HINTS if any(word in flaw for word in words)), _TOML_HINT)
-    return f"{flaw[:1].lower()}{flaw[1:]}, at column {error.colno}", (hint,)
+    hint = next((hint for words, hint in _TOML_HINTS if any(word in flaw for word in words)), None)
+    return f"{flaw[:1].lower()}{flaw[1:]}, at column {error.colno}", (hint or _about_line(error),)
+
+
+def _about_line(error: tomli.TOMLDecodeError) -> str:
+    """What to do about a line that is no TOML, by what stands at the place."""
+    line = error.doc.split("\n")[error.lineno - 1]
+    rest = line[error.colno - 1 :]
+    hint = next((hint for pattern, hint in _LINE_HINTS if pattern.match(rest)), _TOML_HINT)
+    return _HEADER_HINT if hint == _TOML_HINT and line.lstrip().startswith("[") else hint
 
 
 def _text(path: Path) -> str:

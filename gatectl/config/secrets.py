@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -20,6 +21,10 @@ from gatectl.errors import SUDO_OR_GROUP, GatectlError
 
 MAX_BYTES = 8192
 """No server takes a longer header (8 KiB is nginx's and Apache's limit); a longer file is another file."""
+
+
+_SCHEME = re.compile(r"(Bearer|Token)\s", re.IGNORECASE)
+"""The word before a key in an Authorization header."""
 
 
 class KeyRefused(GatectlError):
@@ -128,9 +133,13 @@ def _fit(content: bytes) -> Secret:
         raise KeyRefused(f"is longer than the {MAX_BYTES} bytes of a key", "the file holds the key alone")
     # Latin-1 decodes any bytes; what is not ASCII is refused with the same words as the rest.
     text = key.decode("latin-1")
+    if word := _SCHEME.match(text):
+        raise KeyRefused(f"begins with the word {word[1]}", "put the key alone there: gatectl adds that word")
     if not is_visible_ascii(text):
         raise KeyRefused(
             "the key holds characters that cannot stand in an HTTP header",
             "a key is one line of visible ASCII characters without blanks",
         )
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        raise KeyRefused("the key stands in quotes", "put the key alone there, without quotes")
     return Secret(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,7 +53,7 @@ _EXAMPLES: Final[Mapping[str, str]] = {
     "gym_id": 'gym_id = "…" is the number that Wellhub gave this gym, in quotes',
     "match": r"match = '\d{13}' takes any code of 13 digits",
     "partner": "it names one of the [partners.NAME] tables",
-    "pin": "it is the BCM number, not the place on the header",
+    "pin": "it is the BCM number, 17 for GPIO17, and not the place on the header",
     "port": "`gatectl devices` prints the port's path",
     "relay": "relay = { pin = 17 } with the relay's BCM number",
     "routes": "each route is a table of its own, under [[routes]] in two brackets",
@@ -61,6 +61,28 @@ _EXAMPLES: Final[Mapping[str, str]] = {
     "`gatectl devices` prints it",
     "url": 'url = "https://…" is the endpoint that the partner gave',
 }
+
+_TYPES = 'a reader that types like a keyboard is "evdev", one on a serial port, USB serial too, is "serial"'
+_MEANT: Final[Mapping[frozenset[str], str]] = {
+    frozenset(
+        {"usb", "hid", "hidraw", "keyboard", "kbd", "input", "barcode", "rs232", "uart", "tty"}
+    ): _TYPES,
+    frozenset({"wiegand", "osdp", "pcsc", "nfc", "tcp", "bluetooth"}): _TYPES
+    + "; for others there are converters to one of the two",
+    frozenset({"gympass"}): "Gympass is Wellhub now: did you mean wellhub?",
+    frozenset(
+        {"magicline", "egym", "wellpass", "fitogram"}
+    ): "aggregators of PerfectGym Next and Magicline are asked by perfectgym",
+}
+"""Protocols and types that an installer may write, in small letters, and what they are here."""
+
+_OTHER_KEYS: Final[Mapping[str, str]] = {
+    "active_low": "for a relay board that a low level switches on, write active_high = false",
+    "parity": "serial readers are read with 8 data bits, no parity and one stop bit",
+    "port": 'the port is the second half of listen: listen = "127.0.0.1:8480"',
+    "timeout": "the time that a member waits is budget_ms",
+}
+"""Settings that are not there, and what is meant by them."""
 
 _SECRET = re.compile(r"key|token|secret|passw|bearer|auth|credential", re.IGNORECASE)
 
@@ -77,8 +99,16 @@ def check(raw: dict[str, Any], folder: Path) -> tuple[model.Settings | None, lis
     try:
         settings: model.Settings = schema.read(model.Settings, raw, folder)
     except ValidationError as error:
-        return None, list(_findings(error, folder))
+        return None, [_with_near_door(finding, raw) for finding in _findings(error, folder)]
     return settings, []
+
+
+def _with_near_door(finding: Finding, raw: dict[str, Any]) -> Finding:
+    """Where half a door is missing, its other half may stand under a name that is spelled otherwise."""
+    match finding.where:
+        case ("doors", str(name), "relay" | "scanners") if finding.what == _WORDS["missing"]:
+            return replace(finding, hints=(*near(name, [*raw["doors"].keys() - {name}]), *finding.hints))
+    return finding
 
 
 def _findings(error: ValidationError, folder: Path) -> Iterator[Finding]:
@@ -109,9 +139,17 @@ def _finding(details: ErrorDetails, loc: Where) -> Finding:
         case "unexpected_keyword_argument":
             what, hints = _WORDS["unexpected_keyword_argument"], _about_unknown(loc, where)
         case "literal_error":
-            what, hints = f"must be {context['expected']}", ()
+            what, hints = (
+                f"must be {context['expected']}",
+                _near_choice(details["input"], context["expected"]),
+            )
+        case "tuple_type" if isinstance(details["input"], str):
+            what, hints = (
+                _WORDS["tuple_type"],
+                ('in square brackets, as in ["…", "…"], also where it is one',),
+            )
         case "union_tag_invalid" | "union_tag_not_found":
-            return _choice(context, where)
+            return _choice(context, where, details["input"])
         case kind:
             what, hints = _WORDS.get(kind, "is not what it should be"), ()
     return Finding(where, what, (*hints, *_example(where, details["type"])))
@@ -139,19 +177,39 @@ def _example(where: Where, kind: str) -> tuple[str, ...]:
             return (MONITOR_HINT,)
         case ("routes", _, "doors"):
             return ("leave it out for a route at every door",)
+        case (*_, "pin" | "green" | "red" | "buzzer") if kind == REFUSED:
+            return (_EXAMPLES["pin"],)
+        case (*_, str(last)) if last.endswith("_ms") and kind == REFUSED:
+            return ("it is in milliseconds, without a unit: 2 seconds are 2000",)
         case (*_, str(last)) if last in _EXAMPLES and kind != REFUSED:
             return (_EXAMPLES[last],)
     return ()
 
 
-def _choice(context: Mapping[str, Any], where: Where) -> Finding:
+def _near_choice(given: object, expected: str) -> tuple[str, ...]:
+    """What was probably meant, of words in pydantic's list of them."""
+    words = re.findall(r"'([^']*)'", expected)
+    begins = [word for word in words if isinstance(given, str) and given.lower().startswith(word)]
+    return tuple(f"did you mean {word}?" for word in begins[:1]) or near(str(given), words)
+
+
+def _choice(context: Mapping[str, Any], where: Where, table: object) -> Finding:
     """A partner's protocol or a scanner's type, missing or unknown."""
     known = PROTOCOLS if where[0] == "partners" else SCANNERS
     where = (*where, "protocol" if known is PROTOCOLS else "type")
     one_of = f"must be {listed([repr(name) for name in known])}"
     if "tag" not in context:
-        return Finding(where, f"is missing: it {one_of}")
-    return Finding(where, one_of, near(str(context["tag"]), known))
+        return Finding(where, f"is missing: it {one_of}", _dotted_name(where, table))
+    tag = str(context["tag"])
+    meant = next((hint for words, hint in _MEANT.items() if tag.lower() in words), None)
+    return Finding(where, one_of, (meant,) if meant else near(tag, known))
+
+
+def _dotted_name(where: Where, table: object) -> tuple[str, ...]:
+    """A partner's name with a dot in it makes a table inside a table."""
+    inner = table.items() if isinstance(table, dict) else ()
+    names = (f"{where[1]}.{name}" for name, value in inner if isinstance(value, dict) and "protocol" in value)
+    return tuple(f'a name with a dot stands in quotes: [partners."{name}"]' for name in names)
 
 
 def _about_unknown(loc: Where, where: Where) -> tuple[str, ...]:
@@ -160,6 +218,8 @@ def _about_unknown(loc: Where, where: Where) -> tuple[str, ...]:
     known = _settings_of(_model_of(table))
     if where[0] == "partners" and _SECRET.search(name):
         return ("a key must not stand in the settings", key_hint(str(where[1])))
+    if name in _OTHER_KEYS and (name != "port" or where[0] == "monitor"):
+        return (_OTHER_KEYS[name],)
     kin = _kin(table)
     if owners := [words for words, kind in kin.items() if name in _settings_of(kind)]:
         return (f"it is a setting of {listed(owners, 'and')}",)

@@ -11,7 +11,8 @@ import tomli
 
 from gatectl.config.addresses import host_and_port
 from gatectl.config.model import Capitan, EvdevScanner, MonitorSettings, PerfectGym, SerialScanner, Wellhub
-from gatectl.config.reader import load, warnings_of
+from gatectl.config.reader import load
+from gatectl.config.warnings import warnings_of
 
 DOOR = """
 [doors.d]

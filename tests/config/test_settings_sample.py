@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gatectl.config.reader import find, load, load_with_keys, warnings_of
+from gatectl.config.reader import find, load, load_with_keys
+from gatectl.config.warnings import warnings_of
 
 SAMPLE = Path(__file__).parents[2] / "config" / "gatectl.toml"
 
