@@ -15,23 +15,33 @@ from pathlib import Path
 _TTY_FIELD = 4
 """Of /proc/PID/stat, behind the name in brackets: the controlling terminal (proc(5), `tty_nr`)."""
 
+_SERIAL_GETTY = "system.slice/system-serial\\x2dgetty.slice"
+"""The control group of systemd's login prompts on serial lines."""
+
 _PTMX = {"/dev/ptmx", "/dev/pts/ptmx"}
 _PTS = re.compile(r"/dev/pts/(\d+)")
 _TTY_INDEX = re.compile(r"^tty-index:\s*(\d+)$", re.MULTILINE)
 
 
-def holders(path: str, proc: Path = Path("/proc")) -> tuple[str, ...]:
+def holders(path: str, proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> tuple[str, ...]:
     """The other programs that have this device open, each as `name (process)`; empty where it is not there.
 
-    Root sees all. Another user sees his own programs, and those whose controlling terminal the device is,
-    as a login prompt has it.
+    Root sees all. Another user sees his own programs, and those whose controlling terminal the device is, as
+    a login prompt has it. A service for which /proc is restricted to its own user sees systemd's login
+    prompts by their control groups.
     """
     node = os.path.realpath(path)
     try:
         device = Path(node).stat().st_rdev
     except OSError:
         return ()
-    return tuple(_named(process) for process in _processes(proc) if _has_open(process, node, device))
+    found = {
+        process.name: _named(process) for process in _processes(proc) if _has_open(process, node, device)
+    }
+    unit = f"serial-getty@{Path(node).name}.service"
+    for number in _text(cgroups / _SERIAL_GETTY / unit / "cgroup.procs").split():
+        found.setdefault(number, f"{unit} ({number})")
+    return tuple(found.values())
 
 
 def _processes(proc: Path) -> Iterator[Path]:

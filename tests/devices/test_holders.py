@@ -79,6 +79,20 @@ def test_the_program_behind_a_pty_is_the_device_itself():
         process.stdin.close()
 
 
+def test_a_login_prompt_of_systemd_is_seen_where_proc_shows_nobody_else(port, tmp_path):
+    unit = f"serial-getty@{Path(port).name}.service"
+    group = tmp_path / "cgroups/system.slice/system-serial\\x2dgetty.slice" / unit
+    group.mkdir(parents=True)
+    (group / "cgroup.procs").write_text("")  # it has ended
+    (tmp_path / "proc").mkdir()
+    assert holders(port, tmp_path / "proc", tmp_path / "cgroups") == ()
+    with second_program(port) as process:
+        (group / "cgroup.procs").write_text(f"{process.pid}\n")
+        assert holders(port, tmp_path / "proc", tmp_path / "cgroups") == (f"{unit} ({process.pid})",)
+        (seen,) = holders(port, Path("/proc"), tmp_path / "cgroups")  # once, by its own name
+        assert not seen.startswith("serial-getty")
+
+
 ASKING = """
 import os, sys
 from gatectl.devices.holders import holders
