@@ -149,5 +149,5 @@ def test_the_catalog_explains_every_message(name):
 def test_a_bug_in_the_tellers_thread_is_not_hidden():
     teller = Teller()
     teller.tell(Notice(Priority.INFO, None))
-    assert "TypeError" in str(teller.broken.exception(timeout=10))
+    assert "AttributeError" in str(teller.broken.exception(timeout=10))
     teller.close()
