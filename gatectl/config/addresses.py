@@ -48,7 +48,10 @@ def _valid_url(value: object) -> str:
     except ValueError:
         raise refuse("is not a valid URL", 'it looks like "https://api.example.com"') from None
     if "@" in parts.netloc:
-        raise refuse("must not hold a user name or a password", "the partner's key belongs in key alone")
+        raise refuse(
+            "must not hold a user name or a password",
+            "the partner's key belongs into the file that key names",
+        )
     if parts.scheme not in {"http", "https"}:
         raise refuse("must begin with https://")
     if not parts.hostname or port == 0 or not _is_host(parts.hostname) or parts.netloc.endswith(":"):

@@ -1,4 +1,4 @@
-"""What only shows when settings are held against each other.
+"""Contradictions between settings.
 
 It works on the raw tables, whatever their types, so that it finds its part even where another part
 of the file is wrong; a value of the wrong type is the model's to report.

@@ -8,7 +8,8 @@ from typing import Annotated
 
 from gatectl.config.kinds import Kind, path_of, refuse
 
-_FIND = "`gatectl devices` prints the path of each"
+_FIND = "`gatectl devices` prints the path"
+_PATHS = "`gatectl devices` prints the paths below"
 _SERIAL_HINT = 'a serial port is type = "serial" with port = "/dev/serial/by-id/…"; ' + _FIND
 _INPUT_HINT = (
     'a reader that types is type = "evdev" with device = "/dev/input/by-id/usb-…-event-kbd"; ' + _FIND
@@ -42,18 +43,18 @@ def stays(path: Path) -> bool:
 def _port(value: object, folder: Path) -> Path:
     path, text = _device(value, folder, "/dev/serial/by-id")
     if _INPUT.fullmatch(text) or _HIDRAW.fullmatch(text):
-        raise refuse("is no serial port", _INPUT_HINT)
+        raise refuse("is not a serial port", _INPUT_HINT)
     return path
 
 
 def _input(value: object, folder: Path) -> Path:
     path, text = _device(value, folder, "/dev/input/by-id")
     if _SERIAL.fullmatch(text):
-        raise refuse("is no input device", _SERIAL_HINT)
+        raise refuse("is not an input device", _SERIAL_HINT)
     if _HIDRAW.fullmatch(text):
         raise refuse("is a raw HID device, not an input device", *_HIDRAW_HINTS)
     if _OTHER_INPUT.fullmatch(text):
-        raise refuse("is no keyboard, as which a reader types", _INPUT_HINT)
+        raise refuse("is not a keyboard; a reader types as one", _INPUT_HINT)
     return path
 
 
@@ -64,7 +65,7 @@ def _device(value: object, folder: Path, links: str) -> tuple[Path, str]:
     if _WINDOWS.fullmatch(text):
         raise refuse("is a name of Windows, not a path", f"on Linux it is below {links}; {_FIND}")
     if _USB_ID.fullmatch(text) or _USB_BUS.fullmatch(text):
-        raise refuse("names a USB device as a whole, not what to read from", f"{_FIND} below {links}")
+        raise refuse("names a USB device as a whole, not what to read from", f"{_PATHS} {links}")
     if _ADDRESS.fullmatch(text):
         raise refuse(
             "must be the path of a device on this machine",
@@ -74,7 +75,7 @@ def _device(value: object, folder: Path, links: str) -> tuple[Path, str]:
         place = links if _BARE_LINK.fullmatch(text) else "/dev/input" if text.startswith("event") else "/dev"
         raise refuse("must be the whole path", f'write "{place}/{text}"')
     if _FOLDER.fullmatch(text):
-        raise refuse("is a folder, not a device", f"{_FIND} below {links}")
+        raise refuse("is a folder, not a device", f"{_PATHS} {links}")
     return path, text
 
 

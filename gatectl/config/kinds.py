@@ -1,7 +1,7 @@
 """The kinds of values that settings take; each refuses in an installer's words.
 
-They do not coerce: "3000" is not 3000 and true is not 1. Nothing here needs pydantic until a value is
-refused: whoever is handed settings does without it (`config/schema.py` makes it look at these marks).
+They do not coerce: "3000" is not 3000 and true is not 1. Nothing here imports pydantic until a value is
+refused, so a process that only uses settings never loads it (`config/schema.py` makes it obey these marks).
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 REFUSED: Final = "refused"
 """The error type of every refusal made here; its context holds `what` and `hints`."""
-
 
 _PLACEHOLDER = re.compile(r"<[^<>]*>")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -65,7 +64,7 @@ class Together:
 
 def refuse(what: str, *hints: str) -> PydanticCustomError:
     """The error to raise: `what` is wrong, without a full stop, and what to do instead."""
-    from pydantic_core import PydanticCustomError  # noqa: PLC0415 - who refuses has it already
+    from pydantic_core import PydanticCustomError  # noqa: PLC0415 - loaded already where a value is refused
 
     return PydanticCustomError(REFUSED, "{what}", {"what": what, "hints": hints})
 
@@ -143,7 +142,7 @@ def path_of(value: object, folder: Path) -> Path:
     if path is None:
         raise refuse("must be a path")
     if value.startswith("~"):
-        raise refuse("must be a whole path: ~ is a shell's word", "write the folder out, as in /home/pi/…")
+        raise refuse("must be a full path: ~ is not expanded here", "write the folder out, as in /home/pi/…")
     return path
 
 

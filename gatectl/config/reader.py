@@ -33,10 +33,10 @@ _LINE_HINTS = (
         'the quotes are those of a word processor: type them again as "',
     ),
     (re.compile(r"[\u00a0\u2007\u202f]"), "a blank there is a non-breaking one: type it again"),
-    (re.compile(r"(?:true|yes|on|false|no|off)\b", re.IGNORECASE), "it is true or false, in small letters"),
+    (re.compile(r"(?:true|yes|on|false|no|off)\b", re.IGNORECASE), "write true or false, in small letters"),
     (re.compile(r"//"), "a comment begins with #"),
-    (re.compile(r";"), "nothing stands at the end of a line"),
-    (re.compile(r":"), "between a key and its value stands ="),
+    (re.compile(r";"), "a line ends without a semicolon"),
+    (re.compile(r":"), "write = between a key and its value"),
 )
 """By what stands at the place that is no TOML."""
 

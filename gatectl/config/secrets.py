@@ -16,8 +16,11 @@ from gatectl.config import schema
 from gatectl.config.cross import tables
 from gatectl.config.kinds import is_visible_ascii
 from gatectl.config.model import Key, KeySource, Secret
-from gatectl.config.problems import Finding
+from gatectl.config.problems import Finding, key_hint
 from gatectl.errors import SUDO_OR_GROUP, GatectlError
+
+KEY_CHARS_LEAST = 16
+"""Shorter ones can be found by trying."""
 
 MAX_BYTES = 8192
 """No server takes a longer header (8 KiB is nginx's and Apache's limit); a longer file is another file."""
@@ -45,8 +48,23 @@ def collect(
         try:
             keys[name] = read(source, environ)
         except KeyRefused as refused:
-            found.append(Finding(("partners", name, "key", place), refused.message, refused.hints))
+            where = ("partners", name, "key", place)
+            if _looks_like_a_key(place, raw["partners"][name]["key"][place]):
+                # The message of the refusal would show it.
+                found.append(Finding(where, "is not there; is this the key itself?", (key_hint(name),)))
+            else:
+                found.append(Finding(where, refused.message, refused.hints))
     return keys, found
+
+
+def _looks_like_a_key(place: str, text: str) -> bool:
+    """Did somebody write the key where its place should stand?
+
+    Keys are long and mix letters and digits. Paths have slashes, names of variables are capitals.
+    """
+    is_mixed = any(map(str.isdigit, text)) and any(map(str.isalpha, text))
+    is_name = "/" in text or (place == "env" and text.isupper())
+    return len(text) >= KEY_CHARS_LEAST and is_mixed and not is_name
 
 
 def _sources(raw: dict[str, Any], folder: Path) -> Iterator[tuple[str, KeySource]]:

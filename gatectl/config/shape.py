@@ -146,7 +146,7 @@ def _finding(details: ErrorDetails, loc: Where) -> Finding:
         case "tuple_type" if isinstance(details["input"], str):
             what, hints = (
                 _WORDS["tuple_type"],
-                ('in square brackets, as in ["…", "…"], also where it is one',),
+                ('write ["…", "…"], with square brackets also around a single one',),
             )
         case "union_tag_invalid" | "union_tag_not_found":
             return _choice(context, where, details["input"])
@@ -156,7 +156,7 @@ def _finding(details: ErrorDetails, loc: Where) -> Finding:
 
 
 def _where(loc: Where) -> Where:
-    """Without the names of choices that pydantic puts into the way."""
+    """The way in the file: without the names of union choices, which pydantic puts between."""
     match loc:
         case (*way, "[key]"):
             return tuple(way)

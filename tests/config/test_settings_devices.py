@@ -10,7 +10,8 @@ from gatectl.config.reader import load
 from gatectl.config.warnings import warnings_of
 
 PORT, DEVICE = 'port = "/dev/ttyS7"', 'device = "/dev/input/by-id/usb-X-event-kbd"'
-FIND = "`gatectl devices` prints the path of each"
+FIND = "`gatectl devices` prints the path"
+PATHS = "`gatectl devices` prints the paths below"
 SERIAL = f'a serial port is type = "serial" with port = "/dev/serial/by-id/…"; {FIND}'
 TYPES = f'a reader that types is type = "evdev" with device = "/dev/input/by-id/usb-…-event-kbd"; {FIND}'
 NETWORK = "a reader in the network comes in through a pseudo-terminal that socat makes"
@@ -30,14 +31,14 @@ WHOLE_USB = "names a USB device as a whole, not what to read from"
         ("tcp://192.168.1.20:51000", "must be the path of a device on this machine", [NETWORK]),
         ("rfc2217://moxa:4001", "must be the path of a device on this machine", [NETWORK]),
         ("192.168.1.20:51000", "must be the path of a device on this machine", [NETWORK]),
-        ("/dev/input/event3", "is no serial port", [TYPES]),
-        ("/dev/hidraw1", "is no serial port", [TYPES]),
-        ("/dev/bus/usb/001/004", WHOLE_USB, [f"{FIND} below /dev/serial/by-id"]),
-        ("1a86:7523", WHOLE_USB, [f"{FIND} below /dev/serial/by-id"]),
+        ("/dev/input/event3", "is not a serial port", [TYPES]),
+        ("/dev/hidraw1", "is not a serial port", [TYPES]),
+        ("/dev/bus/usb/001/004", WHOLE_USB, [f"{PATHS} /dev/serial/by-id"]),
+        ("1a86:7523", WHOLE_USB, [f"{PATHS} /dev/serial/by-id"]),
         ("ttyUSB0", "must be the whole path", ['write "/dev/ttyUSB0"']),
         ("usb-X-if00-port0", "must be the whole path", ['write "/dev/serial/by-id/usb-X-if00-port0"']),
-        ("/dev/serial/by-id/", "is a folder, not a device", [f"{FIND} below /dev/serial/by-id"]),
-        ("/dev", "is a folder, not a device", [f"{FIND} below /dev/serial/by-id"]),
+        ("/dev/serial/by-id/", "is a folder, not a device", [f"{PATHS} /dev/serial/by-id"]),
+        ("/dev", "is a folder, not a device", [f"{PATHS} /dev/serial/by-id"]),
     ],
 )
 def test_no_serial_port(write, refusal, port, what, hints):
@@ -51,16 +52,16 @@ def test_no_serial_port(write, refusal, port, what, hints):
     [
         ("/dev/hidraw0", "is a raw HID device, not an input device", [*HIDRAW]),
         ("/dev/usb/hiddev0", "is a raw HID device, not an input device", [*HIDRAW]),
-        ("/dev/ttyUSB0", "is no input device", [SERIAL]),
-        ("/dev/serial/by-id/usb-X-if00-port0", "is no input device", [SERIAL]),
-        ("/dev/input/mice", "is no keyboard, as which a reader types", [TYPES]),
-        ("/dev/input/by-id/usb-X-mouse", "is no keyboard, as which a reader types", [TYPES]),
+        ("/dev/ttyUSB0", "is not an input device", [SERIAL]),
+        ("/dev/serial/by-id/usb-X-if00-port0", "is not an input device", [SERIAL]),
+        ("/dev/input/mice", "is not a keyboard; a reader types as one", [TYPES]),
+        ("/dev/input/by-id/usb-X-mouse", "is not a keyboard; a reader types as one", [TYPES]),
         ("COM3", WINDOWS, [f"on Linux it is below /dev/input/by-id; {FIND}"]),
-        ("05e0:1200", WHOLE_USB, [f"{FIND} below /dev/input/by-id"]),
+        ("05e0:1200", WHOLE_USB, [f"{PATHS} /dev/input/by-id"]),
         ("event4", "must be the whole path", ['write "/dev/input/event4"']),
         ("hidraw0", "must be the whole path", ['write "/dev/hidraw0"']),
         ("usb-X-event-kbd", "must be the whole path", ['write "/dev/input/by-id/usb-X-event-kbd"']),
-        ("/dev/input/by-id", "is a folder, not a device", [f"{FIND} below /dev/input/by-id"]),
+        ("/dev/input/by-id", "is a folder, not a device", [f"{PATHS} /dev/input/by-id"]),
     ],
 )
 def test_no_input_device(write, refusal, device, what, hints):

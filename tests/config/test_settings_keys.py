@@ -160,6 +160,35 @@ def test_other_sources_that_have_no_key(write, refusal, source, environ, key, wh
 
 
 @pytest.mark.usefixtures("key_file")
+@pytest.mark.parametrize("place", ["file", "credential", "env"])
+def test_a_key_in_the_place_of_its_place_is_not_shown(write, refusal, place):
+    key = "sk4live8" + SECRET.replace("-", "") + "Zq7x"
+    path = write(WELLHUB, f'gym_id = "0123"\nkey = {{ {place} = "{key}" }}')
+    error = refusal(path, {"CREDENTIALS_DIRECTORY": "/dev"})
+    (problem,) = error.problems
+    assert (problem.line, problem.key) == (8, f"partners.wellhub.key.{place}")
+    assert problem.what == "is not there; is this the key itself?"
+    assert problem.hints
+    assert not any(key in line for line in error.lines())
+
+
+@pytest.mark.usefixtures("key_file")
+@pytest.mark.parametrize(
+    ("source", "what"),
+    [
+        ('env = "WELLHUB_KEY_BERLIN_2"', "$WELLHUB_KEY_BERLIN_2 is not set"),
+        (
+            'file = "/etc/no-such-folder/wellhub-berlin-2"',
+            "/etc/no-such-folder/wellhub-berlin-2 does not exist",
+        ),
+    ],
+)
+def test_a_place_that_is_not_there_is_shown(write, refusal, source, what):
+    (problem,) = refusal(write(WELLHUB, f'gym_id = "0123"\nkey = {{ {source} }}'), {}).problems
+    assert problem.what == what
+
+
+@pytest.mark.usefixtures("key_file")
 def test_a_private_authority(write, tmp_path, refusal):
     file = tmp_path / "ca.pem"
     path = write(WELLHUB, f'{WELLHUB}\nca_file = "ca.pem"')

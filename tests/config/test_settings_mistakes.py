@@ -29,7 +29,7 @@ NO_CUSTOMER = (
     "no code of this route is recognised"
 )
 HEADER = 'a table is [doors.NAME] or [[routes]]; a name with blanks stands in quotes: [doors."main gate"]'
-BRACKETS = 'in square brackets, as in ["…", "…"], also where it is one'
+BRACKETS = 'write ["…", "…"], with square brackets also around a single one'
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ BRACKETS = 'in square brackets, as in ["…", "…"], also where it is one'
         (
             WELLHUB_KEY,
             f'{GYM_ID}\nkey = {{ file = "~/key" }}',
-            "8: partners.wellhub.key.file: must be a whole path: ~ is a shell's word",
+            "8: partners.wellhub.key.file: must be a full path: ~ is not expanded here",
             ["write the folder out, as in /home/pi/…", KEY],
         ),
         # Addresses.
@@ -267,25 +267,25 @@ BRACKETS = 'in square brackets, as in ["…", "…"], also where it is one'
             RELAY,
             "relay = { pin = 17, active_high = True }",
             "30: toml: invalid value, at column 35",
-            ["it is true or false, in small letters"],
+            ["write true or false, in small letters"],
         ),
         (
             GYM_ID,
             f"{GYM_ID}\nsend_custom_code = yes",
             "8: toml: invalid value, at column 20",
-            ["it is true or false, in small letters"],
+            ["write true or false, in small letters"],
         ),
         (
             GYM_ID,
             f"{GYM_ID};",
             "7: toml: expected newline or end of document after a statement, at column 16",
-            ["nothing stands at the end of a line"],
+            ["a line ends without a semicolon"],
         ),
         (
             GYM_ID,
             'gym_id: "0123"',
             "7: toml: expected '=' after a key in a key/value pair, at column 7",
-            ["between a key and its value stands ="],
+            ["write = between a key and its value"],
         ),
         (
             GYM_ID,

@@ -60,7 +60,7 @@ MATCH = "match = '\\d{13}'"
             'url = "http://localhost@example.com"',
             [
                 "12: partners.wellpass.url: must not hold a user name or a password",
-                "hint: the partner's key belongs in key alone",
+                "hint: the partner's key belongs into the file that key names",
             ],
         ),
         (
@@ -68,7 +68,7 @@ MATCH = "match = '\\d{13}'"
             'url = "https://user:s3cr3t@api.example.com"',
             [
                 "12: partners.wellpass.url: must not hold a user name or a password",
-                "hint: the partner's key belongs in key alone",
+                "hint: the partner's key belongs into the file that key names",
             ],
         ),
         (URL, 'url = "https:///checkin"', ["12: partners.wellpass.url: has no valid host", LIKE]),
