@@ -15,6 +15,7 @@ from gatectl.config.reader import find, load_with_keys, located
 from gatectl.config.warnings import warnings_of
 from gatectl.devices.pins import PinsError, known_factory
 from gatectl.errors import SUDO_OR_GROUP, GatectlError, visible
+from gatectl.journal.memory import lies_in_memory
 from gatectl.journal.place import NotOursError, require_ours
 
 
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         f"{path}: the settings are fine: {len(settings.doors)} door(s), {len(settings.partners)} partner(s), "
         f"{len(settings.routes)} route(s)"
     )
-    for warning in (*warnings_of(settings), *about_journal):
+    for warning in (*warnings_of(settings), *about_journal, *_about_memory(settings)):
         print(f"warning: {warning}")
     # The service checks before each start: it must not wait for the imports of what it does not try.
     wells = []
@@ -63,6 +64,14 @@ def _about_journal(path: Path, settings: Settings) -> Iterator[str]:
         raise located(path, Problem(("journal", "path"), error.what, error.hints)) from error
     except OSError as error:
         yield f"journal.path: {journal} cannot be read: {error.strerror}; {SUDO_OR_GROUP}"
+
+
+def _about_memory(settings: Settings) -> Iterator[str]:
+    if lies_in_memory(settings.journal.path):
+        yield (
+            f"journal.path: {settings.journal.path} lies in memory (a tmpfs, or the overlay of a read-only "
+            "system): no record and no enrolled card will outlive the power"
+        )
 
 
 def _show(finding: Finding) -> bool:

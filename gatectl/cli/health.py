@@ -46,6 +46,11 @@ _OWN_SIDE_FIRST = (
     "Look at this door's own network, name server and clock first: gatectl check --connect, timedatectl."
 )
 
+_MEMORY_ADVICE = (
+    "Put journal.path on a disk that is written to: on Raspberry Pi OS a partition or a stick of its own, "
+    "or raspi-config, Performance, Overlay File System: off."
+)
+
 _JOURNAL_ADVICE = (
     "Members are still let in; the records follow when the disk takes them. Is it full or failing? "
     "df -h, journalctl -k"
@@ -194,6 +199,10 @@ def _journal(journal: Mapping[str, Any]) -> Fact:
         return Fact(f"journal: {journal['error']}; {journal['late']} records wait", _JOURNAL_ADVICE)
     if journal["lost"]:
         return Fact(f"journal: written, but {journal['lost']} records were lost", _JOURNAL_ADVICE)
+    if journal.get("in_memory"):
+        return Fact(
+            "journal: written to memory, no record and no enrolled card outlives the power", _MEMORY_ADVICE
+        )
     return Fact("journal: written")
 
 

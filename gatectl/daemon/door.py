@@ -81,6 +81,8 @@ class House:
     names: clock.Names = field(default_factory=clock.Names)
     viewers: Viewers = field(default_factory=Viewers)
     last_event: Event | None = None
+    in_memory: bool = False
+    """The store lies where it is gone with the power."""
 
 
 class Door:

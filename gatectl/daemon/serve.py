@@ -28,6 +28,7 @@ from gatectl.decision.notice import Notice, Priority
 from gatectl.devices.survivor import Survivor
 from gatectl.errors import GatectlError
 from gatectl.journal import cards, rows
+from gatectl.journal.memory import lies_in_memory
 from gatectl.journal.store import Store
 from gatectl.journal.systemd import Teller
 
@@ -194,6 +195,8 @@ class _Daemon:
         try:
             house.cards = await house.store.ask(cards.load_all)
             self._note_cards(house)
+            # In the store's thread: a disk that does not answer holds up nobody else.
+            house.in_memory = await house.store.ask(lambda _: lies_in_memory(self._settings.journal.path))
             past = await house.store.ask(rows.last_scans)
             for name, desk in house.partners.items():
                 desk.recall((at_us, scan) for partner, at_us, scan in past if partner == name)

@@ -27,7 +27,12 @@ def status_of(
         "pid": os.getpid(),
         "doors": {name: door.status() | {"scanners": by_door[name]} for name, door in doors.items()},
         "partners": {name: desk.status() for name, desk in house.partners.items()},
-        "journal": {"error": health.error, "late": house.store.waiting, "lost": health.lost},
+        "journal": {
+            "error": health.error,
+            "late": house.store.waiting,
+            "lost": health.lost,
+            "in_memory": house.in_memory,
+        },
         "cards": None if house.cards is None else len(house.cards),
         "viewers": len(house.viewers),
         "last_event": house.last_event and house.last_event.to_json(),

@@ -267,6 +267,8 @@ def _sentences(
     journal = status["journal"]
     if journal["error"] is not None:
         yield text(language, "journal_sentence", error=visible(journal["error"]), late=journal["late"])
+    if journal.get("in_memory"):
+        yield text(language, "memory_sentence")
 
 
 def _when(stamp: str) -> str:

@@ -215,6 +215,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The journal cannot be written ({error}); {late} records wait. Scans go on.",
         "Das Journal kann nicht geschrieben werden ({error}); {late} Einträge warten. Scans gehen weiter.",
     ),
+    "memory_sentence": (
+        "The journal lies in memory: no record and no enrolled card will outlive the power.",
+        "Das Journal liegt im Arbeitsspeicher: kein Eintrag und keine Karte überlebt einen Stromausfall.",
+    ),
     "displays": ("Displays", "Anzeigen"),
     "day": ("The day", "Der Tag"),
     "day_before": ("The day before", "Der Tag davor"),

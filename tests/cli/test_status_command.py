@@ -110,6 +110,13 @@ def unwell():
     return status | {"cards": 1, "last_event": None}
 
 
+def test_a_store_in_memory_is_not_well():
+    status = copy.deepcopy(WELL)
+    status["journal"]["in_memory"] = True
+    (fact,) = (fact for fact in facts(status, PAGES, NOW) if not fact.is_well)
+    assert "outlives the power" in fact.words
+
+
 def test_an_outage_shows_what_failed_last():
     status = copy.deepcopy(WELL)
     failing = {"fault": "network", "status": None, "detail": "connection refused (203.0.113.4:443)"}
