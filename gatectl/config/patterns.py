@@ -91,6 +91,11 @@ def _pattern(value: object, _folder: Path) -> re.Pattern[str]:
         raise refuse("must not be empty")
     _refuse_other_notations(value)
     pattern = _compiled(value)
+    if _has_possessive_group(_parser.parse(value, re.ASCII)):
+        raise refuse(
+            "has a group inside a possessive repetition, with which Python fails on some codes",
+            "leave out the + behind the repetition, or make the group one without a number, (?:...)",
+        )
     unknown = next((name for name in pattern.groupindex if name not in GROUPS), None)
     if unknown is not None:
         hints = near(unknown, GROUPS) or ("a group that only holds together is (?:...)",)
@@ -115,6 +120,27 @@ def _refuse_other_notations(text: str) -> None:
         )
     if dash := re.search(r"\[[^]]*\w([\u2010-\u2015\u2212])\w[^]]*\]", text):
         raise refuse(f"has a dash {dash[1]!r} where a range has a hyphen", "type it again as -, as in [0-9]")
+
+
+def _has_possessive_group(items: Any, *, is_inside: bool = False) -> bool:
+    """Is a numbered group inside a repetition such as `++`?
+
+    Python 3.11 and 3.12 raise SystemError there ("The span of capturing group is wrong", cpython#101955).
+    """
+    for kind, value in items:
+        if kind is op.SUBPATTERN and value[0] is not None and is_inside:
+            return True
+        inside = is_inside or kind is op.POSSESSIVE_REPEAT
+        if any(_has_possessive_group(part, is_inside=inside) for part in _parts(value)):
+            return True
+    return False
+
+
+def _parts(value: Any) -> list[Any]:
+    """The parsed patterns inside one item's value, however it nests them."""
+    if isinstance(value, _parser.SubPattern):
+        return [value]
+    return [part for one in value for part in _parts(one)] if isinstance(value, tuple | list) else []
 
 
 def _compiled(text: str) -> re.Pattern[str]:
@@ -238,8 +264,10 @@ class _Bounds:
     def _repeat(self, repeat: Any, place: _Place) -> _Cost:
         least, most, items = repeat
         again = _edge(items, 0, place.flags)
-        turns = min(most, self._length // max(items.getwidth()[0], 1))
-        is_decided = not again & place.follow or least == most
+        shortest = items.getwidth()[0]
+        turns = min(most, self._length // max(shortest, 1))
+        # Nothing decides how often a turn that takes no character is taken.
+        is_decided = least == most or (shortest > 0 and not again & place.follow)
         ways = 1 if is_decided else max(turns - least, 0) + 1
         if len(items) == 1 and items[0][0] in _CHARACTERS:
             # Where it cannot begin inside itself, all its runs together are no longer than the code.

@@ -29,6 +29,8 @@ NO_CUSTOMER = (
     "no code of this route is recognised"
 )
 HEADER = 'a table is [doors.NAME] or [[routes]]; a name with blanks stands in quotes: [doors."main gate"]'
+POSSESSIVE = "has a group inside a possessive repetition, with which Python fails on some codes"
+NO_NUMBER = "leave out the + behind the repetition, or make the group one without a number, (?:...)"
 BRACKETS = 'write ["…", "…"], with square brackets also around a single one'
 
 
@@ -125,6 +127,10 @@ BRACKETS = 'write ["…", "…"], with square brackets also around a single one'
             "match = ['a', 'b']",
             f"{ROUTE}must be one pattern",
             ["(?:A|B) takes either of two; further routes may lead there too"],
+        ),
+        *(
+            (MATCH, f"match = '{pattern}'", f"{ROUTE}{POSSESSIVE}", [NO_NUMBER])
+            for pattern in ("(?:([A-Z])|.)++", "(?:x(?P<member>a|b)|.)*+", r"(?>(?:(\d)|.){1,3}+)")
         ),
         # Keys.
         (

@@ -39,11 +39,12 @@ TOO_LONG = [
     "(?i:[a-c]+|[B-D]+)+x",
     "(?=(a+)+b)a+",
     "(?>(a+)+b)",
-    "(?:(a+)+b)++",
+    "(?:(?:a+)+b)++",
     "(x)?(?:(?(1)a|a))*b",
     r"(a)(?:\1|a)*b",
     ".*a.*a.*b",
     r"\d*\d*\d*x",
+    "(?:a(?:){1,3})+b",
     r"\w*\w*\w*\W",
     r".*a.*a[^x]*x",
 ]
@@ -166,7 +167,7 @@ class Reference:
         )
 
 
-ATOMS = st.sampled_from(["a", "b", "ab", "[ab]", "[^a]", "[b-c]", ".", "c"])
+ATOMS = st.sampled_from(["a", "b", "ab", "[ab]", "[^a]", "[b-c]", ".", "c", "(?:)"])
 REPEATS = st.sampled_from(["", "*", "+", "?", "{2}", "{1,3}", "{2,}", "*?", "+?"])
 
 
@@ -190,6 +191,7 @@ PATTERNS = st.recursive(st.tuples(ATOMS, REPEATS).map("".join), grown, max_leave
 @given(PATTERNS, st.text("abc", max_size=18), st.sampled_from("abcd"))
 @example("(?:a+)+b", "a" * 18, "d")
 @example("(?:a|a)+b", "a" * 18, "d")
+@example("(?:a(?:){1,3})+b", "a" * 18, "d")
 def test_the_bound_holds(pattern, start, end):
     code = start + end
     bound = tries(pattern, len(code))
