@@ -52,12 +52,23 @@ def _processes(proc: Path) -> Iterator[Path]:
 
 def _has_open(process: Path, node: str, device: int) -> bool:
     try:
-        opened = _open_in(process).values()
+        opened = _open_in(process)
     except PermissionError:
         return device != 0 and _terminal_of(process) == device
     except OSError:  # it has ended
         return False
-    return node in opened and not _is_device_itself(process, node)
+    links = [process / "fd" / descriptor for descriptor, path in opened.items() if path == node]
+    return any(_is_same(link, node) for link in links) and not _is_device_itself(process, node)
+
+
+def _is_same(link: Path, node: str) -> bool:
+    """Whether an open file is this node: a container has pseudo-terminals of the same names."""
+    if _PTS.fullmatch(node) is None:
+        return True
+    try:
+        return os.path.samestat(link.stat(), Path(node).stat())
+    except OSError:
+        return False
 
 
 def _open_in(process: Path) -> dict[str, str]:

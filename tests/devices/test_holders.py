@@ -57,6 +57,36 @@ def test_a_second_program_is_named_through_any_name_of_the_device(port, tmp_path
     assert holders(port) == ()
 
 
+CONTAINER = """
+import os, sys
+outers = []
+while True:
+    outer, inner = os.openpty()
+    outers.append(outer)
+    if os.ttyname(inner) == sys.argv[1]:
+        break
+if os.fork() == 0:
+    for outer in outers:
+        os.close(outer)
+    print("open", flush=True)
+sys.stdin.read()
+"""
+MOUNTING = (
+    "mount -t devpts -o newinstance,ptmxmode=0666 devpts /dev/pts && mount --bind /dev/pts/ptmx /dev/ptmx"
+)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a container's own pseudo-terminals")
+def test_a_containers_terminal_of_the_same_name_is_another_one(port):
+    command = ["unshare", "--mount", "sh", "-c", f'{MOUNTING} && exec "$0" -c "$1" "$2"', sys.executable]
+    with subprocess.Popen(
+        [*command, CONTAINER, port], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline() == b"open\n"
+        assert holders(port) == ()
+        process.stdin.close()
+
+
 BEHIND = """
 import os, sys
 outer, inner = os.openpty()
