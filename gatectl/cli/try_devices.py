@@ -13,7 +13,7 @@ from gatectl.cli.control import NotRunning, call
 from gatectl.cli.finding import Finding
 from gatectl.config import model
 from gatectl.daemon.gates import PIN_HINTS, switch_off
-from gatectl.daemon.scanners import claims_of, path_of
+from gatectl.daemon.scanners import claims_of, line_of, path_of
 from gatectl.devices.claims import Claims
 from gatectl.devices.holders import holders
 from gatectl.devices.keyboard import Keyboard
@@ -73,7 +73,7 @@ def _opened(door: str, scanner: model.Scanner, claims: Claims) -> Iterator[Findi
 
     def connect() -> SerialPort | Keyboard:
         if isinstance(scanner, model.SerialScanner):
-            return SerialPort(path, scanner.baud)
+            return SerialPort(path, scanner.baud, **line_of(scanner))
         return Keyboard(path)
 
     def opened() -> None:
@@ -140,7 +140,8 @@ def _told(name: str, door: model.DoorSettings, state: dict[str, Any], pid: int |
 def _how(scanner: model.Scanner) -> str:
     """How it is read."""
     if isinstance(scanner, model.SerialScanner):
-        return f"{scanner.baud} baud, {scanner.framing}"
+        mode = "" if scanner.mode == "8N1" else f" {scanner.mode}"
+        return f"{scanner.baud} baud{mode}, {scanner.framing}"
     return f"layout {scanner.layout}"
 
 

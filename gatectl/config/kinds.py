@@ -23,6 +23,7 @@ REFUSED: Final = "refused"
 _PLACEHOLDER = re.compile(r"<[^<>]*>")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HOST_AND_PORT = re.compile(r"[\w.\[\]-]*:\d+", re.ASCII)
+_LINE_MODE = re.compile(r"[78][NEOMS][12]")
 _CHIP_NAME = re.compile(r"gpiochip\d+", re.ASCII)
 _CHIP_HINTS = (
     'chip = "auto" finds the chip of a Raspberry Pi\'s header',
@@ -176,6 +177,14 @@ def _refuse_placeholder(text: str) -> None:
         raise refuse("is a placeholder in < >", "put the gym's own in its place")
 
 
+def _line_mode(value: object, _folder: Path) -> str:
+    text = string(value)
+    if not _LINE_MODE.fullmatch(text):
+        what = "must be data bits, parity and stop bits, as in 8N1"
+        raise refuse(what, '7 or 8; N none, E even, O odd, M mark or S space; 1 or 2: "7E1", "8N1"')
+    return text
+
+
 def _time_zone(value: object, _folder: Path) -> str:
     import zoneinfo  # noqa: PLC0415 - few settings name a zone
 
@@ -213,6 +222,7 @@ def _chip(value: object, _folder: Path) -> int | str:
 _PLAIN = r"[^\u0000-\u001f\u007f]"
 """For JSON Schema, whose patterns have no flags (ECMA-262). They refuse nothing that is taken here."""
 
+LineMode = Annotated[str, Kind(_line_mode, {"type": "string", "pattern": "^[78][NEOMS][12]$"})]
 Text = Annotated[str, Kind(_text, {"type": "string", "pattern": f"^{_PLAIN}*$"})]
 Name = Annotated[str, Kind(_name, {"type": "string", "pattern": rf"^{_PLAIN}*\S{_PLAIN}*$"})]
 HeaderText = Annotated[str, Kind(_header_text, {"type": "string", "pattern": "^[!-~]+$"})]

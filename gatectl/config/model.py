@@ -19,6 +19,7 @@ from gatectl.config.kinds import (
     ChosenBy,
     FilePath,
     HeaderText,
+    LineMode,
     Name,
     NotEmpty,
     SocketPath,
@@ -30,8 +31,9 @@ from gatectl.config.kinds import (
     whole,
 )
 from gatectl.config.patterns import AsciiPattern
-from gatectl.decision.framing import Framing
+from gatectl.decision.framing import Flow, Framing
 from gatectl.decision.keymap import LayoutName
+from gatectl.decision.reading import Encoding
 from gatectl.decision.routing import Numbers, Route, numbers_of
 
 Pin = Annotated[int, whole(0, 53)]
@@ -250,7 +252,7 @@ class Signals:
 
 @dataclass(frozen=True, kw_only=True)
 class SerialScanner:
-    """A reader on a serial line, 8N1."""
+    """A reader on a serial line."""
 
     type: Literal["serial"]
     """It is on a serial line."""
@@ -258,11 +260,23 @@ class SerialScanner:
     """The device's path, one that stays when it is plugged in again."""
     baud: Annotated[int, whole(50, 4_000_000)] = 9600
     """Bits a second: the lowest and the highest speed that Linux names (termios(3))."""
+    mode: LineMode = "8N1"
+    """Data bits (7 or 8), parity (N, E, O, M, S) and stop bits (1 or 2)."""
+    flow: Flow = "none"
+    """Flow control."""
+    dtr: bool = True
+    """False leaves DTR and RTS low at the opening, for readers that restart when DTR rises."""
     framing: Framing = "line"
     """How a code begins and ends: barcode readers send lines, card readers one of the others."""
     idle_ms: Idle = 0
+    encoding: Encoding = "utf-8"
+    """What the reader's bytes mean."""
     strip_aim: bool = False
     """Whether the reader sends an AIM identifier such as ]C1 before each code, to be taken off."""
+    strip_prefix: Text = ""
+    """Text in front of each code, to be taken off once where it stands."""
+    strip_suffix: Text = ""
+    """Text behind each code, to be taken off once where it stands."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,6 +292,10 @@ class EvdevScanner:
     idle_ms: Idle = 0
     strip_aim: bool = False
     """Whether the reader sends an AIM identifier such as ]C1 before each code, to be taken off."""
+    strip_prefix: Text = ""
+    """Text in front of each code, to be taken off once where it stands."""
+    strip_suffix: Text = ""
+    """Text behind each code, to be taken off once where it stands."""
 
 
 Scanner = Annotated[SerialScanner | EvdevScanner, ChosenBy("type")]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from gatectl.config import model
+from gatectl.decision.framing import LineOptions
 from gatectl.decision.notice import Tell
 from gatectl.devices.claims import Claims
 from gatectl.devices.scanner import Scanner
@@ -14,6 +15,11 @@ from gatectl.devices.scanner import Scanner
 def claims_of(settings: model.Settings) -> Claims:
     """The devices that this process may have open at once, one scanner each."""
     return Claims([path_of(scanner) for door in settings.doors.values() for scanner in door.scanners])
+
+
+def line_of(settings: model.SerialScanner) -> LineOptions:
+    """How the settings set the line, beside its speed."""
+    return {"mode": settings.mode, "flow": settings.flow, "dtr": settings.dtr}
 
 
 def path_of(settings: model.Scanner) -> str:
@@ -33,9 +39,13 @@ def scanner_of(
             return serial_scanner(
                 path,
                 baud=settings.baud,
+                line=line_of(settings),
                 framing=settings.framing,
                 idle_s=settings.idle_ms / 1000,
+                encoding=settings.encoding,
                 strip_aim=settings.strip_aim,
+                strip_prefix=settings.strip_prefix,
+                strip_suffix=settings.strip_suffix,
                 claims=claims,
                 on_code=partial(present, path),
                 tell=tell,
@@ -48,6 +58,8 @@ def scanner_of(
                 layout=settings.layout,
                 idle_s=settings.idle_ms / 1000,
                 strip_aim=settings.strip_aim,
+                strip_prefix=settings.strip_prefix,
+                strip_suffix=settings.strip_suffix,
                 claims=claims,
                 on_code=partial(present, path),
                 tell=tell,

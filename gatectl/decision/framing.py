@@ -6,16 +6,28 @@ However a stream is cut into `feed`s, the readings are the same.
 from __future__ import annotations
 
 import re
-from typing import Literal, Protocol, get_args
+from typing import Literal, Protocol, TypedDict, Unpack, get_args
 
-from gatectl.decision.reading import MAX_BYTES, Code, Dropped, Flaw, Reading, reading_of
+from gatectl.decision.reading import MAX_BYTES, Code, Dropped, Flaw, Reading, TextOptions, reading_of
 
-Framing = Literal["line", "rdm6300", "id12la", "stx-etx"]
+Framing = Literal["line", "rdm6300", "id12la", "stx-etx", "stx-line"]
+Flow = Literal["none", "rts-cts", "xon-xoff"]
+
+
+class LineOptions(TypedDict, total=False):
+    """Options of the serial line that the bytes come over, beside its speed."""
+
+    mode: str
+    """Data bits, parity and stop bits as in "8N1"."""
+    flow: Flow
+    dtr: bool
+    """False leaves DTR and RTS low: some readers restart when DTR rises, and print a banner."""
+
 
 _STX = b"\x02"
 _ETX = b"\x03"
 _ENDINGS = re.compile(rb"[\r\n\t\x03\x04\x00]+")
-_FRAME_MARK = re.compile(rb"[\x02\x03]")
+_LINE_END = b"\r\n"
 _HEX = re.compile(rb"[0-9A-Fa-f]*")
 _CARD_DIGITS = 10
 _FRAME_DIGITS = _CARD_DIGITS + 2  # the checksum's two follow
@@ -51,17 +63,19 @@ class Framer(Protocol):
         """Drops the code that has begun and not ended in time, with what still follows of it."""
 
 
-def framer(framing: str, *, strip_aim: bool = False) -> Framer:
-    """A new framer for a `Framing`; ValueError for any other word. RFID frames carry no AIM prefix."""
+def framer(framing: str, **text: Unpack[TextOptions]) -> Framer:
+    """A new framer for a `Framing`; ValueError for any other word. RFID frames are hex digits and no text."""
     match framing:
         case "line":
-            return LineFramer(strip_aim=strip_aim)
+            return LineFramer(**text)
         case "rdm6300":
             return Em4100Framer(_ETX)
         case "id12la":
             return Em4100Framer(b"\r\n" + _ETX)
         case "stx-etx":
-            return StxEtxFramer(strip_aim=strip_aim)
+            return StxFramer(_ETX, **text)
+        case "stx-line":
+            return StxFramer(_LINE_END, **text)
     raise ValueError(f"framing {framing!r} is none of {', '.join(get_args(Framing))}")
 
 
@@ -72,8 +86,8 @@ class LineFramer:
     the silence. Input that is too long gives one reading, and is discarded to its end.
     """
 
-    def __init__(self, *, strip_aim: bool = False) -> None:
-        self._strip_aim = strip_aim
+    def __init__(self, **text: Unpack[TextOptions]) -> None:
+        self._text = text
         self._line = bytearray()
         self.discarding = False
         self.begun = 0
@@ -93,7 +107,7 @@ class LineFramer:
         return readings
 
     def silence(self) -> list[Reading]:
-        reading = reading_of(bytes(self._line), strip_aim=self._strip_aim)
+        reading = reading_of(bytes(self._line), **self._text)
         self._line.clear()
         self.discarding = False
         return [reading] if reading else []
@@ -193,17 +207,20 @@ def _card(digits: bytes) -> Reading:
     return _CHECKSUM if check else Code(digits[:_CARD_DIGITS].decode("ascii"))
 
 
-class StxEtxFramer:
-    """STX, any text, ETX, without a check character; what stands outside frames is ignored.
+class StxFramer:
+    """STX, any text, an end, without a check character; what stands outside frames is ignored.
 
+    The end is ETX, or CR or LF for readers that send a line in a frame (STX, text, CR LF, and perhaps ETX).
     An STX inside a frame starts a new one; the one that it cut short gives a reading.
     """
 
     discarding = False  # what stands outside frames is ignored anyway
 
-    def __init__(self, *, strip_aim: bool = False) -> None:
+    def __init__(self, end: bytes, **text: Unpack[TextOptions]) -> None:
+        """`end` is a set of bytes, as a regular expression has it between brackets."""
         self.begun = 0
-        self._strip_aim = strip_aim
+        self._text = text
+        self._mark = re.compile(b"[" + _STX + end + b"]")
         self._payload: bytearray | None = None  # None outside frames
 
     @property
@@ -240,7 +257,7 @@ class StxEtxFramer:
 
     def _inside(self, payload: bytearray, data: bytes, position: int, readings: list[Reading]) -> int:
         """The position after what ends this frame, or the end."""
-        mark = _FRAME_MARK.search(data, position)
+        mark = self._mark.search(data, position)
         end = mark.start() if mark else len(data)
         if len(payload) + end - position > MAX_BYTES:
             readings.append(_TOO_LONG)
@@ -254,7 +271,7 @@ class StxEtxFramer:
             self.begun += 1
             self._payload = bytearray()
         else:
-            reading = reading_of(bytes(payload), strip_aim=self._strip_aim)
+            reading = reading_of(bytes(payload), **self._text)
             readings += [reading] if reading else []
             self._payload = None
         return mark.end()

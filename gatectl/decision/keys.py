@@ -6,9 +6,10 @@ Source: the kernel's Documentation/input/event-codes.rst.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Unpack
 
 from gatectl.decision.keymap import Key, key_name, layout_of
-from gatectl.decision.reading import MAX_CHARS, ROOM, Dropped, Flaw, Reading, reading_of_text
+from gatectl.decision.reading import MAX_CHARS, ROOM, Affixes, Dropped, Flaw, Reading, reading_of_text
 
 KeyEvent = tuple[int, int, int]
 """Type, code and value, as in the kernel's `struct input_event`."""
@@ -38,11 +39,11 @@ class KeyDecoder:
     lock's state before the first event.
     """
 
-    def __init__(self, layout: str, *, caps_lock: bool = False, strip_aim: bool = False) -> None:
+    def __init__(self, layout: str, *, caps_lock: bool = False, **affixes: Unpack[Affixes]) -> None:
         self._layout = layout_of(layout)
         self._commands = _COMMANDS if self._layout.has_altgr else _COMMANDS | {Key.RIGHTALT}
         self._caps_lock = caps_lock
-        self._strip_aim = strip_aim
+        self._affixes = affixes
         self._held: set[int] = set()
         self._text = ""
         self._flaw: Dropped | None = None
@@ -73,7 +74,7 @@ class KeyDecoder:
         self._text, self._flaw, self.discarding = "", None, False
         if discarding:
             return []
-        reading = flaw or reading_of_text(text, strip_aim=self._strip_aim)
+        reading = flaw or reading_of_text(text, **self._affixes)
         return [reading] if reading else []
 
     def give_up(self) -> list[Reading]:

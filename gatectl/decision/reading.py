@@ -10,6 +10,7 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal, TypedDict, Unpack
 
 MAX_CHARS = 512
 AIM_CHARS = 3
@@ -63,26 +64,50 @@ INCOMPLETE_S = 3.0
 digits within it, and must not have the digits of somebody before in front of his."""
 
 
-def reading_of(raw: bytes, *, strip_aim: bool = False) -> Reading | None:
+Encoding = Literal["utf-8", "latin-1", "cp1252", "ascii"]
+
+
+class Affixes(TypedDict, total=False):
+    """Options: what a reader adds around its codes, to be taken off once where it stands."""
+
+    strip_aim: bool
+    """An AIM symbology identifier in front, such as ]C1."""
+    strip_prefix: str
+    strip_suffix: str
+
+
+class TextOptions(Affixes, total=False):
+    """Options for a reader of bytes: their encoding too."""
+
+    encoding: Encoding
+
+
+def reading_of(raw: bytes, *, encoding: Encoding = "utf-8", **affixes: Unpack[Affixes]) -> Reading | None:
     """The code in these bytes, or the reason why they are none; None where nothing is left to read."""
     if len(raw) > MAX_BYTES:
         return Dropped(Flaw.TOO_LONG)
     try:
-        text = raw.decode("utf-8")
+        text = raw.decode(encoding)
     except UnicodeDecodeError as error:
         return Dropped(Flaw.UNDECODABLE, f"byte 0x{raw[error.start]:02X}")
-    return reading_of_text(text, strip_aim=strip_aim)
+    return reading_of_text(text, **affixes)
 
 
-def reading_of_text(text: str, *, strip_aim: bool = False) -> Reading | None:
-    """As `reading_of`, for text. An AIM symbology identifier in front is stripped where that is set."""
+def reading_of_text(
+    text: str, *, strip_aim: bool = False, strip_prefix: str = "", strip_suffix: str = ""
+) -> Reading | None:
+    """As `reading_of`, for text."""
     # Before anything is cut off: a control character must not hide in the prefix.
     control = next((char for char in text if unicodedata.category(char) == "Cc"), None)
     if control is not None:
         return Dropped(Flaw.CONTROL, f"byte 0x{ord(control):02X}")
-    text = text.strip(_AROUND)
+    bare = text.strip(_AROUND)
+    text = bare.removeprefix(strip_prefix)
     if strip_aim and _AIM.match(text):
-        text = text[AIM_CHARS:].strip(_AROUND)
+        text = text[AIM_CHARS:]
+        if text.startswith(strip_prefix) and not bare.startswith(strip_prefix):  # it stood behind the AIM
+            text = text.removeprefix(strip_prefix)
+    text = text.removesuffix(strip_suffix).strip(_AROUND)
     if len(text) > MAX_CHARS:
         return Dropped(Flaw.TOO_LONG)
     return Code(text) if text else None

@@ -13,13 +13,13 @@ import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 from gatectl.decision.framing import Framing, framer
 from gatectl.decision.keymap import Key, LayoutName
 from gatectl.decision.keys import EV_KEY, PRESSED, KeyDecoder, KeyEvent
-from gatectl.decision.reading import Code, Dropped, Flaw, reading_of, reading_of_text
+from gatectl.decision.reading import Code, Dropped, Encoding, Flaw, reading_of, reading_of_text
 
 HAND_S = 0.06
 """Scanners type a character every 8 to 50 ms, as their USB interval and their setting have it; a very fast
@@ -55,6 +55,13 @@ _FRAMES: dict[Framing, str] = {
     "rdm6300": "STX, ten hex digits, a checksum that is right, ETX",
 }
 
+_PARITIES = {"E": "even parity", "O": "odd parity", "M": "mark parity"}
+_PARITY_BYTES = 6
+"""Fewer bytes of noise have one parity by chance too often (1 in 32 for six)."""
+_C1 = frozenset(range(0x80, 0xA0))
+"""Control characters in Latin-1, quotes and the Euro sign in Windows-1252."""
+_MOSTLY = 0.6
+
 _SILENCE = "a silence"
 
 _IDLE_MS = {"serial": 100, "evdev": 500}
@@ -82,13 +89,18 @@ class Seen:
     layout: LayoutName | None = None
     idle_ms: int = 0
     """The silence to set where the reader sends no ending."""
+    mode: str = "8N1"
+    """Data bits, parity and stop bits of a serial reader."""
+    encoding: Encoding = "utf-8"
 
     def toml(self, door: str, path: str, baud: int) -> str:
         """The table to put into the settings; `baud` is that of a serial scanner."""
         lines = [f"[[doors.{_key(door)}.scanners]]"]
         if self.framing is not None:
             lines += ['type = "serial"', f"port = {_text(path)}", f"baud = {baud}"]
+            lines += [f'mode = "{self.mode}"'] if self.mode != "8N1" else []
             lines += [f'framing = "{self.framing}"']
+            lines += [f'encoding = "{self.encoding}"'] if self.encoding != "utf-8" else []
         else:
             lines += ['type = "evdev"', f"device = {_text(path)}", f'layout = "{self.layout}"']
         if self.aim:
@@ -119,13 +131,45 @@ def of_bytes(data: bytes, gap_s: float = 0.0) -> Recognised | None:
 
     `gap_s` is the longest time within it without a character.
     """
+    recognised = _of_text(data, gap_s)
+    if not isinstance(recognised, Unreadable):
+        return recognised
+    mode = _mode_of(data)
+    if mode is not None:
+        bare = _of_text(bytes(byte & 0x7F for byte in data), gap_s)
+        if isinstance(bare, Seen):
+            return replace(bare, mode=mode, how=f"{bare.how}; seven bits and {_PARITIES[mode[1]]}")
+    if _is_mostly_ascii(data):
+        encoding: Encoding = "latin-1" if _C1.isdisjoint(data) else "cp1252"
+        old = _of_text(data, gap_s, encoding)
+        if isinstance(old, Seen) and old.ending != _SILENCE:
+            return replace(old, encoding=encoding, how=f"{old.how}, in {encoding}")
+    return recognised
+
+
+def _mode_of(data: bytes) -> str | None:
+    """The mode in which all of these bytes, read as 8N1, have the right parity bit; None for 8N1 itself.
+
+    Space parity needs no mode of its own: its bytes are those of 8N1.
+    """
+    if len(data) < _PARITY_BYTES or max(data) < 0x80:
+        return None
+    if min(data) >= 0x80:
+        return "7M1"
+    parities = {byte.bit_count() % 2 for byte in data}
+    if len(parities) > 1:
+        return None
+    return "7O1" if parities.pop() else "7E1"
+
+
+def _of_text(data: bytes, gap_s: float, encoding: Encoding = "utf-8") -> Recognised | None:
     if _STX in data:
         return _frame(data)
     found = _LINE.search(data)
     if found is None:
         return None
     before, text, after = found.groups()
-    reading = reading_of(text)
+    reading = reading_of(text, encoding=encoding)
     if not isinstance(reading, Code):
         return _unreadable(reading)
     code, aim, words = _aim_of(reading.text)
@@ -134,6 +178,12 @@ def of_bytes(data: bytes, gap_s: float = 0.0) -> Recognised | None:
     idle_ms = 0 if after else _idle_ms("serial", gap_s)
     how = f"text, ended by {ending}{begins}{words}"
     return Seen(code, how, ending, aim=aim, framing="line", idle_ms=idle_ms)
+
+
+def _is_mostly_ascii(text: bytes) -> bool:
+    """Whether this looks like words with umlauts in an old encoding, and not like noise at another speed."""
+    plain = sum(0x20 <= byte < 0x7F for byte in text)
+    return plain >= _MOSTLY * len(text)
 
 
 def _idle_ms(kind: str, gap_s: float) -> int:
@@ -159,6 +209,10 @@ def _frame(data: bytes) -> Recognised | None:
             checksum = "not checked" if _has_lrc(data) else None
             kind = "with an LRC after it, which is passed over" if checksum else "without a checksum"
             return Seen(code, f"STX, text, ETX, {kind}{words}", "ETX", checksum, aim, "stx-etx")
+    for reading in framer("stx-line").feed(data):
+        if isinstance(reading, Code):
+            code, aim, words = _aim_of(reading.text)
+            return Seen(code, f"STX, text, a line end{words}", "CR LF", aim=aim, framing="stx-line")
     return Unreadable("a frame that began with STX and was cut short", "scan again, and hold the card longer")
 
 
@@ -225,7 +279,7 @@ def _unreadable(reading: Dropped | None) -> Unreadable:
         case Dropped(Flaw.UNDECODABLE | Flaw.CONTROL, detail):
             return Unreadable(
                 f"bytes that are no text ({detail})",
-                "another speed? try --baud 115200, and what the scanner's manual says",
+                "another speed or mode? try --baud 115200, and what the scanner's manual says",
             )
         case Dropped(Flaw.LOST):
             return Unreadable("keys, some of which the kernel dropped", "scan again")

@@ -16,9 +16,11 @@ from gatectl.devices.scanner import ScannerType
 _KEYS_OF_A_SCANNER = (*range(2, 12), 28)
 """KEY_1 to KEY_0 and KEY_ENTER: power buttons, mice and remote controls lack some of them."""
 
-_PORTS = re.compile(r"tty(?:USB|ACM|AMA|S)\d+")
+_PORTS = re.compile(r"(?:tty(?:USB|ACM|AMA|S|SC|mxc|THS|O)|rfcomm)\d+")
+"""USB adapters, UARTs of the boards (ttySC: RS-485 HATs; ttymxc, ttyTHS, ttyO: i.MX, Jetson, BeagleBone),
+Bluetooth."""
 
-_ON_BOARD = re.compile(r"tty(?:AMA|S)\d")
+_ON_BOARD = re.compile(r"tty(?:AMA|S|SC|mxc|THS|O)\d")
 """Ports that are soldered in: their names are those of the hardware."""
 
 _PARENTS = 8
@@ -99,7 +101,7 @@ def _inputs(places: Places) -> Iterator[tuple[ScannerType, Path]]:
 
 def _ports(places: Places) -> Iterator[tuple[ScannerType, Path]]:
     links = [path for way in _WAYS for path in sorted((places.dev / "serial" / way).glob("*"))]
-    named = sorted((path for path in places.dev.glob("tty*") if _PORTS.fullmatch(path.name)), key=_by_number)
+    named = sorted((path for path in places.dev.iterdir() if _PORTS.fullmatch(path.name)), key=_by_number)
     seen = set()
     for candidate in [*links, *named]:
         node = candidate.resolve()

@@ -14,11 +14,11 @@ import os
 import struct
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import Protocol, Unpack
 
 from gatectl.decision.keys import KeyDecoder, KeyEvent
 from gatectl.decision.notice import Tell
-from gatectl.decision.reading import Reading
+from gatectl.decision.reading import Affixes, Reading
 from gatectl.devices.claims import Claims
 from gatectl.devices.holders import holders
 from gatectl.devices.scanner import Cause, DeviceLost, OnCode, Scanner, cause_of
@@ -128,17 +128,17 @@ def keyboard_scanner(
     *,
     layout: str,
     idle_s: float,
-    strip_aim: bool,
     claims: Claims,
     on_code: OnCode,
     tell: Tell,
     connect: Callable[[str], KeySource] = Keyboard,
+    **affixes: Unpack[Affixes],
 ) -> Scanner:
     """The scanner of a `type = "evdev"` table; `layout` is a `LayoutName`."""
 
     def connection() -> KeyboardConnection:
         keyboard, close = claims.opened(device, lambda: connect(device))
-        decoder = KeyDecoder(layout, caps_lock=keyboard.caps_lock, strip_aim=strip_aim)
+        decoder = KeyDecoder(layout, caps_lock=keyboard.caps_lock, **affixes)
         return KeyboardConnection(keyboard, decoder, close)
 
     return Scanner(device, "evdev", connection, idle_s, on_code, tell, holders=partial(holders, device))

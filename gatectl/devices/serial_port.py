@@ -7,12 +7,13 @@ import os
 import termios
 from collections.abc import Callable
 from functools import partial
+from typing import Unpack
 
 import serial
 
-from gatectl.decision.framing import Framer, framer
+from gatectl.decision.framing import Flow, Framer, LineOptions, framer
 from gatectl.decision.notice import Tell
-from gatectl.decision.reading import Reading
+from gatectl.decision.reading import Reading, TextOptions
 from gatectl.devices.claims import Claims
 from gatectl.devices.holders import holders
 from gatectl.devices.scanner import Cause, DeviceLost, OnCode, Scanner, cause_of
@@ -21,21 +22,44 @@ _CHUNK = 4096
 """Bytes a read; the kernel's line discipline holds no more."""
 
 
+_SEVEN_BITS = bytes(byte & 0x7F for byte in range(256))
+"""Takes the parity bit off: some USB adapters hand it over, although they are set to seven bits."""
+
+
 class SerialPort:
-    """An open port, 8N1, ours alone; DeviceLost where it cannot be opened.
+    """An open port, ours alone; DeviceLost where it cannot be opened.
 
     What stood in its buffer before is discarded: a code from before must not open a gate.
     """
 
-    def __init__(self, port: str, baud: int) -> None:
+    def __init__(
+        self, port: str, baud: int, *, mode: str = "8N1", flow: Flow = "none", dtr: bool = True
+    ) -> None:
+        bits, parity, stop_bits = mode[0], mode[1], mode[2]
+        self._has_seven_bits = bits == "7"
         try:
             # inter_byte_timeout is VTIME, and sets VMIN to 1: with VMIN 0 an empty line would read as
             # b"", which is how a hang-up reads.
-            self._serial = serial.Serial(port, baud, timeout=0, inter_byte_timeout=0, exclusive=True)
+            self._serial = serial.Serial(
+                None,
+                baud,
+                int(bits),
+                parity,
+                int(stop_bits),
+                timeout=0,
+                inter_byte_timeout=0,
+                rtscts=flow == "rts-cts",
+                xonxoff=flow == "xon-xoff",
+                exclusive=True,
+            )
+            if not dtr:
+                self._serial.dtr = self._serial.rts = False
+            self._serial.port = port
+            self._serial.open()
         except (OSError, termios.error) as error:
             raise DeviceLost(cause_of(_errno(error))) from error
-        except ValueError as error:  # a rate that this device refuses
-            raise DeviceLost(f"{baud} baud refused") from error
+        except ValueError as error:  # a rate or a mode that this device refuses
+            raise DeviceLost(f"{baud} baud{'' if mode == '8N1' else f' {mode}'} refused") from error
         self._fd: int = self._serial.fileno()
 
     def fileno(self) -> int:
@@ -51,7 +75,7 @@ class SerialPort:
             raise DeviceLost(cause_of(error.errno)) from error
         if not data:
             raise DeviceLost(Cause.UNPLUGGED)
-        return data
+        return data.translate(_SEVEN_BITS) if self._has_seven_bits else data
 
     def close(self) -> None:
         """Lets go of the port; may block where its driver hangs."""
@@ -76,18 +100,19 @@ def serial_scanner(
     port: str,
     *,
     baud: int,
+    line: LineOptions,
     framing: str,
     idle_s: float,
-    strip_aim: bool,
     claims: Claims,
     on_code: OnCode,
     tell: Tell,
+    **text: Unpack[TextOptions],
 ) -> Scanner:
     """The scanner of a `type = "serial"` table; `framing` is a `Framing`, `idle_s` counts for `line`."""
 
     def connect() -> SerialConnection:
-        opened, close = claims.opened(port, lambda: SerialPort(port, baud))
-        return SerialConnection(opened, framer(framing, strip_aim=strip_aim), close)
+        opened, close = claims.opened(port, lambda: SerialPort(port, baud, **line))
+        return SerialConnection(opened, framer(framing, **text), close)
 
     return Scanner(port, "serial", connect, idle_s, on_code, tell, holders=partial(holders, port))
 

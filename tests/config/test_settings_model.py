@@ -40,6 +40,8 @@ def test_defaults_are_the_contracts(write):
     assert isinstance(serial, SerialScanner)
     assert isinstance(evdev, EvdevScanner)
     assert (serial.baud, serial.framing, serial.idle_ms, serial.strip_aim) == (9600, "line", 0, False)
+    assert (serial.mode, serial.flow, serial.dtr, serial.encoding) == ("8N1", "none", True, "utf-8")
+    assert (serial.strip_prefix, serial.strip_suffix, evdev.strip_prefix, evdev.strip_suffix) == ("",) * 4
     assert (evdev.layout, evdev.idle_ms, evdev.strip_aim) == ("us", 0, False)
 
 

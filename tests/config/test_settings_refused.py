@@ -328,8 +328,19 @@ MATCH = "match = '\\d{13}'"
             'port = "/dev/ttyS7"',
             'port = "/dev/ttyS7"\nframing = "rdm630"',
             [
-                "36: doors.main.scanners[0].framing: must be 'line', 'rdm6300', 'id12la' or 'stx-etx'",
+                (
+                    "36: doors.main.scanners[0].framing: "
+                    "must be 'line', 'rdm6300', 'id12la', 'stx-etx' or 'stx-line'"
+                ),
                 "hint: did you mean rdm6300?",
+            ],
+        ),
+        (
+            'port = "/dev/ttyS7"',
+            'port = "/dev/ttyS7"\nmode = "8-N-1"',
+            [
+                "36: doors.main.scanners[0].mode: must be data bits, parity and stop bits, as in 8N1",
+                'hint: 7 or 8; N none, E even, O odd, M mark or S space; 1 or 2: "7E1", "8N1"',
             ],
         ),
         # Unknown keys, and keys in the wrong table.

@@ -182,6 +182,14 @@ def test_the_last_input_that_was_dropped_is_shown(gym):
     assert "ago: undecodable, byte 0xFF)" in " ".join(gym.run("status").stdout.split())
 
 
+def test_a_reader_with_seven_bits_a_prefix_and_an_ending_of_its_own(gym):
+    settings = {"mode": "7E1", "framing": "stx-line", "strip_prefix": "ID:", "dtr": False, "flow": "xon-xoff"}
+    gym = gym(doors={"main": {"scanner": settings}}).start()
+    text = b"\x02ID:" + code("wellhub", GOOD["wellhub"]).encode() + b"\r\n"
+    gym.scanners["main"].send(bytes(byte | byte.bit_count() % 2 << 7 for byte in text))
+    assert gym.next_event()["credential"] == code("wellhub", GOOD["wellhub"])
+
+
 def test_a_pause_within_a_code_does_not_end_it(gym):
     gym = gym().start()
     scanner = gym.scanners["main"]

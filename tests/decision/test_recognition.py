@@ -84,6 +84,55 @@ def test_what_cannot_be_read(data, word):
     assert found.hint
 
 
+def with_parity(text, parity):
+    """Bytes of a line with seven bits, as a line with eight and no parity reads them."""
+    high = {
+        "E": lambda byte: byte.bit_count() % 2,
+        "O": lambda byte: 1 - byte.bit_count() % 2,
+        "M": lambda _: 1,
+        "S": lambda _: 0,
+    }[parity]
+    return bytes(byte | high(byte) << 7 for byte in text)
+
+
+@pytest.mark.parametrize(
+    ("text", "framing"),
+    [
+        (b"1234567890123\r", "line"),
+        (b"\x02WP-1403\r\n", "stx-line"),
+        (CARD, "rdm6300"),
+        (b"WP-1403\x03", "line"),
+    ],
+)
+@pytest.mark.parametrize(("parity", "mode"), [("E", "7E1"), ("O", "7O1"), ("M", "7M1"), ("S", "8N1")])
+def test_seven_bits_are_recognised_by_their_parity(text, framing, parity, mode):
+    plain, seen = of_bytes(text), of_bytes(with_parity(text, parity))
+    assert (seen.mode, seen.framing, seen.code) == (mode, framing, plain.code)
+    table = tomllib.loads(seen.toml("main", "p", 9600))["doors"]["main"]["scanners"][0]
+    assert table.get("mode", "8N1") == mode
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "encoding"),
+    [
+        ("Müller\r".encode("latin-1"), "Müller", "latin-1"),
+        ("Müller 5 €\r".encode("cp1252"), "Müller 5 €", "cp1252"),
+        ("Müller\r".encode(), "Müller", "utf-8"),
+    ],
+)
+def test_the_encoding_is_recognised(data, code, encoding):
+    seen = of_bytes(data)
+    assert (seen.code, seen.encoding) == (code, encoding)
+    table = tomllib.loads(seen.toml("main", "p", 9600))["doors"]["main"]["scanners"][0]
+    assert table.get("encoding", "utf-8") == encoding
+
+
+def test_a_line_in_a_frame_is_recognised():
+    seen = of_bytes(b"\x02]E04006381333931\r\n")
+    assert (seen.code, seen.framing, seen.aim) == ("4006381333931", "stx-line", "]E0")
+    assert of_bytes(b"\x02WP-1403\r\n\x03").framing == "stx-line"
+
+
 @pytest.mark.parametrize("data", [b"", b"\r\n", b"\t"])
 def test_nothing(data):
     assert of_bytes(data) is None

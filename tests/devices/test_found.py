@@ -71,6 +71,14 @@ def test_what_cannot_type_a_code_is_left_out(trees):
     assert devices(trees.places) == []
 
 
+@pytest.mark.parametrize("name", ["ttySC0", "ttymxc3", "ttyTHS1", "ttyO4", "rfcomm0", "ttyS10"])
+def test_ports_of_all_boards_are_found(trees, name):
+    trees.port(name)
+    (found,) = devices(trees.places)
+    assert (found.type, found.path) == ("serial", str(trees.places.dev / name))
+    assert found.may_change_name is (name == "rfcomm0")
+
+
 def test_ports_that_are_not_there_are_left_out(trees):
     trees.port("ttyS1", kind="0")
     trees.port("tty1")

@@ -200,6 +200,7 @@ class SerialRig:
         return serial_scanner(
             self.path,
             baud=9600,
+            line={},
             framing="line",
             idle_s=idle_s,
             strip_aim=strip_aim,

@@ -7,6 +7,7 @@ import errno
 import os
 import select
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from gatectl.devices.serial_port import SerialPort
 from gatectl.sim.keyboard import VirtualKeyboard
 from gatectl.sim.scanner import VirtualSerialScanner
 
+TCGETS, TCSETS, TCFLSH, TIOCMBIS, TIOCMBIC = 0x5401, 0x5402, 0x540B, 0x5416, 0x5417
 GET_NAME = 0x81004506  # EVIOCGNAME(256)
 NOT_UTF_8 = b"\xe6\x89\xab\xe7\xa0\x81\xe6\x9e\0"
 
@@ -70,6 +72,60 @@ def test_a_baud_rate_that_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(serial, "Serial", refuse)
     with pytest.raises(DeviceLost, match="12345 baud refused"):
         SerialPort(str(tmp_path), 12345)
+
+
+@pytest.mark.parametrize(
+    ("mode", "flags"),
+    [
+        ("8N1", 0),
+        ("7E2", termios.CSTOPB),
+        ("7O1", termios.PARODD),
+        ("8M1", serial.serialposix.CMSPAR | termios.PARODD),
+        ("8S2", serial.serialposix.CMSPAR | termios.CSTOPB),
+    ],
+)
+def test_the_mode_of_the_line(mode, flags, tmp_path):
+    # A pty keeps these flags as they were set; character size and parity itself it has none.
+    kept = termios.CSTOPB | termios.PARODD | serial.serialposix.CMSPAR
+    with (
+        VirtualSerialScanner(tmp_path / "scanner") as scanner,
+        contextlib.closing(SerialPort(str(scanner.link), 9600, mode=mode)) as port,
+    ):
+        assert termios.tcgetattr(port.fileno())[2] & kept == flags
+
+
+@pytest.mark.parametrize(
+    ("flow", "hardware", "software"),
+    [("none", False, False), ("rts-cts", True, False), ("xon-xoff", False, True)],
+)
+def test_the_flow_control_of_the_line(flow, hardware, software, tmp_path):
+    with (
+        VirtualSerialScanner(tmp_path / "scanner") as scanner,
+        contextlib.closing(SerialPort(str(scanner.link), 9600, flow=flow)) as port,
+    ):
+        iflag, _, cflag, *_ = termios.tcgetattr(port.fileno())
+        assert bool(cflag & termios.CRTSCTS) is hardware
+        assert bool(iflag & termios.IXON) is software
+
+
+def test_seven_bits_are_read_without_their_parity(tmp_path):
+    with (
+        VirtualSerialScanner(tmp_path / "scanner") as scanner,
+        contextlib.closing(SerialPort(str(scanner.link), 9600, mode="7E1")) as port,
+    ):
+        scanner.send(bytes.fromhex("b1 b2 33 8d"))
+        assert select.select([port.fileno()], [], [], 60)[0]
+        assert port.read() == b"123\r"
+
+
+@needs_fuse
+@pytest.mark.parametrize(("dtr", "calls"), [(True, [TIOCMBIS] * 2), (False, [TIOCMBIC] * 2)])
+def test_dtr_and_rts_rise_at_the_opening_unless_the_settings_say_otherwise(dtr, calls, tmp_path):
+    with FuseDevice(tmp_path / "serial") as device:
+        device.ioctls = {TCGETS: b"", TCSETS: b"", TIOCMBIS: b"", TIOCMBIC: b"", TCFLSH: b""}
+        with contextlib.suppress(DeviceLost), contextlib.closing(SerialPort(str(device.path), 9600, dtr=dtr)):
+            pass
+        assert [call for call in device.asked if call in {TIOCMBIS, TIOCMBIC}] == calls
 
 
 def test_a_port_without_input_is_not_a_port_that_is_gone(tmp_path):

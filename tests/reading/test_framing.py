@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gatectl.decision.framing import framer
 from gatectl.decision.reading import MAX_CHARS, Code, Dropped, Flaw
 
-FRAMINGS = ("line", "rdm6300", "id12la", "stx-etx")
+FRAMINGS = ("line", "rdm6300", "id12la", "stx-etx", "stx-line")
 
 TOO_LONG = Dropped(Flaw.TOO_LONG)
 DAMAGED = Dropped(Flaw.FRAME)
@@ -166,17 +166,42 @@ def test_stx_etx(data, readings):
 
 
 @pytest.mark.parametrize(
+    ("data", "readings"),
+    [
+        (b"\x02WP-1403\r\n", codes("WP-1403")),
+        (b"\x02WP-1403\r\n\x03\x02WP-1404\n", codes("WP-1403", "WP-1404")),
+        (b"noise\r\n\x02A\x02B\r", [DAMAGED, Code("B")]),
+        (b"\x02\r\n", []),
+        (b"\x02A\x03B\r", [CONTROL]),
+        (b"\x02" + b"x" * 600 + b"\r\x02C\r", [TOO_LONG, Code("C")]),
+    ],
+)
+def test_stx_line(data, readings):
+    assert framer("stx-line").feed(data) == readings
+
+
+@pytest.mark.parametrize("framing", ["line", "stx-line", "stx-etx"])
+def test_encoding_prefix_and_suffix(framing):
+    start = b"" if framing == "line" else b"\x02"
+    reader = framer(framing, encoding="latin-1", strip_prefix="P:", strip_suffix="#")
+    text = "P:Müller#".encode("latin-1")
+    assert reader.feed(start + text + (b"\x03" if framing == "stx-etx" else b"\r\n")) == codes("Müller")
+
+
+@pytest.mark.parametrize(
     ("framing", "half", "rest", "readings"),
     [
         ("line", b"12", b"34\r", []),  # the rest of a code that was given up is no code
         ("rdm6300", RDM[:5], RDM[5:], []),
         ("id12la", ID12[:5], ID12[5:], []),
         ("stx-etx", b"\x0212", b"34\x03", []),
+        ("stx-line", b"\x0212", b"34\r\n", []),
     ],
 )
 def test_a_code_that_does_not_end_in_time_is_given_up_whole(framing, half, rest, readings):
     reader = framer(framing)
-    whole = {"line": b"1\r", "rdm6300": RDM, "id12la": ID12, "stx-etx": b"\x021\x03"}[framing]
+    whole = {"line": b"1\r", "rdm6300": RDM, "id12la": ID12, "stx-etx": b"\x021\x03"}
+    whole = (whole | {"stx-line": b"\x021\n"})[framing]
     assert reader.feed(half) == []
     assert reader.give_up() == [Dropped(Flaw.INCOMPLETE)]
     assert reader.give_up() == []
@@ -199,7 +224,8 @@ def test_after_a_pause_the_next_character_is_another_code():
 @pytest.mark.parametrize("framing", FRAMINGS)
 def test_each_code_that_begins_is_counted_once(framing):
     reader = framer(framing)
-    whole = {"line": b"12\r", "rdm6300": RDM, "id12la": ID12, "stx-etx": b"\x0212\x03"}[framing]
+    whole = {"line": b"12\r", "rdm6300": RDM, "id12la": ID12, "stx-etx": b"\x0212\x03"}
+    whole = (whole | {"stx-line": b"\x0212\n"})[framing]
     began = []
     for byte in whole + whole:
         before = reader.begun
@@ -212,7 +238,7 @@ def test_each_code_that_begins_is_counted_once(framing):
 
 
 def test_an_unknown_framing_is_an_error():
-    with pytest.raises(ValueError, match="'lines' is none of line, rdm6300, id12la, stx-etx"):
+    with pytest.raises(ValueError, match="'lines' is none of line, rdm6300, id12la, stx-etx, stx-line"):
         framer("lines")
 
 

@@ -85,6 +85,40 @@ def test_an_aim_prefix_is_stripped_where_that_is_set(raw, reading):
     assert reading_of(raw, strip_aim=True) == reading
 
 
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("ID:4711#", "4711"),
+        (" ID:4711# ", "4711"),
+        ("ID:ID:4711##", "ID:4711#"),  # once
+        ("4711", "4711"),
+        ("ID:", None),
+        ("ID:]E04711#", "4711"),
+        ("]E0ID:4711#", "4711"),
+        ("ID: 4711 #", "4711"),
+        ("ID:ID:]E04711", "ID:]E04711"),
+    ],
+)
+def test_a_prefix_and_a_suffix_are_taken_off_once_where_they_stand(text, code):
+    reading = reading_of_text(text, strip_aim=True, strip_prefix="ID:", strip_suffix="#")
+    assert reading == (None if code is None else Code(code))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "raw", "reading"),
+    [
+        ("latin-1", b"M\xfcller", Code("Müller")),
+        ("latin-1", b"5\x80", Dropped(Flaw.CONTROL)),
+        ("cp1252", b"5\x80", Code("5€")),
+        ("cp1252", b"5\x81", Dropped(Flaw.UNDECODABLE)),
+        ("ascii", b"M\xfcller", Dropped(Flaw.UNDECODABLE)),
+        ("ascii", b"4711", Code("4711")),
+    ],
+)
+def test_encodings(encoding, raw, reading):
+    assert reading_of(raw, encoding=encoding) == reading
+
+
 def test_every_blank_of_unicode_is_taken_off_around_a_code_and_nothing_else_is():
     for number in (*range(0xD800), *range(0xE000, 0x110000)):
         char = chr(number)
