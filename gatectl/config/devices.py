@@ -19,41 +19,48 @@ _HIDRAW_HINTS = (
     "one in HID-POS mode has to be set to keyboard mode first, with a barcode of its manual",
 )
 
-_SERIAL = re.compile(r"/dev/(?:tty.*|serial/.*|rfcomm\d+)")
-_INPUT = re.compile(r"/dev/input(?:/.*)?")
-_HIDRAW = re.compile(r"/dev/(?:usb/)?hid(?:raw|dev)\d+")
-_OTHER_INPUT = re.compile(r"/dev/input/(?:mouse\d+|mice|js\d+|by-(?:id|path)/.*-(?:mouse|joystick))")
-_USB_BUS = re.compile(r"/dev/bus/usb(?:/.*)?")
-_FOLDER = re.compile(r"/dev(?:/(?:input|serial))?(?:/by-(?:id|path))?/*|.*/")
-_UNSTABLE = re.compile(r"/dev/input/event\d+|/dev/tty(?:USB|ACM)\d+")
+# Compiled where they are needed, which is not at a start with the usual names.
+_SERIAL = r"/dev/(?:tty.*|serial/.*|rfcomm\d+)"
+_INPUT = r"/dev/input(?:/.*)?"
+_HIDRAW = r"/dev/(?:usb/)?hid(?:raw|dev)\d+"
+_OTHER_INPUT = r"/dev/input/(?:mouse\d+|mice|js\d+|by-(?:id|path)/.*-(?:mouse|joystick))"
+_USB_BUS = r"/dev/bus/usb(?:/.*)?"
+_FOLDER = r"/dev(?:/(?:input|serial))?(?:/by-(?:id|path))?/*|.*/"
+_SERIAL_LINKS = ("/dev/serial/by-id/", "/dev/serial/by-path/")
+_INPUT_LINKS = ("/dev/input/by-id/", "/dev/input/by-path/")
+_UNSTABLE = r"/dev/input/event\d+|/dev/tty(?:USB|ACM)\d+"
 """Numbers that the kernel gives in the order in which devices are found."""
 
-_BARE = re.compile(r"(?:tty[A-Za-z]+\d+|rfcomm\d+|event\d+|hidraw\d+)")
-_BARE_LINK = re.compile(r"(?:usb|bluetooth|pci)-.+")
-_WINDOWS = re.compile(r"(?:\\\\\.\\)?COM\d+:?", re.IGNORECASE)
-_USB_ID = re.compile(r"[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}")
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://.*|[\w.-]+:\d{1,5}", re.ASCII)
+_BARE = r"(?:tty[A-Za-z]+\d+|rfcomm\d+|event\d+|hidraw\d+)"
+_BARE_LINK = r"(?:usb|bluetooth|pci)-.+"
+_WINDOWS = r"(?i)(?:\\\\\.\\)?COM\d+:?"
+_USB_ID = r"[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}"
+_ADDRESS = r"[A-Za-z][A-Za-z0-9+.-]*://.*|[\w.-]+:\d{1,5}"
 
 
 def stays(path: Path) -> bool:
     """Does this name lead to the same device after a restart and after plugging it in again?"""
-    return not _UNSTABLE.fullmatch(str(path))
+    return not re.fullmatch(_UNSTABLE, str(path))
 
 
 def _port(value: object, folder: Path) -> Path:
+    if isinstance(value, str) and value.startswith(_SERIAL_LINKS) and not value.endswith("/"):
+        return path_of(value, folder)
     path, text = _device(value, folder, "/dev/serial/by-id")
-    if _INPUT.fullmatch(text) or _HIDRAW.fullmatch(text):
+    if re.fullmatch(_INPUT, text) or re.fullmatch(_HIDRAW, text):
         raise refuse("is not a serial port", _INPUT_HINT)
     return path
 
 
 def _input(value: object, folder: Path) -> Path:
+    if isinstance(value, str) and value.startswith(_INPUT_LINKS) and value.endswith("-kbd"):
+        return path_of(value, folder)
     path, text = _device(value, folder, "/dev/input/by-id")
-    if _SERIAL.fullmatch(text):
+    if re.fullmatch(_SERIAL, text):
         raise refuse("is not an input device", _SERIAL_HINT)
-    if _HIDRAW.fullmatch(text):
+    if re.fullmatch(_HIDRAW, text):
         raise refuse("is a raw HID device, not an input device", *_HIDRAW_HINTS)
-    if _OTHER_INPUT.fullmatch(text):
+    if re.fullmatch(_OTHER_INPUT, text):
         raise refuse("is not a keyboard; a reader types as one", _INPUT_HINT)
     return path
 
@@ -62,19 +69,21 @@ def _device(value: object, folder: Path, links: str) -> tuple[Path, str]:
     """The path, as such and as text; `links` is where the names are that stay."""
     path = path_of(value, folder)
     text = str(value)
-    if _WINDOWS.fullmatch(text):
+    if re.fullmatch(_WINDOWS, text):
         raise refuse("is a name of Windows, not a path", f"on Linux it is below {links}; {_FIND}")
-    if _USB_ID.fullmatch(text) or _USB_BUS.fullmatch(text):
+    if re.fullmatch(_USB_ID, text) or re.fullmatch(_USB_BUS, text):
         raise refuse("names a USB device as a whole, not what to read from", f"{_PATHS} {links}")
-    if _ADDRESS.fullmatch(text):
+    if re.fullmatch(_ADDRESS, text):
         raise refuse(
             "must be the path of a device on this machine",
             "a reader in the network comes in through a pseudo-terminal that socat makes",
         )
-    if _BARE.fullmatch(text) or _BARE_LINK.fullmatch(text):
-        place = links if _BARE_LINK.fullmatch(text) else "/dev/input" if text.startswith("event") else "/dev"
+    if re.fullmatch(_BARE, text) or re.fullmatch(_BARE_LINK, text):
+        place = (
+            links if re.fullmatch(_BARE_LINK, text) else "/dev/input" if text.startswith("event") else "/dev"
+        )
         raise refuse("must be the whole path", f'write "{place}/{text}"')
-    if _FOLDER.fullmatch(text):
+    if re.fullmatch(_FOLDER, text):
         raise refuse("is a folder, not a device", f"{_PATHS} {links}")
     return path, text
 

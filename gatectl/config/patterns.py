@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import re
 import warnings
-from dataclasses import dataclass, replace
 from functools import cache, reduce
 from itertools import combinations
 from operator import or_
 from pathlib import Path
 from re import _constants as op  # type: ignore[attr-defined] # the parser that `re` itself compiles from
 from re import _parser  # type: ignore[attr-defined]
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from gatectl.config.kinds import Kind, refuse
 from gatectl.config.problems import near
@@ -72,8 +71,12 @@ _CATEGORIES = {
 _NEGATED = {op.CATEGORY_NOT_DIGIT, op.CATEGORY_NOT_SPACE, op.CATEGORY_NOT_WORD}
 
 
-@dataclass(frozen=True, slots=True)
-class _Cost:
+_OPEN_BRACE = r"\{\d+(?:,\d*)?(?![\d,]*\})"
+_SET_OR_ESCAPE = r"\\.|\[(?:\\.|[^\]\\])*\]"
+_OTHER_DASH = r"\[[^]]*\w([\u2010-\u2015\u2212])\w[^]]*\]"
+
+
+class _Cost(NamedTuple):
     """A bound for one part of a pattern, from one place in a code on."""
 
     ways: int = 1
@@ -105,20 +108,19 @@ def _pattern(value: object, _folder: Path) -> re.Pattern[str]:
 
 def _refuse_other_notations(text: str) -> None:
     """Refuse what is an expression elsewhere, and here a pattern that takes none of the gym's codes."""
-    outside_sets = re.sub(r"\\.|\[(?:\\.|[^\]\\])*\]", "", text)
-    if between := re.fullmatch(r"/(.+)/[a-z]*", text):
+    if text.startswith("/") and (between := re.fullmatch(r"/(.+)/[a-z]*", text)):
         raise refuse("stands between slashes", f"write '{between[1]}'; a slash of the code itself is [/]")
     if text != text.strip() and "(?x" not in text:
         raise refuse("begins or ends with a blank, and no code does", "leave the blank out")
-    if twice := re.search(r"\\\\([dDsSwW])(?![A-Za-z])", text):
+    if "\\\\" in text and (twice := re.search(r"\\\\([dDsSwW])(?![A-Za-z])", text)):
         raise refuse("has a backslash twice", rf"in single quotes it stands once: \{twice[1]}")
-    if re.search(r"\{\d+(?:,\d*)?(?![\d,]*\})", outside_sets):
+    if text.count("{") != text.count("}") and re.search(_OPEN_BRACE, re.sub(_SET_OR_ESCAPE, "", text)):
         raise refuse("has a { without its }", r"\d{13} are thirteen digits; a brace of the code itself is \{")
-    if named := re.search(r"\[:[a-z]+:\]", text):
+    if "[:" in text and (named := re.search(r"\[:[a-z]+:\]", text)):
         raise refuse(
             f"has {named[0]}, which is not known here", r"write \d for a digit, [A-Za-z] for a letter"
         )
-    if dash := re.search(r"\[[^]]*\w([\u2010-\u2015\u2212])\w[^]]*\]", text):
+    if not text.isascii() and (dash := re.search(_OTHER_DASH, text)):
         raise refuse(f"has a dash {dash[1]!r} where a range has a hyphen", "type it again as -, as in [0-9]")
 
 
@@ -192,8 +194,7 @@ def _is_rest_of_code(kind: Any, value: Any) -> bool:
     return least == 0 and most == op.MAXREPEAT and list(items) == [(op.ANY, None)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(NamedTuple):
     """Around a part: what the character before it can be, and the one that follows; and `re`'s flags."""
 
     before: int
@@ -203,11 +204,11 @@ class _Place:
     def inside(self, group: Any) -> _Place:
         """The same with the flags that a group sets for itself."""
         _, added, removed, _ = group
-        return replace(self, flags=(self.flags | added) & ~removed)
+        return self._replace(flags=(self.flags | added) & ~removed)
 
     def alone(self) -> _Place:
         """Of a part that is never gone back into: whatever follows it does not matter."""
-        return replace(self, follow=_ALL)
+        return self._replace(follow=_ALL)
 
 
 class _Bounds:
@@ -242,12 +243,12 @@ class _Bounds:
     def _final(self, kind: Any, value: Any, place: _Place) -> _Cost:
         """Parts that are never gone back into: looking around, atomic groups, possessive repetitions."""
         if kind in {op.ASSERT, op.ASSERT_NOT}:
-            return _Cost(1, self.sequence(value[1], replace(place, before=_ALL)).tries)
+            return _Cost(1, self.sequence(value[1], place._replace(before=_ALL)).tries)
         if kind is op.ATOMIC_GROUP:
             return _Cost(1, self.sequence(value, place).tries)
         if kind is op.POSSESSIVE_REPEAT:
             _, most, items = value
-            turn = self.sequence(items, replace(place, before=_ALL))
+            turn = self.sequence(items, place._replace(before=_ALL))
             return _Cost(1, _cut(min(most, self._length) * (turn.tries + _TRIES_OF_A_TURN)))
         return _Cost(_HUGE, _HUGE)  # a later Python's, of which nothing is known
 

@@ -29,14 +29,14 @@ _TOML_HINTS = (
 )
 _LINE_HINTS = (
     (
-        re.compile(r"[\u201c-\u201f\u2018-\u201b\u00ab\u00bb]"),
+        r"[\u201c-\u201f\u2018-\u201b\u00ab\u00bb]",
         'the quotes are those of a word processor: type them again as "',
     ),
-    (re.compile(r"[\u00a0\u2007\u202f]"), "a blank there is a non-breaking one: type it again"),
-    (re.compile(r"(?:true|yes|on|false|no|off)\b", re.IGNORECASE), "write true or false, in small letters"),
-    (re.compile(r"//"), "a comment begins with #"),
-    (re.compile(r";"), "a line ends without a semicolon"),
-    (re.compile(r":"), "write = between a key and its value"),
+    (r"[\u00a0\u2007\u202f]", "a blank there is a non-breaking one: type it again"),
+    (r"(?i)(?:true|yes|on|false|no|off)\b", "write true or false, in small letters"),
+    (r"//", "a comment begins with #"),
+    (r";", "a line ends without a semicolon"),
+    (r":", "write = between a key and its value"),
 )
 """By what stands at the place that is no TOML."""
 
@@ -126,7 +126,7 @@ def _about_line(error: tomli.TOMLDecodeError) -> str:
     """What to do about a line that is no TOML, by what stands at the place."""
     line = error.doc.split("\n")[error.lineno - 1]
     rest = line[error.colno - 1 :]
-    hint = next((hint for pattern, hint in _LINE_HINTS if pattern.match(rest)), _TOML_HINT)
+    hint = next((hint for pattern, hint in _LINE_HINTS if re.match(pattern, rest)), _TOML_HINT)
     return _HEADER_HINT if hint == _TOML_HINT and line.lstrip().startswith("[") else hint
 
 

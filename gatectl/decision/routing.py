@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gatectl.decision.cards import Card, key_of
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+class Number(NamedTuple):
     """Which numbers of one sort a protocol can carry, and the same for people."""
 
     pattern: re.Pattern[str]
@@ -22,8 +22,7 @@ class Number:
     """The least and the most characters."""
 
 
-@dataclass(frozen=True, slots=True)
-class Numbers:
+class Numbers(NamedTuple):
     """Which numbers a protocol needs to ask about somebody."""
 
     member: Number
@@ -60,8 +59,7 @@ def numbers_of(protocol: str, *, one_aggregator_id: bool = False) -> Numbers:
     return _ONE_AGGREGATOR_ID if one_aggregator_id else _NUMBERS[protocol]
 
 
-@dataclass(frozen=True, slots=True)
-class Objection:
+class Objection(NamedTuple):
     """Why nobody can be asked about a member: what is wrong, and what is needed instead."""
 
     what: str
