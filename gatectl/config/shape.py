@@ -78,7 +78,12 @@ _MEANT: Final[Mapping[frozenset[str], str]] = {
 
 _OTHER_KEYS: Final[Mapping[str, str]] = {
     "active_low": "for a relay board that a low level switches on, write active_high = false",
-    "parity": "serial readers are read with 8 data bits, no parity and one stop bit",
+    **dict.fromkeys(
+        ("parity", "bytesize", "databits", "data_bits", "stopbits", "stop_bits"),
+        'data bits, parity and stop bits are one setting: mode = "7E1"',
+    ),
+    **dict.fromkeys(("rtscts", "xonxoff", "handshake"), 'flow control is flow = "rts-cts" or "xon-xoff"'),
+    "charset": 'it is encoding = "latin-1"',
     "port": 'the port is the second half of listen: listen = "127.0.0.1:8480"',
     "timeout": "the time that a member waits is budget_ms",
 }

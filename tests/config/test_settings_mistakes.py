@@ -230,7 +230,13 @@ BRACKETS = 'write ["…", "…"], with square brackets also around a single one'
             PORT,
             f'{PORT}\nparity = "even"',
             "36: doors.main.scanners[0].parity: is not a known key",
-            ["serial readers are read with 8 data bits, no parity and one stop bit"],
+            ['data bits, parity and stop bits are one setting: mode = "7E1"'],
+        ),
+        (
+            PORT,
+            f"{PORT}\nrtscts = true",
+            "36: doors.main.scanners[0].rtscts: is not a known key",
+            ['flow control is flow = "rts-cts" or "xon-xoff"'],
         ),
         (
             "[site]",
