@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
                 "numbers compare exactly, leading zeros count",
             )
         is_gone = purge(connection, path, erased.texts if is_found else None)
-    if is_found and SOCKET.exists():
+    if SOCKET.exists():
         teller = Teller()
         teller.tell_event(record)
         teller.close()

@@ -62,8 +62,10 @@ class _Traces:
         if customer is not None:
             self.numbers.add(customer)
 
-    def in_code(self, code: str) -> bool:
-        return key_of(code) in self.keys or any(_pattern(number).search(code) for number in self.numbers)
+    def in_code(self, code: str, *, of_nobody: bool) -> bool:
+        """A short number in a code that led to another member is a part of that one's."""
+        numbers = self.numbers if of_nobody else self.numbers & self.in_sentences
+        return key_of(code) in self.keys or any(_pattern(number).search(code) for number in numbers)
 
     def out_of(self, text: str) -> str:
         """A sentence without the numbers, the longest first: one may be a part of another."""
@@ -96,10 +98,12 @@ def erase(connection: sqlite3.Connection, member: str, partner: str | None, reco
     # What is deleted, and what a cell held before, is overwritten with zeros.
     connection.execute("PRAGMA secure_delete = ON").fetchall()
     whose = {"member": member, "partner": partner}
-    traces = _traces(connection, whose)
+    traces, was_due = _traces(connection, whose), is_purge_due(connection)
+    of_nobody, of_others = _scans(connection, traces, whose)
     found: set[int] = set()
     for seqs, change in (
-        (_unrecognised(connection, traces, whose), _take_out),
+        (of_nobody, _take_out),
+        (of_others, _hide_code),
         (_in_sentences(connection, traces, whose), _clean),
         (_own(connection, whose), _take_out),
     ):
@@ -112,15 +116,16 @@ def erase(connection: sqlite3.Connection, member: str, partner: str | None, reco
         found.update(late)
         _take_out(connection, late, traces)
         cards = connection.execute(f"DELETE FROM cards WHERE {_WHOSE}", whose).rowcount  # noqa: S608 ours
-        if found or cards:
-            connection.execute("UPDATE marks SET value = 1 WHERE name = 'purge_due'")
+        is_done = bool(found or cards or was_due)
+        connection.execute("UPDATE marks SET value = ? WHERE name = 'purge_due'", (is_done,))
+        if is_done:
             connection.execute(*rows.attempt_statement(record.attempt))
             connection.execute(*rows.outcome_statement(record.attempt.id, record.outcome))
     return Erased(len(found), cards, traces.texts)
 
 
 def is_purge_due(connection: sqlite3.Connection) -> bool:
-    """Whether an erasure ended before its `purge` had done all."""
+    """Whether an erasure ended early, so that nothing may be found and something be left all the same."""
     due: int = connection.execute("SELECT value FROM marks WHERE name = 'purge_due'").fetchone()[0]
     return bool(due)
 
@@ -143,7 +148,7 @@ def purge(connection: sqlite3.Connection, path: Path, texts: frozenset[str] | No
 @contextmanager
 def _erasing(connection: sqlite3.Connection) -> Iterator[None]:
     with transaction(connection):
-        connection.execute("UPDATE marks SET value = 1 WHERE name = 'erasing'")
+        connection.execute("UPDATE marks SET value = 1 WHERE name IN ('erasing', 'purge_due')")
         yield
         connection.execute("UPDATE marks SET value = 0 WHERE name = 'erasing'")
 
@@ -163,14 +168,18 @@ def _own(connection: sqlite3.Connection, whose: _Whose) -> list[int]:
     return [seq for (seq,) in connection.execute(f"SELECT seq FROM attempts WHERE {_WHOSE}", whose)]  # noqa: S608 ours
 
 
-def _unrecognised(connection: sqlite3.Connection, traces: _Traces, whose: _Whose) -> list[int]:
-    """Scans that led to nobody, of the member's cards or of codes that hold one of the numbers."""
-    scans = connection.execute(
-        "SELECT seq, credential FROM attempts WHERE member IS NULL AND credential IS NOT NULL"
-        " AND (partner IS NULL OR :partner IS NULL OR partner = :partner)",
+def _scans(connection: sqlite3.Connection, traces: _Traces, whose: _Whose) -> tuple[list[int], list[int]]:
+    """Further scans of the member's cards or of codes that hold a number: of nobody, and of other members."""
+    of_nobody: list[int] = []
+    of_others: list[int] = []
+    for seq, code, member in connection.execute(
+        "SELECT seq, credential, member FROM attempts WHERE credential IS NOT NULL"
+        " AND member IS NOT :member AND (partner IS NULL OR :partner IS NULL OR partner = :partner)",
         whose,
-    )
-    return [seq for seq, code in scans if traces.in_code(code)]
+    ):
+        if traces.in_code(code, of_nobody=member is None):
+            (of_nobody if member is None else of_others).append(seq)
+    return of_nobody, of_others
 
 
 def _in_sentences(connection: sqlite3.Connection, traces: _Traces, whose: _Whose) -> list[int]:
@@ -199,6 +208,11 @@ def _take_out(connection: sqlite3.Connection, seqs: Iterable[int], traces: _Trac
     connection.executemany(
         "UPDATE outcomes SET reason_key = NULL, reason_text = NULL, body_sha256 = NULL WHERE seq = ?", which
     )
+
+
+def _hide_code(connection: sqlite3.Connection, seqs: Iterable[int], _traces: _Traces) -> None:
+    """The event stays another member's, without the code."""
+    connection.executemany("UPDATE attempts SET credential = NULL WHERE seq = ?", [(seq,) for seq in seqs])
 
 
 def _clean(connection: sqlite3.Connection, seqs: Iterable[int], traces: _Traces) -> None:

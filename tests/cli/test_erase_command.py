@@ -11,6 +11,7 @@ from gatectl.journal.schema import open_store
 
 MEMBER = "9876543210987"
 CARD = "04A3B2C1D2"
+AS_READ = "04-A3-b2-C1-d2"
 CUSTOMER = "555000111222"
 
 MANUAL = {"kind": "manual", **dict.fromkeys(["scanner", "credential", "partner", "member", "customer"])}
@@ -34,11 +35,11 @@ def nobody(code):
 @pytest.fixture
 def some(write, run):
     """Events of the member and of others, before and behind each other."""
-    run("cards", "add", CARD, "wellhub", MEMBER)
+    run("cards", "add", AS_READ, "wellhub", MEMBER)
     run("cards", "add", "another", "wellhub", "1111111111111")
     own = {"member": MEMBER, "customer": CUSTOMER}
     write(1, UNRECOGNISED, **nobody("04:a3:b2:c1:d2"))
-    write(2, NOT_FOUND, **own, credential=CARD, reason=Reason("key", f"no {MEMBER} here"))
+    write(2, NOT_FOUND, **own, credential=AS_READ, reason=Reason("key", f"no {MEMBER} here"))
     write(3, **own, credential=f"WP-{MEMBER}/{CUSTOMER}", detail=f"told of {MEMBER}")
     write(4, UNRECOGNISED, **nobody(f"WP-{MEMBER}/{CUSTOMER}"))
     write(5, **MANUAL, message=f"Opened by hand: {MEMBER} forgot {CARD}")
@@ -70,9 +71,39 @@ def test_nothing_of_the_member_is_left(run, events, settings):
     assert [after[number] for number in (6, 7)] == [before[number] for number in (6, 7)]
     assert "another" in run("cards", "list")[1]
     for name, content in files(settings).items():
-        for text in (MEMBER, CUSTOMER, CARD, "04:a3:b2:c1:d2", "old card 77"):
+        for text in (MEMBER, CUSTOMER, CARD, AS_READ, "04:a3:b2:c1:d2", "old card 77"):
             assert text.encode() not in content, name
     assert run("events", "--json", "--member", MEMBER)[1] == ""
+
+
+@pytest.mark.usefixtures("some")
+def test_codes_that_led_to_somebody_else_are_taken_out_too(run, write, events, settings):
+    other = {"member": "1111111111111", "partner": "wellhub"}
+    write(10, **other, credential="04-a3-b2-c1-d2")  # before the card was this member's
+    write(11, **other, credential=f"WP-{MEMBER}/1")
+    before = events()
+    assert run("erase", "--member", MEMBER)[0] == 0
+    after = events()
+    assert [after[number] for number in (10, 11)] == [
+        before[number] | {"credential": None} for number in (10, 11)
+    ]
+    assert not any(b"04-a3-b2-c1-d2" in content for content in files(settings).values())
+
+
+@pytest.mark.usefixtures("some")
+def test_one_that_ended_early_is_finished_by_the_next(run, settings):
+    path = settings.with_name("journal.db")
+    with closing(open_store(path)) as store:
+        # As the power may go between two steps.
+        store.execute("CREATE TRIGGER out BEFORE DELETE ON cards BEGIN SELECT RAISE(ABORT, 'ended'); END")
+        assert run("erase", "--member", MEMBER)[0] == 1
+        store.execute("DROP TRIGGER out")
+        store.execute("DELETE FROM cards WHERE member = ?", (MEMBER,))
+    assert run("events", "--json", "--kind", "erased")[1] == ""
+    assert run("erase", "--member", MEMBER)[2].startswith("erased: 0 events, 0 cards\n")
+    assert json.loads(run("events", "--json", "--kind", "erased")[1])["result"] == "done"
+    assert not any(MEMBER.encode() in content for content in files(settings).values())
+    assert run("erase", "--member", MEMBER)[0] == 1, "there is nothing left"
 
 
 @pytest.mark.usefixtures("some")
@@ -119,7 +150,7 @@ def test_a_member_of_one_partner_alone(run, events, settings):
     changed = {number for number in after if after[number] != before[number]}
     # Scans that led to nobody may be of either; an opening by hand as well.
     assert changed == {4, 5, 8, 9}
-    assert CARD in run("cards", "list")[1]
+    assert AS_READ in run("cards", "list")[1]
     assert run("erase", "--member", MEMBER, "--partner", "wellhub")[0] == 0
     assert not any(MEMBER.encode() in content for content in files(settings).values())
 
