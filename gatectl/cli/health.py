@@ -80,7 +80,7 @@ def facts(status: Mapping[str, Any], pages: Mapping[str, str | None], now: datet
     for name, door in status["doors"].items():
         found.append(_door(name, door, now))
         signals = door.get("signals", {})  # a daemon of the version before does not tell
-        found += (_signal(name, signal, pin, now) for signal, pin in signals.items() if pin["cause"])
+        found += (_signal(name, signal, pin, now) for signal, pin in signals.items())
         found += (_scanner(name, scanner, now) for scanner in door["scanners"])
     alone = not fail_together(status)
     for name, partner in status["partners"].items():

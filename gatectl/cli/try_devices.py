@@ -118,8 +118,7 @@ def _told(name: str, door: model.DoorSettings, state: dict[str, Any], pid: int |
     else:
         yield Finding(f"relay of {name}: out of order since {gate['since']} ({gate['cause']})", PIN_HINTS[0])
     for signal, pin in state.get("signals", {}).items():
-        if pin["cause"] is not None:
-            yield Finding(f"signal {signal} of {name}: {pin['cause']}, since {pin['since']}", PIN_HINTS[0])
+        yield Finding(f"signal {signal} of {name}: {pin['cause']}, since {pin['since']}", PIN_HINTS[0])
     known = {scanner["scanner"]: scanner for scanner in state["scanners"]}
     for scanner in door.scanners:
         path = path_of(scanner)

@@ -397,7 +397,12 @@ class Door:
                 "closes_in_ms": None if off_at is None else max(round((off_at - clock.now()) * 1e3), 0),
             }
             | _condition(self.gate.relay.trouble),
-            "signals": {lamp.value: _condition(pin.trouble) for lamp, pin in self.gate.lamps.items()},
+            # Only those that are out of order: a signal that works has nothing to say.
+            "signals": {
+                lamp.value: _condition(pin.trouble)
+                for lamp, pin in self.gate.lamps.items()
+                if pin.trouble.cause is not None
+            },
         }
 
 

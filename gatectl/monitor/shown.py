@@ -214,9 +214,8 @@ def _door_badge(name: str, door: Mapping[str, Any], language: Language) -> tuple
         where = scanner["scanner"].rpartition("/")[2]
         state = text(language, "scanner_lost", scanner=where, since=since, cause=cause)
     broken = [
-        (text(language, "signal_out_of_order", signal=signal, **_fault(pin)))
+        text(language, "signal_out_of_order", signal=signal, **_fault(pin))
         for signal, pin in door.get("signals", {}).items()
-        if pin["cause"] is not None
     ]
     if door["gate"].get("cause") is not None:
         broken.append(text(language, "gate_out_of_order", **_fault(door["gate"])))

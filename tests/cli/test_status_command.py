@@ -244,7 +244,7 @@ BROKEN = {"state": "out of order", "since": "2025-11-22T19:35:30Z", "cause": "pi
 def test_a_gate_and_a_signal_that_are_out_of_order():
     status = copy.deepcopy(WELL)
     status["doors"]["main"]["gate"] |= BROKEN
-    status["doors"]["main"]["signals"] = {"green": BROKEN | {"cause": None}, "red": BROKEN}
+    status["doors"]["main"]["signals"] = {"red": BROKEN}
     gate, signal = (fact for fact in facts(status, PAGES, NOW) if fact.advice)
     assert gate.words.startswith(
         "door main: gate out of order, since 20:35:30, 12 min (pin 17 cannot be driven"

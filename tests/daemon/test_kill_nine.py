@@ -130,13 +130,17 @@ def test_the_relay_that_a_death_left_on_is_off_before_anything_else(gym):
     gym.kill9()
     assert [change.level for change in gym.pins(RELAY, pid=first)] == [0, 1]
     connections = gym.partners.simulator.connections
-    gym.fail("22")  # the start does not come further than the first lamp
+    gym.fail("22=0:block")  # the start does not come further than the first lamp
     gym.spawn()
-    second = gym.pid
-    assert gym.wait() == 78
-    change, *_ = gym.pins(pid=second)
+    restarted_at = time.monotonic()
+    gym.until_pin(22, 0, restarted_at)
+    change, *_ = gym.pins(pid=gym.pid)
     assert (change.pin, change.level) == (RELAY, 0)
     assert gym.partners.simulator.connections == connections
+    gym.fail()
+    gym.unblock()
+    gym.wait_for_notice("READY=1")
+    assert gym.terminate() == 0
 
 
 def test_an_interrupted_scan_is_closed_once_and_told(gym):

@@ -5,7 +5,8 @@ when the process is killed. Faults are words in a file, looked at each time:
 
     17          pin 17 cannot be claimed
     17=1        pin 17 cannot be set to 1
-    22=1:block  setting pin 22 to 1 blocks its caller until the pipe beside the file is written to
+    22=1:block  setting pin 22 to 1, or claiming it so, blocks its caller until the pipe beside the file is
+                written to
     17:bug      reading pin 17 in a thread of its own raises what no driver raises
 """
 
@@ -31,6 +32,7 @@ class RecordingPin(MockPin):
         self._fail_where(f"={int(state)}")
         self._function, self._state = "output", state
         self._record(int(state))
+        self._block_where(int(state))
 
     def _get_state(self):
         if threading.current_thread() is not threading.main_thread() and f"{self._pin}:bug" in _faults():
@@ -42,8 +44,7 @@ class RecordingPin(MockPin):
         self._fail_where(f"={level}")
         if f"{self._pin}={level}:block" in _faults():
             self._record(level)
-            with Path(os.environ[FAULTS_ENVIRONMENT] + ".pipe").open("rb") as pipe:
-                pipe.read()
+        self._block_where(level)
         super()._set_state(value)
         self._record(level)
 
@@ -56,6 +57,11 @@ class RecordingPin(MockPin):
     @property
     def _pin(self):
         return int(self.info.name.removeprefix("GPIO"))
+
+    def _block_where(self, level):
+        if f"{self._pin}={level}:block" in _faults():
+            with Path(os.environ[FAULTS_ENVIRONMENT] + ".pipe").open("rb") as pipe:
+                pipe.read()
 
     def _fail_where(self, what):
         if f"{self._pin}{what}" in _faults():
