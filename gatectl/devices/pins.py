@@ -89,9 +89,12 @@ def _lgpio(chip: int) -> Any:
         _is_held = True
 
         def output_with_state(self, state: bool) -> None:  # noqa: FBT001 - gpiozero's signature
-            level = int(state)
+            level, handle = int(state), self.factory._handle  # noqa: SLF001 - no public way
             pull = lgpio.SET_PULL_UP if level else lgpio.SET_PULL_DOWN
-            lgpio.gpio_claim_output(self.factory._handle, self._number, level, pull)  # noqa: SLF001 - no public way
+            try:
+                lgpio.gpio_claim_output(handle, self._number, level, pull)
+            except lgpio.error:  # also a chip without pulls has to drive the line
+                lgpio.gpio_claim_output(handle, self._number, level)
             self._off, self._is_held = level, True
 
         def close(self) -> None:

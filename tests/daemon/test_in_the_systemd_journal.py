@@ -123,6 +123,7 @@ def test_an_entry_for_each_event(gym, journal, tmp_path):
         if brackets:
             said = f" ({brackets}, {event['request']['elapsed_ms']:.0f} ms)"
         message = f"main: {event['result']} {code('wellhub', member)}{said}: {event['message']}"
+        message += f": {event['detail']}" if event["detail"] else ""
         assert entry["MESSAGE"] == message
         assert len(bytes.fromhex(entry["MESSAGE_ID"])) == 16
         assert entry["SYSLOG_IDENTIFIER"] == "gatectl"
@@ -134,7 +135,7 @@ def test_an_entry_for_each_event(gym, journal, tmp_path):
     shut = gym.ask("wellhub", GOOD["wellhub"])
     entry = journal.wait(GATECTL_EVENT_ID=shut["id"])
     assert (entry["PRIORITY"], entry["GATECTL_FAULT"]) == ("3", "gate")
-    assert entry["MESSAGE"].endswith(contract.GATE_SHUT)
+    assert entry["MESSAGE"].endswith(f"{contract.GATE_SHUT}: {shut['detail']}")
     gym.fail()
 
     assert gym.run("open", "main", "--reason", "Test").returncode == 0

@@ -37,7 +37,10 @@ def claim(pin, way, level, pull):
     kept()
 
 def gpio_claim_input(handle, pin, flags=0): claim(pin, "in", None, flags)
-def gpio_claim_output(handle, pin, level=0, flags=0): claim(pin, "out", level, flags)
+
+def gpio_claim_output(handle, pin, level=0, flags=0):
+    if flags and not {pulls}: raise error("bad GPIO flags")
+    claim(pin, "out", level, flags)
 
 def gpio_free(handle, pin):
     if not lines[str(pin)]["held"]: raise error("GPIO not allocated")
@@ -82,8 +85,8 @@ OFF = {"17": (0, DOWN), "5": (1, UP)}
 
 @pytest.fixture
 def machine(tmp_path):
-    def machine(*arguments, revision=0xD04170, chip=4):
-        (tmp_path / "lgpio.py").write_text(LGPIO.format(revision=revision, chip=chip))
+    def machine(*arguments, revision=0xD04170, chip=4, pulls=True):
+        (tmp_path / "lgpio.py").write_text(LGPIO.format(revision=revision, chip=chip, pulls=pulls))
         (tmp_path / "gatectl.toml").write_text(SETTINGS)
         return subprocess.Popen(
             [sys.executable, "-m", "gatectl", "-c", tmp_path / "gatectl.toml", *arguments],
@@ -117,16 +120,18 @@ def test_by_hand_every_relay_is_left_off_with_its_pull_towards_off(machine, left
     assert left() == OFF
 
 
-def test_the_daemons_end_leaves_every_pin_off_with_its_pull_towards_off(machine, left, tmp_path):
+@pytest.mark.parametrize("pulls", [True, False])
+def test_the_daemons_end_leaves_every_pin_off_with_its_pull_towards_off(machine, left, tmp_path, pulls):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified:
         notified.bind(str(tmp_path / "notify"))
-        with machine("run") as process:
+        with machine("run", pulls=pulls) as process:
             while notified.recv(4096) != b"READY=1":
                 pass
             process.send_signal(signal.SIGTERM)
             _, errors = process.communicate()
     assert process.returncode == 0, errors
-    assert left() == OFF | {"23": (0, DOWN)}
+    expected = OFF | {"23": (0, DOWN)}
+    assert left() == {pin: (level, pull if pulls else 0) for pin, (level, pull) in expected.items()}
 
 
 @pytest.mark.parametrize("arguments", [["relay", "off"], ["check", "--devices"], ["run"]])
