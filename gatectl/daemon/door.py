@@ -125,6 +125,13 @@ class Door:
             case Offer.SAME:
                 pass
 
+    def show_unreadable(self) -> None:
+        """Shows that a complete reading was no code; what is shown or decided already goes on."""
+        if self._stopping or self._turns.deciding or self._turns.waiting or self.gate.is_showing:
+            return
+        self.gate.show(Sight.TRY_AGAIN)
+        self._house.viewers.show(partial(View, self.name, Screen.TRY_AGAIN))
+
     async def work(self) -> Never:
         """Decides one scan after the other, for as long as the daemon runs."""
         while True:

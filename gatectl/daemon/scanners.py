@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from gatectl.config import model
-from gatectl.decision.framing import LineOptions
+from gatectl.decision.framing import LineOptions, framer
 from gatectl.decision.notice import Tell
 from gatectl.devices.claims import Claims
 from gatectl.devices.scanner import Scanner
@@ -28,9 +28,16 @@ def path_of(settings: model.Scanner) -> str:
 
 
 def scanner_of(
-    settings: model.Scanner, claims: Claims, present: Callable[[str, str, float], None], tell: Tell
+    settings: model.Scanner,
+    claims: Claims,
+    present: Callable[[str, str, float], None],
+    unreadable: Callable[[], None],
+    tell: Tell,
 ) -> Scanner:
-    """`present` takes the scanner's path, a code, and when it was complete (s, event loop's clock)."""
+    """`present` takes the scanner's path, a code, and when it was complete (s, event loop's clock).
+
+    `unreadable` is called for a complete reading that is no code.
+    """
     path = path_of(settings)
     match settings:
         case model.SerialScanner():
@@ -40,14 +47,18 @@ def scanner_of(
                 path,
                 baud=settings.baud,
                 line=line_of(settings),
-                framing=settings.framing,
+                decoder=partial(
+                    framer,
+                    settings.framing,
+                    encoding=settings.encoding,
+                    strip_aim=settings.strip_aim,
+                    strip_prefix=settings.strip_prefix,
+                    strip_suffix=settings.strip_suffix,
+                ),
                 idle_s=settings.idle_ms / 1000,
-                encoding=settings.encoding,
-                strip_aim=settings.strip_aim,
-                strip_prefix=settings.strip_prefix,
-                strip_suffix=settings.strip_suffix,
                 claims=claims,
                 on_code=partial(present, path),
+                on_unreadable=unreadable,
                 tell=tell,
             )
         case model.EvdevScanner():
@@ -62,5 +73,6 @@ def scanner_of(
                 strip_suffix=settings.strip_suffix,
                 claims=claims,
                 on_code=partial(present, path),
+                on_unreadable=unreadable,
                 tell=tell,
             )

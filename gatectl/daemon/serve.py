@@ -216,9 +216,9 @@ class _Daemon:
         doors = self._doors(house)
         claims = claims_of(self._settings)
         scanners = [
-            (name, scanner_of(settings, claims, doors[name].present, self._teller.tell))
-            for name, door in self._settings.doors.items()
-            for settings in door.scanners
+            (name, scanner_of(settings, claims, door.present, door.show_unreadable, self._teller.tell))
+            for name, door in doors.items()
+            for settings in self._settings.doors[name].scanners
         ]
         reading = [group.create_task(scanner.run()) for _, scanner in scanners]
         working = [group.create_task(door.work()) for door in doors.values()]

@@ -40,6 +40,11 @@ class Flaw(StrEnum):
     INCOMPLETE = "incomplete"
 
 
+UNREADABLE = frozenset({Flaw.UNDECODABLE, Flaw.CONTROL, Flaw.CHECKSUM, Flaw.LOST, Flaw.KEY})
+"""Flaws of complete readings: somebody has shown something and may try again. The others are noise or half
+codes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Code:
     """A complete code, fit to be a credential."""

@@ -63,6 +63,12 @@ class Gate:
             else:
                 self._shown.append(loop.call_at(now + step.at_ms / 1000, self._set, step))
 
+    @property
+    def is_showing(self) -> bool:
+        """Whether lamps or buzzer still have something to show, or the gate is open."""
+        now = asyncio.get_running_loop().time()
+        return self.relay.off_at is not None or any(timer.when() > now for timer in self._shown)
+
     def _dark(self) -> None:
         for timer in self._shown:
             timer.cancel()

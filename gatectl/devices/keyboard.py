@@ -132,6 +132,7 @@ def keyboard_scanner(
     on_code: OnCode,
     tell: Tell,
     connect: Callable[[str], KeySource] = Keyboard,
+    on_unreadable: Callable[[], None] = lambda: None,
     **affixes: Unpack[Affixes],
 ) -> Scanner:
     """The scanner of a `type = "evdev"` table; `layout` is a `LayoutName`."""
@@ -141,4 +142,13 @@ def keyboard_scanner(
         decoder = KeyDecoder(layout, caps_lock=keyboard.caps_lock, **affixes)
         return KeyboardConnection(keyboard, decoder, close)
 
-    return Scanner(device, "evdev", connection, idle_s, on_code, tell, holders=partial(holders, device))
+    return Scanner(
+        device,
+        "evdev",
+        connection,
+        idle_s,
+        on_code,
+        tell,
+        holders=partial(holders, device),
+        on_unreadable=on_unreadable,
+    )

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Literal, Never, Protocol
 
 from gatectl.decision.notice import Notice, Priority, Tell
-from gatectl.decision.reading import INCOMPLETE_S, Code, Dropped, Flaw, Reading
+from gatectl.decision.reading import INCOMPLETE_S, UNREADABLE, Code, Dropped, Flaw, Reading
 from gatectl.devices.thread import DeviceThread
 
 RETRY_S = 0.5
@@ -162,6 +162,7 @@ class Scanner:
     `connect` opens the device by its path, and by nothing else: another device in its place is not taken
     for it. `holders` finds the other programs that have it open. Both may block: they run in the device's
     own thread, as the connection's `close` does. `idle_s` of silence ends a code; 0 for never.
+    `on_unreadable` is called for a complete reading that is no code.
     """
 
     def __init__(
@@ -174,12 +175,14 @@ class Scanner:
         tell: Tell,
         *,
         holders: Callable[[], tuple[str, ...]] = tuple,
+        on_unreadable: Callable[[], None] = lambda: None,
     ) -> None:
         self._connect = connect
         self._idle_s = idle_s
         self._on_code = on_code
         self._tell = tell
         self._holders = holders
+        self._on_unreadable = on_unreadable
         self._status = ScannerStatus(path, kind, "absent", time.monotonic(), None)
         self._codes = 0
         self._dropped: Counter[Flaw] = Counter()
@@ -294,6 +297,8 @@ class Scanner:
             return
         self._dropped[reading.flaw] += 1
         self._last_dropped = reading, time.monotonic()
+        if reading.flaw in UNREADABLE:
+            self._on_unreadable()
         if self._dropped[reading.flaw] == 1:
             flaw = reading.flaw.replace("_", " ")
             self._say(Priority.WARNING, f"input dropped ({flaw}); more of it is counted in the status alone")

@@ -7,13 +7,12 @@ import os
 import termios
 from collections.abc import Callable
 from functools import partial
-from typing import Unpack
 
 import serial
 
-from gatectl.decision.framing import Flow, Framer, LineOptions, framer
+from gatectl.decision.framing import Flow, Framer, LineOptions
 from gatectl.decision.notice import Tell
-from gatectl.decision.reading import Reading, TextOptions
+from gatectl.decision.reading import Reading
 from gatectl.devices.claims import Claims
 from gatectl.devices.holders import holders
 from gatectl.devices.scanner import Cause, DeviceLost, OnCode, Scanner, cause_of
@@ -101,20 +100,29 @@ def serial_scanner(
     *,
     baud: int,
     line: LineOptions,
-    framing: str,
+    decoder: Callable[[], Framer],
     idle_s: float,
     claims: Claims,
     on_code: OnCode,
     tell: Tell,
-    **text: Unpack[TextOptions],
+    on_unreadable: Callable[[], None] = lambda: None,
 ) -> Scanner:
-    """The scanner of a `type = "serial"` table; `framing` is a `Framing`, `idle_s` counts for `line`."""
+    """The scanner of a `type = "serial"` table; `decoder` makes a framer for each connection."""
 
     def connect() -> SerialConnection:
         opened, close = claims.opened(port, lambda: SerialPort(port, baud, **line))
-        return SerialConnection(opened, framer(framing, **text), close)
+        return SerialConnection(opened, decoder(), close)
 
-    return Scanner(port, "serial", connect, idle_s, on_code, tell, holders=partial(holders, port))
+    return Scanner(
+        port,
+        "serial",
+        connect,
+        idle_s,
+        on_code,
+        tell,
+        holders=partial(holders, port),
+        on_unreadable=on_unreadable,
+    )
 
 
 def _errno(error: BaseException | None) -> int | None:

@@ -97,6 +97,53 @@ def test_lamps_and_buzzer(shared, member, beeps, green, red):
     assert lit(shared, "buzzer", mark) == [0, *[1, 0] * beeps]
 
 
+CARD = b"\x020500207B326C\x03"
+SPOILT_CARD = b"\x020500207B326D\x03"
+
+
+def test_a_complete_reading_that_cannot_be_read_shows_to_try_again_without_an_event(gym):
+    gym = gym(doors={"main": {}, "side": {"scanner": {"framing": "rdm6300"}}}).start()
+    with Viewer(gym) as viewer:
+        viewer.next(), viewer.next()
+        gym.scanners["main"].send(b"M\xfcller\r")
+        shown = viewer.next()
+        assert (shown["door"], shown["screen"]) == ("main", "try_again")
+    first = gym.until_pin(MAIN["red"], 1)
+    gym.until_pin(MAIN["red"], 0, first.at + 1.74)
+    assert lit(gym, "red", 0) == [0, 1, 0, 1, 0, 1, 0, 1, 0]
+    assert lit(gym, "buzzer", 0) == [0, 1, 0, 1, 0, 1, 0]
+    gym.scanners["side"].send(SPOILT_CARD)
+    gym.until_pin(PINS["side"]["red"], 1)
+    # The next event is that of a code: these had none.
+    assert gym.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
+    assert len(gym.partners.requests) == 1
+
+
+def test_noise_and_half_codes_show_nothing(gym):
+    gym = gym(doors={"main": {"scanner": {"framing": "rdm6300"}}}).start()
+    scanner = gym.scanners["main"]
+    scanner.send(b"noise" + CARD[:9] + CARD)
+    assert gym.next_event()["credential"] == "0500207B32"
+    flaws = gym.status()["doors"]["main"]["scanners"][0]["dropped"]
+    assert flaws == {"noise": 1, "damaged_frame": 1}
+    assert lit(gym, "red", 0)[:2] == [0, 1]
+    assert lit(gym, "buzzer", 0)[:1] == [0]
+    first = gym.until_pin(MAIN["red"], 1)
+    gym.until_pin(MAIN["red"], 0, first.at + 1.99)
+    # Red for the card that no route takes, and nothing else.
+    assert lit(gym, "red", 0) == [0, 1, 0]
+
+
+def test_an_unreadable_reading_does_not_end_what_is_shown(gym):
+    gym = gym(doors={"main": {"open_ms": 1500}}).start()
+    assert gym.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
+    on = gym.until_pin(MAIN["green"], 1)
+    gym.scanners["main"].send(b"M\xfcller\r" * 20)
+    off = gym.until_pin(MAIN["green"], 0, on.at)
+    assert off.at - on.at >= 1.49
+    assert [change for change in gym.pins(MAIN["red"]) if change.level == 1 and change.at < off.at] == []
+
+
 @pytest.fixture(scope="module")
 def shared(shared_gym):
     return shared_gym({"wellhub": {"budget_ms": 200}}, {"main": {"open_ms": 300}})

@@ -14,6 +14,7 @@ from pathlib import Path
 import evdev
 from evdev import ecodes
 
+from gatectl.decision.framing import framer
 from gatectl.devices.claims import Claims
 from gatectl.devices.keyboard import keyboard_scanner
 from gatectl.devices.serial_port import serial_scanner
@@ -201,9 +202,8 @@ class SerialRig:
             self.path,
             baud=9600,
             line={},
-            framing="line",
+            decoder=lambda: framer("line", strip_aim=strip_aim),
             idle_s=idle_s,
-            strip_aim=strip_aim,
             claims=Claims([self.path]),
             **watching,
         )
