@@ -574,6 +574,7 @@ FRAMING = [
     b"Transfer Encoding: chunked",
     b"TRANSFER-ENCODING : chunked",
     b"PHP Warning\rContent-Length: 5",
+    b"PHP Warning: x\rContent-Length: 5",
     b"PHP Warning: x\r\n Content-Length: 5",
 ]
 

@@ -239,6 +239,9 @@ def test_once_members_come_idle_connections_are_replaced_at_once_again():
         partner.play = closing_after(partner, 5.0)
         keeping = asyncio.create_task(partner.pool.keep())
         await asyncio.sleep(3000)
+        while partner.pool.ready == 0:
+            await asyncio.sleep(1)
+        await asyncio.sleep(20)  # the longest pause has just begun
         await scan(partner)
         # From now on someone comes every ten seconds, and meets a ready connection but for short pauses.
         found = []
