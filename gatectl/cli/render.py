@@ -7,7 +7,6 @@ markup, and characters that would move the cursor or turn the writing around are
 from __future__ import annotations
 
 import sys
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import tzinfo
 from typing import Final
@@ -18,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gatectl.decision.advice import advice
-from gatectl.decision.cause import NEIGHBOURS, around
+from gatectl.decision.cause import Past
 from gatectl.decision.event import Event
 from gatectl.decision.local_time import clock_text, local
 from gatectl.decision.moment import Moment, what_happened
@@ -79,7 +78,7 @@ class EventList:
         self._zone = zone
         self._day = ""
         self._advice = ""
-        self._before: deque[Event] = deque(maxlen=NEIGHBOURS)
+        self._past = Past()
         self._last: Moment | None = None
         self.is_empty = True
 
@@ -105,7 +104,6 @@ class EventList:
         if event.outcome.detail:
             self._below(f"Detail: {event.outcome.detail}", "")
         self._advise(event)
-        self._before.append(event)
 
     def _tell_of_clocks(self, moment: Moment) -> None:
         happened = what_happened(self._last, moment) if self._last else None
@@ -116,7 +114,7 @@ class EventList:
     def _advise(self, event: Event) -> None:
         # A row of failures with one cause needs the same words once.
         page = self._status_pages.get(event.attempt.partner or "")
-        words = advice(event, page, around=around(event, self._before))
+        words = advice(event, page, around=self._past.take(event))
         if words and words != self._advice:
             self._below(words, "yellow")
         self._advice = words

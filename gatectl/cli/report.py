@@ -1,6 +1,6 @@
 """`gatectl report ID`: what Support asks for, in one folder; says first whether it is a case for Support.
 
-Source: `reference/event-monitor.txt`, "What to send to Support".
+Source: https://support.magicline.com/hc/en-us/articles/47879904419857, "What to send to Support".
 """
 
 from __future__ import annotations

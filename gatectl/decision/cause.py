@@ -6,8 +6,9 @@ issue"), and the partners' own pages for the keys of their refusals.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Any
 
@@ -87,36 +88,56 @@ class Around:
     """The event is one of a row in which its partner refused different members and admitted none."""
 
 
-def around(event: Event, before: Sequence[Event], after: Sequence[Event] = ()) -> Around:
-    """Looks at the events next to this one, each side in the order of the scans."""
-    others_fail = any(_nearest_failed(event, side) for side in (list(reversed(before)), after) if side)
-    return Around(others_fail, _is_one_of_many_refused(event, before))
+class Past:
+    """What the events so far say about the next one; a row of any length costs each event the same."""
+
+    def __init__(self) -> None:
+        self._refusals: defaultdict[str, Refusals] = defaultdict(Refusals)
+        self._failed_us: dict[str, int] = {}
+        """When each partner failed last, of those that have given no verdict since."""
+
+    def take(self, event: Event) -> Around:
+        """Takes the next event in the order of the scans; says what those before it say about it."""
+        attempt, outcome, partner = event.attempt, event.outcome, event.attempt.partner
+        if partner is None or attempt.member is None:
+            return Around()
+        others_fail = any(
+            abs(attempt.at_us - failed_us) <= TOGETHER_US
+            for other, failed_us in self._failed_us.items()
+            if other != partner
+        )
+        if is_failure(outcome.fault, outcome.reason.key if outcome.reason else None):
+            self._failed_us[partner] = attempt.at_us
+        elif outcome.verdict not in (None, Verdict.NONE):
+            self._failed_us.pop(partner, None)
+        admitted = outcome.result is Result.ADMITTED
+        refused = self._refusals[partner].take(attempt.member, outcome.verdict, admitted=admitted)
+        return Around(others_fail, refused)
 
 
-def _nearest_failed(event: Event, others: Sequence[Event]) -> bool:
-    """Whether some other partner's nearest answer or failure, in time, was a failure."""
-    seen = {event.attempt.partner}
-    for other in others:
+def around(event: Event, before: Iterable[Event], after: Iterable[Event] = ()) -> Around:
+    """What the events next to this one say about it, each side in the order of the scans."""
+    past = Past()
+    for other in before:
+        past.take(other)
+    found = past.take(event)
+    return replace(found, others_fail=found.others_fail or _another_failed_next(event, after))
+
+
+def _another_failed_next(event: Event, after: Iterable[Event]) -> bool:
+    """Whether the first of another partner's answers and failures that came soon was a failure."""
+    seen = {event.attempt.partner, None}
+    for other in after:
         attempt, outcome = other.attempt, other.outcome
         if abs(attempt.at_us - event.attempt.at_us) > TOGETHER_US:
             return False
-        if attempt.partner in seen or attempt.partner is None:
+        if attempt.partner in seen:
             continue
         if is_failure(outcome.fault, outcome.reason.key if outcome.reason else None):
             return True
         if outcome.verdict not in (None, Verdict.NONE):
             seen.add(attempt.partner)
     return False
-
-
-def _is_one_of_many_refused(event: Event, before: Sequence[Event]) -> bool:
-    refusals, is_one = Refusals(), False
-    for one in (*before, event):
-        attempt, outcome = one.attempt, one.outcome
-        if attempt.partner == event.attempt.partner and attempt.member is not None:
-            admitted = outcome.result is Result.ADMITTED
-            is_one = refusals.take(attempt.member, outcome.verdict, admitted=admitted)
-    return is_one
 
 
 def cause_of(event: Event, around: Around) -> Cause:

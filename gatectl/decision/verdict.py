@@ -1,7 +1,6 @@
 """What a scan can come to: verdict, fault, reason, and the Event Monitor's line for it.
 
-Sources: the contract's table of messages, `reference/event-monitor.txt` and the classification in
-`reference/partners.md`.
+Source: https://support.magicline.com/hc/en-us/articles/47879904419857, the Event Monitor's page.
 """
 
 from __future__ import annotations
