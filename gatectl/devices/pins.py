@@ -18,6 +18,9 @@ GROUP = "gpiozero_pin_factories"
 ENVIRONMENT = "GPIOZERO_PIN_FACTORY"
 
 
+OTHER_HINT = "are this pin factory's driver and its device there, and may this user open them?"
+
+
 class PinsError(GatectlError):
     """The pins cannot be driven."""
 
@@ -43,7 +46,7 @@ def pin_factory(name: str, chip: int, environ: Mapping[str, str]) -> Any:
     except Exception as error:
         from gatectl.devices import chips  # noqa: PLC0415 - only where something is wrong
 
-        hints = chips.hints(chips.chips_of()) if name == LGPIO else ()
+        hints = chips.hints(chips.chips_of()) if name == LGPIO else (OTHER_HINT,)
         what = f"the pin factory {name!r} does not start: {str(error) or type(error).__name__}"
         raise PinsError(what, *hints) from error
 

@@ -382,3 +382,18 @@ def test_the_commands_switch_relays_off_without_the_daemon(gym):
 
 def _lines(gym):
     return gym.settings.read_text("utf-8").splitlines()
+
+
+def test_a_pin_factory_that_does_not_start(gym):
+    gym = gym()
+    text = gym.settings.read_text("utf-8")
+    gym.settings.write_text(text.replace('"recording"', '"pigpio"'), "utf-8")  # whose driver is not installed
+    for command in (["relay", "off"], ["check", "--devices"]):
+        done = gym.run(*command)
+        assert done.returncode == 1
+        failed, hint = done.stderr.splitlines()[:2]
+        assert "the pin factory 'pigpio' does not start" in failed
+        assert hint.startswith("hint: are this pin factory's driver")
+    done = gym.run("run")
+    assert done.returncode == 78
+    assert "gpio.pin_factory: the pin factory 'pigpio' does not start" in done.stderr
