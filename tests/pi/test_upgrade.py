@@ -25,13 +25,13 @@ set -e
 cd /usr/local/src/gatectl
 sed -i 's/^__version__ = .*/__version__ = "{version}"/' gatectl/__init__.py
 # The installer's own functions say the name.
-sed '/^read_arguments "$@"$/,$d' scripts/install >scripts/name
-cat >>scripts/name <<'END'
-read_arguments "$@"
+cat >scripts/name <<'END'
+source scripts/install
+read_arguments --wheelhouse /usr/local/src/wheels
 stamp=$(ingredients | sha256sum)
 echo "$(version_of_sources)-${{stamp:0:8}}"
 END
-name=$(bash scripts/name --wheelhouse /usr/local/src/wheels)
+name=$(bash scripts/name)
 old=$(basename "$(readlink /opt/gatectl/current)")
 cd /opt/gatectl/versions
 cp -al "$old" "$name"
@@ -107,7 +107,7 @@ def test_upgrades(door, partners):
         assert not relay.ever_energised
         assert relay.samples > 100
     # This start went without the check that the installer had made; later ones do not.
-    assert "gatectl check" in door.check("systemctl show --value --property=ExecStartPre gatectl")
+    assert "gatectl-start check" in door.check("systemctl show --value --property=ExecStartPre gatectl")
     with door.watch() as relay:
         admitted(door, partners, 3)
         relay.wait(energised=True, limit_s=LIMIT_S)
