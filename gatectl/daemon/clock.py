@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from gatectl.decision.door.messages import Instant
+from gatectl.decision.moment import Moment
 from gatectl.journal import clocks
 
 
@@ -43,6 +46,10 @@ class Names:
     def __init__(self) -> None:
         self._last = 0
 
+    def instant(self, at_s: float) -> Instant:
+        """A moment of the event loop's clock with its names."""
+        return Instant(at_s, Moment(self.of(at_s), clocks.boot_id(), since_boot_us(at_s)))
+
     def of(self, moment: float) -> int:
         """Microseconds since the epoch."""
         name = wall_us(moment)
@@ -66,6 +73,26 @@ async def done_by(awaited: asyncio.Future[Any], until: float) -> bool:
         finally:
             timer.cancel()
     return awaited.done() and not awaited.cancelled() and awaited.exception() is None
+
+
+def first_of(
+    awaited: asyncio.Future[Any], until_s: float, done: Callable[[], None], late: Callable[[], None]
+) -> None:
+    """Calls exactly one of the two: `done` once there is a result, `late` at that moment without one."""
+    loop = asyncio.get_running_loop()
+
+    def finished(_awaited: asyncio.Future[Any]) -> None:
+        if timer.cancelled() or awaited.cancelled() or awaited.exception() is not None:
+            return
+        timer.cancel()
+        done()
+
+    def expired() -> None:
+        timer.cancel()  # a result of the same turn of the loop comes too late
+        late()
+
+    timer = loop.call_at(until_s, expired)
+    awaited.add_done_callback(finished)
 
 
 def later_us(at_us: int, start: float, end: float) -> int:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gatectl.daemon.control import REASON_CHARS, Command, Connection, RefusedError, Stay
-from gatectl.daemon.door import Door, House
+from gatectl.daemon.door import Door
+from gatectl.daemon.site_context import SiteContext
 from gatectl.daemon.status import status_of
 from gatectl.devices.scanner import Scanner
 from gatectl.journal import cards
@@ -17,12 +18,12 @@ LOOKING = ("status", "watch")
 
 
 def commands(
-    house: House, doors: Mapping[str, Door], scanners: Sequence[tuple[str, Scanner]]
+    context: SiteContext, doors: Mapping[str, Door], scanners: Sequence[tuple[str, Scanner]]
 ) -> dict[str, Command]:
     """The commands by their names; `scanners` are by door."""
 
     async def status(_request: dict[str, Any]) -> dict[str, Any]:
-        return status_of(house, doors, scanners)
+        return status_of(context, doors, scanners)
 
     async def open_door(request: dict[str, Any]) -> dict[str, Any]:
         name, reason = request.get("door"), request.get("reason")
@@ -36,23 +37,23 @@ def commands(
 
     async def reload_cards(_request: dict[str, Any]) -> dict[str, Any]:
         try:
-            house.cards = await house.store.ask(cards.load_all)
+            context.site.cards = await context.store.ask(cards.load_all)
         except sqlite3.Error as error:
             raise RefusedError(f"the enrolled cards cannot be read ({error})") from error
-        return {"cards": len(house.cards)}
+        return {"cards": len(context.site.cards)}
 
     async def watch(_request: dict[str, Any]) -> dict[str, Any]:
-        if house.viewers.is_full:
+        if context.viewers.is_full:
             raise RefusedError("too many viewers watch already", "gatectl monitor needs one connection alone")
         return {"doors": list(doors)}
 
     return {"status": status, "open": open_door, "reload_cards": reload_cards, "watch": watch}
 
 
-def stays(house: House, doors: Mapping[str, Door]) -> dict[str, Stay]:
+def stays(context: SiteContext, doors: Mapping[str, Door]) -> dict[str, Stay]:
     """What goes on after the answer, by the command's name."""
 
     def watch(connection: Connection) -> None:
-        house.viewers.add(connection, [door.view() for door in doors.values()])
+        context.viewers.add(connection, [door.view() for door in doors.values()])
 
     return {"watch": watch}

@@ -12,7 +12,6 @@ from gatectl.daemon import clock
 from gatectl.decision.event import timestamp
 from gatectl.decision.notice import Notice, Priority, Tell
 from gatectl.decision.outage import Condition, Conditions, Finished
-from gatectl.decision.routing import Destination, Objection, objection
 from gatectl.decision.verdict import Ruling, Verdict
 from gatectl.journal.systemd import REFUSING_EVERYONE_ID
 from gatectl.partners.capitan import DUPLICATE, Capitan
@@ -66,12 +65,12 @@ class PartnerDesk:
         self.budget_ms = settings.budget_ms
         self.settle_s = 0 if isinstance(settings, model.PerfectGym) else settings.settle_s
         self._protocol_name = settings.protocol
-        self._numbers = model.numbers(settings)
+        self.numbers = model.numbers(settings)
         self._protocol = protocol_of(settings, endpoint, key, other_keys)
         self._pool = Pool(Dialler(endpoint, context).dial, doors, self._linked)
         self._client = Client(endpoint, self._pool)
         self._tell = tell
-        self._conditions = Conditions(clock.now())
+        self.conditions = Conditions(clock.now())
         self._told = Condition.HEALTHY
         self._told_of_everyone = False
         self._rest_over: asyncio.TimerHandle | None = None
@@ -82,19 +81,6 @@ class PartnerDesk:
     async def keep_connected(self) -> None:
         """Holds connections ready, for as long as the daemon runs."""
         await self._pool.keep()
-
-    def objection(self, found: Destination) -> Objection | None:
-        """What speaks against asking about this member, or None."""
-        return objection(self._numbers, found.member, found.customer)
-
-    @property
-    def has_customers(self) -> bool:
-        """Is it asked with a customer's number beside the member's?"""
-        return self._numbers.customer is not None
-
-    def rests_for(self) -> float:
-        """Seconds for which no request may go out; 0 is none."""
-        return max(self._conditions.rests_until - clock.now(), 0.0)
 
     def prepare(self, member: str, code: str, customer: str | None) -> Request:
         """The check-in, ready to leave; only with numbers to which there is no objection."""
@@ -112,17 +98,17 @@ class PartnerDesk:
             self._rest(ruling.rest_s)
         return exchange, ruling
 
-    def is_perhaps_ours(self, ruling: Ruling) -> bool:
-        """Does this refusal say that the member is in already, and may that have been our doing?"""
-        return self.settle_s > 0 and ruling.reason is not None and ruling.reason.key in ALREADY_IN
+    def says_already_in(self, ruling: Ruling) -> bool:
+        """Whether this refusal says that the member has been checked in already."""
+        return ruling.reason is not None and ruling.reason.key in ALREADY_IN
 
     def _rest(self, rest_s: float) -> None:
         until = clock.now() + rest_s
-        self._conditions.rest(until)
+        self.conditions.rest(until)
         if self._rest_over is not None:
             self._rest_over.cancel()
         # The loop may call it a clock tick early, so it gets the moment that it is for.
-        self._rest_over = asyncio.get_running_loop().call_at(until, self._note_condition, until)
+        self._rest_over = asyncio.get_running_loop().call_at(until, self.note_condition, until)
 
     def recall(self, scans: Iterable[tuple[int, Finished]]) -> None:
         """Takes the journal's last scans, the oldest first, each with its time (`at_us`).
@@ -130,25 +116,15 @@ class PartnerDesk:
         Their condition was logged when it began, and is not logged again.
         """
         # A clock that was set back since would put them into the future.
-        self._conditions.recall((scan, min(clock.moment_of(at_us), clock.now())) for at_us, scan in scans)
-        self._told = self._conditions.condition
-        self._told_of_everyone = self._conditions.refuses_everyone
+        self.conditions.recall((scan, min(clock.moment_of(at_us), clock.now())) for at_us, scan in scans)
+        self._told = self.conditions.condition
+        self._told_of_everyone = self.conditions.refuses_everyone
 
-    def take(self, member: str, ruling: Ruling, *, admitted: bool) -> bool:
-        """Notes a finished scan; says whether it is part of an outage."""
-        reason_key = ruling.reason.key if ruling.reason else None
-        scan = Finished(
-            member, ruling.verdict, ruling.fault, ruling.status, reason_key, admitted, ruling.detail
-        )
-        outage = self._conditions.take(scan, clock.now())
-        self._note_condition()
-        return outage
-
-    def _note_condition(self, at: float = 0.0) -> None:
+    def note_condition(self, at: float = 0.0) -> None:
         """Logs a condition that is another one than the last that was logged."""
-        self._conditions.update(max(at, clock.now()))
-        condition = self._conditions.condition
-        self._told_of_everyone &= self._conditions.refuses_everyone
+        self.conditions.update(max(at, clock.now()))
+        condition = self.conditions.condition
+        self._told_of_everyone &= self.conditions.refuses_everyone
         if condition is self._told:
             return
         self._told = condition
@@ -182,9 +158,9 @@ class PartnerDesk:
 
     def status(self) -> dict[str, Any]:
         """For `gatectl status --json`."""
-        conditions = self._conditions
+        conditions = self.conditions
         failure = conditions.failure
-        resting = self.rests_for()
+        resting = conditions.rests_until > clock.now()
         return {
             "protocol": self._protocol_name,
             "state": conditions.condition.value,

@@ -17,13 +17,15 @@ from gatectl import __version__
 from gatectl.config import model
 from gatectl.daemon import clock, clock_watch, control, gates, watchdog
 from gatectl.daemon.commands import LOOKING, commands, stays
-from gatectl.daemon.door import Door, House
+from gatectl.daemon.door import Door
 from gatectl.daemon.lock import alone
 from gatectl.daemon.notify import keep_notifying, notify
 from gatectl.daemon.partner import PartnerDesk, contexts
 from gatectl.daemon.scanners import claims_of, scanner_of
+from gatectl.daemon.site_context import SiteContext
 from gatectl.daemon.viewers import Viewers
 from gatectl.decision.cards import Card
+from gatectl.decision.door.context import Site
 from gatectl.decision.notice import Notice, Priority
 from gatectl.devices.survivor import Survivor
 from gatectl.errors import GatectlError
@@ -89,15 +91,15 @@ class _Daemon:
         loop.set_exception_handler(partial(_end_on_error, broken))
         store = Store(self._settings.journal.path, self._settings.journal.keep_days, self._teller.tell)
         store.start()
-        house = self._house(store)
+        context = self._site_context(store)
         try:
-            opening = await self._wait_for_store(house)
+            opening = await self._wait_for_store(context)
             async with asyncio.TaskGroup() as group:
-                await self._supervise(group, house, broken, opening)
+                await self._supervise(group, context, broken, opening)
         finally:
             for gate in self._gates.values():
                 gate.shut()
-            for desk in house.partners.values():
+            for desk in context.partners.values():
                 desk.close()
             await store.stop(FLUSH_S)
 
@@ -107,48 +109,51 @@ class _Daemon:
             self._hurried.set()
         self._stopped.set()
 
-    def _house(self, store: Store) -> House:
+    def _site_context(self, store: Store) -> SiteContext:
         settings = self._settings
         made = contexts(settings.partners)
         keys = {name: key.value for name, key in self._keys.items()}
-        return House(
-            tenant=settings.site.tenant,
-            studio=settings.site.studio,
-            routes=[route.route() for route in settings.routes],
-            cards=None,
-            partners={
-                name: PartnerDesk(
-                    name,
-                    partner,
-                    keys[name],
-                    tuple(key for other, key in keys.items() if other != name),
-                    context=made[name],
-                    doors=len(settings.doors),
-                    tell=self._teller.tell,
-                )
-                for name, partner in settings.partners.items()
-            },
+        partners = {
+            name: PartnerDesk(
+                name,
+                partner,
+                keys[name],
+                tuple(key for other, key in keys.items() if other != name),
+                context=made[name],
+                doors=len(settings.doors),
+                tell=self._teller.tell,
+            )
+            for name, partner in settings.partners.items()
+        }
+        return SiteContext(
+            site=Site(
+                tenant=settings.site.tenant,
+                studio=settings.site.studio,
+                routes=[route.route() for route in settings.routes],
+                partners=partners,
+                patience_s=settings.journal.patience_ms / 1000,
+            ),
+            partners=partners,
             store=store,
             teller=self._teller,
-            patience_s=settings.journal.patience_ms / 1000,
             keys=tuple(keys.values()),
             viewers=Viewers(name for name, door in settings.doors.items() if door.show_name),
         )
 
-    def _doors(self, house: House) -> dict[str, Door]:
+    def _doors(self, context: SiteContext, tasks: asyncio.TaskGroup) -> dict[str, Door]:
         return {
-            name: Door(name, door.repeat_ms / 1000, self._gates[name], house)
+            name: Door(name, door.repeat_ms / 1000, self._gates[name], context, tasks)
             for name, door in self._settings.doors.items()
         }
 
-    async def _wait_for_store(self, house: House) -> Coroutine[Any, Any, None] | None:
+    async def _wait_for_store(self, context: SiteContext) -> Coroutine[Any, Any, None] | None:
         """Takes up what the last run left; what is still to be awaited if the disk does not answer."""
-        store = house.store
+        store = context.store
 
         def know(enrolled: asyncio.Future[dict[str, Card]]) -> None:
-            if house.cards is None:
-                house.cards = enrolled.result()
-                self._note_cards(house)
+            if context.site.cards is None:
+                context.site.cards = enrolled.result()
+                self._note_cards(context)
 
         store.cards.add_done_callback(know)
         usable = asyncio.create_task(_until_usable(store))
@@ -157,10 +162,10 @@ class _Daemon:
         usable.cancel()
         stopped.cancel()
         if store.opened.done():
-            await self._take_up(house)
+            await self._take_up(context)
             return None
-        self._note_cards(house)
-        return self._take_up(house)
+        self._note_cards(context)
+        return self._take_up(context)
 
     async def _until_upgraded(self, store: Store) -> None:
         """Waits for a store that is being brought up to date. Doors work meanwhile.
@@ -174,9 +179,9 @@ class _Daemon:
             await asyncio.wait(awaited, timeout=EXTEND_S / 3, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
 
-    def _note_cards(self, house: House) -> None:
+    def _note_cards(self, context: SiteContext) -> None:
         """Says that the cards are not known, and that they are after all."""
-        if house.cards is None:
+        if context.site.cards is None:
             self._cards_missed = True
             self._teller.tell(
                 Notice(
@@ -189,16 +194,16 @@ class _Daemon:
             self._cards_missed = False
             self._teller.tell(Notice(Priority.NOTICE, "the enrolled cards can be read now"))
 
-    async def _take_up(self, house: House) -> None:
-        for event in await house.store.opened:
+    async def _take_up(self, context: SiteContext) -> None:
+        for event in await context.store.opened:
             self._teller.tell_event(event)
         try:
-            house.cards = await house.store.ask(cards.load_all)
-            self._note_cards(house)
+            context.site.cards = await context.store.ask(cards.load_all)
+            self._note_cards(context)
             # In the store's thread: a disk that does not answer holds up nobody else.
-            house.in_memory = await house.store.ask(lambda _: lies_in_memory(self._settings.journal.path))
-            past = await house.store.ask(rows.last_scans)
-            for name, desk in house.partners.items():
+            context.in_memory = await context.store.ask(lambda _: lies_in_memory(self._settings.journal.path))
+            past = await context.store.ask(rows.last_scans)
+            for name, desk in context.partners.items():
                 desk.recall((at_us, scan) for partner, at_us, scan in past if partner == name)
         except sqlite3.Error as error:
             self._teller.tell(
@@ -208,12 +213,12 @@ class _Daemon:
     async def _supervise(
         self,
         group: asyncio.TaskGroup,
-        house: House,
+        context: SiteContext,
         broken: asyncio.Future[None],
         opening: Coroutine[Any, Any, None] | None,
     ) -> None:
         """Any error here, or in what is started here, ends the daemon; the service restarts it."""
-        doors = self._doors(house)
+        doors = self._doors(context, group)
         claims = claims_of(self._settings)
         scanners = [
             (name, scanner_of(settings, claims, door.present, door.show_unreadable, self._teller.tell))
@@ -221,10 +226,9 @@ class _Daemon:
             for settings in self._settings.doors[name].scanners
         ]
         reading = [group.create_task(scanner.run()) for _, scanner in scanners]
-        working = [group.create_task(door.work()) for door in doors.values()]
-        keeping = [group.create_task(desk.keep_connected()) for desk in house.partners.values()]
+        keeping = [group.create_task(desk.keep_connected()) for desk in context.partners.values()]
         threads = (asyncio.wrap_future(thread.broken) for thread in (self._guard, self._teller))
-        ends = (broken, house.store.broken, *threads)
+        ends = (broken, context.store.broken, *threads)
         watching = [group.create_task(_raised(future)) for future in ends]
         watching.append(group.create_task(clock_watch.watch(self._teller.tell)))
         if opening is not None:
@@ -236,18 +240,20 @@ class _Daemon:
         # Wait until each device was tried, so that who is told "ready" may scan. One that does not answer
         # costs a second.
         await asyncio.gather(*(scanner.tried.wait() for _, scanner in scanners))
-        async with self._listening(commands(house, doors, scanners), stays(house, doors)):
+        async with self._listening(commands(context, doors, scanners), stays(context, doors)):
             # What is here now stays: a collection that walked it all would hold up a scan (30 ms and more).
             gc.freeze()
             gc.enable()
-            await self._until_upgraded(house.store)
+            await self._until_upgraded(context.store)
             watching.append(group.create_task(keep_notifying("READY=1", self._environ)))
             self._teller.tell(Notice(Priority.INFO, f"gatectl {__version__} is ready"))
             await self._stopped.wait()
             notify("STOPPING=1", self._environ)
         _cancel(reading)
         await self._let_through(doors.values())
-        _cancel([*working, *keeping, *watching])
+        for door in doors.values():
+            door.abandon()
+        _cancel([*keeping, *watching])
 
     @contextlib.asynccontextmanager
     async def _listening(

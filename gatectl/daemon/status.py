@@ -8,34 +8,35 @@ from typing import Any
 
 from gatectl import __version__
 from gatectl.daemon import clock
-from gatectl.daemon.door import Door, House
+from gatectl.daemon.door import Door
+from gatectl.daemon.site_context import SiteContext
 from gatectl.decision.event import timestamp
 from gatectl.decision.reading import Dropped
 from gatectl.devices.scanner import Scanner
 
 
 def status_of(
-    house: House, doors: Mapping[str, Door], scanners: Iterable[tuple[str, Scanner]]
+    context: SiteContext, doors: Mapping[str, Door], scanners: Iterable[tuple[str, Scanner]]
 ) -> dict[str, Any]:
     """The whole: doors with their scanners and gates, partners, the journal, the last event."""
     by_door: dict[str, list[dict[str, Any]]] = {name: [] for name in doors}
     for door, scanner in scanners:
         by_door[door].append(_scanner_status(scanner))
-    health = house.store.health
+    health = context.store.health
     return {
         "version": __version__,
         "pid": os.getpid(),
         "doors": {name: door.status() | {"scanners": by_door[name]} for name, door in doors.items()},
-        "partners": {name: desk.status() for name, desk in house.partners.items()},
+        "partners": {name: desk.status() for name, desk in context.partners.items()},
         "journal": {
             "error": health.error,
-            "late": house.store.waiting,
+            "late": context.store.waiting,
             "lost": health.lost,
-            "in_memory": house.in_memory,
+            "in_memory": context.in_memory,
         },
-        "cards": None if house.cards is None else len(house.cards),
-        "viewers": len(house.viewers),
-        "last_event": house.last_event and house.last_event.to_json(),
+        "cards": None if context.site.cards is None else len(context.site.cards),
+        "viewers": len(context.viewers),
+        "last_event": context.last_event and context.last_event.to_json(),
     }
 
 

@@ -29,7 +29,7 @@ def test_status(shared):
     assert (scanner["scanner"], scanner["type"]) == (str(shared.scanners["main"].link), "serial")
     assert scanner["state"] == "ready"
     assert status["partners"]["wellhub"]["state"] == "healthy"
-    assert status["journal"] == {"error": None, "late": 0, "lost": 0}
+    assert status["journal"] == {"error": None, "late": 0, "lost": 0, "in_memory": False}
     assert status["last_event"] == event
 
 

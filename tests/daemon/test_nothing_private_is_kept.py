@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -44,8 +45,8 @@ def test_names_and_addresses(gym):
     for partner, member in NAMED:
         gym.ask(partner, member)
     for name, text in remains(gym).items():
-        for private in ("buzz", "aldrin", "example.com"):
-            assert private not in text, f"{private} is in {name}"
+        for private in (r"\bbuzz\b", "aldrin", r"example\.com"):
+            assert not re.search(private, text), f"{private} is in {name}"
 
 
 def test_addresses_in_a_reason_without_fields(gym):

@@ -3,13 +3,11 @@
 import time
 import uuid
 from contextlib import closing
-from dataclasses import fields
 
 import contract
 import pytest
 from harness import GOOD, code
 
-from gatectl.daemon.door import SETTLED_MAX, House
 from gatectl.decision.event import Attempt, Outcome, RequestRecord
 from gatectl.decision.verdict import Fault, Result, Verdict
 from gatectl.journal.rows import attempt_statement, outcome_statement
@@ -289,9 +287,3 @@ def record(gym, *, age_s, sent=True):
         store.execute(*outcome_statement(attempt.id, outcome))
     gym.pass_over()
     return attempt.id
-
-
-def test_what_was_settled_is_bounded():
-    settled = next(one for one in fields(House) if one.name == "settled").default_factory()
-    settled.extend(map(str, range(2 * SETTLED_MAX)))
-    assert list(settled) == [str(number) for number in range(SETTLED_MAX, 2 * SETTLED_MAX)]

@@ -1,0 +1,112 @@
+"""Performs the effects of a door's machine: on journal, partner, gate, displays and log."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+
+from gatectl.daemon import clock
+from gatectl.daemon.request_record import request_record
+from gatectl.daemon.site_context import SiteContext
+from gatectl.decision.door import messages as m
+from gatectl.devices.gate import Gate
+from gatectl.devices.relay import StuckError
+from gatectl.errors import visible
+from gatectl.journal.rows import unanswered
+from gatectl.partners.client import Request
+
+DETAIL_CHARS = 200
+"""A driver may say more than an event keeps."""
+
+
+class Effects:
+    """Performs one door's effects. `feed` takes their results, now or later; `tasks` carries what waits."""
+
+    def __init__(
+        self, gate: Gate, context: SiteContext, tasks: asyncio.TaskGroup, feed: Callable[[m.Input], None]
+    ) -> None:
+        self._gate = gate
+        self._context = context
+        self._tasks = tasks
+        self._feed = feed
+        self._requests: dict[str, Request] = {}
+        self._asking: asyncio.Task[None] | None = None
+
+    @property
+    def gate_fault(self) -> str | None:
+        """The technical cause for which the relay is out of order."""
+        cause = self._gate.out_of_order
+        return None if cause is None else visible(cause)[:DETAIL_CHARS]
+
+    def perform(self, effect: m.Effect) -> None:
+        """Performs one effect; never waits."""
+        match effect:
+            case m.Record():
+                self._record(effect)
+            case m.Prepare(attempt, partner):
+                self._requests[attempt.id] = self._context.partners[partner].prepare(
+                    attempt.member or "", attempt.credential or "", attempt.customer
+                )
+            case m.Show(view, sight):
+                self._context.viewers.show(lambda: view)
+                if sight is not None:
+                    self._gate.show(sight)
+            case m.Ask():
+                self._asking = self._tasks.create_task(self._ask(effect))
+            case m.LookUp():
+                self._look_up(effect)
+            case m.Energise():
+                self._energise(effect)
+            case m.PartnerChanged(partner):
+                self._context.partners[partner].note_condition()
+            case m.Conclude(event):
+                self._requests.pop(event.attempt.id, None)  # not asked, where the disk took the whole budget
+                self._context.store.finish(event.attempt.id, event.outcome)
+                self._context.teller.tell_event(event)
+                self._context.last_event = event
+            case m.Log(entry):
+                self._context.teller.tell(entry)
+
+    def abandon(self) -> None:
+        """Gives up the request under way; the next start closes its scan as interrupted."""
+        if self._asking is not None:
+            self._asking.cancel()
+
+    def _record(self, effect: m.Record) -> None:
+        recorded = self._context.store.record(effect.attempt)
+        if effect.until_s is not None:
+            of = effect.attempt.id
+            done, late = partial(self._feed, m.Recorded(of)), partial(self._feed, m.RecordLate(of))
+            clock.first_of(recorded, effect.until_s, done, late)
+
+    async def _ask(self, effect: m.Ask) -> None:
+        partner, of = self._context.partners[effect.partner], effect.attempt.id
+        exchange, ruling = await partner.ask(self._requests.pop(of), effect.deadline_s)
+        self._feed(m.Answered(of, ruling, request_record(exchange, effect.at, partner.budget_ms)))
+
+    def _look_up(self, effect: m.LookUp) -> None:
+        attempt, of, settle_us = effect.attempt, effect.attempt.id, effect.settle_s * 1_000_000
+        found = self._context.store.ask(lambda connection: unanswered(connection, attempt, settle_us))
+
+        def done() -> None:
+            self._feed(m.LookedUp(of, tuple(found.result())))
+
+        clock.first_of(found, effect.until_s, done, partial(self._feed, m.LookedUp(of, ())))
+
+    def _energise(self, effect: m.Energise) -> None:
+        if effect.try_again and self._gate.out_of_order:
+            self._tasks.create_task(self._retry(effect.of))
+        else:
+            self._feed(self._open(effect.of))
+
+    async def _retry(self, of: str) -> None:
+        await self._gate.retry()
+        self._feed(self._open(of))
+
+    def _open(self, of: str) -> m.RelayOn | m.RelayStuck:
+        try:
+            self._gate.open()
+        except StuckError as error:
+            return m.RelayStuck(of, self.gate_fault or visible(str(error))[:DETAIL_CHARS])
+        return m.RelayOn(of, clock.now(), self._gate.relay.open_ms)

@@ -1,0 +1,108 @@
+"""Openings by a person, on the record first. Several may be under way at once, beside the scan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gatectl.decision.display import Screen, View
+from gatectl.decision.door.context import DoorContext, gate_record
+from gatectl.decision.door.messages import (
+    Conclude,
+    Energise,
+    Feedback,
+    Instant,
+    OpenByHand,
+    Record,
+    Recorded,
+    RecordLate,
+    RelayOn,
+    RelayStuck,
+    Show,
+)
+from gatectl.decision.door.table import BY_HAND, Action, Happening, State, row_of
+from gatectl.decision.event import Attempt, Event, GateRecord, Outcome
+from gatectl.decision.signals import Sight
+from gatectl.decision.verdict import Basis, Fault, Reason, Result, message_of
+
+
+@dataclass(slots=True)
+class _Opening:
+    attempt: Attempt
+    at: Instant
+    message: str
+    state: State = State.FREE
+    gate: GateRecord | None = None
+    cause: str | None = None
+
+
+class HandOpenings:
+    """The openings by hand that are under way."""
+
+    def __init__(self, door: DoorContext) -> None:
+        self._door = door
+        self._openings: dict[str, _Opening] = {}
+
+    def __contains__(self, event_id: str) -> bool:
+        return event_id in self._openings
+
+    def begin(self, given: OpenByHand, now: Instant) -> None:
+        """Begins with an opening."""
+        attempt = self._door.attempt(given.of, given.at)
+        opening = _Opening(attempt, given.at, f"Opened by hand: {given.reason}")
+        self._openings[given.of] = opening
+        self._step(opening, Happening.BY_HAND, now)
+
+    def go_on(self, given: Feedback, now: Instant) -> None:
+        """Takes the result of an effect of one of the openings."""
+        opening = self._openings[given.of]
+        match given:
+            case Recorded() | RecordLate() if self._door.stopping:
+                happening = Happening.STOPPING
+            case Recorded():
+                happening = Happening.RECORDED
+            case RecordLate():
+                happening = Happening.RECORD_LATE
+            case RelayOn():
+                opening.gate = gate_record(opening.at, given)
+                happening = Happening.RELAY_ON
+            case RelayStuck():
+                opening.cause = given.cause
+                happening = Happening.RELAY_STUCK
+            case _:
+                raise ValueError(f"nobody is asked about opening {given.of}")
+        self._step(opening, happening, now)
+
+    def _step(self, opening: _Opening, happening: Happening, now: Instant) -> None:
+        row = row_of(BY_HAND, opening.state, happening)
+        opening.state = row.to
+        match row.action:
+            case Action.RECORD:
+                until_s = now.loop_s + self._door.site.patience_s
+                self._door.emit(Record(opening.attempt, until_s))
+            case Action.ENERGISE:
+                self._door.emit(Energise(opening.attempt.id, try_again=True))
+            case Action.ENERGISE_UNRECORDED:
+                self._door.log_late(f"the record of opening {opening.attempt.id}")
+                self._door.emit(Energise(opening.attempt.id, try_again=True))
+            case Action.REJECT:
+                self._finish(opening, self._shut(opening))
+            case Action.ADMIT:
+                view = View(self._door.name, Screen.WELCOME, gate=opening.gate)
+                self._door.emit(Show(view, Sight.WELCOME))
+                opened = Outcome(Result.ADMITTED, opening.message, basis=Basis.MANUAL, gate=opening.gate)
+                self._finish(opening, opened)
+
+    @staticmethod
+    def _shut(opening: _Opening) -> Outcome:
+        reason = Reason(None, opening.message)
+        return Outcome(
+            Result.REJECTED,
+            message_of(None, Fault.GATE).value,
+            fault=Fault.GATE,
+            detail=opening.cause,
+            reason=reason,
+        )
+
+    def _finish(self, opening: _Opening, outcome: Outcome) -> None:
+        del self._openings[opening.attempt.id]
+        self._door.emit(Conclude(Event(opening.attempt, outcome)))

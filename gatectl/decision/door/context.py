@@ -1,0 +1,107 @@
+"""The state that the parts of a door's machine share, and the effects that they gather."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gatectl.decision.cards import Card
+from gatectl.decision.door.messages import CodeRead, Effect, Instant, Log, RelayOn
+from gatectl.decision.event import Attempt, GateRecord
+from gatectl.decision.notice import Notice, Priority
+from gatectl.decision.outage import Conditions
+from gatectl.decision.routing import Destination, Numbers, Route
+from gatectl.decision.verdict import Ruling
+
+
+class Partner(Protocol):
+    """The rules of one partner, as far as a door needs them."""
+
+    name: str
+    budget_ms: int
+    settle_s: int
+    numbers: Numbers
+    conditions: Conditions
+
+    def says_already_in(self, ruling: Ruling) -> bool:
+        """Whether this refusal says that the member has been checked in already."""
+
+
+@dataclass(slots=True)
+class Site:
+    """The state that all doors share. `cards` is None as long as they cannot be read."""
+
+    tenant: str
+    studio: str
+    routes: Sequence[Route]
+    partners: Mapping[str, Partner]
+    patience_s: float
+    cards: Mapping[str, Card] | None = None
+    settled: dict[str, None] = field(default_factory=dict)
+    """Ids of settled requests, the oldest first: the journal may not have them yet."""
+
+
+@dataclass(slots=True)
+class DoorContext:
+    """One door, as its parts see it.
+
+    `new_id` makes an event's id of microseconds since the epoch; nothing else of a door is left to chance.
+    """
+
+    name: str
+    site: Site
+    new_id: Callable[[int], str]
+    stopping: bool = False
+    broken: str | None = None
+    """The technical cause for which the relay is known to be out of order."""
+    effects: list[Effect] = field(default_factory=list)
+
+    def emit(self, *effects: Effect) -> None:
+        """Adds effects, to be performed in this order."""
+        self.effects.extend(effects)
+
+    def log(self, priority: Priority, text: str) -> None:
+        """Adds a line for the systemd journal."""
+        self.emit(Log(Notice(priority, f"{self.name}: {text}", {"DOOR": self.name})))
+
+    def log_late(self, record: str) -> None:
+        """Warns of a late record. Without any patience nobody waits for the disk, and no record is late."""
+        if self.site.patience_s > 0:
+            self.log(Priority.WARNING, f"{record} is late: the disk does not answer")
+
+    def attempt(
+        self,
+        event_id: str,
+        at: Instant,
+        read: CodeRead | None = None,
+        found: Destination | None = None,
+        budget_ms: int | None = None,
+    ) -> Attempt:
+        """The first half of an event: of a scan, or of an opening by hand, which has no code."""
+        return Attempt(
+            id=event_id,
+            kind="scan" if read else "manual",
+            at_us=at.named.at_us,
+            tenant=self.site.tenant,
+            studio=self.site.studio,
+            door=self.name,
+            scanner=read.scanner if read else None,
+            credential=read.code if read else None,
+            partner=found.partner if found else None,
+            member=found.member if found else None,
+            customer=found.customer if found else None,
+            budget_ms=budget_ms,
+            boot=at.named.boot,
+            since_boot_us=at.named.since_boot_us,
+        )
+
+
+def gate_record(at: Instant, on: RelayOn) -> GateRecord:
+    """The opening of an event that began at this instant."""
+    return GateRecord(at.us_at(on.at_s), ms_between(at.loop_s, on.at_s), on.open_ms)
+
+
+def ms_between(start_s: float, end_s: float) -> float:
+    """Milliseconds, to the microsecond."""
+    return round((end_s - start_s) * 1e3, 3)

@@ -1,0 +1,116 @@
+"""One door as a machine: every input that can happen to it, and the effects that follow.
+
+`DoorMachine.handle(given, now)` returns the effects in the order in which they are to be performed. It never
+waits, and nothing that a member, a partner, a disk or a relay does makes it fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gatectl.decision.display import Screen, View
+from gatectl.decision.door.by_hand import HandOpenings
+from gatectl.decision.door.context import DoorContext, Site
+from gatectl.decision.door.messages import (
+    CodeRead,
+    Effect,
+    GateBroken,
+    Input,
+    Instant,
+    OpenByHand,
+    Show,
+    Stop,
+    Unreadable,
+)
+from gatectl.decision.door.scan import ScanFlow
+from gatectl.decision.door.scan_queue import Admission, ScanQueue
+from gatectl.decision.door.table import State
+from gatectl.decision.notice import Priority
+from gatectl.decision.signals import Sight
+
+
+class DoorMachine:
+    """The rules of one door. `new_id` makes an event's id of microseconds since the epoch."""
+
+    def __init__(self, name: str, repeat_s: float, site: Site, new_id: Callable[[int], str]) -> None:
+        self.dropped = 0
+        """Codes for which there was no place, since the start."""
+        self._door = DoorContext(name, site, new_id)
+        self._queue = ScanQueue(repeat_s)
+        self._scan = ScanFlow(self._door)
+        self._by_hand = HandOpenings(self._door)
+        self._dropped_logged = 0
+
+    @property
+    def state(self) -> State:
+        """Where the scan under way is."""
+        return self._scan.state
+
+    @property
+    def over_at_s(self) -> float:
+        """When the scan under way is decided at the latest."""
+        return self._scan.over_at_s
+
+    @property
+    def waiting(self) -> int:
+        """Codes that wait for their turn."""
+        return self._queue.waiting
+
+    def handle(self, given: Input, now: Instant) -> list[Effect]:
+        """The effects of one input. Raises IllegalInputError where the table has no row for it."""
+        self._door.effects = []
+        match given:
+            case CodeRead():
+                self._offer(given)
+            case Unreadable():
+                self._show_unreadable(given)
+            case OpenByHand():
+                self._by_hand.begin(given, now)
+            case GateBroken():
+                self._door.broken = given.cause
+            case Stop():
+                self._stop()
+            case _ if given.of in self._by_hand:
+                self._by_hand.go_on(given, now)
+            case _ if given.of == self._scan.event_id:
+                self._scan.go_on(given, now)
+            case _:
+                pass  # a late result of an event that is concluded
+        self._begin_waiting(now)
+        return self._door.effects
+
+    def _offer(self, read: CodeRead) -> None:
+        if self._door.stopping or self._queue.offer(read) is not Admission.FULL:
+            return
+        self.dropped += 1
+        if self.dropped == self._dropped_logged + 1:
+            self._door.log(
+                Priority.WARNING, "too many codes at once: one was dropped, further ones are counted"
+            )
+
+    def _show_unreadable(self, given: Unreadable) -> None:
+        """Shows that the member may try again, where that hides nothing of another scan."""
+        if given.showing or self._door.stopping or self._scan.state is not State.FREE:
+            return
+        self._door.emit(Show(View(self._door.name, Screen.TRY_AGAIN), Sight.TRY_AGAIN))
+
+    def _stop(self) -> None:
+        self._door.stopping = True
+        waited = self._queue.clear()
+        if waited:
+            self._door.log(Priority.WARNING, f"{waited} codes that waited were dropped: gatectl stops")
+
+    def _begin_waiting(self, now: Instant) -> None:
+        while self._scan.state is State.FREE:
+            self._queue.end()
+            read = self._queue.begin()
+            if read is None:
+                self._log_dropped()
+                return
+            self._scan.begin(read, now)
+
+    def _log_dropped(self) -> None:
+        if self.dropped > self._dropped_logged + 1:
+            dropped = self.dropped - self._dropped_logged
+            self._door.log(Priority.WARNING, f"{dropped} codes were dropped in a row")
+        self._dropped_logged = self.dropped

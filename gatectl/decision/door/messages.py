@@ -1,0 +1,210 @@
+"""The inputs of a door's machine, and its effects: everything that passes between the rules and the world.
+
+Moments (`at_s`, `until_s`, `deadline_s`) are seconds on the event loop's clock. `of` is the id of the event
+that an input or effect belongs to: the machine recognises a late result by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gatectl.decision.cards import key_of
+from gatectl.decision.display import View
+from gatectl.decision.event import Attempt, Event, RequestRecord
+from gatectl.decision.moment import Moment
+from gatectl.decision.notice import Notice
+from gatectl.decision.signals import Sight
+from gatectl.decision.verdict import Ruling
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """One moment: `loop_s` on the event loop's clock, which decides, and its names on the record's clocks."""
+
+    loop_s: float
+    named: Moment
+
+    def us_at(self, at_s: float) -> int:
+        """The wall clock's name, in microseconds since the epoch, of another moment of the loop's clock."""
+        return self.named.at_us + round((at_s - self.loop_s) * 1e6)
+
+
+# --- Inputs ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRead:
+    """A complete code, the scanner it came from, and when it was complete."""
+
+    code: str
+    scanner: str
+    at: Instant
+
+    @property
+    def key(self) -> str:
+        """The code in the form in which codes are compared."""
+        return key_of(self.code)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The attempt is on disk."""
+
+    of: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordLate:
+    """The disk has not confirmed the attempt until the moment that `Record` named."""
+
+    of: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The exchange with the partner is over, with an answer or without."""
+
+    of: str
+    ruling: Ruling
+    request: RequestRecord
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """Ids of the member's unanswered requests, the latest first; none where the journal was slow."""
+
+    of: str
+    unanswered: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class RelayOn:
+    """The relay was energised at `at_s`, and stays so for `open_ms`."""
+
+    of: str
+    at_s: float
+    open_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class RelayStuck:
+    """The relay could not be energised; the cause is a technician's."""
+
+    of: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenByHand:
+    """A person opens the gate, as event `of`. The caller has taken keys out of the reason."""
+
+    of: str
+    at: Instant
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A complete reading that is no code. `showing` says whether the lamps show an earlier outcome."""
+
+    showing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GateBroken:
+    """The relay is known to be out of order, for this technical cause; None once it works again."""
+
+    cause: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The daemon stops: no further code is taken, and the scan under way is decided."""
+
+
+Feedback = Recorded | RecordLate | Answered | LookedUp | RelayOn | RelayStuck
+"""The results of effects; each belongs to one event."""
+
+Input = CodeRead | Unreadable | OpenByHand | GateBroken | Stop | Feedback
+
+
+# --- Effects --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Write the attempt. `Recorded` or, at `until_s`, `RecordLate` follows, unless `until_s` is None."""
+
+    attempt: Attempt
+    until_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """Make the request ready while the disk takes the record."""
+
+    attempt: Attempt
+    partner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Send the prepared request, once. `Answered` follows, at the deadline at the latest."""
+
+    attempt: Attempt
+    at: Instant
+    partner: str
+    deadline_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class LookUp:
+    """Ask the journal for unanswered requests of this attempt's partner and member. `LookedUp` follows."""
+
+    attempt: Attempt
+    settle_s: int
+    until_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Energise:
+    """Open the gate for its time. `RelayOn` or `RelayStuck` follows.
+
+    With `try_again`, a relay that is known to be out of order is tried once more.
+    """
+
+    of: str
+    try_again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """Show the view on the door's displays, and the sight on its lamps where there is one."""
+
+    view: View
+    sight: Sight | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerChanged:
+    """Look whether the partner's condition is another one since the scan that is being concluded."""
+
+    partner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conclude:
+    """Write the outcome, and hand the finished event to whatever follows events."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Write a line to the systemd journal."""
+
+    entry: Notice
+
+
+Effect = Record | Prepare | Ask | LookUp | Energise | Show | PartnerChanged | Conclude | Log

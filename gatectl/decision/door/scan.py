@@ -1,0 +1,272 @@
+"""The scan under way at a door: whom to ask about a code, and what it comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from gatectl.decision.cards import Card
+from gatectl.decision.display import Screen, View, screen_of
+from gatectl.decision.door.context import DoorContext, Partner, gate_record, ms_between
+from gatectl.decision.door.messages import (
+    Answered,
+    Ask,
+    CodeRead,
+    Conclude,
+    Energise,
+    Feedback,
+    Instant,
+    LookedUp,
+    LookUp,
+    PartnerChanged,
+    Prepare,
+    Record,
+    Recorded,
+    RecordLate,
+    RelayOn,
+    RelayStuck,
+    Show,
+)
+from gatectl.decision.door.table import SCAN, Action, Happening, State, row_of
+from gatectl.decision.event import Attempt, Event, Evidence, GateRecord, Outcome, RequestRecord
+from gatectl.decision.notice import Priority
+from gatectl.decision.outage import RESTING, Finished
+from gatectl.decision.routing import Destination, destination, objection
+from gatectl.decision.signals import sight_of
+from gatectl.decision.verdict import Basis, Fault, Reason, Result, Ruling, Verdict, message_of
+
+SETTLED_MAX = 1000
+"""Settled requests kept in memory until the journal has them: more than a disk that is late has at a door."""
+
+
+@dataclass(slots=True)
+class _Facts:
+    """The facts of one scan, as they come in."""
+
+    attempt: Attempt
+    at: Instant
+    ruling: Ruling
+    partner: Partner | None = None
+    deadline_s: float = 0.0
+    request: RequestRecord | None = None
+    basis: Basis = Basis.PARTNER
+    gate: GateRecord | None = None
+
+    @property
+    def asked(self) -> Partner:
+        """The partner of a scan that is past `TO_BE_ASKED`."""
+        if self.partner is None:
+            raise ValueError(f"nobody is asked about scan {self.attempt.id}")
+        return self.partner
+
+
+class ScanFlow:
+    """Decides one scan after the other."""
+
+    def __init__(self, door: DoorContext) -> None:
+        self.state = State.FREE
+        self.over_at_s = 0.0
+        """When the scan under way is decided at the latest."""
+        self._door = door
+        self._free_at_s = 0.0
+        self._facts: _Facts | None = None
+
+    @property
+    def event_id(self) -> str | None:
+        """The scan under way."""
+        return None if self._facts is None else self._facts.attempt.id
+
+    def begin(self, read: CodeRead, now: Instant) -> None:
+        """Begins with the next code."""
+        # The door may have been busy when the code was complete: the budget starts when both are.
+        start_s = max(read.at.loop_s, self._free_at_s)
+        door, cards = self._door, self._door.site.cards
+        found = None if cards is None else self._destination(read.code, cards)
+        whom = self._whom_to_ask(read.code, found, now)
+        event_id = door.new_id(read.at.named.at_us)
+        if isinstance(whom, Ruling):
+            facts = _Facts(door.attempt(event_id, read.at, read, found), read.at, whom)
+            happening = Happening.NOBODY_TO_ASK
+        else:
+            attempt = door.attempt(event_id, read.at, read, found, whom.budget_ms)
+            deadline_s = start_s + whom.budget_ms / 1000
+            facts = _Facts(attempt, read.at, Ruling(None), whom, deadline_s)
+            happening = Happening.TO_BE_ASKED
+        self.over_at_s = max(start_s, facts.deadline_s)
+        self._facts = facts
+        self._step(facts, happening, now)
+
+    def go_on(self, given: Feedback, now: Instant) -> None:
+        """Takes the result of an effect of the scan under way."""
+        facts = self._facts
+        if facts is None:
+            raise ValueError("no scan is under way")
+        match given:
+            case Recorded():
+                happening = Happening.RECORDED
+            case RecordLate():
+                over = now.loop_s >= facts.deadline_s
+                happening = Happening.OUT_OF_TIME if over else Happening.RECORD_LATE
+            case Answered():
+                facts.ruling, facts.request = given.ruling, given.request
+                happening = self._heard(facts)
+            case LookedUp():
+                happening = self._settle(facts, given.unanswered)
+            case RelayOn():
+                facts.gate = gate_record(facts.at, given)
+                happening = Happening.RELAY_ON
+            case RelayStuck():
+                facts.ruling = replace(facts.ruling, fault=Fault.GATE, detail=given.cause)
+                happening = Happening.RELAY_STUCK
+        self._step(facts, happening, now)
+
+    def _whom_to_ask(self, code: str, found: Destination | None, now: Instant) -> Partner | Ruling:
+        """The partner, or what the scan comes to where nobody is asked."""
+        partner = self._partner(code, found)
+        if self._door.broken is not None:
+            return Ruling(None, Fault.GATE, detail=self._door.broken)
+        if isinstance(partner, Ruling):
+            return partner
+        rest_s = partner.conditions.rests_until - now.loop_s
+        if rest_s > 0:
+            reason = Reason(RESTING, f"the partner asked for a rest, {rest_s:.0f} s of it are left")
+            return Ruling(Verdict.NONE, Fault.PARTNER, reason=reason)
+        return partner
+
+    def _destination(self, code: str, cards: Mapping[str, Card]) -> Destination | None:
+        found = destination(code, self._door.name, cards, self._door.site.routes)
+        partner = self._door.site.partners.get(found.partner) if found else None
+        if found is not None and partner is not None and partner.numbers.customer is None:
+            return replace(found, customer=None)
+        return found
+
+    def _partner(self, code: str, found: Destination | None) -> Partner | Ruling:
+        """The partner that can be asked about the code; the log says why there is none."""
+        if self._door.site.cards is None:
+            # Any code may be an enrolled card, which a route might send to the wrong partner.
+            return Ruling(None, Fault.CARDS)
+        if found is None:
+            return Ruling(None, Fault.UNRECOGNISED)
+        partner = self._door.site.partners.get(found.partner)
+        if partner is None:
+            gone = f"the card {code} is enrolled for the partner {found.partner}"
+            self._door.log(Priority.NOTICE, f"{gone}, which is not in the settings")
+            return Ruling(None, Fault.UNRECOGNISED)
+        against = objection(partner.numbers, found.member, found.customer)
+        if against is not None:
+            unasked = f"{found.partner} cannot be asked: {against.what}; needed: {against.needed}"
+            self._door.log(Priority.NOTICE, unasked)
+            return Ruling(None, Fault.UNRECOGNISED, detail=against.detail)
+        return partner
+
+    def _step(self, facts: _Facts, happening: Happening, now: Instant) -> None:
+        row = row_of(SCAN, self.state, happening)
+        self.state = row.to
+        match row.action:
+            case Action.RECORD:
+                self._record(facts, now)
+            case Action.ASK:
+                self._ask(facts)
+            case Action.ASK_UNRECORDED:
+                self._door.log_late(f"the record of scan {facts.attempt.id}")
+                self._ask(facts)
+            case Action.LOOK_UP:
+                self._look_up(facts, now)
+            case Action.ENERGISE:
+                self._door.emit(Energise(facts.attempt.id))
+            case Action.GIVE_UP:
+                self._give_up(facts, now)
+            case Action.REFUSE:
+                self._door.emit(Record(facts.attempt, None))
+                self._finish(facts, Result.REJECTED, now)
+            case Action.REJECT:
+                self._finish(facts, Result.REJECTED, now)
+            case Action.ADMIT:
+                self._finish(facts, Result.ADMITTED, now)
+
+    def _record(self, facts: _Facts, now: Instant) -> None:
+        door, attempt, partner = self._door, facts.attempt, facts.asked
+        door.emit(
+            Record(attempt, min(now.loop_s + door.site.patience_s, facts.deadline_s)),
+            Prepare(attempt, partner.name),
+            Show(View(door.name, Screen.CHECKING, partner.name)),
+        )
+
+    def _ask(self, facts: _Facts) -> None:
+        self._door.emit(Ask(facts.attempt, facts.at, facts.asked.name, facts.deadline_s))
+
+    def _give_up(self, facts: _Facts, now: Instant) -> None:
+        detail = "the disk did not answer within the budget"
+        facts.ruling = Ruling(Verdict.NONE, Fault.TIMEOUT, detail=detail)
+        facts.request = RequestRecord(
+            sent=False,
+            sent_us=None,
+            answered_us=None,
+            elapsed_ms=ms_between(facts.at.loop_s, now.loop_s),
+            budget_ms=facts.asked.budget_ms,
+            connection="new",
+            evidence=Evidence(dial=None, body=None),
+        )
+        self._finish(facts, Result.REJECTED, now)
+
+    def _heard(self, facts: _Facts) -> Happening:
+        if facts.ruling.admits:
+            return Happening.ALLOWED
+        if facts.asked.settle_s > 0 and facts.asked.says_already_in(facts.ruling):
+            return Happening.PERHAPS_OURS
+        return Happening.REFUSED
+
+    def _look_up(self, facts: _Facts, now: Instant) -> None:
+        until_s = now.loop_s + self._door.site.patience_s
+        self._door.emit(LookUp(facts.attempt, facts.asked.settle_s, until_s))
+
+    def _settle(self, facts: _Facts, unanswered: Sequence[str]) -> Happening:
+        """Takes the refusal for the late answer to the latest request that was not settled before."""
+        settled = self._door.site.settled
+        event_id = next((event_id for event_id in unanswered if event_id not in settled), None)
+        if event_id is None:
+            return Happening.REFUSED
+        settled[event_id] = None
+        if len(settled) > SETTLED_MAX:
+            del settled[next(iter(settled))]
+        reason = Reason(f"settled:{event_id}", facts.ruling.reason.text if facts.ruling.reason else None)
+        # The words for the member explain a refusal, which this no longer is.
+        facts.ruling = replace(facts.ruling, verdict=Verdict.ALLOWED, reason=reason, for_member=None)
+        facts.basis = Basis.SETTLED
+        return Happening.ALLOWED
+
+    def _finish(self, facts: _Facts, result: Result, now: Instant) -> None:
+        door, ruling, gate = self._door, facts.ruling, facts.gate
+        outage = self._note_condition(facts, now)
+        screen = screen_of(result, ruling.verdict, ruling.fault, ruling.reason)
+        view = View(door.name, screen, facts.attempt.partner, gate, ruling.for_member)
+        outcome = Outcome(
+            result,
+            message_of(ruling.verdict, ruling.fault).value,
+            verdict=ruling.verdict,
+            status=ruling.status,
+            fault=ruling.fault,
+            basis=facts.basis if gate else None,
+            detail=ruling.detail,
+            reason=ruling.reason,
+            outage=outage,
+            request=facts.request,
+            gate=gate,
+        )
+        door.emit(Show(view, sight_of(result, ruling.fault)), Conclude(Event(facts.attempt, outcome)))
+        self._facts = None
+        self._free_at_s = now.loop_s
+
+    def _note_condition(self, facts: _Facts, now: Instant) -> bool:
+        """Counts the scan for its partner's condition; whether it is part of an outage."""
+        if facts.partner is None:
+            return False
+        ruling, admitted = facts.ruling, facts.gate is not None
+        reason_key = ruling.reason.key if ruling.reason else None
+        member = facts.attempt.member or ""
+        finished = Finished(
+            member, ruling.verdict, ruling.fault, ruling.status, reason_key, admitted, ruling.detail
+        )
+        outage = facts.partner.conditions.take(finished, now.loop_s)
+        self._door.emit(PartnerChanged(facts.partner.name))
+        return outage

@@ -1,0 +1,99 @@
+"""The states of a scan and of an opening by hand, and the rows between them. The table drives the machine.
+
+Two guarantees are rows that are missing here: nobody is asked before the attempt is recorded or known to be
+late, and the relay is energised only after a basis was found. An input without a row is an error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where the scan under way is; the words are those of `gatectl status`."""
+
+    FREE = "free"
+    RECORDING = "recording"
+    ASKING = "asking"
+    SETTLING = "settling"
+    OPENING = "opening"
+
+
+class Happening(StrEnum):
+    """An input, as far as it matters to the table."""
+
+    NOBODY_TO_ASK = "nobody to ask"
+    TO_BE_ASKED = "a partner to be asked"
+    BY_HAND = "opened by hand"
+    RECORDED = "recorded"
+    RECORD_LATE = "record late"
+    OUT_OF_TIME = "out of time"
+    STOPPING = "stopping"
+    ALLOWED = "allowed"
+    REFUSED = "refused"
+    PERHAPS_OURS = "perhaps the late answer to our own request"
+    RELAY_ON = "relay on"
+    RELAY_STUCK = "relay stuck"
+
+
+class Action(StrEnum):
+    """Work to do on the way into the next state; each is a method of the machine."""
+
+    REFUSE = "record and reject, nobody asked"
+    REJECT = "reject"
+    RECORD = "record"
+    ASK = "ask"
+    ASK_UNRECORDED = "ask unrecorded"
+    GIVE_UP = "give up"
+    LOOK_UP = "look up"
+    ENERGISE = "energise"
+    ENERGISE_UNRECORDED = "energise unrecorded"
+    ADMIT = "admit"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The next state, and the work on the way."""
+
+    to: State
+    action: Action
+
+
+SCAN: dict[tuple[State, Happening], Row] = {
+    (State.FREE, Happening.NOBODY_TO_ASK): Row(State.FREE, Action.REFUSE),
+    (State.FREE, Happening.TO_BE_ASKED): Row(State.RECORDING, Action.RECORD),
+    (State.RECORDING, Happening.RECORDED): Row(State.ASKING, Action.ASK),
+    (State.RECORDING, Happening.RECORD_LATE): Row(State.ASKING, Action.ASK_UNRECORDED),
+    (State.RECORDING, Happening.OUT_OF_TIME): Row(State.FREE, Action.GIVE_UP),
+    (State.ASKING, Happening.ALLOWED): Row(State.OPENING, Action.ENERGISE),
+    (State.ASKING, Happening.REFUSED): Row(State.FREE, Action.REJECT),
+    (State.ASKING, Happening.PERHAPS_OURS): Row(State.SETTLING, Action.LOOK_UP),
+    (State.SETTLING, Happening.ALLOWED): Row(State.OPENING, Action.ENERGISE),
+    (State.SETTLING, Happening.REFUSED): Row(State.FREE, Action.REJECT),
+    (State.OPENING, Happening.RELAY_ON): Row(State.FREE, Action.ADMIT),
+    (State.OPENING, Happening.RELAY_STUCK): Row(State.FREE, Action.REJECT),
+}
+"""Of a scan."""
+
+BY_HAND: dict[tuple[State, Happening], Row] = {
+    (State.FREE, Happening.BY_HAND): Row(State.RECORDING, Action.RECORD),
+    (State.RECORDING, Happening.RECORDED): Row(State.OPENING, Action.ENERGISE),
+    (State.RECORDING, Happening.RECORD_LATE): Row(State.OPENING, Action.ENERGISE_UNRECORDED),
+    (State.RECORDING, Happening.STOPPING): Row(State.FREE, Action.REJECT),
+    (State.OPENING, Happening.RELAY_ON): Row(State.FREE, Action.ADMIT),
+    (State.OPENING, Happening.RELAY_STUCK): Row(State.FREE, Action.REJECT),
+}
+"""Of an opening by hand."""
+
+
+class IllegalInputError(Exception):
+    """The table has no such row: a bug, and worth a restart rather than an open gate."""
+
+
+def row_of(table: dict[tuple[State, Happening], Row], state: State, happening: Happening) -> Row:
+    """The row for an input in a state; raises IllegalInputError where the table has none."""
+    try:
+        return table[state, happening]
+    except KeyError:
+        raise IllegalInputError(f"{happening.value} while {state.value}: the table has no such row") from None

@@ -1,0 +1,447 @@
+"""A door's rules: each way of a scan, and what no order of inputs and times can bring about."""
+
+import itertools
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gatectl.decision.cards import Card
+from gatectl.decision.door import messages as m
+from gatectl.decision.door.context import Site
+from gatectl.decision.door.machine import DoorMachine
+from gatectl.decision.door.scan import SETTLED_MAX
+from gatectl.decision.door.table import BY_HAND, SCAN, Action, Happening, IllegalInputError, State, row_of
+from gatectl.decision.event import RequestRecord
+from gatectl.decision.moment import Moment
+from gatectl.decision.outage import Conditions
+from gatectl.decision.routing import Number, Numbers, Route
+from gatectl.decision.signals import Sight
+from gatectl.decision.verdict import Basis, Fault, Reason, Result, Ruling, Verdict
+
+ALLOWED = Ruling(Verdict.ALLOWED, status=200)
+REFUSED = Ruling(Verdict.NOT_ALLOWED, status=400, reason=Reason("checkin.expired", None))
+ALREADY_IN = Ruling(Verdict.NOT_ALLOWED, status=400, reason=Reason("already", None))
+TIMEOUT = Ruling(Verdict.NONE, Fault.TIMEOUT)
+DIGITS = Numbers(Number(re.compile(r"\d+", re.ASCII), "digits", (1, 20)))
+PATIENCE_S = 0.1
+BUDGET_S = 0.75
+
+
+@dataclass
+class Rules:
+    """A partner as a door knows it: members are digits."""
+
+    name: str = "p"
+    budget_ms: int = 750
+    settle_s: int = 60
+    numbers: Numbers = DIGITS
+    conditions: Conditions = field(default_factory=lambda: Conditions(0.0))
+
+    def says_already_in(self, ruling):
+        return ruling.reason is not None and ruling.reason.key == "already"
+
+
+def instant(at_s):
+    return m.Instant(at_s, Moment(round(at_s * 1e6), "0" * 32, round(at_s * 1e6)))
+
+
+class Shell:
+    """Feeds the machine, and keeps the effects that wait for their result."""
+
+    def __init__(self, cards=None, patience_s=PATIENCE_S, **rules):
+        self.partner = Rules(**rules)
+        ids = itertools.count()
+        self.site = Site(
+            "t", "s", [Route(re.compile(r"\w+", re.ASCII), "p")], {"p": self.partner}, patience_s, cards
+        )
+        self.machine = DoorMachine("main", 3.0, self.site, lambda at_us: f"scan-{at_us}-{next(ids)}")
+        self.now = 0.0
+        self.effects = []
+
+    def feed(self, given):
+        new = self.machine.handle(given, instant(self.now))
+        self.effects += new
+        return new
+
+    def scan(self, code):
+        return self.feed(m.CodeRead(code, "/dev/reader", instant(self.now)))
+
+    def of(self, kind):
+        return [effect for effect in self.effects if isinstance(effect, kind)]
+
+    @property
+    def last(self):
+        return self.of(m.Conclude)[-1].event
+
+    @property
+    def attempt(self):
+        return self.of(m.Record)[-1].attempt.id
+
+
+def request(*, sent=True):
+    return RequestRecord(sent, 0, 0, 1.0, 750, "warm")
+
+
+def door(**how):
+    return Shell(**({"cards": {}} | how))
+
+
+def names(effects):
+    return [type(effect).__name__ for effect in effects]
+
+
+def test_a_success_opens_the_gate_in_this_order():
+    shell = door()
+    assert names(shell.scan("123")) == ["Record", "Prepare", "Show"]
+    assert names(shell.feed(m.Recorded(shell.attempt))) == ["Ask"]
+    assert names(shell.feed(m.Answered(shell.attempt, ALLOWED, request()))) == ["Energise"]
+    assert names(shell.feed(m.RelayOn(shell.attempt, 0.25, 3000))) == ["PartnerChanged", "Show", "Conclude"]
+    event = shell.last
+    assert (event.outcome.result, event.outcome.basis) == (Result.ADMITTED, Basis.PARTNER)
+    assert event.outcome.gate.after_ms == 250.0
+    assert shell.machine.state is State.FREE
+
+
+def test_the_deadline_counts_from_the_complete_code_at_a_free_door():
+    shell = door()
+    shell.scan("1")
+    shell.now = 0.5
+    shell.scan("2")
+    shell.now = 0.6
+    shell.feed(m.Recorded(shell.attempt))
+    assert shell.of(m.Ask)[0].deadline_s == BUDGET_S
+    shell.feed(m.Answered(shell.attempt, REFUSED, request()))
+    shell.feed(m.Recorded(shell.attempt))
+    assert shell.of(m.Ask)[1].deadline_s == 0.6 + BUDGET_S
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "fault", "message"),
+    [
+        ({}, "", Fault.UNRECOGNISED, "Credential not recognised"),
+        ({}, "abc", Fault.UNRECOGNISED, "Credential not recognised"),
+        ({"cards": None}, "123", Fault.CARDS, "Enrolled cards not available, please try again"),
+        (
+            {"cards": {"7": Card("7", "gone", "1", None)}},
+            "7",
+            Fault.UNRECOGNISED,
+            "Credential not recognised",
+        ),
+    ],
+)
+def test_a_scan_about_which_nobody_is_asked(how, code, fault, message):
+    shell = door(**how)
+    shell.scan(code)
+    assert not shell.of(m.Ask)
+    assert shell.of(m.Record)[0].until_s is None, "nobody waits for this record"
+    outcome = shell.last.outcome
+    assert (outcome.fault, outcome.message, outcome.request) == (fault, message, None)
+
+
+def test_a_broken_gate_asks_nobody_until_it_works_again():
+    shell = door()
+    shell.feed(m.GateBroken("GPIO busy"))
+    shell.scan("123")
+    outcome = shell.last.outcome
+    assert (outcome.fault, outcome.message, outcome.detail) == (Fault.GATE, "Gate out of order", "GPIO busy")
+    assert outcome.request is None
+    shell.feed(m.GateBroken(None))
+    assert names(shell.scan("124")) == ["Record", "Prepare", "Show"]
+
+
+def test_a_late_record_is_logged_and_does_not_hold_up_the_scan():
+    shell = door()
+    shell.scan("123")
+    shell.now = shell.of(m.Record)[0].until_s
+    assert names(shell.feed(m.RecordLate(shell.attempt))) == ["Log", "Ask"]
+
+
+def test_without_patience_no_record_is_late():
+    shell = door(patience_s=0.0)
+    shell.scan("123")
+    assert names(shell.feed(m.RecordLate(shell.attempt))) == ["Ask"]
+
+
+def test_a_disk_that_takes_the_whole_budget_leaves_no_time_to_ask():
+    shell = door(patience_s=5.0)
+    shell.scan("123")
+    shell.now = shell.of(m.Record)[0].until_s
+    assert shell.now == BUDGET_S
+    shell.feed(m.RecordLate(shell.attempt))
+    assert not shell.of(m.Ask)
+    assert shell.last.outcome.request.sent is False
+    assert shell.last.outcome.fault is Fault.TIMEOUT
+
+
+@pytest.mark.parametrize(
+    ("unanswered", "result", "basis"), [(["e1"], Result.ADMITTED, Basis.SETTLED), ([], Result.REJECTED, None)]
+)
+def test_a_refusal_may_be_the_late_answer_to_our_own_request(unanswered, result, basis):
+    shell = door()
+    shell.scan("123")
+    shell.feed(m.Recorded(shell.attempt))
+    assert names(shell.feed(m.Answered(shell.attempt, ALREADY_IN, request()))) == ["LookUp"]
+    shell.feed(m.LookedUp(shell.attempt, unanswered))
+    if unanswered:
+        shell.feed(m.RelayOn(shell.attempt, 0.2, 3000))
+    outcome = shell.last.outcome
+    assert (outcome.result, outcome.basis) == (result, basis)
+    assert outcome.status == 400
+    assert outcome.reason.key == ("settled:e1" if unanswered else "already")
+
+
+def test_a_request_is_settled_once():
+    shell = door()
+    for code in ("123", "124"):
+        shell.scan(code)
+        shell.feed(m.Recorded(shell.attempt))
+        shell.feed(m.Answered(shell.attempt, ALREADY_IN, request()))
+        shell.feed(m.LookedUp(shell.attempt, ["e1"]))
+        if code == "123":
+            shell.feed(m.RelayOn(shell.attempt, 0.2, 3000))
+    results = [effect.event.outcome.result for effect in shell.of(m.Conclude)]
+    assert results == [Result.ADMITTED, Result.REJECTED]
+
+
+def test_the_memory_of_settled_requests_is_bounded():
+    shell = door()
+    for number in range(SETTLED_MAX + 10):
+        shell.scan(str(number))
+        shell.feed(m.Recorded(shell.attempt))
+        shell.feed(m.Answered(shell.attempt, ALREADY_IN, request()))
+        shell.feed(m.LookedUp(shell.attempt, [f"e{number}"]))
+        shell.feed(m.RelayOn(shell.attempt, 0.2, 3000))
+    assert list(shell.site.settled) == [f"e{number}" for number in range(10, SETTLED_MAX + 10)]
+
+
+def test_without_settling_a_refusal_is_a_refusal():
+    shell = door(settle_s=0)
+    shell.scan("123")
+    shell.feed(m.Recorded(shell.attempt))
+    shell.feed(m.Answered(shell.attempt, ALREADY_IN, request()))
+    assert not shell.of(m.LookUp)
+    assert shell.last.outcome.result is Result.REJECTED
+
+
+def test_a_success_with_a_stuck_relay_is_the_gates_fault():
+    shell = door()
+    shell.scan("123")
+    shell.feed(m.Recorded(shell.attempt))
+    shell.feed(m.Answered(shell.attempt, ALLOWED, request()))
+    shell.feed(m.RelayStuck(shell.attempt, "the pin did not follow"))
+    outcome = shell.last.outcome
+    assert outcome.message == "Checked in, but the gate did not open"
+    assert (outcome.verdict, outcome.fault, outcome.basis) == (Verdict.ALLOWED, Fault.GATE, None)
+    assert outcome.detail == "the pin did not follow"
+
+
+def test_a_resting_partner_is_not_asked():
+    shell = door()
+    shell.partner.conditions.rest(10.0)
+    shell.scan("123")
+    outcome = shell.last.outcome
+    assert (outcome.verdict, outcome.fault, outcome.reason.key) == (Verdict.NONE, Fault.PARTNER, "resting")
+    assert not shell.of(m.Ask)
+
+
+def test_three_members_without_a_verdict_are_an_outage():
+    shell = door()
+    for code in ("1", "2", "3"):
+        shell.scan(code)
+        shell.feed(m.Recorded(shell.attempt))
+        shell.feed(m.Answered(shell.attempt, TIMEOUT, request()))
+    assert [effect.event.outcome.outage for effect in shell.of(m.Conclude)] == [False, False, True]
+
+
+def test_a_person_opens_beside_a_scan():
+    shell = door()
+    shell.scan("123")
+    assert names(shell.feed(m.OpenByHand("by-hand", instant(shell.now), "a delivery"))) == ["Record"]
+    assert names(shell.feed(m.Recorded("by-hand"))) == ["Energise"]
+    shell.feed(m.RelayOn("by-hand", 0.1, 3000))
+    assert (shell.last.attempt.kind, shell.last.outcome.message) == ("manual", "Opened by hand: a delivery")
+    assert shell.last.outcome.basis is Basis.MANUAL
+    assert shell.machine.state is State.RECORDING, "the scan goes on"
+
+
+def test_a_person_cannot_open_a_door_that_stops():
+    shell = door()
+    shell.feed(m.OpenByHand("by-hand", instant(shell.now), "a delivery"))
+    shell.feed(m.Stop())
+    shell.feed(m.Recorded("by-hand"))
+    assert not shell.of(m.Energise)
+    assert shell.last.outcome.result is Result.REJECTED
+
+
+def test_an_unreadable_card_may_be_tried_again_where_that_hides_nothing():
+    shell = door()
+    assert [effect.sight for effect in shell.feed(m.Unreadable(showing=False))] == [Sight.TRY_AGAIN]
+    assert shell.feed(m.Unreadable(showing=True)) == []
+    shell.scan("123")
+    assert shell.feed(m.Unreadable(showing=False)) == [], "a scan is under way"
+
+
+def test_a_stop_drops_what_waits_and_decides_the_scan_under_way():
+    shell = door()
+    for code in ("1", "2", "3"):
+        shell.scan(code)
+    assert "2 codes that waited were dropped" in shell.feed(m.Stop())[0].entry.message
+    assert shell.scan("4") == []
+    shell.feed(m.Recorded(shell.attempt))
+    shell.feed(m.Answered(shell.attempt, REFUSED, request()))
+    assert len(shell.of(m.Conclude)) == 1
+    assert shell.machine.state is State.FREE
+
+
+def test_late_results_of_a_concluded_event_are_nothing():
+    shell = door()
+    shell.scan("123")
+    of = shell.attempt
+    shell.feed(m.Recorded(of))
+    shell.feed(m.Answered(of, REFUSED, request()))
+    assert shell.feed(m.Answered(of, ALLOWED, request())) == []
+    assert shell.feed(m.RelayOn(of, 1.0, 3000)) == []
+
+
+@pytest.mark.parametrize("table", [SCAN, BY_HAND])
+def test_an_input_without_a_row_names_state_and_input(table):
+    for state, happening in itertools.product(State, Happening):
+        if (state, happening) in table:
+            assert row_of(table, state, happening) is table[state, happening]
+        else:
+            with pytest.raises(IllegalInputError, match=f"{happening.value}.*{state.value}"):
+                row_of(table, state, happening)
+
+
+def test_an_answer_before_the_record_is_an_error():
+    shell = door()
+    shell.scan("123")
+    with pytest.raises(IllegalInputError, match=r"allowed.*recording"):
+        shell.feed(m.Answered(shell.attempt, ALLOWED, request()))
+
+
+def test_every_action_is_in_a_table():
+    assert {row.action for table in (SCAN, BY_HAND) for row in table.values()} == set(Action)
+
+
+RULINGS = st.sampled_from([ALLOWED, REFUSED, ALREADY_IN, TIMEOUT, Ruling(Verdict.NOT_FOUND, status=404)])
+
+
+class Chance(Shell):
+    """Draws inputs and times, and gives each effect one of the results that it can have."""
+
+    def __init__(self, data):
+        super().__init__(
+            cards=data.draw(st.sampled_from([{}, None])),
+            patience_s=data.draw(st.sampled_from([0.0, 0.1, 5.0])),
+            settle_s=data.draw(st.sampled_from([0, 60])),
+        )
+        self.data = data
+        self.open = []
+        self.by_hand = itertools.count()
+
+    def turn(self):
+        self.now += self.data.draw(st.sampled_from([0.0, 0.001, 0.05, 0.2, 1.0, 4.0]))
+        what = self.data.draw(
+            st.sampled_from(["code", "result", "result", "result", "hand", "broken", "cards"])
+        )
+        if what == "code":
+            self.take(self.scan(self.data.draw(st.sampled_from("123456x"))))
+        elif what == "hand":
+            self.take(self.feed(m.OpenByHand(f"hand-{next(self.by_hand)}", instant(self.now), "a delivery")))
+        elif what == "broken":
+            self.take(self.feed(m.GateBroken(self.data.draw(st.sampled_from([None, "GPIO busy"])))))
+        elif what == "cards":
+            self.site.cards = {}
+        elif self.open:
+            self.answer(self.open.pop(self.data.draw(st.integers(0, len(self.open) - 1))))
+
+    def take(self, effects):
+        waited = (m.Record, m.Ask, m.LookUp)
+        self.open += [effect for effect in effects if isinstance(effect, waited)]
+        for effect in effects:
+            if isinstance(effect, m.Energise):  # its result follows at once
+                stuck = self.data.draw(st.booleans())
+                result = m.RelayStuck(effect.of, "x") if stuck else m.RelayOn(effect.of, self.now, 3000)
+                self.take(self.feed(result))
+
+    def answer(self, effect):
+        match effect:
+            case m.Record(attempt, until_s):
+                if until_s is None:
+                    return
+                if self.data.draw(st.booleans()):
+                    self.take(self.feed(m.Recorded(attempt.id)))
+                else:
+                    self.now = max(self.now, until_s)
+                    self.take(self.feed(m.RecordLate(attempt.id)))
+            case m.Ask(attempt):
+                self.take(self.feed(m.Answered(attempt.id, self.data.draw(RULINGS), request())))
+            case m.LookUp(attempt):
+                ids = self.data.draw(st.lists(st.sampled_from(["e1", "e2", "e3"]), unique=True))
+                self.take(self.feed(m.LookedUp(attempt.id, ids)))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_whatever_happens_in_whatever_order(data):
+    door = Chance(data)
+    fed = []
+    feed = door.feed
+
+    def noting(given):
+        fed.append(given)
+        effects = feed(given)
+        fed.extend(effects)
+        return effects
+
+    door.feed = noting
+    for _ in range(data.draw(st.integers(1, 40))):
+        door.turn()
+    door.take(door.feed(m.Stop()))
+    while door.open:
+        door.answer(door.open.pop(0))
+
+    assert door.machine.state is State.FREE, "every scan ends"
+    assert door.machine.waiting == 0
+    recorded = Counter(effect.attempt.id for effect in door.of(m.Record))
+    concluded = Counter(effect.event.attempt.id for effect in door.of(m.Conclude))
+    assert recorded == concluded, "each attempt ends in one event, and no event is without its attempt"
+    assert set(recorded.values()) <= {1}
+    asked = Counter(effect.attempt.id for effect in door.of(m.Ask))
+    assert set(asked.values()) <= {1}, "asked once"
+    check_order(fed)
+    settled = [
+        e.event.outcome.reason.key for e in door.of(m.Conclude) if e.event.outcome.basis is Basis.SETTLED
+    ]
+    assert len(settled) == len(set(settled)), "a request is settled once"
+    for effect in door.of(m.Conclude):
+        outcome = effect.event.outcome
+        assert (
+            (outcome.basis is not None) == (outcome.gate is not None) == (outcome.result is Result.ADMITTED)
+        )
+
+
+def check_order(fed):
+    """No ask before the record, no opening without a basis."""
+    on_record, allowed = set(), set()
+    for one in fed:
+        match one:
+            case m.Recorded(of) | m.RecordLate(of):
+                on_record.add(of)
+                if of.startswith("hand"):
+                    allowed.add(of)
+            case m.Ask(attempt):
+                assert attempt.id in on_record
+            case m.Answered(of, ruling):
+                if ruling.admits:
+                    allowed.add(of)
+            case m.LookedUp(of, unanswered):
+                if unanswered:
+                    allowed.add(of)
+            case m.Energise(of):
+                assert of in allowed
