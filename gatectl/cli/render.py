@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import tzinfo
 from typing import Final
 
@@ -31,6 +32,9 @@ _TIME, _RESULT, _ANSWER, _MS, _SENT = 8, 8, 13, 5, 4
 
 _NARROWEST = (9, 16, 10)
 """Door, credential and partner where the terminal has 80 columns; wider ones share what there is."""
+
+_CODE_CHARS = 64
+"""No card, barcode or QR code of a partner is longer."""
 
 _INDENT = _TIME + 1
 
@@ -114,10 +118,14 @@ class EventList:
     def _advise(self, event: Event) -> None:
         # A row of failures with one cause needs the same words once.
         page = self._status_pages.get(event.attempt.partner or "")
-        words = advice(event, page, around=self._past.take(event))
-        if words and words != self._advice:
+        said = self._past.take(event)
+        words = advice(event, page, around=said)
+        anyones = advice(_without_code(event), page, around=said)
+        if anyones and anyones != self._advice:
             self._below(words, "yellow")
-        self._advice = words
+        elif event.attempt.id in words:
+            self._below(f"As before: gatectl report {event.attempt.id}", "yellow")
+        self._advice = anyones
 
     def _row(self, cells: Sequence[str], colour: str, result_colour: str) -> None:
         door, credential, partner = self._widths()
@@ -142,6 +150,11 @@ class EventList:
         self._console.print(Padding(Text(visible(words), colour), (0, 0, 0, _INDENT)))
 
 
+def _without_code(event: Event) -> Event:
+    """The same event by anybody: by its advice a row of one kind of failure is known."""
+    return replace(event, attempt=replace(event.attempt, id="", credential=""))
+
+
 def _facts(event: Event, time: str) -> tuple[str, ...]:
     attempt, outcome = event.attempt, event.outcome
     answer = outcome.fault.value if outcome.fault else ""
@@ -150,13 +163,18 @@ def _facts(event: Event, time: str) -> tuple[str, ...]:
     return (
         time,
         attempt.door,
-        attempt.credential or "",
+        _short(attempt.credential or ""),
         attempt.partner or "",
         outcome.result.value,
         answer,
         _elapsed(event),
         _sent(event),
     )
+
+
+def _short(code: str) -> str:
+    """A code in a few rows of its column; `--json` has the whole of a longer one."""
+    return code if len(code) <= _CODE_CHARS else f"{code[: _CODE_CHARS - 5]}…{code[-4:]}"
 
 
 def _elapsed(event: Event) -> str:

@@ -41,6 +41,15 @@ _SENTENCES: dict[Cause, tuple[Key, ...]] = {
 }
 
 
+CODE_CHARS = 40
+"""The longest code that a command in the advice repeats: longer ones are junk, or nobody types them."""
+
+
+def _typed(code: str) -> str:
+    """A code as a shell takes it, or what stands for it in the command's usage."""
+    return shlex.quote(code) if len(code) <= CODE_CHARS else "CODE"
+
+
 def advice(
     event: Event,
     status_page: str | None,
@@ -55,7 +64,7 @@ def advice(
     attempt = event.attempt
     values = {
         "partner": attempt.partner or "",
-        "code": shlex.quote(attempt.credential or ""),
+        "code": _typed(attempt.credential or ""),
         "door": shlex.quote(attempt.door),
         "id": attempt.id,
         "page": f" ({status_page})" if status_page else "",

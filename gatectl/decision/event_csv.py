@@ -21,14 +21,22 @@ COLUMNS = (
 
 
 def lines(events: Iterable[Event], zone: tzinfo | None) -> Iterator[str]:
-    """A byte order mark and the header, then a line for each event as it comes; times are those of `zone`."""
-    rows = written(_rows(events, zone))
-    yield BYTE_ORDER_MARK + next(rows)
-    yield from rows
+    """The header, then a line for each event as it comes; times are those of `zone`."""
+    yield header()
+    yield from rows(events, zone)
 
 
-def _rows(events: Iterable[Event], zone: tzinfo | None) -> Iterator[tuple[str, ...]]:
-    yield COLUMNS
+def header() -> str:
+    """A byte order mark and the line of the columns' names."""
+    return BYTE_ORDER_MARK + next(written([COLUMNS]))
+
+
+def rows(events: Iterable[Event], zone: tzinfo | None) -> Iterator[str]:
+    """A line for each event, without a header."""
+    yield from written(_cells(events, zone))
+
+
+def _cells(events: Iterable[Event], zone: tzinfo | None) -> Iterator[tuple[str, ...]]:
     for event in events:
         values = _values(event, zone)
         yield tuple(_cell(values[name]) for name in COLUMNS)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from gatectl.decision.event import Event
 from gatectl.decision.verdict import Result
-from gatectl.journal.reader import Filters, Reader, event_of
+from gatectl.journal.reader import PAGE, Filters, Reader, event_of
 
 SPAN = 20_000
 """Scans looked at in one transaction: some milliseconds, on a Pi some ten."""
@@ -98,6 +98,24 @@ class Browser(Reader):
         )
         listed = [Listed(row["seq"], row["ended"], event_of(row)) for row in rows]
         return listed, listed[-1].ended if len(listed) == most else until
+
+    def batch(self, filters: Filters, low: int | None, until: int) -> tuple[list[Event], int | None]:
+        """Some of the events in the order of the scans, and where the next of them begin; None at the end.
+
+        `low` is where to begin, None for the first; none of them was decided after the mark `until`. Bounded,
+        so that an export of years keeps no page waiting.
+        """
+        bounds = self._bounds(Search(filters))
+        if bounds is None or (low is not None and low > bounds[1]):
+            return [], None
+        low = bounds[0] if low is None else low
+        high = min(low + SPAN - 1, bounds[1])
+        where, values = filters.conditions()
+        values |= {"low": low, "high": high, "until": until}
+        place = f"{where} AND seq >= :low AND seq <= :high AND ended <= :until"
+        rows = self._rows(f"{place} ORDER BY seq LIMIT {PAGE}", values)
+        following = rows[-1]["seq"] + 1 if len(rows) == PAGE else high + 1
+        return [event_of(row) for row in rows], following if following <= bounds[1] else None
 
     def version(self) -> int:
         """Another number once somebody has written."""

@@ -43,6 +43,7 @@ class Monitor:
         self.app = Starlette(
             routes=[
                 Route("/", pages.events),
+                Route("/events.csv", pages.download),
                 Route("/events/{event_id}", pages.event),
                 Route("/events/{event_id}/report", pages.report),
                 Route("/display/{door:path}", pages.display),

@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from gatectl.decision.local_time import clock_text, local
 from gatectl.journal.browser import Browser, Tally
 
 WIDTH, HEIGHT = 480, 140
 """Units of the drawing; a style makes it as wide as its place."""
 TOP, BASE = 18, 122
 """Between them stand the bars; the scales' numbers are above, the hours' below."""
-HOURS = 24
+HOUR_US = 3_600_000_000
 LEAST_SCANS, LEAST_MS = 4, 100
 """The smallest scales: one scan is no full bar, and a fast partner's line stays low."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A day from its first microsecond to that of the next: 23 or 25 hours where the clocks change."""
+
+    from_us: int
+    until_us: int
+
+    @property
+    def hours(self) -> int:
+        return math.ceil((self.until_us - self.from_us) / HOUR_US)
+
+    def starts(self, hour: int) -> datetime:
+        """When one of its hours begins, counted from 0, whatever the clocks show."""
+        return local(self.from_us + hour * HOUR_US, None)
+
+    def x(self, hour: int) -> float:
+        return round(hour * WIDTH / self.hours, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Hour:
     """One bar."""
 
-    hour: int
+    hour: str
+    """When it began: `14:00`; in an hour that comes twice, `02:00+01:00`."""
     x: float
     width: float
     admitted: int
@@ -49,26 +71,36 @@ class PartnerDay:
     top_ms: float
 
 
-def day_of(browser: Browser, day: date) -> list[PartnerDay]:
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The drawings of a day, and the hours that stand below each: where, and which."""
+
+    marks: list[tuple[float, str]]
+    partners: list[PartnerDay]
+
+
+def day_of(browser: Browser, day: date) -> Day:
     """The day in this machine's time, a partner after the other; those without scans are not there."""
-    # A day with a change of the clock has 23 or 25 hours: the last of them then stand in the last bar.
     start = datetime(day.year, day.month, day.day).astimezone()
     following = day + timedelta(days=1)
     end = datetime(following.year, following.month, following.day).astimezone()
-    tallies = browser.tallies(_us(start), _us(end), 3_600_000_000)
+    span = Span(_us(start), _us(end))
+    tallies = browser.tallies(span.from_us, span.until_us, HOUR_US)
     partners = sorted({tally.partner for tally in tallies}, key=lambda name: (name is None, name or ""))
-    return [_drawn(name, [tally for tally in tallies if tally.partner == name]) for name in partners]
+    drawn = [_drawn(name, [tally for tally in tallies if tally.partner == name], span) for name in partners]
+    marks = [(span.x(hour), span.starts(hour).hour) for hour in range(span.hours)]
+    return Day([(x, str(hour)) for x, hour in marks if hour % 6 == 0], drawn)
 
 
 def _us(moment: datetime) -> int:
     return int(moment.timestamp()) * 1_000_000
 
 
-def _drawn(partner: str | None, tallies: list[Tally]) -> PartnerDay:
+def _drawn(partner: str | None, tallies: list[Tally], span: Span) -> PartnerDay:
     top_scans = max(LEAST_SCANS, *(tally.admitted + tally.refused for tally in tallies))
     medians = {tally.bucket: _part(tally.elapsed_ms, 0.5) for tally in tallies}
     top_ms = max(LEAST_MS, *(ms for ms in medians.values() if ms is not None), 0)
-    hours = [_hour(tally, top_scans) for tally in sorted(tallies, key=lambda tally: tally.bucket)]
+    hours = [_hour(tally, top_scans, span) for tally in sorted(tallies, key=lambda tally: tally.bucket)]
     dots = [
         (round(hour.x + hour.width / 2, 1), round(BASE - hour.median_ms / top_ms * (BASE - TOP), 1))
         for hour in hours
@@ -88,14 +120,13 @@ def _drawn(partner: str | None, tallies: list[Tally]) -> PartnerDay:
     )
 
 
-def _hour(tally: Tally, top_scans: int) -> Hour:
-    step = WIDTH / HOURS
+def _hour(tally: Tally, top_scans: int, span: Span) -> Hour:
     scale = (BASE - TOP) / top_scans
     admitted, refused = tally.admitted * scale, tally.refused * scale
     return Hour(
-        hour=tally.bucket,
-        x=round(min(tally.bucket, HOURS - 1) * step + 2, 1),
-        width=round(step - 4, 1),
+        hour=clock_text(span.starts(tally.bucket), None).replace(":00:00", ":00", 1),
+        x=round(span.x(tally.bucket) + 2, 1),
+        width=round(WIDTH / span.hours - 4, 1),
         admitted=tally.admitted,
         refused=tally.refused,
         median_ms=_part(tally.elapsed_ms, 0.5),

@@ -49,6 +49,11 @@ class JournalDesk:
             lambda browser: Seen(self._file, browser.version(), browser.mark(), browser.at_rest)
         )
 
+    @property
+    def file(self) -> File | None:
+        """Which file the last answer came from."""
+        return self._file
+
     def close(self) -> None:
         self._thread.submit(self._let_go)
         self._thread.shutdown()

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import io
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import date, datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
+from gatectl.decision import event_csv
 from gatectl.decision.advice import advice
 from gatectl.decision.cause import NEIGHBOURS, Around, around
-from gatectl.decision.event import Event
+from gatectl.decision.event import KINDS, Event
 from gatectl.decision.verdict import Result
 from gatectl.errors import GatectlError, visible
 from gatectl.journal.browser import Browser
@@ -54,9 +56,9 @@ class Pages:
         day = _day(request.query_params.get("day"))
         found = None
         try:
-            mark, found, drawings = await self._journal.ask(lambda browser: _look(browser, query, day))
+            mark, found, drawn = await self._journal.ask(lambda browser: _look(browser, query, day))
         except UnreadableError as error:
-            mark, drawings = 0, []
+            mark, drawn = 0, chart.Day([], [])
             notices.append(_why_unreadable(error, language))
         events = [listed.event for listed in found.events] if found else []
         rows = [shown.row_of(event, language, whole_codes=query.whole_codes) for event in events]
@@ -72,12 +74,37 @@ class Pages:
             doors=self._gym.doors,
             partners=list(self._gym.status_pages),
             results=[result.value for result in Result],
-            drawings=drawings,
+            kinds=KINDS,
+            drawn=drawn,
             day=day,
             day_text=shown.day_text(datetime(day.year, day.month, day.day).astimezone(), language),
             days=(day - timedelta(days=1), day + timedelta(days=1)),
             chart=chart,
         )
+
+    async def download(self, request: Request) -> Response:
+        """The events that the filters take, all of them, as a file for spreadsheets."""
+        query = Query.of(request.query_params)
+        name = f"gatectl-events-{datetime.now().astimezone():%Y-%m-%d}.csv"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        first = await self._journal.ask(lambda browser: _rows_of(browser, query, None, browser.mark()))
+        rows = self._rows(query, first, language_of(request))
+        return StreamingResponse(rows, media_type="text/csv", headers=headers)
+
+    async def _rows(self, query: Query, first: _Rows, language: Language) -> AsyncIterator[str]:
+        file, rows = self._journal.file, first
+        yield event_csv.header() + rows.text
+        while rows.following is not None:
+            following = partial(_rows_of, query=query, low=rows.following, until=rows.until)
+            try:
+                rows = await self._journal.ask(following)
+            except UnreadableError:
+                file = None
+            if self._journal.file != file:
+                # The answer's head is gone long since: only its end can say that it is no whole one.
+                yield texts.text(language, "incomplete") + "\n"
+                return
+            yield rows.text
 
     async def event(self, request: Request) -> Response:
         language = language_of(request)
@@ -141,6 +168,19 @@ class Pages:
         return self._paper.page(request, "notice.html", status=503, words=words)
 
 
+class _Rows(NamedTuple):
+    """Some lines of CSV, where the next ones begin, and the mark up to which all of them go."""
+
+    text: str
+    following: int | None
+    until: int
+
+
+def _rows_of(browser: Browser, query: Query, low: int | None, until: int) -> _Rows:
+    events, following = browser.batch(query.search.filters, low, until)
+    return _Rows("".join(event_csv.rows(events, None)), following, until)
+
+
 def _with_neighbours(browser: Browser, event_id: str) -> tuple[Event, Around] | None:
     event = browser.find(event_id)
     if event is None:
@@ -152,7 +192,7 @@ def _why_unreadable(error: UnreadableError, language: Language) -> str:
     return f"{texts.text(language, 'no_journal')} {visible(error.message)}"
 
 
-def _look(browser: Browser, query: Query, day: date) -> tuple[int, Any, list[chart.PartnerDay]]:
+def _look(browser: Browser, query: Query, day: date) -> tuple[int, Any, chart.Day]:
     mark = browser.mark()
     return mark, browser.page(query.search, PAGE_SIZE, mark), chart.day_of(browser, day)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
-from gatectl.decision.event import Event
+from gatectl.decision.event import KINDS, Event
+from gatectl.decision.local_time import NotATimeError, parsed
 from gatectl.decision.verdict import Result
 from gatectl.journal.browser import Search
 from gatectl.journal.reader import Filters
@@ -18,7 +20,8 @@ CHARS_MAX = 512
 WHOLE = "whole"
 """The value of `codes` that shows the list's codes in full length."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MINUTE = re.compile(r"(\d{4}-\d\d-\d\d[T ])?\d{1,2}:\d\d", re.ASCII)
+_SECOND = re.compile(rf"{_MINUTE.pattern}:\d\d", re.ASCII)
 _NUMBER_MAX = 2**62
 
 
@@ -36,28 +39,29 @@ class Query:
         """Of an address: what makes no sense there filters nothing."""
         given = {
             name: params[name].strip()[:CHARS_MAX]
-            for name in ("door", "partner", "member", "result", "since", "until")
+            for name in ("door", "partner", "member", "code", "result", "kind", "since", "until")
             if params.get(name, "").strip()
         }
-        if given.get("result") not in set(Result):
-            given.pop("result", None)
+        for name, known in (("result", set(Result)), ("kind", set(KINDS))):
+            if given.get(name) not in known:
+                given.pop(name, None)
         if params.get("codes") == WHOLE:
             given["codes"] = WHOLE
-        since, until = _moment(given.get("since")), _moment(given.get("until"))
-        wrong = [
-            given.pop(name)
-            for name, at in (("since", since), ("until", until))
-            if name in given and at is None
-        ]
-        if until is not None:
-            until += _span_us(given["until"]) - 1
+        times, wrong = {}, []
+        for name, moment in (("since", _start), ("until", _end)):
+            try:
+                times[name] = moment(given[name]) if name in given else None
+            except NotATimeError:
+                wrong.append(given.pop(name))
         filters = Filters(
-            since_us=since,
-            until_us=until,
+            since_us=times.get("since"),
+            until_us=times.get("until"),
             door=given.get("door"),
             partner=given.get("partner"),
             member=given.get("member"),
+            code=given.get("code"),
             result=Result(given["result"]) if "result" in given else None,
+            kind=given.get("kind"),
         )
         return cls(given, Search(filters, number(params.get("before"))), tuple(wrong))
 
@@ -96,18 +100,18 @@ def number(text: str | None) -> int | None:
     return min(int(text), _NUMBER_MAX)
 
 
-def _moment(text: str | None) -> int | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text).astimezone()
-        return (moment - _EPOCH) // timedelta(microseconds=1)
-    except (ValueError, OverflowError, OSError):
-        return None
+def _start(text: str) -> int:
+    """The moment of a text, as `gatectl events --since` takes it. Raises NotATimeError."""
+    return parsed(text, _now_us(), None)
 
 
-def _span_us(text: str) -> int:
-    """A minute, or a day, is meant to its end."""
-    if len(text) <= len("2026-11-22"):
-        return 86_400_000_000
-    return 60_000_000 if text.count(":") == 1 else 1_000_000
+def _end(text: str) -> int:
+    """The last microsecond of it: a minute, like a day, is meant to its end."""
+    end = parsed(text, _now_us(), None, is_end=True)
+    if _MINUTE.fullmatch(text):
+        return end + 60_000_000 - 1
+    return end + 1_000_000 - 1 if _SECOND.fullmatch(text) else end
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000

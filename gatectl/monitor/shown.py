@@ -11,11 +11,10 @@ from typing import Any
 from gatectl.decision.cause import fail_together, is_for_another_url
 from gatectl.decision.display import Screen
 from gatectl.decision.event import DialRecord, Event, timestamp
+from gatectl.decision.local_time import clock_text, local
 from gatectl.decision.verdict import Basis, Result
 from gatectl.errors import visible
 from gatectl.monitor.texts import Language, in_words, text
-
-_EPOCH_TZ = UTC
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +41,14 @@ class Row:
 def row_of(event: Event, language: Language, *, whole_codes: bool = False) -> Row:
     attempt, outcome = event.attempt, event.outcome
     code = attempt.credential or ""
-    moment = local(attempt.at_us)
+    moment = local(attempt.at_us, None)
     return Row(
         id=attempt.id,
         at=timestamp(attempt.at_us),
         day=day_text(moment, language),
-        time=moment.strftime("%H:%M:%S"),
+        time=clock_text(moment, None),
         door=attempt.door,
-        credential=visible(code if whole_codes else shortened(code)),
+        credential=visible(shortened(code, HEAD_CHARS if whole_codes else 0)),
         partner=attempt.partner or "",
         result=outcome.result.value,
         result_text=text(language, outcome.result.value),
@@ -61,13 +60,16 @@ def row_of(event: Event, language: Language, *, whole_codes: bool = False) -> Ro
     )
 
 
+HEAD_CHARS = 60
+"""So much of a very long code stands in a list of whole codes: a table is no place for 512 characters."""
+
 SHOWN_CHARS = 4
 """The end of a code by which a card in the hand is recognised; who reads over a shoulder can copy no card."""
 
 
-def shortened(code: str) -> str:
-    """A code for a list: only the end of a longer one."""
-    return code if len(code) <= SHOWN_CHARS + 2 else f"…{code[-SHOWN_CHARS:]}"
+def shortened(code: str, head: int = 0) -> str:
+    """A code for a list: of a longer one only the end, and the beginning where it may be seen."""
+    return code if len(code) <= head + SHOWN_CHARS + 2 else f"{code[:head]}…{code[-SHOWN_CHARS:]}"
 
 
 def _notes(event: Event, language: Language) -> Iterator[str]:
@@ -111,12 +113,12 @@ def story_of(event: Event, language: Language) -> list[tuple[str, str]]:
     """What happened, step by step: the time and the words of each."""
     attempt, outcome = event.attempt, event.outcome
     partner = attempt.partner or ""
-    steps = [(clock_text(attempt.at_us), _first_step(event, language))]
+    steps = [(_milliseconds(attempt.at_us), _first_step(event, language))]
     request = outcome.request
     dial = request.evidence.dial if request and request.evidence else None
     if request is not None and dial is not None and request.connection == "new":
         words = _dialled(dial, language, cut_short=not request.sent)
-        steps.append((clock_text(dial.begun_us), text(language, "step_dialled", steps=words)))
+        steps.append((_milliseconds(dial.begun_us), text(language, "step_dialled", steps=words)))
     if request is None:
         if attempt.kind == "scan":
             steps.append(("", text(language, "step_not_asked")))
@@ -127,18 +129,18 @@ def story_of(event: Event, language: Language) -> list[tuple[str, str]]:
     else:
         how = f", {text(language, f'connection_{request.connection}')}" if request.connection else ""
         sent = text(language, "step_sent", partner=partner) + how
-        steps.append((clock_text(request.sent_us), sent))
+        steps.append((_milliseconds(request.sent_us), sent))
     if request is not None and request.answered_us is not None:
         after = "" if request.elapsed_ms is None else ", " + _after(language, request.elapsed_ms)
         steps.append(
-            (clock_text(request.answered_us), text(language, "step_answered", partner=partner) + after)
+            (_milliseconds(request.answered_us), text(language, "step_answered", partner=partner) + after)
         )
     elif request is not None and request.sent is not None:
         steps.append(("", text(language, "step_unanswered", budget=request.budget_ms)))
     gate = outcome.gate
     if gate is not None:
         words = text(language, "step_opened", seconds=f"{gate.open_ms / 1000:g}")
-        steps.append((clock_text(gate.opened_us), f"{words}, {_after(language, gate.after_ms)}"))
+        steps.append((_milliseconds(gate.opened_us), f"{words}, {_after(language, gate.after_ms)}"))
     elif outcome.result in {Result.ADMITTED, Result.REJECTED}:
         steps.append(("", text(language, "step_shut")))
     return steps
@@ -167,15 +169,11 @@ def _after(language: Language, ms: float) -> str:
     return text(language, "after", ms=f"{ms:.0f}")
 
 
-def local(at_us: int) -> datetime:
-    return datetime.fromtimestamp(at_us // 1_000_000, _EPOCH_TZ).astimezone()
-
-
-def clock_text(at_us: int | None) -> str:
+def _milliseconds(at_us: int | None) -> str:
     """The local time, to the millisecond."""
     if at_us is None:
         return ""
-    return f"{local(at_us).strftime('%H:%M:%S')}.{at_us // 1000 % 1000:03}"
+    return f"{local(at_us, None):%H:%M:%S}.{at_us // 1000 % 1000:03}"
 
 
 _DAYS = (

@@ -47,6 +47,12 @@ TEXTS: dict[str, tuple[str, str]] = {
     "show": ("Show", "Anzeigen"),
     "clear": ("Clear", "Zurücksetzen"),
     "time": ("Time", "Zeit"),
+    "download": ("Download as CSV", "Als CSV herunterladen"),
+    "incomplete": (
+        "incomplete: the journal cannot be read any further",
+        "unvollständig: das Journal kann nicht weiter gelesen werden",
+    ),
+    "kind": ("Kind", "Art"),
     "codes_whole": ("Show whole codes", "Ganze Codes zeigen"),
     "codes_shortened": ("Shorten the codes", "Codes kürzen"),
     "credential": ("Code", "Code"),

@@ -183,6 +183,12 @@ def test_an_unknown_code_the_route_is_checked():
     assert "No card and no route" in words
 
 
+def test_a_code_that_nobody_types_is_not_repeated_in_the_advice():
+    words = advice(scan(1, UNRECOGNISED, partner=None, member=None, credential="x" * 512), None)
+    assert "`gatectl route CODE --door main`" in words
+    assert "xxx" not in words
+
+
 def test_a_number_that_the_partner_cannot_have():
     words = advice(scan(1, UNRECOGNISED, credential="X1"), None)
     assert "wellhub cannot be asked: a number of the member is missing, or is none" in words

@@ -129,6 +129,18 @@ def lines(text):
     return [line.rstrip() for line in text.splitlines()]
 
 
+def test_junk_codes_fill_no_screen(run, write):
+    for number in (1, 2, 3):
+        write(number, UNRECOGNISED, partner=None, member=None, credential=f"{number}" + "x" * 511)
+    _, out, _ = run("events")
+    assert out.count("No card and no route takes this code") == 1
+    for number in (2, 3):
+        assert f"As before: gatectl report {scan(number).attempt.id}" in out
+    assert len(out.splitlines()) < 30
+    _, whole, _ = run("events", "--json")
+    assert whole.count("x" * 511) == 3
+
+
 @pytest.mark.usefixtures("evening", "in_berlin")
 def test_the_list_for_people(run):
     status, out, err = run("events")
