@@ -211,13 +211,17 @@ def _door_badge(name: str, door: Mapping[str, Any], language: Language) -> tuple
         since, cause = _when(scanner["since"]), scanner["cause"]
         where = scanner["scanner"].rpartition("/")[2]
         state = text(language, "scanner_lost", scanner=where, since=since, cause=cause)
+    shared = [scanner for scanner in door["scanners"] if scanner.get("held_by") and scanner not in lost]
+    for scanner in shared:
+        where, names = scanner["scanner"].rpartition("/")[2], ", ".join(scanner["held_by"])
+        state = text(language, "scanner_shared", scanner=where, names=names)
     broken = [
         text(language, "signal_out_of_order", signal=signal, **_fault(pin))
         for signal, pin in door.get("signals", {}).items()
     ]
     if door["gate"].get("cause") is not None:
         broken.append(text(language, "gate_out_of_order", **_fault(door["gate"])))
-    return name, visible(broken[-1] if broken else state), not lost and not broken
+    return name, visible(broken[-1] if broken else state), not lost and not shared and not broken
 
 
 def _fault(pin: Mapping[str, Any]) -> dict[str, str]:

@@ -158,6 +158,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "signal {signal} out of order since {since} ({cause})",
         "Signal {signal} außer Betrieb seit {since} ({cause})",
     ),
+    "scanner_shared": (
+        "{names} also reads from the scanner at {scanner}: codes lack characters",
+        "{names} liest auch vom Scanner an {scanner}: den Codes fehlen Zeichen",
+    ),
     "scanner_lost": (
         "no scanner at {scanner} since {since} ({cause})",
         "kein Scanner an {scanner} seit {since} ({cause})",

@@ -18,6 +18,7 @@ from gatectl.devices.keyboard import EVENT_FORMAT, GET_LEDS, GET_VERSION, GRAB
 from gatectl.sim.keyboard import VirtualKeyboard
 
 TWO_DOORS = {"main": {}, "side": {}}
+TCGETS = 0x5401
 EVIOCGID, EVIOCGNAME = 0x80084502, 0x81004506
 NOT_UTF_8 = b"\xe6\x89\xab\xe7\xa0\x81\xe6\x9e\0"
 
@@ -58,6 +59,20 @@ def test_a_device_that_hangs_in_the_kernel_stops_no_other_door(gym, device, call
     device.until_asked(call, 2)  # tried again
     gym.told(f"scanner {device.path}: ready")
     assert gym.terminate() == 0
+
+
+@needs_fuse
+def test_a_port_that_hangs_in_the_kernel_stops_no_other_door(gym, device):
+    device.hangs = {TCGETS}
+    gym = gym(doors={"main": {"scanner": {"port": str(device.path)}}, "side": {}}).start()
+    device.until_asked(TCGETS)
+    gym.told(f"scanner {device.path}: absent (it does not answer)")
+    assert gym.ask("wellhub", GOOD["wellhub"], "side")["result"] == "admitted"
+    device.ioctls[TCGETS] = errno.ENODEV
+    device.release()
+    while reader_of(gym)["cause"] != "unplugged":
+        pass
+    assert gym.ask("wellhub", GOOD["wellhub"], "side")["result"] == "admitted"
 
 
 @needs_fuse

@@ -55,3 +55,17 @@ def test_several_outages_or_one_without_a_connection_may_be_our_own(partners):
     for sentence in health(**partners).sentences:
         assert "own network and clock first" in sentence
         assert "no need to contact Support" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "also reads from the scanner"), ("de", "liest auch vom Scanner")]
+)
+def test_a_second_program_at_a_scanners_port(language, words):
+    scanner = {"scanner": "/dev/serial/by-id/usb-Reader", "state": "ready", "held_by": ["agetty (512)"]}
+    door = {"gate": {"open": False}, "scanners": [scanner]}
+    status = {"doors": {"main": door}, "partners": {}, "journal": {"error": None, "late": 0, "lost": 0}}
+    ((name, shown, is_well),) = health_of(status, PAGES, language).badges
+    assert (name, is_well) == ("main", False)
+    assert shown.startswith("agetty (512) ")
+    assert f"{words} " in shown
+    assert "usb-Reader" in shown
