@@ -43,6 +43,9 @@ transfer."""
 LOOK_S = 60.0
 """Between two looks for other programs at the device: a look reads all of /proc (10 ms of a Pi's time)."""
 
+FIRST_LOOK_S = 1.0
+"""From the opening to the first look: a start, and a plug that is loose, have more urgent things to do."""
+
 PAUSE_S = 1.0
 """What comes so long after the last character is another code: longer than a person needs from key to key
 of a PIN, and shorter than the next person needs to step up."""
@@ -265,6 +268,7 @@ class Scanner:
 
     async def _keep_looking(self, thread: DeviceThread) -> Never:
         """Looks for other programs at the port now and then: one may be started at any time."""
+        await asyncio.sleep(FIRST_LOOK_S)
         while True:
             await self._look_for_others(thread)
             await asyncio.sleep(LOOK_S)

@@ -13,6 +13,7 @@ from reading_rigs import Bench, ShiftedLoop, on_shifted_clock
 from gatectl.decision.framing import framer
 from gatectl.decision.reading import Code
 from gatectl.devices.scanner import (
+    FIRST_LOOK_S,
     LOOK_S,
     OPEN_S,
     QUICK_LOSSES,
@@ -278,6 +279,9 @@ async def test_a_second_program_is_looked_for_now_and_then_and_logged_when_it_co
 
     async with Bench(make) as bench:
         held = []
+        await bench.ready()
+        await bench.settle()
+        bench.loop.advance(FIRST_LOOK_S)
         while len(looks) > 1:
             count = len(looked)
             while len(looked) == count:
