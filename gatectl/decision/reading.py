@@ -103,9 +103,10 @@ def reading_of_text(
 ) -> Reading | None:
     """As `reading_of`, for text."""
     # Before anything is cut off: a control character must not hide in the prefix.
-    control = next((char for char in text if unicodedata.category(char) == "Cc"), None)
-    if control is not None:
-        return Dropped(Flaw.CONTROL, f"byte 0x{ord(control):02X}")
+    if not text.isprintable():  # a quick answer for nearly all codes
+        control = next((char for char in text if unicodedata.category(char) == "Cc"), None)
+        if control is not None:
+            return Dropped(Flaw.CONTROL, f"byte 0x{ord(control):02X}")
     bare = text.strip(_AROUND)
     text = bare.removeprefix(strip_prefix)
     if strip_aim and _AIM.match(text):

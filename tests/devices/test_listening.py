@@ -11,6 +11,7 @@ from reading_rigs import on_shifted_clock
 
 from gatectl.devices.found import Found
 from gatectl.devices.listening import LONGEST_S, QUIET_S, Burst, Deaf, Ears
+from gatectl.devices.scanner import Cause, DeviceLost
 from gatectl.sim.keyboard import VirtualKeyboard
 from gatectl.sim.scanner import VirtualSerialScanner
 
@@ -93,6 +94,23 @@ async def test_keys_and_how_long_they_took():
         assert burst.seconds == pytest.approx(0.3)
         assert not burst.caps_lock
         ears.close()
+
+
+@on_shifted_clock
+async def test_a_device_that_hangs_at_open_keeps_no_other_one_waiting(scanner, tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+
+    def hanging(_path):
+        with fifo.open("rb"):  # until somebody opens its other end
+            raise DeviceLost(Cause.UNPLUGGED)
+
+    ears = Ears(9600, hanging)
+    ears.listen([found("evdev", "/dev/input/event0"), found("serial", scanner.link)])
+    assert ears.open == 1
+    assert (await ears.heard.get()).cause == "it does not answer"
+    ears.close()
+    fifo.open("wb").close()
 
 
 @on_shifted_clock
