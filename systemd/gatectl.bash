@@ -78,7 +78,7 @@ _gatectl() {
             'gatectl monitor') takes='=-h --help -c --config --listen --password-file --name' ;;
             'gatectl monitor link') takes='=-h --help -c --config --listen --password-file --name' ;;
             'gatectl route') takes='=-h --help -c --config --door --json' ;;
-            'gatectl status') takes='=-h --help -c --config --json' ;;
+            'gatectl status') takes='=-h --help -c --config --json --acknowledge' ;;
             'gatectl open') takes='=-h --help -c --config --reason' ;;
             'gatectl cards') takes='=-h --help -c --config' ;;
             'gatectl cards add') takes='=-h --help -c --config' ;;

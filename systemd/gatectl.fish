@@ -113,6 +113,7 @@ complete -c gatectl -n "__gatectl_at 'gatectl route'" -l json -d 'one JSON objec
 complete -c gatectl -n "__gatectl_at 'gatectl status'" -s h -l help -d 'show this help message and exit'
 complete -c gatectl -n "__gatectl_at 'gatectl status'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
 complete -c gatectl -n "__gatectl_at 'gatectl status'" -l json -d 'one JSON object'
+complete -c gatectl -n "__gatectl_at 'gatectl status'" -l acknowledge -d 'you know that the journal was damaged'
 complete -c gatectl -n "__gatectl_at 'gatectl open' 0" -a '(__gatectl_names doors)'
 complete -c gatectl -n "__gatectl_at 'gatectl open'" -s h -l help -d 'show this help message and exit'
 complete -c gatectl -n "__gatectl_at 'gatectl open'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'

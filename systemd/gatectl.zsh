@@ -171,7 +171,8 @@ _gatectl_route() {
 _gatectl_status() {
     _arguments '(-h --help)'{-h,--help}'[show this help message and exit]' \
         '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files' \
-        '--json[one JSON object]'
+        '--json[one JSON object]' \
+        '--acknowledge[you know that the journal was damaged]'
 }
 
 _gatectl_open() {

@@ -56,6 +56,13 @@ _JOURNAL_ADVICE = (
     "df -h, journalctl -k"
 )
 
+_MENDING_ADVICE = "Members are still let in; the records follow when it is mended. journalctl -u gatectl"
+
+_DAMAGED_ADVICE = (
+    "Are all cards there? gatectl cards list. Is the disk failing? journalctl -k. "
+    "The damaged file is kept beside the journal. When you know: gatectl status --acknowledge"
+)
+
 _CARDS_ADVICE = (
     "They stand in the journal's file. Does another program hold it, is the disk failing? "
     "journalctl -u gatectl"
@@ -85,7 +92,10 @@ def facts(status: Mapping[str, Any], pages: Mapping[str, str | None], now: datet
     alone = not fail_together(status)
     for name, partner in status["partners"].items():
         found += _partner(name, partner, pages.get(name), now, alone=alone)
-    return [*found, _journal(status["journal"])]
+    found.append(_journal(status["journal"]))
+    if status.get("damaged"):
+        found.append(_damaged(status["damaged"], now))
+    return found
 
 
 def _runs(status: Mapping[str, Any]) -> Fact:
@@ -196,7 +206,8 @@ def _partner_advice(name: str, partner: Mapping[str, Any], page: str | None, *, 
 
 def _journal(journal: Mapping[str, Any]) -> Fact:
     if journal["error"] is not None:
-        return Fact(f"journal: {journal['error']}; {journal['late']} records wait", _JOURNAL_ADVICE)
+        advice = _MENDING_ADVICE if "is damaged" in journal["error"] else _JOURNAL_ADVICE
+        return Fact(f"journal: {journal['error']}; {journal['late']} records wait", advice)
     if journal["lost"]:
         return Fact(f"journal: written, but {journal['lost']} records were lost", _JOURNAL_ADVICE)
     if journal.get("in_memory"):
@@ -204,6 +215,14 @@ def _journal(journal: Mapping[str, Any]) -> Fact:
             "journal: written to memory, no record and no enrolled card outlives the power", _MEMORY_ADVICE
         )
     return Fact("journal: written")
+
+
+def _damaged(damaged: Mapping[str, Any], now: datetime) -> Fact:
+    cards, events = damaged["cards"], damaged["events"]
+    carried = f"{cards} card{'' if cards == 1 else 's'} and {events} event{'' if events == 1 else 's'}"
+    when = since(damaged["since"], now)
+    words = f"the journal was damaged, {when}: {carried} were carried over into a new one"
+    return Fact(words, _DAMAGED_ADVICE)
 
 
 def since(moment: str, now: datetime) -> str:

@@ -16,11 +16,18 @@ from gatectl.errors import visible
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The form of the answer."""
     parser.add_argument("--json", action="store_true", help="one JSON object")
+    parser.add_argument(
+        "--acknowledge",
+        action="store_true",
+        help="you know that the journal was damaged",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """0 when the daemon answers."""
     settings = load(find(args.config, os.environ))
+    if args.acknowledge:
+        call(settings.control.socket, {"command": "acknowledge"})
     status = call(settings.control.socket, {"command": "status"})
     if args.json:
         print(json.dumps(status, ensure_ascii=False))

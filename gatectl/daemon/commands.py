@@ -1,4 +1,4 @@
-"""What the control socket understands: `status`, `open`, `reload_cards`, `watch`."""
+"""What the control socket understands: `status`, `open`, `reload_cards`, `acknowledge`, `watch`."""
 
 from __future__ import annotations
 
@@ -35,6 +35,15 @@ def commands(
             raise RefusedError(f"the reason must be a line of 1 to {REASON_CHARS} characters")
         return (await doors[name].open_by_hand(reason.strip())).to_json()
 
+    async def watch(_request: dict[str, Any]) -> dict[str, Any]:
+        if context.viewers.is_full:
+            raise RefusedError("too many viewers watch already", "gatectl monitor needs one connection alone")
+        return {"doors": list(doors)}
+
+    return {"status": status, "open": open_door, "watch": watch, **_store_commands(context)}
+
+
+def _store_commands(context: SiteContext) -> dict[str, Command]:
     async def reload_cards(_request: dict[str, Any]) -> dict[str, Any]:
         try:
             context.site.cards = await context.store.ask(cards.load_all)
@@ -42,12 +51,14 @@ def commands(
             raise RefusedError(f"the enrolled cards cannot be read ({error})") from error
         return {"cards": len(context.site.cards)}
 
-    async def watch(_request: dict[str, Any]) -> dict[str, Any]:
-        if context.viewers.is_full:
-            raise RefusedError("too many viewers watch already", "gatectl monitor needs one connection alone")
-        return {"doors": list(doors)}
+    async def acknowledge(_request: dict[str, Any]) -> dict[str, Any]:
+        try:
+            await context.store.acknowledge()
+        except sqlite3.Error as error:
+            raise RefusedError(f"that could not be recorded ({error})") from error
+        return {}
 
-    return {"status": status, "open": open_door, "reload_cards": reload_cards, "watch": watch}
+    return {"reload_cards": reload_cards, "acknowledge": acknowledge}
 
 
 def stays(context: SiteContext, doors: Mapping[str, Door]) -> dict[str, Stay]:

@@ -90,7 +90,8 @@ class Effects:
         found = self._context.store.ask(lambda connection: unanswered(connection, attempt, settle_us))
 
         def done() -> None:
-            self._feed(m.LookedUp(of, tuple(found.result())))
+            # A disk that gives no answer gives no unanswered request.
+            self._feed(m.LookedUp(of, () if found.exception() else tuple(found.result())))
 
         clock.first_of(found, effect.until_s, done, partial(self._feed, m.LookedUp(of, ())))
 

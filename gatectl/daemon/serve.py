@@ -155,7 +155,13 @@ class _Daemon:
                 context.site.cards = enrolled.result()
                 self._note_cards(context)
 
+        def take(enrolled: dict[str, Card]) -> None:
+            context.site.cards = enrolled
+            self._note_cards(context)
+
         store.cards.add_done_callback(know)
+        store.known_cards = lambda: context.site.cards or {}
+        store.take_cards = take
         usable = asyncio.create_task(_until_usable(store))
         stopped = asyncio.create_task(self._stopped.wait())
         await asyncio.wait([usable, stopped], timeout=OPEN_PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)

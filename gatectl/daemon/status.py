@@ -35,6 +35,12 @@ def status_of(
             "in_memory": context.in_memory,
         },
         "cards": None if context.site.cards is None else len(context.site.cards),
+        "damaged": health.damage
+        and {
+            "since": timestamp(health.damage.since_us),
+            "cards": health.damage.cards,
+            "events": health.damage.events,
+        },
         "viewers": len(context.viewers),
         "last_event": context.last_event and context.last_event.to_json(),
     }

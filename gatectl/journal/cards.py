@@ -75,8 +75,13 @@ def put_all(connection: sqlite3.Connection, cards: Iterable[Card], *, replace: b
         ]
         if others and not replace:
             raise OthersCardsError(others)
-        connection.executemany(_PUT, map(_row, cards))
+        put(connection, cards)
     return len(others)
+
+
+def put(connection: sqlite3.Connection, cards: Iterable[Card]) -> None:
+    """Enrol all of them inside a transaction of the caller's, whoever had them before."""
+    connection.executemany(_PUT, map(_row, cards))
 
 
 def _is_same_member(one: Card, other: Card) -> bool:

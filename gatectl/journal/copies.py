@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from gatectl.errors import SUDO, GatectlError
-from gatectl.journal.place import BESIDE, NotOursError, put_aside, require_ours
+from gatectl.journal.place import BESIDE, NotOursError, place_aside, put_aside, require_ours
 from gatectl.journal.schema import connect_to_read, copy_before_upgrade_to, known_version, version_of
 
 BACKUP_MODE = 0o600
@@ -43,7 +43,10 @@ def restore(path: Path, file: Path) -> Path | None:
         new = path.with_name(f"{path.name}.restored-{os.getpid()}")
         _copy(file, new, 0o640)
         _give_to_owner(new, path)
-        aside = put_aside(path, "replaced") if path.exists() else None
+        aside = None
+        if path.exists():
+            aside = place_aside(path, "replaced")
+            put_aside(path, aside)
         for beside in BESIDE:  # of a store that is gone: its log would be taken for the new one's
             Path(f"{path}{beside}").unlink(missing_ok=True)
         new.rename(path)

@@ -42,9 +42,9 @@ class NotOursError(StoreError):
 def require_ours(path: Path) -> None:
     """Raises NotOursError for a text, another program's database, and whatever else is no store of gatectl.
 
-    A damaged store passes: it has SQLite's magic or our application ID. So does a file without content, and
-    one that is not there. Raises OSError where it cannot be read. The process must not have it open with
-    SQLite, whose locks end when any descriptor is closed (https://www.sqlite.org/howtocorrupt.html).
+    A damaged store passes: it has SQLite's magic, our application ID or rows of ours. So does a file without
+    content, and one that is not there. Raises OSError where it cannot be read. The process must not have it
+    open with SQLite, whose locks end when any descriptor is closed (https://www.sqlite.org/howtocorrupt.html).
     """
     try:
         # A pipe or a device in its place must not hold up the start: hence without waiting for its other end.
@@ -59,8 +59,15 @@ def require_ours(path: Path) -> None:
         os.close(descriptor)
     if not header or header[68:72] == APPLICATION_ID.to_bytes(4, "big"):
         return
-    if not header.startswith(_MAGIC) or _is_anothers(path):
+    if _is_anothers(path) if header.startswith(_MAGIC) else not _has_our_rows(path):
         raise NotOursError(path)
+
+
+def _has_our_rows(path: Path) -> bool:
+    """Whether behind a header that is none there are a store's rows all the same."""
+    from gatectl.journal.salvage import looks_like_ours  # noqa: PLC0415 - only for a file with a strange header
+
+    return looks_like_ours(path)
 
 
 def _is_anothers(path: Path) -> bool:
@@ -77,14 +84,17 @@ def _is_anothers(path: Path) -> bool:
     return application != APPLICATION_ID and not is_new
 
 
-def put_aside(path: Path, ending: str) -> Path:
-    """Renames a store and what SQLite keeps beside it; its new path, which nothing had before."""
-    aside = _unused(f"{path}.{ending}-{time.time_ns() // 1_000_000_000}")
+def place_aside(path: Path, ending: str) -> Path:
+    """A path for a store that is put aside, where an empty file is now: nothing else can take it."""
+    return _unused(f"{path}.{ending}-{time.time_ns() // 1_000_000_000}")
+
+
+def put_aside(path: Path, aside: Path) -> None:
+    """Renames a store and what SQLite keeps beside it to a path of `place_aside`."""
     path.rename(aside)
     for beside in BESIDE:
         with contextlib.suppress(FileNotFoundError):
             Path(f"{path}{beside}").rename(f"{aside}{beside}")
-    return aside
 
 
 def _unused(name: str) -> Path:

@@ -26,6 +26,12 @@ CLOSED_AT_ONCE = 500
 TOLD_MAX = 1000
 """Interrupted scans that a start tells of. A crash leaves a few, a lost table of outcomes may leave all."""
 
+ATTEMPT_COLUMNS = (
+    "a.id, a.kind, a.at_us, a.tenant, a.studio, a.door, a.scanner, a.credential, a.partner, a.member,"
+    ' a.budget_ms, a.boot, a.since_boot_us, a."of", a.customer'
+)
+"""Of the table `attempts AS a`, in the order of an `Attempt`."""
+
 _INSERT_ATTEMPT = (
     "INSERT INTO attempts (id, kind, at_us, tenant, studio, door, scanner, credential, partner,"
     ' member, budget_ms, boot, since_boot_us, "of", customer)'
@@ -125,9 +131,7 @@ def close_interrupted(connection: sqlite3.Connection) -> list[Event]:
 def _interrupted(connection: sqlite3.Connection) -> list[Event]:
     """The first attempts without an outcome, with the one that they get."""
     rows = connection.execute(
-        "SELECT a.id, a.kind, a.at_us, a.tenant, a.studio, a.door, a.scanner, a.credential, a.partner,"
-        ' a.member, a.budget_ms, a.boot, a.since_boot_us, a."of", a.customer'
-        " FROM attempts AS a LEFT JOIN outcomes AS o ON o.seq = a.seq"
+        f"SELECT {ATTEMPT_COLUMNS} FROM attempts AS a LEFT JOIN outcomes AS o ON o.seq = a.seq"  # noqa: S608 ours
         " WHERE a.seq > (SELECT value FROM marks WHERE name = 'closed_to_seq') AND o.seq IS NULL"
         " ORDER BY a.seq LIMIT ?",
         (CLOSED_AT_ONCE,),

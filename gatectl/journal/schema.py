@@ -1,7 +1,6 @@
 """Opening the store, and bringing an older one up to date.
 
-`schemas/` holds a numbered file for each version of the schema; `PRAGMA user_version` says how many of them a
-store has seen.
+The schema stands in `schemas/N.sql`; `PRAGMA user_version` says how many of them a store has seen.
 """
 
 from __future__ import annotations
@@ -104,6 +103,8 @@ def open_ours(path: Path, tell_upgrade: Callable[[], None] = lambda: None) -> sq
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        # What was deleted is no row any more, also not to who reads a damaged file page by page.
+        connection.execute("PRAGMA secure_delete = ON").fetchall()
         _migrate(connection, path, tell_upgrade)
     except sqlite3.DatabaseError as error:
         connection.close()
@@ -116,6 +117,13 @@ def open_ours(path: Path, tell_upgrade: Callable[[], None] = lambda: None) -> sq
     except BaseException:
         connection.close()
         raise
+    return connection
+
+
+def connect_to_mend(path: Path) -> sqlite3.Connection:
+    """A connection that may write, to a store of which nothing is sure."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
     return connection
 
 

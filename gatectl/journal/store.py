@@ -15,19 +15,23 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain, repeat
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from gatectl.decision.cards import Card
 from gatectl.decision.event import Attempt, Event, Outcome
 from gatectl.decision.notice import Notice, Priority, Tell
-from gatectl.journal import clocks, rows
-from gatectl.journal.place import StoreError, put_aside, require_ours
+from gatectl.journal import clocks, rows, salvage
+from gatectl.journal.cards import load_all
+from gatectl.journal.mending import header_problem_of, mend, problem_of
+from gatectl.journal.place import StoreError, require_ours
 from gatectl.journal.prune import Pruning
 from gatectl.journal.reader import UnreadableError, enrolled
-from gatectl.journal.schema import DamagedError, is_damage, open_ours
+from gatectl.journal.schema import DamagedError, connect_to_mend, is_damage, open_ours
 from gatectl.journal.transaction import transaction
 
 T = TypeVar("T")
@@ -45,9 +49,22 @@ CHECKPOINT_EVERY = 100
 """Commits between two quiet checkpoints: few enough that each takes less than a scan's patience."""
 
 
+CHECK_AFTER_S = 2.0
+"""The whole store is looked through this long after it was opened: the start has the disk for itself."""
+HEADER_S = 3.0
+"""Between two looks at the header."""
+MEND_AGAIN_S = 600.0
+"""Damage so soon after it was mended cannot be mended in place."""
+
+_NICE = 19
+"""Nobody waits for the look through the store."""
+
+
 @dataclass(slots=True)
 class _Write:
+    attempt_id: str
     statement: rows.Statement
+    is_end: bool
     done: asyncio.Future[None]
 
 
@@ -58,12 +75,30 @@ class _Question:
 
 
 @dataclass(slots=True)
+class _Damage:
+    what: str
+
+
+_Job = _Write | _Question | _Damage
+
+
+class Damage(NamedTuple):
+    """A store before this one was damaged: when (µs), and how many cards and events came over from it."""
+
+    since_us: int
+    cards: int
+    events: int
+
+
+@dataclass(slots=True)
 class Health:
     """How the store is doing, for `status`."""
 
     lost: int = 0
     """Records that found no room any more."""
     error: str | None = None
+    damage: Damage | None = None
+    """Until somebody has acknowledged it."""
 
 
 class Store:
@@ -73,16 +108,29 @@ class Store:
         self._path = path
         self._tell = tell
         self._loop = asyncio.get_running_loop()
-        self._jobs: queue.SimpleQueue[_Write | _Question | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._unwritten: deque[_Write] = deque()
+        self._unanswered: deque[_Question] = deque()
+        self._under_way: dict[str, rows.Statement] = {}
+        """Attempts on disk whose outcomes are not: a store that takes this one's place needs them."""
         self._retry_s = RETRY_S
         self._pruning = Pruning(keep_days, clocks.moment())
         self._commits = 0
         self._give_up_at: float | None = None
+        self._mended_at: float | None = None
+        self._aside: Path | None = None
+        """The damaged store, until the one in its place is open."""
+        self._carrying: salvage.Carrying | None = None
+        self._is_whole = threading.Event()
+        """The store is open, and no damage to it is being mended."""
         self._stopping = threading.Event()
         self._is_ours = threading.Event()
         self._thread = threading.Thread(target=self._run, name="journal writer", daemon=True)
         self.health = Health()
+        self.known_cards: Callable[[], Mapping[str, Card]] = dict
+        """The cards that are in memory: they are not lost with the store."""
+        self.take_cards: Callable[[dict[str, Card]], None] = lambda _cards: None
+        """Called in the event loop with the cards of a store that took the place of a damaged one."""
         self.opened: asyncio.Future[list[Event]] = self._loop.create_future()
         """Done when the store was opened, with the interrupted scans of the last run, which are closed now;
         StoreError if it never can be."""
@@ -98,6 +146,7 @@ class Store:
     def start(self) -> None:
         self._thread.start()
         threading.Thread(target=self._read_cards, name="cards reader", daemon=True).start()
+        threading.Thread(target=self._look_for_damage, name="journal check", daemon=True).start()
 
     @property
     def waiting(self) -> int:
@@ -106,11 +155,11 @@ class Store:
 
     def record(self, attempt: Attempt) -> asyncio.Future[None]:
         """Writes the first half of an event."""
-        return self._write(rows.attempt_statement(attempt))
+        return self._write(attempt.id, rows.attempt_statement(attempt), is_end=False)
 
     def finish(self, attempt_id: str, outcome: Outcome) -> asyncio.Future[None]:
         """Writes the second half."""
-        return self._write(rows.outcome_statement(attempt_id, outcome))
+        return self._write(attempt_id, rows.outcome_statement(attempt_id, outcome), is_end=True)
 
     def ask(self, question: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
         """Runs a question after all records before it; the future may carry sqlite3.Error."""
@@ -118,9 +167,14 @@ class Store:
         self._jobs.put(_Question(question, done))
         return done
 
-    def _write(self, statement: rows.Statement) -> asyncio.Future[None]:
+    def acknowledge(self) -> asyncio.Future[None]:
+        """Somebody knows of the damage."""
+        self.health.damage = None
+        return self.ask(salvage.acknowledge)
+
+    def _write(self, attempt_id: str, statement: rows.Statement, *, is_end: bool) -> asyncio.Future[None]:
         done: asyncio.Future[None] = self._loop.create_future()
-        self._jobs.put(_Write(statement, done))
+        self._jobs.put(_Write(attempt_id, statement, is_end, done))
         return done
 
     async def stop(self, patience_s: float) -> None:
@@ -138,7 +192,7 @@ class Store:
                 )
             )
 
-    def _arrived(self) -> list[_Write | _Question | None]:
+    def _arrived(self) -> list[_Job | None]:
         """What has come by now, taken out of the queue."""
         jobs = []
         with contextlib.suppress(queue.Empty):
@@ -159,17 +213,43 @@ class Store:
         except Exception as error:  # noqa: BLE001 - not hidden: it ends the daemon
             self._hand_over([(self.broken, error)])
 
+    def _look_for_damage(self) -> None:
+        """In a thread of its own: the whole store once, then its header again and again."""
+        with contextlib.suppress(OSError):  # where the service may not, it looks as fast as it can
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        try:
+            looks: Iterator[Callable[[], str | None]] = chain(
+                [partial(problem_of, self._path)], repeat(partial(header_problem_of, self._path))
+            )
+            pauses = chain([CHECK_AFTER_S], repeat(HEADER_S))
+            for look, pause_s in zip(looks, pauses, strict=True):
+                self._is_whole.wait()
+                if self._stopping.wait(pause_s):
+                    return
+                with contextlib.suppress(sqlite3.Error, OSError):  # what the disk says, the writer hears too
+                    problem = look()
+                    if problem is not None and self._is_whole.is_set():
+                        self._is_whole.clear()
+                        self._jobs.put(_Damage(problem))
+        except Exception as error:  # noqa: BLE001 - not hidden: it ends the daemon
+            self._hand_over([(self.broken, error)])
+
     # The rest runs in the writer's thread.
 
     def _run(self) -> None:
+        connection = None
         try:
             connection = self._open()
-            if connection is not None:
-                with contextlib.closing(connection):
-                    while not self._is_over():
-                        self._turn(connection)
+            while connection is not None and not self._is_over():
+                try:
+                    self._turn(connection)
+                except DamagedError as damaged:
+                    connection = self._repair(connection, damaged)
         except Exception as error:  # noqa: BLE001 - not hidden: it ends the daemon
             self._hand_over([(self.broken, error)])
+        finally:
+            if connection is not None:
+                connection.close()
 
     def _is_over(self) -> bool:
         if self._give_up_at is None:
@@ -181,13 +261,17 @@ class Store:
         retry_s = RETRY_S
         while True:
             try:
+                salvage.finish_taking_place(self._path)
                 if not self._is_ours.is_set():
                     # Once, and before anybody has the file open: to close it takes SQLite's locks away.
                     require_ours(self._path)
                     self._is_ours.set()
                 connection, interrupted = self._open_once()
-            except DamagedError as error:
-                self._set_aside(error)
+            except DamagedError as damaged:
+                repaired = self._repair(connect_to_mend(self._path), damaged)
+                if repaired is None:
+                    return None
+                repaired.close()
             except StoreError as error:
                 self._hand_over([(self.opened, error)])
                 return None
@@ -200,6 +284,7 @@ class Store:
                 retry_s = min(2 * retry_s, RETRY_MAX_S)
             else:
                 self._recovered()
+                self._take_up(connection)
                 self._hand_over([(self.opened, interrupted)])
                 return connection
 
@@ -217,32 +302,113 @@ class Store:
             connection.close()
             raise
 
-    def _set_aside(self, damaged: DamagedError) -> None:
-        """A store that cannot be read any more makes room for a new one; nothing is deleted."""
-        try:
-            aside = put_aside(self._path, "damaged")
-        except OSError as error:
-            self._failed(error)
-            time.sleep(RETRY_MAX_S)
-            return
+    def _take_up(self, connection: sqlite3.Connection) -> None:
+        """What the store says of a damaged one before it."""
+        self._carrying = salvage.carrying_of(connection, self._path)
+        self._note_damage(connection)
+        self._is_whole.set()
+        if self.health.damage is not None and self._mended_at is None:
+            told = "the journal was damaged, and nobody has acknowledged it: gatectl status"
+            self._tell(Notice(Priority.WARNING, told))
+
+    def _note_damage(self, connection: sqlite3.Connection) -> None:
+        found = salvage.damage_of(connection)
+        self.health.damage = None if found is None else Damage(*found)
+
+    def _repair(self, connection: sqlite3.Connection, damaged: DamagedError) -> sqlite3.Connection | None:
+        """Mends the store, or puts another into its place; None where the end comes first. Scans go on."""
+        self._is_whole.clear()
+        self.health.error = f"{damaged.message}; it is being mended"
+        self._tell(Notice(Priority.ERROR, f"{damaged.message}: it is being mended, and scans go on"))
+        retry_s = RETRY_S
+        while True:
+            try:
+                repaired = self._mend(connection) or self._replace(connection)
+            except (sqlite3.Error, OSError) as error:
+                self.health.error = f"{damaged.message}, and cannot be mended yet ({error})"
+                if self._is_over():
+                    return None
+                time.sleep(retry_s)
+                retry_s = min(2 * retry_s, RETRY_MAX_S)
+            else:
+                self.health.error = None
+                self._is_whole.set()
+                return repaired
+
+    def _mend(self, connection: sqlite3.Connection) -> sqlite3.Connection | None:
+        """The connection to the store that is mended; None where it has to be replaced."""
+        now = time.monotonic()
+        if self._mended_at is not None and now < self._mended_at + MEND_AGAIN_S:
+            return None
+        left = mend(connection, self._path)
+        self._mended_at = now
+        if left is not None:
+            return None
+        told = f"the journal {self._path} is mended: its indexes were made anew, and nothing is lost"
+        self._tell(Notice(Priority.NOTICE, told))
+        return connection
+
+    def _replace(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        """Another store takes the place of this one, with its cards; its events follow in small steps."""
+        connection.close()
+        if self._aside is None:
+            under_way = list(self._under_way.values())
+            now_us = time.time_ns() // 1000
+            self._aside = salvage.take_place(self._path, self.known_cards(), under_way, now_us)
+        successor = open_ours(self._path)
+        aside, self._aside = self._aside, None
+        self._carrying = salvage.carrying_of(successor, self._path)
+        self._note_damage(successor)
+        enrolled = load_all(successor)
+        self._loop.call_soon_threadsafe(self.take_cards, enrolled)
         self._tell(
             Notice(
                 Priority.ERROR,
-                f"{damaged.message}: it was put aside as {aside}, and a new one begins; enrol the cards anew",
+                f"the journal {self._path} was put aside as {aside}, and a new one took its place:"
+                f" {len(enrolled)} cards were carried over, and the events follow. Cards that no page"
+                " holds any more are lost: compare gatectl cards list, then gatectl status --acknowledge",
             )
         )
+        return successor
+
+    def _carry(self, connection: sqlite3.Connection, carrying: salvage.Carrying) -> bool:
+        """A small step of carrying events over; False where nothing is left."""
+        try:
+            if carrying.step():
+                return True
+        except (sqlite3.Error, OSError) as error:
+            if isinstance(error, sqlite3.DatabaseError) and is_damage(error):
+                raise
+            told = f"events of the damaged journal are not carried over yet ({error}): the next start goes on"
+            self._tell(Notice(Priority.WARNING, told))
+        self._carrying = None
+        self._note_damage(connection)
+        if self.health.damage is not None:
+            told = f"{self.health.damage.events} events of the damaged journal were carried over"
+            self._tell(Notice(Priority.NOTICE, told))
+        return False
 
     def _turn(self, connection: sqlite3.Connection) -> None:
-        """One round: what has come is written, or tried again."""
-        jobs = self._next_jobs(connection)
-        for job in jobs:
-            if isinstance(job, _Write):
-                self._unwritten.append(job)
+        """One round: what has come is written, or tried again. Raises DamagedError."""
+        damage = None
+        for job in self._next_jobs(connection):
+            match job:
+                case _Write():
+                    self._unwritten.append(job)
+                case _Question():
+                    self._unanswered.append(job)
+                case _Damage():
+                    damage = job
+        if damage is not None:
+            raise self._damaged(damage.what)
         if self._unwritten:
             self._commit(connection)
-        self._answer(connection, [job for job in jobs if isinstance(job, _Question)])
+        self._answer(connection)
 
-    def _next_jobs(self, connection: sqlite3.Connection) -> list[_Write | _Question]:
+    def _damaged(self, what: object) -> DamagedError:
+        return DamagedError(f"the journal {self._path} is damaged ({what})")
+
+    def _next_jobs(self, connection: sqlite3.Connection) -> list[_Job]:
         try:
             first = self._jobs.get(timeout=self._pause())
         except queue.Empty:
@@ -254,6 +420,8 @@ class Store:
     def _pause(self) -> float | None:
         if self._unwritten:
             return self._retry_s
+        if self._unanswered or self._carrying is not None:
+            return 0
         return QUIET_S if self._commits >= CHECKPOINT_EVERY or self._pruning.is_due(clocks.moment()) else None
 
     def _require_writable(self) -> None:
@@ -274,11 +442,14 @@ class Store:
         except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
             raise  # not the disk: a record that never fits would hold up all others for ever
         except (sqlite3.DatabaseError, OSError) as error:
+            self._drop_excess()
+            if isinstance(error, sqlite3.DatabaseError) and is_damage(error):
+                raise self._damaged(error) from error
             self._failed(error)
             self._retry_s = min(2 * self._retry_s, RETRY_MAX_S)
-            self._drop_excess()
         else:
             self._commits += 1
+            self._note_under_way()
             written = [(write.done, None) for write in self._unwritten]
             self._unwritten.clear()
             self._recovered()
@@ -289,12 +460,23 @@ class Store:
             self._unwritten.popleft()
             self.health.lost += 1
 
-    def _answer(self, connection: sqlite3.Connection, questions: Iterable[_Question]) -> None:
-        for question in questions:
+    def _note_under_way(self) -> None:
+        for write in self._unwritten:
+            if write.is_end:
+                self._under_way.pop(write.attempt_id, None)
+            else:
+                self._under_way[write.attempt_id] = write.statement
+
+    def _answer(self, connection: sqlite3.Connection) -> None:
+        while self._unanswered:
+            question = self._unanswered[0]
             try:
                 answer = question.ask(connection)
             except sqlite3.Error as error:
+                if isinstance(error, sqlite3.DatabaseError) and is_damage(error):
+                    raise self._damaged(error) from error  # and it is asked again
                 answer = error
+            self._unanswered.popleft()
             self._hand_over([(question.done, answer)])
 
     def _keep_house(self, connection: sqlite3.Connection) -> None:
@@ -305,10 +487,17 @@ class Store:
                 _checkpoint(connection)
             # In small steps: a scan that comes between waits for one of them at most. What a step has changed
             # goes into the file at once: SQLite would let a thousand pages gather, and then write them all.
-            while self._jobs.empty() and self._pruning.step(connection, clocks.moment()):
+            while self._jobs.empty() and self._small_step(connection):
                 _checkpoint(connection)
         except (sqlite3.Error, OSError) as error:
+            if isinstance(error, sqlite3.DatabaseError) and is_damage(error):
+                raise self._damaged(error) from error
             self._failed(error)
+
+    def _small_step(self, connection: sqlite3.Connection) -> bool:
+        if self._carrying is not None:
+            return self._carry(connection, self._carrying)
+        return self._pruning.step(connection, clocks.moment())
 
     def _failed(self, error: Exception) -> None:
         if self.health.error is None:

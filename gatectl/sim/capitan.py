@@ -1,7 +1,6 @@
 """Capitan barcode check-in, the partner's side.
 
-Sources: https://api.hellocapitan.com/api/docs/barcode-check-in; for the token's header and the
-length of a barcode, https://api.hellocapitan.com/api/docs/.
+Source: `reference/capitan-barcode-check-in.txt`; the token and the length from `reference/partners.md`.
 """
 
 from __future__ import annotations

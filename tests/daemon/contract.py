@@ -1,4 +1,4 @@
-"""The rules of gatectl-events(5) for any event, whatever happened: its fields, their order and forms."""
+"""What the contract says of any event, whatever happened: its fields, their order, forms and rules."""
 
 from __future__ import annotations
 

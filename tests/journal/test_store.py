@@ -17,7 +17,14 @@ from gatectl.decision.moment import Moment
 from gatectl.decision.outage import RESTING, Condition, Conditions, Finished
 from gatectl.decision.verdict import Basis, Fault, Reason, Result, Verdict
 from gatectl.journal import clocks, rows
-from gatectl.journal.place import APPLICATION_ID, NotOursError, StoreError, put_aside, require_ours
+from gatectl.journal.place import (
+    APPLICATION_ID,
+    NotOursError,
+    StoreError,
+    place_aside,
+    put_aside,
+    require_ours,
+)
 from gatectl.journal.prune import DAY_US, EVERY_US, STEP, Pruning
 from gatectl.journal.reader import Reader
 from gatectl.journal.schema import migrations, open_store
@@ -425,7 +432,8 @@ def test_stores_that_are_put_aside_in_one_second_stand_beside_each_other(tmp_pat
     aside = []
     for content in ("first", "second", "third"):
         path.write_text(content)
-        aside.append(put_aside(path, "damaged"))
+        aside.append(place_aside(path, "damaged"))
+        put_aside(path, aside[-1])
     assert [file.read_text() for file in aside] == ["first", "second", "third"]
 
 
@@ -479,8 +487,9 @@ def test_a_damaged_store_is_put_aside_and_a_new_one_begins(tmp_path, damage):
         file for file in tmp_path.iterdir() if ".damaged-" in file.name and not file.name.endswith(ENDINGS)
     )
     assert aside.read_bytes() == damaged, "nothing is deleted"
-    assert [notice.priority for notice in notices] == [3]
-    assert str(aside) in notices[0].message
+    assert [notice.priority for notice in notices[:2]] == [3, 3]
+    assert "is being mended" in notices[0].message
+    assert str(aside) in notices[1].message
 
 
 def test_what_a_stuck_disk_keeps_out_is_counted_at_the_end(tmp_path):

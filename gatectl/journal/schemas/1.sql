@@ -5,13 +5,14 @@
 PRAGMA application_id = 0x67617465; -- "gate" at byte 68 of the file: a gatectl store, also to file(1)
 
 CREATE TABLE journal (
-    id TEXT NOT NULL -- 32 hex digits, made with the store: two stores never have the same
+    id       TEXT NOT NULL, -- 32 hex digits, made with the store: two stores never have the same
+    carrying TEXT           -- the damaged store's file beside this one whose events are not all here yet
 ) STRICT;
-INSERT INTO journal VALUES (lower(hex(randomblob(16))));
+INSERT INTO journal VALUES (lower(hex(randomblob(16))), NULL);
 
 CREATE TABLE attempts (
     seq        INTEGER PRIMARY KEY AUTOINCREMENT, -- the order of the attempts, whatever the clock did
-    id         TEXT    NOT NULL UNIQUE,           -- UUIDv7
+    id         TEXT    NOT NULL,                  -- UUIDv7
     kind       TEXT    NOT NULL,                  -- scan, manual
     at_us      INTEGER NOT NULL,                  -- when the code was complete, µs since the epoch
     "of"       TEXT,                              -- the ID of the event that this one belongs to
@@ -28,7 +29,9 @@ CREATE TABLE attempts (
     since_boot_us INTEGER NOT NULL                -- at_us on the clock that nobody sets (CLOCK_BOOTTIME)
 ) STRICT;
 
+-- No index belongs to a constraint of its table: each can be made anew where it is damaged.
 -- A column's index holds `seq` behind it, so the newest come first.
+CREATE UNIQUE INDEX attempts_by_id ON attempts (id);
 CREATE INDEX attempts_by_member ON attempts (member, partner, seq); -- "his last scans"; settling
 CREATE INDEX attempts_by_time ON attempts (at_us);                  -- --since, pruning
 CREATE INDEX attempts_by_door ON attempts (door);
@@ -37,7 +40,7 @@ CREATE INDEX attempts_of ON attempts ("of") WHERE "of" IS NOT NULL;
 
 CREATE TABLE outcomes (
     ended       INTEGER PRIMARY KEY, -- the order of the decisions, without a gap, never used twice; what -f follows
-    seq         INTEGER NOT NULL UNIQUE REFERENCES attempts (seq),
+    seq         INTEGER NOT NULL REFERENCES attempts (seq),
     result      TEXT    NOT NULL,
     basis       TEXT,                              -- why the gate opened; null where it did not
     message     TEXT    NOT NULL,
@@ -68,15 +71,18 @@ CREATE TABLE outcomes (
     facts       TEXT CHECK (json_type(facts) = 'object') -- what only some kinds of events have
 ) STRICT;
 
+CREATE UNIQUE INDEX outcomes_by_attempt ON outcomes (seq);
 CREATE INDEX outcomes_by_result ON outcomes (result, seq);
 
+-- With row IDs, whose trees have all rows in their leaves: what leads to them can be lost without a card.
 CREATE TABLE cards (
-    key      TEXT PRIMARY KEY, -- the code as compared: hex card numbers in capitals
-    code     TEXT NOT NULL,    -- the code as enrolled
+    key      TEXT NOT NULL, -- the code as compared: hex card numbers in capitals
+    code     TEXT NOT NULL, -- the code as enrolled
     partner  TEXT NOT NULL,
     member   TEXT NOT NULL,
-    customer TEXT              -- null where the partner needs none
-) STRICT, WITHOUT ROWID;
+    customer TEXT           -- null where the partner needs none
+) STRICT;
+CREATE UNIQUE INDEX cards_by_key ON cards (key);
 
 -- The values that may change: events before `kept_from_us` may be deleted; every attempt up to `closed_to_seq`
 -- has its outcome (so a start looks at the last run alone); decisions up to the number `pruned_to` were pruned
