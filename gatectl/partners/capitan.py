@@ -1,4 +1,26 @@
-"""Capitan barcode check-in. Source: https://api.hellocapitan.com/api/docs/."""
+"""Capitan barcode check-in: checks a customer of the gym in, by the barcode alone.
+
+A POST to `/api/gym-endpoints/barcode-check-in/BARCODE/` with `Authorization: Token KEY` and a JSON object
+that may hold `location_id`; without it the token's own location counts. The barcode is any text of up to 128
+characters.
+
+| answer | comes to |
+|---|---|
+| 200 with the `id` of the new check-in | allowed |
+| 200, 400, 404 with the `error` `customer_not_found` | not found |
+| 200, 400, 404 with `check_in_alerts`, `duplicate_check_in` or `no_entry_method` | not allowed |
+| any status with `invalid_location` | fault `configuration`: no location has this `location_id` |
+| 200, 400, 404 with anything else, an empty body too | fault `partner` |
+| 401, 403 | fault `credentials`: the key is refused |
+| 401, 403 with HTML, as a firewall sends it | fault `partner` |
+| anything else | fault `partner` |
+
+`alerts` and `milestones` are for the member's eyes; `customer_alerts` are internal to the gym, and are
+neither shown nor stored. `judge` in `exchange.py` adds the answers that are no verdict in any protocol.
+
+Sources: https://api.hellocapitan.com/api/docs/barcode-check-in; https://api.hellocapitan.com/api/docs/ for
+the token's header and the length of a barcode.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +71,7 @@ class Capitan:
         )
 
     def judge(self, answer: Answer) -> Ruling:
-        """A documented error decides; a success is an object with the new check-in's `id`."""
+        """Interprets an answer by the module's table."""
         body = json_of(answer)
         fields = body if isinstance(body, dict) else {}
         error = fields.get("error")
@@ -89,16 +111,12 @@ class Capitan:
         return for_member_of(fields.get("customer_first_name"), texts, fields, (self.key, *self.other_keys))
 
 
-# `alerts` and `milestones` are meant for the member; `customer_alerts` are internal and never leave the
-# answer.
-
-
 def _alerts(fields: dict[str, Any]) -> list[str]:
     alerts = fields.get("alerts")
     return [alert for alert in alerts if isinstance(alert, str)] if isinstance(alerts, list) else []
 
 
 def _milestones(fields: dict[str, Any]) -> list[str]:
-    """One text a line, as the page has it."""
+    """The milestones, which the partner separates by line breaks."""
     milestones = fields.get("milestones")
     return milestones.splitlines() if isinstance(milestones, str) else []

@@ -1,4 +1,17 @@
-"""A request to a partner and its answer, as values; and what answers of all protocols have in common."""
+"""A request to a partner and its answer, as values, and the rules that hold for the answers of all protocols.
+
+These answers are no verdict, whatever the protocol says of their status (`judge`):
+
+| answer | comes to |
+|---|---|
+| 2xx with bytes behind its end, or with a compressed body that cannot be unpacked | fault `partner` |
+| the header `cf-mitigated`: Cloudflare's firewall answered | fault `partner` |
+| 403 `{"message": "Forbidden"}`, or with `x-amzn-errortype`, by an API gateway | fault `credentials` |
+| 403 `{"message": "Missing Authentication Token"}`, by one without this path | fault `configuration` |
+
+An answer that is late, cut short, over 64 KiB or no HTTP never comes so far (`client.py`). After a 429 the
+partner rests.
+"""
 
 from __future__ import annotations
 
@@ -137,9 +150,9 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def judge(partner: Partner, answer: Answer) -> Ruling:
-    """What the answer means, to the partner's protocol and in what stands before each protocol.
+    """Interprets an answer by the rules of its protocol, and by those that hold for all protocols.
 
-    Every ruling that is the partner's fault, or our own, says in `detail` what exactly came.
+    A ruling with a fault says in `detail` what exactly came.
     """
     ruling = partner.judge(answer)
     overruled = _overruled(answer)

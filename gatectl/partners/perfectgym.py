@@ -1,7 +1,24 @@
-"""PerfectGym Next check-in validation.
+"""PerfectGym Next check-in validation: may this guest enter? gatectl asks as the gym's software does.
 
-Sources: the platform's public pages "Checkin validation" (the request and its two answers) and, for whose ID
-aggregatorId is, https://developer.sportalliance.com/apis/perfectgym/aggregator/member-validation.
+A POST to the URL that the aggregator has registered, with the header `X-API-Key` and a JSON object:
+`aggregatorId`, the aggregator's own ID of the member, is opaque text; `customerId`, the platform's number of
+the customer, is a JSON number. The platform waits 750 ms. No body is documented for the answer, so the status
+decides alone, with two exceptions:
+
+| answer | comes to |
+|---|---|
+| 200 | allowed |
+| 200 with `"authorized": false`, as sibling endpoints say it | not allowed |
+| 200 with HTML (a captive portal), or with JSON that cannot be read | fault `partner` |
+| 403, 404 | not allowed, not found |
+| 401 | fault `credentials` |
+| anything else | fault `partner` |
+
+`judge` in `exchange.py` adds the answers that are no verdict in any protocol.
+
+Sources: https://developer.sportalliance.com/apis/perfectgym/aggregator/checkin-validation (200, 403);
+https://developer.sportalliance.com/apis/perfectgym/aggregator/member-validation (whose ID `aggregatorId` is);
+https://support.magicline.com/hc/en-us/articles/47879904419857 (404).
 """
 
 from __future__ import annotations
@@ -49,10 +66,9 @@ class PerfectGym:
         )
 
     def judge(self, answer: Answer) -> Ruling:
-        """The status alone decides, but for HTML and for a body that takes the 200 back.
+        """Interprets an answer by the module's table.
 
-        Siblings of the endpoint answer 200 with `"authorized": false`: so a body that begins as JSON and
-        cannot be read is not a plain yes.
+        A 200 can be taken back by its body: so a body that begins as JSON and cannot be read admits nobody.
         """
         body = json_of(answer)
         reason = self._reason(body)
@@ -75,7 +91,7 @@ class PerfectGym:
                 return no_verdict(answer, reason=reason)
 
     def _reason(self, body: Any) -> Reason | None:
-        # The page defines no body; these are the members that refusals of such endpoints carry.
+        # No body is documented; these are the members that refusals of such endpoints carry.
         if not isinstance(body, dict):
             return None
         key = next((body[name] for name in ("key", "code", "error", "errorCode") if name in body), None)

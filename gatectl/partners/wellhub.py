@@ -1,6 +1,25 @@
-"""Wellhub (Gympass) Access Control.
+"""Wellhub (Gympass) Access Control: validates the check-in that a member has made in the app.
 
-Source: https://developers.gympass.com, "Access Control API", of today and of before.
+A POST to `/access/v1/validate` with `Authorization: Bearer KEY`, the gym's number in `X-Gym-Id`, and a JSON
+object: `gympass_id`, 13 digits of text, and perhaps `custom_code`, the gym's own code of the member. It is a
+write without a key against repetition: each success makes the transaction that pays the gym.
+
+| answer | comes to |
+|---|---|
+| 200 without a body, or with a JSON object that holds no error | allowed |
+| 200, 400, 404 with `checkin.validation.notfound` (no check-in is waiting) | not found |
+| 200, 400, 404 with `checkin.validation.cancelled` (also `canceled`) or `.expired` | not allowed |
+| 200, 400, 404 with `checkin.already.validated` | not allowed |
+| 200, 400, 404 with anything else | fault `partner` |
+| 401, 403 | fault `credentials`: the key is refused, or is for another gym |
+| 401, 403 with HTML, as a firewall sends it | fault `partner` |
+| anything else | fault `partner` |
+
+An error is an object with `key` and `message` (also `Message`), in a list `errors`, in a bare list, or alone.
+`judge` in `exchange.py` adds the answers that are no verdict in any protocol.
+
+Sources: https://developers.gympass.com/product/access-control-api/1.0/endpoints; for the keys of refusals,
+the page's earlier version, https://developers.gympass.com/product/access-control-api/1.0/endpoint.
 """
 
 from __future__ import annotations
@@ -61,7 +80,7 @@ class Wellhub:
         )
 
     def judge(self, answer: Answer) -> Ruling:
-        """A documented key decides at 200, 400 and 404 alike; an answer without one is no verdict."""
+        """Interprets an answer by the module's table: a documented key decides at 200, 400 and 404 alike."""
         body = json_of(answer)
         errors = _errors_in(body)
         match answer.status:

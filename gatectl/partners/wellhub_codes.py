@@ -1,6 +1,6 @@
 """Wellhub custom codes: what is asked, and what each documented answer means.
 
-Source: https://developers.gympass.com, "Access Control API", "Custom codes".
+Source: https://developers.gympass.com/product/access-control-api/1.0/endpoints ("Custom codes").
 """
 
 from __future__ import annotations
