@@ -32,7 +32,7 @@ def place_of(text: str) -> str:
     if address is None:
         return text
     if isinstance(address, ipaddress.IPv6Address) and not address.is_loopback:
-        return str(ipaddress.ip_network((int(address), 64), strict=False))
+        return str(ipaddress.IPv6Network((int(address), 64), strict=False))
     return str(address)
 
 

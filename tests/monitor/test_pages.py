@@ -4,6 +4,8 @@ import io
 import os
 import re
 import sqlite3
+import subprocess
+import sys
 import time
 import zipfile
 
@@ -196,6 +198,24 @@ def test_a_store_that_was_put_aside_makes_room_for_the_new_one(closed_gym):
         assert client.get("/").text.count('<a href="/events/') == 3
         store.write_bytes(b"no store " * 1000)
         assert "The journal cannot be read" in client.get("/").text
+
+
+def test_a_restored_store_is_shown_without_a_restart(closed_gym, tmp_path):
+    def run(*command):
+        subprocess.run(
+            [sys.executable, "-m", "gatectl", *command, "-c", closed_gym], check=True, capture_output=True
+        )
+
+    store = closed_gym.with_name("journal.db")
+    write(store, event_of(1, credential="first"))
+    with monitor(closed_gym) as address, httpx.Client(base_url=address) as client:
+        run("backup", tmp_path / "copy")
+        write(store, event_of(2, credential="second"))
+        assert "<bdi>second</bdi>" in client.get("/").text
+        run("restore", tmp_path / "copy")
+        page = client.get("/").text
+        assert "<bdi>first</bdi>" in page
+        assert "<bdi>second</bdi>" not in page
 
 
 def test_what_is_pruned_while_the_page_is_open_is_gone(closed_gym):
