@@ -1,6 +1,7 @@
 """The direction of the imports, the purity of the decisions, and the folders of the house."""
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -95,13 +96,49 @@ def test_the_simulators_certificates_are_made_by_the_simulator_alone():
     assert users <= {"sim"}
 
 
-@pytest.mark.skipif(
+needs_git = pytest.mark.skipif(
     not (ROOT / ".git").exists() or shutil.which("git") is None,
     reason="only git, in a checkout, tells what belongs to it",
 )
-def test_the_top_level_stays_as_it_is():
+
+
+def tracked() -> list[str]:
+    """The paths of all files that belong to the repository."""
     # The checkout may belong to another user, as in a container.
     command = ["git", "-c", "safe.directory=*", "ls-files", "-z"]
-    tracked = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    folders = {path.split("/")[0] for path in tracked.split("\0") if "/" in path}
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return [path for path in listed.split("\0") if path]
+
+
+def text_of(path: str) -> str:
+    """The text of a tracked file; empty for a picture."""
+    return (ROOT / path).read_bytes().decode("utf-8", errors="ignore")
+
+
+@needs_git
+def test_the_top_level_stays_as_it_is():
+    folders = {path.split("/")[0] for path in tracked() if "/" in path}
     assert {folder for folder in folders if not folder.startswith(".")} <= TOP_LEVEL_FOLDERS
+
+
+FILE_NAME = re.compile(r"(?<![\w/.$*{}%-])[\w-]+(?:/[\w.-]+)*\.(?:py|md|sql|html|js|css)\b")
+MAN_PAGE = re.compile(r"\b(gatectl(?:[.-]\w+)*)\((\d)\)")
+ELSEWHERE = ["reference/", "the contract's", "of the contract", "contract says", "contract names"]
+"""Notes about the partners, and a specification, that lie beside the repository and do not come with it."""
+
+
+@needs_git
+def test_nothing_cites_a_file_that_is_not_in_the_repository():
+    paths = tracked()
+    ends = {path[at:] for path in paths for at in range(len(path)) if at == 0 or path[at - 1] == "/"}
+    missing = []
+    for path in paths:
+        if path == "tests/test_house.py":
+            continue
+        text = text_of(path)
+        cited = [] if path.startswith("tests/") else FILE_NAME.findall(text)
+        missing += [f"{path}: {name}" for name in cited if name not in ends]
+        missing += [f"{path}: {words}" for words in ELSEWHERE if words in text.lower()]
+        pages = {f"{name}.{section}" for name, section in MAN_PAGE.findall(text)}
+        missing += [f"{path}: the man page {page}" for page in pages if f"systemd/{page}" not in paths]
+    assert not missing

@@ -1,4 +1,4 @@
-"""The settings as values: frozen, complete, every path absolute. One field a setting of the contract.
+"""The settings as values: frozen, complete, every path absolute. One field for each of gatectl.toml(5).
 
 They are plain dataclasses, which nothing checks when they are made in code; what a file says is checked
 by their annotations (`config/schema.py`). A key that is not there is None: TOML has no word for it. What
@@ -170,7 +170,7 @@ class PerfectGym(PartnerBase):
     member's number as customerId. Left out, the member's number is sent as aggregatorId, and the customer's
     number, from the card or the route, as customerId."""
     budget_ms: Budget = 750
-    """Milliseconds from the complete code to the whole answer; 750 is the page's own limit."""
+    """Milliseconds from the complete code to the whole answer; 750 is PerfectGym's own limit."""
 
 
 @dataclass(frozen=True, kw_only=True)

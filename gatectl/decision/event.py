@@ -108,7 +108,7 @@ class RequestRecord:
     evidence: Evidence | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The contract's object, which has no place for the evidence."""
+        """The event's `request`, without the evidence, which `gatectl report` alone shows."""
         return {
             "sent": self.sent,
             "sent_at": None if self.sent_us is None else timestamp(self.sent_us),
@@ -164,7 +164,7 @@ class Event:
     outcome: Outcome
 
     def to_json(self) -> dict[str, Any]:
-        """The contract's object, fields in the contract's order."""
+        """The object that `events --json` prints, its fields in the order of gatectl-events(5)."""
         a, o = self.attempt, self.outcome
         return {
             "id": a.id,

@@ -76,7 +76,7 @@ class Message(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """The partner's own reason (cut and masked), or ours where the contract names a key."""
+    """The partner's own reason (cut and masked), or our own: `resting`, `settled:ID`."""
 
     key: str | None
     text: str | None

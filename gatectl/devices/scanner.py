@@ -43,6 +43,9 @@ transfer."""
 LOOK_S = 60.0
 """Between two looks for other programs at the device: a look reads all of /proc (10 ms of a Pi's time)."""
 
+FIRST_LOOK_S = 1.0
+"""From the opening to the first look: a start, and a plug that is loose, have more urgent things to do."""
+
 PAUSE_S = 1.0
 """What comes so long after the last character is another code: longer than a person needs from key to key
 of a PIN, and shorter than the next person needs to step up."""
@@ -235,6 +238,11 @@ class Scanner:
 
     async def _serve(self, connection: Connection, thread: DeviceThread) -> str:
         """Reads one connection to its end, and returns the cause of its end."""
+        try:
+            session = _Session(connection, self._idle_s, self._take, self._lost_by)
+        except Exception as error:
+            thread.submit(connection.close)
+            raise self._lost_by(error) from error
         self._enter("ready", None)
         if self._quick_losses < QUICK_LOSSES:
             self._back()
@@ -243,7 +251,6 @@ class Scanner:
         steady = loop.call_later(STEADY_S, self._lasts)
         self._next_look = loop.time()  # who held it may be gone
         looking = loop.create_task(self._keep_looking(thread))
-        session = _Session(connection, self._idle_s, self._take, self._lost_by)
         try:
             return await session.over
         finally:
@@ -265,6 +272,7 @@ class Scanner:
 
     async def _keep_looking(self, thread: DeviceThread) -> Never:
         """Looks for other programs at the port now and then: one may be started at any time."""
+        await asyncio.sleep(FIRST_LOOK_S)
         while True:
             await self._look_for_others(thread)
             await asyncio.sleep(LOOK_S)
@@ -379,21 +387,25 @@ class _Session:
     def _read(self) -> None:
         now = self._loop.time()
         self._end_what_is_over(now)
-        try:
-            readings = self._connection.read()
-        except Exception as error:
-            raise self._lost_by(error) from error
+        readings = self._readings(self._connection.read)
         self._last = now
         for reading in readings:
             self._take(reading, now)
         self._time(now)
+
+    def _readings(self, step: Callable[[], list[Reading]]) -> list[Reading]:
+        """Runs a step of the device's or its decoder's, whose errors are the device's loss."""
+        try:
+            return step()
+        except Exception as error:
+            raise self._lost_by(error) from error
 
     def _end_what_is_over(self, now: float) -> None:
         """Ends a code whose time is over although its timer has not had its turn yet."""
         if self._incomplete is not None and now >= self._incomplete.when():
             self._give_up(self._incomplete.when())
         if self._decoder.discarding and now - self._last >= PAUSE_S:
-            self._decoder.silence()
+            self._readings(self._decoder.silence)
 
     def _time(self, now: float) -> None:
         """Sets the timers for what has begun and not ended."""
@@ -418,14 +430,14 @@ class _Session:
         if _readable(self._connection.fileno()):
             self._read()
             return
-        for reading in self._decoder.silence():
+        for reading in self._readings(self._decoder.silence):
             self._take(reading, at)
         self._stop_timing()
 
     def _give_up(self, at: float) -> None:
         """Drops a code that has not ended in time; what follows within a pause is the rest of it."""
         self._incomplete = None
-        for reading in self._decoder.give_up():
+        for reading in self._readings(self._decoder.give_up):
             self._take(reading, at)
 
     def _stop_timing(self) -> None:

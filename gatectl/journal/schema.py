@@ -1,6 +1,7 @@
 """Opening the store, and bringing an older one up to date.
 
-The schema stands in `schemas/N.sql`; `PRAGMA user_version` says how many of them a store has seen.
+`schemas/` holds a numbered file for each version of the schema; `PRAGMA user_version` says how many of them a
+store has seen.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ def line_of(event: Event) -> str:
 
 
 def notice_of(event: Event) -> Notice:
-    """The event as an entry, with the contract's fields; those without a value are left out."""
+    """The event as an entry, with the fields of gatectl-events(5); those without a value are left out."""
     attempt, outcome = event.attempt, event.outcome
     fields: dict[str, Any] = {
         "EVENT_ID": attempt.id,

@@ -60,7 +60,7 @@ def row_of(event: Event, language: Language, *, whole_codes: bool = False) -> Ro
     )
 
 
-HEAD_CHARS = 60
+HEAD_CHARS = 40
 """So much of a very long code stands in a list of whole codes: a table is no place for 512 characters."""
 
 SHOWN_CHARS = 4
@@ -205,23 +205,25 @@ def health_of(status: Mapping[str, Any], pages: Mapping[str, str | None], langua
 
 
 def _door_badge(name: str, door: Mapping[str, Any], language: Language) -> tuple[str, str, bool]:
-    lost = [scanner for scanner in door["scanners"] if scanner["state"] != "ready"]
+    troubles = list(_troubles(door, language))
     state = text(language, "door_open" if door["gate"]["open"] else "door_shut")
-    for scanner in lost:
-        since, cause = _when(scanner["since"]), scanner["cause"]
-        where = scanner["scanner"].rpartition("/")[2]
-        state = text(language, "scanner_lost", scanner=where, since=since, cause=cause)
-    shared = [scanner for scanner in door["scanners"] if scanner.get("held_by") and scanner not in lost]
-    for scanner in shared:
-        where, names = scanner["scanner"].rpartition("/")[2], ", ".join(scanner["held_by"])
-        state = text(language, "scanner_shared", scanner=where, names=names)
-    broken = [
-        text(language, "signal_out_of_order", signal=signal, **_fault(pin))
-        for signal, pin in door.get("signals", {}).items()
-    ]
+    return name, visible("; ".join(troubles) or state), not troubles
+
+
+def _troubles(door: Mapping[str, Any], language: Language) -> Iterator[str]:
+    """What is not as it should be at a door, the gate first."""
     if door["gate"].get("cause") is not None:
-        broken.append(text(language, "gate_out_of_order", **_fault(door["gate"])))
-    return name, visible(broken[-1] if broken else state), not lost and not shared and not broken
+        yield text(language, "gate_out_of_order", **_fault(door["gate"]))
+    for signal, pin in door.get("signals", {}).items():
+        if pin["cause"] is not None:
+            yield text(language, "signal_out_of_order", signal=signal, **_fault(pin))
+    for scanner in door["scanners"]:
+        where = scanner["scanner"].rpartition("/")[2]
+        if scanner["state"] != "ready":
+            since, cause = _when(scanner["since"]), scanner["cause"]
+            yield text(language, "scanner_lost", scanner=where, since=since, cause=cause)
+        if scanner.get("held_by"):
+            yield text(language, "scanner_shared", scanner=where, names=", ".join(scanner["held_by"]))
 
 
 def _fault(pin: Mapping[str, Any]) -> dict[str, str]:
@@ -265,7 +267,15 @@ def _sentences(
                 yield text(language, "key_sentence", partner=name, since=since)
             case "refusing everyone":
                 yield text(language, "everyone_sentence", partner=name, since=since)
+    if "cards" in status and status["cards"] is None:
+        yield text(language, "cards_sentence")
+    damaged = status.get("damaged")
+    if damaged:
+        values = {"since": _when(damaged["since"]), "cards": damaged["cards"], "events": damaged["events"]}
+        yield text(language, "damaged_sentence", **values)
     journal = status["journal"]
+    if journal["error"] is None and journal["lost"]:
+        yield text(language, "lost_sentence", lost=journal["lost"])
     if journal["error"] is not None:
         yield text(language, "journal_sentence", error=visible(journal["error"]), late=journal["late"])
     if journal.get("in_memory"):

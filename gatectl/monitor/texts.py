@@ -221,6 +221,24 @@ TEXTS: dict[str, tuple[str, str]] = {
             "und IDs in den Einstellungen prüfen."
         ),
     ),
+    "cards_sentence": (
+        "The enrolled cards cannot be read, so every code is rejected: contact Support.",
+        "Die erfassten Karten sind nicht lesbar, also wird jeder Code abgewiesen: den Support verständigen.",
+    ),
+    "damaged_sentence": (
+        (
+            "The journal was damaged ({since}). {cards} cards and {events} events were carried over; what is "
+            "missing has to be enrolled anew. Once that is done: gatectl status --acknowledge"
+        ),
+        (
+            "Das Journal war beschädigt ({since}). {cards} Karten und {events} Ereignisse wurden übernommen; "
+            "was fehlt, muss neu erfasst werden. Ist das geschehen: gatectl status --acknowledge"
+        ),
+    ),
+    "lost_sentence": (
+        "{lost} records were lost, since the journal could not be written. Is the disk full or failing?",
+        "{lost} Einträge gingen verloren, da das Journal nicht schreibbar war. Ist die Platte voll, defekt?",
+    ),
     "journal_sentence": (
         "The journal cannot be written ({error}); {late} records wait. Scans go on.",
         "Das Journal kann nicht geschrieben werden ({error}); {late} Einträge warten. Scans gehen weiter.",

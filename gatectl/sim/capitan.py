@@ -1,6 +1,7 @@
 """Capitan barcode check-in, the partner's side.
 
-Source: `reference/capitan-barcode-check-in.txt`; the token and the length from `reference/partners.md`.
+Sources: https://api.hellocapitan.com/api/docs/barcode-check-in; for the token's header and the
+length of a barcode, https://api.hellocapitan.com/api/docs/.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """PerfectGym check-in validation, the partner's side: an aggregator that knows its members by its own ID.
 
-Source: the platform's public page "Checkin validation"; 404 from its page on the Event Monitor.
+Sources: https://developer.sportalliance.com/apis/perfectgym/aggregator/checkin-validation; for 404,
+https://support.magicline.com/hc/en-us/articles/47879904419857.
 """
 
 from __future__ import annotations

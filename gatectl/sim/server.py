@@ -1,4 +1,4 @@
-"""The partner simulator: an HTTPS server on loopback that speaks every protocol of `reference/`."""
+"""The partner simulator: an HTTPS server on loopback that speaks every partner's protocol."""
 
 from __future__ import annotations
 

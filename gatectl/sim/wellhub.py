@@ -1,7 +1,7 @@
 """Wellhub Access Control, the partner's side: validate, and custom codes.
 
-Sources: `reference/wellhub-access-control.txt`, `reference/gympass-access-validate-older.txt` for the
-keys and messages of validate, and `reference/partners.md`.
+Sources: https://developers.gympass.com/product/access-control-api/1.0/endpoints; for the keys and messages of
+validate's refusals, the page's earlier version at https://developers.gympass.com/product/access-control-api/1.0/endpoint.
 """
 
 from __future__ import annotations

@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 
 from gatectl.cli.shells.outline import outline
+from gatectl.decision.event import KINDS, Attempt, Event, GateRecord, Outcome, RequestRecord
+from gatectl.decision.verdict import Basis, Fault, Message, Reason, Result, Verdict
+from gatectl.journal.systemd import notice_of
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "systemd/gatectl.1", ROOT / "systemd/gatectl.toml.5"]
+EVENTS = ROOT / "systemd/gatectl-events.5"
+PAGES = [ROOT / "systemd/gatectl.1", ROOT / "systemd/gatectl.toml.5", EVENTS]
 COMMANDS = [command for command in outline().all() if not command.commands]
 
 
@@ -64,6 +68,83 @@ def test_every_table_stands_there():
     sample = (ROOT / "config/gatectl.toml").read_text()
     for table in re.findall(r"^(?:# )?(\[.*\])$", sample, re.MULTILINE):
         assert re.sub(r"\b(partners|doors)\.\w+", r"\1.NAME", table) in tables
+
+
+SCAN = Attempt(
+    id="01a2177c-7cfc-7c6a-96fc-04e7bda70d21",
+    kind="scan",
+    at_us=0,
+    tenant="FitCo GmbH",
+    studio="Berlin Mitte",
+    door="main",
+    scanner="/dev/ttyUSB0",
+    credential="1",
+    partner="p",
+    member="2",
+    budget_ms=750,
+    boot="b",
+    since_boot_us=0,
+    of="01a2177c-7cfc-7c6a-96fc-04e7bda70d20",
+    customer="3",
+)
+FULL = Event(
+    SCAN,
+    Outcome(
+        Result.ADMITTED,
+        Message.CHECKED_IN.value,
+        Verdict.ALLOWED,
+        200,
+        Fault.GATE,
+        basis=Basis.PARTNER,
+        detail="d",
+        reason=Reason("k", "t"),
+        request=RequestRecord(True, 0, 0, 1.0, 750, "warm"),
+        gate=GateRecord(0, 1.0, 3000),
+    ),
+)
+"""Every field has a value."""
+
+
+def event_fields():
+    printed = FULL.to_json()
+    return [*printed, *printed["request"], *printed["gate"]]
+
+
+def headings(section):
+    """The words of the headings in a section of the page about events."""
+    text = plain(EVENTS).replace("\\(aq", "'")
+    body = re.search(rf"^\.SH {section}\n(.*?)^\.SH ", text, re.MULTILINE | re.DOTALL)[1]
+    return re.findall(r"^\.TP\n(.*)$", body, re.MULTILINE)
+
+
+def test_the_fields_of_an_event_stand_there_in_their_order():
+    described = [name for line in headings("FIELDS") for name in line.split(", ")]
+    assert described == event_fields()
+
+
+@pytest.mark.parametrize(
+    ("section", "values"),
+    [
+        ("KINDS", KINDS),
+        ("VERDICTS", [verdict.value for verdict in Verdict]),
+        ("FAULTS", [fault.value for fault in Fault]),
+        ("BASES", [basis.value for basis in Basis]),
+        ("RESULTS AND MESSAGES", [*(message.value for message in Message), "Opened by hand: REASON"]),
+    ],
+)
+def test_every_value_of_a_field_stands_there(section, values):
+    assert sorted(headings(section)) == sorted(values)
+
+
+def test_every_result_stands_there():
+    text = plain(EVENTS)
+    assert all(re.search(rf"^{result.value}\b", text, re.MULTILINE) for result in Result)
+
+
+def test_every_field_in_the_systemd_journal_stands_there():
+    described = [name for line in headings("THE SYSTEMD JOURNAL") for name in line.split(", ")]
+    fields = [f"GATECTL_{name}" for name in notice_of(FULL).fields]
+    assert described == [*fields, "PRIORITY", "MESSAGE_ID"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

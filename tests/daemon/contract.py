@@ -1,4 +1,4 @@
-"""What the contract says of any event, whatever happened: its fields, their order, forms and rules."""
+"""The rules of gatectl-events(5) for any event, whatever happened: its fields, their order and forms."""
 
 from __future__ import annotations
 

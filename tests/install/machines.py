@@ -17,7 +17,6 @@ ROOT = Path(__file__).parents[2]
 SYSTEMD = ROOT / "systemd"
 
 IMPORTED = {
-    "evdev": ["evdev/__init__.py"],
     "systemd-python": ["systemd/__init__.py", "systemd/daemon.py", "systemd/journal.py"],
     "pyserial": ["serial/__init__.py"],
 }

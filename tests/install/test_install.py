@@ -30,6 +30,7 @@ PLACED = {
     "/usr/share/fish/vendor_completions.d/gatectl.fish",
     "/usr/share/man/man1/gatectl.1",
     "/usr/share/man/man5/gatectl.toml.5",
+    "/usr/share/man/man5/gatectl-events.5",
     "/usr/local/bin/gatectl",
     "/etc/gatectl/gatectl.toml.sample",
     "/etc/gatectl/gatectl.schema.json",

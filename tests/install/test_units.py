@@ -53,3 +53,30 @@ def test_the_catalogs_can_be_read(tmp_path):
         (catalogs / path.name).write_bytes(path.read_bytes())
     subprocess.run([tool("journalctl"), f"--root={tmp_path}", "--update-catalog"], check=True)
     assert (tmp_path / "var/lib/systemd/catalog/database").stat().st_size > 0
+
+
+@pytest.mark.parametrize("path", sorted(SYSTEMD.glob("gatectl*.service")), ids=lambda path: path.name)
+def test_the_documentation_is_a_page_that_is_installed(path):
+    found = re.findall(r"^Documentation=(.*)$", path.read_text(), re.MULTILINE)
+    pages = [page for line in found for page in line.split()]
+    assert pages
+    for page in pages:
+        name = re.fullmatch(r"man:([\w.-]+)\((\d)\)", page)
+        assert name, page
+        assert (SYSTEMD / f"{name[1]}.{name[2]}").exists()
+
+
+@pytest.mark.parametrize("name", ["gatectl.service", "gatectl-monitor.service"])
+def test_what_strangers_can_open_is_bounded(name):
+    assert re.search(r"^LimitNOFILE=\d+$", (SYSTEMD / name).read_text(), re.MULTILINE)
+
+
+def test_every_step_after_an_end_comes_whatever_becomes_of_the_one_before():
+    steps = re.findall(r"^ExecStopPost=(.*)$", (SYSTEMD / "gatectl.service").read_text(), re.MULTILINE)
+    assert [step.split("/")[-1] for step in steps] == ["gatectl relay off", "gatectl-start ended"]
+    assert all(step.startswith("-") for step in steps)
+
+
+def test_the_environments_step_comes_first_and_may_write_to_it():
+    steps = re.findall(r"^ExecStartPre=(.*)$", (SYSTEMD / "gatectl.service").read_text(), re.MULTILINE)
+    assert steps == ["+/usr/lib/gatectl/gatectl-venv", "/usr/lib/gatectl/gatectl-start check"]

@@ -69,3 +69,62 @@ def test_a_second_program_at_a_scanners_port(language, words):
     assert shown.startswith("agetty (512) ")
     assert f"{words} " in shown
     assert "usb-Reader" in shown
+
+
+def door(scanners=({},), **gate):
+    ready = {
+        "scanner": "/dev/serial/by-id/usb-1",
+        "state": "ready",
+        "since": None,
+        "cause": None,
+        "held_by": [],
+    }
+    return {"gate": {"open": False} | gate, "signals": {}, "scanners": [ready | one for one in scanners]}
+
+
+def health_with(language="en", doors=None, **more):
+    journal = {"error": None, "late": 0, "lost": 0} | more.pop("journal", {})
+    status = {"doors": doors or {}, "partners": {}, "journal": journal, "cards": 7} | more
+    return health_of(status, PAGES, language)
+
+
+SINCE = "2025-11-22T19:35:01Z"
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"cards": None}, {"en": "every code is rejected", "de": "jeder Code abgewiesen"}),
+        (
+            {"damaged": {"since": SINCE, "cards": 12, "events": 4711}},
+            {"en": "12 cards and 4711 events", "de": "12 Karten und 4711 Ereignisse"},
+        ),
+        ({"journal": {"lost": 3}}, {"en": "3 records were lost", "de": "3 Einträge gingen verloren"}),
+        ({"journal": {"error": "no space left"}}, {"en": "no space left", "de": "no space left"}),
+    ],
+)
+def test_what_is_wrong_with_the_store_is_said_in_a_sentence(language, more, words):
+    assert health_with().sentences == []
+    (sentence,) = health_with(language, **more).sentences
+    assert words[language] in sentence
+
+
+def test_a_damaged_store_stays_until_it_is_acknowledged():
+    assert (
+        "gatectl status --acknowledge"
+        in health_with(damaged={"since": SINCE, "cards": 0, "events": 0}).sentences[0]
+    )
+    assert health_with(damaged=None).sentences == []
+
+
+def test_a_door_names_all_that_is_wrong_with_it():
+    broken = door(
+        [{"state": "lost", "since": SINCE, "cause": "unplugged"}, {"held_by": ["getty"]}],
+        cause="pin 17 is busy", since=SINCE,
+    )  # fmt: skip
+    ((_, words, is_well),) = health_with(doors={"main": broken}).badges
+    assert not is_well
+    for part in ("pin 17 is busy", "unplugged", "getty"):
+        assert part in words
+    assert health_with(doors={"main": door()}).badges == [("main", "shut", True)]

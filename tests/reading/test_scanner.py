@@ -11,8 +11,9 @@ import pytest
 from reading_rigs import Bench, ShiftedLoop, on_shifted_clock
 
 from gatectl.decision.framing import framer
-from gatectl.decision.reading import Code
+from gatectl.decision.reading import INCOMPLETE_S, Code
 from gatectl.devices.scanner import (
+    FIRST_LOOK_S,
     LOOK_S,
     OPEN_S,
     QUICK_LOSSES,
@@ -154,6 +155,72 @@ async def test_an_unforeseen_error_in_opening_costs_this_device_alone_and_is_log
         ]
 
 
+@on_shifted_clock
+async def test_a_device_that_cannot_be_waited_for_costs_itself_alone(tmp_path):
+    (tmp_path / "file").touch()
+    file = (tmp_path / "file").open("rb")
+
+    class Unwaitable(Scripted):
+        def fileno(self):
+            return file.fileno()  # the kernel waits for no regular file
+
+    with file:
+        async with Bench(making(Unwaitable)) as bench:
+            await bench.told(2)
+            await bench.until(lambda: bench.closes == 1)
+            assert bench.scanner.status.cause.startswith("PermissionError at ")
+
+
+class Broken:
+    """A decoder with a bug."""
+
+    begun = 0
+    pending = False
+    discarding = False
+
+    def __init__(self, step):
+        self._step = step
+
+    def feed(self, _):
+        self.begun += 1
+        self.pending = True
+        return []
+
+    def silence(self):
+        return self._fail("silence")
+
+    def give_up(self):
+        return self._fail("give_up")
+
+    def _fail(self, step):
+        if step == self._step:
+            raise ZeroDivisionError("a bug")
+        return []
+
+
+@pytest.mark.parametrize(("step", "idle_s"), [("silence", 0.5), ("give_up", 0)])
+@on_shifted_clock
+async def test_a_bug_in_a_decoder_costs_this_device_alone(step, idle_s):
+    class Half(Scripted):
+        def __init__(self):
+            super().__init__(b"1")
+            self.decoder = Broken(step)
+
+        def read(self):
+            os.read(self._end, 1)
+            return self.decoder.feed(b"1")
+
+    def make(**watching):
+        return Scanner("/dev/x", "serial", Half, idle_s, **watching)
+
+    async with Bench(make) as bench:
+        await bench.until(lambda: bench.reads == 1)
+        await bench.settle()
+        bench.loop.advance(INCOMPLETE_S)
+        await bench.told(2)
+        assert bench.scanner.status.cause.startswith("ZeroDivisionError at test_scanner.py")
+
+
 @pytest.fixture
 def fifo(tmp_path):
     """A file whose opening blocks until somebody opens its other end."""
@@ -278,6 +345,9 @@ async def test_a_second_program_is_looked_for_now_and_then_and_logged_when_it_co
 
     async with Bench(make) as bench:
         held = []
+        await bench.ready()
+        await bench.settle()
+        bench.loop.advance(FIRST_LOOK_S)
         while len(looks) > 1:
             count = len(looked)
             while len(looked) == count:

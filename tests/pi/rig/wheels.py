@@ -14,8 +14,8 @@ from rig.places import CHECKOUT, building, cache, digest
 PYTHON = "3.11"  # Debian bookworm's
 GLIBC_MINOR = 36
 """bookworm's; a wheel says the oldest glibc that it runs with, and pip wants each named."""
-FROM_DEBIAN = {"evdev", "systemd-python"}
-"""No wheels for 64-bit Arm; Debian has them built."""
+FROM_DEBIAN = {"systemd-python"}
+"""No wheel for 64-bit Arm; Debian has it built."""
 BUILDS = "hatchling>=1.21"  # with it the installer builds these very sources
 
 
