@@ -74,11 +74,9 @@ class Effects:
             self._asking.cancel()
 
     def _record(self, effect: m.Record) -> None:
-        recorded = self._context.store.record(effect.attempt)
-        if effect.until_s is not None:
-            of = effect.attempt.id
-            done, late = partial(self._feed, m.Recorded(of)), partial(self._feed, m.RecordLate(of))
-            clock.first_of(recorded, effect.until_s, done, late)
+        recorded, of = self._context.store.record(effect.attempt), effect.attempt.id
+        done, late = partial(self._feed, m.Recorded(of)), partial(self._feed, m.RecordLate(of))
+        clock.first_of(recorded, effect.until_s, done, late)
 
     async def _ask(self, effect: m.Ask) -> None:
         partner, of = self._context.partners[effect.partner], effect.attempt.id

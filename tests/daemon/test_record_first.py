@@ -93,7 +93,7 @@ def fill(disk):
 
 
 def test_the_attempt_is_on_disk_before_the_request_arrives(gym):
-    gym = gym(doors={"main": {}, "side": {}}).start()
+    gym = gym(doors={"main": {}, "side": {}}, journal={"patience_ms": 5000}).start()
     found = []
 
     def look(_request):

@@ -134,10 +134,10 @@ Input = CodeRead | Unreadable | OpenByHand | GateBroken | Stop | Feedback
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Write the attempt. `Recorded` or, at `until_s`, `RecordLate` follows, unless `until_s` is None."""
+    """Write the attempt. `Recorded` or, at `until_s`, `RecordLate` follows."""
 
     attempt: Attempt
-    until_s: float | None
+    until_s: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,7 @@ class ScanFlow:
             case Recorded():
                 happening = Happening.RECORDED
             case RecordLate():
-                over = now.loop_s >= facts.deadline_s
+                over = facts.partner is not None and now.loop_s >= facts.deadline_s
                 happening = Happening.OUT_OF_TIME if over else Happening.RECORD_LATE
             case Answered():
                 facts.ruling, facts.request = given.ruling, given.request
@@ -177,12 +177,18 @@ class ScanFlow:
             case Action.GIVE_UP:
                 self._give_up(facts, now)
             case Action.REFUSE:
-                self._door.emit(Record(facts.attempt, None))
-                self._finish(facts, Result.REJECTED, now)
+                self._refuse(facts, now)
+            case Action.CONCLUDE:
+                self._conclude(facts, Result.REJECTED, now)
             case Action.REJECT:
                 self._finish(facts, Result.REJECTED, now)
             case Action.ADMIT:
                 self._finish(facts, Result.ADMITTED, now)
+
+    def _refuse(self, facts: _Facts, now: Instant) -> None:
+        """Shows the refusal at once. The door is busy until it is on disk, so that no reader can flood it."""
+        self._door.emit(Record(facts.attempt, now.loop_s + self._door.site.patience_s))
+        self._show(facts, Result.REJECTED)
 
     def _record(self, facts: _Facts, now: Instant) -> None:
         door, attempt, partner = self._door, facts.attempt, facts.asked
@@ -236,10 +242,18 @@ class ScanFlow:
         return Happening.ALLOWED
 
     def _finish(self, facts: _Facts, result: Result, now: Instant) -> None:
-        door, ruling, gate = self._door, facts.ruling, facts.gate
-        outage = self._note_condition(facts, now)
+        self._show(facts, result)
+        self._conclude(facts, result, now)
+
+    def _show(self, facts: _Facts, result: Result) -> None:
+        ruling = facts.ruling
         screen = screen_of(result, ruling.verdict, ruling.fault, ruling.reason)
-        view = View(door.name, screen, facts.attempt.partner, gate, ruling.for_member)
+        view = View(self._door.name, screen, facts.attempt.partner, facts.gate, ruling.for_member)
+        self._door.emit(Show(view, sight_of(result, ruling.fault)))
+
+    def _conclude(self, facts: _Facts, result: Result, now: Instant) -> None:
+        ruling, gate = facts.ruling, facts.gate
+        outage = self._note_condition(facts, now)
         outcome = Outcome(
             result,
             message_of(ruling.verdict, ruling.fault).value,
@@ -253,7 +267,7 @@ class ScanFlow:
             request=facts.request,
             gate=gate,
         )
-        door.emit(Show(view, sight_of(result, ruling.fault)), Conclude(Event(facts.attempt, outcome)))
+        self._door.emit(Conclude(Event(facts.attempt, outcome)))
         self._facts = None
         self._free_at_s = now.loop_s
 

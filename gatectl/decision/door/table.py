@@ -14,6 +14,7 @@ class State(StrEnum):
     """Where the scan under way is; the words are those of `gatectl status`."""
 
     FREE = "free"
+    REFUSING = "refusing"
     RECORDING = "recording"
     ASKING = "asking"
     SETTLING = "settling"
@@ -40,7 +41,8 @@ class Happening(StrEnum):
 class Action(StrEnum):
     """Work to do on the way into the next state; each is a method of the machine."""
 
-    REFUSE = "record and reject, nobody asked"
+    REFUSE = "record and show a refusal without asking"
+    CONCLUDE = "conclude a refusal without asking"
     REJECT = "reject"
     RECORD = "record"
     ASK = "ask"
@@ -61,7 +63,9 @@ class Row:
 
 
 SCAN: dict[tuple[State, Happening], Row] = {
-    (State.FREE, Happening.NOBODY_TO_ASK): Row(State.FREE, Action.REFUSE),
+    (State.FREE, Happening.NOBODY_TO_ASK): Row(State.REFUSING, Action.REFUSE),
+    (State.REFUSING, Happening.RECORDED): Row(State.FREE, Action.CONCLUDE),
+    (State.REFUSING, Happening.RECORD_LATE): Row(State.FREE, Action.CONCLUDE),
     (State.FREE, Happening.TO_BE_ASKED): Row(State.RECORDING, Action.RECORD),
     (State.RECORDING, Happening.RECORDED): Row(State.ASKING, Action.ASK),
     (State.RECORDING, Happening.RECORD_LATE): Row(State.ASKING, Action.ASK_UNRECORDED),

@@ -99,7 +99,7 @@ def test_a_success_opens_the_gate_in_this_order():
     assert names(shell.scan("123")) == ["Record", "Prepare", "Show"]
     assert names(shell.feed(m.Recorded(shell.attempt))) == ["Ask"]
     assert names(shell.feed(m.Answered(shell.attempt, ALLOWED, request()))) == ["Energise"]
-    assert names(shell.feed(m.RelayOn(shell.attempt, 0.25, 3000))) == ["PartnerChanged", "Show", "Conclude"]
+    assert names(shell.feed(m.RelayOn(shell.attempt, 0.25, 3000))) == ["Show", "PartnerChanged", "Conclude"]
     event = shell.last
     assert (event.outcome.result, event.outcome.basis) == (Result.ADMITTED, Basis.PARTNER)
     assert event.outcome.gate.after_ms == 250.0
@@ -135,9 +135,9 @@ def test_the_deadline_counts_from_the_complete_code_at_a_free_door():
 )
 def test_a_scan_about_which_nobody_is_asked(how, code, fault, message):
     shell = door(**how)
-    shell.scan(code)
+    assert names(shell.scan(code))[-2:] == ["Record", "Show"], "shown at once"
+    shell.feed(m.Recorded(shell.attempt))
     assert not shell.of(m.Ask)
-    assert shell.of(m.Record)[0].until_s is None, "nobody waits for this record"
     outcome = shell.last.outcome
     assert (outcome.fault, outcome.message, outcome.request) == (fault, message, None)
 
@@ -146,11 +146,24 @@ def test_a_broken_gate_asks_nobody_until_it_works_again():
     shell = door()
     shell.feed(m.GateBroken("GPIO busy"))
     shell.scan("123")
+    shell.feed(m.Recorded(shell.attempt))
     outcome = shell.last.outcome
     assert (outcome.fault, outcome.message, outcome.detail) == (Fault.GATE, "Gate out of order", "GPIO busy")
     assert outcome.request is None
     shell.feed(m.GateBroken(None))
     assert names(shell.scan("124")) == ["Record", "Prepare", "Show"]
+
+
+def test_a_flood_of_codes_that_nobody_takes_is_dropped():
+    shell = door()
+    for number in range(100):
+        shell.scan(f"x{number}")
+    assert len(shell.of(m.Record)) == 1, "the next is decided once this one is on disk"
+    assert shell.machine.waiting == 4
+    assert shell.machine.dropped == 95
+    shell.feed(m.RecordLate(shell.attempt))
+    assert len(shell.of(m.Conclude)) == 1
+    assert len(shell.of(m.Record)) == 2
 
 
 def test_a_late_record_is_logged_and_does_not_hold_up_the_scan():
@@ -243,6 +256,7 @@ def test_a_resting_partner_is_not_asked():
     shell = door()
     shell.partner.conditions.rest(10.0)
     shell.scan("123")
+    shell.feed(m.Recorded(shell.attempt))
     outcome = shell.last.outcome
     assert (outcome.verdict, outcome.fault, outcome.reason.key) == (Verdict.NONE, Fault.PARTNER, "resting")
     assert not shell.of(m.Ask)
@@ -372,8 +386,6 @@ class Chance(Shell):
     def answer(self, effect):
         match effect:
             case m.Record(attempt, until_s):
-                if until_s is None:
-                    return
                 if self.data.draw(st.booleans()):
                     self.take(self.feed(m.Recorded(attempt.id)))
                 else:
