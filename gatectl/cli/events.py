@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from gatectl.cli.names import require_known
 from gatectl.config.reader import find, load
+from gatectl.decision.cause import NEIGHBOURS, Past
 from gatectl.decision.event import KINDS
 from gatectl.decision.local_time import NotATimeError, parsed
 from gatectl.decision.verdict import Result
@@ -20,6 +21,7 @@ from gatectl.journal.reader import Filters, Reader
 
 if TYPE_CHECKING:
     from gatectl.config.model import Settings
+    from gatectl.decision.cause import Around
     from gatectl.decision.event import Event
 
 _SCREENFUL = 20
@@ -75,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
         elif args.csv:
             _print_csv(events, settings, flush=args.follow)
         else:
-            _print_text(events, settings)
+            _print_text(events, reader, settings)
     return 0
 
 
@@ -119,12 +121,31 @@ def _print_csv(events: Iterator[Event], settings: Settings, *, flush: bool) -> N
         print(line, end="", flush=flush)
 
 
-def _print_text(events: Iterator[Event], settings: Settings) -> None:
+def _print_text(events: Iterator[Event], reader: Reader, settings: Settings) -> None:
     from gatectl.cli.render import EventList  # noqa: PLC0415 - it brings rich, which --json does not need
 
     pages = {name: partner.status_page for name, partner in settings.partners.items()}
-    page = EventList(pages, zone=settings.site.zone)
+    page = EventList(pages, zone=settings.site.zone, around=_Nearby(reader).around)
     for event in events:
         page.show(event)
     if page.is_empty:
         print("no events", file=sys.stderr)
+
+
+class _Nearby:
+    """What the events before each listed one say about it, those included that the list leaves out."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._past = Past()
+        self._last: str | None = None
+
+    def around(self, event: Event) -> Around:
+        """Takes the next listed event."""
+        between = self._reader.before(event.attempt.id, NEIGHBOURS, self._last)
+        if len(between) == NEIGHBOURS:
+            self._past = Past()  # older ones count no more
+        for other in between:
+            self._past.take(other)
+        self._last = event.attempt.id
+        return self._past.take(event)

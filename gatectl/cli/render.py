@@ -7,7 +7,7 @@ markup, and characters that would move the cursor or turn the writing around are
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import tzinfo
 from typing import Final
@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gatectl.decision.advice import advice
-from gatectl.decision.cause import Past
+from gatectl.decision.cause import Around, Past
 from gatectl.decision.event import Event
 from gatectl.decision.local_time import clock_text, local
 from gatectl.decision.moment import Moment, what_happened
@@ -72,17 +72,19 @@ class EventList:
         status_pages: Mapping[str, str | None],
         console: Console | None = None,
         zone: tzinfo | None = None,
+        around: Callable[[Event], Around] | None = None,
     ) -> None:
         """`status_pages` by the partner's name; on the terminal, unless another console is given.
 
-        Times are those of the zone, None for the system's.
+        Times are those of the zone, None for the system's. `around` is what the events next to one say;
+        without it those that were shown before count.
         """
         self._console = console or TextConsole()
         self._status_pages = status_pages
         self._zone = zone
         self._day = ""
         self._advice = ""
-        self._past = Past()
+        self._around = around or Past().take
         self._last: Moment | None = None
         self.is_empty = True
 
@@ -118,7 +120,7 @@ class EventList:
     def _advise(self, event: Event) -> None:
         # A row of failures with one cause needs the same words once.
         page = self._status_pages.get(event.attempt.partner or "")
-        said = self._past.take(event)
+        said = self._around(event)
         words = advice(event, page, around=said)
         anyones = advice(_without_code(event), page, around=said)
         if anyones and anyones != self._advice:

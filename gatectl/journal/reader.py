@@ -247,6 +247,15 @@ class Reader:
         after = self._rows(f"seq > {here} ORDER BY seq LIMIT :count", values)
         return [event_of(row) for row in reversed(before)], [event_of(row) for row in after]
 
+    def before(self, event_id: str, count: int, after_id: str | None = None) -> list[Event]:
+        """The events before this one in the order of the scans, at most so many; none up to `after_id`."""
+        seq = "(SELECT seq FROM attempts WHERE id = :{})".format
+        rows = self._rows(
+            f"seq < {seq('id')} AND seq > coalesce({seq('after')}, 0) ORDER BY seq DESC LIMIT :count",
+            {"id": event_id, "after": after_id, "count": count},
+        )
+        return [event_of(row) for row in reversed(rows)]
+
     def names(self, column: Named) -> list[str]:
         """The doors, partners or kinds that events have."""
         # Jumps from name to name in the index by door and by partner, whatever the number of events.

@@ -120,6 +120,29 @@ def test_two_partners_that_fail_at_once_and_one_that_refuses_everyone(run, write
     assert said.count("Another partner fails at the same time as wellhub.") == 1
 
 
+@pytest.mark.parametrize("chosen", [("-n", "1"), ("--member", "5"), ("--door", "main")])
+def test_what_the_list_leaves_out_counts_for_the_advice(run, write, chosen):
+    for number in range(1, 6):
+        write(number, NOT_ALLOWED, member=str(number))
+    assert "five different members in a row" in " ".join(run("events", *chosen)[1].split())
+
+
+def test_an_admission_that_the_list_leaves_out_ends_a_row_of_refusals(run, write):
+    for number in (1, 2, 3):
+        write(number, NOT_ALLOWED, member=str(number))
+    write(4, member="4")
+    for number in (5, 6):
+        write(number, NOT_ALLOWED, member=str(number))
+    assert "in a row" not in run("events", "--result", "rejected")[1]
+
+
+def test_a_partner_that_fails_beside_the_listed_one_is_named(run, write):
+    write(6, TIMEOUT, partner="wellpass", outage=True)
+    write(7, TIMEOUT, outage=True)
+    said = " ".join(run("events", "--partner", "wellhub")[1].split())
+    assert "Another partner fails at the same time as wellhub." in said
+
+
 def test_what_failed_is_shown(run, write):
     write(1, TIMEOUT, detail="502 with a text/html page, as a proxy sends it")
     assert "Detail: 502 with a text/html page, as a proxy sends it" in run("events")[1]
