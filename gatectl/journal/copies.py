@@ -37,7 +37,10 @@ def restore(path: Path, file: Path) -> Path | None:
     Nobody may write the store meanwhile. Raises CopyError and NotOursError.
     """
     with _told(file, f"{file} could not be restored"):
-        _require_store(file)
+        try:
+            _require_store(file)
+        except NotOursError as error:  # its hint and status are for `journal.path`
+            raise CopyError(error.what, "name a file that `gatectl backup` made") from None
         require_ours(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_name(f"{path.name}.restored-{os.getpid()}")
