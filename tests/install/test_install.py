@@ -11,6 +11,8 @@ PLACED = {
     "/opt/gatectl/current",
     "/usr/lib/systemd/system/gatectl-monitor.service",
     "/usr/lib/systemd/system/gatectl.service",
+    "/usr/lib/systemd/system/gatectl-backup.service",
+    "/usr/lib/systemd/system/gatectl-backup.timer",
     "/usr/lib/systemd/system/gatectl-devices.path",
     "/usr/lib/systemd/system/gatectl-devices.service",
     "/usr/lib/sysusers.d/gatectl.conf",
@@ -18,6 +20,7 @@ PLACED = {
     "/usr/lib/sysctl.d/60-gatectl.conf",
     "/usr/lib/systemd/system.conf.d/60-gatectl.conf",
     "/usr/lib/gatectl/gatectl-venv",
+    "/usr/lib/gatectl/gatectl-backup",
     "/usr/lib/gatectl/gatectl-start",
     "/usr/lib/udev/gatectl-is-scanner",
     "/usr/lib/udev/gatectl-is-chip",
@@ -71,6 +74,7 @@ def last_lines(said):
         "systemd/gatectl-is-scanner",
         "systemd/gatectl-venv",
         "systemd/gatectl-start",
+        "systemd/gatectl-backup",
     ],
 )
 def test_the_scripts_are_sound(script):
@@ -208,6 +212,16 @@ def test_uninstall_keeps_settings_keys_and_journal(machine, wheelhouse):
 
     machine.install("--wheelhouse", wheelhouse)
     assert {path: machine.path(path).read_text() for path in kept} == kept
+
+
+def test_a_daily_backup_on_request_alone(machine, wheelhouse):
+    enabled = "/etc/systemd/system/timers.target.wants/gatectl-backup.timer"
+    assert enabled not in machine.files()
+    assert "/var/lib/gatectl-backups" in machine.install("--wheelhouse", wheelhouse, "--daily-backup")
+    machine.install("--wheelhouse", wheelhouse)
+    assert enabled in machine.files()
+    machine.install("--uninstall")
+    assert enabled not in machine.files()
 
 
 @pytest.mark.parametrize(
