@@ -53,6 +53,7 @@ def test_the_commands(offers):
 def test_a_commands_own_commands(offers):
     assert offers("gatectl cards ") == {"add", "remove", "list", "import", "export"}
     assert offers("gatectl relay ") == {"off"}
+    assert offers("gatectl monitor ") == {"link"}
 
 
 def test_options(offers):

@@ -71,6 +71,24 @@ def test_a_display_says_so_within_ten_seconds_and_comes_back(display, proxy, add
     assert is_the_same(display)
 
 
+def test_a_page_with_a_kiosk_browsers_own_script_is_not_taken_for_an_old_one(display, proxy, address):
+    display.evaluate(
+        """() => {
+            const script = document.createElement("script");
+            Object.assign(script, {type: "text/plain", src: "/kiosk.js"});
+            document.head.append(script);
+            window.kept = document.querySelector("main");
+        }"""
+    )
+    fail(proxy, "502")
+    display.clock.run_for(HONEST_MS)
+    expect(display.locator("main.no_connection")).to_be_visible(timeout=SOON_MS)
+    proxy.lead_to(address)
+    display.clock.run_for(HONEST_MS)
+    expect(display.locator("main.idle:not(.unconnected)")).to_be_visible(timeout=SOON_MS)
+    assert display.evaluate("window.kept.isConnected")
+
+
 @pytest.mark.parametrize("path", ["/live/display?door=main", "/live/events"])
 def test_a_stream_without_news_has_heartbeats_that_a_script_sees(address, path):
     with httpx.stream("GET", address + path, timeout=60) as stream:

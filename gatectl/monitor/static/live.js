@@ -11,8 +11,11 @@ globalThis.gatectlLive = (() => {
   const ANSWER_MS = 6000; // the monitor answers in a tenth of a second
   const OURS = "X-Gatectl"; // the header of all the monitor's answers
 
+  const SCRIPTS = 'script[src^="/static/"]'; // not those that a kiosk browser puts in
+  const STYLES = 'link[rel=stylesheet][href^="/static/"]';
+
   function assets(page) {
-    return [...page.querySelectorAll("script[src], link[rel=stylesheet]")].map(
+    return [...page.querySelectorAll(`${SCRIPTS}, ${STYLES}`)].map(
       (element) => element.getAttribute("src") ?? element.getAttribute("href"));
   }
 
@@ -45,7 +48,7 @@ globalThis.gatectlLive = (() => {
     document.documentElement.lang = page.documentElement.lang;
     document.head.replaceWith(document.adoptNode(page.head));
     document.body.replaceWith(document.adoptNode(page.body));
-    for (const inert of document.querySelectorAll("script[src]")) {
+    for (const inert of document.querySelectorAll(SCRIPTS)) {
       const script = document.createElement("script"); // a parsed one does not run
       script.async = false;
       script.src = inert.getAttribute("src");
