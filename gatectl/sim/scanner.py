@@ -30,12 +30,12 @@ class VirtualSerialScanner:
 
     def unplug(self) -> None:
         """Goes, as a device does: the path first, then a hang-up for whoever has it open."""
-        if self._ends is None:
+        ends, self._ends = self._ends, None  # first, as another thread may unplug it too
+        if ends is None:
             return
         self.link.unlink(missing_ok=True)
-        for end in self._ends:
+        for end in ends:
             os.close(end)
-        self._ends = None
 
     def send(self, data: bytes) -> None:
         """Sends bytes. BlockingIOError where the line is full, FileNotFoundError if unplugged."""

@@ -226,7 +226,8 @@ def test_no_other_text_of_the_answer_is_kept(protocol, others, before, after, da
     if ruling.reason is not None and ruling.reason.text is not None and spelt:
         kept_text = f" {ruling.reason.text} ".replace(MASK, "")
         around = f" {before} {after} "
-        if secret.casefold() not in around.casefold():
+        # A reason that is this text and nothing else is the partner's own words twice.
+        if around.strip() and secret.casefold() not in around.casefold():
             assert f" {secret} " not in kept_text
 
 
