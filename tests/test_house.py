@@ -121,7 +121,7 @@ def test_the_top_level_stays_as_it_is():
     assert {folder for folder in folders if not folder.startswith(".")} <= TOP_LEVEL_FOLDERS
 
 
-FILE_NAME = re.compile(r"(?<![\w/.$*{}%-])[\w-]+(?:/[\w.-]+)*\.(?:py|md|sql|html|js|css)\b")
+FILE_NAME = re.compile(r"(?<![\w/.$*{}%-])[\w-]+(?:/[\w.-]+)*\.(?:py|md|sql|html|js|css|png)\b")
 MAN_PAGE = re.compile(r"\b(gatectl(?:[.-]\w+)*)\((\d)\)")
 ELSEWHERE = ["reference/", "the contract's", "of the contract", "contract says", "contract names"]
 """Notes about the partners, and a specification, that lie beside the repository and do not come with it."""
