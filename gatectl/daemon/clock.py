@@ -62,8 +62,7 @@ class Names:
 async def done_by(awaited: asyncio.Future[Any], until: float) -> bool:
     """Waits until then at most: is it done, without an error?"""
     if not awaited.done():
-        # What `asyncio.wait` does for any number of futures, at a quarter of its cost for one: a record is
-        # what every scan waits for.
+        # This is `asyncio.wait` for one future, at a quarter of the cost: every scan waits for its record.
         loop = asyncio.get_running_loop()
         over: asyncio.Future[None] = loop.create_future()
         timer = loop.call_at(until, _end, over)

@@ -11,7 +11,7 @@ from gatectl.decision.notice import Notice, Priority, Tell
 from gatectl.journal import clocks
 
 LOOK_S = 5.0
-"""Between two looks at the clocks, which cost nothing; the line stands near enough to what it explains."""
+"""Between two looks at the clocks, which cost nothing: soon enough for a line near the events it explains."""
 
 
 async def watch(

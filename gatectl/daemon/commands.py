@@ -1,4 +1,4 @@
-"""What the control socket understands: `status`, `open`, `reload_cards`, `acknowledge`, `watch`."""
+"""The commands of the control socket: `status`, `open`, `reload_cards`, `acknowledge`, `watch`."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _store_commands(context: SiteContext) -> dict[str, Command]:
 
 
 def stays(context: SiteContext, doors: Mapping[str, Door]) -> dict[str, Stay]:
-    """What goes on after the answer, by the command's name."""
+    """Continuations after the answer, by the command's name."""
 
     def watch(connection: Connection) -> None:
         context.viewers.add(connection, [door.view() for door in doors.values()])

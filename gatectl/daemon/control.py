@@ -39,7 +39,7 @@ PATIENCE_S = 2.0
 """A client sends its line at once, and takes its answer at once."""
 
 BEHIND_BYTES = 16_384
-"""What may wait for one viewer beside the kernel's own buffer: dozens of screens, so nobody reads there."""
+"""Bytes that may wait for one viewer, beyond the kernel's buffer: dozens of screens, so it is gone."""
 
 ACCEPT_AGAIN_S = 1.0
 """Until the next try to accept a connection after the table of open files was full."""
@@ -48,7 +48,7 @@ BACKLOG = 256
 """Connections that the kernel holds until the event loop has its next turn; they cost the daemon nothing."""
 
 END_S = 1.0
-"""How long the end waits for commands under way."""
+"""The end waits so long for commands under way."""
 
 Command = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
@@ -121,7 +121,7 @@ class Connection:
         self._send(line)
 
     def show(self, lines: bytes) -> None:
-        """Sends more, unless nobody reads there: then the connection ends."""
+        """Sends more; ends the connection if the other side does not read."""
         if len(self._out) > BEHIND_BYTES:
             self.close()
         else:
@@ -172,7 +172,7 @@ Stay = Callable[[Connection], None]
 async def listening(
     path: Path, commands: Mapping[str, Command], tell: Tell, stays: Mapping[str, Stay] = MappingProxyType({})
 ) -> AsyncIterator[None]:
-    """Answers on the socket until left; whoever asks for one of `stays` is handed over after the answer.
+    """Answers on the socket until left; a connection that asks for one of `stays` is handed over afterwards.
 
     Raises GatectlError where the socket cannot be made.
     """
@@ -273,7 +273,7 @@ class _Server:
             stay(connection)
 
     async def _run(self, line: bytes) -> tuple[Stay | None, bytes]:
-        """Who takes the connection over, if anybody, and the answer."""
+        """Runs one command: the continuation that takes the connection over, if any, and the answer."""
         try:
             request = json.loads(line)
             name = request["command"]

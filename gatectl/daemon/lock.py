@@ -13,7 +13,7 @@ from gatectl.errors import SUDO, GatectlError
 
 @contextlib.contextmanager
 def alone(socket: Path) -> Iterator[None]:
-    """Holds the lock beside the socket; GatectlError where another daemon has it.
+    """Holds the lock file next to the socket; raises GatectlError where another daemon has it.
 
     A second daemon would close the first one's scans as interrupted, and take its socket.
     """

@@ -1,4 +1,4 @@
-"""Telling the service manager how it stands (sd_notify(3)); nothing where there is none."""
+"""Notifies the service manager of the daemon's state (sd_notify(3)); does nothing where there is none."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def notify(state: str, environ: Mapping[str, str]) -> bool:
         except BlockingIOError:
             return False
         except OSError:
-            return True  # nobody is there: saying it again would change nothing
+            return True  # no service manager is there: a repetition would change nothing
     return True
 
 

@@ -18,7 +18,7 @@ def claims_of(settings: model.Settings) -> Claims:
 
 
 def line_of(settings: model.SerialScanner) -> LineOptions:
-    """How the settings set the line, beside its speed."""
+    """The options of the serial line from the settings, without its speed."""
     return {"mode": settings.mode, "flow": settings.flow, "dtr": settings.dtr}
 
 

@@ -35,7 +35,7 @@ from gatectl.journal.store import Store
 from gatectl.journal.systemd import Teller
 
 OPEN_PATIENCE_S = 2.0
-"""A start waits so long for a disk that does not answer; nobody is read meanwhile, and members come first."""
+"""A start waits so long for a disk that does not answer: no scanner is read meanwhile."""
 
 EXTEND_S = 30
 """A store that is brought up to date gets so much more time to be ready, again and again."""
@@ -44,13 +44,13 @@ PASSAGE_S = 2.0
 """A turnstile's cycle is 1.7 to 2.4 s: whoever was admitted just before a stop still gets through."""
 
 FLUSH_S = 5.0
-"""How long the end waits for a disk that does not take the last records."""
+"""The end waits so long for a disk that does not take the last records."""
 
 
 def run(
     settings: model.Settings, keys: Mapping[str, model.Secret], environ: Mapping[str, str], last: Survivor
 ) -> None:
-    """Runs until SIGTERM or SIGINT. Raises GatectlError for what an installer has to mend."""
+    """Runs until SIGTERM or SIGINT. Raises GatectlError for an installer's mistake."""
     with alone(settings.control.socket):
         teller = Teller()
         try:
@@ -247,7 +247,7 @@ class _Daemon:
         # costs a second.
         await asyncio.gather(*(scanner.tried.wait() for _, scanner in scanners))
         async with self._listening(commands(context, doors, scanners), stays(context, doors)):
-            # What is here now stays: a collection that walked it all would hold up a scan (30 ms and more).
+            # Freeze the objects of the start: a collection that walked them would hold up a scan by 30 ms.
             gc.freeze()
             gc.enable()
             await self._until_upgraded(context.store)
@@ -277,12 +277,12 @@ class _Daemon:
                     await stack.enter_async_context(
                         control.listening(path, looking, self._teller.tell, going_on)
                     )
-                except GatectlError as error:  # no door stands still for want of a display
+                except GatectlError as error:  # a door works without displays
                     self._teller.tell(Notice(Priority.WARNING, f"nobody can watch: {error.message}"))
             yield
 
     async def _let_through(self, doors: Collection[Door]) -> None:
-        """Scans under way are decided, and whoever was just admitted passes; a second signal ends both."""
+        """Decides scans under way and lets members who were just admitted pass; a second signal ends both."""
         hurried = asyncio.create_task(self._hurried.wait())
         draining = asyncio.create_task(_drain(doors))
         await asyncio.wait([hurried, draining], return_when=asyncio.FIRST_COMPLETED)
@@ -317,7 +317,7 @@ def _end_on_error(
 
 
 def _raise_alone(group: ExceptionGroup) -> Never:
-    """What an installer has to mend comes out of a task group as itself; a bug stays as it is."""
+    """Raises an installer's mistake out of its task group, alone; a bug stays in the group."""
     mendable, bugs = group.split(GatectlError)
     if mendable is None or bugs is not None:
         raise group

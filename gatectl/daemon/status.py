@@ -1,4 +1,4 @@
-"""What `gatectl status --json` shows of the running daemon."""
+"""The status of the running daemon, as `gatectl status --json` prints it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who watches the doors: displays and monitors, each at the end of a control socket's connection.
+"""Viewers of the doors: displays and monitors, each at the end of a control socket's connection.
 
 What a member is shown leaves the daemon here and is kept nowhere. No scan waits for a viewer: what is shown
 is handed to the kernel some time after the step that it tells of, and a viewer who does not read is dropped.
@@ -48,7 +48,7 @@ class Viewers:
         return len(self) >= VIEWERS_MAX
 
     def show(self, view: Callable[[], View]) -> None:
-        """Shows it soon, with whatever comes meanwhile; it is not even made where nobody watches."""
+        """Shows the view soon, with those that come meanwhile; builds none while there are no viewers."""
         if not self._viewers:
             return
         if not self._waiting:

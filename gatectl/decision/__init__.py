@@ -1,1 +1,1 @@
-"""What is decided, without I/O, clock, asyncio or logging: values in, values out."""
+"""Decisions without I/O, clock, asyncio or logging: values in, values out."""

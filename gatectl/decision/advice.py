@@ -1,4 +1,7 @@
-"""What to do about an event, in the words of the Event Monitor's page."""
+"""Advice about an event, by the rules of the Event Monitor's page.
+
+Source: https://support.magicline.com/hc/en-us/articles/47879904419857.
+"""
 
 from __future__ import annotations
 
@@ -42,11 +45,11 @@ _SENTENCES: dict[Cause, tuple[Key, ...]] = {
 
 
 CODE_CHARS = 40
-"""The longest code that a command in the advice repeats: longer ones are junk, or nobody types them."""
+"""The longest code that a command in the advice repeats: longer ones are junk or too long to type."""
 
 
 def _typed(code: str) -> str:
-    """A code as a shell takes it, or what stands for it in the command's usage."""
+    """A code as a shell takes it, or the placeholder of the command's usage."""
     return shlex.quote(code) if len(code) <= CODE_CHARS else "CODE"
 
 

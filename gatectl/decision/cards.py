@@ -42,7 +42,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """A card and the line of the file that it stands in; `line` counts from 1."""
+    """A card and its line in the file; `line` counts from 1."""
 
     line: int
     card: Card
@@ -50,14 +50,14 @@ class Enrolment:
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """What is wrong with a line of CSV; `line` counts from 1."""
+    """A line of CSV that cannot be taken, and why; `line` counts from 1."""
 
     line: int
     what: str
 
 
 Check = Callable[[Card], str | None]
-"""What speaks against a card, or None."""
+"""An objection to a card, or None."""
 
 
 def key_of(code: str) -> str:
@@ -73,7 +73,7 @@ def is_hex_number(code: str) -> bool:
 def from_csv(text: str, check: Check) -> tuple[list[Enrolment], list[BadLine]]:
     """All cards in the text and all that is wrong with it; a header is taken or left.
 
-    A card that stands there twice for the same member counts once.
+    A card that is listed twice for the same member counts once.
     """
     found: dict[str, Enrolment] = {}
     problems: list[BadLine] = []

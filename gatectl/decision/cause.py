@@ -1,4 +1,4 @@
-"""Why an event came out as it did, as far as that decides who has to do what.
+"""The cause of an event, as far as the advice depends on it.
 
 Source: https://support.magicline.com/hc/en-us/articles/47879904419857 ("What to do", "When it is a system
 issue"), and the partners' own pages for the keys of their refusals.
@@ -24,7 +24,7 @@ NEIGHBOURS = 200
 
 
 class Cause(Enum):
-    """What decides the advice, and whether it is a case for Support."""
+    """The cause of an event: it selects the advice, and whether it is a case for Support."""
 
     ADMITTED = auto()
     BY_HAND = auto()
@@ -69,7 +69,7 @@ BY_REASON = {
     "no_entry_method": Cause.FRONT_DESK,
     "customer_not_found": Cause.FRONT_DESK_NOT_KNOWN,
 }
-"""The partners' own keys for a refusal that the member or the front desk can mend."""
+"""The partners' own keys for a refusal that the member or the front desk can clear up."""
 
 _BY_FAULT = {
     Fault.CARDS: Cause.CARDS,
@@ -80,7 +80,7 @@ _BY_FAULT = {
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What the events next to an event say about it."""
+    """Evidence about an event from the events next to it."""
 
     others_fail: bool = False
     """Another partner failed at the same time."""
@@ -89,7 +89,7 @@ class Around:
 
 
 class Past:
-    """What the events so far say about the next one; a row of any length costs each event the same."""
+    """Evidence from past events about the next one, at a cost that does not grow with their number."""
 
     def __init__(self) -> None:
         self._refusals: defaultdict[str, Refusals] = defaultdict(Refusals)
@@ -97,7 +97,7 @@ class Past:
         """When each partner failed last, of those that have given no verdict since."""
 
     def take(self, event: Event) -> Around:
-        """Takes the next event in the order of the scans; says what those before it say about it."""
+        """Takes the next event in the order of the scans; returns the evidence about it from those before."""
         attempt, outcome, partner = event.attempt, event.outcome, event.attempt.partner
         if partner is None or attempt.member is None:
             return Around()
@@ -116,7 +116,7 @@ class Past:
 
 
 def around(event: Event, before: Iterable[Event], after: Iterable[Event] = ()) -> Around:
-    """What the events next to this one say about it, each side in the order of the scans."""
+    """The evidence about an event from those before and after it, each side in the order of the scans."""
     past = Past()
     for other in before:
         past.take(other)
@@ -160,7 +160,7 @@ def cause_of(event: Event, around: Around) -> Cause:
         case Fault.NETWORK | Fault.TLS | Fault.TIMEOUT | Fault.PARTNER:
             return _communication(outcome, around)
         case Fault.GATE:
-            # Without a verdict nobody was asked.
+            # Without a verdict no partner was asked.
             return Cause.GATE_OUT_OF_ORDER if outcome.verdict is None else Cause.GATE_STAYED_SHUT
         case fault:
             return _BY_FAULT[fault]

@@ -1,4 +1,4 @@
-"""What the member reads at the door: one screen for each state of a scan.
+"""The member's display at the door: one screen for each state of a scan.
 
 It is made for the moment. Nothing of it belongs into an event, the store or a log.
 """
@@ -15,7 +15,7 @@ from gatectl.decision.verdict import Fault, ForMember, Reason, Result, Verdict
 
 
 class Screen(StrEnum):
-    """What a display shows; the words are its own."""
+    """A screen of a display, which has its own words for it."""
 
     IDLE = "idle"
     CHECKING = "checking"
@@ -64,7 +64,7 @@ _BY_CAUSE = {
     Cause.FRONT_DESK: Screen.ASK_AT_DESK,
     Cause.FRONT_DESK_NOT_KNOWN: Screen.ASK_AT_DESK,
 }
-"""A refusal that the member or the front desk can mend."""
+"""A refusal that the member or the front desk can clear up."""
 
 
 def screen_of(result: Result, verdict: Verdict | None, fault: Fault | None, reason: Reason | None) -> Screen:

@@ -29,7 +29,7 @@ def timestamp(at_us: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """The first half: who stands at which door with what."""
+    """The first half of an event: the code, the door and the member."""
 
     id: str
     kind: Kind
@@ -42,24 +42,24 @@ class Attempt:
     partner: str | None
     member: str | None
     budget_ms: int | None
-    """None where nobody will be asked: no route, an ID that cannot be carried, a resting partner."""
+    """None where no partner will be asked: no route, an ID that cannot be carried, a resting partner."""
     boot: str
-    """The kernel's ID of the boot, 32 hex digits; and when in it the code was complete, in microseconds."""
+    """The kernel's ID of the boot, 32 hex digits; and the microseconds from it to the complete code."""
     since_boot_us: int
     of: str | None = None
     """The ID of the event that this one belongs to."""
     customer: str | None = None
-    """The partner's own number of the customer, where it has one beside the member's."""
+    """The partner's own number of the customer, where it has one in addition to the member's."""
 
     @property
     def moment(self) -> Moment:
-        """When the code was complete, on both clocks."""
+        """The time of the complete code, on both clocks."""
         return Moment(self.at_us, self.boot, self.since_boot_us)
 
 
 @dataclass(frozen=True, slots=True)
 class DialRecord:
-    """How the request's connection came about, or how far that came: what was not done has no duration.
+    """The steps of making the request's connection. A step that was not reached has no duration.
 
     A warm connection was made for an earlier scan, or ahead of all: `begun_us` is then long past.
     """
@@ -75,7 +75,7 @@ class DialRecord:
 
 @dataclass(frozen=True, slots=True)
 class BodyRecord:
-    """What is kept of a whole answer's body. `sha256` is None where the body names somebody."""
+    """The record of a whole answer's body. `sha256` is None where the body names somebody."""
 
     length: int
     sha256: bytes | None
@@ -83,7 +83,7 @@ class BodyRecord:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a case for Support needs beside the event itself; `gatectl report` alone shows it."""
+    """Further evidence for Support, which `gatectl report` alone shows."""
 
     dial: DialRecord | None
     """None where no connection was begun."""
@@ -93,7 +93,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class RequestRecord:
-    """What became of the request. `sent` is None where that was not recorded.
+    """The record of the request. `sent` is None where that was not recorded.
 
     `answered_us` is None exactly where no whole answer came. `evidence` is None where none was recorded:
     the scan was interrupted, or the store was of a version that had no place for it.
@@ -137,7 +137,7 @@ class GateRecord:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The second half: what it came to."""
+    """The second half of an event: the result and its causes."""
 
     result: Result
     message: str
@@ -153,7 +153,7 @@ class Outcome:
     request: RequestRecord | None = None
     gate: GateRecord | None = None
     facts: Mapping[str, Any] | None = field(default=None, kw_only=True, hash=False)
-    """What only this kind of event has: an object of JSON, in the store alone."""
+    """Facts that only this kind of event has: a JSON object, in the store alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +194,7 @@ class Event:
 
 
 def interrupted(attempt: Attempt) -> Outcome:
-    """How the next start closes an attempt without an outcome.
+    """The outcome with which the next start closes an attempt that has none.
 
     Whether bytes of a request left was not recorded, so `request.sent` is None; where nobody was
     going to be asked there is no request.

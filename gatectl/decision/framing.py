@@ -1,4 +1,4 @@
-"""How bytes become codes, one framer a reader family. Bytes in, readings out: no clock, no I/O.
+"""Framers turn bytes into readings, one for each family of readers. No clock, no I/O.
 
 However a stream is cut into `feed`s, the readings are the same.
 """
@@ -15,7 +15,7 @@ Flow = Literal["none", "rts-cts", "xon-xoff"]
 
 
 class LineOptions(TypedDict, total=False):
-    """Options of the serial line that the bytes come over, beside its speed."""
+    """Options of the serial line that the bytes come over, without its speed."""
 
     mode: str
     """Data bits, parity and stop bits as in "8N1"."""
@@ -43,7 +43,7 @@ class Framer(Protocol):
     """Finds the codes in a stream of bytes. Never raises, whatever the bytes."""
 
     begun: int
-    """How many codes have begun so far: a change says that what is pending began with the last `feed`."""
+    """Codes that have begun so far. After a change, the pending bytes began with the last `feed`."""
 
     @property
     def pending(self) -> bool:
@@ -139,14 +139,14 @@ class Em4100Framer:
     frames give one a run.
     """
 
-    discarding = False  # the next frame begins with STX, whatever stands before it
+    discarding = False  # the next frame begins with STX, whatever comes before it
 
     def __init__(self, tail: bytes) -> None:
         self.begun = 0
         self._tail = tail
         self._size = 1 + _FRAME_DIGITS + len(tail)
         self._begun = b""
-        self._skipping = False  # in a run that was told already
+        self._skipping = False  # in a run that was reported already
 
     @property
     def pending(self) -> bool:
@@ -188,7 +188,7 @@ class Em4100Framer:
         return [_INCOMPLETE]
 
     def _skip(self, count: int, readings: list[Reading]) -> None:
-        """`count` bytes stand outside frames."""
+        """`count` bytes are outside frames."""
         if count and not self._skipping:
             readings.append(_NOISE)
             self._skipping = True
@@ -208,13 +208,13 @@ def _card(digits: bytes) -> Reading:
 
 
 class StxFramer:
-    """STX, any text, an end, without a check character; what stands outside frames is ignored.
+    """STX, any text, an end, without a check character; bytes outside frames are ignored.
 
     The end is ETX, or CR or LF for readers that send a line in a frame (STX, text, CR LF, and perhaps ETX).
     An STX inside a frame starts a new one; the one that it cut short gives a reading.
     """
 
-    discarding = False  # what stands outside frames is ignored anyway
+    discarding = False  # bytes outside frames are ignored anyway
 
     def __init__(self, end: bytes, **text: Unpack[TextOptions]) -> None:
         """`end` is a set of bytes, as a regular expression has it between brackets."""

@@ -55,14 +55,14 @@ _NAMES = {
 
 
 def key_name(code: int) -> str:
-    """A key for a technician: as it stands on keyboards, and by the kernel's number."""
+    """A key's name for a technician: its label on keyboards, and the kernel's number."""
     name = _NAMES.get(code)
     return f"key {code} ({name})" if name else f"key {code}"
 
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """What one key types: alone, with Shift, with AltGr (empty: nothing)."""
+    """The characters of one key: alone, with Shift, with AltGr (empty: none)."""
 
     plain: str
     shifted: str

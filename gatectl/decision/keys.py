@@ -1,4 +1,4 @@
-"""How the key events of a scanner that is a keyboard become codes. No clock, no I/O.
+"""Turns the key events of a scanner that is a keyboard into codes. No clock, no I/O.
 
 Source: the kernel's Documentation/input/event-codes.rst.
 """
@@ -51,7 +51,7 @@ class KeyDecoder:
         self.discarding = False
         """True while the rest of a code that was dropped is passed over, up to its end or a silence."""
         self.begun = 0
-        """How many codes have begun so far: a change says that what is pending began with the last `feed`."""
+        """Codes that have begun so far. After a change, the pending keys began with the last `feed`."""
 
     @property
     def pending(self) -> bool:

@@ -1,4 +1,4 @@
-"""What is worth a technician's line in the systemd journal, beside the events themselves."""
+"""Log entries for a technician in the systemd journal, in addition to the events."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Notice:
     message: str
     fields: Mapping[str, str] = field(default_factory=dict)
     message_id: str | None = None
-    """32 hex digits: which catalog entry explains it."""
+    """32 hex digits: the ID of the catalog entry that explains it."""
 
 
 Tell = Callable[[Notice], None]

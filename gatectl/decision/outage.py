@@ -1,4 +1,4 @@
-"""What a row of scans says about one partner: an outage, or a partner that refuses everyone."""
+"""Detects from the last scans that a partner has an outage, or that it refuses everyone."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Refusals:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A finished scan, as far as it says something about its partner."""
+    """The part of a finished scan that matters for its partner's condition."""
 
     member: str
     verdict: Verdict | None
@@ -87,7 +87,7 @@ class Finished:
 
 
 class Condition(StrEnum):
-    """How a partner is, as `status` says it."""
+    """The condition of a partner, in the words of `status`."""
 
     HEALTHY = "healthy"
     OUTAGE = "outage"
@@ -119,7 +119,7 @@ class Conditions:
         self.rests_until = until
 
     def recall(self, scans: Iterable[tuple[Finished, float]]) -> None:
-        """Starts anew from the journal's last scans, the oldest first, each with its moment.
+        """Starts again from the journal's last scans, the oldest first, each with its moment.
 
         The key may have been replaced since an earlier run was refused with it, so no scan of the journal
         says anything about the key.
@@ -138,7 +138,7 @@ class Conditions:
         return outage
 
     def update(self, now: float) -> None:
-        """Looks whether the condition is another one now, and notes when it changed."""
+        """Updates the condition, and the time of its change."""
         condition = self._condition(now)
         if condition is not self.condition:
             self.condition, self.since = condition, now

@@ -73,7 +73,7 @@ Encoding = Literal["utf-8", "latin-1", "cp1252", "ascii"]
 
 
 class Affixes(TypedDict, total=False):
-    """Options: what a reader adds around its codes, to be taken off once where it stands."""
+    """Options: the text that a reader adds before and after its codes, to be taken off once."""
 
     strip_aim: bool
     """An AIM symbology identifier in front, such as ]C1."""

@@ -1,4 +1,4 @@
-"""What a scanner that nobody has set up yet sends: its framing or layout, its ending, its checksum.
+"""Recognises how a new scanner sends its codes: framing or layout, ending, checksum.
 
 One scan in, what it is out, and the settings that read it so.
 
@@ -217,7 +217,7 @@ def _frame(data: bytes) -> Recognised | None:
 
 
 def _has_lrc(data: bytes) -> bool:
-    """Whether the XOR of the first frame stands behind it."""
+    """Whether the XOR of the first frame follows it."""
     frame = _LRC_FRAME.search(data)
     return frame is not None and data[frame.end() : frame.end() + 1] == bytes(
         [functools.reduce(operator.xor, frame[0])]

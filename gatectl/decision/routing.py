@@ -14,7 +14,7 @@ from gatectl.decision.cards import Card, key_of
 
 
 class Number(NamedTuple):
-    """Which numbers of one sort a protocol can carry, and the same for people."""
+    """The numbers of one sort that a protocol can carry: as a pattern, and in words."""
 
     pattern: re.Pattern[str]
     rule: str
@@ -23,7 +23,7 @@ class Number(NamedTuple):
 
 
 class Numbers(NamedTuple):
-    """Which numbers a protocol needs to ask about somebody."""
+    """The numbers that a protocol needs to ask about a member."""
 
     member: Number
     customer: Number | None = None
@@ -51,16 +51,16 @@ _NUMBERS = {
     ),
 }
 _ONE_AGGREGATOR_ID = Numbers(_CUSTOMER_ID)
-"""Where one aggregatorId is sent for everybody, customerId is the member's number."""
+"""If one aggregatorId is sent for everybody, customerId is the member's number."""
 
 
 def numbers_of(protocol: str, *, one_aggregator_id: bool = False) -> Numbers:
-    """What a partner needs; `one_aggregator_id` is for a perfectgym partner with `aggregator_id`."""
+    """The numbers that a partner needs; `one_aggregator_id`: a perfectgym partner with `aggregator_id`."""
     return _ONE_AGGREGATOR_ID if one_aggregator_id else _NUMBERS[protocol]
 
 
 class Objection(NamedTuple):
-    """Why nobody can be asked about a member: what is wrong, and what is needed instead."""
+    """The reason why a partner cannot be asked: what is wrong, and what is needed instead."""
 
     what: str
     needed: str
@@ -69,7 +69,7 @@ class Objection(NamedTuple):
 
 
 def objection(numbers: Numbers, member: str, customer: str | None) -> Objection | None:
-    """What speaks against asking with these two numbers, or None."""
+    """The objection to asking with these two numbers, or None."""
     if not numbers.member.pattern.fullmatch(member):
         return _no_such("member", member, numbers.member.rule)
     if numbers.customer is None:
@@ -101,13 +101,13 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where a code leads, and what led there: the enrolled card, or the route's index."""
+    """The partner and member of a code, and the enrolled card or the route's index that led to them."""
 
     partner: str
     member: str
     route: int | None = None
     customer: str | None = None
-    """Where the card or the route has it; whether the partner needs it is another matter."""
+    """Set if the card or the route has it, whether the partner needs it or not."""
 
 
 def destination(

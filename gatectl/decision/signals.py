@@ -1,4 +1,4 @@
-"""What lamps and buzzer show for each outcome, as timed steps."""
+"""The signals of lamps and buzzer for each outcome, as timed steps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Lamp(StrEnum):
 
 
 class Sight(StrEnum):
-    """What a member is to see and hear."""
+    """An indication to the member by lamps and buzzer."""
 
     WELCOME = "green while open, one beep"
     REFUSED = "red, two beeps"

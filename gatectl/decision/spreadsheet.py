@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 _SEPARATORS = (",", ";", "\t")
 
 _INVISIBLE = "\ufeff\u200b"
-"""What `str.strip` leaves at the ends of a cell: a byte order mark and the zero-width space."""
+"""Characters that `str.strip` leaves at the ends of a cell: the byte order mark, the zero-width space."""
 
 _FORMULA = re.compile(r"'*(?:\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n])")
 """A cell that a spreadsheet takes for a formula, or that looks as if it had been protected from that already.

@@ -1,4 +1,4 @@
-"""What a scan can come to: verdict, fault, reason, and the Event Monitor's line for it.
+"""The possible outcomes of a scan: verdict, fault, reason, and the Event Monitor's message.
 
 Source: https://support.magicline.com/hc/en-us/articles/47879904419857, the Event Monitor's page.
 """
@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class Result(StrEnum):
-    """What happened at the gate."""
+    """The result at the gate."""
 
     ADMITTED = "admitted"
     REJECTED = "rejected"
@@ -20,7 +20,7 @@ class Result(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What the partner said; `NONE` is asked, but no verdict came."""
+    """The partner's decision; `NONE`: it was asked, but no verdict came."""
 
     ALLOWED = "allowed"
     NOT_ALLOWED = "not_allowed"
@@ -29,7 +29,7 @@ class Verdict(StrEnum):
 
 
 class Fault(StrEnum):
-    """Whose fault it was, where the partner did not decide."""
+    """The cause, where the partner did not decide."""
 
     UNRECOGNISED = "unrecognised"
     CARDS = "cards"
@@ -45,7 +45,7 @@ class Fault(StrEnum):
 
 
 class Basis(StrEnum):
-    """Why the gate opened."""
+    """The reason for which the gate opened."""
 
     PARTNER = "partner"
     """The partner's own success."""
@@ -84,7 +84,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class ForMember:
-    """What the partner sends for the member's own eyes: shown at the door, never stored and never logged."""
+    """The partner's words for the member: shown at the door, never stored and never logged."""
 
     first_name: str | None = field(default=None, repr=False)
     lines: tuple[str, ...] = field(default=(), repr=False)
@@ -93,7 +93,7 @@ class ForMember:
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What an answer, or its absence, comes to. `fault` is None exactly where the partner decided."""
+    """The interpretation of an answer or of its absence. `fault` is None if the partner decided."""
 
     verdict: Verdict | None
     fault: Fault | None = None

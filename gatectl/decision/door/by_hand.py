@@ -1,4 +1,4 @@
-"""Openings by a person, on the record first. Several may be under way at once, beside the scan."""
+"""Openings by a person, on the record first. Several may be under way at once, and a scan too."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class DoorContext:
         self.emit(Log(Notice(priority, f"{self.name}: {text}", {"DOOR": self.name})))
 
     def log_late(self, record: str) -> None:
-        """Warns of a late record. Without any patience nobody waits for the disk, and no record is late."""
+        """Warns of a late record. With a patience of 0 no record counts as late."""
         if self.site.patience_s > 0:
             self.log(Priority.WARNING, f"{record} is late: the disk does not answer")
 

@@ -43,7 +43,7 @@ class DoorMachine:
 
     @property
     def state(self) -> State:
-        """Where the scan under way is."""
+        """The state of the scan under way."""
         return self._scan.state
 
     @property

@@ -1,4 +1,4 @@
-"""The scan under way at a door: whom to ask about a code, and what it comes to."""
+"""The scan under way at a door: finds the partner for a code, and concludes the scan."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class ScanFlow:
         self._step(facts, happening, now)
 
     def _whom_to_ask(self, code: str, found: Destination | None, now: Instant) -> Partner | Ruling:
-        """The partner, or what the scan comes to where nobody is asked."""
+        """The partner to ask, or the ruling where no partner is asked."""
         partner = self._partner(code, found)
         if self._door.broken is not None:
             return Ruling(None, Fault.GATE, detail=self._door.broken)

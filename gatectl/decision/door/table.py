@@ -11,7 +11,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """Where the scan under way is; the words are those of `gatectl status`."""
+    """The state of the scan under way; the words are those of `gatectl status`."""
 
     FREE = "free"
     REFUSING = "refusing"
