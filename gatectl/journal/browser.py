@@ -33,7 +33,7 @@ _LAST = "SELECT max(seq) FROM (SELECT seq FROM attempts WHERE at_us <= ? ORDER B
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What a page asks for; `before` is a `seq` to go on from."""
+    """The query of a page; `before` is a `seq` to go on from."""
 
     filters: Filters = field(default_factory=Filters)
     before: int | None = None
@@ -124,7 +124,7 @@ class Browser(Reader):
         return number
 
     def tallies(self, from_us: int, until_us: int, bucket_us: int) -> list[Tally]:
-        """What each partner's scans came to, from one moment to just before another, a bucket at a time."""
+        """Counts each partner's results from one moment to just before another, a bucket at a time."""
         statement = (
             "SELECT partner, (at_us - :from) / :bucket AS bucket, result = :admitted AS admitted, elapsed_ms,"
             " answered_us IS NOT NULL AS answered FROM attempts CROSS JOIN outcomes USING (seq)"

@@ -18,11 +18,11 @@ _PUT = "INSERT OR REPLACE INTO cards (key, code, partner, member, customer) VALU
 
 
 class EnrolledElsewhereError(GatectlError):
-    """The code already stands for another member."""
+    """The code is already enrolled for another member."""
 
 
 class OthersCardsError(GatectlError):
-    """Codes of a list already stand for other members; `cards` are those that are enrolled."""
+    """Codes of a list are already enrolled for other members; `cards` are the enrolled ones."""
 
     def __init__(self, cards: list[Card]) -> None:
         super().__init__(f"{len(cards)} cards already stand for other members")
@@ -40,7 +40,7 @@ def load_all(connection: sqlite3.Connection) -> dict[str, Card]:
 def add(connection: sqlite3.Connection, card: Card) -> None:
     """Enrol a card; to enrol it twice for the same member is fine.
 
-    Raises EnrolledElsewhereError where the code stands for another.
+    Raises EnrolledElsewhereError where the code is enrolled for another.
     """
     with transaction(connection):
         present = _get(connection, card.code)
@@ -63,7 +63,7 @@ def remove(connection: sqlite3.Connection, code: str) -> Card | None:
 def put_all(connection: sqlite3.Connection, cards: Iterable[Card], *, replace: bool = False) -> int:
     """Enrol all of them or, where anything fails, none; the number of those that had another member before.
 
-    Raises OthersCardsError where codes stand for another member, unless `replace` gives them their new one.
+    Raises OthersCardsError where codes are enrolled for another member, unless `replace` is set.
     """
     cards = list(cards)
     with transaction(connection):

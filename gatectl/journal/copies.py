@@ -14,7 +14,7 @@ from gatectl.journal.place import BESIDE, NotOursError, place_aside, put_aside, 
 from gatectl.journal.schema import connect_to_read, copy_before_upgrade_to, known_version, version_of
 
 BACKUP_MODE = 0o600
-"""A backup holds members' numbers, and stands outside the folder that protects the store."""
+"""A backup holds members' numbers, and is outside the folder that protects the store."""
 
 
 class CopyError(GatectlError):

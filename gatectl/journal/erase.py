@@ -39,17 +39,17 @@ _TEXTS = ("message", "detail", "reason_key", "reason_text", "facts")
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """How much was found."""
+    """The numbers of events and cards that were found."""
 
     events: int
     cards: int
     texts: frozenset[str] = field(default=frozenset(), repr=False)
-    """What no file of the store may hold any more."""
+    """Texts that no file of the store may hold any more."""
 
 
 @dataclass(slots=True)
 class _Traces:
-    """What leads to the member: numbers, and the keys of codes."""
+    """The data that leads to the member: numbers, and the keys of codes."""
 
     numbers: set[str]
     keys: set[str] = field(default_factory=set)
@@ -95,7 +95,7 @@ def erase(connection: sqlite3.Connection, member: str, partner: str | None, reco
     a time, those that lead to others last: what ends early can be repeated. `connection` is one of
     `schema.open_store`; `purge` has to follow.
     """
-    # What is deleted, and what a cell held before, is overwritten with zeros.
+    # Overwrite deleted rows, and former values of cells, with zeros.
     connection.execute("PRAGMA secure_delete = ON").fetchall()
     whose = {"member": member, "partner": partner}
     traces, was_due = _traces(connection, whose), is_purge_due(connection)

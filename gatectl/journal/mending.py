@@ -13,7 +13,7 @@ from gatectl.journal.schema import connect_to_read, is_damage, known_version
 from gatectl.journal.transaction import transaction
 
 _LINES_MAX = 1_000_000
-"""So many may be harmless: the pages of an index that was made anew elsewhere."""
+"""So many may be harmless: the pages of an index that was rebuilt elsewhere."""
 
 _MISPLACED = re.compile("free-?list|reference to page|page number", re.IGNORECASE)
 _HARMLESS = re.compile(r"\*\*\* in database|ok$|Page \d+(: | is )never used", re.IGNORECASE)
@@ -35,13 +35,13 @@ def problem_of(path: Path) -> str | None:
 
 
 def _lines(connection: sqlite3.Connection, check: str) -> Iterator[str]:
-    """Each line of a check that tells of harm."""
+    """Each line of a check that reports harm."""
     for (text,) in connection.execute(f"PRAGMA {check}({_LINES_MAX})"):
         yield from (line for line in text.splitlines() if not _HARMLESS.match(line))
 
 
 def header_problem_of(path: Path) -> str | None:
-    """What is wrong with the header and the schema on the disk, None where they are as they were made.
+    """The damage of the header and the schema on the disk, None where they are as they were made.
 
     Raises sqlite3.DatabaseError where the disk does not say.
     """
@@ -57,13 +57,13 @@ def header_problem_of(path: Path) -> str | None:
 
 
 def mend(connection: sqlite3.Connection, path: Path) -> str | None:
-    """Writes the header anew and makes the indexes anew; what is still wrong then, None where all is well.
+    """Rewrites the header and rebuilds the indexes; returns the remaining damage, None where all is well.
 
     A store with damaged tables is left as it is. Raises sqlite3.DatabaseError for what the disk says.
     """
     try:
         if header_problem_of(path) is not None:
-            # Where the connection has the first page in memory, it is written from there.
+            # If the connection has the first page in memory, it is written from there.
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
             connection.execute(f"PRAGMA user_version = {known_version()}")
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
@@ -83,7 +83,7 @@ def mend(connection: sqlite3.Connection, path: Path) -> str | None:
 
 
 def _beyond_the_indexes(path: Path) -> str | None:
-    """What is wrong with the tables or the free pages, where to write might cost rows. Raises damage."""
+    """The damage of tables or free pages, where a write might cost rows. Raises damage."""
     with closing(connect_to_read(path)[0]) as connection:
         # It reads all rows of the tables, and none by an index.
         lines = _lines(connection, "quick_check")

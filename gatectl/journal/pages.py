@@ -28,14 +28,14 @@ _PAGE_SIZES = {1 << power for power in range(9, 17)}
 _USUAL_PAGE_SIZE = 4096
 _MAGIC = b"SQLite format 3\0"
 _LOG_MAGICS = {0x377F0682: "<", 0x377F0683: ">"}
-"""How a log's checksums are computed: by words in this order of the bytes."""
+"""The byte order of the words over which a log's checksums are computed."""
 _INTEGERS = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
 """Serial type and bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A record as it stands in a leaf. `rowid` is None in an index, and in a table WITHOUT ROWID."""
+    """A record of a leaf. `rowid` is None in an index, and in a table WITHOUT ROWID."""
 
     rowid: int | None
     values: tuple[Value, ...]
@@ -48,7 +48,7 @@ class Pages:
         self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._log: int | None = None
         self._frames: dict[int, int] = {}
-        """Page → where in the log its last committed content stands."""
+        """Page → the place in the log of its last committed content."""
         try:
             self.page_size = self._size_in_header() or _USUAL_PAGE_SIZE
             self._open_log(Path(f"{path}-wal"))
@@ -99,7 +99,7 @@ class Pages:
         return Row(rowid, _record(self._payload(page, at, length, kind)))
 
     def _payload(self, page: bytes, at: int, length: int, kind: int) -> bytes:
-        """What stands in the cell, and in the chain of pages that it goes on in."""
+        """The content of the cell, and of the chain of pages in which it continues."""
         if not 0 < length <= PAYLOAD_MAX:
             raise ValueError("a damaged length")
         usable = self.page_size

@@ -19,14 +19,14 @@ APPLICATION_ID = 0x67617465
 """Of each store: `gate` in ASCII, at byte 68 of the file."""
 
 BESIDE = ("-wal", "-shm")
-"""The endings of the files that SQLite keeps beside a store: the log, and the log's index."""
+"""The endings of the files that SQLite keeps next to a store: the log, and the log's index."""
 
 _MAGIC = b"SQLite format 3\0"
 _HEADER = 100
 
 
 class StoreError(GatectlError):
-    """The store cannot be used as it stands."""
+    """The store cannot be used as it is."""
 
 
 class NotOursError(StoreError):
@@ -90,7 +90,7 @@ def place_aside(path: Path, ending: str) -> Path:
 
 
 def put_aside(path: Path, aside: Path) -> None:
-    """Renames a store and what SQLite keeps beside it to a path of `place_aside`."""
+    """Renames a store and SQLite's files next to it to a path of `place_aside`."""
     path.rename(aside)
     for beside in BESIDE:
         with contextlib.suppress(FileNotFoundError):

@@ -49,12 +49,12 @@ _SAME_HEX_NUMBER = (
     " AND credential NOT GLOB '*[-: ][-: ]*'"
     " AND credential NOT GLOB '[-: ]*' AND credential NOT GLOB '*[-: ]'"
 )
-"""What `cards.key_of` does, in SQL: no index has it, and a function in Python takes ten times as long."""
+"""`cards.key_of` in SQL: no index has it, and a function in Python takes ten times as long."""
 
 _WHO_MAY = SUDO_OR_GROUP
 
 Named = Literal["door", "partner", "kind"]
-"""What of an event is one of few names."""
+"""The fields of an event that hold one of a few names."""
 
 
 class UnreadableError(GatectlError):
@@ -63,7 +63,7 @@ class UnreadableError(GatectlError):
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What must be true of an event; None is anything. `since_us` is microseconds since the epoch."""
+    """Conditions on an event; None is anything. `since_us` is microseconds since the epoch."""
 
     since_us: int | None = None
     until_us: int | None = None
@@ -154,7 +154,7 @@ class Reader:
         return self._at_rest
 
     def mark(self) -> int:
-        """Where the journal stands: the number of the last decision so far, 0 for none."""
+        """The journal's position: the number of the last decision so far, 0 for none."""
         with self._told():
             last: int | None = self._connection.execute("SELECT max(ended) FROM outcomes").fetchone()[0]
         return last or 0
@@ -352,7 +352,7 @@ def _not_a_journal(path: Path) -> UnreadableError:
 
 
 def file_of(path: Path) -> tuple[int, int] | None:
-    """Which file is in this place, by device and inode; None where there is none."""
+    """The identity of the file at this path, by device and inode; None where there is none."""
     try:
         found = path.stat()
     except OSError:

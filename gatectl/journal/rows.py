@@ -15,16 +15,16 @@ from gatectl.journal.transaction import transaction
 Statement = tuple[str, tuple[Any, ...]]
 
 LOOK_BACK = 1000
-"""How many of the last scans are read to find how the partners are; an outage that is older is over."""
+"""The last scans that are read to find the partners' conditions; an outage that is older is over."""
 
 UNANSWERED_MAX = 100
-"""Requests of one member that may be settled: as many scans as nobody makes in an hour."""
+"""Requests of one member that may be settled: more scans than a member makes in an hour."""
 
 CLOSED_AT_ONCE = 500
 """Interrupted scans that are closed in one transaction."""
 
 TOLD_MAX = 1000
-"""Interrupted scans that a start tells of. A crash leaves a few, a lost table of outcomes may leave all."""
+"""Interrupted scans that a start logs. A crash leaves a few, a lost table of outcomes may leave all."""
 
 ATTEMPT_COLUMNS = (
     "a.id, a.kind, a.at_us, a.tenant, a.studio, a.door, a.scanner, a.credential, a.partner, a.member,"
@@ -41,7 +41,7 @@ _INSERT_OUTCOME = (
     "INSERT INTO outcomes (ended, seq, result, basis, message, verdict, status, fault, detail, reason_key,"
     " reason_text, outage, asked, sent, sent_us, answered_us, elapsed_ms, connection, opened_us, after_ms,"
     " open_ms, evident, dialled_us, look_up_ms, stale, connect_ms, tls_ms, body_bytes, body_sha256, facts)"
-    # The writer's lock is held: nobody else takes the number, and a transaction that fails gives it back.
+    # The writer's lock is held: no other writer takes the number, and a transaction that fails gives it back.
     " SELECT 1 + max((SELECT coalesce(max(ended), 0) FROM outcomes),"
     " (SELECT value FROM marks WHERE name = 'pruned_to')), seq,"
     " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"

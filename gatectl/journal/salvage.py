@@ -49,7 +49,7 @@ _MARKS = _TRUE_MARKS | {
 
 @dataclass(slots=True)
 class Found:
-    """What a damaged store has, apart from its events."""
+    """The content of a damaged store, apart from its events."""
 
     cards: dict[str, Card] = field(default_factory=dict)
     identity: str | None = None
@@ -118,7 +118,7 @@ def take_place(
 
 
 def successor_of(path: Path) -> Path:
-    """Where a new store is made before it takes the place of a damaged one."""
+    """The path at which a new store is made before it takes the place of a damaged one."""
     return path.with_name(f"{path.name}.successor")
 
 
@@ -163,7 +163,7 @@ def begin(
 
 
 class Carrying:
-    """Brings the events of a damaged store into the one that took its place; begun anew, it does no harm."""
+    """Brings the events of a damaged store into the one that took its place; a repetition does no harm."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
@@ -224,7 +224,7 @@ class Carrying:
 
 
 def carrying_of(connection: sqlite3.Connection, path: Path) -> Carrying | None:
-    """What is still to be carried over into the store at `path`, if anything."""
+    """The events that are still to be carried over into the store at `path`, if any."""
     (name,) = connection.execute("SELECT carrying FROM journal").fetchone()
     if name is None:
         return None

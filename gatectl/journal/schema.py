@@ -17,7 +17,7 @@ from gatectl.journal.place import StoreError, require_ours
 from gatectl.journal.transaction import transaction
 
 BUSY_TIMEOUT_MS = 5000
-"""How long one writer waits for another process (an enrolment, an upgrade) to finish its transaction."""
+"""A writer waits so long for the transaction of another process (an enrolment, an upgrade)."""
 
 
 class DamagedError(StoreError):
@@ -49,7 +49,7 @@ def version_of(path: Path) -> int:
 
 
 def copy_before_upgrade_to(path: Path, version: int) -> Path:
-    """Where the store stands as it was before it was brought up to that version."""
+    """The path of the store's copy from before it was brought up to that version."""
     return path.with_name(f"{path.name}.before-version-{version}")
 
 
@@ -104,7 +104,7 @@ def open_ours(path: Path, tell_upgrade: Callable[[], None] = lambda: None) -> sq
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
-        # What was deleted is no row any more, also not to who reads a damaged file page by page.
+        # Overwrite deleted rows: else a damaged file, read page by page, would bring them back.
         connection.execute("PRAGMA secure_delete = ON").fetchall()
         _migrate(connection, path, tell_upgrade)
     except sqlite3.DatabaseError as error:

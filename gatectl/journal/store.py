@@ -1,4 +1,4 @@
-"""The store's one writer: a thread that commits, and tells the event loop when a record is on disk.
+"""The store's one writer: a thread that commits, and notifies the event loop when a record is on disk.
 
 A disk that is full, read-only or stuck stops nobody: records wait here, in order, and follow when it
 can take them again.
@@ -92,7 +92,7 @@ class Damage(NamedTuple):
 
 @dataclass(slots=True)
 class Health:
-    """How the store is doing, for `status`."""
+    """The store's health, for `status`."""
 
     lost: int = 0
     """Records that found no room any more."""
@@ -137,7 +137,7 @@ class Store:
         self.upgrading: asyncio.Future[None] = self._loop.create_future()
         """Done where the store is being brought up to date, which may take minutes."""
         self.cards: asyncio.Future[dict[str, Card]] = self._loop.create_future()
-        """Done as soon as the enrolled cards can be read, for which nobody has to wait for the writer."""
+        """Done as soon as the enrolled cards can be read, which is before the writer is ready."""
         self.slow: asyncio.Future[None] = self._loop.create_future()
         """Done where the first attempt to open the store failed; further ones follow."""
         self.broken: asyncio.Future[None] = self._loop.create_future()
@@ -193,7 +193,7 @@ class Store:
             )
 
     def _arrived(self) -> list[_Job | None]:
-        """What has come by now, taken out of the queue."""
+        """Takes the jobs that have come by now out of the queue."""
         jobs = []
         with contextlib.suppress(queue.Empty):
             while True:
@@ -303,7 +303,7 @@ class Store:
             raise
 
     def _take_up(self, connection: sqlite3.Connection) -> None:
-        """What the store says of a damaged one before it."""
+        """Takes over the store's notes about a damaged one before it."""
         self._carrying = salvage.carrying_of(connection, self._path)
         self._note_damage(connection)
         self._is_whole.set()

@@ -1,4 +1,4 @@
-"""The systemd journal: one entry per event, and the notices. Without systemd, the same lines on stderr."""
+"""The systemd journal: an entry for each event and notice. Without systemd, the same lines on stderr."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gatectl.errors import visible
 SOCKET = Path("/run/systemd/journal/socket")
 
 FLUSH_S = 2.0
-"""How long the end of the daemon waits for a journal that does not take its last lines."""
+"""The end of the daemon waits so long for a journal that does not take its last lines."""
 
 WAITING_MAX = 10_000
 """Lines that wait for a journal that is stuck; later ones are dropped, the store has the events."""
@@ -34,7 +34,7 @@ MESSAGE_IDS = {
     Message.GATE_OUT_OF_ORDER: "d30b7e5a91c2486fa4e81f6b05c9d728",
     Message.ERASED: "0c7a4f92e1d84b35b6f20d9e8a531c47",
 }
-"""Which entry of the catalog (`systemd/`) explains a message."""
+"""The ID of the catalog entry (`systemd/`) that explains each message."""
 
 OPENED_BY_HAND_ID = "9a3d5c0e7f214b68a1c94e6d2b50f738"
 
@@ -42,7 +42,7 @@ REFUSING_EVERYONE_ID = "6b1f0d92e7a84c35b90a4e2d8c6f13a7"
 
 
 def priority_of(event: Event) -> Priority:
-    """How loud an event is: the louder, the nearer the fault is to us."""
+    """The priority of an event: the nearer the fault is to this gym, the more urgent."""
     outcome = event.outcome
     if outcome.result is Result.ADMITTED:
         return Priority.INFO

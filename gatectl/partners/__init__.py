@@ -1,1 +1,1 @@
-"""What a partner is asked, what its answer means, and the one client that asks."""
+"""The partners' protocols, and the one client that asks them."""

@@ -31,7 +31,7 @@ EVENTS_AT_ONCE = 256
 
 @dataclass(slots=True)
 class Exchange:
-    """What became of one question. Times are of the event loop's clock, in seconds.
+    """The record of one exchange. Times are of the event loop's clock, in seconds.
 
     Exactly one of `answer` and `lost` is set in the end.
     """
@@ -45,7 +45,7 @@ class Exchange:
     """When the answer was whole, or was given up."""
     connection: Connection = "new"
     dialled: Dialled | None = None
-    """How that connection came about, or how far that came; None where none was begun."""
+    """The steps of making that connection; None where none was begun."""
     answer: Answer | None = None
     lost: Lost | None = None
 
@@ -176,9 +176,9 @@ class _Reading:
         self._wire = wire
         self._http = http
         self._held = bytearray()
-        """What came and h11 has not had yet."""
+        """Received bytes that h11 has not had yet."""
         self._searched = 0
-        """How far into that the end of a head was looked for."""
+        """The part of them in which the end of a head was looked for."""
         self._received = 0
         self._has_ended = False
 
@@ -270,7 +270,7 @@ class _Reading:
             headers,
             body if unpacked is None else unpacked,
             time.time_ns() // 1000,
-            # What has come until now counts. Nobody waits for more: most answers have nothing behind them.
+            # Look at what has come until now. Do not wait for more: most answers have nothing behind them.
             has_surplus=bool(self._http.trailing_data[0] or self._held)
             or (200 <= status < 300 and self._wire.has_more()),
             is_packed=unpacked is None,
@@ -289,4 +289,4 @@ _NOT_UNDERSTOOD = {
     "Received server _SWITCH": "it switches to another protocol",
     "Receive buffer too long": "a line larger than 64 KiB",
 }
-"""How h11's errors begin, and the same in our own words."""
+"""The beginnings of h11's errors, and the same in our own words."""

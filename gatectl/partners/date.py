@@ -22,7 +22,7 @@ def moment_of(value: str) -> datetime | None:
 
 
 def clock_ahead_s(date: str | None, received_us: int) -> int | None:
-    """How many seconds our clock is ahead of the partner's, negative where it is behind.
+    """The seconds by which our clock is ahead of the partner's, negative where it is behind.
 
     `date` is the answer's Date, and `received_us` our clock when the answer came, in microseconds since the
     epoch. None where the answer had no date, or one that is none.

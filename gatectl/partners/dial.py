@@ -30,11 +30,11 @@ KEEPALIVE_IDLE_S, KEEPALIVE_EVERY_S, KEEPALIVE_PROBES = 10, 5, 3
 partner or a forgotten NAT entry is found before the next member finds it. No request is sent."""
 
 AGAIN_S = 1.0
-"""What knocks on a line that is down is lost, and the kernel repeats it ever more rarely: so another attempt
-goes out beside it each second, and finds a line that is back within a second."""
+"""A connection attempt on a line that is down is lost, and the kernel repeats it ever more rarely. So
+another attempt goes out each second, and finds a line that is back within a second."""
 
 Addresses = list[Any]
-"""What `socket.getaddrinfo` gives."""
+"""The type of `socket.getaddrinfo`'s results."""
 
 
 class LookedUp(NamedTuple):
@@ -180,7 +180,7 @@ def _named(addresses: Addresses) -> str:
 
 
 def _why(error: OSError) -> str:
-    # Where addresses failed in different ways, aiohappyeyeballs joins their errors into one text.
+    # If addresses failed in different ways, aiohappyeyeballs joins their errors into one text.
     numbers = [error.errno] if error.errno else map(int, re.findall(r"\[Errno (\d+)\]", str(error)))
     return ", ".join(dict.fromkeys(os.strerror(number).lower() for number in numbers)) or "no connection"
 

@@ -1,4 +1,4 @@
-"""What is kept of an answer's body: how long it was, and a digest that its partner can find it by."""
+"""The record of an answer's body: its length, and a digest by which its partner can find it."""
 
 from __future__ import annotations
 

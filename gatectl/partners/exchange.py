@@ -28,17 +28,17 @@ from gatectl.partners.date import moment_of
 _PATH_SAFE = "/%:@!$&'()*+,;=~"  # RFC 3986, section 3.3; an installer's own escapes stay
 
 REST_S = 30.0
-"""How long a partner rests after a 429 that names no time."""
+"""A partner rests so long after a 429 that names no time."""
 REST_MAX_S = 300.0
 """A partner that asks for hours is asked again after five minutes: members are waiting."""
 
 NOT_JSON = object()
-"""What `json_of` gives for a body that is no JSON; `null` is JSON."""
+"""The result of `json_of` for a body that is no JSON; `null` is JSON."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a partner lives, taken from its URL once, at start."""
+    """A partner's address, taken from its URL once, at start."""
 
     tls: bool
     host: str
@@ -57,7 +57,7 @@ class Endpoint:
 
     @property
     def base(self) -> str:
-        """What a protocol's own paths are added to: the path without a slash at its end."""
+        """The prefix of a protocol's own paths: the URL's path without a slash at its end."""
         return self.target.rstrip("/")
 
     @property
@@ -92,7 +92,7 @@ class Answer:
 
 
 class Partner(Protocol):
-    """A protocol as a pure module knows it: what is asked, and what an answer means."""
+    """A protocol, without I/O: makes the request and interprets the answer."""
 
     def question(self, member: str, code: str, customer: str = "") -> Question: ...
 
@@ -179,7 +179,7 @@ def _overruled(answer: Answer) -> tuple[Fault, str] | None:
 
 
 def _by_api_gateway(answer: Answer) -> tuple[Fault, str] | None:
-    """What Amazon's API Gateway refuses by itself, without asking the partner behind it.
+    """A refusal of Amazon's API Gateway itself, which did not ask the partner behind it.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html
     """

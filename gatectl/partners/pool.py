@@ -30,7 +30,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 1.0
 of them for TLS at the far end of the world. One attempt a second hurts nobody."""
 
 LONGEST_CLOSED_PAUSE_S = 300.0
-"""Where a partner keeps closing idle connections, they are replaced ever more rarely until the next scan. It
+"""If a partner keeps closing idle connections, they are replaced ever more rarely until the next scan. It
 may have to wait for a handshake; from then on they are replaced at once again."""
 
 LONGEST_TLS_PAUSE_S = 30.0
@@ -59,7 +59,7 @@ class Pool:
         self._used = asyncio.Event()
         """Set by each exchange."""
         self._closings = 0
-        """How often in a row idle connections were closed, since the last exchange. Those that were open
+        """The count of closings of idle connections in a row, since the last exchange. Those that were open
         together count once."""
         self._closed_at = 0.0
         self._pause_is_due = False
@@ -69,7 +69,7 @@ class Pool:
 
     @property
     def ready(self) -> int:
-        """How many connections wait for a scan."""
+        """The number of connections that wait for a scan."""
         return len(self._idle)
 
     async def keep(self) -> Never:

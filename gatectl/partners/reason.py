@@ -59,7 +59,7 @@ def reason_of(
 def for_member_of(
     first_name: Any, texts: Iterable[Any], body: Any, secrets: Collection[str]
 ) -> ForMember | None:
-    """What the partner means for the member's own eyes, fit for a screen that others see too.
+    """The partner's words for the member, fit for a screen that others see too.
 
     Only what stands under the key of a name is masked: the words are the partner's for this member.
     """

@@ -1,4 +1,4 @@
-"""Wellhub custom codes: what is asked, and what each documented answer means.
+"""Wellhub custom codes: the requests, and the meaning of each documented answer.
 
 Source: https://developers.gympass.com/product/access-control-api/1.0/endpoints ("Custom codes").
 """
@@ -40,7 +40,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a request: a line for people, and what to do."""
+    """The result of a request: a line for people, and what to do."""
 
     kind: Kind
     line: str = ""
@@ -50,7 +50,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is to become of whose custom code; `code` is empty for a deletion that names none."""
+    """A change of a member's custom code; `code` is empty for a deletion that names none."""
 
     action: Action
     wellhub_id: str

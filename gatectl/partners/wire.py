@@ -38,7 +38,7 @@ class Lost(Exception):
 
 
 def lost_to(error: OSError, where: str = "", tls: ssl.SSLObject | None = None) -> Lost:
-    """What an error of the socket or of TLS means (ssl.SSLError is an OSError).
+    """Classifies an error of the socket or of TLS (ssl.SSLError is an OSError).
 
     `where` is the partner's address, and `tls` its side of a handshake that failed.
     """
@@ -87,7 +87,7 @@ def address_text(address: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Dialled:
-    """How a connection came about, or how far that came: a step that was not done has no duration."""
+    """The steps of making a connection. A step that was not reached has no duration."""
 
     at: float
     """When the look-up began, on the event loop's clock."""
@@ -105,7 +105,7 @@ Hear = Callable[[Dialled], None]
 
 
 def unheard(_dialled: Dialled) -> None:
-    """Who dials ahead of need gives nothing up."""
+    """No-op progress callback for background connections."""
 
 
 class Wire:
@@ -125,11 +125,11 @@ class Wire:
         self._waiter: asyncio.Future[None] | None = None
         self.opened_at = self._loop.time()
         self.dialled: Dialled | None = None
-        """How it came about; None until it is ready for a request."""
+        """The steps of making it; None until it is ready for a request."""
         self.bytes_sent = 0
-        """What the kernel took since the handshake, in bytes on the wire."""
+        """The bytes on the wire that the kernel took since the handshake."""
         self.answers = 0
-        """How many whole answers it has carried."""
+        """The number of whole answers that it has carried."""
         self.when_disturbed: Callable[[], None] | None = None
         """Called once when an idle connection ends, fails, or says something unasked."""
 
@@ -141,7 +141,7 @@ class Wire:
 
     @property
     def tls_version(self) -> str | None:
-        """What was negotiated, such as `TLSv1.3`; None without TLS."""
+        """The negotiated version, such as `TLSv1.3`; None without TLS."""
         return self._tls.version() if self._tls else None
 
     async def handshake(self) -> None:
@@ -220,7 +220,7 @@ class Wire:
         return self._closed("before the request")
 
     async def disturbed_within(self, seconds: float) -> Lost | None:
-        """What disturbs it within so many seconds, or None."""
+        """The loss that happens to it within so many seconds, or None."""
         disturbed = asyncio.Event()
         self.when_disturbed = disturbed.set
         if self.is_quiet():
