@@ -19,7 +19,7 @@ _PORT_MAX = 65_535
 _PLACEHOLDER = r"<[\w -]*>|\{[\w -]*\}"
 _HTTPS = "[Hh][Tt][Tt][Pp][Ss]://"
 _HTTP_HERE = r"[Hh][Tt][Tt][Pp]://(?:[Ll][Oo][Cc][Aa][Ll][Hh][Oo][Ss][Tt]|127\.|\[[0:]+1\])"
-"""For JSON Schema, whose patterns have no flags (ECMA-262). They refuse nothing that is taken here."""
+"""For JSON Schema, whose patterns have no flags (ECMA-262). Looser than the checks here, never stricter."""
 
 
 def _url(value: object, _folder: Path) -> str:
@@ -103,7 +103,7 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def is_loopback(host: str) -> bool:
-    """`localhost`, 127.0.0.0/8 and ::1, and nothing that merely resolves to them."""
+    """Whether it is `localhost`, in 127.0.0.0/8, or ::1; other names that resolve to these do not count."""
     address = _address(host)
     if isinstance(address, ipaddress.IPv4Address):
         return address in _LOOPBACK_4
@@ -111,7 +111,7 @@ def is_loopback(host: str) -> bool:
 
 
 def host_and_port(text: str) -> tuple[str, int] | None:
-    """`127.0.0.1:8480`, `[::1]:8480` and `localhost:8480` in their two parts; None where it is none."""
+    """Split `127.0.0.1:8480`, `[::1]:8480` or `localhost:8480` into host and port; None for other text."""
     host, colon, digits = text.rpartition(":")
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     is_port = digits.isascii() and digits.isdigit() and len(digits) <= 5 and int(digits) <= _PORT_MAX

@@ -1,4 +1,4 @@
-"""A partner's own certificate authorities: whether the file can serve."""
+"""Check a partner's own certificate authorities: can the file be used?"""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HINT = "ca_file holds the certificates to trust, in PEM form; leave it out to u
 
 
 def findings(raw: dict[str, Any], folder: Path) -> Iterator[Finding]:
-    """What is wrong with each `ca_file`."""
+    """Yield the problems of each `ca_file`."""
     for name, partner in tables(raw, "partners"):
         text = partner.get("ca_file")
         path = resolve(text, folder) if isinstance(text, str) else None

@@ -1,7 +1,7 @@
-"""Contradictions between settings.
+"""Find contradictions between settings.
 
-It works on the raw tables, whatever their types, so that it finds its part even where another part
-of the file is wrong; a value of the wrong type is the model's to report.
+The checks work on the raw tables, whatever their types, so that they find contradictions even where another
+part of the file is wrong. The model reports values of the wrong type.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def findings(raw: Raw, folder: Path) -> Iterator[Finding]:
 
 
 def tables(raw: Raw, name: str) -> Iterator[tuple[str, Raw]]:
-    """The named tables below `name` that are tables."""
+    """Yield the named tables below `name`; skip values that are not tables."""
     section = raw.get(name)
     if isinstance(section, dict):
         yield from ((key, value) for key, value in section.items() if isinstance(value, dict))
@@ -78,10 +78,10 @@ def _uses_of_pins(raw: Raw) -> Iterator[tuple[Where, int]]:
 
 
 def _devices(raw: Raw, folder: Path) -> Iterator[Finding]:
-    """A device that two scanners read would give each of them half a code.
+    """Refuse one device for two scanners: each of them would read half a code.
 
-    Only one path written twice is an error. Two names that lead to one device are found by whoever opens it:
-    names of two readers of one make move when one of them is unplugged, and the settings stay right.
+    Only one path written twice is an error here. Two names that lead to one device are detected when it is
+    opened: the names of two identical readers change when one is unplugged, although the settings are right.
     """
     seen: dict[str, Where] = {}
     for where, path in _uses_of_devices(raw, folder):

@@ -1,4 +1,4 @@
-"""The kinds of settings that are a scanner's device, and which names of devices stay."""
+"""The kinds of settings that name a scanner's device, and the test for stable device names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HIDRAW_HINTS = (
     "one in HID-POS mode has to be set to keyboard mode first, with a barcode of its manual",
 )
 
-# Compiled where they are needed, which is not at a start with the usual names.
+# Compiled only when needed: a start with the usual names does not need them.
 _SERIAL = r"/dev/(?:tty.*|serial/.*|rfcomm\d+)"
 _INPUT = r"/dev/input(?:/.*)?"
 _HIDRAW = r"/dev/(?:usb/)?hid(?:raw|dev)\d+"
@@ -29,7 +29,7 @@ _FOLDER = r"/dev(?:/(?:input|serial))?(?:/by-(?:id|path))?/*|.*/"
 _SERIAL_LINKS = ("/dev/serial/by-id/", "/dev/serial/by-path/")
 _INPUT_LINKS = ("/dev/input/by-id/", "/dev/input/by-path/")
 _UNSTABLE = r"/dev/input/event\d+|/dev/tty(?:USB|ACM)\d+"
-"""Numbers that the kernel gives in the order in which devices are found."""
+"""Names with a number that the kernel gives in the order in which it finds devices."""
 
 _BARE = r"(?:tty[A-Za-z]+\d+|rfcomm\d+|event\d+|hidraw\d+)"
 _BARE_LINK = r"(?:usb|bluetooth|pci)-.+"
@@ -39,7 +39,7 @@ _ADDRESS = r"[A-Za-z][A-Za-z0-9+.-]*://.*|[\w.-]+:\d{1,5}"
 
 
 def stays(path: Path) -> bool:
-    """Does this name lead to the same device after a restart and after plugging it in again?"""
+    """Whether this name leads to the same device after a restart and after plugging it in again."""
     return not re.fullmatch(_UNSTABLE, str(path))
 
 
@@ -66,7 +66,7 @@ def _input(value: object, folder: Path) -> Path:
 
 
 def _device(value: object, folder: Path, links: str) -> tuple[Path, str]:
-    """The path, as such and as text; `links` is where the names are that stay."""
+    """Return the path, as Path and as text; `links` is the folder of the stable names."""
     path = path_of(value, folder)
     text = str(value)
     if re.fullmatch(_WINDOWS, text):

@@ -1,9 +1,9 @@
-"""The model as JSON Schema, by which editors complete and check the settings.
+"""Write the model as JSON Schema, with which editors complete and check the settings.
 
     python -m gatectl.config.json_schema >config/gatectl.schema.json
 
-It takes all that is taken here. What it cannot say it leaves to `gatectl check`: what a value needs to be
-beyond its letters, and what settings must be to each other.
+The schema accepts every valid file. It leaves to `gatectl check` what JSON Schema cannot express: conditions
+beyond a value's text, and conditions between settings.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from gatectl.config import model
 from gatectl.config.schema import schema_of
 
 DIALECT = "http://json-schema.org/draft-07/schema#"
-"""The one that the editors' plugins for TOML know."""
+"""The draft that the editors' plugins for TOML support."""
 
 Json = dict[str, Any]
 
 
 def text() -> str:
-    """The whole file."""
+    """Return the whole schema file."""
     schema = {"$schema": DIALECT, "title": "gatectl.toml"} | _json(schema_of(model.Settings))
     return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
 
 
 def _json(schema: Any) -> Json:
-    """JSON Schema of what pydantic's engine takes by `schema`."""
+    """Convert a schema of pydantic's engine to JSON Schema."""
     match schema:
         case {"type": "default", "schema": inner}:
             return _json(inner) | _default(schema)
@@ -88,7 +88,7 @@ def _table(table: type, fields: list[Any]) -> Json:
 
 
 def _descriptions(table: type) -> dict[str, str]:
-    """What the model's source says below each setting, else below the kind that the setting is of."""
+    """Return each setting's description: the string below it in the model's source, else below its kind."""
     parsed = ast.parse(inspect.getsource(model))
     kinds = dict(_told_below(parsed.body))
     bodies = {node.name: node.body for node in parsed.body if isinstance(node, ast.ClassDef)}
@@ -113,4 +113,4 @@ def _told_below(body: list[ast.stmt]) -> Iterator[tuple[str, str]]:
 
 
 if __name__ == "__main__":
-    print(text(), end="")  # noqa: T201 - this is what it is for
+    print(text(), end="")  # noqa: T201 - the output of this command

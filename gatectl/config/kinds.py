@@ -1,7 +1,8 @@
-"""The kinds of values that settings take; each refuses in an installer's words.
+"""The kinds of values that settings take; each refuses a wrong value in an installer's words.
 
-They do not coerce: "3000" is not 3000 and true is not 1. Nothing here imports pydantic until a value is
-refused, so a process that only uses settings never loads it (`config/schema.py` makes it obey these marks).
+Kinds do not coerce: "3000" is not 3000 and true is not 1. This module imports pydantic only when it refuses a
+value, so that a process with valid settings need not load it. `config/schema.py` turns these marks into
+pydantic's schema.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from pydantic_core import PydanticCustomError
 
 REFUSED: Final = "refused"
-"""The error type of every refusal made here; its context holds `what` and `hints`."""
+"""The error type of every refusal from this module; its context holds `what` and `hints`."""
 
 _LINE_MODE = re.compile(r"[78][NEOMS][12]")
 _CHIP_HINTS = (
@@ -29,10 +30,10 @@ _CHIP_HINTS = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kind:
-    """A mark in `Annotated[…]`: what a value must be.
+    """A mark in `Annotated[…]`: the conditions on a value.
 
-    `check` takes what TOML gave and the folder at which relative paths start; it gives the setting's value
-    or raises what `refuse` makes. `json` says the same in JSON Schema, as far as that can.
+    `check` takes the value from TOML and the folder at which relative paths start. It returns the setting's
+    value, or raises the error that `refuse` makes. `json` is the same in JSON Schema, as far as possible.
     """
 
     check: Callable[[object, Path], Any]
@@ -41,7 +42,7 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class ChosenBy:
-    """A mark on a union of tables: the one whose `key` is the word that the table has there."""
+    """A mark on a union of tables: the value of `key` in a table selects the member of the union."""
 
     key: str
 
@@ -53,14 +54,14 @@ class NotEmpty:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Together:
-    """A mark on a table: what must be so of its parts together; `check` raises what `refuse` makes."""
+    """A mark on a table: conditions between its parts; `check` raises the error that `refuse` makes."""
 
     check: Callable[[Any], Any]
     json: Mapping[str, Any]
 
 
 def refuse(what: str, *hints: str) -> PydanticCustomError:
-    """The error to raise: `what` is wrong, without a full stop, and what to do instead."""
+    """Make the error to raise: `what` is wrong, without a full stop; `hints` say what to do instead."""
     from pydantic_core import PydanticCustomError  # noqa: PLC0415 - loaded already where a value is refused
 
     return PydanticCustomError(REFUSED, "{what}", {"what": what, "hints": hints})
@@ -87,7 +88,7 @@ def whole(low: int, high: int | None = None, *, or_zero: bool = False) -> Kind:
 
 
 def string(value: object) -> str:
-    """The text that TOML gave; raises what `refuse` makes where it gave anything else."""
+    """Return the value if it is text; else raise the error that `refuse` makes."""
     if isinstance(value, str):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
@@ -119,20 +120,20 @@ def _header_text(value: object, _folder: Path) -> str:
 
 
 def is_visible_ascii(text: str) -> bool:
-    """Whether it can stand in a header or a URL as it is (RFC 9110, section 5.5)."""
+    """Whether the text is valid in a header or a URL as it is (RFC 9110, section 5.5)."""
     return all("!" <= char <= "~" for char in text)
 
 
 def resolve(text: str, folder: Path) -> Path | None:
-    """The absolute path, relative ones from `folder`; None where it cannot be a path at all.
+    """Return the absolute path, relative ones from `folder`; None if the text cannot be a path.
 
-    Symbolic links stay: a device keeps the name that survives unplugging.
+    Do not follow symbolic links: a device keeps the name that is stable across unplugging.
     """
     return folder / text if text and "\0" not in text else None
 
 
 def path_of(value: object, folder: Path) -> Path:
-    """The absolute path that a setting names; raises what `refuse` makes."""
+    """Return the absolute path that a setting names; else raise the error that `refuse` makes."""
     if not isinstance(value, str):
         raise refuse("must be a path in quotes")
     path = resolve(value, folder)
@@ -216,7 +217,7 @@ def _chip(value: object, _folder: Path) -> int | str:
 
 
 _PLAIN = r"[^\u0000-\u001f\u007f]"
-"""For JSON Schema, whose patterns have no flags (ECMA-262). They refuse nothing that is taken here."""
+"""For JSON Schema, whose patterns have no flags (ECMA-262). Looser than the checks here, never stricter."""
 
 LineMode = Annotated[str, Kind(_line_mode, {"type": "string", "pattern": "^[78][NEOMS][12]$"})]
 Text = Annotated[str, Kind(_text, {"type": "string", "pattern": f"^{_PLAIN}*$"})]

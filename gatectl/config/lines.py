@@ -1,7 +1,7 @@
-"""Where a setting stands in its file. Needed for error messages alone: no parser of TOML says it.
+"""Find a setting's line in its file. Used for error messages only: no TOML parser reports it.
 
-The text is known to be valid TOML. It is cut into its statements, each parsed once by itself, while
-the tables that the headers open are followed: the work grows with the file, not with its square.
+The text must be valid TOML. It is split into statements, and each statement is parsed once by itself while
+the current table is tracked, so the work is linear in the size of the file.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import tomli
 from gatectl.config.problems import Where
 
 _VALUE_ENDS = ("]", "}", '"""', "'''")
-"""What ends a value that runs over lines: its last line ends with one of them, but for a comment."""
+"""Endings of values that run over several lines; only a comment may follow in the last line."""
 
 
 class Lines:
-    """The lines, counted from 1, on which the keys of a text stand."""
+    """The lines of a text's keys, counted from 1."""
 
     def __init__(self, text: str) -> None:
         self._lines: dict[Where, int] = {}
@@ -31,7 +31,7 @@ class Lines:
                 self._note(table, tree, line)
 
     def of(self, where: Where) -> int:
-        """The line of this key, or of the nearest table around it that the file has."""
+        """Return the line of this key, or of the nearest enclosing table in the file."""
         for end in range(len(where), 0, -1):
             if (line := self._lines.get(where[:end])) is not None:
                 return line
@@ -50,7 +50,7 @@ class Lines:
             if where in self._last:
                 where = (*where, self._last[where])
                 self._lines.setdefault(where, line)
-        self._lines[where] = line  # its own header tells more than that of a table inside it
+        self._lines[where] = line  # its own header is a better place than that of a table inside it
         return where
 
     def _note(self, table: Where, tree: dict[str, Any], line: int) -> None:
@@ -66,10 +66,10 @@ class Lines:
 
 
 def _statements(text: str) -> Iterator[tuple[int, bool, dict[str, Any]]]:
-    """The line of each header or key, whether it is a header, and what it says by itself."""
+    """Yield for each header or key its line, whether it is a header, and its parsed content."""
     pending: list[str] = []
     start = 1
-    # Not splitlines(): TOML knows no other line end, and other characters may stand in its strings.
+    # Not splitlines(): it also splits at characters that are part of a string in TOML.
     for number, line in enumerate(text.split("\n"), start=1):
         if not pending:
             start = number

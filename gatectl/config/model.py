@@ -1,8 +1,8 @@
 """The settings as values: frozen, complete, every path absolute. One field for each of gatectl.toml(5).
 
-They are plain dataclasses, which nothing checks when they are made in code; what a file says is checked
-by their annotations (`config/schema.py`). A key that is not there is None: TOML has no word for it. What
-stands below a setting is for the installer too, whose editor shows it (`config/json_schema.py`).
+They are plain dataclasses, not checked when made in code; the contents of a file are checked by their
+annotations (`config/schema.py`). A missing key is None, since TOML has no null. The string below a setting is
+for the installer too: editors show it (`config/json_schema.py`).
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from gatectl.decision.reading import Encoding
 from gatectl.decision.routing import Numbers, Route, numbers_of
 
 Pin = Annotated[int, whole(0, 53)]
-"""A BCM number. The chip has 54 lines; which of them a board brings out is the pin factory's to say."""
+"""A BCM number. The chip has 54 lines; the pin factory knows which of them a board brings out."""
 
 Budget = Annotated[int, whole(50, 30_000)]
 """Milliseconds from the complete code to the whole answer. Under 50 not even a near partner answers;
-after 30 seconds nobody stands at the gate any more."""
+after 30 seconds the member has left the gate."""
 
 Settle = Annotated[int, whole(0, 3600)]
 """Seconds for which a refusal may be the late answer to our own request; 0 is never."""
@@ -54,7 +54,7 @@ two."""
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """Which gym this is: Support asks for both."""
+    """The gym's company and studio; Support asks for both."""
 
     tenant: Text = ""
     """The company, as in the management system."""
@@ -86,7 +86,7 @@ class Gpio:
 
 @dataclass(frozen=True, kw_only=True)
 class JournalSettings:
-    """Where the record is kept."""
+    """The place and the size of the journal."""
 
     path: FilePath = Path("/var/lib/gatectl/journal.db")
     """The database of all scans and of the enrolled cards."""
@@ -127,28 +127,28 @@ Key = Annotated[KeySource, Together(_exactly_one, {"minProperties": 1, "maxPrope
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A partner's key. It does not show when what holds it is printed."""
+    """A partner's key. Its repr hides it, also when an object that holds it is printed."""
 
     value: str = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class MonitorSettings:
-    """How `gatectl monitor` serves the Event Monitor; its options win."""
+    """How `gatectl monitor` serves the Event Monitor; its command-line options override these."""
 
     listen: ListenAddress = "127.0.0.1:8480"
     """An address and a port."""
     password: Key | None = None
     """Needed for any address but this machine's own: any text, in a file that others cannot read."""
     names: tuple[HostName, ...] = ()
-    """Names by which browsers reach it, beside this machine's own."""
+    """Names by which browsers reach it, besides this machine's own."""
     proxies: tuple[IpAddress, ...] = ()
     """Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto count."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PartnerBase:
-    """What all partners have."""
+    """The settings that all partners have."""
 
     key: Key
     ca_file: FilePath | None = None
@@ -207,7 +207,7 @@ Partner = Annotated[PerfectGym | Wellhub | Capitan, ChosenBy("protocol")]
 
 
 def numbers(partner: Partner) -> Numbers:
-    """With which numbers of a member this partner is asked."""
+    """Return which of a member's numbers this partner is asked with."""
     one_for_all = isinstance(partner, PerfectGym) and partner.aggregator_id is not None
     return numbers_of(partner.protocol, one_aggregator_id=one_for_all)
 
@@ -225,25 +225,25 @@ class RouteSettings:
     """Only at these doors; left out, at all."""
 
     def route(self) -> Route:
-        """The route as the decision takes it."""
+        """Return the route in the form that the decision takes."""
         return Route(self.match, self.partner, None if self.doors is None else frozenset(self.doors))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Relay:
-    """What holds the gate open."""
+    """The relay that holds the gate open."""
 
     pin: Pin
     active_high: bool = True
-    """Whether a high level is what holds the gate open."""
+    """Whether a high level holds the gate open."""
     open_ms: Annotated[int, whole(100, 60_000)] = 3000
-    """Milliseconds for which it is open. Under 100 many strikes do not move; over a minute a gate is not a
-    gate."""
+    """Milliseconds for which it is open. Under 100 many strikes do not move; over a minute
+    the gate no longer keeps others out."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Signals:
-    """What the member sees and hears; each is optional."""
+    """The lamps and the buzzer for the member; each is optional."""
 
     green: Pin | None = None
     red: Pin | None = None
@@ -270,13 +270,13 @@ class SerialScanner:
     """How a code begins and ends: barcode readers send lines, card readers one of the others."""
     idle_ms: Idle = 0
     encoding: Encoding = "utf-8"
-    """What the reader's bytes mean."""
+    """The character encoding of the reader's bytes."""
     strip_aim: bool = False
-    """Whether the reader sends an AIM identifier such as ]C1 before each code, to be taken off."""
+    """Whether the reader sends an AIM identifier such as ]C1 before each code, to be removed."""
     strip_prefix: Text = ""
-    """Text in front of each code, to be taken off once where it stands."""
+    """Text to remove once from the beginning of each code, if it is there."""
     strip_suffix: Text = ""
-    """Text behind each code, to be taken off once where it stands."""
+    """Text to remove once from the end of each code, if it is there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -288,14 +288,14 @@ class EvdevScanner:
     device: InputDevice
     """The device's path, one that stays when it is plugged in again."""
     layout: LayoutName = "us"
-    """What the reader is set to; the host's own layout does not matter."""
+    """The layout that the reader is set to; the host's own layout does not matter."""
     idle_ms: Idle = 0
     strip_aim: bool = False
-    """Whether the reader sends an AIM identifier such as ]C1 before each code, to be taken off."""
+    """Whether the reader sends an AIM identifier such as ]C1 before each code, to be removed."""
     strip_prefix: Text = ""
-    """Text in front of each code, to be taken off once where it stands."""
+    """Text to remove once from the beginning of each code, if it is there."""
     strip_suffix: Text = ""
-    """Text behind each code, to be taken off once where it stands."""
+    """Text to remove once from the end of each code, if it is there."""
 
 
 Scanner = Annotated[SerialScanner | EvdevScanner, ChosenBy("type")]
@@ -303,7 +303,7 @@ Scanner = Annotated[SerialScanner | EvdevScanner, ChosenBy("type")]
 
 @dataclass(frozen=True, kw_only=True)
 class DoorSettings:
-    """A gate with what stands at it."""
+    """A gate and its devices."""
 
     repeat_ms: Annotated[int, whole(0, 60_000)] = 3000
     """Milliseconds. The same code again within this time of its last reading is the same scan."""
@@ -313,7 +313,7 @@ class DoorSettings:
     """Whether the display at the door may welcome a member by the first name that the partner sends. Others
     read it too."""
     scanners: Annotated[tuple[Scanner, ...], NotEmpty()]
-    """What is read at this door."""
+    """The readers at this door."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -326,7 +326,7 @@ class Settings:
     control: Control = Control()
     monitor: MonitorSettings = MonitorSettings()
     partners: dict[Name, Partner] = field(default_factory=dict)
-    """Who decides, by the names that events show."""
+    """The partners that decide, by the names that events show."""
     routes: tuple[RouteSettings, ...] = ()
     """In their order; the first that takes a code wins."""
     doors: Annotated[dict[Name, DoorSettings], NotEmpty()]

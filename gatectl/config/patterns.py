@@ -1,9 +1,8 @@
-"""The patterns of routes: compiled, and refused where a hostile code could hold up every door.
+"""Compile the patterns of routes, and refuse those with which a hostile code could hold up every door.
 
-Python's `re` tries one way after the other, on the event loop. A code comes from a stranger and has up to
-512 characters, so the number of ways to try has to be bounded before the pattern is used. `tries` bounds it
-from above, by the rules of a parser that looks one character ahead: where the next character alone decides
-between two ways, they count as one; else they multiply.
+Python's `re` backtracks, on the event loop. A code comes from a stranger and has up to 512 characters, so the
+number of tries must be bounded before the pattern is used. `tries` computes an upper bound with one character
+of look-ahead: where the next character alone decides between two ways, they count as one; else they multiply.
 """
 
 from __future__ import annotations
@@ -27,10 +26,10 @@ MAX_TRIES = 8 * MAX_CHARS**2
 a Raspberry Pi 3. Three need 512 times as many."""
 
 _TRIES_OF_A_TURN = 8
-"""What one more turn of a repeated group costs: `re` keeps its place for each."""
+"""The cost, in tries, of one more turn of a repeated group: `re` saves its state for each."""
 
 _CHARACTERS_OF_A_TRY = 16
-"""How many characters of a run are read in the time of a try."""
+"""Characters of a run that `re` reads in the time of one try."""
 
 _HUGE = 2 * MAX_TRIES
 
@@ -49,10 +48,10 @@ _ABOUT_ERRORS = {
     r"bad escape \z": "the whole code has to match in any case: leave it out",
     r"bad escape \k": "the same text as a group's is (?P=member)",
 }
-"""What to do about messages of `re`, by their beginnings."""
+"""Hints for messages of `re`, by their beginnings."""
 
 _CHARACTERS = {op.LITERAL, op.NOT_LITERAL, op.ANY, op.IN}
-"""What takes exactly one character."""
+"""Items that take exactly one character."""
 _WITHOUT_A_CHOICE = {op.AT, op.GROUPREF, op.FAILURE}
 
 _BEYOND_ASCII, _END = 1 << 128, 1 << 129
@@ -80,9 +79,9 @@ class _Cost(NamedTuple):
     """A bound for one part of a pattern, from one place in a code on."""
 
     ways: int = 1
-    """In how many ways it can end so that the next character fits too."""
+    """The number of ways in which it can end so that the next character fits too."""
     tries: int = 0
-    """How many ends are tried for that."""
+    """The number of ends tried for that."""
 
 
 def _pattern(value: object, _folder: Path) -> re.Pattern[str]:
@@ -107,7 +106,7 @@ def _pattern(value: object, _folder: Path) -> re.Pattern[str]:
 
 
 def _refuse_other_notations(text: str) -> None:
-    """Refuse what is an expression elsewhere, and here a pattern that takes none of the gym's codes."""
+    """Refuse other tools' notations: `re` would accept them and match none of the gym's codes."""
     if text.startswith("/") and (between := re.fullmatch(r"/(.+)/[a-z]*", text)):
         raise refuse("stands between slashes", f"write '{between[1]}'; a slash of the code itself is [/]")
     if text != text.strip() and "(?x" not in text:
@@ -139,7 +138,7 @@ def _has_possessive_group(items: Any, *, is_inside: bool = False) -> bool:
 
 
 def _parts(value: Any) -> list[Any]:
-    """The parsed patterns inside one item's value, however it nests them."""
+    """Return the parsed patterns inside one item's value, at any depth."""
     if isinstance(value, _parser.SubPattern):
         return [value]
     return [part for one in value for part in _parts(one)] if isinstance(value, tuple | list) else []
@@ -147,7 +146,7 @@ def _parts(value: Any) -> list[Any]:
 
 def _compiled(text: str) -> re.Pattern[str]:
     with warnings.catch_warnings():
-        # Python warns of patterns whose meaning may change one day; an installer can do nothing with it.
+        # Python warns of patterns whose meaning may change one day; an installer cannot act on that.
         warnings.simplefilter("ignore")
         try:
             pattern = re.compile(text, re.ASCII)
@@ -170,7 +169,7 @@ AsciiPattern = Annotated[re.Pattern[str], Kind(_pattern, {"type": "string", "min
 
 
 def lengths(pattern: re.Pattern[str], group: str) -> tuple[int, int]:
-    """The least and the most characters that a group takes, or the whole pattern where it has none."""
+    """Return the least and the most characters of a group, or of the whole pattern if it lacks the group."""
     parsed = _parser.parse(pattern.pattern, re.ASCII)
     number = pattern.groupindex.get(group)
     least, most = parsed.getwidth() if number is None else parsed.state.groupwidths[number]
@@ -178,7 +177,7 @@ def lengths(pattern: re.Pattern[str], group: str) -> tuple[int, int]:
 
 
 def tries(pattern: str, length: int = MAX_CHARS) -> int:
-    """At most so many ways are tried with any code of this length; large numbers are cut."""
+    """Return an upper bound of the ways that `re` tries with a code of this length; large ones are capped."""
     parsed = _parser.parse(pattern, re.ASCII)
     items, follow = parsed, _END
     if items and _is_rest_of_code(*items[-1]):
@@ -195,19 +194,19 @@ def _is_rest_of_code(kind: Any, value: Any) -> bool:
 
 
 class _Place(NamedTuple):
-    """Around a part: what the character before it can be, and the one that follows; and `re`'s flags."""
+    """The surroundings of a part: the possible characters before and after it, and `re`'s flags."""
 
     before: int
     follow: int
     flags: int
 
     def inside(self, group: Any) -> _Place:
-        """The same with the flags that a group sets for itself."""
+        """Return the same place with the flags that a group sets for itself."""
         _, added, removed, _ = group
         return self._replace(flags=(self.flags | added) & ~removed)
 
     def alone(self) -> _Place:
-        """Of a part that is never gone back into: whatever follows it does not matter."""
+        """Return the place for a part without backtracking: the character after it does not matter."""
         return self._replace(follow=_ALL)
 
 
@@ -241,7 +240,7 @@ class _Bounds:
         return self._final(kind, value, place.alone())
 
     def _final(self, kind: Any, value: Any, place: _Place) -> _Cost:
-        """Parts that are never gone back into: looking around, atomic groups, possessive repetitions."""
+        """Return the cost of parts without backtracking: lookaround, atomic groups, possessive repeats."""
         if kind in {op.ASSERT, op.ASSERT_NOT}:
             return _Cost(1, self.sequence(value[1], place._replace(before=_ALL)).tries)
         if kind is op.ATOMIC_GROUP:
@@ -250,7 +249,7 @@ class _Bounds:
             _, most, items = value
             turn = self.sequence(items, place._replace(before=_ALL))
             return _Cost(1, _cut(min(most, self._length) * (turn.tries + _TRIES_OF_A_TURN)))
-        return _Cost(_HUGE, _HUGE)  # a later Python's, of which nothing is known
+        return _Cost(_HUGE, _HUGE)  # an item of a later Python: assume the worst
 
     def _branch(self, branches: Any, place: _Place) -> _Cost:
         costs = [self.sequence(items, place) for items in branches]
@@ -267,11 +266,11 @@ class _Bounds:
         again = _edge(items, 0, place.flags)
         shortest = items.getwidth()[0]
         turns = min(most, self._length // max(shortest, 1))
-        # Nothing decides how often a turn that takes no character is taken.
+        # The next character cannot decide how often a turn that takes no character is repeated.
         is_decided = least == most or (shortest > 0 and not again & place.follow)
         ways = 1 if is_decided else max(turns - least, 0) + 1
         if len(items) == 1 and items[0][0] in _CHARACTERS:
-            # Where it cannot begin inside itself, all its runs together are no longer than the code.
+            # Where it cannot begin inside itself, all its runs together are at most as long as the code.
             is_read_over_and_over = is_decided and again & place.before
             return _Cost(ways, turns // _CHARACTERS_OF_A_TRY + 1 if is_read_over_and_over else ways)
         if most > 1:
@@ -286,7 +285,7 @@ class _Bounds:
 
 
 def _edge(items: Any, beyond: int, flags: int, *, at_end: bool = False) -> int:
-    """What a part can begin with, or end with; where it can be empty, what is beyond it too."""
+    """Return the characters that a part can begin or end with; if it can be empty, also those beyond it."""
     found = 0
     for kind, value in reversed(items) if at_end else items:
         edge, can_be_empty = _edge_of(kind, value, flags, at_end=at_end)
@@ -297,7 +296,7 @@ def _edge(items: Any, beyond: int, flags: int, *, at_end: bool = False) -> int:
 
 
 def _edge_of(kind: Any, value: Any, flags: int, *, at_end: bool) -> tuple[int, bool]:
-    """The same of one part, and whether it can be empty."""
+    """Return the same for one item, and whether it can be empty."""
     if kind in _CHARACTERS:
         return _set(kind, value, flags), False
     if kind is op.AT:
@@ -313,11 +312,11 @@ def _edge_of(kind: Any, value: Any, flags: int, *, at_end: bool) -> tuple[int, b
     if kind in {op.MAX_REPEAT, op.MIN_REPEAT, op.POSSESSIVE_REPEAT}:
         least, _, items = value
         return _edge(items, 0, flags, at_end=at_end), least == 0 or items.getwidth()[0] == 0
-    return _ALL, True  # looking around and back at groups: the next character alone decides nothing
+    return _ALL, True  # lookaround and backreferences: the next character alone does not decide
 
 
 def _set(kind: Any, value: Any, flags: int) -> int:
-    """The characters that one place takes; too many rather than too few."""
+    """Return the characters that one place takes; in doubt more of them, to keep `tries` an upper bound."""
     if kind is op.ANY:
         return _ANY
     members = value if kind is op.IN else [(op.LITERAL, value)]
@@ -327,7 +326,7 @@ def _set(kind: Any, value: Any, flags: int) -> int:
         found |= letters << ord("A") | letters << ord("a")
     if kind is op.NOT_LITERAL or members[0][0] is op.NEGATE:
         return (_ANY & ~found) | _BEYOND_ASCII
-    # Beyond ASCII there are letters whose other case is within it.
+    # Some letters beyond ASCII have their other case within it.
     return _ANY if flags & re.IGNORECASE and found & _BEYOND_ASCII else found
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with the settings, in the form that an installer reads."""
+"""Problems of the settings, in the form that an installer reads."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 from gatectl.errors import GatectlError, visible
 
 Where = tuple[str | int, ...]
-"""The way to a setting: names of tables and keys, and indexes into lists."""
+"""The path to a setting: names of tables and keys, and indexes into lists."""
 
 MONITOR_HINT = (
     "put the password alone into a file with mode 640, and write "
     'password = { file = "/etc/gatectl/monitor-password" }'
 )
-"""How the monitor's password is given."""
+"""Hint: the ways to set the monitor's password."""
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -33,7 +33,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A problem in its place: `line` counts from 1, `key` is dotted, `what` has no full stop."""
+    """A problem with its place: `line` counts from 1, `key` is dotted, `what` has no full stop."""
 
     line: int
     key: str
@@ -53,7 +53,7 @@ class SettingsError(GatectlError):
         super().__init__(self._line(first), *first.hints)
 
     def lines(self) -> list[str]:
-        """`FILE:LINE: KEY: what is wrong`, then its `hint:` lines, for each problem."""
+        """Return for each problem `FILE:LINE: KEY: what is wrong`, then its `hint:` lines."""
         return list(self._lines())
 
     def _lines(self) -> Iterator[str]:
@@ -66,7 +66,7 @@ class SettingsError(GatectlError):
 
 
 def key_of(where: Where) -> str:
-    """The dotted notation: `doors.main.scanners[1].baud`; a name that TOML would quote is quoted."""
+    """Return the dotted key, as in `doors.main.scanners[1].baud`; a name that TOML would quote is quoted."""
     text = ""
     for part in where:
         if isinstance(part, int):
@@ -78,7 +78,7 @@ def key_of(where: Where) -> str:
 
 
 def near(name: str, known: Iterable[str]) -> tuple[str, ...]:
-    """The hint that names the one that was probably meant, if one comes near."""
+    """Return a hint with the known name that was probably meant, if one is similar."""
     import difflib  # noqa: PLC0415 - only where something is wrong
 
     by_lower = {other.lower(): other for other in known}
@@ -93,6 +93,6 @@ def listed(names: Sequence[str], word: str = "or") -> str:
 
 
 def key_hint(partner: str) -> str:
-    """How a key is given."""
+    """Return the hint with the ways to set a partner's key."""
     file = json.dumps(f"/etc/gatectl/secrets/{partner}", ensure_ascii=False)
     return f"put the key alone into a file with mode 640, and write key = {{ file = {file} }}"

@@ -1,4 +1,4 @@
-"""Reads the settings: all of their problems at once, each with its line, or none."""
+"""Read the settings, or report all of their problems at once, each with its line."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _LINE_HINTS = (
     (r";", "a line ends without a semicolon"),
     (r":", "write = between a key and its value"),
 )
-"""By what stands at the place that is no TOML."""
+"""Hints, by the text at the place of a TOML error."""
 
 _HEADER_HINT = (
     'a table is [doors.NAME] or [[routes]]; a name with blanks stands in quotes: [doors."main gate"]'
@@ -47,12 +47,12 @@ _TOML_HINT = "text stands in quotes, and so do numbers with leading zeros; each 
 
 
 def find(given: str | None, environ: Mapping[str, str]) -> Path:
-    """The settings' path: as given, else $GATECTL_CONFIG, else the default. It need not exist."""
+    """Return the settings' path: as given, else $GATECTL_CONFIG, else the default. It need not exist."""
     return Path(given or environ.get("GATECTL_CONFIG") or DEFAULT)
 
 
 def load(path: Path) -> Settings:
-    """The settings, without a look at the keys, which not everyone may read.
+    """Read the settings without the keys, which some users may not read.
 
     Raises SettingsError with every problem.
     """
@@ -62,7 +62,7 @@ def load(path: Path) -> Settings:
 
 
 def load_with_keys(path: Path, environ: Mapping[str, str]) -> tuple[Settings, dict[str, Secret]]:
-    """The settings and every partner's key, by the partner's name.
+    """Read the settings and every partner's key, by the partner's name.
 
     Raises SettingsError with every problem of the settings, the keys and the CA files.
     """
@@ -75,7 +75,7 @@ def load_with_keys(path: Path, environ: Mapping[str, str]) -> tuple[Settings, di
 
 
 def located(path: Path, *findings: Finding) -> SettingsError:
-    """Problems that only the hardware could show, each in its place in the file."""
+    """Make an error of problems found later, by the hardware, each with its line in the file."""
     lines = Lines(_text(path))
     return SettingsError(
         path, [Problem(lines.of(one.where), key_of(one.where), one.what, one.hints) for one in findings]
@@ -85,7 +85,7 @@ def located(path: Path, *findings: Finding) -> SettingsError:
 def _checked(raw: dict[str, Any], folder: Path) -> tuple[Settings | None, list[Finding]]:
     settings, found = shape.check(raw, folder)
     crossed = list(cross.findings(raw, folder))
-    # Of two findings about one value, the one that knows the others' values says more.
+    # Of two findings about one value, the cross-check's says more: it knows the other values.
     known = {finding.where for finding in crossed}
     return settings, [*(finding for finding in found if finding.where not in known), *crossed]
 
@@ -114,7 +114,7 @@ def _parsed(path: Path) -> tuple[str, dict[str, Any]]:
 
 
 def _about_toml(error: tomli.TOMLDecodeError) -> tuple[str, tuple[str, ...]]:
-    """What is wrong, and the hint."""
+    """Return the message and the hints for a TOML error."""
     flaw = _PYTHONS_NAMES.sub(lambda names: names[1].replace("', '", "."), error.msg)
     if flaw == r"Illegal character '\n'":
         flaw = "Text is not closed by a quote in its line"
@@ -123,7 +123,7 @@ def _about_toml(error: tomli.TOMLDecodeError) -> tuple[str, tuple[str, ...]]:
 
 
 def _about_line(error: tomli.TOMLDecodeError) -> str:
-    """What to do about a line that is no TOML, by what stands at the place."""
+    """Return the hint for a line that is not TOML, by the text at the place of the error."""
     line = error.doc.split("\n")[error.lineno - 1]
     rest = line[error.colno - 1 :]
     hint = next((hint for pattern, hint in _LINE_HINTS if re.match(pattern, rest)), _TOML_HINT)

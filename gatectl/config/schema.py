@@ -1,8 +1,8 @@
-"""The model as pydantic's engine takes it, made from the model's own annotations.
+"""Build the schema for pydantic's engine from the model's annotations.
 
-pydantic itself would make the same of them. But to import it and to let it make this takes five times as
-long as all that is needed here, and 7 MB of a small memory: at every start of the daemon and, on a
-Raspberry Pi more than half a second long, at every command.
+pydantic itself would build the same schema. But importing it takes five times as long as this module, and
+7 MB of a small memory, at every start of the daemon and at every command: more than half a second on a
+Raspberry Pi.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from gatectl.config.kinds import ChosenBy, Kind, NotEmpty, Together
 
 
 def read(kind: Any, raw: object, folder: Path) -> Any:
-    """What TOML gave, as a value of this kind: a class or an annotation of the model.
+    """Convert a value from TOML to this kind: a class or an annotation of the model.
 
     Relative paths start at `folder`. Raises pydantic_core.ValidationError with all that is wrong.
     """
@@ -34,7 +34,7 @@ def _validator(kind: Any) -> SchemaValidator:
 
 
 def schema_of(kind: Any) -> CoreSchema:
-    """The schema of an annotation of the model."""
+    """Return the schema of an annotation of the model."""
     if dataclasses.is_dataclass(kind):
         return _table(kind)
     if kind is bool:
@@ -46,14 +46,14 @@ def schema_of(kind: Any) -> CoreSchema:
     if origin is Literal:
         return core.literal_schema(list(parts))
     if origin in {Union, UnionType}:
-        # TOML has no null: None is what a key is that is not there.
+        # TOML has no null: None is the value of a missing key.
         (only,) = (part for part in parts if part is not type(None))
         return schema_of(only)
     return _several(kind, None)
 
 
 def _several(kind: Any, least: int | None) -> CoreSchema:
-    """A list, or tables by their names."""
+    """Return the schema of a list, or of tables by their names."""
     parts = get_args(kind)
     if get_origin(kind) is tuple:
         return core.tuple_schema([schema_of(parts[0])], variadic_item_index=0, min_length=least)

@@ -1,4 +1,4 @@
-"""The partners' keys: read from where the settings say, and fit for an HTTP header."""
+"""Read the partners' keys from the places in the settings, and check that they fit an HTTP header."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gatectl.config.problems import Finding, key_hint
 from gatectl.errors import SUDO_OR_GROUP, GatectlError
 
 KEY_CHARS_LEAST = 16
-"""Shorter ones can be found by trying."""
+"""Characters. Shorter keys can be guessed."""
 
 MAX_BYTES = 8192
 """No server takes a longer header (8 KiB is nginx's and Apache's limit); a longer file is another file."""
@@ -37,9 +37,9 @@ class KeyRefused(GatectlError):
 def collect(
     raw: dict[str, Any], folder: Path, environ: Mapping[str, str]
 ) -> tuple[dict[str, Secret], list[Finding]]:
-    """Every partner's key by the partner's name, and what is wrong with the others.
+    """Return the usable keys by the partners' names, and the problems of the others.
 
-    Works on the raw tables: a key is looked at even where the rest of its partner is wrong.
+    Works on the raw tables, so that a key is checked even where the rest of its partner is wrong.
     """
     keys: dict[str, Secret] = {}
     found: list[Finding] = []
@@ -58,7 +58,7 @@ def collect(
 
 
 def _looks_like_a_key(place: str, text: str) -> bool:
-    """Did somebody write the key where its place should stand?
+    """Guess whether the key itself was written instead of its place.
 
     Keys are long and mix letters and digits. Paths have slashes, names of variables are capitals.
     """
@@ -74,17 +74,17 @@ def _sources(raw: dict[str, Any], folder: Path) -> Iterator[tuple[str, KeySource
 
 
 def read(source: KeySource, environ: Mapping[str, str]) -> Secret:
-    """The key without surrounding white space.
+    """Return the key without surrounding white space.
 
-    Raises KeyRefused where it is not there, empty, open to others, or not visible ASCII.
+    Raises KeyRefused if it is missing, empty, readable by others, or not visible ASCII.
     """
     return _fit(_held(source, environ))
 
 
 def read_password(source: KeySource, environ: Mapping[str, str]) -> Secret:
-    """A password for people, without white space at its ends: any text in UTF-8, blanks and umlauts too.
+    """Return a password for people, without white space at its ends: any UTF-8 text, blanks and umlauts too.
 
-    Raises KeyRefused, with the place in its message, where it is not there, empty, or open to others.
+    Raises KeyRefused, with the place in its message, if it is missing, empty, or readable by others.
     """
     place = source.file or (f"the credential {source.credential}" if source.credential else f"${source.env}")
     content = _held(source, environ)
@@ -100,7 +100,7 @@ def read_password(source: KeySource, environ: Mapping[str, str]) -> Secret:
 
 
 def _held(source: KeySource, environ: Mapping[str, str]) -> bytes:
-    """What the source holds."""
+    """Return the bytes that the source holds."""
     if source.file is not None:
         return _content(source.file, "put it alone into this file", private=True)
     if source.credential is not None:
@@ -112,7 +112,7 @@ def _held(source: KeySource, environ: Mapping[str, str]) -> bytes:
 
 
 def _credential(name: str, environ: Mapping[str, str]) -> tuple[Path, str]:
-    """Where systemd puts it, for the service alone, and what to do where it is not there."""
+    """Return the path of a systemd credential, which only the service sees, and the hint if it is missing."""
     load = f"give the service LoadCredential={name}:/etc/gatectl/secrets/{name}"
     folder = environ.get("CREDENTIALS_DIRECTORY")
     if not folder:
@@ -125,9 +125,9 @@ def _credential(name: str, environ: Mapping[str, str]) -> tuple[Path, str]:
 
 
 def _content(path: Path, absent: str, *, private: bool) -> bytes:
-    """At most one byte more than a key may have; `absent` is the hint for a missing file."""
+    """Read at most one byte more than a key may have; `absent` is the hint for a missing file."""
     try:
-        # A pipe in the file's place must not block the start: hence without waiting for a writer.
+        # Do not wait for a writer: a pipe instead of the file must not block the start.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
             mode = os.fstat(file.fileno()).st_mode
@@ -149,7 +149,7 @@ def _fit(content: bytes) -> Secret:
         raise KeyRefused("the key is empty", "put the key that the partner gave there")
     if len(content) > MAX_BYTES:
         raise KeyRefused(f"is longer than the {MAX_BYTES} bytes of a key", "the file holds the key alone")
-    # Latin-1 decodes any bytes; what is not ASCII is refused with the same words as the rest.
+    # Latin-1 decodes any bytes; the caller refuses those that are not ASCII.
     text = key.decode("latin-1")
     if word := _SCHEME.match(text):
         raise KeyRefused(f"begins with the word {word[1]}", "put the key alone there: gatectl adds that word")

@@ -1,4 +1,4 @@
-"""The shape of the settings: the model, and pydantic's errors in an installer's words."""
+"""Check the shape of the settings against the model, and put pydantic's errors in an installer's words."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SECTIONS: Final[Mapping[str, type]] = {
 }
 _AT_DOORS: Final[Mapping[str, type]] = {"relay": model.Relay, "signals": model.Signals}
 _DOOR: Final[Mapping[str, type]] = {"the door, above its [tables]": model.DoorSettings}
-"""TOML gives a key to the table opened last: the door's own keys stand first."""
+"""TOML gives a key to the table opened last, so a door's own keys come first."""
 
 _WORDS: Final[Mapping[str, str]] = {
     "missing": "is missing",
@@ -45,7 +45,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "tuple_type": "must be a list",
     "too_short": "must not be empty",
 }
-"""The errors that pydantic makes by itself. All others are made in `kinds`, in words already."""
+"""Words for the errors that pydantic makes by itself. `kinds` makes all others, with words."""
 
 _EXAMPLES: Final[Mapping[str, str]] = {
     "device": "`gatectl devices` prints the device's path",
@@ -74,7 +74,7 @@ _MEANT: Final[Mapping[frozenset[str], str]] = {
         {"magicline", "egym", "wellpass", "fitogram"}
     ): "aggregators of PerfectGym Next and Magicline are asked by perfectgym",
 }
-"""Protocols and types that an installer may write, in small letters, and what they are here."""
+"""Names of protocols and types that an installer may write, in small letters, with gatectl's names."""
 
 _OTHER_KEYS: Final[Mapping[str, str]] = {
     "active_low": "for a relay board that a low level switches on, write active_high = false",
@@ -87,20 +87,20 @@ _OTHER_KEYS: Final[Mapping[str, str]] = {
     "port": 'the port is the second half of listen: listen = "127.0.0.1:8480"',
     "timeout": "the time that a member waits is budget_ms",
 }
-"""Settings that are not there, and what is meant by them."""
+"""Settings that do not exist here, and the ones that are meant by them."""
 
 _SECRET = re.compile(r"key|token|secret|passw|bearer|auth|credential", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _AnyPartner(model.PartnerBase):
-    """What can still be checked of a partner whose protocol is not known."""
+    """The settings that can still be checked of a partner with an unknown protocol."""
 
     url: Url = ""
 
 
 def check(raw: dict[str, Any], folder: Path) -> tuple[model.Settings | None, list[Finding]]:
-    """The settings, or all that is wrong with their shape."""
+    """Return the settings, or all problems of their shape."""
     try:
         settings: model.Settings = schema.read(model.Settings, raw, folder)
     except ValidationError as error:
@@ -109,7 +109,7 @@ def check(raw: dict[str, Any], folder: Path) -> tuple[model.Settings | None, lis
 
 
 def _with_near_door(finding: Finding, raw: dict[str, Any]) -> Finding:
-    """Where half a door is missing, its other half may stand under a name that is spelled otherwise."""
+    """Add a hint where half a door is missing: its other half may be under a name with another spelling."""
     match finding.where:
         case ("doors", str(name), "relay" | "scanners") if finding.what == _WORDS["missing"]:
             return replace(finding, hints=(*near(name, [*raw["doors"].keys() - {name}]), *finding.hints))
@@ -119,7 +119,7 @@ def _with_near_door(finding: Finding, raw: dict[str, Any]) -> Finding:
 def _findings(error: ValidationError, folder: Path) -> Iterator[Finding]:
     for details in error.errors(include_url=False):
         if details["type"] == "too_short" and details["input"]:
-            continue  # it counts what is valid; what is not has a finding of its own
+            continue  # pydantic counts only valid items; each invalid one has its own finding
         yield _finding(details, details["loc"])
         match details["loc"]:
             case ("partners", name) if isinstance(details["input"], dict):
@@ -161,7 +161,7 @@ def _finding(details: ErrorDetails, loc: Where) -> Finding:
 
 
 def _where(loc: Where) -> Where:
-    """The way in the file: without the names of union choices, which pydantic puts between."""
+    """Return the path in the file: without the names of union choices, which pydantic inserts."""
     match loc:
         case (*way, "[key]"):
             return tuple(way)
@@ -192,14 +192,14 @@ def _example(where: Where, kind: str) -> tuple[str, ...]:
 
 
 def _near_choice(given: object, expected: str) -> tuple[str, ...]:
-    """What was probably meant, of words in pydantic's list of them."""
+    """Return a hint with the word that was probably meant, of those that pydantic lists."""
     words = re.findall(r"'([^']*)'", expected)
     begins = [word for word in words if isinstance(given, str) and given.lower().startswith(word)]
     return tuple(f"did you mean {word}?" for word in begins[:1]) or near(str(given), words)
 
 
 def _choice(context: Mapping[str, Any], where: Where, table: object) -> Finding:
-    """A partner's protocol or a scanner's type, missing or unknown."""
+    """Make the finding for a missing or unknown partner's protocol or scanner's type."""
     known = PROTOCOLS if where[0] == "partners" else SCANNERS
     where = (*where, "protocol" if known is PROTOCOLS else "type")
     one_of = f"must be {listed([repr(name) for name in known])}"
@@ -211,14 +211,14 @@ def _choice(context: Mapping[str, Any], where: Where, table: object) -> Finding:
 
 
 def _dotted_name(where: Where, table: object) -> tuple[str, ...]:
-    """A partner's name with a dot in it makes a table inside a table."""
+    """Return a hint for a partner's name with a dot, which TOML reads as a table inside a table."""
     inner = table.items() if isinstance(table, dict) else ()
     names = (f"{where[1]}.{name}" for name, value in inner if isinstance(value, dict) and "protocol" in value)
     return tuple(f'a name with a dot stands in quotes: [partners."{name}"]' for name in names)
 
 
 def _about_unknown(loc: Where, where: Where) -> tuple[str, ...]:
-    """What was probably meant. The value is never shown: it may be a secret in the wrong place."""
+    """Return the hints for an unknown key, never with its value: it may be a secret in the wrong place."""
     name, table = str(loc[-1]), loc[:-1]
     known = _settings_of(_model_of(table))
     if where[0] == "partners" and _SECRET.search(name):
@@ -236,7 +236,7 @@ def _settings_of(table: type) -> list[str]:
 
 
 def _kin(table: Where) -> Mapping[str, type]:
-    """The tables that a setting may have been meant for, in words."""
+    """Return the tables that a setting may have been meant for, by their descriptions."""
     match table:
         case ("partners", _, _):
             return PROTOCOLS
@@ -250,7 +250,7 @@ def _kin(table: Where) -> Mapping[str, type]:
 
 
 def _model_of(table: Where) -> type:
-    """The model of the table at `table`, the names of choices included."""
+    """Return the model of the table at `table`, whose path includes the names of choices."""
     match table:
         case (str(name),):
             return _SECTIONS[name]

@@ -1,4 +1,4 @@
-"""What works in the settings and is most likely not meant so: one line each, without a full stop."""
+"""Warn about settings that are valid but most likely a mistake: one line each, without a full stop."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from gatectl.config.patterns import lengths
 from gatectl.config.problems import Where, key_of
 
 _GLOB = re.compile(r"[\w.-]*([\w-])\*")
-"""A file name's pattern, in which * is any text."""
+"""A file-name pattern, in which * matches any text."""
 
 _TAKES_ALL = frozenset({".*", ".+", "(?P<member>.*)", "(?P<member>.+)"})
 
@@ -51,7 +51,7 @@ _PULLED_ON = {
 
 
 def warnings_of(settings: Settings) -> list[str]:
-    """Each begins with the setting's key."""
+    """Return all warnings; each begins with the setting's key."""
     return [
         *_about_site(settings),
         *(line for name, partner in settings.partners.items() for line in _about_partner(name, partner)),
@@ -118,7 +118,7 @@ def _about_route(route: RouteSettings, partner: Partner) -> Iterator[str]:
 
 
 def _fit(one: tuple[int, int], other: tuple[int, int]) -> bool:
-    """Do two ranges of lengths have one in common?"""
+    """Whether two ranges of lengths overlap."""
     return one[0] <= other[1] and other[0] <= one[1]
 
 
@@ -163,7 +163,7 @@ def _about_scanner(scanner: SerialScanner | EvdevScanner, where: Where) -> Itera
 
 
 def _pulled_on(settings: Settings) -> Iterator[str]:
-    """Relays that the board itself may switch on, from power-on until gatectl has started."""
+    """Warn about relays that the board may switch on between power-on and gatectl's start."""
     for name, door in settings.doors.items():
         pin, active_high = door.relay.pin, door.relay.active_high
         if active_high != (pin in _PULLED_UP):
