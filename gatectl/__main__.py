@@ -15,7 +15,7 @@ def main() -> int:
         status = last_step.taken()
         if status is not None:
             return status
-    # What is imported stays: to walk it again and again, looking for what does not, is a tenth of a start.
+    # Imported objects stay: the collector's walks over them again and again are a tenth of a start.
     gc.disable()
     from gatectl.cli import main as command_line  # noqa: PLC0415
 

@@ -18,7 +18,7 @@ from gatectl.devices.pins import PinsError
 from gatectl.errors import SUDO_OR_GROUP
 
 HEADER_LABELS = ("pinctrl-rp1", "pinctrl-bcm2711", "pinctrl-bcm2835")
-"""What the kernel's drivers call the chip of a Raspberry Pi's header: the 5, the 4, and those before."""
+"""The labels of the chip of a Raspberry Pi's header, from the kernel's drivers: the 5, the 4, older ones."""
 
 GPIO_GET_CHIPINFO_IOCTL = 0x8044B401
 """_IOR(0xB4, 1, struct gpiochip_info), from the kernel's include/uapi/linux/gpio.h."""
@@ -111,7 +111,7 @@ _BY_PATH = 'name one of them by its path: chip = "/dev/gpiochip0"'
 
 
 def hints(known: Sequence[Chip]) -> Iterator[str]:
-    """What is there, and what may be missing."""
+    """The chips that are there, and what may be missing."""
     if not known:
         yield "there is no /dev/gpiochip* here: the kernel knows no GPIO, or this is a container without it"
         yield 'on a machine without pins: pin_factory = "mock"'

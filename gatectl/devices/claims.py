@@ -1,4 +1,4 @@
-"""Which scanner has which device: two names in the settings may lead to one device at run time.
+"""The claims of scanners on devices: two names in the settings may lead to one device at run time.
 
 Two identical readers share one name below /dev/serial/by-id or /dev/input/by-id; udev leads it to one of
 them, and to the other one when the first is unplugged.

@@ -1,4 +1,7 @@
-"""Which devices of this machine a scanner may be, and who has them open. Nothing is opened to find out."""
+"""Finds the devices of this machine that may be scanners, and the programs that have them open.
+
+It opens none of them.
+"""
 
 from __future__ import annotations
 
@@ -52,11 +55,11 @@ class Found:
     """The name that survives unplugging, where there is one."""
     stability: Stability
     node: str
-    """Where it is now."""
+    """Its present path."""
     has_twin: bool
     """Another device here has the same vendor, model and serial number, and so the same name by-id."""
     name: str
-    """What it calls itself; empty where it does not."""
+    """Its own name; empty where it has none."""
     is_console: bool
     """The system's own console: no scanner, and nobody else's to open."""
     held_by: tuple[str, ...]

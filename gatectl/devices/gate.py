@@ -11,7 +11,7 @@ from gatectl.devices.lamp import LampPin
 from gatectl.devices.relay import Relay, StuckError
 
 RETRY_S = 1.0
-"""How long a person who opens by hand waits for one more try; a driver takes microseconds for it."""
+"""A person who opens by hand waits so long for one more try; a driver takes microseconds for it."""
 
 
 class Gate:

@@ -22,7 +22,7 @@ LATE_S = 5.0
 """So long after its last pass the thread is stuck: it passes once a second, and a pass takes microseconds."""
 
 STOP_S = 1.0
-"""How long the end waits for a driver that does not come back."""
+"""The end waits so long for a driver that does not return."""
 
 
 class Guard:

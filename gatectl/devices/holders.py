@@ -1,4 +1,4 @@
-"""Which programs have a device open, as far as /proc shows it to this user.
+"""Finds the programs that have a device open, as far as /proc shows them to this user.
 
 A second program that reads from a serial port takes characters away from the reader's codes: a login prompt
 (getty) on a Raspberry Pi's UART, ModemManager, a terminal program that somebody left running.
@@ -72,7 +72,7 @@ def _is_same(link: Path, node: str) -> bool:
 
 
 def _open_in(process: Path) -> dict[str, str]:
-    """What this process has open, by descriptor."""
+    """The open files of this process, by descriptor."""
     opened = {}
     with os.scandir(process / "fd") as descriptors:
         for descriptor in descriptors:

@@ -35,7 +35,7 @@ class SharedKeyboard(Keyboard):
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """What one device sent with one scan: bytes or key events."""
+    """The bytes or key events that one device sent with one scan."""
 
     device: Found
     data: bytes
@@ -49,7 +49,7 @@ class Burst:
 
     @property
     def keys(self) -> int:
-        """How many keys were pressed."""
+        """The number of keys that were pressed."""
         return sum(kind == EV_KEY and value == PRESSED for kind, _, value in self.events)
 
 
@@ -72,7 +72,7 @@ class Ears:
 
     @property
     def open(self) -> int:
-        """How many devices are listened to."""
+        """The number of devices that are listened to."""
         return sum(ear.is_open for ear in self._ears)
 
     def listen(self, devices: Iterable[Found]) -> None:

@@ -26,7 +26,7 @@ class Output:
 
     @property
     def value(self) -> bool:
-        """What the pin itself says."""
+        """The level that the pin itself reports."""
         return bool(self._pin.state) == self._on_level
 
     @value.setter

@@ -50,7 +50,7 @@ class Relay:
 
     @property
     def is_on(self) -> bool:
-        """What the pin itself says."""
+        """The level that the pin itself reports."""
         return self._device is not None and self._device.value
 
     def claim(self) -> None:

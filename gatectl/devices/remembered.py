@@ -1,4 +1,4 @@
-"""Which relays the daemon drives, kept where `gatectl relay off` finds it without the settings.
+"""The list of relays that the daemon drives, kept where `gatectl relay off` finds it without the settings.
 
 After a SIGKILL the gate stands open until somebody sets the line: that must neither wait for the settings
 to be read nor depend on what was made of them meanwhile. It also waits for all that this module imports.

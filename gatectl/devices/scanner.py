@@ -47,7 +47,7 @@ FIRST_LOOK_S = 1.0
 """From the opening to the first look: a start, and a plug that is loose, have more urgent things to do."""
 
 PAUSE_S = 1.0
-"""What comes so long after the last character is another code: longer than a person needs from key to key
+"""A character so long after the last one begins another code: longer than a person needs from key to key
 of a PIN, and shorter than the next person needs to step up."""
 
 OnCode = Callable[[str, float], None]
@@ -101,7 +101,7 @@ class Decoder(Protocol):
 
     @property
     def begun(self) -> int:
-        """How many codes have begun so far."""
+        """The number of codes that have begun so far."""
 
     @property
     def pending(self) -> bool:
@@ -156,7 +156,7 @@ class ScannerStatus:
     codes: int = 0
     dropped: Mapping[Flaw, int] = field(default_factory=dict)
     last_dropped: tuple[Dropped, float] | None = None
-    """What was dropped last, and when; seconds on the monotonic clock."""
+    """The reading that was dropped last, and when; seconds on the monotonic clock."""
 
 
 class Scanner:

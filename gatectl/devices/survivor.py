@@ -21,7 +21,7 @@ from typing import Never
 from gatectl.devices.off import Line, cause_of, complain, lines_off, load_driver
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
-"""What ends the daemon in order also comes here: the daemon decides how long it is still needed."""
+"""The signals that end the daemon in order also come here: the daemon decides how long it is still needed."""
 
 _LIMIT_S = 2
 """A driver that hangs at one line must hold up neither the next line nor the service's last step: claiming a

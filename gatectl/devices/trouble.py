@@ -14,7 +14,7 @@ whoever has mended the wiring does not wait for long. A try costs microseconds."
 
 
 class Flaw(Enum):
-    """How a pin fails; the later ones are worse."""
+    """The ways in which a pin fails; the later ones are worse."""
 
     NOT_CLAIMED = auto()
     NOT_ON = auto()
@@ -33,7 +33,7 @@ class Trouble:
         self._pause_s = FIRST_RETRY_S
         self.flaw: Flaw | None = None
         self.cause: str | None = None
-        """What is wrong, in a technician's words; None while the pin is in order."""
+        """The trouble, in a technician's words; None while the pin is in order."""
         self.since = time.monotonic()
         """When that began; seconds on the monotonic clock."""
         self.retry_at: float | None = None

@@ -1,4 +1,4 @@
-"""What a protocol reads out of a request, and what the partners remember."""
+"""The data that a protocol reads out of a request, and the partners' memory."""
 
 from __future__ import annotations
 

@@ -44,12 +44,12 @@ class Entry:
 
 
 def find(protocol: ProtocolName, member: str) -> Entry | None:
-    """What is documented for this ID."""
+    """The documented answer for this ID."""
     return _INDEX.get((protocol, member))
 
 
 def outcome(entry: Entry) -> str:
-    """What gatectl makes of it, in words: `allowed`, `not allowed`, `not found`, `timeout` …"""
+    """The interpretation by gatectl, in words: `allowed`, `not allowed`, `not found`, `timeout` …"""
     return (entry.fault or entry.verdict).value.replace("_", " ")
 
 

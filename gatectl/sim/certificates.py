@@ -16,7 +16,7 @@ NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 class Leaf(StrEnum):
-    """How the server shows itself."""
+    """The certificate that the server shows."""
 
     GOOD = "good"
     EXPIRED = "expired"
@@ -54,7 +54,7 @@ class Authority:
         self.pem: bytes = self._ca.cert_pem.bytes()
 
     def server_context(self, leaf: Leaf = Leaf.GOOD) -> ssl.SSLContext:
-        """What a server needs to show this leaf, with TLS 1.2 or higher but for `OLD_TLS`."""
+        """The context of a server that shows this leaf, with TLS 1.2 or higher but for `OLD_TLS`."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.sslobject_class = _TellingObject
         context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -79,7 +79,7 @@ def _only_tls_1_1(context: ssl.SSLContext) -> None:
     """TLS 1.1 and nothing else; OpenSSL 3 allows its signatures at security level 0 alone."""
     context.set_ciphers("ALL:@SECLEVEL=0")
     with warnings.catch_warnings():
-        # That it is deprecated is why it is here.
+        # It is here because it is deprecated.
         warnings.simplefilter("ignore", DeprecationWarning)
         context.minimum_version = ssl.TLSVersion.TLSv1
         context.maximum_version = ssl.TLSVersion.TLSv1_1

@@ -51,7 +51,7 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """What a connection tells its simulator."""
+    """The callbacks of a connection to its simulator."""
 
     made: Callable[[Connection], None]
     lost: Callable[[Connection], None]
@@ -153,7 +153,7 @@ class Connection(asyncio.Protocol):
         self._start(self._hooks.play(record, request).script)
 
     def _refuse(self, status: int) -> None:
-        """What came is not HTTP, or too much of it: say so and close."""
+        """Answers bytes that are not HTTP, or too much of it, with an error, and closes."""
         self._start(whole(text_reply(status, "", ("Connection", "close")), end=End.CLOSE))
 
     def _start(self, script: Script) -> None:

@@ -1,4 +1,4 @@
-"""What comes in and what goes out: a request as the protocols see it, and an answer before its bytes."""
+"""A request as the protocols see it, and an answer before its bytes."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from gatectl.sim.http import (
 
 PATH = "/checkin-validation"
 LATE_S = 1.5
-"""Twice the 750 ms that the page allows."""
+"""Twice the 750 ms that the platform allows."""
 
 AGGREGATOR_ID_CHARS = 128
 
@@ -44,7 +44,7 @@ def declined(text: str = "Quota used up") -> Reply:
 
 
 def read(request: Request, books: Books) -> Asked | Reply:
-    """Who is asked for, or the refusal: 405, 401, 415 or 400."""
+    """The member that is asked for, or the refusal: 405, 401, 415 or 400."""
     refusal = refuse_method(request, "POST")
     if refusal is None and request.headers.get("x-api-key") != books.keys["perfectgym"]:
         refusal = text_reply(401, "Unauthorized")

@@ -17,7 +17,7 @@ from gatectl.sim.script import Build, Scene, Script, whole
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """What is played, for whom, and in words; no protocol and no member where the request has none."""
+    """The entry that is played, the member, and a description; `protocol` and `member` may be missing."""
 
     protocol: ProtocolName | None
     member: str | None
@@ -84,7 +84,7 @@ def _dated(reply: Reply, now: datetime) -> Reply:
 
 
 def _build(entry: Entry, books: Books) -> Build:
-    """What this entry plays now. Where the partner remembers, this request counts from here on."""
+    """The answer that this entry plays now. If the partner remembers, this request counts from here on."""
     if entry.then is None:
         return entry.build
     member = (entry.protocol, entry.id)

@@ -10,7 +10,7 @@ from gatectl.sim.http import PROTOCOLS, ProtocolName
 from gatectl.sim.script import Build
 
 Expect = tuple[Verdict, Fault | None]
-"""What gatectl makes of the answer, under the default budgets; a fault where the partner did not decide."""
+"""gatectl's interpretation of the answer, under the default budgets; a fault where there is no decision."""
 
 ALLOWED: Expect = (Verdict.ALLOWED, None)
 NOT_ALLOWED: Expect = (Verdict.NOT_ALLOWED, None)

@@ -1,4 +1,4 @@
-"""How an answer goes onto the connection: steps of bytes and waits, and an end.
+"""The script by which an answer goes onto the connection: steps of bytes and waits, and an end.
 
 Each builder below is one fault of the catalogue, whatever the protocol: it takes the scene (what a
 success would be, and when it would be too late) and gives the script.
@@ -17,7 +17,7 @@ from gatectl.sim.http import Reply, html_reply, json_reply, text_reply
 
 
 class End(Enum):
-    """What becomes of the connection after the last step."""
+    """The end of the connection after the last step."""
 
     KEEP = "kept open for the next request"
     CLOSE = "closed in good order (FIN, with TLS's close_notify before it)"
@@ -46,7 +46,7 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What a builder may need: this protocol's success for this member, and its sense of late."""
+    """Values for a builder: this protocol's success for this member, and its sense of late."""
 
     member: str
     success: Reply

@@ -23,7 +23,7 @@ from gatectl.sim.http import PROTOCOLS, ProtocolName, Request
 from gatectl.sim.protocols import Play, play
 
 _SHUTDOWN_S = 1.0
-"""How long a closing connection waits for the other side's close_notify before its FIN goes out."""
+"""A closing connection waits so long for the other side's close_notify before its FIN goes out."""
 
 
 class Simulator:
@@ -87,7 +87,7 @@ class Simulator:
 
     @property
     def ca_file(self) -> Path:
-        """What a client has to trust, as PEM. Gone when the simulator ends."""
+        """The CA that a client has to trust, as PEM. Removed when the simulator ends."""
         return self._folder / "ca.pem"
 
     def key_file(self, protocol: ProtocolName) -> Path:

@@ -101,7 +101,7 @@ IN_BETWEEN = (
         script.fixed(html_reply(401, "Authorization Required")),
     ),
 )
-"""What stands between a gym and its partner, and answers in the partner's place."""
+"""Middleboxes between a gym and its partner that answer in the partner's place."""
 
 STATUSES = (
     Row("204", "NO-CONTENT", "204", PARTNER, script.fixed(Reply(204))),

@@ -87,7 +87,7 @@ def unexpected() -> Reply:
 
 
 def read(request: Request, books: Books) -> Asked | Reply:
-    """Who is to be validated, or the refusal: 405, 403, 415 or 400."""
+    """The member to be validated, or the refusal: 405, 403, 415 or 400."""
     refusal = refuse_method(request, "POST") or _refuse_caller(request, books)
     if refusal is None:
         refusal = refuse_media_type(request, "", "utf-8")
@@ -116,7 +116,7 @@ class CodeChange:
 
 
 def read_code(request: Request, books: Books) -> CodeChange | Reply:
-    """What is to become of whose code, or the refusal: 405, 403, 415 or 400."""
+    """The change of a member's code, or the refusal: 405, 403, 415 or 400."""
     refusal = refuse_method(request, "POST", "PUT", "DELETE") or _refuse_caller(request, books)
     if refusal is not None:
         return refusal
