@@ -17,7 +17,7 @@ from gatectl.config.model import Settings, numbers
 from gatectl.config.problems import near
 from gatectl.config.reader import find, load
 from gatectl.decision.cards import BadLine, Card, Enrolment, from_csv, key_of, table, to_csv
-from gatectl.decision.reading import MAX_CHARS, Code, reading_of_text
+from gatectl.decision.reading import MAX_CHARS, Code, bare, reading_of_text
 from gatectl.decision.routing import objection
 from gatectl.decision.spreadsheet import NotTextError, decoded, shortened, zeros_lost
 from gatectl.errors import SUDO, GatectlError, visible
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _add(args: argparse.Namespace, settings: Settings) -> None:
-    card = Card(args.code.strip(), args.partner, args.member.strip(), args.customer or None)
+    card = Card(bare(args.code), args.partner, args.member.strip(), args.customer or None)
     problem = _problem(card, settings)
     if problem is not None:
         raise GatectlError(*problem)
@@ -76,7 +76,7 @@ def _add(args: argparse.Namespace, settings: Settings) -> None:
 
 def _remove(args: argparse.Namespace, settings: Settings) -> None:
     with opened(settings) as connection:
-        card = store.remove(connection, args.code.strip())
+        card = store.remove(connection, bare(args.code))
     if card is None:
         raise GatectlError(f"there is no card {args.code!r}", "gatectl cards list shows those there are")
     tell_daemon(settings)

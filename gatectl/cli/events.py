@@ -16,6 +16,7 @@ from gatectl.config.reader import find, load
 from gatectl.decision.cause import NEIGHBOURS, Past
 from gatectl.decision.event import KINDS
 from gatectl.decision.local_time import NotATimeError, parsed
+from gatectl.decision.reading import bare
 from gatectl.decision.verdict import Result
 from gatectl.journal.reader import Filters, Reader
 
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         door=args.door,
         partner=args.partner,
         member=args.member,
-        code=args.code,
+        code=args.code and bare(args.code),
         result=Result(args.result) if args.result else None,
         kind=args.kind,
     )

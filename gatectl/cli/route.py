@@ -50,13 +50,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """0 whether anything takes the code or not: the answer says it."""
     settings = load(find(args.config, os.environ))
-    if not isinstance(reading_of_text(args.code), Code):
+    reading = reading_of_text(args.code)
+    if not isinstance(reading, Code):
         raise UsageError("gatectl route: this is no code: 1 to 512 characters without control characters")
     if args.door is not None and args.door not in settings.doors:
         raise GatectlError(f"there is no door {args.door!r}", f"there are {', '.join(settings.doors)}")
     doors = list(settings.doors) if args.door is None else [args.door]
     cards = enrolled(settings.journal.path)
-    ways = [way(args.code, door, settings, cards) for door in doors]
+    ways = [way(reading.text, door, settings, cards) for door in doors]
     if args.json:
         chosen = next((one for one in ways if one.recognised), ways[0])
         print(json.dumps(asdict(chosen), ensure_ascii=False))

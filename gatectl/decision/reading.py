@@ -98,6 +98,11 @@ def reading_of(raw: bytes, *, encoding: Encoding = "utf-8", **affixes: Unpack[Af
     return reading_of_text(text, **affixes)
 
 
+def bare(text: str) -> str:
+    """The text without what is taken off around each code."""
+    return text.strip(_AROUND)
+
+
 def reading_of_text(
     text: str, *, strip_aim: bool = False, strip_prefix: str = "", strip_suffix: str = ""
 ) -> Reading | None:
@@ -107,13 +112,13 @@ def reading_of_text(
         control = next((char for char in text if unicodedata.category(char) == "Cc"), None)
         if control is not None:
             return Dropped(Flaw.CONTROL, f"byte 0x{ord(control):02X}")
-    bare = text.strip(_AROUND)
-    text = bare.removeprefix(strip_prefix)
+    whole = bare(text)
+    text = whole.removeprefix(strip_prefix)
     if strip_aim and _AIM.match(text):
         text = text[AIM_CHARS:]
-        if text.startswith(strip_prefix) and not bare.startswith(strip_prefix):  # it stood behind the AIM
+        if text.startswith(strip_prefix) and not whole.startswith(strip_prefix):  # it stood behind the AIM
             text = text.removeprefix(strip_prefix)
-    text = text.removesuffix(strip_suffix).strip(_AROUND)
+    text = bare(text.removesuffix(strip_suffix))
     if len(text) > MAX_CHARS:
         return Dropped(Flaw.TOO_LONG)
     return Code(text) if text else None

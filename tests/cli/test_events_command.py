@@ -231,6 +231,7 @@ def test_text_survives_a_terminal_without_the_letters(start, write):
         (["--door", "side"], [2]),
         (["--partner", "wellpass"], [3]),
         (["--member", "7"], [3]),
+        (["--code", "\ufeff 1234567890123\u00a0"], [1, 2, 3]),
         (["--result", "rejected"], [2, 4]),
         (["--since", "2025-11-22T20:38:01.000042+01:00"], [3, 4]),
         (["--since", "2025-11-22T20:38:01.000042"], [3, 4]),

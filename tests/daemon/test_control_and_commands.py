@@ -208,6 +208,10 @@ def test_route(shared):
     assert done.returncode == 0
     way = json.loads(done.stdout)
     assert (way["partner"], way["member"], way["recognised"]) == ("wellhub", GOOD["wellhub"], True)
+    pasted = json.loads(
+        shared.run("route", f"\ufeff {code('wellhub', GOOD['wellhub'])}\u00a0", "--json").stdout
+    )
+    assert pasted == way
     nowhere = json.loads(shared.run("route", "nobody's", "--json").stdout)
     assert (nowhere["partner"], nowhere["recognised"]) == (None, False)
     assert "wellhub" in shared.run("route", code("wellhub", GOOD["wellhub"]), "--door", "side").stdout
