@@ -157,7 +157,7 @@ class BadCsvError(GatectlError):
 
 
 def _problem(card: Card, settings: Settings) -> tuple[str, ...] | None:
-    """What speaks against a card, and what to do; None where it is fine."""
+    """An objection to a card and the remedy; None where it is fine."""
     for number in (card.code, card.member, card.customer or ""):
         spoiled = shortened(number)
         if spoiled is not None:

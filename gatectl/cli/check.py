@@ -20,7 +20,7 @@ from gatectl.journal.place import NotOursError, require_ours
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What to try beside the settings."""
+    """The trials that follow the check of the settings."""
     parser.add_argument("--devices", action="store_true", help="open every scanner, drive every relay off")
     parser.add_argument(
         "--connect", action="store_true", help="connect to every partner, sending no check-in"

@@ -37,7 +37,7 @@ RATE = 5.0
 """Requests a second; Wellhub names no limit, and a gym's members are changed in minutes so."""
 
 _TRIES = 3
-"""How often a change is asked for that Wellhub puts off."""
+"""The number of requests for a change that Wellhub puts off."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -113,7 +113,7 @@ def _change_of(args: argparse.Namespace) -> Change:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What became of a change: `problem` is None where it is done there and here."""
+    """The result of a change: `problem` is None where it is done there and here."""
 
     problem: GatectlError | None = None
     said: str = ""
@@ -136,7 +136,7 @@ class Desk:
         self._client = client
 
     def objection(self, change: Change, enrolled: dict[str, Card]) -> str | None:
-        """What speaks against a change before anybody is asked."""
+        """An objection to a change, before Wellhub is asked."""
         spoiled = shortened(change.wellhub_id) or shortened(change.code)
         if spoiled is not None:
             return spoiled

@@ -52,7 +52,7 @@ class CodesClient:
         self._runner.close()
 
     def change(self, change: Change) -> Outcome:
-        """What came of it there."""
+        """The result at Wellhub."""
         return self._runner.run(self._change(change))
 
     async def _change(self, change: Change) -> Outcome:

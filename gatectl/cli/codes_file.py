@@ -19,7 +19,7 @@ _COLUMNS: Final = ("action", "wellhub_id", "code", "outcome", "what")
 DONE = "done"
 
 Check = Callable[[Change], str | None]
-"""What speaks against a change, or None."""
+"""An objection to a change, or None."""
 
 
 def changes(text: str, action: Action, check: Check) -> tuple[list[Change], list[BadLine]]:
@@ -58,7 +58,7 @@ def _take(
 
 
 class Report:
-    """What was done, a line each, on disk as soon as it is known."""
+    """The report of changes that were made: a line each, on disk as soon as it is known."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -37,7 +37,7 @@ SCANS = (
     ("CAP-ALERTS", "Capitan: declined, no waiver"),
     ("hello", "no route takes it: nobody is asked"),
 )
-"""What to type, of the simulator's whole catalogue (`gatectl sim` prints it)."""
+"""Codes to type, a choice from the simulator's catalogue (`gatectl sim` prints it)."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

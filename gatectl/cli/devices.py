@@ -34,7 +34,7 @@ from gatectl.errors import SUDO_OR_GROUP, GatectlError, visible
 from gatectl.journal.reader import enrolled
 
 BAUD = 9600
-"""What nearly all serial scanners and readers are set to."""
+"""The speed to which nearly all serial scanners and readers are set."""
 
 _SPEEDS = range(50, 4_000_001)
 
@@ -43,14 +43,14 @@ _INDENT = "    "
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the settings and the running gatectl say; `settings` is None where they cannot be had."""
+    """The settings, and the status of the running gatectl; `settings` is None where they cannot be read."""
 
     settings: Settings | None
     cards: dict[str, Card]
     scanners: dict[str, dict[str, Any]]
     """The running gatectl's, each with its `door`, by the device behind the path."""
     notes: list[str]
-    """What could not be found out, each a line."""
+    """A line for each thing that could not be found out."""
     is_daemon_unheard: bool
     """Whether a gatectl may run that does not say what it has."""
 
@@ -77,13 +77,13 @@ class Scan:
     device: Found
     seen: Seen
     others: list[Seen]
-    """What it is in other layouts."""
+    """The same scan in other layouts."""
     ways: list[Way]
     toml: str
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What to wait for, and the form of the answer."""
+    """Options: whether to wait for a scan, the speed, and the form of the answer."""
     parser.add_argument("--no-wait", action="store_true", help="list the devices, and wait for no scan")
     parser.add_argument(
         "--baud", type=_speed, default=BAUD, metavar="N", help=f"the speed of serial ports (else {BAUD})"
@@ -182,7 +182,7 @@ def _why_none(found: list[Found], known: Known) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _deaf_terminal() -> Iterator[None]:
-    """What a scanner types meanwhile neither shows here nor reaches the shell afterwards."""
+    """Keeps the keys of a scanner from the screen, and afterwards from the shell."""
     if not sys.stdin.isatty():
         yield
         return
@@ -302,7 +302,7 @@ def _show_devices(found: list[Found], known: Known) -> None:
 
 
 def _state(device: Found, known: Known) -> tuple[str, str]:
-    """Who has it, in words, and the colour for them."""
+    """The programs or the door that have it, in words, and the colour for them."""
     scanner = known.scanners.get(device.node)
     if scanner is not None:
         state = scanner["state"] + (f" ({scanner['cause']})" if scanner["cause"] else "")

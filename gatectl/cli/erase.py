@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _copies(path: Path) -> list[str]:
-    """What an upgrade, a restore or damage has put beside the store."""
+    """The files that an upgrade, a restore or damage has left next to the store."""
     return sorted(str(other) for other in path.parent.iterdir() if other.name.startswith(f"{path.name}."))
 
 

@@ -88,7 +88,7 @@ def connection(request: RequestRecord) -> str | None:
 
 
 def body(request: RequestRecord) -> str:
-    """What is kept of the answer's body."""
+    """The record of the answer's body."""
     if request.evidence is None:
         return _NOT_RECORDED
     kept = request.evidence.body

@@ -1,4 +1,4 @@
-"""What came of a try: of a device, of a partner."""
+"""The result of a trial: of a device, of a partner."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was tried and what came of it; `hint` says what to do, and is None where all is well.
+    """The subject of a trial and its result; `hint` says what to do, and is None where all is well.
 
     `warnings` are what will go wrong one day.
     """

@@ -1,4 +1,4 @@
-"""What the daemon's status means to a person: what is well; for the rest, since when and what to do."""
+"""The daemon's status in words: what is well; for the rest, since when, and what to do."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class Parser(argparse.ArgumentParser):
         )
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """What argparse calls on the parser of the command that stands in the line, and on no other."""
+        """Adds the arguments of a command: argparse calls this on the parser of the given command alone."""
         if self._module:
             command = importlib.import_module(self._module)
             command.add_arguments(self)

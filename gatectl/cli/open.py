@@ -12,7 +12,7 @@ from gatectl.errors import GatectlError, UsageError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which door, and why."""
+    """The door, and the reason."""
     parser.add_argument("door", metavar="DOOR", help="as it is called in the settings")
     parser.add_argument("--reason", metavar="TEXT", required=True, help="stands in the event")
 

@@ -1,4 +1,4 @@
-"""How things look in a terminal: the list of events, and tables.
+"""Output in a terminal: the list of events, and tables.
 
 Colour alone is used, so that NO_COLOR leaves plain text. What comes from outside is never taken for
 markup, and characters that would move the cursor or turn the writing around are shown as escapes.

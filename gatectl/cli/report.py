@@ -45,7 +45,7 @@ _LABEL = 16
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which event, and where the report goes."""
+    """The event, and the report's folder."""
     parser.add_argument("id", metavar="ID", help="the event's, as `gatectl events --json` shows it")
     parser.add_argument(
         "-o", "--output", metavar="DIR", help="the report's folder (else gatectl-report-ID in this one)"
@@ -234,7 +234,7 @@ def _plain(value: Any) -> str:
 
 
 def _partners_clocks(settings: Settings) -> dict[str, str]:
-    """How far this clock is ahead of the partners', as a running gatectl saw it."""
+    """Seconds by which this clock is ahead of each partner's, as a running gatectl saw it."""
     try:
         status = call(settings.control.socket, {"command": "status"})
     except GatectlError:

@@ -18,7 +18,7 @@ from gatectl.journal.reader import enrolled
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """Where a code goes at a door, or why nowhere; the fields of `--json`."""
+    """The destination of a code at a door, or why it has none; the fields of `--json`."""
 
     code: str
     door: str
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def way(code: str, door: str, settings: Settings, cards: dict[str, Card]) -> Way:
-    """What the daemon would do with this code at this door."""
+    """Finds what the daemon would do with this code at this door."""
     found = destination(code, door, cards, [route.route() for route in settings.routes])
     if found is None:
         return Way(code, door, recognised=False, why="no card and no route takes this code")

@@ -1,4 +1,4 @@
-"""What a machine is made of, for those who look into a case from afar: versions, and the clock's state."""
+"""The machine's versions and its clock's state, for Support, who look into a case from afar."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CLOCK = ("Timezone", "NTP", "NTPSynchronized", "LocalRTC")
 
 
 def versions() -> dict[str, str]:
-    """What runs here, by its name."""
+    """Versions by the names of their programs."""
     return {
         "gatectl": __version__,
         "python": platform.python_version(),

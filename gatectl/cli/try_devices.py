@@ -137,7 +137,7 @@ def _told(name: str, door: model.DoorSettings, state: dict[str, Any], pid: int |
 
 
 def _how(scanner: model.Scanner) -> str:
-    """How it is read."""
+    """The way in which it is read."""
     if isinstance(scanner, model.SerialScanner):
         mode = "" if scanner.mode == "8N1" else f" {scanner.mode}"
         return f"{scanner.baud} baud{mode}, {scanner.framing}"

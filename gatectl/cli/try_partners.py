@@ -53,7 +53,7 @@ def partners(settings: model.Settings) -> Iterator[Finding]:
 
 
 def _clocks(settings: model.Settings) -> dict[str, int | None]:
-    """How far this clock is ahead of each partner's, in seconds, as a running gatectl has seen it."""
+    """Seconds by which this clock is ahead of each partner's, as a running gatectl has seen it."""
     try:
         status = call(settings.control.socket, {"command": "status"})
     except GatectlError:

@@ -1,4 +1,4 @@
-"""Where a request comes from: the browser's address, also behind a named proxy, and what limits count by."""
+"""The source of a request: the browser's address, also behind a named proxy, and the key of limits."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def address_of(text: str) -> Address | None:
 
 
 def place_of(text: str) -> str:
-    """What limits count by: an address, or the /64 network that an IPv6 host has to itself."""
+    """The key by which limits count: an address, or the /64 network that an IPv6 host has to itself."""
     address = address_of(text)
     if address is None:
         return text

@@ -41,7 +41,7 @@ class Daemon:
         self._asking = asyncio.Lock()
 
     async def status(self) -> dict[str, Any]:
-        """What `gatectl status --json` prints, a second old at most. Raises Away."""
+        """The daemon's status, as `gatectl status --json` prints it, a second old at most. Raises Away."""
         async with self._asking:
             if time.monotonic() - self._asked_at > FRESH_S:
                 try:

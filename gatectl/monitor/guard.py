@@ -1,4 +1,4 @@
-"""What stands before every page: the right host, a password where one is asked for, and strict headers."""
+"""Security checks before every page: the right host, a password if there is one, and strict headers."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ MAY_STAY = "gatectl.may_stay"
 
 
 class _Entry(NamedTuple):
-    """What becomes of a request.
+    """The decision about a request.
 
     `refusal` is answered in the page's place; `renewed` is a session's new value.
     """

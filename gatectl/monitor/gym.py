@@ -1,4 +1,4 @@
-"""What the settings say, as far as the pages need it."""
+"""The settings, as far as the pages need them."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ File = tuple[int, int]
 
 
 class Seen(NamedTuple):
-    """Where the journal stands.
+    """The journal's position.
 
     The file that is read, its version (another one once somebody has written), its last decision, and
     whether nobody writes it.
@@ -44,14 +44,14 @@ class JournalDesk:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, question)
 
     async def seen(self) -> Seen:
-        """Where the journal stands. Raises UnreadableError."""
+        """Reads the journal's position. Raises UnreadableError."""
         return await self.ask(
             lambda browser: Seen(self._file, browser.version(), browser.mark(), browser.at_rest)
         )
 
     @property
     def file(self) -> File | None:
-        """Which file the last answer came from."""
+        """The identity of the file that the last answer came from."""
         return self._file
 
     def close(self) -> None:

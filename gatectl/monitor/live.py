@@ -1,4 +1,4 @@
-"""What changes while pages are open: events as they are decided, health, and what the displays show."""
+"""Changes while pages are open: events as they are decided, health, and the displays' screens."""
 
 from __future__ import annotations
 

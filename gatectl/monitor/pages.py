@@ -40,7 +40,7 @@ Report = Callable[[str], Mapping[str, str]]
 
 
 class Pages:
-    """What a browser opens; what changes on an open page comes by `streams.py`."""
+    """The pages that a browser opens; changes on an open page come by `streams.py`."""
 
     def __init__(self, gym: Gym, journal: JournalDesk, live: Live, report: Report, paper: Paper) -> None:
         self._gym = gym
@@ -198,7 +198,7 @@ def _look(browser: Browser, query: Query, day: date) -> tuple[int, Any, chart.Da
 
 
 def _facts(event: Event, language: Language) -> list[tuple[str, str]]:
-    """What the event holds beside its story: label and value; those without a value are not there."""
+    """The event's further fields: label and value; those without a value are left out."""
     attempt, outcome = event.attempt, event.outcome
     reason = outcome.reason
     said = ": ".join(part for part in (reason.key, reason.text) if part) if reason else ""

@@ -1,4 +1,4 @@
-"""What a page is written on: the templates, with what every one of them may use."""
+"""The templates of the pages, with the values that every one of them may use."""
 
 from __future__ import annotations
 

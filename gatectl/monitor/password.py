@@ -113,7 +113,7 @@ class Password:
         self._signed_out.add(session.sign_in, time.time(), SESSION_S)
 
     def display_key(self, door: str) -> str:
-        """What a link holds that opens this door's display without the password."""
+        """The token of a link that opens this door's display without the password."""
         digest = hmac.new(self._key, f"display {door}".encode(), hashlib.sha256).digest()
         return base64.b32encode(digest[:_KEY_BYTES]).decode().lower()
 

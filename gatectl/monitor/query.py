@@ -27,7 +27,7 @@ _NUMBER_MAX = 2**62
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What was asked for, as text and as values. Times without a zone are this machine's."""
+    """The filters of a request, as text and as values. Times without a zone are this machine's."""
 
     given: dict[str, str] = field(default_factory=dict)
     """The filters that are set, by name: for the form, and for links."""

@@ -1,4 +1,4 @@
-"""Who reads: the language of a request, the choice of one, and where a browser is led after a form."""
+"""The person who reads: the language of a request, its choice, and the page after a form."""
 
 from __future__ import annotations
 

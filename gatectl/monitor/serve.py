@@ -91,7 +91,7 @@ def listening(host: str, port: int) -> socket.socket:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who reaches the monitor: where it listens, its password, its names, the proxies that it believes."""
+    """The monitor's access: its address, its password, its names, and the proxies that it believes."""
 
     host: str
     password: Password | None

@@ -35,7 +35,7 @@ class Row:
     elapsed: str
     sent: str
     notes: list[str]
-    """What else is set: the detail, the customer's number, and a basis that is not the partner's success."""
+    """Further facts: the detail, the customer's number, and a basis other than the partner's success."""
 
 
 def row_of(event: Event, language: Language, *, whole_codes: bool = False) -> Row:
@@ -110,7 +110,7 @@ def sent_of(event: Event, language: Language) -> str:
 
 
 def story_of(event: Event, language: Language) -> list[tuple[str, str]]:
-    """What happened, step by step: the time and the words of each."""
+    """The steps of the scan: the time and the words of each."""
     attempt, outcome = event.attempt, event.outcome
     partner = attempt.partner or ""
     steps = [(_milliseconds(attempt.at_us), _first_step(event, language))]
@@ -292,7 +292,7 @@ def _when(stamp: str) -> str:
 
 
 HOLD_MS = 6000
-"""How long an outcome stays on the display: a sentence or two are read in that time, and the next member's
+"""An outcome stays so long on the display: a sentence or two are read in that time, and the next member's
 scan takes its place at once."""
 LINE_MS = 3000
 """More for each line of the partner's."""

@@ -14,7 +14,7 @@ FILE = "signed-out.json"
 
 
 class SignedOut:
-    """What was ended; without a folder it is forgotten at the process's end."""
+    """The sessions that were ended; without a folder they are forgotten at the process's end."""
 
     def __init__(self, folder: Path | None) -> None:
         self._path = folder and folder / FILE

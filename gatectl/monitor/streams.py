@@ -72,7 +72,7 @@ class Streams:
                     yield _message("reload", "") if isinstance(item, Reload) else _HERE
 
     async def _missed(self, after: int | None) -> list[Listed] | None:
-        """What was decided between a page's making and its stream, or while the stream was broken.
+        """Events that were decided between a page's making and its stream, or while the stream was broken.
 
         None where that cannot be told any more: the journal is another one, or too much was decided.
         """

@@ -383,7 +383,7 @@ def in_words(language: Language, message: str) -> str:
 
 
 def language_of(chosen: str | None, accepted: str) -> Language:
-    """What the reader chose, else the first of `Accept-Language` that there is, else English."""
+    """The reader's choice, else the first language of `Accept-Language` that there is, else English."""
     for name in (chosen or "", *_by_preference(accepted)):
         for language in LANGUAGES:
             if name == language:

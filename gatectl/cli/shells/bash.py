@@ -78,7 +78,7 @@ def script(root: Command) -> str:
 
 
 def _takes(value: Value) -> str:
-    """What the script's `takes` says: a kind, or a `=` and the words."""
+    """The value of the script's `takes`: a kind, or a `=` and the words."""
     return f"'={' '.join(value.words)}'" if value.kind == "words" else f"'{value.kind}'"
 
 

@@ -17,12 +17,12 @@ KINDS = {
     "P": "partner",
     "PARTNER": "partner",
 }
-"""What stands in a place, by the name that the help gives it; all others are free text."""
+"""The kinds of arguments, by the names that the help gives them; all others are free text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """What an option or a place takes: `kind` is one of KINDS', `words` or `text`."""
+    """The value of an option or an argument: `kind` is one of KINDS', `words` or `text`."""
 
     name: str
     kind: str
