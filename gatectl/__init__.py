@@ -1,3 +1,3 @@
-"""gatectl stands between a gym's members and its door: scan, ask the partner, open, record."""
+"""gatectl opens a gym's gate for members of aggregators: scan, ask the partner, open, record."""
 
 __version__ = "0.1.0"

@@ -9,7 +9,7 @@ import sys
 def main() -> int:
     """Run this process's command line; what is returned is the exit status."""
     if sys.argv[1:] == ["relay", "off"]:
-        # After a SIGKILL the gate stands open until this has run: before the command line's imports.
+        # After a SIGKILL the gate is open until this has run: before the command line's imports.
         from gatectl.cli import last_step  # noqa: PLC0415
 
         status = last_step.taken()

@@ -1,4 +1,4 @@
-"""`gatectl cards`: whose card is whose. A running daemon is told of each change."""
+"""`gatectl cards`: enrols cards for members. A running daemon is notified of each change."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """`gatectl codes`: Wellhub custom codes, there and here in one step.
 
-There first: what Wellhub refuses is not enrolled here. Whatever fails in between is told, and each command
-may be repeated.
+At Wellhub first: a code that it refuses is not enrolled here. A failure in between is reported, and each
+command may be repeated.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from gatectl.partners.wellhub_codes import Change, Kind, Outcome, unknown
 from gatectl.partners.wire import Lost
 
 PATIENCE_S = 10.0
-"""For the whole of one request, connection and answer: nobody stands at a gate."""
+"""For the whole of one request, connection and answer: no member waits at a gate."""
 
 BODY_MAX = 65536
 """The documented answers have some hundred bytes."""

@@ -134,7 +134,7 @@ def _print_text(events: Iterator[Event], reader: Reader, settings: Settings) -> 
 
 
 class _Nearby:
-    """What the events before each listed one say about it, those included that the list leaves out."""
+    """The evidence about each listed event from those before it, also from those that the list leaves out."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader

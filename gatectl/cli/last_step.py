@@ -1,6 +1,6 @@
 """`gatectl relay off` as the service's last step: by what the daemon wrote down, and by little else.
 
-Python's start and imports are nearly all of the time that it takes, and a gate may stand open meanwhile:
+Python's start and imports are nearly all of the time that it takes, and a gate may be open meanwhile:
 what is imported here is what a relay needs to go off.
 """
 

@@ -50,7 +50,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 class Parser(argparse.ArgumentParser):
     """Knows `-c`; its mistakes are UsageErrors; a command's arguments are added when it is called.
 
-    A command that has commands of its own gets this class for them too, so that `-c` stands anywhere.
+    A command that has commands of its own gets this class for them too, so that `-c` may be anywhere.
     """
 
     def __init__(self, *, module: str | None = None, **settings: Any) -> None:

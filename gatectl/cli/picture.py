@@ -21,7 +21,7 @@ _WIDTH = 100
 """Columns: what a mail shows without scrolling."""
 
 _SHOWN = 4
-"""Of other members' codes Support needs no more than tells them apart."""
+"""Support needs just enough of other members' codes to distinguish them."""
 
 _SVG = """\
 <svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">

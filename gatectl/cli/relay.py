@@ -14,7 +14,7 @@ HINT = "while gatectl runs it holds the pins, and `systemctl stop gatectl` switc
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`off` is the only thing that a relay is told by hand: opening goes on the record."""
+    """`off` is the only command for a relay without the daemon: an opening is recorded."""
     parser.add_argument("state", choices=["off"], help="switch them off")
 
 

@@ -91,7 +91,7 @@ class EventList:
     def show(self, event: Event) -> None:
         """Two lines and more: the facts, the message, the partner's reason, what failed, what to do.
 
-        Before them, a quiet line where the machine was started anew, or its clock was set, since the last.
+        Before them, a quiet line where the machine was restarted, or its clock was set, since the last.
         """
         moment = local(event.attempt.at_us, self._zone)
         day = moment.strftime("%Y-%m-%d %A")

@@ -220,7 +220,7 @@ def _wrapped(text: str) -> list[str]:
 
 
 def without_secrets(settings: Settings) -> dict[str, Any]:
-    """The settings as JSON takes them. They hold no key; what a URL may hold beside its path is cut off."""
+    """The settings as JSON takes them. They hold no key; the parts of a URL after its path are cut off."""
     plain: dict[str, Any] = json.loads(json.dumps(asdict(settings), default=_plain))
     for partner in plain["partners"].values():
         parts = urlsplit(partner["url"])
@@ -244,7 +244,7 @@ def _partners_clocks(settings: Settings) -> dict[str, str]:
 
 
 def keys_of(path: Path) -> list[str]:
-    """The partners' keys, where whoever asks may read them: no file of the report may hold one."""
+    """The partners' keys, if this user may read them: no file of the report may hold one."""
     try:
         _, keys = load_with_keys(path, os.environ)
     except SettingsError:

@@ -10,7 +10,7 @@ from gatectl.devices import survivor
 
 
 def add_arguments(_parser: argparse.ArgumentParser) -> None:
-    """No arguments beside `-c`."""
+    """No arguments but `-c`."""
 
 
 def run(args: argparse.Namespace) -> int:

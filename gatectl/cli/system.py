@@ -35,7 +35,7 @@ def versions() -> dict[str, str]:
 
 
 def clock() -> dict[str, str]:
-    """The clock's state as systemd tells it, where it does, beside the time itself."""
+    """The time, and the clock's state from systemd where it has one."""
     state = {"now": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
     command = ["timedatectl", "show", *(f"--property={name}" for name in _CLOCK)]
     try:

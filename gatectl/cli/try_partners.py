@@ -22,7 +22,7 @@ from gatectl.partners.exchange import Endpoint
 from gatectl.partners.wire import Dialled, Lost, Wire
 
 CONNECT_PATIENCE_S = 10.0
-"""Far over any budget: a slow partner is told as slow, not as absent."""
+"""Far over any budget: a slow partner is reported as slow, not as absent."""
 
 BEHIND_THE_HANDSHAKE_S = 0.3
 """In TLS 1.3 a refusal of this door's certificate comes behind the handshake, as does a firewall's end: one

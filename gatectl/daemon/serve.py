@@ -41,7 +41,7 @@ EXTEND_S = 30
 """A store that is brought up to date gets so much more time to be ready, again and again."""
 
 PASSAGE_S = 2.0
-"""A turnstile's cycle is 1.7 to 2.4 s: whoever was admitted just before a stop still gets through."""
+"""A turnstile's cycle is 1.7 to 2.4 s: a member who was admitted just before a stop still gets through."""
 
 FLUSH_S = 5.0
 """The end waits so long for a disk that does not take the last records."""

@@ -1,4 +1,4 @@
-"""Whose member it is: an enrolled card first, then the routes in their order.
+"""Finds the partner and member of a code: an enrolled card first, then the routes in their order.
 
 Which numbers a partner needs, and which it can be asked with, are facts of its protocol.
 """

@@ -80,7 +80,7 @@ def put_all(connection: sqlite3.Connection, cards: Iterable[Card], *, replace: b
 
 
 def put(connection: sqlite3.Connection, cards: Iterable[Card]) -> None:
-    """Enrol all of them inside a transaction of the caller's, whoever had them before."""
+    """Enrol all of them inside a transaction of the caller's, whatever member had them before."""
     connection.executemany(_PUT, map(_row, cards))
 
 

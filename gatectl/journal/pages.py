@@ -1,6 +1,6 @@
 """The rows that a damaged SQLite file still has, page by page, without its schema, its roots and its indexes.
 
-A table's rows stand in the leaves of its tree, each whole by itself: whatever became of the pages that lead
+A table's rows are in the leaves of its tree, each whole by itself: whatever became of the pages that lead
 to it, a leaf that can be read gives its rows. The format is https://www.sqlite.org/fileformat.html; what does
 not fit it is no row.
 """

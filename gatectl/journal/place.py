@@ -1,6 +1,6 @@
 """The file at `journal.path`: whether it is a gatectl store, and how a damaged one is put aside.
 
-A file that is somebody else's is left as it is. It is told by its header
+A file of another program is left as it is. It is recognised by its header
 (https://www.sqlite.org/fileformat.html#the_database_header).
 """
 

@@ -1,7 +1,7 @@
 """Carrying over what a damaged store still has: the cards at once, the events in small steps behind them.
 
 Rows keep their numbers, and the new store goes on behind them: what others know of the journal stays true. A
-row is told by its form alone, since the schema and the trees may be what is damaged.
+row is recognised by its form alone, since the schema and the trees may be what is damaged.
 """
 
 from __future__ import annotations

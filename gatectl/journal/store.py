@@ -54,7 +54,7 @@ CHECK_AFTER_S = 2.0
 HEADER_S = 3.0
 """Between two looks at the header."""
 MEND_AGAIN_S = 600.0
-"""Damage so soon after it was mended cannot be mended in place."""
+"""Damage so soon after a repair cannot be repaired in place."""
 
 _NICE = 19
 """Nobody waits for the look through the store."""
@@ -122,7 +122,7 @@ class Store:
         """The damaged store, until the one in its place is open."""
         self._carrying: salvage.Carrying | None = None
         self._is_whole = threading.Event()
-        """The store is open, and no damage to it is being mended."""
+        """The store is open, and no damage to it is being repaired."""
         self._stopping = threading.Event()
         self._is_ours = threading.Event()
         self._thread = threading.Thread(target=self._run, name="journal writer", daemon=True)
@@ -336,7 +336,7 @@ class Store:
                 return repaired
 
     def _mend(self, connection: sqlite3.Connection) -> sqlite3.Connection | None:
-        """The connection to the store that is mended; None where it has to be replaced."""
+        """The connection to the repaired store; None where it has to be replaced."""
         now = time.monotonic()
         if self._mended_at is not None and now < self._mended_at + MEND_AGAIN_S:
             return None

@@ -39,7 +39,7 @@ def place_of(text: str) -> str:
 class Forwarded:
     """An ASGI application around the others: believes what named proxies say of the browser.
 
-    The last address of X-Forwarded-For that is no named proxy is the browser's: whatever stands before it was
+    The last address of X-Forwarded-For that is no named proxy is the browser's: whatever comes before it was
     written by somebody whom nobody named. X-Forwarded-Proto says whether the browser came by TLS.
     """
 

@@ -12,7 +12,7 @@ from gatectl.journal.browser import Browser, Tally
 WIDTH, HEIGHT = 480, 140
 """Units of the drawing; a style makes it as wide as its place."""
 TOP, BASE = 18, 122
-"""Between them stand the bars; the scales' numbers are above, the hours' below."""
+"""The bars are between them; the scales' numbers are above, the hours' below."""
 HOUR_US = 3_600_000_000
 LEAST_SCANS, LEAST_MS = 4, 100
 """The smallest scales: one scan is no full bar, and a fast partner's line stays low."""
@@ -73,7 +73,7 @@ class PartnerDay:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """The drawings of a day, and the hours that stand below each: where, and which."""
+    """The drawings of a day, and the hours below each: their places and labels."""
 
     marks: list[tuple[float, str]]
     partners: list[PartnerDay]

@@ -30,7 +30,7 @@ POLICY = "; ".join(
 _HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
-    "X-Gatectl": "monitor",  # by which a page's script tells our answer from a proxy's
+    "X-Gatectl": "monitor",  # by which a page's script distinguishes our answer from a proxy's
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -140,7 +140,7 @@ class Guard:
 
 
 def names_of(listen: str, more: Collection[str] = ()) -> set[str]:
-    """The names under which a monitor that listens there is reached, beside the loopback's."""
+    """The names under which a monitor that listens there is reached, without the loopback's."""
     names = {listen, *more}
     if not is_loopback(listen):
         own = socket.gethostname()

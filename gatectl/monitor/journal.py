@@ -73,7 +73,7 @@ class JournalDesk:
             self._let_go()
             return Browser(self._path)  # says what is wrong
         file = (found.st_dev, found.st_ino)
-        # A store at rest was opened as unchanging: it is looked at anew each time.
+        # A store at rest was opened as unchanging: open it again each time.
         if self._browser is None or file != self._file or self._browser.at_rest:
             self._let_go()
             self._browser, self._file = Browser(self._path), file

@@ -22,11 +22,11 @@ HEALTH_S = 2.0
 """A technician who pulls a cable looks at the page within seconds."""
 
 NEWS_MAX = 500
-"""More at once (the machine slept, the pages did not) and the pages are loaded anew."""
+"""More at once (the machine slept, the pages did not) and the pages are reloaded."""
 
 
 class Reload:
-    """The journal is another one, or too much is new: pages begin anew."""
+    """The journal is another one, or too much is new: pages are reloaded."""
 
 
 class HealthNews:

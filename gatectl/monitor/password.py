@@ -69,7 +69,7 @@ class Password:
 
     def __init__(self, text: str, signed_out: SignedOut | None = None) -> None:
         self._digest = _digest(text)
-        # Slow on purpose: whoever sees a session's value cannot try passwords against it by the million.
+        # Slow on purpose: somebody who sees a session's value cannot try passwords against it by the million.
         self._key = hashlib.scrypt(_normal(text), salt=_SALT, n=2**14, r=8, p=1)
         self._signed_out = SignedOut(None) if signed_out is None else signed_out
         self._wrong: OrderedDict[str, _Bucket] = OrderedDict()

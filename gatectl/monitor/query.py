@@ -1,4 +1,4 @@
-"""The filters as they stand in a page's address."""
+"""The filters in a page's address."""
 
 from __future__ import annotations
 

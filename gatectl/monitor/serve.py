@@ -1,4 +1,4 @@
-"""The monitor's process: an HTTP server around the pages, until it is told to stop."""
+"""The monitor's process: an HTTP server around the pages, until a signal stops it."""
 
 from __future__ import annotations
 

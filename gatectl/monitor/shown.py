@@ -61,7 +61,7 @@ def row_of(event: Event, language: Language, *, whole_codes: bool = False) -> Ro
 
 
 HEAD_CHARS = 40
-"""So much of a very long code stands in a list of whole codes: a table is no place for 512 characters."""
+"""So much of a very long code is shown in a list of whole codes: a table is no place for 512 characters."""
 
 SHOWN_CHARS = 4
 """The end of a code by which a card in the hand is recognised; who reads over a shoulder can copy no card."""
@@ -211,7 +211,7 @@ def _door_badge(name: str, door: Mapping[str, Any], language: Language) -> tuple
 
 
 def _troubles(door: Mapping[str, Any], language: Language) -> Iterator[str]:
-    """What is not as it should be at a door, the gate first."""
+    """The troubles of a door, the gate first."""
     if door["gate"].get("cause") is not None:
         yield text(language, "gate_out_of_order", **_fault(door["gate"]))
     for signal, pin in door.get("signals", {}).items():

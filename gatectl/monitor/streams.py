@@ -23,7 +23,7 @@ from gatectl.monitor.reader import language_of
 from gatectl.monitor.texts import Language
 
 STREAM_S = 12 * 3600.0
-"""A stream ends after so long and the browser opens it anew, which renews a display's session."""
+"""A stream ends after so long and the browser reopens it, which renews a display's session."""
 
 _HERE = "event: here\ndata:\n\n"
 """A heartbeat. It is an event and no comment: the page's script sees it, and says so when none comes."""
@@ -74,7 +74,7 @@ class Streams:
     async def _missed(self, after: int | None) -> list[Listed] | None:
         """Events that were decided between a page's making and its stream, or while the stream was broken.
 
-        None where that cannot be told any more: the journal is another one, or too much was decided.
+        None where that is not known any more: the journal is another one, or too much was decided.
         """
         if after is None:
             return []
@@ -108,7 +108,7 @@ class Streams:
                 yield _HERE if view is None else self._screen_news(view, language)
 
     def _screen_news(self, view: dict[str, Any], language: Language) -> str:
-        """Made once for all who look: what was told is the same object for each of them."""
+        """Made once for all viewers: each of them gets the same object."""
         if view is not self._view:
             self._view, self._screens = view, {}
         if language not in self._screens:

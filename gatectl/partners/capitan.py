@@ -62,7 +62,7 @@ class Capitan:
     """The other partners': no reason repeats those either."""
 
     def question(self, member: str, code: str, customer: str = "") -> Question:  # noqa: ARG002 - a barcode is all
-        """`member` is the barcode, any text: it stands in the path with nothing left safe."""
+        """`member` is the barcode, any text: percent-encoded in the path with nothing left safe."""
         return json_question(
             f"{self.endpoint.base}/api/gym-endpoints/barcode-check-in/{quote(member, safe='')}/",
             {} if self.location_id is None else {"location_id": self.location_id},

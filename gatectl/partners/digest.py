@@ -16,12 +16,12 @@ def digest_of(answer: Answer) -> BodyRecord:
     """The length and the SHA-256 of the body, its chunks put together and its compression undone.
 
     There is no digest of a body that names somebody. Names are few, and all else in such an answer can be
-    guessed or is in the journal beside it: who tries a list of them against the digest learns the name, with
+    guessed or is in the journal next to it: who tries a list of them against the digest learns the name, with
     a salt that is kept too as much as without one. A name inside a sentence is not seen; the journal has that
     sentence already, as the reason.
     """
     body = answer.body
-    letters = body.lower().replace(b"\0", b"")  # UTF-16 has a zero beside each
+    letters = body.lower().replace(b"\0", b"")  # UTF-16 has a zero next to each
     personal = (
         answer.is_packed or any(sign in letters for sign in _PERSONAL) or names_somebody(json_of(answer))
     )

@@ -120,7 +120,7 @@ def start_of(answer: Answer) -> bytes:
 def is_html(answer: Answer) -> bool:
     """A page for people: a captive portal's or a proxy's, never a protocol's answer.
 
-    The body decides: frameworks type every answer `text/html` that they are not told the type of.
+    The body decides: frameworks type every answer `text/html` whose type is not set.
     """
     return start_of(answer).startswith(b"<")
 

@@ -12,7 +12,7 @@ from gatectl.decision.verdict import Fault
 from gatectl.partners.wire import Hear, Lost, Wire, unheard
 
 DIAL_PATIENCE_S = 5.0
-"""Look-up, connect and TLS over the slowest line that a door has; then it is tried anew."""
+"""Look-up, connect and TLS over the slowest line that a door has; then it is tried again."""
 
 STABLE_S = 1.0
 """A connection that the partner closes sooner, unused, was refused: behind the handshake, as TLS 1.3 refuses
@@ -26,7 +26,7 @@ IDLE_S = 60.0
 is 17,000 handshakes a day."""
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 1.0
-"""From one attempt to the next. Over a line that comes back, a connection stands within two seconds: one
+"""From one attempt to the next. Over a line that comes back, a connection is made within two seconds: one
 of them for TLS at the far end of the world. One attempt a second hurts nobody."""
 
 LONGEST_CLOSED_PAUSE_S = 300.0
@@ -34,7 +34,7 @@ LONGEST_CLOSED_PAUSE_S = 300.0
 may have to wait for a handshake; from then on they are replaced at once again."""
 
 LONGEST_TLS_PAUSE_S = 30.0
-"""A refused handshake is a certificate, a key or a clock: it will not mend itself in seconds."""
+"""A refused handshake is a certificate, a key or a clock: it will not be repaired in seconds."""
 
 
 class Pool:
@@ -133,7 +133,7 @@ class Pool:
     async def acquire(self, hear: Hear) -> tuple[Wire, Connection]:
         """A connection for one request: a ready one, or the first that can be had; raises Lost.
 
-        Where none is ready, `hear` is told of the one that is dialled for this request.
+        Where none is ready, `hear` gets the one that is dialled for this request.
         """
         while self._idle:
             wire, _ = self._idle.popitem()

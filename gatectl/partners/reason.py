@@ -42,7 +42,7 @@ def reason_of(
 ) -> Reason | None:
     """The partner's own reason, fit to be kept.
 
-    Every other text of the answer `body` that stands in it is masked, whatever its key is called: it may name
+    Every other text of the answer `body` that occurs in it is masked, whatever its key is called: it may name
     somebody. `text` may be a tuple of texts, which are joined. A documented key is the
     protocol's own word and stays as it is.
     """
@@ -61,7 +61,7 @@ def for_member_of(
 ) -> ForMember | None:
     """The partner's words for the member, fit for a screen that others see too.
 
-    Only what stands under the key of a name is masked: the words are the partner's for this member.
+    Only values under the key of a name are masked: the words are the partner's for this member.
     """
     hidden = _hidden_in(body, frozenset(), names_only=True)
     if hidden is None:
@@ -74,7 +74,7 @@ def for_member_of(
 
 
 def names_somebody(body: Any) -> bool:
-    """Whether a text of the answer stands under the key of a name; numbers name nobody."""
+    """Whether a text of the answer is under the key of a name; numbers name nobody."""
     return any(is_name and any(map(str.isalpha, text)) for text, is_name in _texts_in(body))
 
 
@@ -116,7 +116,7 @@ def _composed(text: str) -> str:
 
 
 def _without_addresses(text: str) -> str:
-    """The text without e-mail addresses, also where blanks stand around the at sign."""
+    """The text without e-mail addresses, also with blanks around the at sign."""
     words = _AT_SIGN.sub("@", text).split()
     masked = list(words)
     for at, word in enumerate(words):
@@ -163,7 +163,7 @@ def _hidden_in(body: Any, own: Collection[str], *, names_only: bool = False) -> 
 
 
 def _texts_in(body: Any) -> Iterator[tuple[str, bool]]:
-    """Every text of the answer in plain spelling, and whether it stands at or below the key of a name."""
+    """Every text of the answer in plain spelling, and whether it is at or below the key of a name."""
     waiting = [(body, False)]
     while waiting:
         value, is_name = waiting.pop()

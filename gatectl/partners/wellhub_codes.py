@@ -101,7 +101,7 @@ class Change:
 
 
 def unknown(change: Change, what: str) -> Outcome:
-    """No answer, or one that says nothing: each change may be repeated, and then says how things stand."""
+    """No answer, or one that says nothing: each change may be repeated, and then says what holds."""
     hint = "it may have been done there; repeat it"
     if change.action == "create":
         hint += ", and if a code is there already: gatectl codes update"

@@ -101,7 +101,7 @@ class Dialled:
 
 
 Hear = Callable[[Dialled], None]
-"""Is told how far a connection came, at its begin and after each step: so who gives up knows it too."""
+"""Gets a connection's progress, at its begin and after each step: so it is known after giving up, too."""
 
 
 def unheard(_dialled: Dialled) -> None:
@@ -165,7 +165,7 @@ class Wire:
                     raise self._closed("during the TLS handshake") from None
                 self._incoming.write(data)
             except ssl.SSLError:
-                with contextlib.suppress(OSError):  # the alert tells the partner's log why
+                with contextlib.suppress(OSError):  # the alert says why in the partner's log
                     self._socket.send(self._outgoing.read())
                 raise
             else:
@@ -184,7 +184,7 @@ class Wire:
         return bool(self._received)
 
     async def send(self, data: bytes) -> None:
-        """Hands a request to the kernel; raises Lost. `bytes_sent` tells how far it came, always.
+        """Hands a request to the kernel; raises Lost. `bytes_sent` says how far it came, always.
 
         Nothing is sent where something came already: it would be taken for the answer.
         """
@@ -326,7 +326,7 @@ class Wire:
         self._loop.remove_writer(self._socket)
         if self._has_unacknowledged():
             # The kernel would go on sending for minutes: a request that was given up while the network
-            # was away would check the member in when nobody stands at the gate any more.
+            # was away would check the member in when no member is at the gate any more.
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         elif self._tls:
             with contextlib.suppress(OSError, ValueError):

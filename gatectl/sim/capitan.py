@@ -93,7 +93,7 @@ def already_checked_in() -> Reply:
 
 
 def read(request: Request, books: Books) -> Asked | Reply:
-    """Whose barcode it is, or the refusal: 404, 405, 401, 415 or 400."""
+    """The member of the barcode, or the refusal: 404, 405, 401, 415 or 400."""
     barcode = _barcode(request.target)
     if isinstance(barcode, Reply):
         return barcode

@@ -159,14 +159,14 @@ def not_http(_scene: Scene) -> Script:
 
 
 def behind(scene: Scene) -> Script:
-    """A Content-Length two bytes short of the body, whose end then stands behind the answer."""
+    """A Content-Length two bytes short of the body, whose end then comes behind the answer."""
     reply = scene.success if scene.success.body else json_reply(200, {"authorized": False})
     data = reply.head(("Content-Length", str(len(reply.body) - 2))) + reply.body
     return Script((Step(0, data),), End.CLOSE, reply.status, whole=True)
 
 
 def typed_as_html(scene: Scene) -> Script:
-    """As frameworks type what they are not told the type of."""
+    """As frameworks type an answer whose type is not set."""
     return whole(replace(_with_body(scene.success), headers=AS_HTML))
 
 

@@ -107,7 +107,7 @@ class Simulator:
 
     @property
     def open_connections(self) -> int:
-        """Connections that stand now, after their handshake."""
+        """Connections that are open now, after their handshake."""
         return len(self._open)
 
     def forget(self) -> None:
