@@ -23,7 +23,7 @@ from gatectl.decision.spreadsheet import NotTextError, decoded, shortened, zeros
 from gatectl.errors import SUDO, GatectlError, visible
 from gatectl.journal import cards as store
 from gatectl.journal.reader import enrolled
-from gatectl.journal.schema import open_store
+from gatectl.journal.schema import open_store, remedy
 
 _WIDEST = 40
 """Characters that a column of the list has at most: a code may have 512."""
@@ -215,9 +215,10 @@ def opened(settings: Settings) -> Iterator[sqlite3.Connection]:
     try:
         with closing(open_store(path)) as connection:
             yield connection
-    except (sqlite3.DatabaseError, OSError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        raise GatectlError(f"{path}: the cards cannot be reached: {why}", SUDO) from error
+    except OSError as error:
+        raise GatectlError(f"{path}: the store cannot be reached: {error.strerror}", SUDO) from error
+    except sqlite3.DatabaseError as error:
+        raise GatectlError(f"{path}: the store cannot be reached: {error}", remedy(error, SUDO)) from error
 
 
 def tell_daemon(settings: Settings) -> None:

@@ -11,8 +11,16 @@ from pathlib import Path
 
 from gatectl.errors import SUDO, GatectlError
 from gatectl.journal.place import BESIDE, NotOursError, place_aside, put_aside, require_ours
-from gatectl.journal.schema import connect_to_read, copy_before_upgrade_to, known_version, version_of
+from gatectl.journal.schema import (
+    connect_to_read,
+    copy_before_upgrade_to,
+    is_damage,
+    known_version,
+    remedy,
+    version_of,
+)
 
+_DAMAGED = "gatectl run mends what can be mended of the journal; of a damaged backup take an older one"
 BACKUP_MODE = 0o600
 """A backup holds members' numbers, and is outside the folder that protects the store."""
 
@@ -109,7 +117,7 @@ def _require_whole(copy: sqlite3.Connection, path: Path) -> None:
     (found,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
     if found != "ok":
         what = " ".join(found.split())
-        raise CopyError(f"{path}: the store is damaged ({what})", "gatectl run mends what can be mended")
+        raise CopyError(f"{path}: the store is damaged ({what})", _DAMAGED)
 
 
 def _give_to_owner(file: Path, path: Path) -> None:
@@ -138,5 +146,5 @@ def _told(path: Path, what: str) -> Iterator[None]:
     except OSError as error:
         raise CopyError(f"{what}: {error.strerror}", SUDO) from error
     except sqlite3.DatabaseError as error:
-        hint = f"{SUDO}; is the disk full, or the file damaged?"
+        hint = _DAMAGED if is_damage(error) else remedy(error, SUDO)
         raise CopyError(f"{what}: {path}: {error}", hint) from error

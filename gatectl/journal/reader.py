@@ -31,7 +31,7 @@ from gatectl.decision.verdict import Basis, Fault, Reason, Result, Verdict
 from gatectl.errors import SUDO_OR_GROUP, GatectlError
 from gatectl.journal.cards import load_all
 from gatectl.journal.place import APPLICATION_ID
-from gatectl.journal.schema import connect_to_read, migrations
+from gatectl.journal.schema import connect_to_read, migrations, remedy
 
 POLL_S = 0.1
 """SQLite does not tell of another process's commits, so -f has to look. `PRAGMA data_version` looks at
@@ -344,7 +344,9 @@ def _told(path: Path) -> Iterator[None]:
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
             raise _not_a_journal(path) from error
-        raise UnreadableError(f"{path}: the journal cannot be read: {error}", _WHO_MAY) from error
+        raise UnreadableError(
+            f"{path}: the journal cannot be read: {error}", remedy(error, _WHO_MAY)
+        ) from error
 
 
 def _not_a_journal(path: Path) -> UnreadableError:

@@ -30,6 +30,19 @@ def is_damage(error: sqlite3.DatabaseError) -> bool:
     return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
+def remedy(error: sqlite3.DatabaseError, who_may: str) -> str:
+    """The hint that fits what SQLite says; `who_may` where the user may not read or write the file."""
+    if is_damage(error):
+        return "the file is damaged: gatectl run mends what can be mended"
+    match error.sqlite_errorcode & 0xFF:
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return "another program holds it (`sudo fuser -v FILE` names it): try again when it has ended"
+        case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
+            return "is the disk full or failing? df -h, journalctl -k"
+        case _:
+            return who_may
+
+
 def migrations() -> list[str]:
     """The SQL scripts in order; the first makes version 1."""
     folder = Path(__file__).with_name("schemas")

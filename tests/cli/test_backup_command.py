@@ -105,5 +105,6 @@ def test_no_other_file_takes_the_stores_place(run, write, journal, file, kind):
     assert (status, err.count("\n")) == (1, 1 if kind == "not there" else 2)
     assert str(file) in err
     assert "journal.path" not in err
+    assert "sudo" not in err
     assert len(codes(run)) == 5
     assert not list(journal.parent.glob("journal.db.re*"))

@@ -385,7 +385,7 @@ def test_a_store_that_another_keeps_busy_is_told(run, settings, monkeypatch):
     status, _, err = run("cards", "add", "x", "wellpass", "1")
     other.close()
     assert status == 1
-    assert "database is locked\nhint: " in err
+    assert "database is locked\nhint: another program holds it" in err
 
 
 def test_a_file_that_is_no_journal(run, settings):

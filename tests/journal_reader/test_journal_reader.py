@@ -27,7 +27,7 @@ from gatectl.decision.event import BodyRecord, DialRecord, Evidence, RequestReco
 from gatectl.decision.verdict import Result
 from gatectl.journal import reader as module
 from gatectl.journal.reader import PAGE, Filters, Reader, UnreadableError
-from gatectl.journal.schema import open_store
+from gatectl.journal.schema import open_store, remedy
 
 EVERYTHING = Filters()
 
@@ -450,3 +450,22 @@ def test_the_names_that_events_have(write, path):
             ["x", "y"],
             ["scan"],
         )
+
+
+@pytest.mark.parametrize(
+    ("code", "hint"),
+    [
+        (sqlite3.SQLITE_BUSY, "another program holds it"),
+        (sqlite3.SQLITE_BUSY_SNAPSHOT, "another program holds it"),
+        (sqlite3.SQLITE_FULL, "is the disk full"),
+        (sqlite3.SQLITE_IOERR_WRITE, "is the disk full"),
+        (sqlite3.SQLITE_CORRUPT_INDEX, "the file is damaged"),
+        (sqlite3.SQLITE_READONLY, "sudo"),
+        (sqlite3.SQLITE_CANTOPEN, "sudo"),
+    ],
+)
+def test_the_hint_fits_what_sqlite_says(code, hint):
+    error = sqlite3.OperationalError()
+    error.sqlite_errorcode = code
+    assert hint in remedy(error, "put sudo in front of the command")
+    assert ("put sudo" in remedy(error, "put sudo in front of the command")) is (hint == "sudo")
