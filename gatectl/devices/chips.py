@@ -18,7 +18,7 @@ from gatectl.devices.pins import PinsError
 from gatectl.errors import SUDO_OR_GROUP
 
 HEADER_LABELS = ("pinctrl-rp1", "pinctrl-bcm2711", "pinctrl-bcm2835")
-"""The labels of the chip of a Raspberry Pi's header, from the kernel's drivers: the 5, the 4, older ones."""
+"""Labels of a Raspberry Pi's header chip in the kernel's drivers: the Pi 5, the Pi 4, and older ones."""
 
 GPIO_GET_CHIPINFO_IOCTL = 0x8044B401
 """_IOR(0xB4, 1, struct gpiochip_info), from the kernel's include/uapi/linux/gpio.h."""
@@ -35,7 +35,7 @@ class ChipError(PinsError):
 
 @dataclass(frozen=True, slots=True)
 class Chip:
-    """A GPIO chip; `problem` says why nothing but its path is known."""
+    """A GPIO chip; `problem` says why only its path is known."""
 
     path: str
     label: str = ""
@@ -53,9 +53,9 @@ class Chip:
 
 
 def chips_of(dev: Path = Path("/dev"), read: Callable[[Path], tuple[str, int]] | None = None) -> list[Chip]:
-    """The chips below `dev` in the order of their numbers; a second name of a chip is left out.
+    """Return the chips below `dev` in the order of their numbers, without a chip's second names.
 
-    `read` gives a chip's label and its number of lines, or raises OSError.
+    `read` returns a chip's label and its number of lines, or raises OSError.
     """
     nodes = [node for node in dev.glob("gpiochip*") if not node.is_symlink()]
     numbered = sorted((number, node) for node in nodes if (number := _number(node.name)) is not None)
@@ -71,7 +71,7 @@ def _chip(node: Path, read: Callable[[Path], tuple[str, int]]) -> Chip:
 
 
 def read_info(node: Path) -> tuple[str, int]:
-    """A chip's label and its number of lines, from the kernel. Raises OSError."""
+    """Ask the kernel for a chip's label and its number of lines. Raises OSError."""
     descriptor = os.open(node, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         info = fcntl.ioctl(descriptor, GPIO_GET_CHIPINFO_IOCTL, bytes(_CHIPINFO.size))
@@ -82,12 +82,12 @@ def read_info(node: Path) -> tuple[str, int]:
 
 
 def chip_number(chip: int | str, chips: Callable[[], Sequence[Chip]] = chips_of) -> int:
-    """The N of /dev/gpiochipN for the settings' chip: "auto", a number, a path or a label.
+    """Return the N of /dev/gpiochipN for the settings' chip: "auto", a number, a path or a label.
 
-    Raises ChipError, which lists what is there.
+    Raises ChipError, which lists the chips found.
     """
     if isinstance(chip, int):
-        return chip  # the driver says whether it is there
+        return chip  # the driver reports a missing chip
     if chip.startswith("/"):
         number = _number(Path(chip).resolve().name)
         if number is None:
@@ -95,7 +95,7 @@ def chip_number(chip: int | str, chips: Callable[[], Sequence[Chip]] = chips_of)
         return number
     known = chips()
     wanted = HEADER_LABELS if chip == "auto" else (chip,)
-    # A Raspberry Pi has one header; of several labels the newest board's comes first.
+    # A Raspberry Pi has one header; if several labels occur, take the newest board's.
     fitting = next(filter(None, ([one for one in known if one.label == label] for label in wanted)), [])
     if len(fitting) == 1:
         return fitting[0].number
@@ -111,7 +111,7 @@ _BY_PATH = 'name one of them by its path: chip = "/dev/gpiochip0"'
 
 
 def hints(known: Sequence[Chip]) -> Iterator[str]:
-    """The chips that are there, and what may be missing."""
+    """Yield hints: the chips found, and what may be missing."""
     if not known:
         yield "there is no /dev/gpiochip* here: the kernel knows no GPIO, or this is a container without it"
         yield 'on a machine without pins: pin_factory = "mock"'

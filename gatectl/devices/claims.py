@@ -1,7 +1,7 @@
-"""The claims of scanners on devices: two names in the settings may lead to one device at run time.
+"""Keep track of which scanner has which device: two names in the settings may lead to one device.
 
-Two identical readers share one name below /dev/serial/by-id or /dev/input/by-id; udev leads it to one of
-them, and to the other one when the first is unplugged.
+Two identical readers share one name below /dev/serial/by-id or /dev/input/by-id. udev points it at one of
+them, and at the other one when the first is unplugged.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ Opened = TypeVar("Opened", bound=_Closable)
 
 
 class Claims:
-    """The devices that are open, by their nodes. Used by all devices' threads."""
+    """The open devices, by their nodes. Used by all devices' threads."""
 
     def __init__(self, paths: Sequence[str]) -> None:
-        """`paths` are those of the settings, in their order."""
+        """Take the settings' device paths, in their order."""
         self._paths = list(paths)
         self._open: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def take(self, path: str) -> str:
-        """Claims the device behind this path and returns its node; DeviceLost where another scanner has it.
+        """Claim the device behind this path and return its node; DeviceLost if another scanner has it.
 
-        Where no one has it yet, it belongs to the scanner that stands first in the settings: so it does not
+        A free device belongs to the scanner that comes first in the settings, so that the result does not
         depend on which thread is faster at the start.
         """
         node = os.path.realpath(path)
@@ -45,12 +45,12 @@ class Claims:
         return node
 
     def release(self, node: str) -> None:
-        """Gives back what `take` returned."""
+        """Release a node that `take` returned."""
         with self._lock:
             self._open.pop(node, None)
 
     def opened(self, path: str, connect: Callable[[], Opened]) -> tuple[Opened, Callable[[], None]]:
-        """Claims and opens a device; returns it with the function that closes and releases it."""
+        """Claim and open a device; return it with the function that closes and releases it."""
         node = self.take(path)
         try:
             device = connect()

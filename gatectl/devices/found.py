@@ -1,7 +1,4 @@
-"""Finds the devices of this machine that may be scanners, and the programs that have them open.
-
-It opens none of them.
-"""
+"""Find the devices that a scanner may be, and the programs that have them open, without opening any."""
 
 from __future__ import annotations
 
@@ -24,10 +21,10 @@ _PORTS = re.compile(r"(?:tty(?:USB|ACM|AMA|S|SC|mxc|THS|O)|rfcomm)\d+")
 Bluetooth."""
 
 _ON_BOARD = re.compile(r"tty(?:AMA|S|SC|mxc|THS|O)\d")
-"""Ports that are soldered in: their names are those of the hardware."""
+"""Built-in ports: their names belong to the hardware and do not change."""
 
 _PARENTS = 8
-"""From an input device or a port up to its USB device (HID interface, hub port), which has a name."""
+"""Levels to climb from an input device or a port to its USB device, which has a name."""
 
 _WORD = 8 * struct.calcsize("l")
 """Bits of a `long`, as the kernel shows it to this process."""
@@ -38,7 +35,7 @@ _WAYS: tuple[Stability, ...] = ("by-id", "by-path")
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The trees of the system."""
+    """Roots of the system's trees; tests use others."""
 
     dev: Path = Path("/dev")
     sys: Path = Path("/sys")
@@ -52,18 +49,18 @@ class Found:
 
     type: ScannerType
     path: str
-    """The name that survives unplugging, where there is one."""
+    """The name that is stable across unplugging, where there is one."""
     stability: Stability
     node: str
-    """Its present path."""
+    """Its present device node."""
     has_twin: bool
-    """Another device here has the same vendor, model and serial number, and so the same name by-id."""
+    """Whether another device has the same vendor, model and serial number, and so the same by-id name."""
     name: str
-    """Its own name; empty where it has none."""
+    """The name that the device reports; empty if none."""
     is_console: bool
-    """The system's own console: no scanner, and nobody else's to open."""
+    """Whether it is the system's own console: not a scanner, and not to be opened."""
     held_by: tuple[str, ...]
-    """Other programs that have it open, as `holders` finds them."""
+    """The other programs that have it open, from `holders`."""
 
     @property
     def may_change_name(self) -> bool:
@@ -72,7 +69,7 @@ class Found:
 
 
 def devices(places: Places) -> list[Found]:
-    """All of them, input devices first."""
+    """Return all of them, input devices first."""
     consoles = _text(places.sys / "class/tty/console/active").split()
     nodes = [*_inputs(places), *_ports(places)]
     identities = Counter(_identity(kind, node, places.sys) for kind, node in nodes)
@@ -115,7 +112,7 @@ def _ports(places: Places) -> Iterator[tuple[ScannerType, Path]]:
 
 
 def _stable(kind: ScannerType, node: Path, dev: Path, *, has_twin: bool) -> tuple[Path, Stability]:
-    """The best name: by identity, which a twin shares, else by the socket, else the present one."""
+    """Return the best name: by identity unless a twin shares it, else by the socket, else the present one."""
     folder, pattern = (dev / "input", "*-event-*") if kind == "evdev" else (dev / "serial", "*")
     for way in _WAYS:
         if way == "by-id" and has_twin:
@@ -127,7 +124,7 @@ def _stable(kind: ScannerType, node: Path, dev: Path, *, has_twin: bool) -> tupl
 
 
 def _identity(kind: ScannerType, node: Path, sys: Path) -> tuple[str, ...] | None:
-    """Whatever udev makes the name below by-id of; None for a device that is not on USB."""
+    """Return the properties from which udev makes the by-id name; None for a device that is not on USB."""
     interface = ""
     for folder in _sys_parents(kind, node, sys):
         interface = interface or _text(folder / "bInterfaceNumber")
@@ -147,7 +144,7 @@ def _by_number(path: Path) -> tuple[str, int]:
 
 
 def _types_codes(device: Path) -> bool:
-    """By the kernel's bit map: words of a `long`'s size in hex, the highest first."""
+    """Whether it has a scanner's keys, by the kernel's bit map: `long` words in hex, the highest first."""
     words = _text(device / "device/capabilities/key").split()
     bits = 0
     for word in words:
@@ -156,7 +153,7 @@ def _types_codes(device: Path) -> bool:
 
 
 def _is_wired(port: Path) -> bool:
-    """The kernel makes ttyS ports for UARTs that are not there: those are of type 0."""
+    """Whether the port has a UART: the kernel also makes ttyS ports of type 0, which have none."""
     return _text(port / "type") != "0"
 
 
@@ -170,7 +167,7 @@ def _name(kind: ScannerType, node: Path, sys: Path) -> str:
 
 
 def _text(path: Path) -> str:
-    """The text of a small file of the kernel's; empty where there is none."""
+    """Return the text of a small kernel file; empty if it is missing."""
     try:
         return path.read_text("utf-8", "replace").strip()
     except OSError:

@@ -1,4 +1,4 @@
-"""A door's gate as a whole: the relay, and the lamps and the buzzer beside it."""
+"""A door's gate as a whole: the relay, the lamps and the buzzer."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from gatectl.devices.lamp import LampPin
 from gatectl.devices.relay import Relay, StuckError
 
 RETRY_S = 1.0
-"""A person who opens by hand waits so long for one more try; a driver takes microseconds for it."""
+"""How long an opening by hand waits for another try of the relay; a driver takes microseconds for it."""
 
 
 class Gate:
-    """Opens for a bounded time, and shows what was decided. Used from the event loop alone."""
+    """Opens for a bounded time, and signals the decision. Used from the event loop only."""
 
     def __init__(self, relay: Relay, guard: Guard, lamps: Iterable[LampPin]) -> None:
         self.relay = relay
@@ -26,16 +26,16 @@ class Gate:
 
     @property
     def out_of_order(self) -> str | None:
-        """Why the relay cannot be driven; None while it can, as far as is known."""
+        """Return why the relay cannot be driven; None as long as no failure is known."""
         return self.relay.trouble.cause
 
     async def retry(self) -> None:
-        """Tries at once whether a relay that is out of order can be driven again."""
+        """Try at once whether a relay that is out of order can be driven again."""
         tried = asyncio.wrap_future(self._guard.retry(self.relay))
         await asyncio.wait([tried], timeout=RETRY_S)
 
     def open(self) -> None:
-        """Energises the relay for a full `open_ms` from now. Raises StuckError."""
+        """Energise the relay for a full `open_ms` from now. Raises StuckError."""
         try:
             off_at = self.relay.energise()
         finally:
@@ -48,10 +48,10 @@ class Gate:
         try:
             self.relay.release_if_due(asyncio.get_running_loop().time())
         except StuckError:
-            self._guard.changed()  # it goes on trying
+            self._guard.changed()  # the guard keeps trying
 
     def show(self, sight: Sight) -> None:
-        """Lamps and buzzer, from now on; what was shown before ends."""
+        """Show a signal with lamps and buzzer from now on, in place of the one before."""
         self._dark()
         loop = asyncio.get_running_loop()
         now = loop.time()
@@ -65,7 +65,7 @@ class Gate:
 
     @property
     def is_showing(self) -> bool:
-        """Whether lamps or buzzer still have something to show, or the gate is open."""
+        """Return whether lamps or buzzer still show a signal, or the gate is open."""
         now = asyncio.get_running_loop().time()
         return self.relay.off_at is not None or any(timer.when() > now for timer in self._shown)
 
@@ -80,7 +80,7 @@ class Gate:
         self.lamps[step.lamp].set(on=step.on)
 
     def shut(self) -> None:
-        """The relay off before its time, and dark; what does not go off is the guard's."""
+        """Switch the relay off early, and the lamps; the guard retries a relay that does not go off."""
         if self.relay.off_at is not None:
             try:
                 self.relay.release()
@@ -89,7 +89,7 @@ class Gate:
         self._dark()
 
     def close(self) -> None:
-        """Everything off, and the pins given back. Raises StuckError if the relay does not go off."""
+        """Switch everything off and release the pins. Raises StuckError if the relay does not go off."""
         if self._closing:
             self._closing.cancel()
         try:

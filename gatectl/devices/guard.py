@@ -1,4 +1,4 @@
-"""The thread that sees to the pins whatever the event loop does."""
+"""The thread that looks after the pins, also while the event loop is stuck."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ OFF_RETRY_S = 0.1
 """A pin that did not go off is tried again ten times a second."""
 
 LOOK_S = 1.0
-"""Between two looks at pins that nothing was asked of: another program may have moved one."""
+"""Between two checks of idle pins: another program may have moved one."""
 
 LATE_S = 5.0
-"""So long after its last pass the thread is stuck: it passes once a second, and a pass takes microseconds."""
+"""The thread is stuck if its last pass is older: it passes once a second, and a pass takes microseconds."""
 
 STOP_S = 1.0
-"""The end waits so long for a driver that does not return."""
+"""How long a stop waits for a driver that hangs."""
 
 
 class Guard:
-    """Switches relays off on time, looks after their pins, and takes up again those that failed."""
+    """Switches relays off on time, checks their pins, and retries those that failed."""
 
     def __init__(self, relays: Sequence[Relay], lamps: Sequence[LampPin] = ()) -> None:
         self._relays = relays
@@ -38,25 +38,25 @@ class Guard:
         self._asked: list[tuple[Relay, Future[None]]] = []
         self._thread = threading.Thread(target=self._run, name="relay guard", daemon=True)
         self.broken: Future[None] = Future()
-        """Carries the error that ended the thread: a bug, which must end the daemon too."""
+        """The error that ended the thread: a bug, which must end the daemon too."""
 
     def start(self) -> None:
         self._passed_at = time.monotonic()
         self._thread.start()
 
     def changed(self) -> None:
-        """A relay was energised, or did not go off."""
+        """Wake the thread: a relay was energised, or did not go off."""
         self._woken.set()
 
     def retry(self, relay: Relay) -> Future[None]:
-        """Tries at once to have this relay in order again; done when that was tried."""
+        """Try at once to recover this relay; the future is done after the try, whatever its result."""
         done: Future[None] = Future()
         self._asked.append((relay, done))
         self._woken.set()
         return done
 
     def is_alive(self, now: float) -> bool:
-        """Does it still pass? `now` is of the monotonic clock."""
+        """Return whether the thread still passes; `now` is of the monotonic clock."""
         return now - self._passed_at < LATE_S
 
     def stop(self) -> None:
@@ -71,7 +71,7 @@ class Guard:
                 self._woken.clear()
                 self._pass()
                 self._passed_at = time.monotonic()
-        except BaseException as error:  # noqa: BLE001 - not hidden: it ends the daemon
+        except BaseException as error:  # noqa: BLE001 - passed on: it ends the daemon
             self.broken.set_exception(RuntimeError(f"the relay guard failed: {error!r}"))
 
     def _pause(self) -> float:
@@ -90,7 +90,7 @@ class Guard:
         while self._asked:
             relay, done = self._asked.pop(0)
             relay.recover()
-            if done.set_running_or_notify_cancel():  # else nobody waits any more
+            if done.set_running_or_notify_cancel():  # else it was cancelled
                 done.set_result(None)
         for one in self._retried:
             if one.trouble.retry_at is not None and one.trouble.retry_at <= now:
@@ -99,10 +99,10 @@ class Guard:
         if now >= self._look_at:
             self._look_at = now + LOOK_S
             for relay in self._relays:
-                with contextlib.suppress(StuckError):  # the relay's trouble now
+                with contextlib.suppress(StuckError):  # the relay has recorded it
                     relay.assure()
 
     def _release_due(self) -> None:
         for relay in self._relays:
-            with contextlib.suppress(StuckError):  # the relay's trouble now
+            with contextlib.suppress(StuckError):  # the relay has recorded it
                 relay.release_if_due(time.monotonic())

@@ -1,6 +1,6 @@
-"""Finds the programs that have a device open, as far as /proc shows them to this user.
+"""Find the programs that have a device open, as far as /proc shows them to this user.
 
-A second program that reads from a serial port takes characters away from the reader's codes: a login prompt
+A second program that reads from a serial port takes characters from the reader's codes: a login prompt
 (getty) on a Raspberry Pi's UART, ModemManager, a terminal program that somebody left running.
 """
 
@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 _TTY_FIELD = 4
-"""Of /proc/PID/stat, behind the name in brackets: the controlling terminal (proc(5), `tty_nr`)."""
+"""Index in /proc/PID/stat after the name in brackets: the controlling terminal (proc(5), `tty_nr`)."""
 
 _SERIAL_GETTY = "system.slice/system-serial\\x2dgetty.slice"
 """The control group of systemd's login prompts on serial lines."""
@@ -24,11 +24,11 @@ _TTY_INDEX = re.compile(r"^tty-index:\s*(\d+)$", re.MULTILINE)
 
 
 def holders(path: str, proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> tuple[str, ...]:
-    """The other programs that have this device open, each as `name (process)`; empty where it is not there.
+    """Return the other programs that have this device open, each as `name (process)`; empty without a device.
 
-    Root sees all. Another user sees his own programs, and those whose controlling terminal the device is, as
-    a login prompt has it. A service for which /proc is restricted to its own user sees systemd's login
-    prompts by their control groups.
+    Root sees all. Another user sees his own programs, and those that have the device as their controlling
+    terminal, such as a login prompt. A service for which /proc is restricted to its own user sees systemd's
+    login prompts by their control groups.
     """
     node = os.path.realpath(path)
     try:
@@ -55,14 +55,14 @@ def _has_open(process: Path, node: str, device: int) -> bool:
         opened = _open_in(process)
     except PermissionError:
         return device != 0 and _terminal_of(process) == device
-    except OSError:  # it has ended
+    except OSError:  # the process has ended
         return False
     links = [process / "fd" / descriptor for descriptor, path in opened.items() if path == node]
     return any(_is_same(link, node) for link in links) and not _is_device_itself(process, node)
 
 
 def _is_same(link: Path, node: str) -> bool:
-    """Whether an open file is this node: a container has pseudo-terminals of the same names."""
+    """Return whether an open file is this node; a container's pseudo-terminals have the same names."""
     if _PTS.fullmatch(node) is None:
         return True
     try:
@@ -72,7 +72,7 @@ def _is_same(link: Path, node: str) -> bool:
 
 
 def _open_in(process: Path) -> dict[str, str]:
-    """The open files of this process, by descriptor."""
+    """Return the process's open files, by descriptor."""
     opened = {}
     with os.scandir(process / "fd") as descriptors:
         for descriptor in descriptors:
@@ -82,7 +82,7 @@ def _open_in(process: Path) -> dict[str, str]:
 
 
 def _is_device_itself(process: Path, node: str) -> bool:
-    """Whether it is the program behind a pseudo-terminal: the simulated reader, socat."""
+    """Return whether it is the program behind a pseudo-terminal: the simulated reader, socat."""
     number = _PTS.fullmatch(node)
     if number is None:
         return False
@@ -96,7 +96,7 @@ def _is_device_itself(process: Path, node: str) -> bool:
 
 
 def _terminal_of(process: Path) -> int:
-    """The device number of its controlling terminal, which everybody may read; 0 for none."""
+    """Return the device number of its controlling terminal, which every user may read; 0 for none."""
     fields = _text(process / "stat").rpartition(")")[2].split()
     if len(fields) <= _TTY_FIELD:
         return 0
@@ -109,7 +109,7 @@ def _named(process: Path) -> str:
 
 
 def _text(path: Path) -> str:
-    """The text of a small file of the kernel's; empty where there is none."""
+    """Return the text of a small kernel file; empty if it is missing."""
     try:
         return path.read_text("utf-8", "replace").strip()
     except OSError:

@@ -1,6 +1,6 @@
-"""A scanner that is a keyboard: the kernel's input events, with the device grabbed.
+"""Read a scanner that acts as a keyboard: the kernel's input events, with the device grabbed.
 
-The device is driven by its file alone: its name, which need not be UTF-8, is not asked for.
+Only the device's file is used. Its name is not read, since it may not be UTF-8.
 
 Source: the kernel's linux/input.h and Documentation/input/input.rst.
 """
@@ -26,13 +26,13 @@ from gatectl.devices.scanner import Cause, DeviceLost, OnCode, Scanner, cause_of
 EVENT_FORMAT = struct.Struct("@llHHi")
 """`struct input_event`: seconds, microseconds, type, code, value."""
 _EVENTS = 64
-"""Events a read: as many as the kernel keeps for a keyboard's reader."""
+"""Events per read: as many as the kernel buffers for a keyboard's reader."""
 
 _WRITE, _READ = 1, 2
 
 
 def _ioctl(direction: int, number: int, size: int) -> int:
-    """The request's number, by the kernel's asm-generic/ioctl.h: x86, Arm and RISC-V."""
+    """Return a request's number, by the kernel's asm-generic/ioctl.h: x86, Arm and RISC-V."""
     return direction << 30 | size << 16 | ord("E") << 8 | number
 
 
@@ -48,20 +48,20 @@ class KeySource(Protocol):
     """An open keyboard, real or virtual."""
 
     caps_lock: bool
-    """The lock's state when it was opened."""
+    """The lock's state when the keyboard was opened."""
 
     def fileno(self) -> int:
-        """The descriptor to wait for."""
+        """Return the descriptor to wait for."""
 
     def read(self) -> list[KeyEvent]:
-        """The events that are there; never blocks. DeviceLost where the device is gone."""
+        """Return the waiting events; never blocks. DeviceLost if the device is gone."""
 
     def close(self) -> None:
-        """Lets go of the device; may block, never raises."""
+        """Close the device; may block, never raises."""
 
 
 class Keyboard:
-    """An input device, grabbed: what it types reaches nobody else. DeviceLost where it cannot be."""
+    """An input device, grabbed, so that no other program gets its keys. DeviceLost if that fails."""
 
     def __init__(self, path: str) -> None:
         try:
@@ -70,7 +70,7 @@ class Keyboard:
             raise DeviceLost(cause_of(error.errno)) from error
         try:
             self._identify()
-            # The kernel looks at nothing but whether the argument is 0; a pointer is none.
+            # The kernel only checks whether the argument is 0, which a pointer never is.
             fcntl.ioctl(self._fd, GRAB, _INT.pack(1))
             leds = fcntl.ioctl(self._fd, GET_LEDS, bytes(_LEDS_BYTES))
         except OSError as error:
@@ -82,7 +82,7 @@ class Keyboard:
         self.caps_lock = bool(leds[0] >> _LED_CAPSL & 1)
 
     def _identify(self) -> None:
-        """DeviceLost where this is no input device."""
+        """Raise DeviceLost if this is not an input device."""
         try:
             fcntl.ioctl(self._fd, GET_VERSION, bytes(_INT.size))
         except OSError as error:
@@ -105,7 +105,7 @@ class Keyboard:
         return [(kind, code, value) for _, _, kind, code, value in EVENT_FORMAT.iter_unpack(data)]
 
     def close(self) -> None:
-        """Closing lets go of the grab, too."""
+        """Close the device, which ends the grab too."""
         with contextlib.suppress(OSError):
             os.close(self._fd)
 
@@ -135,7 +135,7 @@ def keyboard_scanner(
     on_unreadable: Callable[[], None] = lambda: None,
     **affixes: Unpack[Affixes],
 ) -> Scanner:
-    """The scanner of a `type = "evdev"` table; `layout` is a `LayoutName`."""
+    """Make the scanner of a `type = "evdev"` table; `layout` is a `LayoutName`."""
 
     def connection() -> KeyboardConnection:
         keyboard, close = claims.opened(device, lambda: connect(device))

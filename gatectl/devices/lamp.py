@@ -1,4 +1,4 @@
-"""One lamp, or the buzzer, beside a gate: a door works without it."""
+"""One lamp, or the buzzer, of a gate. The door works even if it fails."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from gatectl.devices.trouble import Flaw, Trouble
 
 
 class LampPin:
-    """A lamp's pin. `recover` is called from the guard's thread, all else from the event loop."""
+    """A lamp's pin. Call `recover` from the guard's thread, the other methods from the event loop."""
 
     def __init__(self, door: str, lamp: Lamp, pin: int, factory: Any, tell: Tell) -> None:
-        """Touches nothing yet: `recover` does."""
+        """Do not touch the pin yet: `recover` does."""
         self.lamp = lamp
         self.trouble = Trouble(tell, door, f"the signal {lamp.value} can be driven again")
         self._pin = pin
         self._factory = factory
         self._device: Output | None = None
         self._failed: bool | None = None
-        """The value that could not be set: what is driven to the other one may still be broken."""
+        """The value that could not be set: a pin that takes the other value may still be broken."""
 
     def recover(self) -> None:
-        """Takes the pin, dark, if it is not ours yet."""
+        """Claim the pin, off, unless it is claimed already."""
         if self._device is None:
             try:
                 self._device = Output(self._factory, self._pin)
-            except Exception as error:  # noqa: BLE001 - drivers share no base class; told
+            except Exception as error:  # noqa: BLE001 - drivers share no base class; logged
                 self._begin(Flaw.NOT_CLAIMED, error)
                 return
             self.trouble.end()
-        self.trouble.retry_at = None  # what is ours is tried at each use
+        self.trouble.retry_at = None  # a claimed pin is tried again at each use
 
     def set(self, *, on: bool) -> None:
-        """On or off; a lamp that cannot be driven stops no member."""
+        """Switch it on or off; a failure is logged and never raised, so that members still get in."""
         if self._device is None:
             return
         try:
             self._device.value = on
-        except Exception as error:  # noqa: BLE001 - drivers share no base class; told
+        except Exception as error:  # noqa: BLE001 - drivers share no base class; logged
             self._failed = on
             self._begin(Flaw.NOT_ON, error)
         else:
@@ -54,7 +54,7 @@ class LampPin:
         self.trouble.begin(flaw, f"the signal {self.lamp.value} cannot be driven ({cause_of(error)})")
 
     def close(self) -> None:
-        """Gives the pin back."""
+        """Release the pin."""
         if self._device is not None:
             with contextlib.suppress(Exception):  # drivers share no base class; the daemon ends
                 self._device.close()

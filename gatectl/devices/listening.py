@@ -1,6 +1,6 @@
-"""Listening to devices that are not set up yet: raw input, one burst a scan.
+"""Listen to devices that are not set up yet: raw input, one burst per scan.
 
-Keyboards are not grabbed: the technician's own may be among them.
+Keyboards are not grabbed, because the technician's own may be among them.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from gatectl.devices.serial_port import SerialPort
 from gatectl.devices.thread import bounded
 
 QUIET_S = {"serial": 0.25, "evdev": 0.5}
-"""A silence that ends a scan: over that of any scanner within a code, under a person's patience."""
+"""Silence that ends a scan: longer than any scanner's pause within a code, short enough for a person."""
 
 LONGEST_S = 1.0
-"""A card reader repeats its frame every 50 ms for as long as the card lies there: this is enough of it."""
+"""The longest burst: a card reader repeats its frame every 50 ms for as long as the card lies on it."""
 
 
 class SharedKeyboard(Keyboard):
-    """An input device that is nobody's: DeviceLost where somebody has grabbed it."""
+    """An input device that stays shared. DeviceLost if another program has grabbed it."""
 
     def __init__(self, path: str) -> None:
         super().__init__(path)
@@ -35,27 +35,27 @@ class SharedKeyboard(Keyboard):
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """The bytes or key events that one device sent with one scan."""
+    """The input of one scan from one device: bytes or key events."""
 
     device: Found
     data: bytes
     events: tuple[KeyEvent, ...]
     caps_lock: bool
-    """The lock's state before."""
+    """The lock's state before the scan."""
     seconds: float
-    """From the first input to the last."""
+    """Time from the first input to the last."""
     gap_s: float
     """The longest time without input in between."""
 
     @property
     def keys(self) -> int:
-        """The number of keys that were pressed."""
+        """Return how many keys were pressed."""
         return sum(kind == EV_KEY and value == PRESSED for kind, _, value in self.events)
 
 
 @dataclass(frozen=True, slots=True)
 class Deaf:
-    """A device that cannot be read, or not any more."""
+    """A device that cannot be read, or no longer."""
 
     device: Found
     cause: str
@@ -72,11 +72,11 @@ class Ears:
 
     @property
     def open(self) -> int:
-        """The number of devices that are listened to."""
+        """Return how many devices are open."""
         return sum(ear.is_open for ear in self._ears)
 
     def listen(self, devices: Iterable[Found]) -> None:
-        """Opens them; those that cannot be opened are told in `heard`."""
+        """Open devices; those that cannot be opened are reported in `heard`."""
         for device in devices:
             try:
                 source = bounded(partial(self._opened, device), OPEN_S, lambda late: late.close())
@@ -146,7 +146,7 @@ class _Ear:
         self._tell(Burst(self._device, data, events, self._caps_lock, seconds, self._gap))
 
     def close(self) -> None:
-        """Lets go of the device, once."""
+        """Close the device, once."""
         if self.is_open:
             self.is_open = False
             self._loop.remove_reader(self._source.fileno())

@@ -1,4 +1,4 @@
-"""A pin that is driven: claimed off, on and off, and given back."""
+"""Drive one pin: claim it off, switch it, release it."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from typing import Any
 
 
 class Output:
-    """One output of a gpiozero pin factory; what the driver raises comes through.
+    """One output of a gpiozero pin factory. The driver's errors are raised unchanged.
 
-    gpiozero's own OutputDevice keeps a pin that could not be claimed reserved for as long as anything holds
-    the error, so that nobody could try again.
+    gpiozero's own OutputDevice is not used: after a failed claim the pin stays reserved for as long as
+    anything refers to the error, so that it could not be tried again.
     """
 
     def __init__(self, factory: Any, number: int, *, active_high: bool = True) -> None:
-        """Claims the pin with its level, which is off."""
+        """Claim the pin with its off level at once."""
         self._on_level = active_high
         self._pin = factory.pin(number)
         try:
             self._pin.output_with_state(not active_high)
         except Exception:
-            with contextlib.suppress(Exception):  # drivers share no base class; the first error says more
+            with contextlib.suppress(Exception):  # drivers share no base class; the first error is raised
                 self._pin.close()
             raise
 
     @property
     def value(self) -> bool:
-        """The level that the pin itself reports."""
+        """Return the value read from the pin itself."""
         return bool(self._pin.state) == self._on_level
 
     @value.setter
@@ -34,5 +34,5 @@ class Output:
         self._pin.state = on == self._on_level
 
     def close(self) -> None:
-        """Gives the pin back."""
+        """Release the pin."""
         self._pin.close()

@@ -1,4 +1,4 @@
-"""The pin factory of the settings: that one or an error, never another."""
+"""Load the settings' pin factory; raise an error rather than fall back to another."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ class PinsError(GatectlError):
 
 
 def factory_name(name: str, environ: Mapping[str, str]) -> str:
-    """The entry-point name that counts: the environment's wins."""
+    """Return the entry-point name to use: the environment's overrides the settings'."""
     return environ.get(ENVIRONMENT, name)
 
 
 def pin_factory(name: str, chip: int, environ: Mapping[str, str]) -> Any:
-    """A gpiozero pin factory by its entry-point name; the environment's wins. Raises PinsError.
+    """Load a gpiozero pin factory by its entry-point name; the environment overrides it. Raises PinsError.
 
-    gpiozero itself falls back to the next factory, silently: a relay must not end up on a mock.
+    gpiozero itself falls back to the next factory silently; a relay must not end up on a mock.
     """
     name = known_factory(name, environ)
-    # A driver fails in its own ways: an import, an ioctl, a revision that it does not know.
+    # Drivers fail in many ways: an import, an ioctl, an unknown board revision.
     try:
         if name == LGPIO:
             return _lgpio(chip)
@@ -52,10 +52,10 @@ def pin_factory(name: str, chip: int, environ: Mapping[str, str]) -> Any:
 
 
 def known_factory(name: str, environ: Mapping[str, str]) -> str:
-    """The name of the entry point that counts; nothing is loaded yet. Raises PinsError if there is none."""
+    """Return the entry-point name to use, without loading it. Raises PinsError if it does not exist."""
     wanted = factory_name(name, environ)
     if wanted == LGPIO:
-        return wanted  # gpiozero's own: all packages' metadata need not be read for it, at every start
+        return wanted  # gpiozero's own: skip reading all packages' metadata at every start
     known = _entry_points()
     for found in (wanted, wanted.lower()):
         if found in known:
@@ -65,13 +65,13 @@ def known_factory(name: str, environ: Mapping[str, str]) -> str:
 
 
 def _entry_points() -> dict[str, EntryPoint]:
-    from importlib import metadata  # noqa: PLC0415 - slow, and most doors do without
+    from importlib import metadata  # noqa: PLC0415 - slow, and most doors do not need it
 
     return {entry.name: entry for entry in metadata.entry_points(group=GROUP)}
 
 
 def import_lgpio() -> Any:
-    """The module lgpio. It makes a pipe in the folder in which it is imported, which may be anybody's."""
+    """Import lgpio in a safe folder: it makes a pipe in the working directory, which may not be ours."""
     with tempfile.TemporaryDirectory(prefix="gatectl-") as folder, contextlib.chdir(folder):
         return importlib.import_module("lgpio")
 
@@ -81,14 +81,14 @@ def _lgpio(chip: int) -> Any:
     from gpiozero.pins.lgpio import LGPIOFactory, LGPIOPin  # noqa: PLC0415 - it imports lgpio: only where that is wanted
 
     class SafePin(LGPIOPin):  # type: ignore[misc] # gpiozero ships no types
-        """Claims an output with its level and its pull at once, and leaves it with both.
+        """A pin that claims an output with its level and its pull at once, and keeps both when closed.
 
-        gpiozero's own first claims it low, and low energises an active-low relay; and it leaves an input
-        without a pull, whose level is anybody's guess.
+        gpiozero's own pin first claims the output low, which energises an active-low relay, and on closing
+        leaves an input without a pull, whose level is undefined.
         """
 
         _off: int | None = None
-        """The level at which it was claimed: our pins are all claimed off."""
+        """The level at which it was claimed; gatectl claims all pins off."""
         _is_held = True
 
         def output_with_state(self, state: bool) -> None:  # noqa: FBT001 - gpiozero's signature
@@ -96,7 +96,7 @@ def _lgpio(chip: int) -> Any:
             pull = lgpio.SET_PULL_UP if level else lgpio.SET_PULL_DOWN
             try:
                 lgpio.gpio_claim_output(handle, self._number, level, pull)
-            except lgpio.error:  # also a chip without pulls has to drive the line
+            except lgpio.error:  # a chip without pulls must drive the line too
                 lgpio.gpio_claim_output(handle, self._number, level)
             self._off, self._is_held = level, True
 
@@ -118,11 +118,11 @@ def _lgpio(chip: int) -> Any:
 
 
 def _require_pi(factory: Any) -> None:
-    """Raises PinsError where gpiozero does not know the board: it would say so at each pin."""
+    """Raise PinsError if gpiozero does not know the board, once rather than at each pin."""
     from gpiozero.exc import PinUnknownPi  # noqa: PLC0415 - only where lgpio is wanted
 
     try:
-        factory.board_info  # noqa: B018 - it is read here, once
+        factory.board_info  # noqa: B018 - reading it raises for an unknown board
     except PinUnknownPi as error:
         factory.close()
         raise PinsError(

@@ -1,4 +1,4 @@
-"""The relay: on for a bounded time, whatever the event loop does."""
+"""The relay: on for a bounded time, even if the event loop is stuck."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from gatectl.devices.output import Output
 from gatectl.devices.trouble import Flaw, Trouble
 
 LOCK_S = 0.2
-"""A driver takes microseconds for a pin; one that holds another thread up for longer has stuck there."""
+"""How long to wait for the lock: a driver takes microseconds, so after this time it hangs."""
 
 
 class StuckError(Exception):
-    """The pin does not do what it was told; the message is a technician's."""
+    """The pin does not follow; the message is for a technician."""
 
 
 class Relay:
-    """One relay. Off from the start; every way through here ends in off.
+    """One relay. It starts off, and every path through this class ends with it off.
 
-    Called from the event loop and from the guard's thread, so everything stands under one lock.
+    One lock protects everything: the event loop and the guard's thread both call it.
     """
 
     def __init__(
         self, door: str, pin: int, *, active_high: bool, open_ms: int, factory: Any, tell: Tell
     ) -> None:
-        """Touches nothing yet: `claim` does."""
+        """Do not touch the pin yet: `claim` does."""
         self.door = door
         self.open_ms = open_ms
         self.trouble = Trouble(tell, door, "the gate is in order again")
@@ -45,35 +45,35 @@ class Relay:
 
     @property
     def off_at(self) -> float | None:
-        """When it goes off (s, monotonic); None while it is off."""
+        """Return when it goes off (s, monotonic); None while it is off."""
         return self._off_at
 
     @property
     def is_on(self) -> bool:
-        """The level that the pin itself reports."""
+        """Return the state read from the pin itself."""
         return self._device is not None and self._device.value
 
     def claim(self) -> None:
-        """Takes the pin and drives it off. Raises what the driver raises."""
+        """Claim the pin and drive it off. Raises the driver's own errors."""
         with self._held():
             self._claim()
 
     def failed(self, cause: str) -> None:
-        """The first claim failed: from now on the relay is out of order, and tried again."""
+        """Record that the first claim failed: the relay is out of order, and retried from now on."""
         self._not_recovered(StuckError(cause))
 
     def energise(self) -> float:
-        """On for a full `open_ms` from now; says until when (s, monotonic). Raises StuckError."""
+        """Switch on for a full `open_ms` from now; return until when (s, monotonic). Raises StuckError."""
         if self._device is None:
             raise StuckError(f"pin {self._pin} is not ours")
         try:
             with self._held():
-                # The bound stands before the pin moves: nothing that comes between leaves it on.
+                # Set the deadline before the pin moves, so that an interruption cannot leave it on.
                 self._off_at = off_at = time.monotonic() + self.open_ms / 1000
                 try:
                     self._drive(on=True)
                 except StuckError:
-                    self._off_at = time.monotonic()  # the guard sees to it that it is off
+                    self._off_at = time.monotonic()  # the guard switches it off at once
                     raise
         except StuckError as error:
             self._not_on(error)
@@ -82,23 +82,23 @@ class Relay:
         return off_at
 
     def release(self) -> None:
-        """Off now. Raises StuckError."""
+        """Switch off now. Raises StuckError."""
         with self._held():
             self._release()
 
     def release_if_due(self, now: float) -> None:
-        """Off if the time is over. Raises StuckError."""
+        """Switch off if its time is over. Raises StuckError."""
         with self._held():
             if self._off_at is not None and now >= self._off_at:
                 self._release()
 
     def assure(self) -> None:
-        """Drives the pin to what it was told, if something else moved it. Raises StuckError."""
+        """Drive the pin back to its intended state if something else moved it. Raises StuckError."""
         with self._held():
             if self._device is None or self.trouble.cause is not None:
                 return
             on = self._off_at is not None
-            with contextlib.suppress(Exception):  # drivers share no base class; driving it will show
+            with contextlib.suppress(Exception):  # drivers share no base class; driving it shows the error
                 if self.is_on == on:
                     return
             if on:
@@ -118,7 +118,7 @@ class Relay:
             raise
 
     def recover(self) -> None:
-        """Tries to have it in order again, and off; says in `trouble` what came of it."""
+        """Try to bring it back in order, and off; record the result in `trouble`."""
         try:
             with self._held():
                 self._recover()
@@ -130,7 +130,7 @@ class Relay:
             try:
                 self._drive(on=False)
             except StuckError:
-                # A line of our own that cannot be driven any more may still be claimed anew.
+                # A claimed line that can no longer be driven may work after claiming it again.
                 device, self._device = self._device, None
                 with contextlib.suppress(Exception):
                     device.close()
@@ -148,7 +148,7 @@ class Relay:
             self.trouble.end()
 
     def _not_recovered(self, error: StuckError) -> None:
-        # Held, or lost while it was on: it may be on now.
+        # Another program holds it, or it was lost while on: it may be on now.
         if self._device is not None or self._off_at is not None:
             self._not_off(error)
         else:
@@ -182,7 +182,7 @@ class Relay:
             self._device.value = on
             followed = self.is_on == on
         except Exception as error:
-            # Drivers share no base class; whatever this one raised, the pin was not driven.
+            # Drivers share no base class; any error means that the pin was not driven.
             raise StuckError(cause_of(error)) from error
         if not followed:
             raise StuckError("the pin did not follow")
@@ -197,7 +197,7 @@ class Relay:
             self._lock.release()
 
     def close(self) -> None:
-        """Off, and the pin given back; idempotent. Raises StuckError."""
+        """Switch off and release the pin; idempotent. Raises StuckError."""
         if self._device is None:
             return
         try:

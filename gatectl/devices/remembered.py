@@ -1,7 +1,7 @@
-"""The list of relays that the daemon drives, kept where `gatectl relay off` finds it without the settings.
+"""Store the relays that the daemon drives, so that `gatectl relay off` can do without the settings.
 
-After a SIGKILL the gate stands open until somebody sets the line: that must neither wait for the settings
-to be read nor depend on what was made of them meanwhile. It also waits for all that this module imports.
+After a SIGKILL the gate stays open until the line is set. That must neither wait for the settings to be read
+nor depend on later changes to them. Keep the imports few: the open gate waits for them too.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FILE = "relays.json"
 
 
 def remember(environ: Mapping[str, str], factory: str, chip: int, lines: Iterable[Line]) -> None:
-    """Writes them down, if there is a place for it. Raises OSError."""
+    """Write the relays to systemd's folder, if there is one. Raises OSError."""
     if FOLDER not in environ:
         return
     path = _path(environ)
@@ -31,9 +31,9 @@ def remember(environ: Mapping[str, str], factory: str, chip: int, lines: Iterabl
 
 
 def switch_off(environ: Mapping[str, str]) -> tuple[list[str], list[Failure]] | None:
-    """Every remembered line to its off level: the doors that are off, and the lines that failed.
+    """Drive every stored line to its off level; return the doors that are off, and the lines that failed.
 
-    None where nothing is remembered. Raises what the driver raises where it does not start.
+    Returns None if nothing is stored. Raises the driver's own error if it does not start.
     """
     try:
         with open(_path(environ), encoding="utf-8") as file:  # noqa: PTH123

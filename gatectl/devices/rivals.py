@@ -1,4 +1,4 @@
-"""Programs and missing drivers that keep a USB serial adapter from gatectl. Nothing is opened to find out."""
+"""Find programs and missing drivers that keep a USB serial adapter from gatectl, without opening anything."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ADAPTERS = {
 
 
 def rivals(places: Places, found: Iterable[Found]) -> Iterator[str]:
-    """A sentence for each thing that an installer has to put right before a reader works."""
+    """Yield a sentence for each problem that an installer has to fix before a reader works."""
     running = {_text(process / "comm") for process in places.proc.glob("[0-9]*")}
     for name, socket in _without_port(places.sys):
         if "brltty" in running:
@@ -42,7 +42,7 @@ def rivals(places: Places, found: Iterable[Found]) -> Iterator[str]:
 
 
 def _without_port(sys: Path) -> Iterator[tuple[str, str]]:
-    """Adapters that are plugged in and have no port: their name and their socket."""
+    """Yield the name and the socket of each adapter that is plugged in but has no port."""
     for device in sorted((sys / "bus/usb/devices").glob("*")):
         name = _ADAPTERS.get((_text(device / "idVendor"), _text(device / "idProduct")))
         if name and not any(device.glob("*:*/tty*")):
@@ -50,7 +50,7 @@ def _without_port(sys: Path) -> Iterator[tuple[str, str]]:
 
 
 def _is_left_alone(places: Places, node: str) -> bool:
-    """Whether udev has told ModemManager to leave this port alone, as gatectl's rules do."""
+    """Return whether udev's properties make ModemManager ignore this port, as gatectl's rules do."""
     try:
         number = Path(node).stat().st_rdev
     except OSError:

@@ -1,7 +1,7 @@
-"""One scanner under supervision: opened by its stable path, read, timed, waited for when it is gone.
+"""Supervise one scanner: open it by its stable path, read and time its codes, wait for it when it is gone.
 
-Only reading runs on the event loop, since it never blocks. Whatever else concerns the device runs in its
-own thread.
+Only reading runs on the event loop, since it never blocks. Every other call to the device runs in the
+device's own thread.
 """
 
 from __future__ import annotations
@@ -26,29 +26,29 @@ from gatectl.decision.reading import INCOMPLETE_S, UNREADABLE, Code, Dropped, Fl
 from gatectl.devices.thread import DeviceThread
 
 RETRY_S = 0.5
-"""Between two looks for a device that is not there. USB enumeration takes about 0.5 s; a device that
-is back is to be taken up within a second of its return, and a failed open costs microseconds."""
+"""Between two attempts to open a missing device. USB enumeration takes about 0.5 s; a device must be in use
+within a second of its return, and a failed open costs microseconds."""
 
 STEADY_S = 5.0
-"""A connection that has lasted this long, or has given a code, works. A loose plug or a failing
-device is gone again well within it."""
+"""A connection that has lasted this long, or has given a code, works. A loose plug or a failing device is
+lost again much sooner."""
 
 QUICK_LOSSES = 5
-"""After so many connections in a row that did not last, the next return is told only once it lasts."""
+"""After so many short connections in a row, the next return is logged only once it lasts."""
 
 OPEN_S = 1.0
-"""An adapter that works is open within some milliseconds; one that does not answer takes 5 s a control
+"""A working adapter opens within some milliseconds; one that does not answer takes 5 s per control
 transfer."""
 
 LOOK_S = 60.0
 """Between two looks for other programs at the device: a look reads all of /proc (10 ms of a Pi's time)."""
 
 FIRST_LOOK_S = 1.0
-"""From the opening to the first look: a start, and a plug that is loose, have more urgent things to do."""
+"""From the opening to the first look: not sooner, to keep a start, or a loose plug's return, quick."""
 
 PAUSE_S = 1.0
-"""A character so long after the last one begins another code: longer than a person needs from key to key
-of a PIN, and shorter than the next person needs to step up."""
+"""A character so long after the last one begins another code: longer than a person's pause between the keys
+of a PIN, shorter than the next person needs to step up."""
 
 OnCode = Callable[[str, float], None]
 """A complete code, and the loop's time at which it was complete. Called from the reader's callback."""
@@ -65,7 +65,7 @@ class Cause(StrEnum):
 
 
 SAME_DEVICE = "the same device as"
-"""Before the other name: the cause where two names in the settings lead to one device."""
+"""The cause where two names in the settings lead to one device; the other name follows."""
 
 _CAUSES = {
     errno.ENOENT: Cause.UNPLUGGED,
@@ -73,7 +73,7 @@ _CAUSES = {
     errno.ENXIO: Cause.UNPLUGGED,
     errno.EIO: Cause.UNPLUGGED,
     errno.EBUSY: Cause.HELD,
-    errno.EAGAIN: Cause.HELD,  # the answer to a lock that somebody else has
+    errno.EAGAIN: Cause.HELD,  # another process holds the lock
     errno.EACCES: Cause.DENIED,
     errno.EPERM: Cause.DENIED,
     errno.ENOTTY: Cause.NO_SCANNER,
@@ -90,49 +90,49 @@ class DeviceLost(Exception):
 
 
 def cause_of(number: int | None) -> str:
-    """The cause that an errno stands for."""
+    """Return the cause for an errno."""
     if number is None:
         return Cause.NO_SCANNER
     return _CAUSES.get(number) or os.strerror(number).lower()
 
 
 class Decoder(Protocol):
-    """Makes readings of a device's input: a `Framer`, a `KeyDecoder`. Never raises."""
+    """Turns a device's input into readings: a `Framer` or a `KeyDecoder`. Never raises."""
 
     @property
     def begun(self) -> int:
-        """The number of codes that have begun so far."""
+        """Return how many codes have begun so far."""
 
     @property
     def pending(self) -> bool:
-        """True while a code has begun and not ended."""
+        """Return whether a code has begun and not ended."""
 
     @property
     def discarding(self) -> bool:
-        """True while the rest of a code that was dropped is passed over."""
+        """Return whether the rest of a dropped code is being skipped."""
 
     def silence(self) -> list[Reading]:
-        """Ends a code whose reader sends no ending, and what was discarded."""
+        """End a code whose reader sends no ending, and end the skipping of a dropped code."""
 
     def give_up(self) -> list[Reading]:
-        """Drops the code that has begun and not ended in time."""
+        """Drop the code that has begun and not ended in time."""
 
 
 class Connection(Protocol):
-    """An open device with its decoder: half a code goes when the connection goes."""
+    """An open device with its decoder: a half-read code is lost with the connection."""
 
     @property
     def decoder(self) -> Decoder:
-        """Times are counted by what it holds."""
+        """Return the decoder, whose state drives the timers."""
 
     def fileno(self) -> int:
-        """The descriptor to wait for; the same until `close`."""
+        """Return the descriptor to wait for; the same until `close`."""
 
     def read(self) -> list[Reading]:
-        """Reads what is there and returns what it completes; never blocks. DeviceLost where it is gone."""
+        """Read the waiting input and return completed readings; never blocks. DeviceLost if it is gone."""
 
     def close(self) -> None:
-        """Lets go of the device; may block, never raises."""
+        """Close the device; may block, never raises."""
 
 
 ScannerType = Literal["serial", "evdev"]
@@ -146,26 +146,26 @@ class ScannerStatus:
     path: str
     type: ScannerType
     state: State
-    """`absent`: not there since the start; `lost`: it was."""
+    """`absent`: never seen since the start; `lost`: seen, and gone."""
     since: float
-    """When it came into this state; seconds on the monotonic clock."""
+    """When this state began; seconds on the monotonic clock."""
     cause: str | None
-    """None where it is ready, or was not looked for yet."""
+    """None if it is ready, or was not tried yet."""
     held_by: tuple[str, ...] = ()
     """Other programs that have the device open, as `name (process)`, as far as they can be seen."""
     codes: int = 0
     dropped: Mapping[Flaw, int] = field(default_factory=dict)
     last_dropped: tuple[Dropped, float] | None = None
-    """The reading that was dropped last, and when; seconds on the monotonic clock."""
+    """The last dropped reading, and when; seconds on the monotonic clock."""
 
 
 class Scanner:
-    """Keeps one device open and hands on its codes, for as long as `run` runs.
+    """Keeps one device open and passes on its codes for as long as `run` runs.
 
-    `connect` opens the device by its path, and by nothing else: another device in its place is not taken
-    for it. `holders` finds the other programs that have it open. Both may block: they run in the device's
+    `connect` opens the device by its path only, so that another device is not taken for it.
+    `holders` finds the other programs that have it open. Both may block: they run in the device's
     own thread, as the connection's `close` does. `idle_s` of silence ends a code; 0 for never.
-    `on_unreadable` is called for a complete reading that is no code.
+    `on_unreadable` is called for a complete reading that is not a code.
     """
 
     def __init__(
@@ -191,7 +191,7 @@ class Scanner:
         self._dropped: Counter[Flaw] = Counter()
         self._last_dropped: tuple[Dropped, float] | None = None
         self._told_errors: set[str] = set()
-        self._told_gone = False  # and not yet that it is back
+        self._told_gone = False  # its loss was logged, its return not yet
         self._quick_losses = 0
         self._next_look = -math.inf  # for other programs, on the loop's clock
         self.tried = asyncio.Event()
@@ -199,13 +199,13 @@ class Scanner:
 
     @property
     def status(self) -> ScannerStatus:
-        """The state now; a value, which does not change any more."""
+        """Return the present state, as an immutable value."""
         return replace(
             self._status, codes=self._codes, dropped=dict(self._dropped), last_dropped=self._last_dropped
         )
 
     async def run(self) -> Never:
-        """Reads until cancelled. A device that is lost, for whatever cause, is waited for."""
+        """Read until cancelled. After any loss, wait for the device to return."""
         thread = DeviceThread(self._status.path)
         try:
             while True:
@@ -237,7 +237,7 @@ class Scanner:
             opening.cancel()
 
     async def _serve(self, connection: Connection, thread: DeviceThread) -> str:
-        """Reads one connection to its end, and returns the cause of its end."""
+        """Read one connection to its end, and return the cause of its end."""
         try:
             session = _Session(connection, self._idle_s, self._take, self._lost_by)
         except Exception as error:
@@ -246,10 +246,10 @@ class Scanner:
         self._enter("ready", None)
         if self._quick_losses < QUICK_LOSSES:
             self._back()
-        self._quick_losses += 1  # until it has lasted
+        self._quick_losses += 1  # reset once the connection has lasted
         loop = asyncio.get_running_loop()
         steady = loop.call_later(STEADY_S, self._lasts)
-        self._next_look = loop.time()  # who held it may be gone
+        self._next_look = loop.time()  # the program that held it may be gone
         looking = loop.create_task(self._keep_looking(thread))
         try:
             return await session.over
@@ -260,7 +260,7 @@ class Scanner:
             thread.submit(connection.close)
 
     def _lost_by(self, error: Exception) -> DeviceLost:
-        """The loss that an error at this device is. A bug costs this device alone, and is logged as one."""
+        """Turn an error at this device into its loss. A bug stops this device only, and is logged as one."""
         if isinstance(error, DeviceLost):
             return error
         place = traceback.extract_tb(error.__traceback__)[-1]
@@ -271,7 +271,7 @@ class Scanner:
         return DeviceLost(what)
 
     async def _keep_looking(self, thread: DeviceThread) -> Never:
-        """Looks for other programs at the port now and then: one may be started at any time."""
+        """Look for other programs at the port periodically: one may be started at any time."""
         await asyncio.sleep(FIRST_LOOK_S)
         while True:
             await self._look_for_others(thread)
@@ -281,11 +281,11 @@ class Scanner:
         now = asyncio.get_running_loop().time()
         if now < self._next_look:
             return
-        # A keyboard that is grabbed is read by nobody else, whoever has it open.
+        # No other program can read a grabbed keyboard, even one that has it open.
         is_shared = self._status.type == "serial" or self._status.state != "ready"
         try:
             found = await thread.submit(self._holders) if is_shared else ()
-        except Exception as error:  # noqa: BLE001 - logged; the reader is read whether this is known or not
+        except Exception as error:  # noqa: BLE001 - logged; reading goes on without this knowledge
             self._lost_by(error)
             found = ()
         self._next_look = now + LOOK_S
@@ -336,10 +336,10 @@ class Scanner:
 
 
 class _Session:
-    """One connection on the event loop, up to its one end.
+    """One connection on the event loop, until it ends.
 
-    `over` is done then, with the cause of the loss. An error of `take` is no loss: it is the future's
-    exception, and so ends whoever awaits it.
+    `over` is then done, with the cause of the loss. An error of `take` is not a loss: it becomes the future's
+    exception, and so reaches whoever awaits it.
     """
 
     def __init__(
@@ -364,7 +364,7 @@ class _Session:
         self._loop.add_reader(connection.fileno(), self._guarded, self._read)
 
     def end(self) -> None:
-        """Stops reading, once. The connection is the caller's to close."""
+        """Stop reading, once. The caller closes the connection."""
         if self._ended:
             return
         self._ended = True
@@ -376,7 +376,7 @@ class _Session:
             step()
         except DeviceLost as lost:
             self.end()
-            if not self.over.done():  # it is, where a cancellation came first in this turn of the loop
+            if not self.over.done():  # a cancellation may have come first in this turn of the loop
                 self.over.set_result(lost.cause)
         except Exception as error:
             self.end()
@@ -394,21 +394,21 @@ class _Session:
         self._time(now)
 
     def _readings(self, step: Callable[[], list[Reading]]) -> list[Reading]:
-        """Runs a step of the device's or its decoder's, whose errors are the device's loss."""
+        """Run a step of the device or its decoder; an error there is the device's loss."""
         try:
             return step()
         except Exception as error:
             raise self._lost_by(error) from error
 
     def _end_what_is_over(self, now: float) -> None:
-        """Ends a code whose time is over although its timer has not had its turn yet."""
+        """End a code whose time is over, even if its timer has not run yet."""
         if self._incomplete is not None and now >= self._incomplete.when():
             self._give_up(self._incomplete.when())
         if self._decoder.discarding and now - self._last >= PAUSE_S:
             self._readings(self._decoder.silence)
 
     def _time(self, now: float) -> None:
-        """Sets the timers for what has begun and not ended."""
+        """Set the timers for a code that has begun and not ended."""
         if self._silence is not None:
             self._silence.cancel()
             self._silence = None
@@ -426,7 +426,7 @@ class _Session:
             self._incomplete = self._loop.call_at(at, self._guarded, partial(self._give_up, at))
 
     def _silent(self, at: float) -> None:
-        """Ends a code at `at`, unless input came while the loop was busy with something else."""
+        """End a code at `at`, unless input came while the loop was busy."""
         if _readable(self._connection.fileno()):
             self._read()
             return
@@ -435,7 +435,7 @@ class _Session:
         self._stop_timing()
 
     def _give_up(self, at: float) -> None:
-        """Drops a code that has not ended in time; what follows within a pause is the rest of it."""
+        """Drop a code that has not ended in time; input that follows within a pause is the rest of it."""
         self._incomplete = None
         for reading in self._readings(self._decoder.give_up):
             self._take(reading, at)
@@ -448,7 +448,7 @@ class _Session:
 
 
 def _readable(fd: int) -> bool:
-    """Whether input, or a hang-up, is there right now."""
+    """Return whether input, or a hang-up, is waiting right now."""
     poller = select.poll()
     poller.register(fd, select.POLLIN)
     return bool(poller.poll(0))

@@ -1,4 +1,4 @@
-"""A scanner on a serial line, on a USB adapter's virtual one, or on a pty."""
+"""Read a scanner on a serial line, on a USB adapter's virtual one, or on a pty."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from gatectl.devices.holders import holders
 from gatectl.devices.scanner import Cause, DeviceLost, OnCode, Scanner, cause_of
 
 _CHUNK = 4096
-"""Bytes a read; the kernel's line discipline holds no more."""
+"""Bytes per read: the size of the buffer of the kernel's line discipline."""
 
 
 _SEVEN_BITS = bytes(byte & 0x7F for byte in range(256))
-"""Takes the parity bit off: some USB adapters hand it over, although they are set to seven bits."""
+"""Removes the parity bit: some USB adapters pass it on although they are set to seven bits."""
 
 
 class SerialPort:
-    """An open port, ours alone; DeviceLost where it cannot be opened.
+    """An open port, locked for this process; DeviceLost if it cannot be opened.
 
-    What stood in its buffer before is discarded: a code from before must not open a gate.
+    Bytes that were buffered before the opening are discarded: an old code must not open a gate.
     """
 
     def __init__(
@@ -37,8 +37,8 @@ class SerialPort:
         bits, parity, stop_bits = mode[0], mode[1], mode[2]
         self._has_seven_bits = bits == "7"
         try:
-            # inter_byte_timeout is VTIME, and sets VMIN to 1: with VMIN 0 an empty line would read as
-            # b"", which is how a hang-up reads.
+            # inter_byte_timeout is VTIME, and sets VMIN to 1: with VMIN 0 an idle line would read as
+            # b"", which also means a hang-up.
             self._serial = serial.Serial(
                 None,
                 baud,
@@ -57,7 +57,7 @@ class SerialPort:
             self._serial.open()
         except (OSError, termios.error) as error:
             raise DeviceLost(cause_of(_errno(error))) from error
-        except ValueError as error:  # a rate or a mode that this device refuses
+        except ValueError as error:  # the device refuses this rate or mode
             raise DeviceLost(f"{baud} baud{'' if mode == '8N1' else f' {mode}'} refused") from error
         self._fd: int = self._serial.fileno()
 
@@ -65,7 +65,7 @@ class SerialPort:
         return self._fd
 
     def read(self) -> bytes:
-        """The bytes that are there, b"" for none; DeviceLost where the device is gone."""
+        """Return the waiting bytes, b"" for none; DeviceLost if the device is gone."""
         try:
             data = os.read(self._fd, _CHUNK)
         except BlockingIOError:
@@ -77,7 +77,7 @@ class SerialPort:
         return data.translate(_SEVEN_BITS) if self._has_seven_bits else data
 
     def close(self) -> None:
-        """Lets go of the port; may block where its driver hangs."""
+        """Close the port; may block if its driver hangs."""
         with contextlib.suppress(OSError):
             self._serial.close()
 
@@ -107,7 +107,7 @@ def serial_scanner(
     tell: Tell,
     on_unreadable: Callable[[], None] = lambda: None,
 ) -> Scanner:
-    """The scanner of a `type = "serial"` table; `decoder` makes a framer for each connection."""
+    """Make the scanner of a `type = "serial"` table; `decoder` makes a framer for each connection."""
 
     def connect() -> SerialConnection:
         opened, close = claims.opened(port, lambda: SerialPort(port, baud, **line))
@@ -126,7 +126,7 @@ def serial_scanner(
 
 
 def _errno(error: BaseException | None) -> int | None:
-    """The errno behind pyserial's error, which carries it only where opening itself failed."""
+    """Return the errno behind pyserial's error, which carries it only if opening itself failed."""
     while error is not None:
         number = error.errno if isinstance(error, OSError) else next(iter(error.args), None)
         if isinstance(number, int):

@@ -1,11 +1,11 @@
-"""A process that outlives the daemon for as long as it takes to switch the relays off.
+"""The failsafe process: outlives the daemon for as long as it takes to switch the relays off.
 
-A pin keeps its level when its process dies: after a SIGKILL the gate stands open until somebody sets the
-line. The service's last step does, but Python has to start for it. This process has started long before. It
-waits at a pipe that closes with the daemon, needs no settings, and cannot be held up by what held the daemon.
+A pin keeps its level when its process dies: after a SIGKILL the gate stays open until the line is set. The
+service's last step sets it, but has to start Python first. This process is already running. It waits at a
+pipe that closes with the daemon, needs no settings, and is not affected by a hang of the daemon.
 
 systemd's watchdog sends its signal, SIGABRT, to every process of the service. A daemon that is stopped, or
-stuck in the kernel, need not take it: this process takes it for an order to kill the daemon.
+stuck in the kernel, may not act on it: on SIGABRT this process kills the daemon.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ from typing import Never
 from gatectl.devices.off import Line, cause_of, complain, lines_off, load_driver
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
-"""The signals that end the daemon in order also come here: the daemon decides how long it is still needed."""
+"""Ignore the signals of an orderly stop, which reach this process too: it must outlast the daemon."""
 
 _LIMIT_S = 2
-"""A driver that hangs at one line must hold up neither the next line nor the service's last step: claiming a
-line takes it microseconds."""
+"""Per line. A driver that hangs at one line must delay neither the next line nor the service's last step;
+claiming a line takes microseconds."""
 
 
 class Survivor:
-    """The daemon's side of it."""
+    """The daemon's side of the failsafe process."""
 
     def __init__(self, pipe: int) -> None:
         self._pipe = pipe
 
     def know(self, factory: str, chip: int, lines: Iterable[Line]) -> None:
-        """Says what is to be switched off. Raises OSError where it has died."""
+        """Send it the lines to switch off. Raises OSError if the process has died."""
         os.write(self._pipe, json.dumps([factory, chip, list(lines)]).encode() + b"\n")
 
 
 @contextmanager
 def standing_by() -> Iterator[Survivor]:
-    """Forks it; at an end in order it goes without touching a pin. No thread may run yet.
+    """Fork the process; at an orderly stop it exits without touching a pin. No thread may run yet.
 
-    It should be forked early: what is not imported yet it need not hold in memory.
+    Fork early: modules that are not imported yet take no memory in it.
     """
     taking, giving = os.pipe()
     daemon = os.pidfd_open(os.getpid())
@@ -59,7 +59,7 @@ def standing_by() -> Iterator[Survivor]:
         with suppress(BrokenPipeError):
             os.write(giving, b"\n")
         os.close(giving)
-        with suppress(ChildProcessError):  # whoever started us ignores SIGCHLD
+        with suppress(ChildProcessError):  # the parent process ignores SIGCHLD
             os.waitpid(child, 0)
 
 
@@ -77,7 +77,7 @@ def _stand_by(pipe: int, daemon: int) -> Never:
 
 
 def _kill(daemon: int) -> None:
-    with suppress(ProcessLookupError):  # it took the signal itself
+    with suppress(ProcessLookupError):  # the daemon has ended by itself
         signal.pidfd_send_signal(daemon, signal.SIGKILL)
 
 
@@ -90,14 +90,14 @@ def _switch_off_after(said: Iterable[bytes], daemon: int) -> None:
         load_driver(factory)
     if not lines:
         return
-    # The kernel closes the pipe in the middle of the daemon's end; afterwards its lines are free.
+    # The kernel closes the pipe while the daemon is still exiting; its lines are free after the exit.
     select.select([daemon], [], [])
     signal.signal(signal.SIGALRM, _give_up_on_this_line)
     signal.alarm(_LIMIT_S)
     lines = [(door, pin, level) for door, pin, level in lines]
     try:
         failed = lines_off(factory, chip, lines)
-    except Exception as error:  # noqa: BLE001 - drivers share no base class; said below
+    except Exception as error:  # noqa: BLE001 - drivers share no base class; reported below
         failed = [(line, cause_of(error)) for line in lines]
     complain(failed)
 

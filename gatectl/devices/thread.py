@@ -1,6 +1,6 @@
-"""A thread of its own for each device: every call that the kernel may hold up runs there.
+"""Give each device a thread of its own: every call that may block in the kernel runs there.
 
-A USB serial adapter that does not answer holds up an open, a close or an ioctl for 5 s a control transfer,
+A USB serial adapter that does not answer blocks an open, a close or an ioctl for 5 s per control transfer,
 and for ever where its driver hangs. In the event loop that would stop every door; in a shared pool of
 threads a few such devices would stop all others.
 """
@@ -18,9 +18,9 @@ T = TypeVar("T")
 
 
 class DeviceThread:
-    """Runs calls one at a time, in their order; made and used on an event loop.
+    """Runs calls one at a time, in order; made and used on an event loop.
 
-    It is a daemon thread: one that is stuck in the kernel does not hold up the end of the process.
+    It is a daemon thread, so that one stuck in the kernel does not keep the process from ending.
     """
 
     def __init__(self, name: str) -> None:
@@ -29,13 +29,13 @@ class DeviceThread:
         threading.Thread(target=self._work, name=name, daemon=True).start()
 
     def submit(self, call: Callable[[], T], discard: Callable[[T], None] | None = None) -> asyncio.Future[T]:
-        """The call's result or error. A result that nobody waits for any more goes to `discard`."""
+        """Return a future of the call's result or error. If cancelled, the result goes to `discard`."""
         future: asyncio.Future[T] = self._loop.create_future()
         self._calls.put(partial(self._run, call, future, discard))
         return future
 
     def stop(self) -> None:
-        """Ends the thread behind what was submitted so far; does not wait for it."""
+        """End the thread after the calls submitted so far; do not wait for it."""
         self._calls.put(None)
 
     def _work(self) -> None:
@@ -47,14 +47,14 @@ class DeviceThread:
     ) -> None:
         try:
             result = call()
-        except BaseException as error:  # noqa: BLE001 - it is raised where the call was submitted
+        except BaseException as error:  # noqa: BLE001 - raised where the call was submitted
             self._deliver(partial(_fail, future, error))
             return
         if not self._deliver(partial(_succeed, future, result, discard)) and discard is not None:
             discard(result)
 
     def _deliver(self, callback: Callable[[], None]) -> bool:
-        """False where the loop is closed, because the daemon has stopped."""
+        """Run a callback on the loop; return False if the loop is closed, because the daemon has stopped."""
         try:
             self._loop.call_soon_threadsafe(callback)
         except RuntimeError:
@@ -63,9 +63,9 @@ class DeviceThread:
 
 
 def bounded(call: Callable[[], T], seconds: float, discard: Callable[[T], None]) -> T:
-    """The call's result or error, for a command; TimeoutError where it does not come in time.
+    """Return the call's result or raise its error, for a command; TimeoutError after `seconds`.
 
-    A result that comes late goes to `discard`.
+    A late result goes to `discard`.
     """
     results: queue.SimpleQueue[Callable[[], T]] = queue.SimpleQueue()
     lock = threading.Lock()
@@ -74,7 +74,7 @@ def bounded(call: Callable[[], T], seconds: float, discard: Callable[[T], None])
     def work() -> None:
         try:
             result = call()
-        except BaseException as error:  # noqa: BLE001 - it is raised where the call was made
+        except BaseException as error:  # noqa: BLE001 - raised where the call was made
             results.put(partial(_raise, error))
             return
         with lock:

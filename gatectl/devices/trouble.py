@@ -1,4 +1,4 @@
-"""A pin that cannot be driven: logged when that begins and when it is over, and not between."""
+"""Track a pin that cannot be driven: log its failure once, and its recovery."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from gatectl.decision.notice import Notice, Priority, Tell
 
 FIRST_RETRY_S = 0.5
 LAST_RETRY_S = 15.0
-"""Pauses between two tries, the first and the longest: another program may hold a pin for a moment only, and
-whoever has mended the wiring does not wait for long. A try costs microseconds."""
+"""Pauses between two tries, the first and the longest: another program may hold a pin only briefly, and a
+technician who has fixed the wiring must not wait long. A try costs microseconds."""
 
 
 class Flaw(Enum):
-    """The ways in which a pin fails; the later ones are worse."""
+    """The kinds of failures of a pin; the later ones are worse."""
 
     NOT_CLAIMED = auto()
     NOT_ON = auto()
@@ -22,10 +22,10 @@ class Flaw(Enum):
 
 
 class Trouble:
-    """The fault of one pin, if it has one. Its owner calls it under the owner's lock."""
+    """The failure of one pin, if any. Its owner calls it under the owner's lock."""
 
     def __init__(self, tell: Tell, door: str, over: str) -> None:
-        """`over` is the line that tells of the recovery, without the door's name."""
+        """Take `over`, the log line for the recovery, without the door's name."""
         self._tell = tell
         self._door = door
         self._over = over
@@ -33,14 +33,14 @@ class Trouble:
         self._pause_s = FIRST_RETRY_S
         self.flaw: Flaw | None = None
         self.cause: str | None = None
-        """The trouble, in a technician's words; None while the pin is in order."""
+        """The cause, in a technician's words; None while the pin is in order."""
         self.since = time.monotonic()
-        """When that began; seconds on the monotonic clock."""
+        """When the failure began; seconds on the monotonic clock."""
         self.retry_at: float | None = None
         """When to try again, on the same clock."""
 
     def begin(self, flaw: Flaw, cause: str) -> None:
-        """The pin failed, for the first time or again; a worse flaw than the logged one is logged too."""
+        """Record a failure, the first or another; log it if it is the first, or worse than the logged one."""
         now = time.monotonic()
         if self.cause is None:
             self.since = now
@@ -52,18 +52,18 @@ class Trouble:
             self._say(Priority.ERROR, cause)
 
     def put_off(self) -> None:
-        """The next try comes after a longer pause, unless this one ends it."""
+        """Lengthen the pause before the next try, in case the present one fails too."""
         self.retry_at = time.monotonic() + self._pause_s
         self._pause_s = min(2 * self._pause_s, LAST_RETRY_S)
 
     def suspend(self) -> None:
-        """It may be over: only the next use of the pin can show it, so the log says nothing yet."""
+        """Note that it may be over; do not log yet, since only the next use of the pin can show it."""
         if self.cause is not None:
             self.flaw = self.cause = self.retry_at = None
             self.since = time.monotonic()
 
     def end(self) -> None:
-        """It is over."""
+        """Record and log the recovery."""
         if self._told is not None:
             self.suspend()
             self._told, self._pause_s = None, FIRST_RETRY_S
