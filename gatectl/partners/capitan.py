@@ -15,8 +15,8 @@ characters.
 | 401, 403 with HTML, as a firewall sends it | fault `partner` |
 | anything else | fault `partner` |
 
-`alerts` and `milestones` are for the member's eyes; `customer_alerts` are internal to the gym, and are
-neither shown nor stored. `judge` in `exchange.py` adds the answers that are no verdict in any protocol.
+`alerts` and `milestones` are meant for the member; `customer_alerts` are internal to the gym, and are neither
+shown nor stored. `judge` in `exchange.py` adds the answers that are not a verdict in any protocol.
 
 Sources: https://api.hellocapitan.com/api/docs/barcode-check-in; https://api.hellocapitan.com/api/docs/ for
 the token's header and the length of a barcode.
@@ -59,10 +59,10 @@ class Capitan:
     location_id: int | None
     key: str = field(repr=False)
     other_keys: tuple[str, ...] = field(default=(), repr=False)
-    """The other partners': no reason repeats those either."""
+    """The other partners' keys, to be masked in reasons too."""
 
     def question(self, member: str, code: str, customer: str = "") -> Question:  # noqa: ARG002 - a barcode is all
-        """`member` is the barcode, any text: percent-encoded in the path with nothing left safe."""
+        """Make the request. `member` is the barcode, any text, escaped in the path."""
         return json_question(
             f"{self.endpoint.base}/api/gym-endpoints/barcode-check-in/{quote(member, safe='')}/",
             {} if self.location_id is None else {"location_id": self.location_id},
@@ -71,7 +71,7 @@ class Capitan:
         )
 
     def judge(self, answer: Answer) -> Ruling:
-        """Interprets an answer by the module's table."""
+        """Interpret an answer by the module's table."""
         body = json_of(answer)
         fields = body if isinstance(body, dict) else {}
         error = fields.get("error")
@@ -117,6 +117,6 @@ def _alerts(fields: dict[str, Any]) -> list[str]:
 
 
 def _milestones(fields: dict[str, Any]) -> list[str]:
-    """The milestones, which the partner separates by line breaks."""
+    """Return the milestones, which the partner separates by line breaks."""
     milestones = fields.get("milestones")
     return milestones.splitlines() if isinstance(milestones, str) else []

@@ -1,4 +1,4 @@
-"""The one client for all partners: one request, one absolute deadline, and an exact account of both."""
+"""The client for all partners: sends one request within one absolute deadline, and records both exactly."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from gatectl.partners.pool import Pool
 from gatectl.partners.wire import Dialled, Lost, Wire
 
 INTERIM_MAX = 100
-"""Servers send one or two interim answers; a flood of them would only keep the other doors waiting."""
+"""Servers send one or two interim answers; a flood of them would delay the other doors."""
 
 BODY_MAX = 65536
-"""No protocol's answer comes near 64 KiB; more is a page, or an attack on a small memory."""
+"""No protocol's answer comes near 64 KiB; a larger one is a page, or an attack on a small memory."""
 
 RECEIVED_MAX = 4 * BODY_MAX
-"""For heads, interim answers and the frames of chunks as well, which may be many times what they carry."""
+"""Bytes in all, with heads, interim answers and chunk framing, which may be many times their content."""
 
 EVENTS_AT_ONCE = 256
-"""Then the other doors have their turn: 64 KiB may come as thousands of chunks in one read."""
+"""Yield to the other doors after so many: 64 KiB may come as thousands of chunks in one read."""
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class Exchange:
     """Whether any byte of the request was written to a connection."""
     sent_at: float | None = None
     answered_at: float | None = None
-    """When the answer was whole; None exactly where no whole one came in time."""
+    """When the answer was whole; None if and only if no whole answer came in time."""
     ended_at: float = 0.0
     """When the answer was whole, or was given up."""
     connection: Connection = "new"
@@ -50,13 +50,13 @@ class Exchange:
     lost: Lost | None = None
 
     def hear(self, dialled: Dialled) -> None:
-        """Takes note of how far the connection came that is dialled for this question."""
+        """Record how far the connection dialled for this question has got."""
         self.connection, self.dialled = "new", dialled
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A question as bytes: made while the record is on its way to the disk, so that it can leave at once."""
+    """A question as bytes: prepared while the journal writes to disk, so that it can be sent at once."""
 
     http: h11.Connection
     data: bytes = field(repr=False)  # they hold the key
@@ -70,7 +70,7 @@ class Client:
         self._pool = pool
 
     def prepare(self, question: Question) -> Request:
-        """The question as it goes out, for one `ask`; nothing is sent yet."""
+        """Serialise the question for one `ask`; send nothing yet."""
         http = h11.Connection(h11.CLIENT, max_incomplete_event_size=BODY_MAX)
         head = h11.Request(
             method=question.method,
@@ -87,9 +87,9 @@ class Client:
         return Request(http, b"".join(http.send(part) or b"" for part in parts))
 
     async def ask(self, request: Request, deadline: float) -> Exchange:
-        """Sends the request once; the answer must be whole before `deadline` (event loop's clock).
+        """Send the request once; the answer must be whole before `deadline` (event loop's clock).
 
-        Never raises for what a partner or a network does: `Exchange.lost` says it.
+        Never raises for a failure of the partner or the network: `Exchange.lost` reports it.
         """
         exchange = Exchange()
         loop = asyncio.get_running_loop()
@@ -99,10 +99,10 @@ class Client:
         except TimeoutError:
             exchange.lost = out_of_time(exchange)
         except Lost as lost:
-            # A new one: the traceback's frames hold the connection's buffers, and this exchange.
+            # A new error: the old one's traceback keeps the connection's buffers, and this exchange, alive.
             exchange.lost = Lost(lost.fault, lost.detail)
         else:
-            # A body that never suspends outlives `timeout_at`: the clock has the last word.
+            # `timeout_at` does not stop a body that never suspends: check the clock itself.
             now = loop.time()
             if now > deadline:
                 exchange.lost = out_of_time(exchange)
@@ -119,8 +119,8 @@ class Client:
             reusable = False
             before = wire.bytes_sent
             try:
-                # `timeout_at` waits for the next suspension, and a ready connection has none until the
-                # request is gone: a check-in whose answer must come too late is not made.
+                # `timeout_at` acts at the next suspension, and a ready connection has none until the
+                # request is sent: do not make a check-in whose answer must come too late.
                 if loop.time() >= deadline:
                     reusable = True
                     raise TimeoutError
@@ -131,7 +131,7 @@ class Client:
                         exchange.sent, exchange.sent_at = True, loop.time()
                 answer = await _Reading(wire, request.http).answer()
                 wire.answers += 1
-                # A 5xx may come from a server that the partner's name has moved away from.
+                # A 5xx may come from a server to which the partner's name no longer points.
                 reusable = _is_over(request.http) and not answer.has_surplus and answer.status < 500
             except Lost:
                 # A ready connection that died unnoticed: none of the request's bytes left on it, so
@@ -145,12 +145,12 @@ class Client:
 
 
 def _is_over(http: h11.Connection) -> bool:
-    """Have both sides said all, and nothing more?"""
+    """Return whether both sides are done, and nothing more has come."""
     return http.our_state is http.their_state is h11.DONE and not http.trailing_data[0]
 
 
 def out_of_time(exchange: Exchange | None = None) -> Lost:
-    """The budget is over; says in which step of the exchange."""
+    """Make the loss for an exceeded budget; it names the step of the exchange."""
     dialled = exchange.dialled if exchange else None
     if exchange and exchange.sent:
         detail = "no whole answer within the budget"
@@ -166,11 +166,11 @@ def out_of_time(exchange: Exchange | None = None) -> Lost:
 
 
 _BEGINS = b"HTTP/1."
-"""h11 itself takes any version."""
+"""Checked here, since h11 accepts any version."""
 
 
 class _Reading:
-    """Reads one answer off a connection. h11 gets each head when it is whole, and put right."""
+    """Reads one answer from a connection. Passes each head to h11 when it is whole and cleaned."""
 
     def __init__(self, wire: Wire, http: h11.Connection) -> None:
         self._wire = wire
@@ -183,7 +183,7 @@ class _Reading:
         self._has_ended = False
 
     async def answer(self) -> Answer:
-        """The whole answer; interim ones are skipped (RFC 9110, section 15.2). Raises Lost."""
+        """Return the whole answer; skip interim ones (RFC 9110, section 15.2). Raises Lost."""
         response: h11.Response | None = None
         body = bytearray()
         interim = events = 0
@@ -232,7 +232,7 @@ class _Reading:
                 raise Lost(Fault.NETWORK, f"closed {began}")
             self._held += data
             if not _BEGINS.startswith(self._held[: len(_BEGINS)]):
-                # At once: something else than HTTP need not end its lines, and would use up the budget.
+                # At once: other protocols may never end a line, and waiting would use up the budget.
                 raise Lost(Fault.PARTNER, "not an HTTP answer")
         self._searched = 0
         found = bytes(self._held[: end.end()])
@@ -250,7 +250,7 @@ class _Reading:
     def _not_understood(self, error: h11.RemoteProtocolError) -> Lost:
         if self._has_ended:
             return Lost(Fault.NETWORK, "closed before the answer was whole")
-        # h11's own words quote what came, so only their beginning is compared.
+        # h11's messages quote the received bytes, so compare only their beginning.
         words = str(error)
         detail = next((told for begin, told in _NOT_UNDERSTOOD.items() if words.startswith(begin)), None)
         return Lost(Fault.PARTNER, "not an HTTP answer" + (f": {detail}" if detail else ""))

@@ -1,4 +1,4 @@
-"""Undoing `Content-Encoding`: identity is asked for, yet some servers compress (RFC 9110, section 8.4)."""
+"""Undo `Content-Encoding`: some servers compress although identity is requested (RFC 9110, section 8.4)."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from gatectl.decision.verdict import Fault
 from gatectl.partners.wire import Lost
 
 CODINGS_MAX = 2
-"""More than one is already odd; each costs the event loop time."""
+"""Even two are unusual; each costs the event loop time."""
 
 _WINDOW_BITS = {"gzip": (31,), "x-gzip": (31,), "deflate": (15, -15)}
 """For zlib. Many servers send `deflate` without the zlib header that it should have."""
 
 _UNREADABLE = frozenset({"br", "compress", "x-compress", "dcb", "dcz", "zstd"})
-"""Registered codings that Python has no library for. Any other name, such as `utf-8`, is a mistake for
+"""Registered codings without a library in Python. Any other name, such as `utf-8`, is a mistake for
 identity."""
 
 
 def undone(codings: str, body: bytes, size_max: int) -> bytes | None:
-    """The body without its codings, or None where they cannot be undone; raises Lost where it is too large.
+    """Return the body without its codings, or None if they cannot be undone; raises Lost if it is too large.
 
     `codings` is the header's value: names separated by commas, in the order in which they were applied.
     """

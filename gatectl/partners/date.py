@@ -1,4 +1,4 @@
-"""The dates in an answer's headers, and what they say of this machine's clock (RFC 9110, section 5.6.7)."""
+"""Read the dates in an answer's headers, and check this machine's clock by them (RFC 9110, section 5.6.7)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 AGREES_S = 2
-"""Date counts whole seconds, and the answer was on its way: less is no difference."""
+"""Seconds. Date has whole seconds, and the answer took time: a smaller difference does not count."""
 
 
 def moment_of(value: str) -> datetime | None:
-    """A header's date in UTC, or None where it is none.
+    """Return a header's date in UTC, or None if it is not a date.
 
-    HTTP's dates are in UTC: one without a zone, or with `-0000`, is too.
+    HTTP's dates are in UTC, also those without a zone, or with `-0000`.
     """
     try:
         moment = parsedate_to_datetime(value)
@@ -25,7 +25,7 @@ def clock_ahead_s(date: str | None, received_us: int) -> int | None:
     """The seconds by which our clock is ahead of the partner's, negative where it is behind.
 
     `date` is the answer's Date, and `received_us` our clock when the answer came, in microseconds since the
-    epoch. None where the answer had no date, or one that is none.
+    epoch. None if the answer had no valid date.
     """
     sent = None if date is None else moment_of(date)
     if sent is None:

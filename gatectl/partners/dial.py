@@ -1,4 +1,4 @@
-"""Getting a connection: look-up, connect, TLS. The caller's deadline is the only clock."""
+"""Make a connection: look-up, connect, TLS. The caller's deadline is the only time limit."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ NEXT_ADDRESS_S = 0.15
 """Broken IPv6 must leave time for IPv4 inside 750 ms; RFC 8305 recommends 250 ms, allows 100 ms."""
 
 KNOWN_ADDRESS_S = 0.1
-"""A name server answers within 100 ms or is in trouble; where addresses are known, they serve instead."""
+"""A name server answers within 100 ms or is in trouble; after that, known addresses are used instead."""
 
 KEEPALIVE_IDLE_S, KEEPALIVE_EVERY_S, KEEPALIVE_PROBES = 10, 5, 3
-"""The kernel asks a silent connection after 10 s and gives it up after 15 s more: so a restarted
-partner or a forgotten NAT entry is found before the next member finds it. No request is sent."""
+"""The kernel probes a silent connection after 10 s and gives it up after 15 s more. This detects a restarted
+partner or a lost NAT entry before the next member does. No request is sent."""
 
 AGAIN_S = 1.0
 """A connection attempt on a line that is down is lost, and the kernel repeats it ever more rarely. So
@@ -38,17 +38,17 @@ Addresses = list[Any]
 
 
 class LookedUp(NamedTuple):
-    """A partner's addresses; `stale` where they are an earlier answer's (see `Dialled`)."""
+    """A partner's addresses; `stale` if they are from an earlier answer (see `Dialled`)."""
 
     addresses: Addresses
     stale: bool
 
 
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """TLS >= 1.2, certificate and name verified, by the system's store or by `ca_file` alone.
+    """Make a TLS >= 1.2 context that verifies certificate and name by the system's store or `ca_file` alone.
 
-    `ca_file` may hold the partner's own certificate, or the intermediate one, without the root: the installer
-    who names it trusts what is in it.
+    `ca_file` may hold the partner's own certificate, or an intermediate one, without the root: by naming the
+    file, the installer trusts its contents.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -62,10 +62,10 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
 
 
 class Resolver:
-    """Looks one name up. A name server that hangs holds one thread, and nobody else.
+    """Looks one name up. A name server that hangs blocks one thread only.
 
-    The last good addresses serve while the name server is gone or hangs: the certificate still has to
-    fit.
+    While the name server is gone or hangs, the last good addresses are used. That is safe, since the
+    certificate is still verified.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -75,9 +75,9 @@ class Resolver:
         self._last: Addresses = []
 
     async def look_up(self) -> LookedUp:
-        """The addresses, in the system's order; raises Lost."""
+        """Return the addresses, in the system's order; raises Lost."""
         try:
-            # An address needs no name server, and no thread.
+            # A literal address needs neither a name server nor a thread.
             return LookedUp(self._ask(socket.AI_NUMERICHOST), stale=False)
         except (socket.gaierror, UnicodeError):
             pass
@@ -100,7 +100,7 @@ class Resolver:
 
         def deliver(answer: Addresses | OSError) -> None:
             if not isinstance(answer, OSError):
-                self._last = answer  # however late: the next one needs it
+                self._last = answer  # also if late: the next look-up may need it
             if not future.done():
                 future.set_result(answer)
 
@@ -112,10 +112,10 @@ class Resolver:
                 answer = error
             except UnicodeError:
                 answer = socket.gaierror(socket.EAI_NONAME, "not a host name")
-            with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits any more
+            with contextlib.suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(deliver, answer)
 
-        # A daemon thread: an answer that never comes must not hold up the end of the process.
+        # A daemon thread: an answer that never comes must not keep the process from ending.
         threading.Thread(target=work, name=f"look-up {self._host}", daemon=True).start()
         return future
 
@@ -129,7 +129,7 @@ class Dialler:
         self._resolver = Resolver(endpoint.host, endpoint.port)
 
     async def dial(self, hear: Hear = unheard) -> Wire:
-        """A connection that is ready for a request; raises Lost."""
+        """Return a connection that is ready for a request; raises Lost."""
         loop = asyncio.get_running_loop()
         begun = loop.time()
         hear(steps := Dialled(begun))
@@ -145,7 +145,7 @@ class Dialler:
         return wire
 
     async def _secure(self, connected: socket.socket) -> Wire:
-        """TLS over a connected socket, which is closed if that fails."""
+        """Start TLS over a connected socket; close the socket if that fails."""
         try:
             wire = Wire(connected, self._context, self._endpoint.host)
             await wire.handshake()
@@ -156,7 +156,7 @@ class Dialler:
 
 
 async def connect(addresses: Addresses) -> socket.socket:
-    """A connected socket to the first of the addresses that answers; raises Lost."""
+    """Return a socket connected to the first address that answers; raises Lost."""
     try:
         connected = await _first_to_stand(addresses)
     except OSError as error:
@@ -170,7 +170,7 @@ async def connect(addresses: Addresses) -> socket.socket:
 
 
 ADDRESSES_NAMED = 3
-"""A line has room for so many."""
+"""How many addresses fit in one line."""
 
 
 def _named(addresses: Addresses) -> str:
@@ -186,7 +186,7 @@ def _why(error: OSError) -> str:
 
 
 async def _first_to_stand(addresses: Addresses) -> socket.socket:
-    """The first attempt that succeeds. Raises OSError once one has failed and no other is under way."""
+    """Return the first successful attempt. Raises OSError once one has failed and no other is under way."""
     loop = asyncio.get_running_loop()
     attempts: set[asyncio.Task[socket.socket]] = set()
     next_at = loop.time()

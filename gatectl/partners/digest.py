@@ -9,16 +9,16 @@ from gatectl.partners.exchange import Answer, json_of
 from gatectl.partners.reason import names_somebody
 
 _PERSONAL = (b"name", b"nome", b"nombre", b"inhaber", b"mitglied", b"@", b"\\u0040", b"%40", b"&#64;")
-"""A body with one of these may name somebody: a field for it, or an address. Too many rather than too few."""
+"""A body with one of these may name somebody: a key for a name, or an address. In doubt it counts as one."""
 
 
 def digest_of(answer: Answer) -> BodyRecord:
-    """The length and the SHA-256 of the body, its chunks put together and its compression undone.
+    """Return the length and the SHA-256 of the body, after removing chunking and compression.
 
-    There is no digest of a body that names somebody. Names are few, and all else in such an answer can be
-    guessed or is in the journal next to it: who tries a list of them against the digest learns the name, with
-    a salt that is kept too as much as without one. A name inside a sentence is not seen; the journal has that
-    sentence already, as the reason.
+    A body that names somebody gets no digest. Names are few, and the rest of such an answer can be guessed
+    or is in the journal: trying a list of names against the digest would reveal the name, even with a salt,
+    which would be stored too. A name inside a sentence is not detected; the journal has that sentence
+    already, as the reason.
     """
     body = answer.body
     letters = body.lower().replace(b"\0", b"")  # UTF-16 has a zero next to each

@@ -1,6 +1,6 @@
 """A request to a partner and its answer, as values, and the rules that hold for the answers of all protocols.
 
-These answers are no verdict, whatever the protocol says of their status (`judge`):
+These answers are not a verdict, whatever the protocol says about their status (`judge`):
 
 | answer | comes to |
 |---|---|
@@ -9,8 +9,8 @@ These answers are no verdict, whatever the protocol says of their status (`judge
 | 403 `{"message": "Forbidden"}`, or with `x-amzn-errortype`, by an API gateway | fault `credentials` |
 | 403 `{"message": "Missing Authentication Token"}`, by one without this path | fault `configuration` |
 
-An answer that is late, cut short, over 64 KiB or no HTTP never comes so far (`client.py`). After a 429 the
-partner rests.
+`client.py` has already dropped answers that are late, cut short, over 64 KiB or not HTTP. After a 429 the
+partner is not asked for a while.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from urllib.parse import quote, urlsplit
 from gatectl.decision.verdict import Fault, Reason, Ruling, Verdict
 from gatectl.partners.date import moment_of
 
-_PATH_SAFE = "/%:@!$&'()*+,;=~"  # RFC 3986, section 3.3; an installer's own escapes stay
+_PATH_SAFE = "/%:@!$&'()*+,;=~"  # RFC 3986, section 3.3; keep an installer's own escapes
 
 REST_S = 30.0
 """A partner rests so long after a 429 that names no time."""
 REST_MAX_S = 300.0
-"""A partner that asks for hours is asked again after five minutes: members are waiting."""
+"""A partner that wants hours is asked again after five minutes: members are waiting."""
 
 NOT_JSON = object()
 """The result of `json_of` for a body that is no JSON; `null` is JSON."""
@@ -62,14 +62,14 @@ class Endpoint:
 
     @property
     def authority(self) -> str:
-        """The `Host` header: the port only where it is not the scheme's own."""
+        """Return the `Host` header, with the port only if it is not the scheme's default."""
         host = f"[{self.host}]" if ":" in self.host else self.host.encode("idna").decode("ascii")
         return host if self.port == (443 if self.tls else 80) else f"{host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One request. Headers are complete but for `Host` and `Content-Length`; they hold the key."""
+    """One request. Headers are complete except for `Host` and `Content-Length`; they hold the key."""
 
     target: str
     headers: tuple[tuple[str, str], ...] = field(repr=False)
@@ -86,7 +86,7 @@ class Answer:
     body: bytes
     received_us: int = 0
     has_surplus: bool = False
-    """Whether more bytes had come behind its end: its framing is wrong, or they are not this partner's."""
+    """Whether bytes had come after its end: its framing is wrong, or they are not from this partner."""
     is_packed: bool = False
     """Whether the body is compressed in a way that could not be undone."""
 
@@ -100,7 +100,7 @@ class Partner(Protocol):
 
 
 def json_question(target: str, body: Mapping[str, Any], *headers: tuple[str, str]) -> Question:
-    """A POST of a JSON object, with the headers that all protocols share."""
+    """Make a POST of a JSON object, with the headers that all protocols share."""
     return Question(
         target,
         (
@@ -113,22 +113,22 @@ def json_question(target: str, body: Mapping[str, Any], *headers: tuple[str, str
 
 
 def start_of(answer: Answer) -> bytes:
-    """The body from its first letter on: without a byte order mark, blanks, and UTF-16's zeros."""
+    """Return the start of the body, without a byte order mark, leading blanks, and UTF-16's zeros."""
     return answer.body.replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n\f\v")
 
 
 def is_html(answer: Answer) -> bool:
-    """A page for people: a captive portal's or a proxy's, never a protocol's answer.
+    """Return whether it is a page for people, a captive portal's or a proxy's, and not a protocol's answer.
 
-    The body decides: frameworks type every answer `text/html` whose type is not set.
+    The body decides, not the header: frameworks send every answer without a declared type as `text/html`.
     """
     return start_of(answer).startswith(b"<")
 
 
 def json_of(answer: Answer) -> Any:
-    """The body as JSON (UTF-8, a byte order mark allowed), or NOT_JSON.
+    """Parse the body as JSON (UTF-8, a byte order mark allowed); NOT_JSON if it is not.
 
-    Strict, since a gate hangs on it: what two readers could read differently is not JSON.
+    Strict, since it opens a gate: text that two parsers could read differently is not accepted.
     """
     try:
         return json.loads(
@@ -150,9 +150,9 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def judge(partner: Partner, answer: Answer) -> Ruling:
-    """Interprets an answer by the rules of its protocol, and by those that hold for all protocols.
+    """Interpret an answer by the rules of its protocol, and by those of all protocols.
 
-    A ruling with a fault says in `detail` what exactly came.
+    A ruling with a fault describes the answer in `detail`.
     """
     ruling = partner.judge(answer)
     overruled = _overruled(answer)
@@ -165,7 +165,7 @@ def judge(partner: Partner, answer: Answer) -> Ruling:
 
 
 def _overruled(answer: Answer) -> tuple[Fault, str] | None:
-    """The fault of an answer that is no verdict in any protocol, and what it was."""
+    """Return the fault and a description of an answer that is not a verdict in any protocol; else None."""
     status = answer.status
     if 200 <= status < 300:
         if answer.has_surplus:
@@ -192,7 +192,7 @@ def _by_api_gateway(answer: Answer) -> tuple[Fault, str] | None:
 
 
 def described(answer: Answer) -> str:
-    """The answer in our own words: its status, and what its body is."""
+    """Describe the answer in our own words: its status, and the kind of its body."""
     status = answer.status
     if 300 <= status < 400:
         return f"{status}, a redirect, which is never followed"
@@ -213,20 +213,20 @@ def described(answer: Answer) -> str:
 def no_verdict(
     answer: Answer, fault: Fault = Fault.PARTNER, reason: Reason | None = None, detail: str | None = None
 ) -> Ruling:
-    """The partner answered, and said nothing about the member."""
+    """Make the ruling for an answer that says nothing about the member."""
     rest = rest_s(answer) if answer.status == 429 else None
     return Ruling(Verdict.NONE, fault, answer.status, reason, rest, detail=detail)
 
 
 def rest_s(answer: Answer) -> float:
-    """Seconds to leave the partner alone after a 429 (RFC 9110, section 10.2.3).
+    """Return the seconds to leave the partner alone after a 429 (RFC 9110, section 10.2.3).
 
-    A date counts from the answer's own `Date` where it has one: a door without a battery clock may be
+    A date counts from the answer's own `Date` if it has one: a door without a battery-backed clock may be
     years off.
     """
     value = answer.headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
-        # Nine digits are thirty years: longer ones need no arithmetic.
+        # Nine digits are thirty years; longer numbers are over the maximum anyway.
         return REST_MAX_S if len(value) > 9 else min(float(value), REST_MAX_S)
     until = moment_of(value)
     if until is None:

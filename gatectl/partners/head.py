@@ -1,4 +1,4 @@
-"""An answer's head, put right for a parser that takes no odd lines (RFC 9112, section 5)."""
+"""Clean an answer's head for a parser that accepts no malformed lines (RFC 9112, section 5)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from gatectl.decision.verdict import Fault
 from gatectl.partners.wire import Lost
 
 LINES_MAX = 256
-"""Servers send some twenty header lines. Each costs the event loop time, which all doors share."""
+"""Servers send about twenty header lines. Each costs the event loop time, which all doors share."""
 
 END = re.compile(rb"\n\r?\n")
-"""The blank line behind the last header line; a server may leave out the carriage returns."""
+"""The blank line after the last header line; a server may leave out the carriage returns."""
 
 _FIELD = re.compile(rb"[-!#$%&'*+.^_`|~0-9a-zA-Z]+:")
 """A header line's name, a token (RFC 9110, section 5.6.2), and its colon."""
@@ -23,11 +23,11 @@ _FRAMING = (b"contentlength", b"transferencoding")
 
 
 def cleaned(head: bytes) -> bytes:
-    """The head without the lines whose name is no token; raises Lost.
+    """Return the head without the lines whose name is not a token; raises Lost.
 
-    PHP and firewalls put such lines there (`PHP Warning: x`), and they mean nothing. A line that resembles
-    one that frames the body, such as `Content-Length : 5`, is refused instead: another reader might obey it,
-    and the two would not agree where the answer ends.
+    PHP and firewalls add such lines (`PHP Warning: x`), which are safe to ignore. A line that resembles one
+    that frames the body, such as `Content-Length : 5`, is refused instead: another parser might obey it and
+    find another end of the answer.
     """
     if head.count(b"\n") > LINES_MAX:
         raise Lost(Fault.PARTNER, f"over {LINES_MAX} header lines")
@@ -35,7 +35,7 @@ def cleaned(head: bytes) -> bytes:
         return head
     status_line, *lines = head.split(b"\n")
     kept = [status_line]
-    # A continuation line belongs to the line before it; right behind the status line it belongs to none.
+    # A continuation line belongs to the line before it; directly after the status line it is an error.
     is_skipped = True
     for line in lines:
         if line[:1] in {b" ", b"\t"}:
@@ -51,7 +51,7 @@ def cleaned(head: bytes) -> bytes:
 
 
 def _refuse_framing(line: bytes) -> None:
-    # Some readers end a line at a lone carriage return.
+    # Some parsers end a line at a lone carriage return.
     for part in line.split(b"\r"):
         name = _NO_LETTER.sub(b"", part.partition(b":")[0].lower())
         if any(framing in name for framing in _FRAMING):

@@ -8,13 +8,13 @@ decides alone, with two exceptions:
 | answer | comes to |
 |---|---|
 | 200 | allowed |
-| 200 with `"authorized": false`, as sibling endpoints say it | not allowed |
+| 200 with `"authorized": false`, as in sibling endpoints | not allowed |
 | 200 with HTML (a captive portal), or with JSON that cannot be read | fault `partner` |
 | 403, 404 | not allowed, not found |
 | 401 | fault `credentials` |
 | anything else | fault `partner` |
 
-`judge` in `exchange.py` adds the answers that are no verdict in any protocol.
+`judge` in `exchange.py` adds the answers that are not a verdict in any protocol.
 
 Sources: https://developer.sportalliance.com/apis/perfectgym/aggregator/checkin-validation (200, 403);
 https://developer.sportalliance.com/apis/perfectgym/aggregator/member-validation (whose ID `aggregatorId` is);
@@ -46,17 +46,17 @@ _UNAUTHORISED = re.compile(rb'"authorized"\s*:\s*false')
 
 @dataclass(frozen=True, slots=True)
 class PerfectGym:
-    """The aggregator's registered endpoint. Its own ID of the member goes out as aggregatorId."""
+    """The aggregator's registered endpoint. The aggregator's own ID of the member is sent as aggregatorId."""
 
     endpoint: Endpoint
     aggregator_id: str | None
-    """One ID that is sent for everybody; None where the member's own is sent."""
+    """One ID that is sent for every member; None to send the member's own."""
     key: str = field(repr=False)
     other_keys: tuple[str, ...] = field(default=(), repr=False)
-    """The other partners': no reason repeats those either."""
+    """The other partners' keys, to be masked in reasons too."""
 
     def question(self, member: str, code: str, customer: str = "") -> Question:  # noqa: ARG002 - the code stays here
-        """The ID of the aggregator is text, that of the customer, 1 to 18 digits here, a number in JSON."""
+        """Make the request: the aggregator's ID is text; the customer's, 1 to 18 digits, a JSON number."""
         ids = (member, customer) if self.aggregator_id is None else (self.aggregator_id, member)
         return json_question(
             self.endpoint.target,
@@ -66,9 +66,9 @@ class PerfectGym:
         )
 
     def judge(self, answer: Answer) -> Ruling:
-        """Interprets an answer by the module's table.
+        """Interpret an answer by the module's table.
 
-        A 200 can be taken back by its body: so a body that begins as JSON and cannot be read admits nobody.
+        The body can revoke a 200, so a body that begins as JSON and cannot be read is not an admission.
         """
         body = json_of(answer)
         reason = self._reason(body)
@@ -91,7 +91,7 @@ class PerfectGym:
                 return no_verdict(answer, reason=reason)
 
     def _reason(self, body: Any) -> Reason | None:
-        # No body is documented; these are the members that refusals of such endpoints carry.
+        # No body is documented; refusals of similar endpoints have these members.
         if not isinstance(body, dict):
             return None
         key = next((body[name] for name in ("key", "code", "error", "errorCode") if name in body), None)
@@ -102,6 +102,6 @@ class PerfectGym:
 
 
 def _is_damaged(answer: Answer) -> bool:
-    """Whether a body that is no JSON was meant to be, or says in its midst that the member may not enter."""
+    """Return whether a body that is not JSON was meant to be, or contains a refusal."""
     start = start_of(answer)
     return start.startswith((b"{", b"[", b'"')) or _UNAUTHORISED.search(start) is not None

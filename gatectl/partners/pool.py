@@ -1,4 +1,4 @@
-"""Ready connections to one partner, so that no scan pays for a handshake. Nothing is ever sent on them."""
+"""Keep ready connections to one partner, so that scans need not wait for a handshake. They stay unused."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from gatectl.decision.verdict import Fault
 from gatectl.partners.wire import Hear, Lost, Wire, unheard
 
 DIAL_PATIENCE_S = 5.0
-"""Look-up, connect and TLS over the slowest line that a door has; then it is tried again."""
+"""For look-up, connect and TLS over the slowest line that a door has; then try again."""
 
 STABLE_S = 1.0
-"""A connection that the partner closes sooner, unused, was refused: behind the handshake, as TLS 1.3 refuses
+"""A connection that the partner closes sooner, unused, was refused: after the handshake, as TLS 1.3 refuses
 a client without a certificate."""
 
 OLDEST_S = 300.0
-"""A partner's name may move to another address, while the old server goes on answering."""
+"""The greatest age: a partner's name may move to another address while the old server still answers."""
 
 IDLE_S = 60.0
-"""Servers close idle connections after 5 s to minutes. Within a minute makes replacing them costly: every 5 s
-is 17,000 handshakes a day."""
+"""Servers close idle connections after 5 s to minutes. If it happens within a minute, replacing them is
+costly: every 5 s is 17,000 handshakes a day."""
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 1.0
-"""From one attempt to the next. Over a line that comes back, a connection is made within two seconds: one
-of them for TLS at the far end of the world. One attempt a second hurts nobody."""
+"""From one attempt to the next. A connection is ready within two seconds after a line comes back, one of them
+for TLS over the longest distance. One attempt a second is a negligible load."""
 
 LONGEST_CLOSED_PAUSE_S = 300.0
 """If a partner keeps closing idle connections, they are replaced ever more rarely until the next scan. It
 may have to wait for a handshake; from then on they are replaced at once again."""
 
 LONGEST_TLS_PAUSE_S = 30.0
-"""A refused handshake is a certificate, a key or a clock: it will not be repaired in seconds."""
+"""A handshake is refused because of a certificate, a key or a clock, which is not fixed in seconds."""
 
 
 class Pool:
-    """Keeps `want` connections open, idle or in use. A door asks one at a time, so as many as doors."""
+    """Keeps `want` connections open, idle or in use: one for each door, since a door asks one at a time."""
 
     def __init__(
         self,
@@ -46,12 +46,12 @@ class Pool:
         want: int,
         when_linked: Callable[[Lost | None], None],
     ) -> None:
-        """`when_linked` hears of every attempt to have a ready connection: None, or what it was lost to."""
+        """`when_linked` is called after every attempt to get a ready connection, with None or the loss."""
         self._dial = dial
         self._want = want
         self._when_linked = when_linked
         self._idle: dict[Wire, float] = {}
-        """Each with the time since which it has been idle; the last one is used first."""
+        """The idle connections, each with the time since when it is idle; the last one is used first."""
         self._in_use: set[Wire] = set()
         self._waiting: list[asyncio.Future[Wire]] = []
         self._lacking = asyncio.Event()
@@ -64,7 +64,7 @@ class Pool:
         self._closed_at = 0.0
         self._pause_is_due = False
         self._refused = False
-        """Whether the last of them was closed right behind its handshake."""
+        """Whether the last of them was closed directly after its handshake."""
         self._closed = False
 
     @property
@@ -73,7 +73,7 @@ class Pool:
         return len(self._idle)
 
     async def keep(self) -> Never:
-        """Replaces what is lost or old, for as long as the daemon runs."""
+        """Replace lost and old connections, for as long as the daemon runs."""
         failures = 0
         while True:
             await self._lack()
@@ -102,7 +102,7 @@ class Pool:
                 self._offer(wire)
 
     async def _lack(self) -> None:
-        """Waits until a connection is lacking; old ones are dropped meanwhile."""
+        """Wait until a connection is missing; drop old ones meanwhile."""
         while True:
             now = asyncio.get_running_loop().time()
             for wire in [wire for wire in self._idle if _is_old(wire, now)]:
@@ -115,7 +115,7 @@ class Pool:
                     return
 
     async def _pause(self, seconds: float) -> None:
-        """Until the time is over, or an exchange shows that connections are wanted."""
+        """Wait until the time is over, or an exchange shows that connections are needed."""
         self._used.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -131,9 +131,9 @@ class Pool:
             self._when_linked(None)
 
     async def acquire(self, hear: Hear) -> tuple[Wire, Connection]:
-        """A connection for one request: a ready one, or the first that can be had; raises Lost.
+        """Return a connection for one request: a ready one, or the first that can be made; raises Lost.
 
-        Where none is ready, `hear` gets the one that is dialled for this request.
+        If none is ready, `hear` gets the progress of the one that is dialled for this request.
         """
         while self._idle:
             wire, _ = self._idle.popitem()
@@ -146,8 +146,8 @@ class Pool:
         return wire, "warm" if wire.answers else "new"
 
     async def _new(self, hear: Hear) -> Wire:
-        # The keeper may be half-way through a handshake, or stuck in an attempt from before the line
-        # came back: so this scan dials for itself, and takes whichever is there first.
+        # `keep` may be half-way through a handshake, or stuck in an attempt from before the line
+        # came back: dial for this scan too, and take the connection that is ready first.
         own = asyncio.ensure_future(self._dial(hear))
         arrival: asyncio.Future[Wire] = asyncio.get_running_loop().create_future()
         self._waiting.append(arrival)
@@ -171,7 +171,7 @@ class Pool:
             self._offer(wire)
 
     def release(self, wire: Wire, *, reusable: bool) -> None:
-        """Gives a connection back after its exchange; what cannot carry another is replaced."""
+        """Return a connection to the pool after its exchange; replace it if it is not reusable."""
         self._in_use.discard(wire)
         if wire.answers:
             self._keeps_idle()
@@ -194,7 +194,7 @@ class Pool:
         wire.when_disturbed = lambda: self._idle_lost(wire)
         self._idle[wire] = asyncio.get_running_loop().time()
         self._count()
-        if not wire.is_quiet():  # it may have ended between the handshake and here
+        if not wire.is_quiet():  # it may have ended since the handshake
             self._idle_lost(wire)
 
     def _idle_lost(self, wire: Wire) -> None:
@@ -211,7 +211,7 @@ class Pool:
         self._forget(wire)
 
     def _keeps_idle(self) -> None:
-        """The partner does not close idle connections soon, or they are wanted all the same."""
+        """Reset the count: the partner keeps idle connections long enough, or a scan needs them anyway."""
         self._closings, self._pause_is_due = 0, False
 
     def _forget(self, wire: Wire) -> None:
@@ -229,7 +229,7 @@ class Pool:
             self._lacking.clear()
 
     def close(self) -> None:
-        """Closes every connection, in use or not, and what is still to come."""
+        """Close every connection, in use or not, and those still being made."""
         self._closed = True
         for wire in (*self._idle, *self._in_use):
             wire.close()
@@ -246,8 +246,8 @@ def _old_at(wire: Wire) -> float:
 
 
 def pause_s(failures: int, longest_s: float) -> float:
-    """Seconds to wait after so many failures in a row (at least one)."""
-    # 2 ** 20 pauses are past any longest one; the bound keeps the power small.
+    """Return the seconds to wait after so many failures in a row (at least one)."""
+    # 2 ** 20 pauses exceed every maximum; the bound keeps the power small.
     return min(FIRST_PAUSE_S * 2.0 ** min(failures - 1, 20), longest_s)
 
 

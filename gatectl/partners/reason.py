@@ -1,4 +1,4 @@
-"""A partner's own words, fit to be kept or shown: cut, and without names, addresses and keys."""
+"""Make a partner's own words fit to store or show: cut them, and remove names, addresses and keys."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from gatectl.decision.verdict import ForMember, Reason
 
 REASON_CHARS = 200
 TEXT_CHARS_MAX = 8192
-"""A reason for people has a line or two. One of pages is not looked through, and so not kept."""
+"""A reason for people has a line or two. A longer text is not searched, and so not kept."""
 LINES_MAX = 5
-"""A member at a gate reads no more."""
+"""A member at a gate does not read more."""
 FIRST_NAME_CHARS = 40
 MASK = "[masked]"
 HIDDEN_MAX = 64
-"""An answer about one member holds a handful of texts. Of one with more, no words are kept."""
+"""An answer about one member holds a few texts. If there are more, no words are kept."""
 WORD_CHARS = 3
-"""Texts up to this length are masked as words alone: "Al" must not be found in "allowed"."""
+"""Texts up to this length are masked only as whole words: "Al" must not be found in "allowed"."""
 NAME_WORDS_MAX = 4
-"""A text of so many words, each with a capital letter, may be somebody's name under any key."""
+"""A text of up to so many words, each with a capital letter, may be somebody's name under any key."""
 DECODINGS_MAX = 3
-"""Texts are encoded twice where two programs did it; each round costs the event loop time."""
+"""Two programs in a row may encode a text twice; each round of decoding costs the event loop time."""
 
 _NAMING = re.compile(
     r"name|nome|nombre|apellido|inhaber|holder|titular"
     r"|(nom|member|mitglied|miembro|socio|user|customer|client|cliente|kunde|person|owner)s?$"
 )
-"""The lower-case key of somebody's name, in the languages of the partners."""
+"""Matches the lower-case key of somebody's name, in the languages of the partners."""
 
 _AT_SIGN = re.compile(r"[\uff20\ufe6b]|[(\[{] ?at ?[)\]}]", re.IGNORECASE)
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
@@ -40,11 +40,11 @@ _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 def reason_of(
     key: Any, text: Any, body: Any, secrets: Collection[str], documented: Collection[str] = ()
 ) -> Reason | None:
-    """The partner's own reason, fit to be kept.
+    """Return the partner's own reason, fit to store.
 
-    Every other text of the answer `body` that occurs in it is masked, whatever its key is called: it may name
-    somebody. `text` may be a tuple of texts, which are joined. A documented key is the
-    protocol's own word and stays as it is.
+    Every other text of the answer `body` that occurs in it is masked, under any key, since it may name
+    somebody. `text` may be a tuple of texts, which are joined. A documented key is the protocol's own word
+    and is not masked.
     """
     texts = [own for own in (text if isinstance(text, tuple) else (text,)) if isinstance(own, str)]
     is_documented = isinstance(key, str) and key in documented
@@ -61,7 +61,7 @@ def for_member_of(
 ) -> ForMember | None:
     """The partner's words for the member, fit for a screen that others see too.
 
-    Only values under the key of a name are masked: the words are the partner's for this member.
+    Only texts under the key of a name are masked: the partner wrote the words for this member.
     """
     hidden = _hidden_in(body, frozenset(), names_only=True)
     if hidden is None:
@@ -74,12 +74,12 @@ def for_member_of(
 
 
 def names_somebody(body: Any) -> bool:
-    """Whether a text of the answer is under the key of a name; numbers name nobody."""
+    """Return whether the answer has a text under the key of a name; numbers do not count as names."""
     return any(is_name and any(map(str.isalpha, text)) for text, is_name in _texts_in(body))
 
 
 def without(secrets: Collection[str], text: str) -> str:
-    """The text with every key in it masked, the longest first: one may be a part of another."""
+    """Mask every key in the text, the longest first: one may be a part of another."""
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, MASK)
     return text
@@ -92,15 +92,15 @@ def _clean(value: Any, hidden: list[str], secrets: Collection[str]) -> str | Non
     text = without(secrets, _plain(without(secrets, _composed(value))))
     text = _without_addresses(text)
     for other in hidden:
-        if other.casefold() in text.casefold():  # far quicker than a pattern
+        if other.casefold() in text.casefold():  # much faster than a pattern
             text = re.sub(_pattern_of(other), MASK, text, flags=re.IGNORECASE)
-    # Control characters have no place in a line.
+    # Remove control characters from the line.
     words = "".join(char if char.isprintable() else " " for char in text).split()
     return " ".join(words)[:REASON_CHARS] or None
 
 
 def _plain(text: str) -> str:
-    """The text as a reader sees it: decoded, in one spelling, with single blanks, and nothing invisible."""
+    """Return the text as a reader sees it: decoded, normalised, with single blanks, only visible letters."""
     for _ in range(DECODINGS_MAX):
         decoded = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), unquote(html.unescape(text)))
         if decoded == text:
@@ -111,12 +111,12 @@ def _plain(text: str) -> str:
 
 
 def _composed(text: str) -> str:
-    """One spelling for letters that Unicode can spell in two ways; a lone surrogate has no UTF-8."""
+    """Normalise letters that Unicode can encode in two ways; replace lone surrogates, which UTF-8 lacks."""
     return unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode("utf-8"))
 
 
 def _without_addresses(text: str) -> str:
-    """The text without e-mail addresses, also with blanks around the at sign."""
+    """Mask e-mail addresses in the text, also with blanks around the at sign."""
     words = _AT_SIGN.sub("@", text).split()
     masked = list(words)
     for at, word in enumerate(words):
@@ -132,9 +132,9 @@ def _without_addresses(text: str) -> str:
 
 
 def _pattern_of(hidden: str) -> str:
-    if not hidden.isascii():  # scripts that write without spaces have no edges
+    if not hidden.isascii():  # scripts without spaces have no word edges
         return re.escape(hidden)
-    # An underscore is no letter of a name; a longer one may take an ending, as in "Aldrins".
+    # An underscore separates words; a longer name may take an ending, as in "Aldrins".
     begin = r"(?<![^\W_])" if hidden[0].isalnum() else ""
     if not hidden[-1].isalnum():
         return f"{begin}{re.escape(hidden)}"
@@ -143,10 +143,10 @@ def _pattern_of(hidden: str) -> str:
 
 
 def _hidden_in(body: Any, own: Collection[str], *, names_only: bool = False) -> list[str] | None:
-    """The texts of the answer that a reason must not repeat, the longest first; None where they are too many.
+    """Return the answer's texts that a reason must not repeat, longest first; None if they are too many.
 
-    `own` are the reason's own words, in plain spelling. A text that may be a name is looked for by its words
-    too.
+    `own` are the reason's own words, as `_plain` makes them. A text that may be a name is also searched for
+    word by word.
     """
     found: set[str] = set()
     for text, is_name in _texts_in(body):
@@ -163,7 +163,7 @@ def _hidden_in(body: Any, own: Collection[str], *, names_only: bool = False) -> 
 
 
 def _texts_in(body: Any) -> Iterator[tuple[str, bool]]:
-    """Every text of the answer in plain spelling, and whether it is at or below the key of a name."""
+    """Yield every text of the answer, as `_plain` makes it, and whether it is at or below a name's key."""
     waiting = [(body, False)]
     while waiting:
         value, is_name = waiting.pop()

@@ -1,8 +1,8 @@
-"""Wellhub (Gympass) Access Control: validates the check-in that a member has made in the app.
+"""Wellhub (Gympass) Access Control: validate the check-in that a member has made in the app.
 
 A POST to `/access/v1/validate` with `Authorization: Bearer KEY`, the gym's number in `X-Gym-Id`, and a JSON
-object: `gympass_id`, 13 digits of text, and perhaps `custom_code`, the gym's own code of the member. It is a
-write without a key against repetition: each success makes the transaction that pays the gym.
+object: `gympass_id`, text of 13 digits, and optionally `custom_code`, the gym's own code of the member. It is
+a write without an idempotency key: each success makes the transaction that pays the gym.
 
 | answer | comes to |
 |---|---|
@@ -16,7 +16,7 @@ write without a key against repetition: each success makes the transaction that 
 | anything else | fault `partner` |
 
 An error is an object with `key` and `message` (also `Message`), in a list `errors`, in a bare list, or alone.
-`judge` in `exchange.py` adds the answers that are no verdict in any protocol.
+`judge` in `exchange.py` adds the answers that are not a verdict in any protocol.
 
 Sources: https://developers.gympass.com/product/access-control-api/1.0/endpoints; for the keys of refusals,
 the page's earlier version, https://developers.gympass.com/product/access-control-api/1.0/endpoint.
@@ -64,10 +64,10 @@ class Wellhub:
     key: str = field(repr=False)
     send_custom_code: bool = False
     other_keys: tuple[str, ...] = field(default=(), repr=False)
-    """The other partners': no reason repeats those either."""
+    """The other partners' keys, to be masked in reasons too."""
 
     def question(self, member: str, code: str, customer: str = "") -> Question:  # noqa: ARG002 - it has none
-        """`member` is the 13-digit ID as text; the code goes along only where it is another, and fits."""
+        """Make the request. `member` is the 13-digit ID; the code is added only if it differs, and fits."""
         body = {"gympass_id": member}
         if self.send_custom_code and code != member and code.strip() and len(code) <= CUSTOM_CODE_CHARS:
             body["custom_code"] = code
@@ -80,7 +80,7 @@ class Wellhub:
         )
 
     def judge(self, answer: Answer) -> Ruling:
-        """Interprets an answer by the module's table: a documented key decides at 200, 400 and 404 alike."""
+        """Interpret an answer by the module's table: a documented key decides at 200, 400 and 404 alike."""
         body = json_of(answer)
         errors = _errors_in(body)
         match answer.status:
@@ -125,13 +125,13 @@ def _verdict_of(error: dict[str, Any]) -> Verdict | None:
 def _has_errors(body: dict[str, Any]) -> bool:
     metadata = body.get("metadata")
     counted = metadata.get("errors") if isinstance(metadata, dict) else None
-    # An error member comes without the array around it, too.
+    # An error member may also come without the array around it.
     bare = bool(body) and body.keys() <= _ERROR_MEMBER
     return bool(body.get("errors")) or bool(counted) or bare or _verdict_of(body) is not None
 
 
 def _errors_in(body: Any) -> list[dict[str, Any]]:
-    """The error members, in any of their spellings: under `errors`, a top-level array, or at the top."""
+    """Return the error members, in any of their forms: under `errors`, in a top-level array, or alone."""
     if body is NOT_JSON:
         return []
     errors = body.get("errors") if isinstance(body, dict) else body

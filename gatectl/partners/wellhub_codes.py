@@ -21,21 +21,21 @@ _DONE: dict[Action, frozenset[int]] = {
     "update": frozenset({200}),
     "delete": frozenset({200, 204}),
 }
-"""A deletion has no content to answer with, and yet the page's example of its answer is that of an update."""
+"""A deletion should have an empty answer, but the page's example of its answer is that of an update."""
 
 
 class Kind(Enum):
     DONE = auto()
     REFUSED = auto()
-    """Nothing changed there."""
+    """Wellhub refused; it changed nothing."""
     MISSING = auto()
-    """There is no code of this member there."""
+    """Wellhub has no code of this member."""
     KEY = auto()
-    """No request with this key will do any better."""
+    """Wellhub refused the key; every other request with it will fail too."""
     BUSY = auto()
-    """Nothing changed there; the same may be asked again after `wait_s`."""
+    """Wellhub changed nothing; try again after `wait_s`."""
     UNKNOWN = auto()
-    """It may have been done there."""
+    """Wellhub may have made the change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Change:
     code: str = ""
 
     def question(self, base: str, gym_id: str, key: str) -> Question:
-        """`base` is the path that the settings' URL has, without a slash at its end."""
+        """Make the request. `base` is the path of the settings' URL, without a slash at its end."""
         headers = (("Authorization", f"Bearer {key}"), ("X-Gym-Id", gym_id))
         target = f"{base}/access/v1/code/{self.wellhub_id}"
         if self.action == "delete":
@@ -69,7 +69,7 @@ class Change:
         return Question(target, asked.headers, asked.body, _METHODS[self.action])
 
     def judge(self, answer: Answer) -> Outcome:
-        """Done on the documented success alone."""
+        """Interpret an answer: only the documented success counts as done."""
         errors = _errors(answer)
         match answer.status:
             case status if status in _DONE[self.action] and _is_success(answer) and not errors:
@@ -101,7 +101,7 @@ class Change:
 
 
 def unknown(change: Change, what: str) -> Outcome:
-    """No answer, or one that says nothing: each change may be repeated, and then says what holds."""
+    """Make the outcome for a missing or unclear answer. Repeating the change is safe, and shows the state."""
     hint = "it may have been done there; repeat it"
     if change.action == "create":
         hint += ", and if a code is there already: gatectl codes update"
@@ -109,7 +109,7 @@ def unknown(change: Change, what: str) -> Outcome:
 
 
 def _is_success(answer: Answer) -> bool:
-    """Whether the body is the documented one, or empty; bytes behind its end make it neither."""
+    """Return whether the body is the documented one, or empty, with no bytes after its end."""
     if answer.has_surplus or answer.is_packed:
         return False
     body = json_of(answer)
@@ -119,7 +119,7 @@ def _is_success(answer: Answer) -> bool:
 
 
 def _errors(answer: Answer) -> set[str]:
-    """The keys of the answer's errors; an error without a key counts as an empty one."""
+    """Return the keys of the answer's errors; an error without a key counts as an empty one."""
     body = json_of(answer) if answer.body else None
     found: Any = body.get("errors") if isinstance(body, dict) else body
     listed = found if isinstance(found, list) else []

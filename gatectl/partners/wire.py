@@ -1,7 +1,7 @@
-"""One connection to a partner, with TLS or without, whose every byte is accounted for.
+"""One connection to a partner, with or without TLS, that counts every byte.
 
-The socket is non-blocking and TLS runs over memory buffers: so it is known to the byte whether the
-kernel took anything of a request, and whether anything came while nobody had asked.
+The socket is non-blocking and TLS runs over memory buffers. So it is known to the byte how much of a request
+the kernel took, and whether the partner sent anything unasked.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from gatectl.decision.verdict import Fault
 CHUNK = 65536
 
 _RESET = struct.pack("ii", 1, 0)
-"""`struct linger` (socket(7)): closing resets the connection, and throws away what was not sent."""
+"""`struct linger` (socket(7)): closing resets the connection, and discards unsent bytes."""
 
 
 class Lost(Exception):
-    """The exchange came to nothing: whose fault it was, and a technician's word for it."""
+    """The exchange failed; holds the fault, and its cause in a technician's words."""
 
     def __init__(self, fault: Fault, detail: str) -> None:
         super().__init__(f"{fault}: {detail}")
@@ -40,7 +40,7 @@ class Lost(Exception):
 def lost_to(error: OSError, where: str = "", tls: ssl.SSLObject | None = None) -> Lost:
     """Classifies an error of the socket or of TLS (ssl.SSLError is an OSError).
 
-    `where` is the partner's address, and `tls` its side of a handshake that failed.
+    `where` is the partner's address, and `tls` the TLS object of a failed handshake.
     """
     if isinstance(error, ssl.SSLCertVerificationError):
         return Lost(Fault.TLS, _flaw_of_certificate(error, tls))
@@ -69,8 +69,8 @@ def _flaw_of_certificate(error: ssl.SSLCertVerificationError, tls: ssl.SSLObject
 
 
 def _dates(tls: ssl.SSLObject | None, which: str) -> list[str]:
-    """The dates of the certificates that the partner showed, the earliest first."""
-    # The public way to a chain that was not verified comes with Python 3.13, and without its dates.
+    """Return the dates of the certificates that the partner presented, earliest first."""
+    # The public way to an unverified chain comes with Python 3.13, and lacks its dates.
     inner: Any = getattr(tls, "_sslobj", None)
     chain = inner.get_unverified_chain() if hasattr(inner, "get_unverified_chain") else ()
     ends = sorted(ssl.cert_time_to_seconds(certificate.get_info()[which]) for certificate in chain or ())
@@ -78,7 +78,7 @@ def _dates(tls: ssl.SSLObject | None, which: str) -> list[str]:
 
 
 def address_text(address: Any) -> str:
-    """A socket's address for people: `203.0.113.4:443`; empty for one without a port."""
+    """Return a socket's address for people: `203.0.113.4:443`; empty for one without a port."""
     if not isinstance(address, tuple):
         return ""
     host, port = address[:2]
@@ -93,15 +93,16 @@ class Dialled:
     """When the look-up began, on the event loop's clock."""
     look_up_s: float | None = None
     stale: bool | None = None
-    """Whether the addresses are those of an earlier answer, as the name server gave none in time (the
-    word is RFC 8767's)."""
+    """Whether the addresses are from an earlier answer, because the name server gave none in time (RFC 8767's
+    term)."""
     connect_s: float | None = None
     tls_s: float | None = None
-    """The handshake; None also where there is no TLS."""
+    """Duration of the handshake; None also without TLS."""
 
 
 Hear = Callable[[Dialled], None]
-"""Gets a connection's progress, at its begin and after each step: so it is known after giving up, too."""
+"""Progress callback, called at a connection's begin and after each step, so that a caller that gives up
+knows how far it got."""
 
 
 def unheard(_dialled: Dialled) -> None:
@@ -131,11 +132,11 @@ class Wire:
         self.answers = 0
         """The number of whole answers that it has carried."""
         self.when_disturbed: Callable[[], None] | None = None
-        """Called once when an idle connection ends, fails, or says something unasked."""
+        """Called once when an idle connection ends, fails, or receives unexpected bytes."""
 
     @property
     def certificate_ends(self) -> float | None:
-        """When the partner's certificate ends, in seconds since the epoch; None without TLS."""
+        """Return when the partner's certificate expires, in seconds since the epoch; None without TLS."""
         certificate = self._tls.getpeercert() if self._tls else None
         return ssl.cert_time_to_seconds(str(certificate["notAfter"])) if certificate else None
 
@@ -145,11 +146,11 @@ class Wire:
         return self._tls.version() if self._tls else None
 
     async def handshake(self) -> None:
-        """Negotiates TLS, where there is any; raises Lost."""
+        """Negotiate TLS, if the partner uses it; raises Lost."""
         try:
             if self._tls:
                 await self._negotiate(self._tls)
-                self._read_out(self._tls)  # what came right behind the handshake
+                self._read_out(self._tls)  # bytes that came directly after the handshake
         except OSError as error:
             raise lost_to(error, self._where, self._tls) from error
         self._loop.add_reader(self._socket, self._on_readable)
@@ -165,7 +166,7 @@ class Wire:
                     raise self._closed("during the TLS handshake") from None
                 self._incoming.write(data)
             except ssl.SSLError:
-                with contextlib.suppress(OSError):  # the alert says why in the partner's log
+                with contextlib.suppress(OSError):  # the alert gives the reason to the partner's log
                     self._socket.send(self._outgoing.read())
                 raise
             else:
@@ -173,20 +174,20 @@ class Wire:
                 return
 
     def is_quiet(self) -> bool:
-        """Open, and nothing has come that nobody asked for; looks at the socket itself."""
+        """Return whether it is open without unexpected bytes; checks the socket itself."""
         if self._take_in():
-            self._take_in()  # the end may stand behind the last bytes
+            self._take_in()  # the end may follow the last bytes
         return not (self._ended or self._lost or self._received)
 
     def has_more(self) -> bool:
-        """Whether bytes have come that nobody has taken; waits for none."""
+        """Return whether received bytes are left; does not wait."""
         self._take_in()
         return bool(self._received)
 
     async def send(self, data: bytes) -> None:
-        """Hands a request to the kernel; raises Lost. `bytes_sent` says how far it came, always.
+        """Pass a request to the kernel; raises Lost. `bytes_sent` is exact, also after an error.
 
-        Nothing is sent where something came already: it would be taken for the answer.
+        Sends nothing if bytes have come already: they would be taken for the answer.
         """
         disturbance = self.disturbance()
         if disturbance:
@@ -210,7 +211,7 @@ class Wire:
                 rest = rest[taken:]
 
     def disturbance(self) -> Lost | None:
-        """Why it can carry no request: it ended, failed or said something unasked; None while it is quiet."""
+        """Return why it cannot carry a request: ended, failed or unexpected bytes; None while it is quiet."""
         if self.is_quiet():
             return None
         if self._lost:
@@ -253,7 +254,7 @@ class Wire:
             self._waiter.set_result(None)
 
     async def receive(self) -> bytes:
-        """The next bytes, at least one; b"" at the end of the connection; raises Lost."""
+        """Return the next bytes, at least one; b"" at the end of the connection; raises Lost."""
         while not self._received:
             if self._lost:
                 raise self._lost
@@ -275,7 +276,7 @@ class Wire:
             disturbed()
 
     def _take_in(self) -> bool:
-        """Takes what the kernel holds, up to a chunk; False where there was nothing."""
+        """Take the kernel's received bytes, up to a chunk; return False if there were none."""
         if self._ended or self._lost:
             return False
         try:
@@ -315,9 +316,9 @@ class Wire:
             self._ended = True
 
     def close(self) -> None:
-        """Closes at once; idempotent. TLS's closing alert is sent if the kernel takes it.
+        """Close at once; idempotent. TLS's closing alert is sent if the kernel takes it.
 
-        What has not reached the partner by now never will.
+        Bytes that have not reached the partner by now are discarded.
         """
         if self._socket.fileno() < 0:
             return
@@ -325,8 +326,8 @@ class Wire:
         self._loop.remove_reader(self._socket)
         self._loop.remove_writer(self._socket)
         if self._has_unacknowledged():
-            # The kernel would go on sending for minutes: a request that was given up while the network
-            # was away would check the member in when no member is at the gate any more.
+            # Otherwise the kernel would keep sending for minutes: a request that was given up while the
+            # network was down would check the member in after he has left the gate.
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         elif self._tls:
             with contextlib.suppress(OSError, ValueError):
@@ -339,7 +340,7 @@ class Wire:
         self._wake()
 
     def _has_unacknowledged(self) -> bool:
-        """Whether the kernel holds bytes that the other side has not confirmed (tcp(7), SIOCOUTQ)."""
+        """Return whether the kernel holds bytes that the other side has not confirmed (tcp(7), SIOCOUTQ)."""
         held = fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(4))
         return int.from_bytes(held, sys.byteorder) > 0
 
