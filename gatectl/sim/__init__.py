@@ -1,1 +1,1 @@
-"""The partner simulator and the virtual devices; part of the product, not of the tests."""
+"""The partner simulator and the virtual devices. They are part of the product, not of the tests."""

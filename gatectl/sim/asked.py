@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from gatectl.sim.http import ProtocolName
 
 GYM_ID = "1234"
-"""The one gym that the wellhub key is good for."""
+"""The only gym for which the wellhub key is valid."""
 
 AGGREGATOR_ID = "fitco-4711"
-"""The aggregatorId of a whole gym: with this one the customerId says who the member is."""
+"""The aggregatorId of a whole gym: with it, the customerId identifies the member."""
 
 LOCATIONS = range(1, 100)
 """Capitan's known locations; any other is `invalid_location`."""
@@ -19,7 +19,7 @@ LOCATIONS = range(1, 100)
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Whom a check-in request is for; `custom_code` is wellhub's optional field."""
+    """The member of a check-in request; `custom_code` is wellhub's optional field."""
 
     member: str
     custom_code: str | None = None
@@ -27,12 +27,12 @@ class Asked:
 
 @dataclass(slots=True)
 class Books:
-    """The partners' memory, and their keys. It lasts as long as the simulator."""
+    """The partners' memory, and their keys. It lives as long as the simulator."""
 
     keys: Mapping[ProtocolName, str]
     validated: set[tuple[ProtocolName, str]] = field(default_factory=set)
-    """Members with a documented memory who have been checked in."""
+    """Members who have been checked in, for protocols that document a refusal of the second check-in."""
     codes: dict[str, str] = field(default_factory=dict)
     """Wellhub's custom codes: wellhub_id to code."""
     unanswered_codes: set[str] = field(default_factory=set)
-    """Members whose change was taken although its answer was lost; the next one is answered."""
+    """Members whose change was made although its answer was lost; their next change is answered."""

@@ -37,12 +37,12 @@ _MAX_BARCODE = 128
 
 
 def success(_member: str, now: datetime) -> Reply:
-    """The documented 200."""
+    """Return the documented 200."""
     return json_reply(200, success_body(now))
 
 
 def success_body(now: datetime) -> dict[str, Any]:
-    """The page's example, every field of it; the alert is internal and must never be shown."""
+    """Return the page's example with every field; the alert is internal and must never be shown."""
     alert = {
         "alert_text": "Pays late. Call buzz@example.com",
         "created_date": now.strftime("%Y-%m-%d"),
@@ -69,7 +69,7 @@ def not_found() -> Reply:
 
 
 def declined(error: str, *alerts: str, status: int = 400) -> Reply:
-    """A documented refusal, with the customer's name and address as the page has them."""
+    """Return a documented refusal, with the customer's name and address as on the page."""
     body: dict[str, Any] = {"error": error}
     if alerts:
         body["alerts"] = list(alerts)
@@ -104,7 +104,7 @@ def read(request: Request, books: Books) -> Asked | Reply:
 
 
 def _barcode(target: str) -> str | Reply:
-    """The decoded barcode; a path that is another one, or that servers fold away, is not found."""
+    """Return the decoded barcode; 404 for another path, or for one that servers normalise away."""
     segment = target.removeprefix(PREFIX)
     if not segment.endswith("/") or not _SEGMENT.fullmatch(segment[:-1]):
         return text_reply(404, "Not Found")
@@ -118,7 +118,7 @@ def _barcode(target: str) -> str | Reply:
 
 
 def _refuse_body(request: Request) -> Reply | None:
-    """The body is optional, and so is its one field."""
+    """Return the refusal of a body, or None. The body is optional, and so is its one field."""
     if not request.body:
         return None
     refusal = refuse_media_type(request, "", "utf-8")

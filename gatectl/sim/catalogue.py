@@ -1,8 +1,8 @@
-"""The catalogue: one fixed ID per outcome and per fault, for every protocol.
+"""The catalogue: one fixed ID for each outcome and each fault, for every protocol.
 
-A well-formed ID that is not here is not known to the partner (404, as its protocol says it). The
-numeric IDs share their last three digits: `1` in front is a perfectgym aggregatorId (with any customerId),
-`1000000000` in front a wellhub gympass_id. Capitan's barcodes are words.
+A well-formed ID that is not here is unknown to the partner (404, in the protocol's form). The numeric IDs
+share their last three digits: with `1` in front it is a perfectgym aggregatorId (with any customerId), with
+`1000000000` a wellhub gympass_id. Capitan's barcodes are words.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from gatectl.sim.row import ALLOWED, Row
 from gatectl.sim.script import Build, fixed, good
 
 LATE_S = {"perfectgym": perfectgym.LATE_S, "wellhub": wellhub.LATE_S, "capitan": capitan.LATE_S}
-"""When a late success comes, seconds after the request."""
+"""Delay of a late success, in seconds after the request."""
 
 _ALREADY = {
     "wellhub": ("already validated", wellhub.already_validated()),
@@ -28,10 +28,10 @@ _LEADING_ZERO = "0123456789012"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One ID: what the partner does, and what gatectl makes of it under the default budgets.
+    """One ID: the partner's answer, and gatectl's decision under the default budgets.
 
-    `fault` is None where the partner decided. `then`, if any, is played from the member's second
-    request on: this partner counted the first one, whatever came of its answer.
+    `fault` is None if the partner decided. `then`, if any, is played from the member's second request on:
+    this partner counted the first one, even if its answer was lost.
     """
 
     protocol: ProtocolName

@@ -1,6 +1,6 @@
-"""Certificates for this machine's names, made anew each time: a good leaf, and the ones to refuse.
+"""Certificates for this machine's names, made new each time: a good leaf, and the ones to refuse.
 
-The names are `localhost`, `127.0.0.1` and `::1`. Nothing of the private keys outlives the process.
+The names are `localhost`, `127.0.0.1` and `::1`. The private keys do not outlive the process.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ class Leaf(StrEnum):
 
 
 class _TellingObject(ssl.SSLObject):
-    """Lets the alert of a failed handshake out; asyncio would close without it.
+    """Sends the alert of a failed handshake; asyncio would close without it.
 
-    A real server says why it refuses. "Want read" makes asyncio write what waits, which is the alert;
-    the failure itself follows at the next byte, or the client goes.
+    A real server sends the reason of its refusal. "Want read" makes asyncio write the waiting bytes, which
+    are the alert; the failure itself follows at the next byte, or the client closes.
     """
 
     _failure: ssl.SSLError | None = None
@@ -47,7 +47,7 @@ class _TellingObject(ssl.SSLObject):
 
 
 class Authority:
-    """A certificate authority of its own: `pem` is what a client has to trust."""
+    """A certificate authority; a client must trust `pem`."""
 
     def __init__(self) -> None:
         self._ca = trustme.CA()
@@ -76,7 +76,7 @@ class Authority:
 
 
 def _only_tls_1_1(context: ssl.SSLContext) -> None:
-    """TLS 1.1 and nothing else; OpenSSL 3 allows its signatures at security level 0 alone."""
+    """Allow only TLS 1.1; OpenSSL 3 accepts its signatures only at security level 0."""
     context.set_ciphers("ALL:@SECLEVEL=0")
     with warnings.catch_warnings():
         # It is here because it is deprecated.

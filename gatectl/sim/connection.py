@@ -1,7 +1,7 @@
-"""One accepted connection: reads requests with h11, has them answered, plays the answer.
+"""One accepted connection: reads requests with h11, gets their answers, and plays them.
 
-Requests on one connection are answered in order; what is sent ahead waits. h11 reads only: answers are
-scripts of bytes, since many of them are meant to be wrong.
+Requests on one connection are answered in order; pipelined ones wait. h11 is used only for reading: answers
+are scripts of bytes, since many of them are wrong on purpose.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _LINGER_NOT = struct.pack("ii", 1, 0)
 
 @dataclass(slots=True)
 class Received:
-    """A request as it came in. Times are of the monotonic clock, in seconds.
+    """A request as received. Times are of the monotonic clock, in seconds.
 
-    `method`, `path` and `headers` are there once the head is, the rest once the request is `whole`.
-    `answered` is when the last byte of a whole answer was handed to the socket; None for a hang, a
-    reset, a cut answer, or an answer that has not been played to its end.
+    `method`, `path` and `headers` are set once the head is complete, the rest once the request is `whole`.
+    `answered` is when the last byte of a whole answer was passed to the socket; None for a hang, a reset, a
+    cut answer, or an answer that has not been played to its end.
     """
 
     connection: int
@@ -56,14 +56,14 @@ class Hooks:
     made: Callable[[Connection], None]
     lost: Callable[[Connection], None]
     received: Callable[[Received], None]
-    """The first byte of a request is here."""
+    """Called at the first byte of a request."""
     play: Callable[[Received, Request], Play]
-    """The request is whole; what is to be played?"""
+    """Called with a whole request; returns the answer to play."""
     changed: Callable[[], None]
 
 
 def set_reset(sock: socket.socket) -> None:
-    """Closing this socket will send RST; one that is closed already stays as it is."""
+    """Make closing this socket send RST; do nothing to a closed socket."""
     if sock.fileno() != -1:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
 
@@ -73,7 +73,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, number: int, sock: socket.socket, hooks: Hooks) -> None:
         self.number = number
-        self._sock = sock  # the transport forgets it before it tells that the connection is lost
+        self._sock = sock  # the transport drops it before it reports the lost connection
         self._hooks = hooks
         self._http = h11.Connection(h11.SERVER)
         self._transport: asyncio.Transport | None = None
@@ -87,7 +87,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def idle(self) -> bool:
-        """Between two requests: nothing of one is here, no answer is under way, and it is not closing."""
+        """Return whether it is between two requests: no bytes of one, no answer under way, not closing."""
         return self._record is None and self._transport is not None and not self._transport.is_closing()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""A whole door on this machine: the partner simulator, a scanner on a pty, and the real daemon."""
+"""Run a whole door on this machine: the partner simulator, a scanner on a pty, and the real daemon."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from gatectl.sim.server import Simulator
 from gatectl.sim.settings import partner_section
 
 READY_S = 30.0
-"""An emulated Pi needs seconds to start Python; a desktop needs a fraction of one."""
+"""An emulated Pi takes seconds to start Python, a desktop a fraction of one."""
 
 SETTINGS = """\
 [site]
@@ -71,7 +71,7 @@ class SimulatedDoor:
     """A context manager. Inside, `type_code` scans, and the journal at `journal` fills."""
 
     def __init__(self, folder: Path, on_line: Callable[[str], None]) -> None:
-        """`on_line` hears each line that the daemon would write to the systemd journal."""
+        """Take `on_line`, called with each line that the daemon would write to the systemd journal."""
         self.settings = folder / "gatectl.toml"
         self.journal = folder / "journal.db"
         self._folder = folder
@@ -96,7 +96,7 @@ class SimulatedDoor:
 
     @contextlib.contextmanager
     def _daemon(self) -> Iterator[None]:
-        """`gatectl run` in a process of its own, ready."""
+        """Run `gatectl run` in its own process; enter when it is ready."""
         ready = self._folder / "ready.sock"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as readiness:
             readiness.bind(str(ready))
@@ -117,7 +117,7 @@ class SimulatedDoor:
                 raise GatectlError("the daemon did not become ready") from None
             finally:
                 daemon.terminate()
-                daemon.send_signal(signal.SIGINT)  # the second one: nobody has to get through this gate
+                daemon.send_signal(signal.SIGINT)  # skips the wait: no member is here
                 daemon.wait()
                 lines.join()
 
@@ -130,7 +130,7 @@ class SimulatedDoor:
 
 @contextlib.contextmanager
 def _simulator() -> Iterator[Simulator]:
-    """The partner simulator on an event loop of its own."""
+    """Run the partner simulator on its own event loop."""
     started: queue.SimpleQueue[Simulator | Exception] = queue.SimpleQueue()
     loop = asyncio.new_event_loop()
     stopping = asyncio.Event()

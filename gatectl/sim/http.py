@@ -17,7 +17,7 @@ _NO_BODY = frozenset({204, 304})
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A whole request. Header names are lower case; a header sent twice is joined with `, `."""
+    """A whole request. Header names are lower case; repeated headers are joined with `, `."""
 
     method: str
     target: str
@@ -25,7 +25,7 @@ class Request:
     body: bytes = b""
 
     def media_type(self) -> tuple[str, str]:
-        """The content type and its charset, both lower case; empty where there is none."""
+        """Return the content type and its charset, both lower case; empty if there is none."""
         kind, _, parameters = self.headers.get("content-type", "").partition(";")
         name, _, value = parameters.partition("=")
         charset = value.strip().strip('"') if name.strip().lower() == "charset" else parameters.strip()
@@ -34,44 +34,44 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer before it is bytes: with Content-Length, so that the connection can stay open."""
+    """An answer before it is bytes. It gets a Content-Length, so that the connection can stay open."""
 
     status: int
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = ()
 
     def head(self, *framing: tuple[str, str]) -> bytes:
-        """Status line and headers, the empty line included; `framing` says how the body ends."""
+        """Return status line, headers and empty line; `framing` are the headers for the body's end."""
         lines = [f"HTTP/1.1 {self.status} {_phrase(self.status)}"]
         lines += [f"{name}: {value}" for name, value in (*self.headers, *framing)]
         return "\r\n".join((*lines, "", "")).encode("ascii")
 
     def render(self) -> bytes:
-        """The whole answer, framed by its length."""
+        """Return the whole answer, framed by its length."""
         if self.status in _NO_BODY:
             return self.head()
         return self.head(("Content-Length", str(len(self.body)))) + self.body
 
 
 def json_reply(status: int, value: Any, *headers: tuple[str, str]) -> Reply:
-    """A JSON answer, in UTF-8."""
+    """Make a JSON answer, in UTF-8."""
     body = json.dumps(value, ensure_ascii=False).encode()
     return Reply(status, body, (("Content-Type", "application/json"), *headers))
 
 
 def text_reply(status: int, text: str = "", *headers: tuple[str, str]) -> Reply:
-    """A plain text answer, as a web server or proxy in front of the protocol gives it."""
+    """Make a plain text answer, as a web server or proxy in front of the protocol sends it."""
     return Reply(status, text.encode(), (("Content-Type", "text/plain; charset=utf-8"), *headers))
 
 
 def html_reply(status: int, title: str, *headers: tuple[str, str]) -> Reply:
-    """A page for people: a captive portal's, or a proxy's error."""
+    """Make a page for people: a captive portal's, or a proxy's error."""
     page = f"<!DOCTYPE html>\n<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n"
     return Reply(status, page.encode(), (("Content-Type", "text/html; charset=utf-8"), *headers))
 
 
 def json_object(request: Request) -> dict[str, Any] | None:
-    """The body as a JSON object; None where it is none, or names a key twice."""
+    """Return the body as a JSON object; None if it is not one, or has a key twice."""
     try:
         value = json.loads(request.body.decode("utf-8"), object_pairs_hook=_once)
     except (ValueError, RecursionError):
@@ -87,14 +87,14 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def refuse_method(request: Request, *allowed: str) -> Reply | None:
-    """405 for any other method."""
+    """Return 405 for any other method, else None."""
     if request.method in allowed:
         return None
     return Reply(405, headers=(("Allow", ", ".join(allowed)),))
 
 
 def refuse_media_type(request: Request, *charsets: str) -> Reply | None:
-    """415 unless the body is declared as JSON, with one of these charsets (empty: without one)."""
+    """Return 415 unless the body is declared as JSON, with one of these charsets (empty: without one)."""
     kind, charset = request.media_type()
     if kind == "application/json" and charset in charsets:
         return None

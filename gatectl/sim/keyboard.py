@@ -1,4 +1,4 @@
-"""A scanner that is a keyboard, without hardware: key events over a pipe."""
+"""Simulate a scanner that acts as a keyboard: key events over a pipe."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from gatectl.devices.scanner import Cause, DeviceLost
 
 _EVENT = struct.Struct("=HHi")  # `struct input_event` without its time
 _CHUNK = 64 * _EVENT.size
-"""Bytes a read; the real driver hands out at most 64 events at once, too."""
+"""Bytes per read: 64 events, as with the real driver."""
 
 
 class VirtualKeyboard:
     """A keyboard that types in `layout`, plugged in until `unplug`; a context manager.
 
-    `connect` is what a `keyboard_scanner` takes in place of the real driver.
+    Pass `connect` to `keyboard_scanner` in place of the real driver.
     """
 
     def __init__(self, layout: str, *, caps_lock: bool = False) -> None:
@@ -38,22 +38,22 @@ class VirtualKeyboard:
         self._plugged = False
         self._line: int | None = None
         self._reader: VirtualKeySource | None = None
-        self._lock = threading.RLock()  # it is opened and closed in its reader's thread
+        self._lock = threading.RLock()  # its reader's thread opens and closes it
         self.plug()
 
     def plug(self) -> None:
-        """Comes (back), as a new device."""
+        """Plug it in (again), as a new device."""
         self._plugged = True
 
     def unplug(self) -> None:
-        """Goes, with a hang-up for whoever has it open."""
+        """Unplug it, with a hang-up for its reader."""
         with self._lock:
             self._plugged = False
             self.held.clear()
             self._hang_up()
 
     def connect(self, _path: str) -> VirtualKeySource:
-        """Opens it, for one at a time; DeviceLost where that cannot be."""
+        """Open it, for one reader at a time; DeviceLost if that is impossible."""
         with self._lock:
             if not self._plugged:
                 raise DeviceLost(Cause.UNPLUGGED)
@@ -64,7 +64,7 @@ class VirtualKeyboard:
             return self._reader
 
     def released(self, reader: VirtualKeySource) -> None:
-        """A reader has closed it."""
+        """Note that its reader has closed it."""
         with self._lock:
             if reader is self._reader:
                 self._hang_up()
@@ -75,29 +75,29 @@ class VirtualKeyboard:
         self._line = self._reader = None
 
     def send(self, *events: KeyEvent) -> None:
-        """Raw events, lost where nobody has it open. BlockingIOError where 8000 wait to be read."""
+        """Send raw events; they are lost without a reader. BlockingIOError if 8000 wait to be read."""
         with self._lock:
             if self._line is None:
                 return
             os.write(self._line, b"".join(_EVENT.pack(*event) for event in events))
 
     def press(self, key: int) -> None:
-        """Holds a key down."""
+        """Hold a key down."""
         self.held.add(key)
         self.send((EV_KEY, key, PRESSED), (EV_SYN, SYN_REPORT, 0))
 
     def release(self, key: int) -> None:
-        """Lets go of a key."""
+        """Release a key."""
         self.held.discard(key)
         self.send((EV_KEY, key, RELEASED), (EV_SYN, SYN_REPORT, 0))
 
     def tap(self, key: int) -> None:
-        """Presses and releases a key."""
+        """Press and release a key."""
         self.press(key)
         self.release(key)
 
     def type_text(self, text: str) -> None:
-        """Types characters, with Shift and AltGr as the layout has them; KeyError for what it has not."""
+        """Type characters, with the layout's Shift and AltGr; KeyError for a character that it lacks."""
         for char in text:
             key, modifier = self._strokes[char]
             if modifier is None:
@@ -108,12 +108,12 @@ class VirtualKeyboard:
                 self.release(modifier)
 
     def type_code(self, code: str, ending: int = Key.ENTER) -> None:
-        """Types a code and the key that ends it."""
+        """Type a code and the key that ends it."""
         self.type_text(code)
         self.tap(ending)
 
     def overflow(self, *released: int) -> None:
-        """The kernel dropped events, and says so. Among them were the releases of these keys."""
+        """Report dropped events, as the kernel does. The releases of these keys were among them."""
         self.held.difference_update(released)
         self.send((EV_SYN, SYN_DROPPED, 0), (EV_SYN, SYN_REPORT, 0))
 
@@ -127,7 +127,7 @@ class VirtualKeyboard:
 
 
 class VirtualKeySource:
-    """A virtual keyboard as its reader has it open."""
+    """A virtual keyboard, opened by its reader."""
 
     def __init__(self, keyboard: VirtualKeyboard, end: int) -> None:
         self._keyboard = keyboard
@@ -144,7 +144,7 @@ class VirtualKeySource:
             return []
         if not data:
             raise DeviceLost(Cause.UNPLUGGED)
-        return list(_EVENT.iter_unpack(data))  # whole: what is written at once is atomic in a pipe
+        return list(_EVENT.iter_unpack(data))  # whole events: one write to a pipe is atomic
 
     def close(self) -> None:
         os.close(self._end)
@@ -152,7 +152,7 @@ class VirtualKeySource:
 
 
 def _strokes(layout: str) -> dict[str, tuple[int, int | None]]:
-    """From a character to its key and the modifier to hold; the first key that has it."""
+    """Map each character to its first key and the modifier to hold."""
     strokes: dict[str, tuple[int, int | None]] = {}
     for key, cap in layout_of(layout).caps.items():
         levels = ((cap.plain, None), (cap.shifted, Key.LEFTSHIFT), (cap.third, Key.RIGHTALT))

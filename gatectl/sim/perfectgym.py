@@ -1,4 +1,4 @@
-"""PerfectGym check-in validation, the partner's side: an aggregator that knows its members by its own ID.
+"""PerfectGym check-in validation, the partner's side: an aggregator that identifies members by its own ID.
 
 Sources: https://developer.sportalliance.com/apis/perfectgym/aggregator/checkin-validation; for 404,
 https://support.magicline.com/hc/en-us/articles/47879904419857.
@@ -30,7 +30,7 @@ _CUSTOMER = re.compile(r"[1-9][0-9]{0,17}")
 
 
 def success(_member: str, _now: datetime) -> Reply:
-    """200 without a body: the page promises none, the status alone decides."""
+    """Return 200 without a body: the page documents none, the status alone decides."""
     return Reply(200)
 
 
@@ -39,7 +39,7 @@ def not_found() -> Reply:
 
 
 def declined(text: str = "Quota used up") -> Reply:
-    """403 with a reason that the Event Monitor does not read."""
+    """Return 403 with a reason that the Event Monitor does not read."""
     return json_reply(403, {"message": text})
 
 

@@ -1,4 +1,4 @@
-"""All protocols behind one door: which one a request speaks, and what is played in answer."""
+"""Serve all protocols together: find the protocol of a request, and the answer to play."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Play:
 
 @dataclass(frozen=True, slots=True)
 class _Desk:
-    """A protocol's check-in."""
+    """The check-in functions of a protocol."""
 
     read: Callable[[Request, Books], Asked | Reply]
     success: Callable[[str, datetime], Reply]
@@ -42,10 +42,10 @@ _DESKS: dict[ProtocolName, _Desk] = {
 
 
 def play(request: Request, books: Books, now: datetime) -> Play:
-    """The answer to a whole request. Changes the books: they are the partners' memory."""
+    """Return the answer to a whole request. Changes the books, the partners' memory."""
     protocol = _protocol_of(request.target)
     if request.method == "HEAD":
-        return _refusal(protocol, Reply(405))  # no protocol has it, and its answer must be without a body
+        return _refusal(protocol, Reply(405))  # no protocol has it, and its answer has no body
     if protocol is None:
         return _refusal(None, text_reply(404, "Not Found"))
     if request.target.startswith(wellhub.CODE):
@@ -79,7 +79,7 @@ def _check_in(protocol: ProtocolName, asked: Asked, books: Books, now: datetime)
 
 
 def _dated(reply: Reply, now: datetime) -> Reply:
-    """With the Date that every server with a clock sends (RFC 9110, section 6.6.1)."""
+    """Add the Date that every server with a clock sends (RFC 9110, section 6.6.1)."""
     return replace(reply, headers=(*reply.headers, ("Date", format_datetime(now, usegmt=True))))
 
 
@@ -95,14 +95,14 @@ def _build(entry: Entry, books: Books) -> Build:
 
 
 def _knows_check_in(entry: Entry) -> bool:
-    """Custom codes are kept for check-ins good, cancelled, expired or already validated, not on errors."""
+    """Whether it has custom codes: check-ins good, cancelled, expired or validated do, errors do not."""
     return entry.verdict in {Verdict.ALLOWED, Verdict.NOT_ALLOWED} or entry.then is not None
 
 
 def _change_code(request: Request, books: Books, now: datetime) -> Play:
-    """Custom codes. An ID whose check-in meets a fault meets it here too, and its code stays as it was.
+    """Change a custom code. An ID with a fault at check-in has it here too, and its code stays unchanged.
 
-    Where a check-in counts although its answer is lost, so does the first change of the code.
+    If a check-in counts although its answer is lost, so does the first change of the code.
     """
     change = wellhub.read_code(request, books)
     if isinstance(change, Reply):

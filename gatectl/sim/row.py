@@ -1,4 +1,4 @@
-"""A row of the catalogue before it is one entry per protocol."""
+"""A row of the catalogue, before it is expanded to one entry per protocol."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ CONFIGURATION: Expect = (Verdict.NONE, Fault.CONFIGURATION)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`number`: the last three digits of numeric IDs; `word`: capitan's barcode.
+    """A row. `number`: the last three digits of numeric IDs; `word`: capitan's barcode.
 
-    `remembered`: the partner counts the member as checked in as soon as the request is whole, and
-    answers the next one with its documented refusal.
+    `remembered`: the partner counts the member as checked in as soon as the request is whole, and answers
+    the next one with its documented refusal.
     """
 
     number: str
@@ -43,5 +43,5 @@ class Row:
 
 
 def each(perfectgym: Expect, wellhub: Expect, capitan: Expect) -> Mapping[ProtocolName, Expect]:
-    """An answer that the protocols read differently."""
+    """Make the expectation for an answer that the protocols interpret differently."""
     return {"perfectgym": perfectgym, "wellhub": wellhub, "capitan": capitan}

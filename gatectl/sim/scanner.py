@@ -1,4 +1,4 @@
-"""A serial scanner without hardware: a pty under a stable path. The real driver reads it."""
+"""Simulate a serial scanner: a pty under a stable path, for the real driver to read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Self
 
 
 class VirtualSerialScanner:
-    """A scanner at `link`, plugged in until `unplug`; a context manager, at whose end it is unplugged."""
+    """A scanner at `link`, plugged in until `unplug`; a context manager, which unplugs it at the end."""
 
     def __init__(self, link: Path) -> None:
         self.link = link
@@ -18,18 +18,18 @@ class VirtualSerialScanner:
         self.plug()
 
     def plug(self) -> None:
-        """Comes (back) under the same path, as a new device. FileExistsError where something stands there."""
+        """Plug it in (again) under the same path, as a new device. FileExistsError if the path is taken."""
         if self._ends is not None:
             return
-        # The device's end stays open here too: what is sent before anybody reads waits in the buffer.
+        # Keep the device's end open here too, so that bytes sent before the first reader wait in the buffer.
         scanner, device = os.openpty()
         os.set_blocking(scanner, False)
-        tty.setraw(device)  # nothing is echoed, not even before the driver has set its mode
+        tty.setraw(device)  # no echo, also before the driver has set its mode
         self._ends = scanner, device
         self.link.symlink_to(os.ttyname(device))
 
     def unplug(self) -> None:
-        """Goes, as a device does: the path first, then a hang-up for whoever has it open."""
+        """Unplug it as the kernel would: remove the path first, then hang up on its reader."""
         ends, self._ends = self._ends, None  # first, as another thread may unplug it too
         if ends is None:
             return
@@ -38,14 +38,14 @@ class VirtualSerialScanner:
             os.close(end)
 
     def send(self, data: bytes) -> None:
-        """Sends bytes. BlockingIOError where the line is full, FileNotFoundError if unplugged."""
+        """Send bytes. BlockingIOError if the line is full, FileNotFoundError if unplugged."""
         if self._ends is None:
             raise FileNotFoundError(f"the virtual scanner {self.link} is unplugged")
         while data:
             data = data[os.write(self._ends[0], data) :]
 
     def type_code(self, code: str, ending: bytes = b"\r") -> None:
-        """Sends a code as a scanner that is set to this ending does."""
+        """Send a code, as a scanner that is set to this ending would."""
         self.send(code.encode() + ending)
 
     def __enter__(self) -> Self:

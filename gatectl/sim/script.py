@@ -1,7 +1,7 @@
 """The script by which an answer goes onto the connection: steps of bytes and waits, and an end.
 
-Each builder below is one fault of the catalogue, whatever the protocol: it takes the scene (what a
-success would be, and when it would be too late) and gives the script.
+Each builder below is one fault of the catalogue, for every protocol: it takes the scene (the success, and the
+delay that is too late) and returns the script.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A whole performance. `status` is the final one, None where there is none."""
+    """A whole answer. `status` is the final one, None if there is none."""
 
     steps: tuple[Step, ...]
     end: End
     status: int | None
     whole: bool
-    """True if the steps, played to their end, are a whole answer."""
+    """Whether the steps, played to their end, are a whole answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +57,21 @@ class Scene:
 Build = Callable[[Scene], Script]
 
 SLOW_S = 0.3
-"""Inside every protocol's default budget (750 ms and 2 s)."""
+"""Seconds, inside every protocol's default budget (750 ms and 2 s)."""
 DRIP_S = 0.05
-"""One byte each 50 ms: each read succeeds, and the whole takes longer than any budget."""
+"""One byte every 50 ms: each read succeeds, but the whole takes longer than any budget."""
 OVERSIZE = 70_000
-"""Bytes of a body over the cap of 64 KiB."""
+"""Bytes of a body over the limit of 64 KiB."""
 RETRY_AFTER_S = 2
 
 
 def whole(reply: Reply, *, end: End = End.KEEP) -> Script:
-    """The answer at once."""
+    """Send the answer at once."""
     return Script((Step(0, reply.render()),), end, reply.status, whole=True)
 
 
 def fixed(reply: Reply) -> Build:
-    """The same answer for everybody."""
+    """Make a builder of the same answer for every member."""
     script = whole(reply)
     return lambda _scene: script
 
@@ -111,26 +111,26 @@ def drip(scene: Scene) -> Script:
 
 
 def truncated(scene: Scene) -> Script:
-    """The success, ten bytes short of its Content-Length."""
+    """Send the success, ten bytes short of its Content-Length."""
     reply = scene.success
     data = reply.head(("Content-Length", str(len(reply.body) + 10))) + reply.body
     return Script((Step(0, data),), End.CLOSE, reply.status, whole=False)
 
 
 def reset_inside(scene: Scene) -> Script:
-    """The head alone, then RST: the status is there, the answer is not."""
+    """Send only the head, then RST: the status has arrived, the answer has not."""
     data = scene.success.head(("Content-Length", str(len(scene.success.body) + 10)))
     return Script((Step(0, data), Step(0.01, b"")), End.RESET, scene.success.status, whole=False)
 
 
 def by_close(scene: Scene) -> Script:
-    """No Content-Length: the end of the connection is the end of the body (RFC 9112, section 6.3)."""
+    """Send no Content-Length: the end of the connection ends the body (RFC 9112, section 6.3)."""
     data = scene.success.head(("Connection", "close")) + scene.success.body
     return Script((Step(0, data),), End.CLOSE, scene.success.status, whole=True)
 
 
 def chunked(scene: Scene) -> Script:
-    """The success in chunks of at most 16 bytes."""
+    """Send the success in chunks of at most 16 bytes."""
     return _chunks(scene.success, 16)
 
 
@@ -150,7 +150,7 @@ def too_large_chunked(scene: Scene) -> Script:
 
 
 def _padded(reply: Reply) -> Reply:
-    """The same JSON with blanks behind it, over the cap."""
+    """Return the same JSON with trailing blanks, over the limit."""
     return Reply(reply.status, reply.body.ljust(OVERSIZE), reply.headers)
 
 
@@ -171,30 +171,30 @@ def typed_as_html(scene: Scene) -> Script:
 
 
 def coded_as_utf_8(scene: Scene) -> Script:
-    """The charset in the place of the content coding."""
+    """Send the charset in place of the content coding."""
     reply = _with_body(scene.success)
     return whole(replace(reply, headers=(*reply.headers, ("Content-Encoding", "utf-8"))))
 
 
 def gzipped(scene: Scene) -> Script:
-    """Packed, though `identity` was asked for."""
+    """Send the success compressed, although `identity` was requested."""
     reply = _with_body(scene.success)
     headers = (*reply.headers, ("Content-Encoding", "gzip"))
     return whole(Reply(reply.status, gzip.compress(reply.body, mtime=0), headers))
 
 
 def with_odd_header(scene: Scene) -> Script:
-    """A line whose name is no token (RFC 9110, section 5.1), as scripts print into their own head."""
+    """Send a header line whose name is not a token (RFC 9110, section 5.1), as faulty scripts do."""
     return whole(replace(scene.success, headers=(("PHP Warning", "x"), *scene.success.headers)))
 
 
 def _with_body(success: Reply) -> Reply:
-    """The success, with a body where the protocol has none."""
+    """Return the success, with a body also where the protocol has none."""
     return success if success.body else json_reply(200, {"authorized": True})
 
 
 def after_interim(*statuses: int) -> Build:
-    """Informational answers, then the success."""
+    """Make a builder that sends informational answers, then the success."""
     before = b"".join(Reply(status).head() for status in statuses)
 
     def build(scene: Scene) -> Script:
@@ -209,7 +209,7 @@ def interim_only(_scene: Scene) -> Script:
 
 
 def switching(_scene: Scene) -> Script:
-    """101: no HTTP follows; the connection stays open and silent."""
+    """Send 101: no HTTP follows; the connection stays open and silent."""
     head = Reply(101).head(("Connection", "Upgrade"), ("Upgrade", "websocket"))
     return Script((Step(0, head),), End.HANG, 101, whole=False)
 
@@ -219,7 +219,7 @@ def empty(scene: Scene) -> Script:
 
 
 def busy_until(scene: Scene) -> Script:
-    """429 with an HTTP date, which has whole seconds: rounded up."""
+    """Send 429 with an HTTP date, rounded up to whole seconds."""
     until = scene.now.replace(microsecond=0) + timedelta(seconds=RETRY_AFTER_S + 1)
     date = format_datetime(until, usegmt=True)
     return whole(text_reply(429, "Too Many Requests", ("Retry-After", date)))

@@ -29,14 +29,13 @@ _SHUTDOWN_S = 1.0
 class Simulator:
     """An async context manager; the server runs in the event loop that entered it.
 
-    `port` 0 takes a free one; `port` then says which. Entering raises OSError where the port is taken.
-    `on_request` is called once for each whole request, as soon as it is known what will be played;
-    it must not block.
+    `port` 0 takes a free one, which `port` then holds. Entering raises OSError if the port is taken.
+    `on_request` is called once for each whole request, as soon as its answer is chosen; it must not block.
 
-    Inside: `url(protocol)`, `ca_file`, `key_file(protocol)` (mode 0600) and `keys` are what settings
-    need. `requests` holds every request since the start, in the order of their first bytes;
-    `connections` counts accepted TCP connections, `handshakes` those that came through TLS.
-    `await until(condition)` waits for any of it, without polling.
+    Inside: `url(protocol)`, `ca_file`, `key_file(protocol)` (mode 0600) and `keys` are for settings.
+    `requests` holds every request since the start, in the order of their first bytes; `connections` counts
+    accepted TCP connections, `handshakes` those that completed TLS. `await until(condition)` waits for
+    any of it, without polling.
     """
 
     def __init__(
@@ -91,18 +90,18 @@ class Simulator:
         return self._folder / "ca.pem"
 
     def key_file(self, protocol: ProtocolName) -> Path:
-        """The protocol's key, in a file as the settings want it. Gone when the simulator ends."""
+        """Return the file of the protocol's key, for the settings. Deleted when the simulator ends."""
         return self._folder / f"{protocol}.key"
 
     def url(self, protocol: ProtocolName) -> str:
-        """The `url` for the settings: perfectgym's is its endpoint, the others' the base of theirs."""
+        """Return the `url` for the settings: perfectgym's endpoint, the others' base."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         base = f"{'https' if self._tls else 'http'}://{host}:{self.port}"
         return base + perfectgym.PATH if protocol == "perfectgym" else base
 
     @property
     def codes(self) -> dict[str, str]:
-        """Wellhub's custom codes: wellhub_id to code."""
+        """Return Wellhub's custom codes: wellhub_id to code."""
         return self._books.codes
 
     @property
@@ -111,19 +110,19 @@ class Simulator:
         return len(self._open)
 
     def forget(self) -> None:
-        """The partners forget whom they checked in, and all custom codes."""
+        """Clear the partners' memory of check-ins, and all custom codes."""
         self._books.validated.clear()
         self._books.codes.clear()
 
     def close_idle(self) -> int:
-        """Close each connection that waits for its next request, in good order; how many."""
+        """Close each connection that waits for its next request, in good order; return how many."""
         idle = [connection for connection in self._open if connection.idle]
         for connection in idle:
             connection.close()
         return len(idle)
 
     def drop_all(self) -> int:
-        """Reset every connection, handshakes included; how many."""
+        """Reset every connection, handshakes included; return how many."""
         numbers = self._greeting.keys() | {connection.number for connection in self._open}
         for task, sock in self._greeting.values():
             set_reset(sock)
@@ -133,7 +132,7 @@ class Simulator:
         return len(numbers)
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Return when the condition holds; it is asked again whenever something changed here."""
+        """Return when the condition holds; it is evaluated again after every change here."""
         while not condition():
             self._changed.clear()
             await self._changed.wait()
@@ -150,7 +149,7 @@ class Simulator:
         loop = asyncio.get_running_loop()
         while True:
             sock, _ = await loop.sock_accept(listener)
-            # asyncio does so only where it made the socket; without it an answer may wait 40 ms for an ACK.
+            # asyncio sets this only on sockets that it made; without it an answer may wait 40 ms for an ACK.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.connections += 1
             number = self.connections
@@ -160,7 +159,7 @@ class Simulator:
             self._changed.set()
 
     async def _greet(self, sock: socket.socket, number: int) -> None:
-        """The TLS handshake. One that fails is the client's affair: it is counted as a connection."""
+        """Do the TLS handshake. A failed one is still counted as a connection, and is not an error here."""
         with suppress(OSError):
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: Connection(number, sock, self._hooks),
@@ -172,7 +171,7 @@ class Simulator:
     def _greeted(self, number: int, task: asyncio.Task[None]) -> None:
         _, sock = self._greeting.pop(number)
         if task.cancelled():
-            sock.close()  # a task that never ran never gave it to a transport
+            sock.close()  # a task that never ran has not passed it to a transport
         self._changed.set()
 
     def _made(self, connection: Connection) -> None:

@@ -1,4 +1,4 @@
-"""The settings that lead gatectl to a running simulator."""
+"""Make the settings with which gatectl uses a running simulator."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OWN: dict[ProtocolName, tuple[str, ...]] = {
 
 
 def partner_section(simulator: Simulator, protocol: ProtocolName) -> str:
-    """A `[partners.…]` section of TOML, named like its protocol, ready to paste; it ends with a newline.
+    """Return a `[partners.…]` section of TOML, named like its protocol, ready to paste, with a final newline.
 
     It names the key's file, never the key.
     """
@@ -32,5 +32,5 @@ def partner_section(simulator: Simulator, protocol: ProtocolName) -> str:
 
 
 def _text(value: str) -> str:
-    """A TOML basic string: it escapes as JSON does."""
+    """Return a TOML basic string, which has the same escapes as JSON."""
     return json.dumps(value, ensure_ascii=False)

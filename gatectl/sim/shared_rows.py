@@ -1,4 +1,4 @@
-"""The catalogue's rows that several protocols have: variants of success, statuses, faults of the line."""
+"""The catalogue's rows that several protocols share: variants of success, statuses, faults of the line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gatectl.sim.row import (
 )
 
 _ELSEWHERE = each(ALLOWED, PARTNER, PARTNER)
-"""A 200 without the documented body: perfectgym's status alone decides."""
+"""A 200 without the documented body: allowed for perfectgym only, where the status alone decides."""
 _WITH_MEMORY: tuple[ProtocolName, ...] = ("wellhub", "capitan")
 
 SUCCESSES = (

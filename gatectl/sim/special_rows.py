@@ -1,4 +1,4 @@
-"""The catalogue's rows that each protocol has for itself: its documented refusals and its oddities."""
+"""The catalogue's rows of a single protocol: its documented refusals and its peculiarities."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gatectl.sim.script import Scene, Script, fixed, whole
 NAMES = "No waiver: Buzz Aldrin, buzz@example.com, please see the front desk."
 MILESTONES = "Your 100th visit!\nWell done, Buzz: every route of this wall"
 LONG = "The monthly quota is used up. " * 12
-"""360 characters: a stored reason is cut at 200."""
+"""360 characters; a stored reason is cut at 200."""
 
 
 def _row(number: str, word: str, what: str, expect: Expect, reply: Reply) -> Row:

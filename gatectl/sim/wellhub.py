@@ -37,12 +37,12 @@ _MAX_CODE = 13
 
 
 def success(member: str, now: datetime) -> Reply:
-    """The documented 200."""
+    """Return the documented 200."""
     return json_reply(200, success_body(member, now))
 
 
 def success_body(member: str, now: datetime, *, id_key: str = "Id") -> dict[str, Any]:
-    """The documented body; the sandbox spells `Id` in lower case."""
+    """Return the documented body; the sandbox spells `Id` in lower case."""
     gym = {id_key: int(GYM_ID), "product": {id_key: 77, "description": "Open gym"}}
     results = {
         "user": {"gympass_id": member},
@@ -53,7 +53,7 @@ def success_body(member: str, now: datetime, *, id_key: str = "Id") -> dict[str,
 
 
 def errors_body(key: str | None, message: str, *, message_key: str = "message") -> dict[str, Any]:
-    """The documented error body."""
+    """Return the documented error body."""
     error = {message_key: message} if key is None else {message_key: message, "key": key}
     return {"metadata": {"total": 0, "errors": 1}, "errors": [error]}
 
@@ -75,13 +75,13 @@ def already_validated() -> Reply:
 
 
 def denied() -> Reply:
-    """403: the key is no longer valid."""
+    """Return 403: the key is no longer valid."""
     message = "User is not authorized to access this resource with an explicit deny"
     return json_reply(403, errors_body(None, message, message_key="Message"))
 
 
 def unexpected() -> Reply:
-    """500, as the custom codes document it."""
+    """Return 500, as documented for custom codes."""
     message = "There was an unexpected internal server error"
     return json_reply(500, errors_body("checkin.custom-code.unexpected-error", message))
 
@@ -139,7 +139,7 @@ def _read_code_body(request: Request, member: str) -> CodeChange | Reply:
 
 
 def change_code(change: CodeChange, codes: dict[str, str]) -> Reply:
-    """Changes the codes (wellhub_id to code) as documented: 201, 200, 204, 409 or 404."""
+    """Change the codes (wellhub_id to code) as documented: 201, 200, 204, 409 or 404."""
     known = change.member in codes
     if change.method == "POST" and known:
         message = "Already exists a custom code for that gym and user"
@@ -163,7 +163,7 @@ def _is_code(value: object) -> bool:
 
 
 def _refuse_caller(request: Request, books: Books) -> Reply | None:
-    """The key identifies the caller and its gyms, so another gym's ID is denied as a bad key is."""
+    """Refuse a bad key, and another gym's ID alike: the key identifies the caller and its gyms."""
     if request.headers.get("authorization") != f"Bearer {books.keys['wellhub']}":
         return denied()
     if "x-gym-id" not in request.headers:
@@ -172,5 +172,5 @@ def _refuse_caller(request: Request, books: Books) -> Reply | None:
 
 
 def _bad_request() -> Reply:
-    """400 that says nothing about a check-in: no documented key."""
+    """Return 400 without a documented key, so that it says nothing about a check-in."""
     return text_reply(400, "Bad Request")
