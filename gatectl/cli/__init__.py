@@ -1,1 +1,1 @@
-"""The commands: one small module a family, imported when it is called."""
+"""The commands: one small module per family, imported when it is called."""

@@ -1,4 +1,4 @@
-"""`gatectl backup`: the whole store in one file."""
+"""`gatectl backup`: copy the whole store into one file."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from gatectl.journal.copies import back_up
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The new file."""
+    """Add the argument for the new file."""
     parser.add_argument("file", metavar="FILE", type=Path, help="a new file; one that is there is refused")
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when the copy is made, checked and on disk."""
+    """Return 0 when the copy is made, checked and on disk."""
     path = load(find(args.config, os.environ)).journal.path
     back_up(path, args.file)
     size = args.file.stat().st_size / 1e6

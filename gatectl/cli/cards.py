@@ -26,7 +26,7 @@ from gatectl.journal.reader import enrolled
 from gatectl.journal.schema import open_store, remedy
 
 _WIDEST = 40
-"""Characters that a column of the list has at most: a code may have 512."""
+"""Maximum characters of a column in the list: a code may have 512."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -95,7 +95,7 @@ def _list(args: argparse.Namespace, settings: Settings) -> None:
 
 
 def _columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """A line for each row, its cells one below the other, but for the few that are very long."""
+    """Yield a line for each row, with aligned columns except for the few very long cells."""
     shown = [[visible(cell) for cell in row] for row in rows]
     widths = [min(max(map(len, column)), _WIDEST) for column in zip(*shown, strict=True)]
     for row in shown:
@@ -125,7 +125,7 @@ def _import(args: argparse.Namespace, settings: Settings) -> None:
 
 
 def _others(enrolments: list[Enrolment], others: list[Card]) -> list[BadLine]:
-    """The lines whose card belongs to another member."""
+    """Return the lines whose card belongs to another member."""
     owners = {key_of(card.code): card for card in others}
     return [
         BadLine(
@@ -142,7 +142,7 @@ def _export(_args: argparse.Namespace, settings: Settings) -> None:
 
 
 class BadCsvError(GatectlError):
-    """A CSV file with everything that is wrong with it; nothing of it was taken."""
+    """A CSV file with all its errors; none of its lines was imported."""
 
     def __init__(self, file: str, bad: list[BadLine], *hints: str) -> None:
         hints = hints or ("nothing was imported; correct the lines and try again",)
@@ -151,7 +151,7 @@ class BadCsvError(GatectlError):
         self._bad = bad
 
     def lines(self) -> list[str]:
-        """A line for each bad line."""
+        """Return a line for each bad line."""
         bad = [visible(f"{self._name}:{one.line}: {one.what}") for one in self._bad]
         return [*bad, *(f"hint: {hint}" for hint in self.hints)]
 
@@ -179,13 +179,13 @@ def _problem(card: Card, settings: Settings) -> tuple[str, ...] | None:
 
 
 def _as_needed(card: Card, settings: Settings) -> Card:
-    """The card without a customer's number that its partner has no use for."""
+    """Return the card, without a customer's number that its partner does not use."""
     has_customers = numbers(settings.partners[card.partner]).customer is not None
     return card if has_customers else replace(card, customer=None)
 
 
 def text_of(file: str) -> str:
-    """The text of a CSV file, or of standard input for `-`. Raises GatectlError, also where there is none."""
+    """Read the text of a CSV file, or of standard input for `-`. Raises GatectlError, also if missing."""
     try:
         content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
         text = decoded(content)
@@ -200,7 +200,7 @@ def text_of(file: str) -> str:
 
 
 def name_of(file: str) -> str:
-    """A file's name for people."""
+    """Return a file's name for people."""
     return "standard input" if file == "-" else file
 
 
@@ -210,7 +210,7 @@ def _all(settings: Settings) -> list[Card]:
 
 @contextmanager
 def opened(settings: Settings) -> Iterator[sqlite3.Connection]:
-    """The store of the cards, to be changed. Raises GatectlError, for what goes wrong inside too."""
+    """Open the store of the cards for changes. Raises GatectlError, also for errors inside the block."""
     path = settings.journal.path
     try:
         with closing(open_store(path)) as connection:

@@ -1,4 +1,4 @@
-"""`gatectl check`: the settings, and on request the devices and the partners' connections."""
+"""`gatectl check`: check the settings, and on request the devices and the partners' connections."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when all is well, 1 when a device or a partner is not."""
+    """Return 0 when all is well, 1 when a device or a partner is not."""
     path = find(args.config, os.environ)
     settings, _ = load_with_keys(path, os.environ)
     try:
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     )
     for warning in (*warnings_of(settings), *about_journal, *_about_memory(settings)):
         print(f"warning: {warning}")
-    # The service checks before each start: it must not wait for the imports of what it does not try.
+    # The service checks before each start: it must not wait for imports that it does not need.
     wells = []
     if args.devices:
         from gatectl.cli.try_devices import devices  # noqa: PLC0415
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _about_journal(path: Path, settings: Settings) -> Iterator[str]:
-    """Warnings. Raises SettingsError where the file at `journal.path` is somebody else's."""
+    """Yield warnings. Raises SettingsError if the file at `journal.path` is not gatectl's."""
     journal = settings.journal.path
     try:
         require_ours(journal)
@@ -75,7 +75,7 @@ def _about_memory(settings: Settings) -> Iterator[str]:
 
 
 def _show(finding: Finding) -> bool:
-    """Tells it at once; whether all is well."""
+    """Print a finding at once; return whether all is well."""
     if finding.hint is None:
         print(f"ok: {visible(finding.line)}", flush=True)
     else:

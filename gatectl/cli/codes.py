@@ -1,4 +1,4 @@
-"""`gatectl codes`: Wellhub custom codes, there and here in one step.
+"""`gatectl codes`: change Wellhub custom codes, at Wellhub and in the store, in one step.
 
 At Wellhub first: a code that it refuses is not enrolled here. A failure in between is reported, and each
 command may be repeated.
@@ -34,7 +34,7 @@ from gatectl.journal import cards as store
 from gatectl.partners.wellhub_codes import CODE_MAX, Change, Kind, Outcome
 
 RATE = 5.0
-"""Requests a second; Wellhub names no limit, and a gym's members are changed in minutes so."""
+"""Requests per second. Wellhub documents no limit; this changes all of a gym's members within minutes."""
 
 _TRIES = 3
 """The number of requests for a change that Wellhub puts off."""
@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when everything is done there and here."""
+    """Return 0 when everything is done at Wellhub and here."""
     path = find(args.config, os.environ)
     settings, keys = load_with_keys(path, os.environ)
     name, partner = _partner(settings, args.partner)
@@ -121,7 +121,7 @@ class Done:
 
 
 class Desk:
-    """Changes codes there and here."""
+    """Changes codes at Wellhub and here."""
 
     def __init__(
         self,
@@ -156,7 +156,7 @@ class Desk:
         return None
 
     def do(self, change: Change) -> Done:
-        """There, then here."""
+        """Change the code at Wellhub, then here."""
         outcome = self._ask(change)
         gone_already = outcome.kind is Kind.MISSING and change.action == "delete"
         if outcome.kind is not Kind.DONE and not gone_already:
@@ -204,7 +204,7 @@ class Desk:
         return Done(said=f"{change.wellhub_id}: the code {there}{removed or '; none was enrolled here'}")
 
     def _which(self, change: Change, own: list[Card]) -> GatectlError:
-        """The member has several cards here, and Wellhub does not say which of them its code was."""
+        """Make the error for a member with several cards here: Wellhub does not report which one it was."""
         codes = ", ".join(card.code for card in own)
         return GatectlError(
             f"{change.wellhub_id}: done at Wellhub, but which card here was the old code: {codes}?",
@@ -223,7 +223,7 @@ def _set(change: Change) -> str:
 
 
 def _one(desk: Desk, change: Change) -> int:
-    with opened(desk.settings) as connection:  # before anybody is asked: can it be enrolled at all?
+    with opened(desk.settings) as connection:  # check before the request that it can be enrolled
         objection = desk.objection(change, store.load_all(connection))
     if objection is not None:
         raise GatectlError(objection)
@@ -274,7 +274,7 @@ def _many(desk: Desk, args: argparse.Namespace) -> int:
 
 
 def _paced(left: list[Change], rate: float, sleep: Callable[[float], None]) -> Iterator[Change]:
-    """One after the other, so many a second at most."""
+    """Yield the changes one by one, at most `rate` per second."""
     due = time.monotonic()
     for change in left:
         pause = due - time.monotonic()
@@ -286,8 +286,8 @@ def _paced(left: list[Change], rate: float, sleep: Callable[[float], None]) -> I
 
 @contextmanager
 def _progress(total: int) -> Iterator[Callable[[], Any]]:
-    """A bar on a terminal; elsewhere nothing."""
-    from rich.progress import Progress  # noqa: PLC0415 - one change has no bar
+    """Show a progress bar on a terminal, and elsewhere nothing."""
+    from rich.progress import Progress  # noqa: PLC0415 - only a list of changes has a bar
 
     from gatectl.cli.render import TextConsole  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Asks Wellhub to change custom codes. Unlike a door it has time, and may use a library for all of HTTP."""
+"""Ask Wellhub to change custom codes. Not time-critical as at a door, so it uses a complete HTTP library."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BODY_MAX = 65536
 
 
 class CodesClient:
-    """A context manager; `change` asks once, and never raises for what a partner or a network does."""
+    """A context manager; `change` asks once, and never raises for a failure of the partner or the network."""
 
     def __init__(self, name: str, settings: Wellhub, key: str) -> None:
         self._endpoint = Endpoint.of(settings.url)
@@ -34,7 +34,7 @@ class CodesClient:
         self._origin = f"{scheme}://{self._endpoint.authority}"
         context = contexts({name: settings})[name]
         self._runner = asyncio.Runner()
-        # No proxies and no .netrc from the environment: the daemon's requests know neither.
+        # Ignore proxies and .netrc of the environment, as the daemon's requests do.
         self._http = httpx.AsyncClient(
             verify=True if context is None else context,
             trust_env=False,

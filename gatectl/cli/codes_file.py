@@ -1,4 +1,4 @@
-"""Many custom codes at once: the list of changes, and the report from which an interrupted run goes on."""
+"""Many custom codes at once: the list of changes, and the report from which an interrupted run resumes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Check = Callable[[Change], str | None]
 
 
 def changes(text: str, action: Action, check: Check) -> tuple[list[Change], list[BadLine]]:
-    """The changes of a CSV file `wellhub_id,code`, and all that is wrong with it; a header is taken or left.
+    """Return the changes of a CSV file `wellhub_id,code`, and all its errors; a header line is optional.
 
     A deletion may leave out the code.
     """
@@ -46,7 +46,7 @@ def _take(
     row: list[str], line: int, action: Action, check: Check, found: dict[str, tuple[int, Change]]
 ) -> str | None:
     while len(row) > len(_HEADER) and not row[-1]:
-        row = row[:-1]  # a spreadsheet gives each row as many cells as the longest has
+        row = row[:-1]  # spreadsheets pad each row to the length of the longest
     if len(row) > len(_HEADER) or (len(row) < len(_HEADER) and action != "delete"):
         return f"{len(row)} columns instead of wellhub_id,code"
     change = Change(action, *row)
@@ -65,14 +65,14 @@ class Report:
         self._done = {row[:3] for row in self._rows() if row[3] == DONE}
 
     def has(self, change: Change) -> bool:
-        """Whether this was done before."""
+        """Return whether this change was done before."""
         return (change.action, change.wellhub_id, change.code) in self._done
 
     def _rows(self) -> Iterator[tuple[str, ...]]:
         try:
             with self._path.open(encoding="utf-8", newline="") as file:
                 for row in csv.reader(file):
-                    if len(row) == len(_COLUMNS):  # the last line of a run that was cut short may be half
+                    if len(row) == len(_COLUMNS):  # the last line of an interrupted run may be incomplete
                         yield tuple(map(spreadsheet.plain, row))
         except FileNotFoundError:
             return
@@ -83,14 +83,14 @@ class Report:
 
     @contextmanager
     def writing(self) -> Iterator[Callable[[Change, str, str], None]]:
-        """Gives what takes a change, its outcome and words about it."""
+        """Open the report; yield a function that records a change, its outcome and a remark."""
         try:
             with self._path.open("a", encoding="utf-8", newline="") as file:
                 writer = csv.writer(file, lineterminator="\n")
                 if file.tell() == 0:
                     writer.writerow(_COLUMNS)
                 else:
-                    file.write("\n")  # after half a line
+                    file.write("\n")  # after an incomplete line
 
                 def write(change: Change, outcome: str, what: str) -> None:
                     cells = (change.action, change.wellhub_id, change.code, outcome, what)

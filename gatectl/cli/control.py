@@ -1,4 +1,4 @@
-"""Speaking to the running daemon: one JSON line there, one back, over its Unix socket."""
+"""Talk to the running daemon: send one JSON line and get one back, over its Unix socket."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from gatectl.errors import SUDO_OR_GROUP, GatectlError
 
 PATIENCE_S = 10.0
-"""The daemon answers within milliseconds; an opening by hand waits for a slow disk at most."""
+"""The daemon answers within milliseconds; an opening by hand may also wait for a slow disk."""
 
 
 class NotRunning(GatectlError):
@@ -19,15 +19,15 @@ class NotRunning(GatectlError):
 
 
 def call(path: Path, request: dict[str, Any]) -> dict[str, Any]:
-    """The daemon's answer to a request such as `{"command": "status"}`.
+    """Return the daemon's answer to a request such as `{"command": "status"}`.
 
-    Raises NotRunning where nobody listens, GatectlError where the daemon refuses or does not answer.
+    Raises NotRunning if no daemon listens, GatectlError if it refuses or does not answer.
     """
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(PATIENCE_S)
             connection.connect(str(path))
-            with contextlib.suppress(BrokenPipeError):  # a daemon that takes no more says so all the same
+            with contextlib.suppress(BrokenPipeError):  # a daemon at its limit answers before reading
                 connection.sendall(json.dumps(request).encode() + b"\n")
             with connection.makefile("rb") as lines:
                 line = lines.readline()

@@ -1,4 +1,4 @@
-"""`gatectl demo`: a whole door on this machine, without hardware and without a partner."""
+"""`gatectl demo`: run a whole door on this machine, without hardware and without a partner."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from gatectl.journal.reader import Filters, Reader
 from gatectl.sim.door import SimulatedDoor
 
 EVENT_S = 10.0
-"""The longest budget of the demo is 2 s; an emulated machine takes its time on top."""
+"""The demo's longest budget is 2 s; the rest is for slow, emulated machines."""
 
 LOOK_S = 0.02
-"""Between two looks at the journal's index: a person sees no delay."""
+"""Between two looks at the journal's index: too short for a person to notice."""
 
 SCANS = (
     ("1000000000200", "Wellhub: good"),
@@ -41,14 +41,14 @@ SCANS = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Given scans, or a person who types."""
+    """Add the argument for the codes; without any, the user types them."""
     parser.add_argument(
         "--scan", action="append", default=[], metavar="CODE", help="scan this and end; may be repeated"
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when every scan has its event."""
+    """Return 0 when every scan has its event."""
     codes = [_code(text) for text in args.scan]
     with tempfile.TemporaryDirectory(prefix="gatectl-demo-") as folder:
         console = TextConsole()
@@ -86,7 +86,7 @@ def _typed() -> Iterator[str]:
 
 
 class _Play:
-    """Scans one code after the other, and shows what came of each."""
+    """Scans one code after the other, and shows each result."""
 
     def __init__(self, door: SimulatedDoor, reader: Reader, console: TextConsole) -> None:
         self._door = door

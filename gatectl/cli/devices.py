@@ -1,6 +1,6 @@
-"""`gatectl devices`: what a scanner may be plugged in as, and what it sends; prints the settings for it.
+"""`gatectl devices`: list the devices that may be scanners, show what a scanner sends, print settings for it.
 
-A running gatectl keeps what it has: its status is asked instead.
+Devices that a running gatectl has open are left alone; its status describes them.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ class Known:
     settings: Settings | None
     cards: dict[str, Card]
     scanners: dict[str, dict[str, Any]]
-    """The running gatectl's, each with its `door`, by the device behind the path."""
+    """The running gatectl's scanners, each with its `door`, by the device behind the path."""
     notes: list[str]
     """A line for each thing that could not be found out."""
     is_daemon_unheard: bool
-    """Whether a gatectl may run that does not say what it has."""
+    """Whether a gatectl may be running whose devices are unknown."""
 
     def door_of(self, device: Found) -> str | None:
-        """The door whose settings name this device."""
+        """Return the door whose settings name this device; else None."""
         for name, door in self.settings.doors.items() if self.settings else ():
             for scanner in door.scanners:
                 path = scanner.port if scanner.type == "serial" else scanner.device
@@ -64,7 +64,7 @@ class Known:
         return None
 
     def is_free(self, device: Found) -> bool:
-        """Whether it may be opened without taking it from a gatectl."""
+        """Return whether it may be opened without taking it from a gatectl."""
         if device.is_console or device.node in self.scanners:
             return False
         return not self.is_daemon_unheard or (self.settings is not None and self.door_of(device) is None)
@@ -72,7 +72,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """A scan that was read, and who would take it."""
+    """A scan that was read, and the route that takes it."""
 
     device: Found
     seen: Seen
@@ -92,12 +92,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 after a scan that was read, or at once with --no-wait."""
+    """Return 0 after a scan that was read, or at once with --no-wait."""
     return attend(args, Places(), SharedKeyboard)
 
 
 def attend(args: argparse.Namespace, places: Places, keyboard: Callable[[str], KeySource]) -> int:
-    """The command on the devices in these places; `keyboard` opens an input device."""
+    """Run the command on the devices in these places; `keyboard` opens an input device."""
     known = _known(args.config)
     found = devices(places)
     if not args.json:
@@ -224,7 +224,7 @@ async def _first_scan(
 
 
 def _judge(burst: Burst, known: Known, baud: int) -> Scan | str | None:
-    """The scan, or why it is none in words; None where it is nothing at all."""
+    """Return the scan, or in words why it is not one; None for an empty burst."""
     if burst.device.type == "evdev" and is_by_hand(burst.keys, burst.seconds):
         return "typed by hand, so this is taken for a keyboard"
     doors = list(known.settings.doors) if known.settings else []
@@ -258,7 +258,7 @@ def _judge(burst: Burst, known: Known, baud: int) -> Scan | str | None:
 
 
 class _Line:
-    """The line that lives while a scan is waited for; without a terminal it is said once, on stderr."""
+    """The line shown during the wait for a scan; without a terminal it is printed once, to stderr."""
 
     def __init__(self) -> None:
         self._console = TextConsole(stderr=True)

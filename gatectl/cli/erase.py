@@ -1,4 +1,4 @@
-"""`gatectl erase`: takes one member's data out of the store, whether the daemon runs or not."""
+"""`gatectl erase`: erase one member's data from the store, whether the daemon runs or not."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when nothing of the member is left in the store's files."""
+    """Return 0 when no data of the member is left in the store's files."""
     settings = load(find(args.config, os.environ))
     path = settings.journal.path
-    with Reader(path) as reader:  # which says so where there is no store, and does not make one
+    with Reader(path) as reader:  # reports a missing store rather than making one
         require_known("partner", args.partner, settings.partners, reader)
     record = _record(settings)
     with opened(settings) as connection:

@@ -1,4 +1,4 @@
-"""`gatectl events`: the Event Monitor in the terminal, for people, programs and spreadsheets."""
+"""`gatectl events`: list events in the terminal, for people, programs and spreadsheets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gatectl.decision.event import Event
 
 _SCREENFUL = 20
-"""Events shown to a person who did not say how many: the last ones are what he came for."""
+"""Events shown to a person without a given number: usually the last ones matter."""
 
 _TIMES = "2026-11-22T19:35:00Z, 2026-11-22, 12:00, yesterday, 90m, 2h, 7d"
 
@@ -83,14 +83,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def count(text: str) -> int:
-    """A number of events, 0 or more."""
+    """Parse a number of events, 0 or more."""
     if not re.fullmatch(r"\d{1,18}", text, re.ASCII):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number, 0 or more, of at most 18 digits")
     return int(text)
 
 
 def time_text(text: str) -> str:
-    """A time that can be understood; what it means depends on the gym's time zone, so on the settings."""
+    """Check that a time is valid; its meaning depends on the gym's time zone, so it is resolved later."""
     try:
         parsed(text, time.time_ns() // 1000, None)
     except NotATimeError:
@@ -106,16 +106,16 @@ def _events(reader: Reader, filters: Filters, newest: int | None, *, follow: boo
 
 
 def _print_json(events: Iterator[Event], *, flush: bool) -> None:
-    # JSON is UTF-8 wherever it travels (RFC 8259, section 8.1), whatever the terminal is set to.
+    # JSON between systems is UTF-8 (RFC 8259, section 8.1), also if the terminal is set to something else.
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
     for event in events:
         line = json.dumps(event.to_json(), ensure_ascii=False)
-        # Two characters that JSON leaves as they are and that end a line to Unicode: a code may hold them.
+        # A code may hold the two characters that end a line in Unicode but need no escape in JSON.
         print(line.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"), flush=flush)
 
 
 def _print_csv(events: Iterator[Event], settings: Settings, *, flush: bool) -> None:
-    from gatectl.decision.event_csv import lines  # noqa: PLC0415 - nothing else needs it
+    from gatectl.decision.event_csv import lines  # noqa: PLC0415 - only --csv needs it
 
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
     for line in lines(events, settings.site.zone):
@@ -123,7 +123,7 @@ def _print_csv(events: Iterator[Event], settings: Settings, *, flush: bool) -> N
 
 
 def _print_text(events: Iterator[Event], reader: Reader, settings: Settings) -> None:
-    from gatectl.cli.render import EventList  # noqa: PLC0415 - it brings rich, which --json does not need
+    from gatectl.cli.render import EventList  # noqa: PLC0415 - it imports rich, which --json does not need
 
     pages = {name: partner.status_page for name, partner in settings.partners.items()}
     page = EventList(pages, zone=settings.site.zone, around=_Nearby(reader).around)
@@ -142,10 +142,10 @@ class _Nearby:
         self._last: str | None = None
 
     def around(self, event: Event) -> Around:
-        """Takes the next listed event."""
+        """Return the context of the next listed event."""
         between = self._reader.before(event.attempt.id, NEIGHBOURS, self._last)
         if len(between) == NEIGHBOURS:
-            self._past = Past()  # older ones count no more
+            self._past = Past()  # older ones do not count
         for other in between:
             self._past.take(other)
         self._last = event.attempt.id

@@ -1,4 +1,4 @@
-"""The exchange's evidence as a report shows it: when each step began and ended, and what came back."""
+"""Format the exchange's record for a report: the times of each step, and the answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NOT_BEGUN = "not begun"
 
 
 class _Step(NamedTuple):
-    """A line of the table; `begin` and `end` are milliseconds from the complete code, where known."""
+    """A line of the table; `begin` and `end` are milliseconds from the complete code, if known."""
 
     name: str
     begin: float | None
@@ -25,7 +25,7 @@ class _Step(NamedTuple):
 
 
 def times(event: Event, request: RequestRecord) -> list[str]:
-    """The table. A warm connection's steps were done before the code was complete: below 0."""
+    """Return the table. A ready connection's steps came before the code was complete, so are below 0."""
     at_us, gate = event.attempt.at_us, event.outcome.gate
     steps = [
         _Step("Code complete", None, 0.0, timestamp(at_us)),
@@ -80,7 +80,7 @@ def _since(at_us: int, moment_us: int) -> float:
 
 
 def connection(request: RequestRecord) -> str | None:
-    """Whether it was ready or dialled for this scan, and since when."""
+    """Return whether the connection was ready or dialled for this scan, and since when."""
     if request.evidence is None:
         return request.connection
     dial = request.evidence.dial
@@ -100,6 +100,6 @@ def body(request: RequestRecord) -> str:
 
 
 def digest(request: RequestRecord) -> list[str]:
-    """The digest in a line of its own: it is wide, and to be copied in one piece."""
+    """Return the digest in a line of its own: it is wide, and must be easy to copy."""
     kept = request.evidence and request.evidence.body
     return [f"    {kept.sha256.hex()}"] if kept and kept.sha256 else []

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Finding:
     """The subject of a trial and its result; `hint` says what to do, and is None where all is well.
 
-    `warnings` are what will go wrong one day.
+    `warnings` are about problems to come.
     """
 
     line: str

@@ -20,7 +20,7 @@ _GATE_ADVICE = (
 _SIGNAL_ADVICE = "Members are let in without it. Is the pin's number right, and does another program hold it?"
 
 _MANY = 3
-"""Readings that are dropped now and then are a scanner's daily life; more of them than codes are not."""
+"""Some dropped readings are normal for a scanner; so many, and more than codes, are not."""
 
 _SCANNER_ADVICE: dict[str, str] = {
     Cause.UNPLUGGED: "Plug it in; `gatectl devices` shows under which name each scanner is there.",
@@ -71,7 +71,7 @@ _CARDS_ADVICE = (
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One line of the screen; `advice` says what to do, and is empty where all is well."""
+    """One line of the screen; `advice` says what to do, and is empty if all is well."""
 
     words: str
     advice: str = ""
@@ -82,11 +82,11 @@ class Fact:
 
 
 def facts(status: Mapping[str, Any], pages: Mapping[str, str | None], now: datetime) -> list[Fact]:
-    """The whole screen, from `status --json`; `pages` are the partners' status pages, by name."""
+    """Return the whole screen, from `status --json`; `pages` are the partners' status pages, by name."""
     found = [_runs(status)]
     for name, door in status["doors"].items():
         found.append(_door(name, door, now))
-        signals = door.get("signals", {})  # a daemon of the version before does not tell
+        signals = door.get("signals", {})  # a daemon of the previous version does not report it
         found += (_signal(name, signal, pin, now) for signal, pin in signals.items())
         found += (_scanner(name, scanner, now) for scanner in door["scanners"])
     alone = not fail_together(status)
@@ -226,7 +226,7 @@ def _damaged(damaged: Mapping[str, Any], now: datetime) -> Fact:
 
 
 def since(moment: str, now: datetime) -> str:
-    """`since 20:35:01, 12 min`: local time, with the day where it was another, and how long ago."""
+    """Return `since 20:35:01, 12 min`: local time, with the day if not today, and how long ago."""
     then = datetime.fromisoformat(moment).astimezone()
     here = now.astimezone()
     shown = f"{then:%H:%M:%S}" if then.date() == here.date() else f"{then:%Y-%m-%d %H:%M}"
@@ -234,7 +234,7 @@ def since(moment: str, now: datetime) -> str:
 
 
 def length(seconds: float) -> str:
-    """A length of time as a person says it: `40 s`, `12 min`, `3 h`, `2 days`."""
+    """Return a duration for people: `40 s`, `12 min`, `3 h`, `2 days`."""
     for unit, size, next_size in (("s", 1, 120), ("min", 60, 7200), ("h", 3600, 172_800)):
         if seconds < next_size:
             return f"{seconds // size:.0f} {unit}"

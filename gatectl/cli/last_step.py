@@ -1,4 +1,4 @@
-"""`gatectl relay off` as the service's last step: by what the daemon wrote down, and by little else.
+"""`gatectl relay off` as the service's last step: uses the daemon's list of relays, with few imports.
 
 Python's start and imports are nearly all of the time that it takes, and a gate may be open meanwhile:
 what is imported here is what a relay needs to go off.
@@ -13,9 +13,9 @@ from gatectl.devices.off import cause_of, complain
 
 
 def taken() -> int | None:
-    """Every relay to its off level: 0, or 1 where one is not off, which stderr says.
+    """Drive every relay to its off level; return 0, or 1 if one is not off, with a message on stderr.
 
-    None where the settings have to be asked which these are.
+    Returns None if the list of relays has to come from the settings.
     """
     try:
         done = remembered.switch_off(os.environ)

@@ -1,8 +1,8 @@
-"""The command line: finds the command, imports it alone, and turns its end into an exit status.
+"""The command line: find the command, import only that, and turn its result into an exit status.
 
-A command's module has `add_arguments(parser)` and `run(args) -> int`; `args.config` is what `-c` gave,
-or None. Exit statuses: 0 done; 1 it failed; 2 wrong usage; 78 the settings are wrong; as a shell counts
-the signals, 130 interrupted from the keyboard and 141 nobody reads our output any more.
+A command's module has `add_arguments(parser)` and `run(args) -> int`; `args.config` is the value of `-c`, or
+None. Exit statuses: 0 done; 1 failed; 2 wrong usage; 78 wrong settings; and by the shell's convention for
+signals, 130 interrupted from the keyboard and 141 output closed by its reader.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "codes": ("gatectl.cli.codes", "Wellhub custom codes: create, update, delete, there and here"),
     "relay": ("gatectl.cli.relay", "switch every relay off, without the daemon"),
 }
-"""Name, module and one line of help; the help is here so that showing it imports no command."""
+"""Name, module and one line of help; the help is here so that it can be shown without importing a command."""
 
 
 class Parser(argparse.ArgumentParser):
-    """Knows `-c`; its mistakes are UsageErrors; a command's arguments are added when it is called.
+    """A parser with `-c` that raises UsageError, and adds a command's arguments when the command is used.
 
     A command that has commands of its own gets this class for them too, so that `-c` may be anywhere.
     """
@@ -60,7 +60,7 @@ class Parser(argparse.ArgumentParser):
             "-c",
             "--config",
             metavar="FILE",
-            default=argparse.SUPPRESS,  # or one that was given before the command would be forgotten
+            default=argparse.SUPPRESS,  # else it would overwrite one given before the command
             help="the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)",
         )
 
@@ -77,12 +77,12 @@ class Parser(argparse.ArgumentParser):
         return parsed, unknown
 
     def error(self, message: str) -> NoReturn:
-        """Instead of argparse's page of usage: one line, and where the page is."""
+        """Raise a one-line error with a hint where the usage is, instead of argparse's page of usage."""
         raise UsageError(f"{self.prog}: {message}", f"`{self.prog} --help` shows the usage")
 
 
 def build_parser(names: Iterable[str] = COMMANDS) -> Parser:
-    """These commands with their help; none of them is imported yet."""
+    """Make the parser of these commands with their help, without importing them."""
     parser = Parser(prog="gatectl", description="Reads a member's code, asks the partner, opens the gate.")
     parser.set_defaults(config=None)
     parser.add_argument("--version", action="version", version=f"gatectl {__version__}")
@@ -94,18 +94,18 @@ def build_parser(names: Iterable[str] = COMMANDS) -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line (`sys.argv` if None); what is returned is the exit status."""
+    """Run one command line (`sys.argv` if None); return the exit status."""
     try:
         try:
             words = _as_text(sys.argv[1:] if argv is None else argv)
-            # The others' parsers are a tenth of what the service's check takes, at each of its starts.
+            # The other commands' parsers would take a tenth of the service's check, at each start.
             named = [word for word in words[:1] if word in COMMANDS]
             args = build_parser(named or COMMANDS).parse_args(words)
             gc.enable()
             status: int = args.run(args)
             return status
         finally:
-            sys.stdout.flush()  # here, where a reader who has gone is still ours to take quietly
+            sys.stdout.flush()  # here, where a closed pipe can still be handled
     except GatectlError as error:
         print(*error.lines(), sep="\n", file=sys.stderr)
         return error.exit_status
@@ -124,15 +124,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _as_text(argv: Sequence[str]) -> Sequence[str]:
-    # Python smuggles bytes that are not text through as lone surrogates, which neither the store nor a
-    # request can hold.
+    # Python represents bytes that are not text as lone surrogates, which neither the store nor a request
+    # can hold.
     if any("\ud800" <= char <= "\udfff" for arg in argv for char in arg):
         raise UsageError("gatectl: the arguments are not UTF-8 text", "check the terminal's character set")
     return argv
 
 
 def _forget_stdout() -> None:
-    """The interpreter flushes stdout once more at its end; let that go nowhere."""
+    """Redirect stdout to nowhere, since the interpreter flushes it once more at exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

@@ -1,4 +1,4 @@
-"""`gatectl monitor`: the Event Monitor and the displays as web pages, and the links that open one display."""
+"""`gatectl monitor`: serve the Event Monitor and the displays as web pages, and print a display's link."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_options(parser, None)
     actions = parser.add_subparsers(metavar="ACTION")
     link = actions.add_parser("link", help="print the link that opens a door's display and nothing else")
-    # Without defaults of their own, which would take the place of options in front of the action.
+    # Without own defaults, which would overwrite options given before the action.
     _add_options(link, argparse.SUPPRESS)
     link.add_argument("door", metavar="DOOR")
     link.set_defaults(action=_link)
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _serve(args: argparse.Namespace, path: Path, settings: Settings) -> int:
-    """Serves until SIGTERM or SIGINT; 0 then."""
+    """Serve until SIGTERM or SIGINT; then return 0."""
     from gatectl.cli import report  # noqa: PLC0415 - with what it needs
     from gatectl.daemon.notify import notify  # noqa: PLC0415 - the web is for this command alone
     from gatectl.monitor import serve  # noqa: PLC0415
@@ -81,7 +81,7 @@ def _serve(args: argparse.Namespace, path: Path, settings: Settings) -> int:
     folder = os.environ.get(STATE_FOLDER)
     password = None if text is None else Password(text, SignedOut(Path(folder) if folder else None))
     if settings.site.timezone is not None:
-        # Pages show the gym's time, and this process has no other use for a clock's zone.
+        # Pages show the gym's time, and this process uses the time zone for nothing else.
         os.environ["TZ"] = settings.site.timezone
         time.tzset()
     bound = serve.listening(host, port)
@@ -113,7 +113,7 @@ def _serve(args: argparse.Namespace, path: Path, settings: Settings) -> int:
 
 
 def _link(args: argparse.Namespace, path: Path, settings: Settings) -> int:
-    """Prints the link; what to know about it goes to stderr."""
+    """Print the link to stdout, and remarks about it to stderr."""
     from gatectl.monitor.password import Password  # noqa: PLC0415 - with what it needs
 
     if args.door not in settings.doors:
@@ -124,7 +124,7 @@ def _link(args: argparse.Namespace, path: Path, settings: Settings) -> int:
     if text is None:
         _require_loopback(host, args, path)
     names = _names(args, settings)
-    # 0.0.0.0 and :: are every address of this machine and none that a browser could go to.
+    # 0.0.0.0 and :: mean every address of this machine, and a browser cannot open them.
     own = socket.gethostname() if _is_any(host) else host
     shown = names[0] if names else own
     key = "" if text is None else f"?key={Password(text).display_key(args.door)}"
@@ -160,7 +160,7 @@ def _names(args: argparse.Namespace, settings: Settings) -> list[str]:
 
 
 def _password(args: argparse.Namespace, settings: Settings) -> str | None:
-    """The password, where one is named. Raises GatectlError where it is not fit."""
+    """Return the password, if the settings name one. Raises GatectlError if it is not acceptable."""
     from gatectl.monitor.password import CHARS_MIN  # noqa: PLC0415 - with what it needs
 
     source = settings.monitor.password

@@ -1,4 +1,4 @@
-"""Names in filters: one that is nowhere is a typing error, which would silently find nothing."""
+"""Check names in filters: an unknown name is a typing error, which would silently match nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gatectl.journal.reader import Named, Reader
 
 
 def require_known(what: Named, name: str | None, set_up: Iterable[str], reader: Reader) -> None:
-    """Raises GatectlError for a name that nothing has; None is any name."""
+    """Raise GatectlError for a name that is neither set up nor in the journal; None is any name."""
     if name is None or name in (known := list(set_up)):
         return
     known = sorted({*known, *reader.names(what)})

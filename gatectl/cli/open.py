@@ -1,4 +1,4 @@
-"""`gatectl open DOOR --reason TEXT`: a person opens, on the record."""
+"""`gatectl open DOOR --reason TEXT`: open a gate by hand, with an event in the journal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when the gate is open."""
+    """Return 0 when the gate is open."""
     reason = " ".join(args.reason.split())
     if not reason or len(reason) > REASON_CHARS or not reason.isprintable():
         raise UsageError(f"gatectl open: the reason must be a line of 1 to {REASON_CHARS} characters")

@@ -1,6 +1,6 @@
-"""A picture of the Event Monitor, as SVG, in place of the screenshot that Support asks for.
+"""Draw the Event Monitor as SVG, in place of the screenshot that Support asks for.
 
-It shows without the internet: rich's own picture loads its letters from there.
+The picture needs no internet access; rich's own SVG export loads its fonts from there.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gatectl.decision.cards import key_of
 from gatectl.decision.event import Event
 
 _WIDTH = 100
-"""Columns: what a mail shows without scrolling."""
+"""Columns that a mail shows without scrolling."""
 
 _SHOWN = 4
 """Support needs just enough of other members' codes to distinguish them."""
@@ -55,7 +55,7 @@ def picture(
     title: str,
     zone: tzinfo | None,
 ) -> str:
-    """The rows around an event, which is marked; other members' codes are shown by their end alone."""
+    """Draw the rows around an event and mark it; of other members' codes show only the end."""
     console = Console(
         record=True, width=_WIDTH, file=io.StringIO(), markup=False, emoji=False, highlight=False,
         force_terminal=True, color_system="standard", legacy_windows=False,

@@ -1,4 +1,4 @@
-"""`gatectl relay off`: every configured relay to its off level, without the daemon."""
+"""`gatectl relay off`: drive every configured relay to its off level, without the daemon."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when every relay is off; 1 where one is not, which stderr says.
+    """Return 0 when every relay is off; 1 if one is not, with a message on stderr.
 
-    As the service's last step the command is `last_step`, and this only where that did not do.
+    The service's last step runs `last_step` first, and this only if that did not work.
     """
     settings = load(find(args.config, os.environ))
     failed = switch_off(settings, os.environ)

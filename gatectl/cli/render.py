@@ -1,7 +1,7 @@
 """Output in a terminal: the list of events, and tables.
 
-Colour alone is used, so that NO_COLOR leaves plain text. What comes from outside is never taken for
-markup, and characters that would move the cursor or turn the writing around are shown as escapes.
+Colour is the only style, so that NO_COLOR leaves plain text. Text from outside is never interpreted as
+markup, and characters that would move the cursor or reverse the text direction are shown as escapes.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from gatectl.errors import visible
 _COLOUR = {Result.ADMITTED: "green", Result.REJECTED: "red", Result.UNKNOWN: "yellow", Result.DONE: ""}
 
 _TIME, _RESULT, _ANSWER, _MS, _SENT = 8, 8, 13, 5, 4
-"""Widths that do not depend on the gym; the longest answer is `configuration`."""
+"""Column widths that do not depend on the gym; the longest answer is `configuration`."""
 
 _NARROWEST = (9, 16, 10)
-"""Door, credential and partner where the terminal has 80 columns; wider ones share what there is."""
+"""Door, credential and partner at 80 columns; in a wider terminal they share the rest."""
 
 _CODE_CHARS = 64
-"""No card, barcode or QR code of a partner is longer."""
+"""The longest card, barcode or QR code of a partner."""
 
 _INDENT = _TIME + 1
 
@@ -43,17 +43,17 @@ class TextConsole(Console):
     """Plain text in, no guesses: no markup, no emoji, no highlighting."""
 
     def __init__(self, *, stderr: bool = False) -> None:
-        # A terminal that lacks a letter shows its number rather than stopping the command.
+        # A letter that the terminal's encoding lacks is shown as an escape instead of failing the command.
         (sys.stderr if stderr else sys.stdout).reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
         super().__init__(markup=False, emoji=False, highlight=False, stderr=stderr)
 
     def on_broken_pipe(self) -> None:
-        """Leaves a reader who has gone to the command line's frame."""
+        """Re-raise, so that `main` handles a closed pipe."""
         raise  # noqa: PLE0704 - rich calls this while it handles the BrokenPipeError
 
 
 def show_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A plain table of text."""
+    """Print a plain table of text."""
     table = Table(box=None, pad_edge=False, header_style="cyan")
     for heading in headings:
         table.add_column(heading, overflow="fold")
@@ -63,7 +63,7 @@ def show_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 class EventList:
-    """Events one below the other as they come, under a heading for each day."""
+    """Prints events as they come, under a heading for each day."""
 
     HEADINGS: Final = ("Time", "Door", "Credential", "Partner", "Result", "Answer", "ms", "Sent")
 
@@ -74,10 +74,10 @@ class EventList:
         zone: tzinfo | None = None,
         around: Callable[[Event], Around] | None = None,
     ) -> None:
-        """`status_pages` by the partner's name; on the terminal, unless another console is given.
+        """Take `status_pages` by the partner's name, and a console, by default the terminal.
 
-        Times are those of the zone, None for the system's. `around` is what the events next to one say;
-        without it those that were shown before count.
+        Times are in the zone, None for the system's. `around` returns the context of an event; without it the
+        events shown before are the context.
         """
         self._console = console or TextConsole()
         self._status_pages = status_pages
@@ -89,7 +89,7 @@ class EventList:
         self.is_empty = True
 
     def show(self, event: Event) -> None:
-        """Two lines and more: the facts, the message, the partner's reason, what failed, what to do.
+        """Print two or more lines: the facts, the message, the partner's reason, the failure, the advice.
 
         Before them, a quiet line where the machine was restarted, or its clock was set, since the last.
         """
@@ -118,7 +118,7 @@ class EventList:
         self._last = moment
 
     def _advise(self, event: Event) -> None:
-        # A row of failures with one cause needs the same words once.
+        # Show the same words once for a series of failures with one cause.
         page = self._status_pages.get(event.attempt.partner or "")
         said = self._around(event)
         words = advice(event, page, around=said)
@@ -153,7 +153,7 @@ class EventList:
 
 
 def _without_code(event: Event) -> Event:
-    """The same event by anybody: by its advice a row of one kind of failure is known."""
+    """Return the event without its code, to compare the advice of a series of failures."""
     return replace(event, attempt=replace(event.attempt, id="", credential=""))
 
 
@@ -175,7 +175,7 @@ def _facts(event: Event, time: str) -> tuple[str, ...]:
 
 
 def _short(code: str) -> str:
-    """A code in a few rows of its column; `--json` has the whole of a longer one."""
+    """Shorten a code to a few rows of its column; `--json` shows longer ones whole."""
     return code if len(code) <= _CODE_CHARS else f"{code[: _CODE_CHARS - 5]}…{code[-4:]}"
 
 
@@ -185,7 +185,7 @@ def _elapsed(event: Event) -> str:
 
 
 def _sent(event: Event) -> str:
-    """Whether the request went out: the first question of every support case."""
+    """Return whether the request was sent: the first question of every support case."""
     if event.attempt.kind != "scan":
         return ""
     request = event.outcome.request

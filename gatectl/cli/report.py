@@ -1,4 +1,4 @@
-"""`gatectl report ID`: what Support asks for, in one folder; says first whether it is a case for Support.
+"""`gatectl report ID`: write the files that Support asks for, and say whether it is a case for Support.
 
 Source: https://support.magicline.com/hc/en-us/articles/47879904419857, "What to send to Support".
 """
@@ -35,10 +35,10 @@ from gatectl.journal.reader import Reader
 from gatectl.partners.reason import MASK, without
 
 AROUND = 5
-"""Events before and after, in the picture: whether it is one member's trouble or everyone's."""
+"""Events before and after, in the picture: they show whether one member is affected or everyone."""
 
 WINDOW_US = 3_600_000_000
-"""An hour: what was before has nothing to do with it."""
+"""An hour: earlier events are unrelated."""
 
 _WIDTH = 80
 _LABEL = 16
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when the report is written, whether it is a case for Support or not."""
+    """Return 0 when the report is written, whether it is a case for Support or not."""
     event_id = _event_id(args.id)
     path = find(args.config, os.environ)
     case, contents = files(event_id, load(path), keys_of(path))
@@ -65,9 +65,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def files(event_id: str, settings: Settings, keys: list[str]) -> tuple[Case, dict[str, str]]:
-    """Whether it is a case for Support, and the report's files: name and content, without any of `keys`.
+    """Return the case for Support, and the report's files: name and content, without any of `keys`.
 
-    Raises GatectlError where there is no such event.
+    Raises GatectlError if there is no such event.
     """
     with Reader(settings.journal.path) as reader:
         event = reader.find(event_id)
@@ -97,7 +97,7 @@ def files(event_id: str, settings: Settings, keys: list[str]) -> tuple[Case, dic
 
 
 def _event_id(text: str) -> str:
-    """The ID in the form that the journal has; it names a folder, and can be nothing else than an ID."""
+    """Return the ID in the journal's form; only valid IDs pass, since it becomes a folder's name."""
     try:
         return str(uuid.UUID(text))
     except ValueError:
@@ -107,7 +107,7 @@ def _event_id(text: str) -> str:
 
 
 def _near(event: Event, others: Iterable[Event]) -> list[Event]:
-    """Those within an hour of the event."""
+    """Return the events within an hour of this one."""
     at_us = event.attempt.at_us
     return [one for one in others if one.attempt.at_us in range(at_us - WINDOW_US, at_us + WINDOW_US)]
 
@@ -126,7 +126,7 @@ def report_text(
     system: Mapping[str, Mapping[str, str]],
     zone: tzinfo | None,
 ) -> str:
-    """The report for people, in lines of 80 columns where the words allow it; `zone` is the gym's."""
+    """Return the report for people, in lines of 80 columns if the words allow it; `zone` is the gym's."""
     attempt, outcome, request = event.attempt, event.outcome, event.outcome.request
     member = f"{attempt.member} at {attempt.partner}" if attempt.member else "not known"
     asked = [
@@ -253,7 +253,7 @@ def keys_of(path: Path) -> list[str]:
 
 
 def _masked(event: Event, keys: list[str]) -> Event:
-    """The event without the keys, before lines are broken in the middle of one."""
+    """Mask keys in the event, before line breaks could split one."""
 
     def clean(text: str | None) -> str | None:
         return text and without(keys, text)
@@ -272,7 +272,7 @@ def _masked(event: Event, keys: list[str]) -> Event:
 
 
 def _write(folder: Path, contents: Mapping[str, str]) -> None:
-    """All files, for this user alone. Nothing that is there already is touched."""
+    """Write all files, readable by this user only. Never overwrite an existing file."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name, text in contents.items():

@@ -1,4 +1,4 @@
-"""`gatectl restore`: a backup takes the store's place, which is kept."""
+"""`gatectl restore`: replace the store by a backup, and keep the old store."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gatectl.journal.copies import copy_to_take_back, restore
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The backup, or the copy that an upgrade left."""
+    """Add the arguments for the backup, or for the copy that an upgrade left."""
     parser.add_argument("file", metavar="FILE", type=Path, nargs="?", help="what `gatectl backup` made")
     parser.add_argument(
         "--undo-upgrade",
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when the store is there, or where no upgrade has to be taken back."""
+    """Return 0 when the store is restored, or if there is no upgrade to undo."""
     if (args.file is None) is not args.undo_upgrade:
         raise UsageError("gatectl restore: needs a FILE, or --undo-upgrade alone")
     settings = load(find(args.config, os.environ))

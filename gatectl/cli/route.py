@@ -1,4 +1,4 @@
-"""`gatectl route CODE`: which card or route takes a code, and to whom; asks nobody."""
+"""`gatectl route CODE`: show which card or route takes a code, and its partner, without a request."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ class Way:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The code, and where it is scanned."""
+    """Add the arguments for the code and the door."""
     parser.add_argument("code", metavar="CODE", help="as the scanner reads it")
     parser.add_argument("--door", metavar="D", help="at this door alone")
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 whether anything takes the code or not: the answer says it."""
+    """Return 0 also if nothing takes the code: the output says it."""
     settings = load(find(args.config, os.environ))
     reading = reading_of_text(args.code)
     if not isinstance(reading, Code):

@@ -1,4 +1,4 @@
-"""`gatectl run`: the daemon."""
+"""`gatectl run`: run the daemon."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ def add_arguments(_parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs until SIGTERM, SIGINT, SIGHUP or SIGQUIT; 0 then."""
+    """Run until SIGTERM, SIGINT, SIGHUP or SIGQUIT; then return 0."""
     with survivor.standing_by() as last:
         return _run(args.config, last)
 
 
 def _run(given: str | None, last: survivor.Survivor) -> int:
-    gc.disable()  # until the daemon is ready nearly all that it makes stays
+    gc.disable()  # nearly all objects made before the daemon is ready are permanent
     # Imported after the fork, so that the failsafe process stays small.
     from gatectl.config.problems import Finding  # noqa: PLC0415
     from gatectl.config.reader import find, load_with_keys, located  # noqa: PLC0415

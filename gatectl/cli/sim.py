@@ -1,6 +1,6 @@
-"""`gatectl sim`: the partner simulator alone, until SIGINT or SIGTERM.
+"""`gatectl sim`: run the partner simulator alone, until SIGINT or SIGTERM.
 
-It prints where its CA is, settings to paste and the table of IDs; then a line a request, without keys.
+It prints the path of its CA, settings to paste and the table of IDs; then a line per request, without keys.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until a signal ends it. GatectlError where the port cannot be had."""
+    """Serve until a signal ends it. GatectlError if the port is not available."""
     asyncio.run(_serve(args.port))
     return 0
 
@@ -59,7 +59,7 @@ async def _serve(port: int) -> None:
         try:
             print(_line(request), flush=True)
         except BrokenPipeError as error:
-            # Inside the event loop's callback nobody would take it; the awaiting side does.
+            # An error inside the event loop's callback would be lost: pass it to the awaiting side.
             _end(ended, error)
 
     async with AsyncExitStack() as stack:
@@ -72,7 +72,7 @@ async def _serve(port: int) -> None:
 
 
 def _end(ended: asyncio.Future[None], error: Exception | None = None) -> None:
-    """The first cause counts: a second signal changes nothing."""
+    """Complete `ended` with the first cause; ignore a second signal."""
     if ended.done():
         return
     if error is None:
@@ -106,7 +106,7 @@ def _introduce(simulator: Simulator) -> None:
 
 
 def _print_catalogue() -> None:
-    """The table of IDs. Rich reads NO_COLOR and the width of the terminal itself."""
+    """Print the table of IDs. Rich reads NO_COLOR and the terminal's width itself."""
     caption = (
         "Any other well-formed ID is not found. perfectgym: the ID is the member's, with any customer's "
         f'number; with aggregator_id = "{AGGREGATOR_ID}" it is the customerId.'
@@ -126,7 +126,7 @@ def _print_catalogue() -> None:
 
 
 def _line(request: Received) -> str:
-    """One line a request; the path is printable as h11 lets it through, the member may not be."""
+    """Format one line per request; h11 admits only printable paths, but the member may need escapes."""
     member = "" if request.member is None else f" {_printable(request.member)}"
     head = f"{time.strftime('%H:%M:%S')} #{request.connection} {request.protocol or '-'}"
     return f"{head} {request.method} {request.path}{member}: {request.what}"

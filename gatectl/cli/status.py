@@ -1,4 +1,4 @@
-"""`gatectl status`: how the running daemon is doing, on one screen."""
+"""`gatectl status`: show the state of the running daemon on one screen."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gatectl.errors import visible
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The form of the answer."""
+    """Add the option for the form of the answer."""
     parser.add_argument("--json", action="store_true", help="one JSON object")
     parser.add_argument(
         "--acknowledge",
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when the daemon answers."""
+    """Return 0 when the daemon answers."""
     settings = load(find(args.config, os.environ))
     if args.acknowledge:
         call(settings.control.socket, {"command": "acknowledge"})
@@ -38,8 +38,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def show(status: dict[str, Any], pages: dict[str, str | None], now: datetime) -> None:
-    """The screen: first whether all is well, then what is what."""
-    # Only people need these, and what rich brings.
+    """Print the screen: first whether all is well, then the details."""
+    # Only the output for people needs these, and rich.
     from rich.padding import Padding  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415

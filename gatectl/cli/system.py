@@ -15,7 +15,7 @@ from gatectl import __version__
 _PACKAGES = ("evdev", "gpiozero", "h11", "lgpio", "pydantic", "pyserial", "rich")
 
 _PATIENCE_S = 5.0
-"""timedatectl asks a service, which is started for it."""
+"""timedatectl asks a service, which systemd may have to start first."""
 
 _CLOCK = ("Timezone", "NTP", "NTPSynchronized", "LocalRTC")
 
@@ -39,7 +39,7 @@ def clock() -> dict[str, str]:
     state = {"now": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
     command = ["timedatectl", "show", *(f"--property={name}" for name in _CLOCK)]
     try:
-        done = subprocess.run(  # noqa: S603 - our own words
+        done = subprocess.run(  # noqa: S603 - our own arguments
             command, capture_output=True, text=True, timeout=_PATIENCE_S, check=True
         )
     except (OSError, subprocess.SubprocessError):

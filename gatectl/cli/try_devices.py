@@ -1,6 +1,6 @@
-"""The devices part of `gatectl check`: every relay driven off, every scanner opened.
+"""The devices part of `gatectl check`: drive every relay off, open every scanner.
 
-What a running gatectl has is left to it; its status says how it is.
+Devices that a running gatectl has open are left alone; its status describes them.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from gatectl.devices.serial_port import SerialPort
 from gatectl.devices.thread import bounded
 
 OPEN_PATIENCE_S = 6.0
-"""A USB adapter that does not answer fails after 5 s; a command waits no longer for one that hangs for
-ever."""
+"""A USB adapter that does not answer fails after 5 s; the command does not wait longer for one that
+hangs."""
 
 _UNOPENED = "is it plugged in, may this user read it, and does no other program hold it? gatectl devices"
 _UNREADY = "is it plugged in, and set up as the settings say? gatectl devices"
@@ -33,7 +33,7 @@ _RESTART = "settings that are newer than the running gatectl? systemctl restart 
 
 
 def devices(settings: model.Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
-    """A finding for each relay and each scanner. GatectlError where a running gatectl does not answer."""
+    """Yield a finding for each relay and each scanner. GatectlError if a running gatectl does not answer."""
     try:
         status = call(settings.control.socket, {"command": "status"})
     except NotRunning:
@@ -102,7 +102,7 @@ def _hint(cause: str | None, other: str) -> str:
 
 
 def _shared(line: str, scanner: model.Scanner, others: Sequence[str]) -> Iterator[Finding]:
-    """A finding where other programs read from a port too; a keyboard is grabbed."""
+    """Yield a finding if other programs read from a serial port too; a keyboard is grabbed."""
     if others and isinstance(scanner, model.SerialScanner):
         yield Finding(
             f"{line}also open in {', '.join(others)}, which may take characters of codes",
@@ -111,7 +111,7 @@ def _shared(line: str, scanner: model.Scanner, others: Sequence[str]) -> Iterato
 
 
 def _told(name: str, door: model.DoorSettings, state: dict[str, Any], pid: int | None) -> Iterator[Finding]:
-    """By the running gatectl's status of this door."""
+    """Yield the findings from the running gatectl's status of this door."""
     gate = state["gate"]
     if gate.get("cause") is None:
         yield Finding(f"relay of {name}: the running gatectl has it, {'open' if gate['open'] else 'shut'}")
@@ -128,7 +128,7 @@ def _told(name: str, door: model.DoorSettings, state: dict[str, Any], pid: int |
             yield Finding(f"{line}the running gatectl does not know it", _RESTART)
         elif found["state"] == "ready":
             yield Finding(f"{line}the running gatectl has it, {found['codes']} codes so far")
-            # Root sees more than the daemon, which is an ordinary user.
+            # Root sees more than the daemon, which runs as an ordinary user.
             others = [one for one in holders(path) if not one.endswith(f"({pid})")]
             yield from _shared(line, scanner, others)
         else:

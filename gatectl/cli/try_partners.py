@@ -1,7 +1,7 @@
-"""The partners' part of `gatectl check`: look-up, connection and TLS, each timed; no request is sent.
+"""The partners' part of `gatectl check`: time look-up, connection and TLS, without sending a request.
 
-No protocol here has a request that does nothing, so nothing is asked, not even the time: what this says of
-the clock comes from the answers that a running gatectl has had.
+No protocol here has a request without effects, so none is sent, not even for the time. The remarks about the
+clock come from the answers that a running gatectl has received.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ CONNECT_PATIENCE_S = 10.0
 """Far over any budget: a slow partner is reported as slow, not as absent."""
 
 BEHIND_THE_HANDSHAKE_S = 0.3
-"""In TLS 1.3 a refusal of this door's certificate comes behind the handshake, as does a firewall's end: one
+"""In TLS 1.3 a refusal of this door's certificate, or a firewall's reset, comes after the handshake: one
 way over any line."""
 
 _SOON_DAYS = 14
-"""Public certificates are renewed 30 days before their end, or those of 45 days a week and more before it."""
+"""Public certificates are renewed 30 days before they expire; those for 45 days, a week or more before."""
 
 _STEPS = ("the look-up", "the connection", "TLS")
 
@@ -42,7 +42,7 @@ _REFUSED = "does the partner want a client certificate, or know this gym's addre
 
 
 def partners(settings: model.Settings) -> Iterator[Finding]:
-    """A finding for each partner, as it comes."""
+    """Yield a finding for each partner, as it comes."""
     made = contexts(settings.partners)
     ahead = _clocks(settings)
     with asyncio.Runner() as runner:
@@ -106,7 +106,7 @@ def _found(where: str, dialled: Dialled, wire: Wire, ahead_s: int | None) -> Fin
 
 
 def _so_far(dialled: Dialled) -> str:
-    """The steps that had been done, and how long the one that failed was tried."""
+    """Describe the completed steps, and how long the failed one was tried."""
     done = _done(dialled)
     tried_s = time.monotonic() - dialled.at - sum(done)
     told = [f"{step} {_ms(took)}" for step, took in zip(_STEPS, done, strict=False)]

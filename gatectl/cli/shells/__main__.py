@@ -1,4 +1,4 @@
-"""Writes the completions into the folder given: `gatectl.bash`, `gatectl.zsh`, `gatectl.fish`."""
+"""Write the completions into the given folder: `gatectl.bash`, `gatectl.zsh`, `gatectl.fish`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gatectl.cli.shells.outline import outline
 
 
 def scripts() -> dict[str, str]:
-    """Name and text of each file."""
+    """Return the text of each file by its name."""
     root = outline()
     return {
         "gatectl.bash": bash.script(root),

@@ -69,7 +69,7 @@ complete -F _gatectl gatectl
 
 
 def script(root: Command) -> str:
-    """The whole file."""
+    """Return the whole file."""
     parts = {"@WALK@": _walk(root), "@OPTIONS@": _options(root), "@PLACES@": _places(root)}
     text = _SCRIPT
     for mark, lines in parts.items():

@@ -60,7 +60,7 @@ _TAKES = {
 
 
 def script(root: Command) -> str:
-    """The whole file."""
+    """Return the whole file."""
     taking = [
         f"'{command.line} {flag}'"
         for command in root.all()

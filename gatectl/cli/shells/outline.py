@@ -1,4 +1,4 @@
-"""The commands with their options and arguments as values, read from their parsers."""
+"""Read the commands with their options and arguments from their parsers, as values."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An argument that is known by its place."""
+    """A positional argument."""
 
     value: Value
     help: str
@@ -48,7 +48,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """`path` is the words that lead to it, `gatectl` first."""
+    """A command; `path` is its words, `gatectl` first."""
 
     path: tuple[str, ...]
     summary: str
@@ -61,14 +61,14 @@ class Command:
         return " ".join(self.path)
 
     def all(self) -> Iterator[Command]:
-        """Itself, and every command below it."""
+        """Yield this command, and every command below it."""
         yield self
         for command in self.commands:
             yield from command.all()
 
 
 def outline() -> Command:
-    """The whole of gatectl."""
+    """Return gatectl's whole command line."""
     commands = []
     for name, (module, summary) in COMMANDS.items():
         parser = Parser(prog=f"gatectl {name}")

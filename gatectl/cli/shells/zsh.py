@@ -29,18 +29,18 @@ _ACTIONS = {
     "partner": " _gatectl_names partners",
     "text": " ",
 }
-"""A blank in front keeps `_arguments` from putting words of its own behind the function's name."""
+"""The leading blank keeps `_arguments` from adding its own words after the function's name."""
 
 
 _GIVEN = {
     True: "local given=${opt_args[-c]:-${opt_args[--config]:-${GATECTL_CONFIG:-/etc/gatectl/gatectl.toml}}}",
     False: "local given=${opt_args[-c]:-${opt_args[--config]:-$given}}",
 }
-"""The settings that the line names so far; by whether this is the outermost command."""
+"""The settings file named in the line so far; keyed by whether this is the outermost command."""
 
 
 def script(root: Command) -> str:
-    """The whole file."""
+    """Return the whole file."""
     functions = "".join(f"\n{_function(command)}" for command in root.all())
     return _HEAD + functions + _TAIL
 
@@ -86,7 +86,7 @@ def _option(option: Option) -> str:
     if option.is_repeatable:
         exclusive = "*"
     explained = f"[{_escaped(option.help)}]{argument}"
-    # `--door=main` is one word or two.
+    # `--door=main` may be one word or two.
     flags = [flag + ("=" if argument and flag.startswith("--") else "") for flag in option.flags]
     if both:
         return f"{_quoted(exclusive)}{{{','.join(flags)}}}{_quoted(explained)}"
