@@ -98,7 +98,7 @@ class JournalSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Control:
-    """Where the daemon listens for `status` and `open`."""
+    """The daemon's socket for `status` and `open`."""
 
     socket: SocketPath = Path("/run/gatectl/control.sock")
     """A Unix socket that the daemon makes; 107 bytes at most."""
@@ -106,7 +106,7 @@ class Control:
 
 @dataclass(frozen=True, kw_only=True)
 class KeySource:
-    """Where a key or a password is: exactly one of the three is set."""
+    """The place of a key or a password: exactly one of the three is set."""
 
     file: FilePath | None = None
     """A file that holds it alone and that others cannot read."""

@@ -1,1 +1,1 @@
-"""The Event Monitor and the member's display as web pages: a process of its own that reads and never acts."""
+"""The Event Monitor and the member's display as web pages, in a separate, read-only process."""

@@ -12,7 +12,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def address_of(text: str) -> Address | None:
-    """The address in one notation (192.0.2.1 for `::ffff:192.0.2.1`), also of one with a port; else None."""
+    """Parse and normalise an address, with or without a port (`::ffff:192.0.2.1` to 192.0.2.1); else None."""
     text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -37,10 +37,10 @@ def place_of(text: str) -> str:
 
 
 class Forwarded:
-    """An ASGI application around the others: believes what named proxies say of the browser.
+    """An ASGI middleware: takes the browser's address from the headers of named proxies.
 
-    The last address of X-Forwarded-For that is no named proxy is the browser's: whatever comes before it was
-    written by somebody whom nobody named. X-Forwarded-Proto says whether the browser came by TLS.
+    The last address of X-Forwarded-For that is not a named proxy is the browser's: those before it may be
+    forged. X-Forwarded-Proto says whether the browser used TLS.
     """
 
     def __init__(self, app: ASGIApp, proxies: Collection[str]) -> None:

@@ -1,4 +1,4 @@
-"""The application: pages, streams and login put together, and what has to run behind them."""
+"""The application: pages, streams and login put together, and their background tasks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from gatectl.monitor.streams import Streams
 
 
 class Monitor:
-    """`app` answers; `live` is what its process has to keep running."""
+    """`app` answers requests; its process must keep `live` running."""
 
     def __init__(
         self, gym: Gym, journal: JournalDesk, daemon: Daemon, report: Report, password: Password | None
@@ -70,7 +70,7 @@ class Monitor:
         self._journal.close()
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
-        """None of them ends by itself: an error in one is a bug, and ends the process."""
+        """End the process when a task ends: tasks never end by themselves, so it is a bug."""
         if not task.cancelled():
             self.broken = task.exception()
             self.when_broken()

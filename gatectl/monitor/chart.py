@@ -1,4 +1,4 @@
-"""The day as a chart: for each partner admissions, refusals and answer times, an hour a bar."""
+"""Draw a day as a chart: for each partner admissions, refusals and answer times, one bar per hour."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from gatectl.decision.local_time import clock_text, local
 from gatectl.journal.browser import Browser, Tally
 
 WIDTH, HEIGHT = 480, 140
-"""Units of the drawing; a style makes it as wide as its place."""
+"""Units of the drawing; the style sheet scales it to its container."""
 TOP, BASE = 18, 122
 """The bars are between them; the scales' numbers are above, the hours' below."""
 HOUR_US = 3_600_000_000
 LEAST_SCANS, LEAST_MS = 4, 100
-"""The smallest scales: one scan is no full bar, and a fast partner's line stays low."""
+"""The smallest scales, so that one scan is not a full bar and a fast partner's line stays low."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A day from its first microsecond to that of the next: 23 or 25 hours where the clocks change."""
+    """A day from its first microsecond to that of the next: 23 or 25 hours when the clocks change."""
 
     from_us: int
     until_us: int
@@ -30,7 +30,7 @@ class Span:
         return math.ceil((self.until_us - self.from_us) / HOUR_US)
 
     def starts(self, hour: int) -> datetime:
-        """When one of its hours begins, counted from 0, whatever the clocks show."""
+        """Return when an hour begins; hours count from 0 in elapsed time, not by the clock."""
         return local(self.from_us + hour * HOUR_US, None)
 
     def x(self, hour: int) -> float:
@@ -42,7 +42,7 @@ class Hour:
     """One bar."""
 
     hour: str
-    """When it began: `14:00`; in an hour that comes twice, `02:00+01:00`."""
+    """When it began: `14:00`; for an hour that occurs twice, `02:00+01:00`."""
     x: float
     width: float
     admitted: int
@@ -80,7 +80,7 @@ class Day:
 
 
 def day_of(browser: Browser, day: date) -> Day:
-    """The day in this machine's time, a partner after the other; those without scans are not there."""
+    """Return the day in this machine's time, for each partner that had scans."""
     start = datetime(day.year, day.month, day.day).astimezone()
     following = day + timedelta(days=1)
     end = datetime(following.year, following.month, following.day).astimezone()
@@ -139,5 +139,5 @@ def _hour(tally: Tally, top_scans: int, span: Span) -> Hour:
 
 
 def _part(ordered: list[float], part: float) -> float | None:
-    """The value that so large a part of them does not exceed."""
+    """Return the quantile: the value that this part of them does not exceed; None without values."""
     return ordered[min(int(len(ordered) * part), len(ordered) - 1)] if ordered else None

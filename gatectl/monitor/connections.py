@@ -1,7 +1,7 @@
-"""The connections to the monitor: how many there may be, from where, and how long one may take.
+"""Limit the connections to the monitor: their number, also per address, and their duration.
 
-Nobody can keep others out by holding connections open: one that has not sent a whole request gives way to a
-new one, the oldest first.
+Open connections cannot lock others out: one that has not sent a whole request is dropped for a new one, the
+oldest first.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from gatectl.monitor.addresses import address_of, place_of
 
 CONNECTIONS_MAX = 200
-"""A gym's staff and tablets are some dozens; a small memory is not to be filled by more."""
+"""A gym's staff and tablets need some dozens; more could fill a small memory."""
 
 FROM_ONE_PLACE_MAX = 60
-"""A browser opens six at most for each name; behind one address there may be a few browsers."""
+"""A browser opens at most six for each name; a few browsers may share one address."""
 
 REQUEST_S = 10.0
-"""From a request's first byte to its last: a page is one packet, a password's form another."""
+"""From a request's first byte to its last: requests for pages, and the password's form, are one packet."""
 
 STALLED_S = 30.0
-"""So long a browser may leave 64 KiB of its answer unread."""
+"""How long a browser may leave 64 KiB of its answer unread."""
 
 STREAMS_MAX = 120
 STREAMS_FROM_ONE_PLACE_MAX = 40
@@ -36,17 +36,17 @@ STREAMS_FROM_ONE_PLACE_MAX = 40
 
 ANSWERS_MAX = 250
 ANSWERS_FROM_ONE_PLACE_MAX = 80
-"""Pages that are being made, also for browsers that are gone meanwhile: more than there are connections, or a
-form that comes slowly would keep out those that share its address."""
+"""Pages being made, also for browsers that have left. The limit is above that of connections: otherwise a
+slow form would lock out others at its address."""
 
 RETRY_AFTER_S = 5
 
 HEADERS_BYTES_MAX = 16_384
-"""A filter may hold a code of 512 characters, each of them escaped in nine; cookies are some hundred."""
+"""A filter may hold a code of 512 characters, each escaped as nine; cookies have some hundred."""
 
 
 class Connections:
-    """All connections, in the order in which they came."""
+    """All connections, in order of arrival."""
 
     def __init__(self, proxies: Collection[str]) -> None:
         self._proxies = {address_of(proxy) for proxy in proxies}
@@ -67,7 +67,7 @@ class Connections:
         self._places.pop(connection, None)
 
     def failed_to_accept(self, error: OSError) -> None:
-        """No descriptor is left for a new connection: says so the first time, and drops some that wait."""
+        """Handle a lack of descriptors for new connections: log it the first time, and drop waiting ones."""
         if not self._is_full:
             sys.stderr.write(f"no connection can be accepted: {error.strerror}\n")
         self._is_full = True
@@ -93,7 +93,7 @@ class Connections:
 
 
 class Connection(H11Protocol):
-    """Uvicorn's protocol with an end to what it leaves open: slow requests, and answers that nobody reads."""
+    """Uvicorn's protocol, with limits that it lacks: for slow requests, and for unread answers."""
 
     def __init__(self, connections: Connections, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -103,13 +103,13 @@ class Connection(H11Protocol):
 
     @property
     def waits(self) -> bool:
-        """Whether there is no whole request that still has to be answered."""
-        # None before the first request, which uvicorn's annotation does not say.
+        """Return whether no whole request is waiting for its answer."""
+        # None before the first request, although uvicorn's annotation omits it.
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is None or cycle.response_complete or cycle.more_body
 
     def drop(self) -> None:
-        """Closes it at once, whatever was to be written."""
+        """Close it at once, discarding unsent bytes."""
         self.transport.abort()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -143,14 +143,14 @@ class Connection(H11Protocol):
 
 
 class _Alarm:
-    """Calls once, some time after it was set; to be set and cleared any number of times."""
+    """A timer that calls once after it was set; it can be set and cleared any number of times."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
         self._loop, self._call = loop, call
         self._timer: asyncio.TimerHandle | None = None
 
     def set(self, after_s: float) -> None:
-        """Does nothing where it is set already."""
+        """Set it; do nothing if it is set already."""
         if self._timer is None:
             self._timer = self._loop.call_later(after_s, self._call)
 
@@ -161,7 +161,7 @@ class _Alarm:
 
 
 class Requests:
-    """An ASGI application around the others: bounds the requests that are being answered, by browser."""
+    """An ASGI middleware: limits the requests being answered, by browser."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

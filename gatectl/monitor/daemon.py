@@ -1,4 +1,4 @@
-"""The running daemon, as far as a page may ask it: its status, and what its displays show."""
+"""Ask the running daemon for its status and its displays' contents, the only data that pages need."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from pathlib import Path
 from typing import Any, Never
 
 PATIENCE_S = 2.0
-"""The daemon answers within milliseconds; a page does not wait longer for one that does not."""
+"""The daemon answers within milliseconds; a page does not wait longer for a stuck one."""
 
 RETRY_S = 0.5
-"""Between two tries to reach the daemon: it starts within seconds, and a display should not miss that."""
+"""Between two tries to reach the daemon: it restarts within seconds, and displays should follow at once."""
 
 FRESH_S = 1.0
-"""So old may a status be that a page shows: twenty viewers ask the daemon once."""
+"""The greatest age of a status on a page, so that twenty viewers cause one request to the daemon."""
 
 LINE_MAX = 1 << 20
-"""A status of a hundred doors; more is not one."""
+"""Enough for the status of a hundred doors; a longer line is an error."""
 
 
 class Away(Exception):
-    """The daemon is not to be reached; `denied` where it may be there and does not let us in."""
+    """The daemon cannot be reached; `denied` if it may be running but refuses access."""
 
     def __init__(self, *, denied: bool = False) -> None:
         super().__init__("denied" if denied else "away")
@@ -60,7 +60,7 @@ class Daemon:
             return answer
 
     async def watch(self, show: Callable[[dict[str, Any]], None], lost: Callable[[], None]) -> Never:
-        """Hands over each view of each door as it comes; `lost` where the daemon is gone. For ever."""
+        """Pass on each view of each door as it comes; call `lost` when the daemon is gone. Never returns."""
         while True:
             with contextlib.suppress(Away, ValueError, OSError):
                 async with self._connected("watch") as (_, reader):

@@ -39,7 +39,7 @@ _HEADERS = {
 }
 
 _HOST = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[^:\[\]]+))(?::[0-9]*)?")
-"""RFC 9110, section 7.2, strictly: what two readers could read differently is nobody's name."""
+"""RFC 9110, section 7.2, strictly: an ambiguous value is refused."""
 
 _OPEN = ("/login", "/static/")
 """The paths that need no password."""
@@ -48,13 +48,13 @@ _STREAMS = "/live/"
 _DISPLAY, _DISPLAY_STREAM = "/display/", "/live/display"
 
 MAY_STAY = "gatectl.may_stay"
-"""The key in a request's scope of a function: whether who opened a stream may still see it."""
+"""The key in a request's scope of a function that returns whether a stream's reader may still see it."""
 
 
 class _Entry(NamedTuple):
     """The decision about a request.
 
-    `refusal` is answered in the page's place; `renewed` is a session's new value.
+    `refusal` is sent in place of the page; `renewed` is a session's new value.
     """
 
     refusal: Response | None = None
@@ -63,11 +63,11 @@ class _Entry(NamedTuple):
 
 
 class Guard:
-    """An ASGI application around the pages.
+    """An ASGI middleware around the pages.
 
-    Where no password is asked for, only this machine's own names are answered to: a page elsewhere whose
-    name was made to lead here (DNS rebinding) would read the journal. With one, every address will do, and
-    the names that are known: a name is what such a page needs.
+    Without a password, only requests for this machine's own names are answered: otherwise a foreign page
+    whose name was pointed here (DNS rebinding) could read the journal. With a password, all addresses and
+    the known names are accepted: such an attack needs a name.
     """
 
     def __init__(self, app: ASGIApp, password: Password | None, names: Collection[str]) -> None:
@@ -125,7 +125,7 @@ class Guard:
         return self._password is not None and address_of(name) is not None
 
     def _is_same_origin(self, headers: Headers) -> bool:
-        """Whether a form comes from the monitor's own page; a proxy may have written another host."""
+        """Return whether a form comes from the monitor's own page; a proxy may have changed the host."""
         site = headers.get("sec-fetch-site")
         if site is not None:
             return site == "same-origin"
@@ -149,7 +149,7 @@ def names_of(listen: str, more: Collection[str] = ()) -> set[str]:
 
 
 def session_in(headers: Headers, password: Password) -> Session | None:
-    """The valid session that a request's cookie holds."""
+    """Return the valid session in a request's cookie; else None."""
     try:
         cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
     except CookieError:
@@ -158,14 +158,14 @@ def session_in(headers: Headers, password: Password) -> Session | None:
 
 
 def session_cookie(session: str, *, is_secure: bool) -> str:
-    """The header that sets the cookie; an empty one takes it back."""
+    """Return the header that sets the cookie; an empty session deletes it."""
     age_s = SESSION_S if session else 0
     secure = "; Secure" if is_secure else ""
     return f"{COOKIE}={session}; Path=/; Max-Age={age_s}; HttpOnly; SameSite=Strict{secure}"
 
 
 def _opens_display(scope: Scope, password: Password) -> bool:
-    """Whether the address holds the key of the very display that it asks for."""
+    """Return whether the address holds the key of the display that it requests."""
     query = parse_qs(scope["query_string"].decode("latin-1"))
     path: str = scope["path"]
     if path.startswith(_DISPLAY):

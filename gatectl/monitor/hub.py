@@ -1,4 +1,4 @@
-"""News for the browsers that are connected. Nobody waits for one that does not read: it is let go."""
+"""Send news to the connected browsers. One that does not read is dropped, so that it cannot delay others."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 BEHIND = 200
-"""News that may wait for one browser: minutes of a busy door."""
+"""Maximum news queued for one browser: minutes of a busy door."""
 
 QUIET_S = 3.0
-"""After so long without news a heartbeat goes out. A page that misses two says that it is not connected; a
-browser that is gone is found out by it."""
+"""After so long without news a heartbeat is sent. A page that misses two shows that it is not connected, and
+a failed heartbeat reveals a browser that is gone."""
 
 
 class Hub(Generic[T]):
-    """Hands each piece of news to all who listen."""
+    """Passes each piece of news to all listeners."""
 
     def __init__(self) -> None:
         self._queues: set[asyncio.Queue[T | None]] = set()
@@ -35,14 +35,14 @@ class Hub(Generic[T]):
                 self._end(queue)
 
     def close(self) -> None:
-        """Everybody's news end here."""
+        """End the news of all listeners."""
         self._closed = True
         for queue in list(self._queues):
             self._end(queue)
 
     @contextmanager
     def listening(self) -> Iterator[AsyncIterator[T | None]]:
-        """The news from now on; None where there was none for a while."""
+        """Yield the news from now on; None after a pause without news."""
         queue: asyncio.Queue[T | None] = asyncio.Queue()
         if self._closed:
             queue.put_nowait(None)

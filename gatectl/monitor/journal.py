@@ -1,4 +1,4 @@
-"""The journal for the pages: one thread reads it, whatever becomes of the file meanwhile."""
+"""Read the journal for the pages, in one thread, also if the file is replaced meanwhile."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from gatectl.journal.reader import UnreadableError
 T = TypeVar("T")
 
 File = tuple[int, int]
-"""Device and inode: which file it is. A damaged store is put aside, and another comes into its place."""
+"""Device and inode, to identify the file: a damaged store is moved away and replaced."""
 
 
 class Seen(NamedTuple):
     """The journal's position.
 
-    The file that is read, its version (another one once somebody has written), its last decision, and
-    whether nobody writes it.
+    The file, its version (which changes with every write), its last decision, and whether no process writes
+    it.
     """
 
     file: File | None
@@ -31,7 +31,7 @@ class Seen(NamedTuple):
 
 
 class JournalDesk:
-    """Answers one question after the other, from whichever file is in the journal's place."""
+    """Answers one question after the other, from the file that is now the journal."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -40,7 +40,7 @@ class JournalDesk:
         self._file: File | None = None
 
     async def ask(self, question: Callable[[Browser], T]) -> T:
-        """The question's answer. Raises UnreadableError where there is no journal that could be read."""
+        """Return the question's answer. Raises UnreadableError if there is no readable journal."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, question)
 
     async def seen(self) -> Seen:
@@ -71,7 +71,7 @@ class JournalDesk:
             found = self._path.stat()
         except OSError:
             self._let_go()
-            return Browser(self._path)  # says what is wrong
+            return Browser(self._path)  # reports the problem
         file = (found.st_dev, found.st_ino)
         # A store at rest was opened as unchanging: open it again each time.
         if self._browser is None or file != self._file or self._browser.at_rest:

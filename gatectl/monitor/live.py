@@ -16,10 +16,10 @@ from gatectl.monitor.journal import JournalDesk, Seen
 from gatectl.monitor.shown import OFFLINE
 
 IDLE_POLL_S = 1.0
-"""Nobody has a page open, or nobody writes the journal."""
+"""Between two polls while no page is open, or no process writes the journal."""
 
 HEALTH_S = 2.0
-"""A technician who pulls a cable looks at the page within seconds."""
+"""Between two status requests: a technician who pulls a cable looks at the page within seconds."""
 
 NEWS_MAX = 500
 """More at once (the machine slept, the pages did not) and the pages are reloaded."""
@@ -30,7 +30,7 @@ class Reload:
 
 
 class HealthNews:
-    """The status, or None where the daemon is away."""
+    """The status, or None if the daemon is away."""
 
     def __init__(self, status: dict[str, Any] | None, *, denied: bool = False) -> None:
         self.status, self.denied = status, denied
@@ -40,7 +40,7 @@ News = Listed | Reload | HealthNews
 
 
 class Live:
-    """Feeds the pages. `events` has the news of the list; `displays` the views by door."""
+    """Feeds the pages: `events` has the news of the list, `displays` the views by door."""
 
     def __init__(self, journal: JournalDesk, daemon: Daemon, doors: Collection[str]) -> None:
         self.events: Hub[News] = Hub()
@@ -51,21 +51,21 @@ class Live:
         self._woken = asyncio.Event()
 
     def close(self) -> None:
-        """Ends every stream."""
+        """End every stream."""
         self.events.close()
         for hub in self.displays.values():
             hub.close()
 
     def now(self, door: str) -> dict[str, Any]:
-        """The view for a display that is opened now: no word to a member is shown twice."""
+        """Return the view for a display that is opened now, without words for a member, who has seen them."""
         return {"door": door, "screen": OFFLINE if self.is_away else "idle"}
 
     def wake(self) -> None:
-        """Somebody listens now, or something was decided: the journal is looked at."""
+        """Check the journal now: there is a new listener, or a new decision."""
         self._woken.set()
 
     async def follow_journal(self) -> Never:
-        """Tells each event once it is on disk, for ever."""
+        """Publish each event once it is on disk. Never returns."""
         seen: Seen | None = None
         is_first = True
         while True:
@@ -101,7 +101,7 @@ class Live:
             await asyncio.wait_for(self._woken.wait(), seconds)
 
     async def follow_health(self) -> Never:
-        """Tells how doors and partners are, while somebody has a page open."""
+        """Publish the state of doors and partners while a page is open."""
         while True:
             if len(self.events):
                 self.events.tell(await self.health())
@@ -114,7 +114,7 @@ class Live:
             return HealthNews(None, denied=away.denied)
 
     async def follow_doors(self) -> Never:
-        """Hands what each door's display shows to those who look at it; it is kept nowhere."""
+        """Pass each door's view to its viewers, without storing it."""
         await self._daemon.watch(self._show, self._lost)
 
     def _show(self, view: dict[str, Any]) -> None:
@@ -122,7 +122,7 @@ class Live:
         hub = self.displays.get(view["door"])
         if hub is not None:
             hub.tell(view)
-        if view["screen"] != Screen.CHECKING:  # nothing is decided yet
+        if view["screen"] != Screen.CHECKING:  # not decided yet
             self.wake()
 
     def _lost(self) -> None:

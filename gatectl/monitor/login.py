@@ -1,4 +1,4 @@
-"""Signing in with the password, and out."""
+"""Sign in with the password, and sign out."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from gatectl.monitor.password import Password
 from gatectl.monitor.reader import language_of, own_path
 
 FORM_MAX = 4096
-"""The password's form; more is not one."""
+"""Bytes of the password's form; a larger body is refused."""
 
 
 class Login:
-    """The page with the form, and what becomes of it; without a password it leads on."""
+    """Shows the form and handles it; redirects to the page if no password is set."""
 
     def __init__(self, paper: Paper, password: Password | None) -> None:
         self._paper = paper
@@ -34,7 +34,7 @@ class Login:
             return self._form(request, wanted, None)
         language = language_of(request)
         given = await _password_in(request)
-        # From here to the comparison nothing waits: parallel tries could all pass the limit at once.
+        # Do not await between here and the comparison: parallel tries could all pass the limit at once.
         address = request.client.host if request.client else ""
         wait_s = self._password.wait_s(address)
         if wait_s > 0:

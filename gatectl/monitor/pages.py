@@ -33,10 +33,10 @@ from gatectl.monitor.reader import language_of
 from gatectl.monitor.texts import Language
 
 PAGE_SIZE = 50
-"""Events a page: two screens of a desktop."""
+"""Events per page: two screens of a desktop."""
 
 Report = Callable[[str], Mapping[str, str]]
-"""The files of the report for Support about an event, by its ID. Raises GatectlError; may take its time."""
+"""Makes the files of the report for Support about an event, by its ID. Raises GatectlError; may be slow."""
 
 
 class Pages:
@@ -83,7 +83,7 @@ class Pages:
         )
 
     async def download(self, request: Request) -> Response:
-        """The events that the filters take, all of them, as a file for spreadsheets."""
+        """Send all events that pass the filters, as a file for spreadsheets."""
         query = Query.of(request.query_params)
         name = f"gatectl-events-{datetime.now().astimezone():%Y-%m-%d}.csv"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
@@ -101,7 +101,7 @@ class Pages:
             except UnreadableError:
                 file = None
             if self._journal.file != file:
-                # The answer's head is gone long since: only its end can say that it is no whole one.
+                # The head was sent long ago: only a broken end can show that the answer is incomplete.
                 yield texts.text(language, "incomplete") + "\n"
                 return
             yield rows.text
@@ -125,7 +125,7 @@ class Pages:
         )
 
     async def report(self, request: Request) -> Response:
-        """The report in one file, as a mail takes it."""
+        """Send the report in one file, ready for a mail."""
         event_id = request.path_params["event_id"]
         if await self._journal.ask(lambda browser: browser.find(event_id)) is None:
             raise HTTPException(404)
@@ -150,26 +150,26 @@ class Pages:
         if door not in self._live.displays:
             raise HTTPException(404)
         screen = shown.screen_of(self._live.now(door), language_of(request))
-        # A link's key opens the stream too; without one the session does.
+        # A link's key opens the stream too; else the session does.
         key = {"key": request.query_params["key"]} if "key" in request.query_params else {}
         stream = f"/live/display?{urlencode({'door': door, **key})}"
         return self._paper.page(request, "display.html", door=door, screen=screen, stream=stream)
 
     async def failed(self, request: Request, error: Exception) -> Response:
-        """Instead of a page that is not there."""
+        """Answer for a page that does not exist."""
         status = error.status_code if isinstance(error, HTTPException) else 500
         words = texts.text(language_of(request), "not_there")
         return self._paper.page(request, "notice.html", status=status, words=words)
 
     async def unreadable(self, request: Request, error: Exception) -> Response:
-        """Instead of a page that needs the journal."""
+        """Answer for a page that needs the journal while it is unreadable."""
         language = language_of(request)
         words = _why_unreadable(error, language) if isinstance(error, UnreadableError) else ""
         return self._paper.page(request, "notice.html", status=503, words=words)
 
 
 class _Rows(NamedTuple):
-    """Some lines of CSV, where the next ones begin, and the mark up to which all of them go."""
+    """Some lines of CSV, the position of the next ones, and the mark at which the download ends."""
 
     text: str
     following: int | None
@@ -222,7 +222,7 @@ def _facts(event: Event, language: Language) -> list[tuple[str, str]]:
 
 
 def _day(text: str | None) -> date:
-    """The day that is asked for, else today."""
+    """Return the requested day, else today."""
     today = datetime.now().astimezone().date()
     try:
         day = date.fromisoformat(text or "")

@@ -18,7 +18,7 @@ from gatectl.monitor.texts import Language
 
 
 class Paper:
-    """Makes HTML of values; `asset` gives the address of a static file."""
+    """Renders values to HTML; `asset` returns the address of a static file."""
 
     def __init__(self, gym: Gym, asset: Callable[[str], str], *, has_password: bool) -> None:
         self._gym = gym
@@ -49,7 +49,7 @@ class Paper:
         return HTMLResponse(html, status, headers={"Vary": "Accept-Language, Cookie"})
 
     def health(self, news: HealthNews, language: Language) -> str:
-        """The strip at the top."""
+        """Render the health strip at the top."""
         if news.status is None:
             key = "daemon_denied" if news.denied else "daemon_away"
             health = shown.Health([], [texts.text(language, key)])

@@ -1,7 +1,7 @@
-"""The password: who has given it, how often a wrong one may be tried, and what it opens.
+"""The password: sessions, limits on wrong tries, and keys of displays.
 
-A session is a value that only the password can make, so that a browser stays signed in over a restart, and a
-new password ends every session. A display's key is made the same way and opens that display alone.
+A session is a value derived from the password, so that a browser stays signed in over a restart, and a new
+password ends every session. A display's key is derived the same way, and opens only that display.
 """
 
 from __future__ import annotations
@@ -19,37 +19,37 @@ from gatectl.monitor.addresses import place_of
 from gatectl.monitor.signed_out import SignedOut
 
 SESSION_S = 30 * 86_400
-"""A browser that nobody used for a month is no longer the staff's."""
+"""A browser unused for a month is assumed to be no longer the staff's."""
 
 RENEW_S = 86_400
 """A session that is older than a day is renewed when it is used."""
 
 CHARS_MIN = 8
-"""With the tries below, one address needs a year for a shorter one out of a list of words."""
+"""With the tries below, one address needs a year to guess a shorter one from a list of words."""
 
 TRIES = 5
 TRY_AGAIN_S = 10.0
-"""After five wrong ones in a row, one try in ten seconds from each address. There is no limit for all of them
-together: with one, a stranger could keep everybody else out."""
+"""After five wrong tries in a row, one try per ten seconds from each address. There is no limit for all
+addresses together: with one, a stranger could lock out everyone else."""
 
 ADDRESSES_MAX = 1000
-"""Addresses with wrong passwords that are counted each for itself; further ones are counted as one."""
+"""Addresses with wrong passwords that are counted separately; further ones are counted together."""
 
 _SALT = b"gatectl monitor session 1"
 
 _KEY_BYTES = 10
-"""80 bits: 16 characters, which can be typed on a tablet and not be guessed."""
+"""80 bits: 16 characters, which can be typed on a tablet but not guessed."""
 
 
 class Session(NamedTuple):
-    """A valid session: which sign-in it belongs to, and its age since that or its renewal."""
+    """A valid session: its sign-in, and its age since the sign-in or the last renewal."""
 
     sign_in: str
     age_s: float
 
 
 class _Bucket:
-    """Wrong passwords, one of which is forgotten every `TRY_AGAIN_S`."""
+    """A count of wrong passwords, which drops by one every `TRY_AGAIN_S`."""
 
     def __init__(self) -> None:
         self._wrong = 0.0
@@ -76,25 +76,25 @@ class Password:
         self._wrong_elsewhere = _Bucket()
 
     def wait_s(self, address: str) -> float:
-        """Seconds until this address may try again; 0 is now."""
+        """Return the seconds until this address may try again; 0 is now."""
         bucket = self._bucket(place_of(address))
         wrong = bucket.left(time.monotonic()) if bucket else 0.0
         return max(0.0, (wrong - TRIES + 1) * TRY_AGAIN_S)
 
     def is_right(self, address: str, given: str) -> bool:
-        """Compares. To be asked in the same step of the event loop as `wait_s`, and only where that is 0."""
+        """Compare. Call it in the same step of the event loop as `wait_s`, and only if that is 0."""
         if hmac.compare_digest(_digest(given), self._digest):
             return True
         self._count_wrong(place_of(address))
         return False
 
     def session(self, sign_in: str | None = None) -> str:
-        """A cookie's value: of a new sign-in, or the renewal of one."""
+        """Make a cookie's value, for a new sign-in or a renewal."""
         text = f"{int(time.time()) + SESSION_S}.{sign_in or secrets.token_hex(8)}"
         return f"{text}.{self._sign(text)}"
 
     def session_of(self, value: str) -> Session | None:
-        """A cookie's session; None where it is none of ours, over, or was signed out of."""
+        """Return a cookie's session; None if it is invalid, expired, or signed out."""
         text, _, signature = value.rpartition(".")
         if not hmac.compare_digest(self._sign(text).encode(), _bytes(signature)):
             return None
@@ -103,13 +103,13 @@ class Password:
             return None
         now = time.time()
         made_at = int(until) - SESSION_S
-        # A version before this one made sessions without a name of their own: then the time is their name.
+        # Sessions of an earlier version have no name: use their time as the name.
         session = Session(sign_in or until, now - made_at)
         is_over = int(until) <= now or self._signed_out.holds(session.sign_in, made_at)
         return None if is_over else session
 
     def sign_out(self, session: Session) -> None:
-        """Ends this sign-in with all of its renewals, wherever a copy of its cookie is."""
+        """End this sign-in with all of its renewals, also for copies of its cookie."""
         self._signed_out.add(session.sign_in, time.time(), SESSION_S)
 
     def display_key(self, door: str) -> str:
@@ -139,7 +139,7 @@ class Password:
 
 
 def _normal(text: str) -> bytes:
-    """One letter has one form, whatever keyboard it was typed on (Unicode, annex 15)."""
+    """Normalise letters, which keyboards encode in different ways (Unicode, annex 15)."""
     return _bytes(unicodedata.normalize("NFC", text))
 
 

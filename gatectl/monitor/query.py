@@ -15,10 +15,10 @@ from gatectl.journal.browser import Search
 from gatectl.journal.reader import Filters
 
 CHARS_MAX = 512
-"""No code is longer."""
+"""The longest code."""
 
 WHOLE = "whole"
-"""The value of `codes` that shows the list's codes in full length."""
+"""The value of `codes` that shows the list's codes in full."""
 
 _MINUTE = re.compile(r"(\d{4}-\d\d-\d\d[T ])?\d{1,2}:\d\d", re.ASCII)
 _SECOND = re.compile(rf"{_MINUTE.pattern}:\d\d", re.ASCII)
@@ -30,13 +30,13 @@ class Query:
     """The filters of a request, as text and as values. Times without a zone are this machine's."""
 
     given: dict[str, str] = field(default_factory=dict)
-    """The filters that are set, by name: for the form, and for links."""
+    """The filters that are set, by name, for the form and for links."""
     search: Search = field(default_factory=Search)
     not_times: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, params: Mapping[str, str]) -> Query:
-        """Of an address: what makes no sense there filters nothing."""
+        """Parse an address; ignore invalid filters."""
         given = {
             name: params[name].strip()[:CHARS_MAX]
             for name in ("door", "partner", "member", "code", "result", "kind", "since", "until")
@@ -67,7 +67,7 @@ class Query:
 
     @property
     def is_live(self) -> bool:
-        """Whether what comes now belongs on top of the page."""
+        """Return whether new events belong on top of this page."""
         return self.search.before is None and self.search.filters.until_us is None
 
     @property
@@ -79,14 +79,14 @@ class Query:
         return bool(self.given.keys() - {"codes"})
 
     def with_codes(self, *, whole: bool) -> str:
-        """The same page's query with the codes in full length, or shortened."""
+        """Return the same page's query with the codes in full, or shortened."""
         given = {**self.given, "codes": WHOLE}
         if not whole:
             del given["codes"]
         return urlencode(given)
 
     def address(self, **more: object) -> str:
-        """The filters and more as an address's query."""
+        """Return the filters and `more` as an address's query."""
         return urlencode({**self.given, **more})
 
     def fits(self, event: Event) -> bool:
@@ -94,19 +94,19 @@ class Query:
 
 
 def number(text: str | None) -> int | None:
-    """A number of the store, or None."""
+    """Parse a number of the store; None if it is not one."""
     if text is None or not (text.isascii() and text.isdigit()) or len(text) > 18:
         return None
     return min(int(text), _NUMBER_MAX)
 
 
 def _start(text: str) -> int:
-    """The moment of a text, as `gatectl events --since` takes it. Raises NotATimeError."""
+    """Parse a time, as `gatectl events --since` does. Raises NotATimeError."""
     return parsed(text, _now_us(), None)
 
 
 def _end(text: str) -> int:
-    """The last microsecond of it: a minute, like a day, is meant to its end."""
+    """Return the last microsecond of a time: a minute, or a day, includes its end."""
     end = parsed(text, _now_us(), None, is_end=True)
     if _MINUTE.fullmatch(text):
         return end + 60_000_000 - 1

@@ -29,7 +29,7 @@ async def choose_language(request: Request) -> Response:
 
 
 def own_path(wanted: str | None) -> str:
-    """A path of this monitor; whatever would lead elsewhere leads to the list."""
+    """Return a path of this monitor; replace any other target by the list."""
     if (
         not wanted
         or not wanted.startswith("/")

@@ -25,14 +25,14 @@ from gatectl.monitor.pages import Report
 from gatectl.monitor.password import Password
 
 BACKLOG = 128
-"""Connections that the kernel keeps until they are accepted."""
+"""Connections that the kernel queues until they are accepted."""
 
 _FULL = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-"""Errors of accept(2) that say that the machine has no room for one more connection now."""
+"""Errors of accept(2) if the machine has no resources for another connection now."""
 
 
 class _Server(uvicorn.Server):
-    """Ends the streams first: a browser would hold them for ever."""
+    """A server that ends the streams first at a stop: browsers would keep them open for ever."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class _Server(uvicorn.Server):
             self._ready()
 
     def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """A full table of descriptors is a state: asyncio tries again after a second. All else is shown."""
+        """Ignore a full table of descriptors: asyncio retries after a second. Report all other errors."""
         error = context.get("exception")
         if isinstance(error, OSError) and error.errno in _FULL:
             self._connections.failed_to_accept(error)
@@ -66,17 +66,17 @@ class _Server(uvicorn.Server):
             loop.default_exception_handler(context)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
-        """The first signal ends it in order, with status 0; a second one waits for nobody."""
+        """Stop in order at the first signal, with status 0; at a second one, stop at once."""
         self.force_exit = self.should_exit
         self._end()
 
 
 def listening(host: str, port: int) -> socket.socket:
-    """The bound socket. Raises GatectlError."""
+    """Bind a socket. Raises GatectlError."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        # With the protocol named, asyncio sends at once; without, an answer's body waits for an
-        # acknowledgement of its head, 40 ms.
+        # With an explicit protocol, asyncio disables Nagle's algorithm; otherwise an answer's body waits up
+        # to 40 ms for the acknowledgement of its head.
         bound = socket.socket(family, kind, protocol)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
@@ -109,13 +109,13 @@ def run(
     access: Access,
     ready: Callable[[], None],
 ) -> None:
-    """Serves on the bound socket until SIGTERM or SIGINT."""
+    """Serve on the bound socket until SIGTERM or SIGINT."""
     monitor = Monitor(gym, journal, daemon, report, access.password)
     guard = Guard(Requests(monitor.app), access.password, names_of(access.host, access.names))
     connections = Connections(access.proxies)
     config = uvicorn.Config(
         Forwarded(guard, access.proxies),
-        # A class by its signature; with something to put in first it is one as well.
+        # The annotation wants a class; a partial of one works too.
         http=functools.partial(Connection, connections),  # type: ignore[arg-type]
         loop="asyncio",
         ws="none",
@@ -124,7 +124,7 @@ def run(
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        log_level="error",  # of a request that is no HTTP nobody needs to read, as often as strangers like
+        log_level="error",  # strangers could fill the log with requests that are not HTTP
         h11_max_incomplete_event_size=HEADERS_BYTES_MAX,
         backlog=BACKLOG,
         timeout_graceful_shutdown=2,

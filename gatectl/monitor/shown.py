@@ -1,4 +1,4 @@
-"""An event, a status, a screen as a page shows them: texts, ready to be written out."""
+"""Convert events, status and screens to the texts that a page shows."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ HEAD_CHARS = 40
 """So much of a very long code is shown in a list of whole codes: a table is no place for 512 characters."""
 
 SHOWN_CHARS = 4
-"""The end of a code by which a card in the hand is recognised; who reads over a shoulder can copy no card."""
+"""Last characters of a code: enough to recognise a card in the hand, too few to copy it from the screen."""
 
 
 def shortened(code: str, head: int = 0) -> str:
-    """A code for a list: of a longer one only the end, and the beginning where it may be seen."""
+    """Shorten a long code for a list to its end, and to `head` characters of its beginning."""
     return code if len(code) <= head + SHOWN_CHARS + 2 else f"{code[:head]}…{code[-SHOWN_CHARS:]}"
 
 
@@ -83,12 +83,12 @@ def _notes(event: Event, language: Language) -> Iterator[str]:
 
 
 def basis_in_words(basis: Basis, language: Language) -> str:
-    """Its name in the journal, and what it means."""
+    """Return the basis's name in the journal, and its meaning."""
     return f"{basis.value} ({text(language, f'basis_{basis.value}')})"
 
 
 def answer_of(event: Event) -> str:
-    """The status, else the fault."""
+    """Return the status, else the fault."""
     if event.outcome.status is not None:
         return str(event.outcome.status)
     return event.outcome.fault.value if event.outcome.fault else ""
@@ -100,7 +100,7 @@ def elapsed_of(event: Event) -> str:
 
 
 def sent_of(event: Event, language: Language) -> str:
-    """Whether the request went out: the first question of every support case."""
+    """Return whether the request was sent: the first question of every support case."""
     if event.attempt.kind != "scan":
         return ""
     request = event.outcome.request
@@ -153,7 +153,7 @@ def _first_step(event: Event, language: Language) -> str:
 
 
 def _dialled(dial: DialRecord, language: Language, *, cut_short: bool) -> str:
-    """The steps that were done, and the first that was not."""
+    """Describe the completed steps, and the first one that failed."""
     steps = []
     for name, ms in (("look_up", dial.look_up_ms), ("connect", dial.connect_ms), ("tls", dial.tls_ms)):
         step = text(language, f"dial_{name}")
@@ -170,7 +170,7 @@ def _after(language: Language, ms: float) -> str:
 
 
 def _milliseconds(at_us: int | None) -> str:
-    """The local time, to the millisecond."""
+    """Return the local time, to the millisecond."""
     if at_us is None:
         return ""
     return f"{local(at_us, None):%H:%M:%S}.{at_us // 1000 % 1000:03}"
@@ -190,15 +190,15 @@ def day_text(moment: datetime, language: Language) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The strip at the top: a badge a door and partner, and a sentence for what somebody has to do about."""
+    """The strip at the top: a badge for each door and partner, and a sentence for each problem to fix."""
 
     badges: list[tuple[str, str, bool]]
-    """Name, state, whether all is well."""
+    """Name, state, and whether all is well."""
     sentences: list[str]
 
 
 def health_of(status: Mapping[str, Any], pages: Mapping[str, str | None], language: Language) -> Health:
-    """Of the running daemon's status; `pages` are the partners' status pages."""
+    """Make the strip from the running daemon's status; `pages` are the partners' status pages."""
     badges = [_door_badge(name, door, language) for name, door in status["doors"].items()]
     badges += [_partner_badge(name, partner, language) for name, partner in status["partners"].items()]
     return Health(badges, list(_sentences(status, pages, language)))
@@ -283,7 +283,7 @@ def _sentences(
 
 
 def _when(stamp: str) -> str:
-    """The local time of a timestamp, with its day where that is another one."""
+    """Return the local time of a timestamp, with its day if not today."""
     if not stamp:
         return ""
     moment = datetime.fromisoformat(stamp).astimezone()
@@ -295,15 +295,15 @@ HOLD_MS = 6000
 """An outcome stays so long on the display: a sentence or two are read in that time, and the next member's
 scan takes its place at once."""
 LINE_MS = 3000
-"""More for each line of the partner's."""
+"""Additional time for each line of the partner's."""
 CHECKING_MS = 35_000
-"""The longest budget and the disk's patience: a display that was cut off meanwhile hears of no end."""
+"""The longest budget and the wait for the disk: a display that was cut off meanwhile gets no outcome."""
 
 OFFLINE = "offline"
 
 
 def screen_of(view: Mapping[str, Any], language: Language) -> dict[str, Any]:
-    """A door's view (`decision/display.py`) as its display shows it; `hold_ms` 0 is until the next one."""
+    """Convert a door's view (`decision/display.py`) for its display; `hold_ms` 0 is until the next one."""
     screen = view["screen"]
     partner = view.get("partner") or text(language, "partner_unknown")
     name, lines = view.get("name"), list(view.get("lines") or ())
@@ -312,7 +312,7 @@ def screen_of(view: Mapping[str, Any], language: Language) -> dict[str, Any]:
         title = text(language, "display_welcome_name", name=name)
     more = text(language, f"display_{screen}_more", partner=partner)
     if screen in (Screen.DECLINED, Screen.ASK_AT_DESK) and lines:
-        more = ""  # the partner's own words say it better
+        more = ""  # show the partner's own words instead
     if screen in (Screen.IDLE, OFFLINE):
         hold_ms = 0
     elif screen == Screen.CHECKING:

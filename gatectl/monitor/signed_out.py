@@ -1,4 +1,4 @@
-"""The sessions that were signed out of: kept in a file, so that a restart does not bring them back."""
+"""Record signed-out sessions in a file, so that a restart does not make them valid again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 SIGNED_OUT_MAX = 1000
-"""Sign-outs of a month; with more, all sessions that were made until then end."""
+"""Sign-outs of a month; if there are more, all sessions made until then end."""
 
 FILE = "signed-out.json"
 
@@ -19,7 +19,7 @@ class SignedOut:
     def __init__(self, folder: Path | None) -> None:
         self._path = folder and folder / FILE
         self._ended: dict[str, float] = {}
-        """Names of sign-ins, and until when a session of them could be valid; seconds since the epoch."""
+        """Names of sign-ins, and when the last session of each expires; seconds since the epoch."""
         self._all_before = 0.0
         self._read()
 
@@ -27,11 +27,11 @@ class SignedOut:
         return len(self._ended)
 
     def holds(self, sign_in: str, made_at: float) -> bool:
-        """Whether a session was ended; `made_at` is when it was made or renewed."""
+        """Return whether a session was ended; `made_at` is when it was made or renewed."""
         return sign_in in self._ended or made_at < self._all_before
 
     def add(self, sign_in: str, now: float, session_s: float) -> None:
-        """Ends a sign-in's sessions, which are valid for `session_s` at most."""
+        """End a sign-in's sessions, which are valid for at most `session_s`."""
         self._ended = {name: until for name, until in self._ended.items() if until > now}
         if len(self._ended) >= SIGNED_OUT_MAX:
             self._ended.clear()
@@ -40,7 +40,7 @@ class SignedOut:
         self._write()
 
     def _read(self) -> None:
-        # A file that is not there or was spoiled: nothing was ended that is known of.
+        # The file is missing or damaged: no sign-out is known.
         with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
             if self._path is not None:
                 held = json.loads(self._path.read_text("utf-8"))

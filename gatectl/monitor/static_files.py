@@ -15,14 +15,14 @@ _TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-
 
 
 class StaticFiles:
-    """All there are, read once: no path is ever made of what a browser sends."""
+    """All static files, read once, so that no path is ever made from a browser's request."""
 
     def __init__(self) -> None:
         folder = resources.files("gatectl.monitor") / "static"
         self._files = {entry.name: entry.read_bytes() for entry in folder.iterdir() if entry.is_file()}
 
     def address(self, name: str) -> str:
-        """It has the content's digest in it: another content has another address."""
+        """Return the address, which contains the content's digest: a changed file has another address."""
         return f"/static/{name}?v={hashlib.sha256(self._files[name]).hexdigest()[:12]}"
 
     async def answer(self, request: Request) -> Response:

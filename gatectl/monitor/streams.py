@@ -1,4 +1,4 @@
-"""The streams behind the pages: new events as they are decided, and what a door's display shows."""
+"""Send streams to open pages: new events as they are decided, and a door's display."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STREAM_S = 12 * 3600.0
 """A stream ends after so long and the browser reopens it, which renews a display's session."""
 
 _HERE = "event: here\ndata:\n\n"
-"""A heartbeat. It is an event and no comment: the page's script sees it, and says so when none comes."""
+"""A heartbeat. It is an event, not a comment, so that the page can notice its absence."""
 
 
 class Streams:
@@ -39,7 +39,7 @@ class Streams:
         self._rows: dict[tuple[str, Language, bool], str] = {}
         self._view: dict[str, Any] = {}
         self._screens: dict[Language, str] = {}
-        """The messages that show this view."""
+        """The messages that show this view, by language."""
 
     async def events(self, request: Request) -> Response:
         language = language_of(request)
@@ -85,7 +85,7 @@ class Streams:
         return None if mark < after or len(missed) > NEWS_MAX else missed
 
     def _row_news(self, listed: Listed, language: Language, query: Query) -> str:
-        """Made once for all who listen."""
+        """Render the news of an event, once for all listeners."""
         key = (listed.event.attempt.id, language, query.whole_codes)
         if key not in self._rows:
             row = shown.row_of(listed.event, language, whole_codes=query.whole_codes)
@@ -117,7 +117,7 @@ class Streams:
 
 
 def _stream(news: AsyncIterator[str], request: Request) -> StreamingResponse:
-    """The news for as long as a stream lasts, and as its reader may see it: signing out ends it."""
+    """Stream the news while the stream lasts and its reader may see it: signing out ends it."""
     may_stay = request.scope[MAY_STAY]
 
     async def bounded() -> AsyncIterator[str]:
@@ -133,7 +133,7 @@ def _stream(news: AsyncIterator[str], request: Request) -> StreamingResponse:
 
 
 def _message(name: str, data: str, event_id: str | None = None) -> str:
-    """One message (HTML Living Standard, section 9.2.6)."""
+    """Format one message (HTML Living Standard, section 9.2.6)."""
     lines = [f"event: {name}", *(f"data: {line}" for line in data.splitlines() or [""])]
     if event_id is not None:
         lines.append(f"id: {event_id}")

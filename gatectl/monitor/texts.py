@@ -1,7 +1,6 @@
-"""Every word of the pages, in English and in German.
+"""All texts of the pages, in English and in German.
 
-The Event Monitor's three lines are known by their English wording, which Support asks for: a German page
-shows both.
+Support identifies the Event Monitor's three lines by their English wording, so a German page shows both.
 """
 
 from __future__ import annotations
@@ -373,12 +372,12 @@ GERMAN_MESSAGES = {
 
 
 def text(language: Language, key: str, **values: object) -> str:
-    """A text, with its values put in."""
+    """Return a text, with its values inserted."""
     return TEXTS[key][LANGUAGES.index(language)].format(**values)
 
 
 def in_words(language: Language, message: str) -> str:
-    """An event's message for a reader of this language."""
+    """Return an event's message for a reader of this language."""
     return GERMAN_MESSAGES.get(message, message) if language == "de" else message
 
 
@@ -392,7 +391,7 @@ def language_of(chosen: str | None, accepted: str) -> Language:
 
 
 def _by_preference(accepted: str) -> Iterable[str]:
-    """The primary languages of the header in their order (RFC 9110, section 12.5.4)."""
+    """Yield the header's primary languages in their order (RFC 9110, section 12.5.4)."""
     weighed = []
     for part in accepted[:500].split(","):
         name, _, weight = part.partition(";q=")

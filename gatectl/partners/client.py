@@ -270,7 +270,7 @@ class _Reading:
             headers,
             body if unpacked is None else unpacked,
             time.time_ns() // 1000,
-            # Look at what has come until now. Do not wait for more: most answers have nothing behind them.
+            # Only bytes that have come by now count. Do not wait: most answers have nothing after them.
             has_surplus=bool(self._http.trailing_data[0] or self._held)
             or (200 <= status < 300 and self._wire.has_more()),
             is_packed=unpacked is None,

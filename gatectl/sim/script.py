@@ -159,7 +159,7 @@ def not_http(_scene: Scene) -> Script:
 
 
 def behind(scene: Scene) -> Script:
-    """A Content-Length two bytes short of the body, whose end then comes behind the answer."""
+    """Send a Content-Length two bytes short of the body, so that the body's end follows the answer."""
     reply = scene.success if scene.success.body else json_reply(200, {"authorized": False})
     data = reply.head(("Content-Length", str(len(reply.body) - 2))) + reply.body
     return Script((Step(0, data),), End.CLOSE, reply.status, whole=True)
