@@ -30,7 +30,7 @@ KEEPALIVE_IDLE_S, KEEPALIVE_EVERY_S, KEEPALIVE_PROBES = 10, 5, 3
 partner or a lost NAT entry before the next member does. No request is sent."""
 
 AGAIN_S = 1.0
-"""A connection attempt on a line that is down is lost, and the kernel repeats it ever more rarely. So
+"""A connection attempt on a line that is down is lost, and the kernel repeats it more and more rarely. So
 another attempt goes out each second, and finds a line that is back within a second."""
 
 Addresses = list[Any]

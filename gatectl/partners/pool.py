@@ -30,7 +30,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 1.0
 for TLS over the longest distance. One attempt a second is a negligible load."""
 
 LONGEST_CLOSED_PAUSE_S = 300.0
-"""If a partner keeps closing idle connections, they are replaced ever more rarely until the next scan. It
+"""If a partner keeps closing idle connections, they are replaced more and more rarely until the next scan. It
 may have to wait for a handshake; from then on they are replaced at once again."""
 
 LONGEST_TLS_PAUSE_S = 30.0
