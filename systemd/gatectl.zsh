@@ -132,7 +132,7 @@ _gatectl_monitor() {
         '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files' \
         '--listen=[where (else 127.0.0.1\:8480)]:ADDRESS:PORT: ' \
         '--password-file=[asks for the password in this file; needed for any address but this machine'\''s own]:FILE:_files' \
-        '*--name=[a name by which browsers reach it, beside this machine'\''s own; may be repeated]:HOST: ' \
+        '*--name=[a name by which browsers reach it, besides this machine'\''s own; may be repeated]:HOST: ' \
         '1:COMMAND:->command' \
         '*:: :->rest'
     local given=${opt_args[-c]:-${opt_args[--config]:-$given}}
@@ -156,7 +156,7 @@ _gatectl_monitor_link() {
         '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files' \
         '--listen=[where (else 127.0.0.1\:8480)]:ADDRESS:PORT: ' \
         '--password-file=[asks for the password in this file; needed for any address but this machine'\''s own]:FILE:_files' \
-        '*--name=[a name by which browsers reach it, beside this machine'\''s own; may be repeated]:HOST: ' \
+        '*--name=[a name by which browsers reach it, besides this machine'\''s own; may be repeated]:HOST: ' \
         '1:DOOR: _gatectl_names doors'
 }
 

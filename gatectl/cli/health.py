@@ -60,7 +60,7 @@ _MENDING_ADVICE = "Members are still let in; the records follow when it is mende
 
 _DAMAGED_ADVICE = (
     "Are all cards there? gatectl cards list. Is the disk failing? journalctl -k. "
-    "The damaged file is kept beside the journal. When you know: gatectl status --acknowledge"
+    "The damaged file is kept next to the journal. When you know: gatectl status --acknowledge"
 )
 
 _CARDS_ADVICE = (

@@ -52,7 +52,7 @@ def _add_options(parser: argparse.ArgumentParser, default: str | None) -> None:
         action="append",
         default=default,
         metavar="HOST",
-        help="a name by which browsers reach it, beside this machine's own; may be repeated",
+        help="a name by which browsers reach it, besides this machine's own; may be repeated",
     )
 
 

@@ -182,7 +182,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         ),
     ),
     "key_sentence": (
-        "{partner} has refused this gym's key since {since}. No member can mend that: contact Support.",
+        "{partner} has refused this gym's key since {since}. No member can fix that: contact Support.",
         (
             "{partner} lehnt seit {since} den Schlüssel dieses Studios ab. Das kann kein Mitglied beheben: "
             "den Support verständigen."
