@@ -21,7 +21,7 @@ _gatectl() {
         fi
         case "$path $word" in
             *' -c' | *' --config') takes=settings ;;
-            'gatectl run' | 'gatectl check' | 'gatectl devices' | 'gatectl demo' | 'gatectl sim' | 'gatectl events' | 'gatectl report' | 'gatectl monitor' | 'gatectl route' | 'gatectl status' | 'gatectl open' | 'gatectl cards' | 'gatectl erase' | 'gatectl backup' | 'gatectl restore' | 'gatectl codes' | 'gatectl relay') path+=" $word" ;;
+            'gatectl run' | 'gatectl check' | 'gatectl devices' | 'gatectl demo' | 'gatectl sim' | 'gatectl events' | 'gatectl report' | 'gatectl monitor' | 'gatectl route' | 'gatectl status' | 'gatectl open' | 'gatectl cards' | 'gatectl erase' | 'gatectl backup' | 'gatectl restore' | 'gatectl codes' | 'gatectl relay' | 'gatectl completion') path+=" $word" ;;
             'gatectl devices --baud') takes='text' ;;
             'gatectl demo --scan') takes='text' ;;
             'gatectl sim --port') takes='text' ;;
@@ -94,10 +94,11 @@ _gatectl() {
             'gatectl codes update') takes='=-h --help -c --config --partner --from --rate --report' ;;
             'gatectl codes delete') takes='=-h --help -c --config --partner --from --rate --report' ;;
             'gatectl relay') takes='=-h --help -c --config' ;;
+            'gatectl completion') takes='=-h --help -c --config' ;;
         esac
     elif [[ -z $takes ]]; then
         case "$path $place" in
-            'gatectl 0') takes='=run check devices demo sim events report monitor route status open cards erase backup restore codes relay' ;;
+            'gatectl 0') takes='=run check devices demo sim events report monitor route status open cards erase backup restore codes relay completion' ;;
             'gatectl report 0') takes='text' ;;
             'gatectl monitor 0') takes='=link' ;;
             'gatectl monitor link 0') takes='door' ;;
@@ -120,6 +121,7 @@ _gatectl() {
             'gatectl codes delete 0') takes='text' ;;
             'gatectl codes delete 1') takes='text' ;;
             'gatectl relay 0') takes='=off' ;;
+            'gatectl completion 0') takes='=bash zsh fish' ;;
         esac
     fi
 

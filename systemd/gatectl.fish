@@ -28,7 +28,7 @@ function __gatectl_at # COMMAND [PLACE]
         switch "$path $word"
             case '* -c' '* --config' 'gatectl devices --baud' 'gatectl demo --scan' 'gatectl sim --port' 'gatectl events -n' 'gatectl events --since' 'gatectl events --until' 'gatectl events --door' 'gatectl events --partner' 'gatectl events --member' 'gatectl events --code' 'gatectl events --result' 'gatectl events --kind' 'gatectl report -o' 'gatectl report --output' 'gatectl monitor --listen' 'gatectl monitor --password-file' 'gatectl monitor --name' 'gatectl monitor link --listen' 'gatectl monitor link --password-file' 'gatectl monitor link --name' 'gatectl route --door' 'gatectl open --reason' 'gatectl erase --member' 'gatectl erase --partner' 'gatectl codes create --partner' 'gatectl codes create --from' 'gatectl codes create --rate' 'gatectl codes create --report' 'gatectl codes update --partner' 'gatectl codes update --from' 'gatectl codes update --rate' 'gatectl codes update --report' 'gatectl codes delete --partner' 'gatectl codes delete --from' 'gatectl codes delete --rate' 'gatectl codes delete --report'
                 set takes yes
-            case 'gatectl run' 'gatectl check' 'gatectl devices' 'gatectl demo' 'gatectl sim' 'gatectl events' 'gatectl report' 'gatectl monitor' 'gatectl monitor link' 'gatectl route' 'gatectl status' 'gatectl open' 'gatectl cards' 'gatectl cards add' 'gatectl cards remove' 'gatectl cards list' 'gatectl cards import' 'gatectl cards export' 'gatectl erase' 'gatectl backup' 'gatectl restore' 'gatectl codes' 'gatectl codes create' 'gatectl codes update' 'gatectl codes delete' 'gatectl relay'
+            case 'gatectl run' 'gatectl check' 'gatectl devices' 'gatectl demo' 'gatectl sim' 'gatectl events' 'gatectl report' 'gatectl monitor' 'gatectl monitor link' 'gatectl route' 'gatectl status' 'gatectl open' 'gatectl cards' 'gatectl cards add' 'gatectl cards remove' 'gatectl cards list' 'gatectl cards import' 'gatectl cards export' 'gatectl erase' 'gatectl backup' 'gatectl restore' 'gatectl codes' 'gatectl codes create' 'gatectl codes update' 'gatectl codes delete' 'gatectl relay' 'gatectl completion'
                 set path "$path $word"
             case '* -*'
             case '*'
@@ -57,6 +57,7 @@ complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a backup -d 'copy all events 
 complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a restore -d 'put a backup into the journal\'s place, with gatectl stopped'
 complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a codes -d 'Wellhub custom codes: create, update, delete, there and here'
 complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a relay -d 'switch every relay off, without the daemon'
+complete -c gatectl -n "__gatectl_at 'gatectl' 0" -a completion -d 'the completion script for bash, zsh or fish'
 complete -c gatectl -n "__gatectl_at 'gatectl'" -s h -l help -d 'show this help message and exit'
 complete -c gatectl -n "__gatectl_at 'gatectl'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
 complete -c gatectl -n "__gatectl_at 'gatectl'" -l version -d 'show program\'s version number and exit'
@@ -176,3 +177,6 @@ complete -c gatectl -n "__gatectl_at 'gatectl codes delete'" -l report -r -F -d 
 complete -c gatectl -n "__gatectl_at 'gatectl relay' 0" -a 'off'
 complete -c gatectl -n "__gatectl_at 'gatectl relay'" -s h -l help -d 'show this help message and exit'
 complete -c gatectl -n "__gatectl_at 'gatectl relay'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'
+complete -c gatectl -n "__gatectl_at 'gatectl completion' 0" -a 'bash zsh fish'
+complete -c gatectl -n "__gatectl_at 'gatectl completion'" -s h -l help -d 'show this help message and exit'
+complete -c gatectl -n "__gatectl_at 'gatectl completion'" -s c -l config -r -F -d 'the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)'

@@ -41,6 +41,7 @@ _gatectl() {
                 'restore:put a backup into the journal'\''s place, with gatectl stopped'
                 'codes:Wellhub custom codes: create, update, delete, there and here'
                 'relay:switch every relay off, without the daemon'
+                'completion:the completion script for bash, zsh or fish'
             )
             _describe -t commands command commands
             ;;
@@ -63,6 +64,7 @@ _gatectl() {
                 restore) _gatectl_restore ;;
                 codes) _gatectl_codes ;;
                 relay) _gatectl_relay ;;
+                completion) _gatectl_completion ;;
             esac
             ;;
     esac
@@ -332,6 +334,12 @@ _gatectl_relay() {
     _arguments '(-h --help)'{-h,--help}'[show this help message and exit]' \
         '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files' \
         '1:STATE:(off)'
+}
+
+_gatectl_completion() {
+    _arguments '(-h --help)'{-h,--help}'[show this help message and exit]' \
+        '(-c --config)'{-c,--config=}'[the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)]:FILE:_files' \
+        '1:SHELL:(bash zsh fish)'
 }
 
 _gatectl "$@"

@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     with Reader(path) as reader:  # reports a missing store rather than making one
         require_known("partner", args.partner, settings.partners, reader)
     record = _record(settings)
-    with opened(settings) as connection:
+    with path.open("rb") as file, opened(settings) as connection:
         erased = erase(connection, args.member, args.partner, record)
         tell_daemon(settings)
         is_found = erased.events or erased.cards
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
                 f"there is nothing of member {args.member!r}{of}",
                 "numbers compare exactly, leading zeros count",
             )
-        is_gone = purge(connection, path, erased.texts if is_found else None)
+        is_gone = purge(connection, file, erased.texts if is_found else None)
     if SOCKET.exists():
         teller = Teller()
         teller.tell_event(record)

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import BinaryIO
 
 from gatectl.decision.cards import key_of
 from gatectl.decision.event import Event
@@ -130,14 +130,16 @@ def is_purge_due(connection: sqlite3.Connection) -> bool:
     return bool(due)
 
 
-def purge(connection: sqlite3.Connection, path: Path, texts: frozenset[str] | None) -> bool:
+def purge(connection: sqlite3.Connection, file: BinaryIO, texts: frozenset[str] | None) -> bool:
     """Empty the write-ahead log, and rebuild the file if any of the texts is still in its unused parts.
 
-    None for the texts rebuilds it in any case. False where others read the store all the time, so that the
-    log could not be emptied.
+    None for the texts rebuilds it in any case. `file` is the store, open for reading since before the
+    connection and until after it: a process that closes any descriptor of a database loses SQLite's locks on
+    it (https://www.sqlite.org/howtocorrupt.html, section 2.2). False where others read the store all the
+    time, so that the log could not be emptied.
     """
     is_gone = _empty_log(connection)
-    if is_gone and (texts is None or _holds(path, texts)):
+    if is_gone and (texts is None or _holds(file, texts)):
         connection.execute("VACUUM")
         is_gone = _empty_log(connection)
     if is_gone:
@@ -233,14 +235,14 @@ def _empty_log(connection: sqlite3.Connection) -> bool:
     return not is_busy
 
 
-def _holds(path: Path, texts: Iterable[str]) -> bool:
+def _holds(file: BinaryIO, texts: Iterable[str]) -> bool:
     needles = [text.encode() for text in texts]
     overlap = max(map(len, needles), default=0)
-    with path.open("rb") as file:
-        tail = b""
-        while chunk := file.read(_CHUNK):
-            seen = tail + chunk
-            if any(needle in seen for needle in needles):
-                return True
-            tail = seen[-overlap:]
+    tail = b""
+    file.seek(0)
+    while chunk := file.read(_CHUNK):
+        seen = tail + chunk
+        if any(needle in seen for needle in needles):
+            return True
+        tail = seen[-overlap:]
     return False

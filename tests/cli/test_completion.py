@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from real_shells import COMPLETIONS, offered
 
-from gatectl.cli.main import COMMANDS
+from gatectl.cli.main import COMMANDS, main
 from gatectl.cli.shells.__main__ import scripts
 from gatectl.cli.shells.outline import KINDS, outline
 
@@ -42,6 +42,12 @@ def offers(request, tmp_path):
 def test_the_files_are_those_of_the_commands_as_they_are(name):
     made = scripts()[name]
     assert (COMPLETIONS / name).read_text() == made, ".venv/bin/python -m gatectl.cli.shells systemd"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_command_prints_the_script(shell, capsys):
+    assert main(["completion", shell]) == 0
+    assert capsys.readouterr().out == scripts()[f"gatectl.{shell}"]
 
 
 def test_the_commands(offers):
