@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-COMMAND = "touch /root/typed; echo typed"
+COMMAND = "touch /typed"
+"""Short: a code has three seconds to end, and the emulated keyboard types slowly."""
 
 
 def console(door):

@@ -43,8 +43,9 @@ sed -i 's/^__version__ = .*/__version__ = "{version}"/' "$package/__init__.py"
 _BROKEN = "echo 'raise SystemExit(\"broken\")' >$package/cli/new; mv $package/cli/new $package/cli/run.py"
 _CHANGES_THE_STORE = """
 echo 'CREATE TABLE made_up (x TEXT) STRICT;' >$package/journal/schemas/2.sql
-fail='await house.store.opened; raise RuntimeError'
-sed -i "s/await self._until_upgraded(house.store)/$fail/" $package/daemon/serve.py
+fail='await context.store.opened; raise RuntimeError'
+sed -i "s/await self._until_upgraded(context.store)/$fail/" $package/daemon/serve.py
+grep -q "$fail" $package/daemon/serve.py
 """
 """A version that brings the store up to date, and then fails."""
 
