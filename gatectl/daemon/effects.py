@@ -81,7 +81,8 @@ class Effects:
     async def _ask(self, effect: m.Ask) -> None:
         partner, of = self._context.partners[effect.partner], effect.attempt.id
         exchange, ruling = await partner.ask(self._requests.pop(of), effect.deadline_s)
-        self._feed(m.Answered(of, ruling, request_record(exchange, effect.at, partner.budget_ms)))
+        record = partial(request_record, exchange, effect.at, partner.budget_ms)
+        self._feed(m.Answered(of, ruling, record))
 
     def _look_up(self, effect: m.LookUp) -> None:
         attempt, of, settle_us = effect.attempt, effect.attempt.id, effect.settle_s * 1_000_000

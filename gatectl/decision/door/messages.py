@@ -6,7 +6,7 @@ that an input or effect belongs to: the machine recognises a late result by it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gatectl.decision.cards import key_of
@@ -63,11 +63,14 @@ class RecordLate:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The exchange with the partner is over, with an answer or without."""
+    """The exchange with the partner is over, with an answer or without.
+
+    `request` makes the record of it, at the end: the relay comes before such work.
+    """
 
     of: str
     ruling: Ruling
-    request: RequestRecord
+    request: Callable[[], RequestRecord]
 
 
 @dataclass(frozen=True, slots=True)

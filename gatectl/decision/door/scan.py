@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gatectl.decision.cards import Card
@@ -48,7 +48,7 @@ class _Facts:
     ruling: Ruling
     partner: Partner | None = None
     deadline_s: float = 0.0
-    request: RequestRecord | None = None
+    request: Callable[[], RequestRecord] | None = None
     basis: Basis = Basis.PARTNER
     gate: GateRecord | None = None
 
@@ -204,7 +204,7 @@ class ScanFlow:
     def _give_up(self, facts: _Facts, now: Instant) -> None:
         detail = "the disk did not answer within the budget"
         facts.ruling = Ruling(Verdict.NONE, Fault.TIMEOUT, detail=detail)
-        facts.request = RequestRecord(
+        unsent = RequestRecord(
             sent=False,
             sent_us=None,
             answered_us=None,
@@ -213,6 +213,7 @@ class ScanFlow:
             connection="new",
             evidence=Evidence(dial=None, body=None),
         )
+        facts.request = lambda: unsent
         self._finish(facts, Result.REJECTED, now)
 
     def _heard(self, facts: _Facts) -> Happening:
@@ -264,7 +265,7 @@ class ScanFlow:
             detail=ruling.detail,
             reason=ruling.reason,
             outage=outage,
-            request=facts.request,
+            request=None if facts.request is None else facts.request(),
             gate=gate,
         )
         self._door.emit(Conclude(Event(facts.attempt, outcome)))
