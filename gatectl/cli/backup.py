@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from gatectl.config.reader import find, load
-from gatectl.journal.copies import back_up
+from gatectl.journal.backup import back_up
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

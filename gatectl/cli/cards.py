@@ -17,7 +17,7 @@ from gatectl.config.model import Settings, numbers
 from gatectl.config.problems import near
 from gatectl.config.reader import find, load
 from gatectl.decision.cards import BadLine, Card, Enrolment, from_csv, key_of, table, to_csv
-from gatectl.decision.reading import MAX_CHARS, Code, bare, reading_of_text
+from gatectl.decision.reader.reading import MAX_CHARS, Code, bare, reading_of_text
 from gatectl.decision.routing import objection
 from gatectl.decision.spreadsheet import NotTextError, decoded, shortened, zeros_lost
 from gatectl.errors import SUDO, GatectlError, visible
@@ -71,7 +71,7 @@ def _add(args: argparse.Namespace, settings: Settings) -> None:
     card = _as_needed(card, settings)
     with opened(settings) as connection:
         store.add(connection, card)
-    tell_daemon(settings)
+    notify_daemon(settings)
 
 
 def _remove(args: argparse.Namespace, settings: Settings) -> None:
@@ -79,7 +79,7 @@ def _remove(args: argparse.Namespace, settings: Settings) -> None:
         card = store.remove(connection, bare(args.code))
     if card is None:
         raise GatectlError(f"there is no card {args.code!r}", "gatectl cards list shows those there are")
-    tell_daemon(settings)
+    notify_daemon(settings)
 
 
 def _list(args: argparse.Namespace, settings: Settings) -> None:
@@ -119,7 +119,7 @@ def _import(args: argparse.Namespace, settings: Settings) -> None:
         except store.OthersCardsError as error:
             hint = "nothing was imported; --replace gives such cards to their new members"
             raise BadCsvError(args.file, _others(enrolments, error.cards), hint) from error
-    tell_daemon(settings)
+    notify_daemon(settings)
     words = f"; {moved} of them belonged to another member" if moved else ""
     print(f"imported: {len(enrolments)}{words}", file=sys.stderr)
 
@@ -221,7 +221,7 @@ def opened(settings: Settings) -> Iterator[sqlite3.Connection]:
         raise GatectlError(f"{path}: the store cannot be reached: {error}", remedy(error, SUDO)) from error
 
 
-def tell_daemon(settings: Settings) -> None:
+def notify_daemon(settings: Settings) -> None:
     """Let a running daemon read the cards again; warn the user if it cannot be notified."""
     try:
         call(settings.control.socket, {"command": "reload_cards"})

@@ -8,15 +8,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from gatectl.cli.finding import Finding
+from gatectl.cli.check_result import CheckResult
 from gatectl.config.model import Settings
-from gatectl.config.problems import Finding as Problem
+from gatectl.config.problems import SettingIssue as Problem
 from gatectl.config.reader import find, load_with_keys, located
 from gatectl.config.warnings import warnings_of
-from gatectl.devices.pins import PinsError, known_factory
+from gatectl.devices.gpio.pins import PinsError, known_factory
 from gatectl.errors import SUDO_OR_GROUP, GatectlError, visible
-from gatectl.journal.memory import lies_in_memory
-from gatectl.journal.place import NotOursError, require_ours
+from gatectl.journal.store_file import NotOursError, require_ours
+from gatectl.journal.volatile import lies_in_memory
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,7 +74,7 @@ def _about_memory(settings: Settings) -> Iterator[str]:
         )
 
 
-def _show(finding: Finding) -> bool:
+def _show(finding: CheckResult) -> bool:
     """Print a finding at once; return whether all is well."""
     if finding.hint is None:
         print(f"ok: {visible(finding.line)}", flush=True)

@@ -19,19 +19,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gatectl.cli.cards import BadCsvError, opened, tell_daemon, text_of
+from gatectl.cli.cards import BadCsvError, notify_daemon, opened, text_of
 from gatectl.cli.codes_client import CodesClient
 from gatectl.cli.codes_file import DONE, Report, changes
-from gatectl.config.model import Settings, Wellhub
+from gatectl.config.model import Settings, WellhubSettings
 from gatectl.config.problems import near
 from gatectl.config.reader import find, load_with_keys
 from gatectl.decision.cards import Card, key_of
-from gatectl.decision.reading import Code, reading_of_text
+from gatectl.decision.reader.reading import Code, reading_of_text
 from gatectl.decision.routing import numbers_of, objection
 from gatectl.decision.spreadsheet import shortened, zeros_lost
 from gatectl.errors import GatectlError, UsageError, visible
 from gatectl.journal import cards as store
-from gatectl.partners.wellhub_codes import CODE_MAX, Change, Kind, Outcome
+from gatectl.partners.wellhub_codes import CODE_MAX, Change, ChangeKind, ChangeOutcome
 
 RATE = 5.0
 """Requests per second. Wellhub documents no limit; this changes all of a gym's members within minutes."""
@@ -72,12 +72,12 @@ def run(args: argparse.Namespace) -> int:
     settings, keys = load_with_keys(path, os.environ)
     name, partner = _partner(settings, args.partner)
     with CodesClient(name, partner, keys[name].value) as client:
-        desk = Desk(settings, name, client)
+        changer = CodeChanger(settings, name, client)
         if args.file is None:
-            return _one(desk, _change_of(args))
+            return _one(changer, _change_of(args))
         if args.wellhub_id is not None:
             raise UsageError("gatectl codes: either WELLHUB_ID or --from, not both")
-        return _many(desk, args)
+        return _many(changer, args)
 
 
 def _rate(text: str) -> float:
@@ -86,8 +86,8 @@ def _rate(text: str) -> float:
     return float(text)
 
 
-def _partner(settings: Settings, wanted: str | None) -> tuple[str, Wellhub]:
-    there = {name: one for name, one in settings.partners.items() if isinstance(one, Wellhub)}
+def _partner(settings: Settings, wanted: str | None) -> tuple[str, WellhubSettings]:
+    there = {name: one for name, one in settings.partners.items() if isinstance(one, WellhubSettings)}
     if wanted is None and len(there) == 1:
         return next(iter(there.items()))
     if wanted is None:
@@ -120,7 +120,7 @@ class Done:
     is_key_refused: bool = False
 
 
-class Desk:
+class CodeChanger:
     """Changes codes at Wellhub and here."""
 
     def __init__(
@@ -158,10 +158,10 @@ class Desk:
     def do(self, change: Change) -> Done:
         """Change the code at Wellhub, then here."""
         outcome = self._ask(change)
-        gone_already = outcome.kind is Kind.MISSING and change.action == "delete"
-        if outcome.kind is not Kind.DONE and not gone_already:
+        gone_already = outcome.kind is ChangeKind.MISSING and change.action == "delete"
+        if outcome.kind is not ChangeKind.DONE and not gone_already:
             problem = GatectlError(outcome.line, outcome.hint)
-            return Done(problem, is_key_refused=outcome.kind is Kind.KEY)
+            return Done(problem, is_key_refused=outcome.kind is ChangeKind.KEY)
         try:
             with opened(self.settings) as connection:
                 return self._here(connection, change, outcome)
@@ -172,15 +172,15 @@ class Desk:
             )
             return Done(problem)
 
-    def _ask(self, change: Change) -> Outcome:
+    def _ask(self, change: Change) -> ChangeOutcome:
         for _ in range(_TRIES - 1):
             outcome = self._client.change(change)
-            if outcome.kind is not Kind.BUSY:
+            if outcome.kind is not ChangeKind.BUSY:
                 return outcome
             self.sleep(outcome.wait_s)
         return self._client.change(change)
 
-    def _here(self, connection: sqlite3.Connection, change: Change, outcome: Outcome) -> Done:
+    def _here(self, connection: sqlite3.Connection, change: Change, outcome: ChangeOutcome) -> Done:
         cards = store.load_all(connection).values()
         own = [card for card in cards if (card.partner, card.member) == (self.partner, change.wellhub_id)]
         if change.action != "delete":
@@ -198,9 +198,9 @@ class Desk:
         removed = "".join(f"; {card.code} is removed here" for card in own)
         if change.action == "update":
             return Done(said=_set(change) + removed)
-        if outcome.kind is Kind.MISSING and not own:
+        if outcome.kind is ChangeKind.MISSING and not own:
             return Done(GatectlError(outcome.line, "nor is one enrolled here: there is nothing to delete"))
-        there = "was not there any more" if outcome.kind is Kind.MISSING else "is deleted there"
+        there = "was not there any more" if outcome.kind is ChangeKind.MISSING else "is deleted there"
         return Done(said=f"{change.wellhub_id}: the code {there}{removed or '; none was enrolled here'}")
 
     def _which(self, change: Change, own: list[Card]) -> GatectlError:
@@ -222,13 +222,13 @@ def _set(change: Change) -> str:
     return f"{change.wellhub_id}: the code {change.code} is set there and enrolled here"
 
 
-def _one(desk: Desk, change: Change) -> int:
-    with opened(desk.settings) as connection:  # check before the request that it can be enrolled
-        objection = desk.objection(change, store.load_all(connection))
+def _one(changer: CodeChanger, change: Change) -> int:
+    with opened(changer.settings) as connection:  # check before the request that it can be enrolled
+        objection = changer.objection(change, store.load_all(connection))
     if objection is not None:
         raise GatectlError(objection)
-    done = desk.do(change)
-    tell_daemon(desk.settings)
+    done = changer.do(change)
+    notify_daemon(changer.settings)
     if done.problem is not None:
         raise done.problem
     print(visible(done.said))
@@ -238,10 +238,10 @@ def _one(desk: Desk, change: Change) -> int:
 # --- Many -----------------------------------------------------------------------------------------
 
 
-def _many(desk: Desk, args: argparse.Namespace) -> int:
-    with opened(desk.settings) as connection:
+def _many(changer: CodeChanger, args: argparse.Namespace) -> int:
+    with opened(changer.settings) as connection:
         enrolled = store.load_all(connection)
-    listed, bad = changes(text_of(args.file), args.action, lambda change: desk.objection(change, enrolled))
+    listed, bad = changes(text_of(args.file), args.action, lambda change: changer.objection(change, enrolled))
     if bad:
         raise BadCsvError(args.file, bad)
     report_path = Path(args.report or (f"{args.file}.report.csv" if args.file != "-" else "codes.report.csv"))
@@ -252,8 +252,8 @@ def _many(desk: Desk, args: argparse.Namespace) -> int:
     done = failed = 0
     try:
         with report.writing() as write, _progress(len(left)) as advance:
-            for change in _paced(left, args.rate, desk.sleep):
-                became = desk.do(change)
+            for change in _paced(left, args.rate, changer.sleep):
+                became = changer.do(change)
                 advance()
                 if became.problem is None:
                     done += 1
@@ -265,7 +265,7 @@ def _many(desk: Desk, args: argparse.Namespace) -> int:
                 if became.is_key_refused:
                     break
     finally:
-        tell_daemon(desk.settings)
+        notify_daemon(changer.settings)
     print(f"done: {done} of {len(left)}", file=sys.stderr)
     if failed:
         hint = f"correct what failed and repeat the same command: it goes on from {report_path}"

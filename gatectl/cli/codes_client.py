@@ -10,12 +10,12 @@ from typing import Self
 import httpx
 
 from gatectl import __version__
-from gatectl.config.model import Wellhub
-from gatectl.daemon.partner import contexts
-from gatectl.partners.coding import too_large, undone
-from gatectl.partners.exchange import Answer, Endpoint
-from gatectl.partners.wellhub_codes import Change, Kind, Outcome, unknown
-from gatectl.partners.wire import Lost
+from gatectl.config.model import WellhubSettings
+from gatectl.daemon.partner_service import contexts
+from gatectl.partners.exchange import Endpoint, PartnerResponse
+from gatectl.partners.http.coding import too_large, undone
+from gatectl.partners.http.connection import ExchangeFailed
+from gatectl.partners.wellhub_codes import Change, ChangeKind, ChangeOutcome, unknown
 
 PATIENCE_S = 10.0
 """For the whole of one request, connection and answer: no member waits at a gate."""
@@ -27,7 +27,7 @@ BODY_MAX = 65536
 class CodesClient:
     """A context manager; `change` asks once, and never raises for a failure of the partner or the network."""
 
-    def __init__(self, name: str, settings: Wellhub, key: str) -> None:
+    def __init__(self, name: str, settings: WellhubSettings, key: str) -> None:
         self._endpoint = Endpoint.of(settings.url)
         self._gym_id, self._key = settings.gym_id, key
         scheme = "https" if self._endpoint.tls else "http"
@@ -51,29 +51,29 @@ class CodesClient:
         self._runner.run(self._http.aclose())
         self._runner.close()
 
-    def change(self, change: Change) -> Outcome:
+    def change(self, change: Change) -> ChangeOutcome:
         """The result at Wellhub."""
         return self._runner.run(self._change(change))
 
-    async def _change(self, change: Change) -> Outcome:
+    async def _change(self, change: Change) -> ChangeOutcome:
         try:
             async with asyncio.timeout(PATIENCE_S):
                 answer = await self._ask(change)
         except TimeoutError:
             return unknown(change, f"Wellhub gave no whole answer within {PATIENCE_S:g} s")
         except (httpx.ConnectError, httpx.UnsupportedProtocol) as error:
-            return Outcome(
-                Kind.REFUSED,
+            return ChangeOutcome(
+                ChangeKind.REFUSED,
                 f"no connection to Wellhub, so nothing was asked: {error}",
                 "gatectl check --connect",
             )
         except httpx.HTTPError as error:
             return unknown(change, f"the connection to Wellhub broke: {str(error) or type(error).__name__}")
-        except Lost as lost:
+        except ExchangeFailed as lost:
             return unknown(change, f"Wellhub gave no answer that can be read: {lost.detail}")
-        return change.judge(answer)
+        return change.interpret(answer)
 
-    async def _ask(self, change: Change) -> Answer:
+    async def _ask(self, change: Change) -> PartnerResponse:
         question = change.question(self._endpoint.base, self._gym_id, self._key)
         request = self._http.build_request(
             question.method,
@@ -91,7 +91,7 @@ class CodesClient:
         finally:
             await response.aclose()
         unpacked = undone(response.headers.get("content-encoding", ""), bytes(body), BODY_MAX)
-        return Answer(
+        return PartnerResponse(
             response.status_code,
             dict(response.headers),
             bytes(body) if unpacked is None else unpacked,

@@ -13,10 +13,10 @@ from rich.text import Text
 
 from gatectl.cli.render import EventList, TextConsole, show_table
 from gatectl.decision.event import Event
-from gatectl.decision.reading import Code, reading_of_text
+from gatectl.decision.reader.reading import Code, reading_of_text
 from gatectl.errors import GatectlError, UsageError, visible
 from gatectl.journal.reader import Filters, Reader
-from gatectl.sim.door import SimulatedDoor
+from gatectl.sim.simulated_door import SimulatedDoor
 
 EVENT_S = 10.0
 """The demo's longest budget is 2 s; the rest is for slow, emulated machines."""

@@ -25,11 +25,18 @@ from gatectl.config.model import Control, Settings
 from gatectl.config.problems import SettingsError
 from gatectl.config.reader import find, load
 from gatectl.decision.cards import Card
-from gatectl.decision.recognition import Seen, Unreadable, chosen, is_by_hand, of_bytes, of_keys
-from gatectl.devices.found import Found, Places, devices
-from gatectl.devices.keyboard import KeySource
-from gatectl.devices.listening import Burst, Deaf, Ears, SharedKeyboard
-from gatectl.devices.rivals import rivals
+from gatectl.decision.reader.detect import (
+    DetectedFormat,
+    Unreadable,
+    chosen,
+    detect_keys,
+    detect_serial,
+    is_by_hand,
+)
+from gatectl.devices.reader.discovery import DeviceInfo, SystemPaths, devices
+from gatectl.devices.reader.evdev_keyboard import KeyEvents
+from gatectl.devices.reader.probe import Capture, Probe, ProbeFailedError, SharedKeyboard
+from gatectl.devices.reader.rivals import rivals
 from gatectl.errors import SUDO_OR_GROUP, GatectlError, visible
 from gatectl.journal.reader import enrolled
 
@@ -54,7 +61,7 @@ class Known:
     is_daemon_unheard: bool
     """Whether a gatectl may be running whose devices are unknown."""
 
-    def door_of(self, device: Found) -> str | None:
+    def door_of(self, device: DeviceInfo) -> str | None:
         """Return the door whose settings name this device; else None."""
         for name, door in self.settings.doors.items() if self.settings else ():
             for scanner in door.scanners:
@@ -63,7 +70,7 @@ class Known:
                     return name
         return None
 
-    def is_free(self, device: Found) -> bool:
+    def is_free(self, device: DeviceInfo) -> bool:
         """Return whether it may be opened without taking it from a gatectl."""
         if device.is_console or device.node in self.scanners:
             return False
@@ -71,12 +78,12 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Scan:
+class ScannedCode:
     """A scan that was read, and the route that takes it."""
 
-    device: Found
-    seen: Seen
-    others: list[Seen]
+    device: DeviceInfo
+    seen: DetectedFormat
+    others: list[DetectedFormat]
     """The same scan in other layouts."""
     ways: list[Way]
     toml: str
@@ -93,10 +100,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Return 0 after a scan that was read, or at once with --no-wait."""
-    return attend(args, Places(), SharedKeyboard)
+    return attend(args, SystemPaths(), SharedKeyboard)
 
 
-def attend(args: argparse.Namespace, places: Places, keyboard: Callable[[str], KeySource]) -> int:
+def attend(args: argparse.Namespace, places: SystemPaths, keyboard: Callable[[str], KeyEvents]) -> int:
     """Run the command on the devices in these places; `keyboard` opens an input device."""
     known = _known(args.config)
     found = devices(places)
@@ -163,7 +170,9 @@ def _known(config: str | None) -> Known:
 # --- Waiting --------------------------------------------------------------------------------------
 
 
-def _wait(found: list[Found], known: Known, baud: int, keyboard: Callable[[str], KeySource]) -> Scan:
+def _wait(
+    found: list[DeviceInfo], known: Known, baud: int, keyboard: Callable[[str], KeyEvents]
+) -> ScannedCode:
     free = [device for device in found if known.is_free(device)]
     if not free:
         raise GatectlError("there is no free device to scan at", *_why_none(found, known))
@@ -171,7 +180,7 @@ def _wait(found: list[Found], known: Known, baud: int, keyboard: Callable[[str],
         return asyncio.run(_first_scan(free, known, baud, keyboard))
 
 
-def _why_none(found: list[Found], known: Known) -> Iterator[str]:
+def _why_none(found: list[DeviceInfo], known: Known) -> Iterator[str]:
     if known.scanners:
         yield "to see what gatectl's own scanners send, stop it first: systemctl stop gatectl"
     elif known.is_daemon_unheard:
@@ -199,46 +208,46 @@ def _deaf_terminal() -> Iterator[None]:
 
 
 async def _first_scan(
-    free: list[Found], known: Known, baud: int, keyboard: Callable[[str], KeySource]
-) -> Scan:
-    ears = Ears(baud, keyboard)
-    ears.listen(free)
+    free: list[DeviceInfo], known: Known, baud: int, keyboard: Callable[[str], KeyEvents]
+) -> ScannedCode:
+    probe = Probe(baud, keyboard)
+    probe.listen(free)
     try:
         with _Line() as line:
-            line.waits(ears.open)
+            line.waits(probe.open)
             while True:
-                if not ears.open and ears.heard.empty():
+                if not probe.open and probe.captures.empty():
                     raise GatectlError("no device is left to scan at", "what became of them stands above")
-                match await ears.heard.get():
-                    case Deaf(device, cause):
+                match await probe.captures.get():
+                    case ProbeFailedError(device, cause):
                         line.says(f"{device.path}: {cause}{_holders(device)}")
-                        line.waits(ears.open)
+                        line.waits(probe.open)
                     case burst:
                         scan = _judge(burst, known, baud)
-                        if isinstance(scan, Scan):
+                        if isinstance(scan, ScannedCode):
                             return scan
                         if scan is not None:
                             line.says(f"{burst.device.path}: {scan}")
     finally:
-        ears.close()
+        probe.close()
 
 
-def _judge(burst: Burst, known: Known, baud: int) -> Scan | str | None:
+def _judge(burst: Capture, known: Known, baud: int) -> ScannedCode | str | None:
     """Return the scan, or in words why it is not one; None for an empty burst."""
     if burst.device.type == "evdev" and is_by_hand(burst.keys, burst.seconds):
         return "typed by hand, so this is taken for a keyboard"
     doors = list(known.settings.doors) if known.settings else []
     seen = (
-        of_bytes(burst.data, burst.gap_s)
+        detect_serial(burst.data, burst.gap_s)
         if burst.data
-        else of_keys(burst.events, caps_lock=burst.caps_lock, gap_s=burst.gap_s)
+        else detect_keys(burst.events, caps_lock=burst.caps_lock, gap_s=burst.gap_s)
     )
     match seen:
         case None:
             return None
         case Unreadable(what, hint):
             return f"{what}; {hint}"
-        case Seen():
+        case DetectedFormat():
             seen = [seen]
 
     def ways(code: str) -> list[Way]:
@@ -248,7 +257,7 @@ def _judge(burst: Burst, known: Known, baud: int) -> Scan | str | None:
 
     best = chosen(seen, lambda code: any(one.recognised for one in ways(code)))
     door = known.door_of(burst.device) or (doors[0] if doors else "main")
-    return Scan(
+    return ScannedCode(
         burst.device,
         best,
         [one for one in seen if one is not best],
@@ -287,7 +296,7 @@ class _Line:
 # --- Showing --------------------------------------------------------------------------------------
 
 
-def _show_devices(found: list[Found], known: Known) -> None:
+def _show_devices(found: list[DeviceInfo], known: Known) -> None:
     console = TextConsole()
     for kind, heading in (("evdev", "Input devices"), ("serial", "Serial ports")):
         console.print(heading, style="cyan")
@@ -301,7 +310,7 @@ def _show_devices(found: list[Found], known: Known) -> None:
             console.print("  none that a scanner may be", style="yellow")
 
 
-def _state(device: Found, known: Known) -> tuple[str, str]:
+def _state(device: DeviceInfo, known: Known) -> tuple[str, str]:
     """The programs or the door that have it, in words, and the colour for them."""
     scanner = known.scanners.get(device.node)
     if scanner is not None:
@@ -316,7 +325,7 @@ def _state(device: Found, known: Known) -> tuple[str, str]:
     return f"free{place}", "green"
 
 
-def _stability(device: Found) -> Iterator[str]:
+def _stability(device: DeviceInfo) -> Iterator[str]:
     if device.may_change_name:
         yield "this name may change when it is plugged in anew"
     elif device.stability == "by-path":
@@ -324,11 +333,11 @@ def _stability(device: Found) -> Iterator[str]:
         yield f"this name means the socket that it is plugged into{twin}"
 
 
-def _holders(device: Found) -> str:
+def _holders(device: DeviceInfo) -> str:
     return f" ({', '.join(device.held_by)})" if device.held_by else ""
 
 
-def _show_scan(scan: Scan) -> None:
+def _show_scan(scan: ScannedCode) -> None:
     console = TextConsole()
     console.print(visible(scan.device.path), style="cyan", soft_wrap=True)
     rows = [("read", scan.seen.code), ("how", scan.seen.how)]
@@ -351,7 +360,7 @@ def _show_scan(scan: Scan) -> None:
     print(scan.toml, end="")
 
 
-def _device_json(device: Found, known: Known) -> dict[str, Any]:
+def _device_json(device: DeviceInfo, known: Known) -> dict[str, Any]:
     return asdict(device) | {
         "door": known.door_of(device),
         "gatectl": known.scanners.get(device.node),
@@ -359,7 +368,7 @@ def _device_json(device: Found, known: Known) -> dict[str, Any]:
     }
 
 
-def _scan_json(scan: Scan) -> dict[str, Any]:
+def _scan_json(scan: ScannedCode) -> dict[str, Any]:
     return {
         "path": scan.device.path,
         **asdict(scan.seen),

@@ -8,18 +8,18 @@ import secrets
 import sys
 from pathlib import Path
 
-from gatectl.cli.cards import opened, tell_daemon
+from gatectl.cli.cards import notify_daemon, opened
 from gatectl.cli.names import require_known
 from gatectl.config.model import Settings
 from gatectl.config.reader import find, load
 from gatectl.decision.event import Attempt, Event, Outcome
-from gatectl.decision.identity import RANDOM_BITS, uuid7
+from gatectl.decision.event_id import RANDOM_BITS, uuid7
 from gatectl.decision.verdict import Message, Result
 from gatectl.errors import GatectlError
-from gatectl.journal import clocks
+from gatectl.journal import clock
 from gatectl.journal.erase import erase, is_purge_due, purge
 from gatectl.journal.reader import Reader
-from gatectl.journal.systemd import SOCKET, Teller
+from gatectl.sinks.systemd_journal import SOCKET, JournalLog
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     record = _record(settings)
     with path.open("rb") as file, opened(settings) as connection:
         erased = erase(connection, args.member, args.partner, record)
-        tell_daemon(settings)
+        notify_daemon(settings)
         is_found = erased.events or erased.cards
         if not is_found and not is_purge_due(connection):
             of = f" of {args.partner}" if args.partner else ""
@@ -46,9 +46,9 @@ def run(args: argparse.Namespace) -> int:
             )
         is_gone = purge(connection, file, erased.texts if is_found else None)
     if SOCKET.exists():
-        teller = Teller()
-        teller.tell_event(record)
-        teller.close()
+        journal_log = JournalLog()
+        journal_log.log_event(record)
+        journal_log.close()
     print(f"erased: {erased.events} events, {erased.cards} cards", file=sys.stderr)
     if not is_gone:
         raise GatectlError(
@@ -67,7 +67,7 @@ def _copies(path: Path) -> list[str]:
 
 
 def _record(settings: Settings) -> Event:
-    now = clocks.moment()
+    now = clock.moment()
     attempt = Attempt(
         id=uuid7(now.at_us, secrets.randbits(RANDOM_BITS)),
         kind="erased",

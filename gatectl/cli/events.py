@@ -16,7 +16,7 @@ from gatectl.config.reader import find, load
 from gatectl.decision.cause import NEIGHBOURS, Past
 from gatectl.decision.event import KINDS
 from gatectl.decision.local_time import NotATimeError, parsed
-from gatectl.decision.reading import bare
+from gatectl.decision.reader.reading import bare
 from gatectl.decision.verdict import Result
 from gatectl.journal.reader import Filters, Reader
 

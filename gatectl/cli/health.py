@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from gatectl.decision.cause import fail_together, is_for_another_url
-from gatectl.decision.outage import Condition
-from gatectl.devices.scanner import SAME_DEVICE, Cause
+from gatectl.decision.partner_condition import Condition
+from gatectl.devices.reader.supervisor import SAME_DEVICE, LossCause
 
 _GATE_ADVICE = (
     "Nobody is let in here, and no partner is asked. It is tried again by itself, and at once by: gatectl "
@@ -23,11 +23,11 @@ _MANY = 3
 """Some dropped readings are normal for a scanner; so many, and more than codes, are not."""
 
 _SCANNER_ADVICE: dict[str, str] = {
-    Cause.UNPLUGGED: "Plug it in; `gatectl devices` shows under which name each scanner is there.",
-    Cause.HELD: "Another program has it open; `gatectl devices` shows which.",
-    Cause.DENIED: "Plug it in anew, or: systemctl start gatectl-devices. "
+    LossCause.UNPLUGGED: "Plug it in; `gatectl devices` shows under which name each scanner is there.",
+    LossCause.HELD: "Another program has it open; `gatectl devices` shows which.",
+    LossCause.DENIED: "Plug it in anew, or: systemctl start gatectl-devices. "
     "udev gives gatectl what the settings name.",
-    Cause.SLOW: "Unplug it and plug it in again; gatectl takes it up by itself. If that does not last: "
+    LossCause.SLOW: "Unplug it and plug it in again; gatectl takes it up by itself. If that does not last: "
     "another cable, socket or hub.",
 }
 

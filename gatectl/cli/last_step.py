@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 
-from gatectl.devices import remembered
-from gatectl.devices.off import cause_of, complain
+from gatectl.devices.gpio import saved_lines
+from gatectl.devices.gpio.lines_off import cause_of, report_failures
 
 
 def taken() -> int | None:
@@ -18,7 +18,7 @@ def taken() -> int | None:
     Returns None if the list of relays has to come from the settings.
     """
     try:
-        done = remembered.switch_off(os.environ)
+        done = saved_lines.switch_off(os.environ)
     except Exception as error:  # noqa: BLE001 - drivers share no base class; the settings' way is left
         print(f"not by what the daemon wrote down ({cause_of(error)}); trying the settings")
         return None
@@ -27,5 +27,5 @@ def taken() -> int | None:
     doors, failed = done
     for door in doors:
         print(f"{door}: relay off")
-    complain(failed)
+    report_failures(failed)
     return 1 if failed else 0

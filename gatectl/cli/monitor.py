@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from gatectl.config.addresses import host_and_port, is_loopback
 from gatectl.config.model import KeySource, Settings
-from gatectl.config.problems import MONITOR_HINT, Finding, near
+from gatectl.config.problems import MONITOR_HINT, SettingIssue, near
 from gatectl.config.reader import find, load, located
 from gatectl.config.secrets import read_password
 from gatectl.daemon.control import WATCH_SOCKET
@@ -68,11 +68,11 @@ def _serve(args: argparse.Namespace, path: Path, settings: Settings) -> int:
     from gatectl.cli import report  # noqa: PLC0415 - with what it needs
     from gatectl.daemon.notify import notify  # noqa: PLC0415 - the web is for this command alone
     from gatectl.monitor import serve  # noqa: PLC0415
-    from gatectl.monitor.daemon import Daemon  # noqa: PLC0415
-    from gatectl.monitor.gym import Gym  # noqa: PLC0415
-    from gatectl.monitor.journal import JournalDesk  # noqa: PLC0415
+    from gatectl.monitor.control_client import ControlClient  # noqa: PLC0415
+    from gatectl.monitor.journal_worker import JournalWorker  # noqa: PLC0415
     from gatectl.monitor.password import Password  # noqa: PLC0415
     from gatectl.monitor.signed_out import SignedOut  # noqa: PLC0415
+    from gatectl.monitor.site_info import SiteInfo  # noqa: PLC0415
 
     host, port = _listen(args, settings)
     text = _password(args, settings)
@@ -85,7 +85,7 @@ def _serve(args: argparse.Namespace, path: Path, settings: Settings) -> int:
         os.environ["TZ"] = settings.site.timezone
         time.tzset()
     bound = serve.listening(host, port)
-    gym = Gym(
+    gym = SiteInfo(
         settings.site.tenant,
         settings.site.studio,
         tuple(settings.doors),
@@ -102,8 +102,8 @@ def _serve(args: argparse.Namespace, path: Path, settings: Settings) -> int:
 
     serve.run(
         gym,
-        JournalDesk(settings.journal.path),
-        Daemon(Path(os.environ.get(WATCH_SOCKET) or settings.control.socket)),
+        JournalWorker(settings.journal.path),
+        ControlClient(Path(os.environ.get(WATCH_SOCKET) or settings.control.socket)),
         report_on,
         bound=bound,
         access=serve.Access(host, password, _names(args, settings), settings.monitor.proxies),
@@ -182,7 +182,7 @@ def _require_loopback(host: str, args: argparse.Namespace, path: Path) -> None:
         return
     what = f"{host} can be reached from elsewhere, and there is no password"
     if args.listen is None:
-        raise located(path, Finding(("monitor", "listen"), what, (MONITOR_HINT,)))
+        raise located(path, SettingIssue(("monitor", "listen"), what, (MONITOR_HINT,)))
     raise UsageError(
         f"gatectl monitor: {what}",
         "put one into a file that others cannot read, and give it with --password-file FILE",

@@ -8,7 +8,7 @@ import sys
 
 from gatectl.config.reader import find, load
 from gatectl.daemon.gates import lines_of, switch_off
-from gatectl.devices.off import complain
+from gatectl.devices.gpio.lines_off import report_failures
 
 HINT = "while gatectl runs it holds the pins, and `systemctl stop gatectl` switches the relays off"
 
@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     for door, _, _ in lines_of(settings):
         if door not in not_off:
             print(f"{door}: relay off")
-    complain(failed)
+    report_failures(failed)
     if failed:
         print(f"hint: {HINT}", file=sys.stderr)
     return 1 if failed else 0

@@ -17,12 +17,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from gatectl.decision.advice import advice
 from gatectl.decision.cause import Around, Past
 from gatectl.decision.event import Event
 from gatectl.decision.local_time import clock_text, local
-from gatectl.decision.moment import Moment, what_happened
+from gatectl.decision.timestamps import Timestamp, describe_change
 from gatectl.decision.verdict import Result
+from gatectl.decision.words.advice import advice
 from gatectl.errors import visible
 
 _COLOUR = {Result.ADMITTED: "green", Result.REJECTED: "red", Result.UNKNOWN: "yellow", Result.DONE: ""}
@@ -85,7 +85,7 @@ class EventList:
         self._day = ""
         self._advice = ""
         self._around = around or Past().take
-        self._last: Moment | None = None
+        self._last: Timestamp | None = None
         self.is_empty = True
 
     def show(self, event: Event) -> None:
@@ -97,7 +97,7 @@ class EventList:
         day = moment.strftime("%Y-%m-%d %A")
         if self.is_empty:
             self._row(self.HEADINGS, "cyan", "cyan")
-        self._tell_of_clocks(event.attempt.moment)
+        self._add_clock_notes(event.attempt.moment)
         if day != self._day:
             self._console.print(Text(day, "cyan"))
         self.is_empty, self._day = False, day
@@ -111,8 +111,8 @@ class EventList:
             self._below(f"Detail: {event.outcome.detail}", "")
         self._advise(event)
 
-    def _tell_of_clocks(self, moment: Moment) -> None:
-        happened = what_happened(self._last, moment) if self._last else None
+    def _add_clock_notes(self, moment: Timestamp) -> None:
+        happened = describe_change(self._last, moment) if self._last else None
         if happened:
             self._below(f"-- {happened} --", "bright_black")
         self._last = moment

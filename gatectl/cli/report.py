@@ -17,22 +17,22 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from gatectl.cli import exchange_times
+from gatectl.cli import timing_table
 from gatectl.cli.control import call
-from gatectl.cli.picture import picture
-from gatectl.cli.system import clock, versions
+from gatectl.cli.machine_info import clock, versions
+from gatectl.cli.screenshot import picture
 from gatectl.config.model import Settings
 from gatectl.config.problems import SettingsError
 from gatectl.config.reader import find, load, load_with_keys
-from gatectl.decision.advice import advice
 from gatectl.decision.cause import NEIGHBOURS, around
 from gatectl.decision.event import Event, timestamp
 from gatectl.decision.local_time import local
-from gatectl.decision.support import Case, case_of
 from gatectl.decision.verdict import Reason
+from gatectl.decision.words.advice import advice
+from gatectl.decision.words.triage import Triage, triage
 from gatectl.errors import GatectlError, visible
 from gatectl.journal.reader import Reader
-from gatectl.partners.reason import MASK, without
+from gatectl.partners.reason import MASK, mask_secrets
 
 AROUND = 5
 """Events before and after, in the picture: they show whether one member is affected or everyone."""
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def files(event_id: str, settings: Settings, keys: list[str]) -> tuple[Case, dict[str, str]]:
+def files(event_id: str, settings: Settings, keys: list[str]) -> tuple[Triage, dict[str, str]]:
     """Return the case for Support, and the report's files: name and content, without any of `keys`.
 
     Raises GatectlError if there is no such event.
@@ -79,7 +79,7 @@ def files(event_id: str, settings: Settings, keys: list[str]) -> tuple[Case, dic
     said = around(event, before, after)
     event = _masked(event, keys)
     pages = {name: partner.status_page for name, partner in settings.partners.items()}
-    case = case_of(event, said)
+    case = triage(event, said)
     what_to_do = advice(event, pages.get(event.attempt.partner or ""), around=said)
     system = {"versions": versions(), "clock": clock() | _partners_clocks(settings)}
     zone = settings.site.zone
@@ -93,7 +93,7 @@ def files(event_id: str, settings: Settings, keys: list[str]) -> tuple[Case, dic
         "settings.json": _json(without_secrets(settings)),
         "system.json": _json(system),
     }
-    return case, {name: without(keys, text) for name, text in contents.items()}
+    return case, {name: mask_secrets(keys, text) for name, text in contents.items()}
 
 
 def _event_id(text: str) -> str:
@@ -115,13 +115,13 @@ def _near(event: Event, others: Iterable[Event]) -> list[Event]:
 # --- The text -------------------------------------------------------------------------------------
 
 
-def _verdict(case: Case) -> str:
+def _verdict(case: Triage) -> str:
     return f"{'A' if case.is_for_support else 'No'} case for Support: {case.why}."
 
 
 def report_text(
     event: Event,
-    case: Case,
+    case: Triage,
     what_to_do: str,
     system: Mapping[str, Mapping[str, str]],
     zone: tzinfo | None,
@@ -160,14 +160,14 @@ def report_text(
     if request is not None:
         elapsed = request.elapsed_ms
         evidence += [
-            ("Connection", exchange_times.connection(request)),
+            ("Connection", timing_table.connection(request)),
             ("Elapsed", None if elapsed is None else f"{elapsed} ms of {request.budget_ms} ms"),
-            ("Answer's body", exchange_times.body(request)),
+            ("Answer's body", timing_table.body(request)),
         ]
         times = [
-            *exchange_times.digest(request),
+            *timing_table.digest(request),
             *("", "Its times, in ms from the complete code"),
-            *exchange_times.times(event, request),
+            *timing_table.times(event, request),
         ]
     elif outcome.gate is not None:
         evidence.append(
@@ -256,7 +256,7 @@ def _masked(event: Event, keys: list[str]) -> Event:
     """Mask keys in the event, before line breaks could split one."""
 
     def clean(text: str | None) -> str | None:
-        return text and without(keys, text)
+        return text and mask_secrets(keys, text)
 
     attempt, outcome = event.attempt, event.outcome
     reason = outcome.reason and Reason(clean(outcome.reason.key), clean(outcome.reason.text))
@@ -267,7 +267,9 @@ def _masked(event: Event, keys: list[str]) -> Event:
             member=clean(attempt.member),
             customer=clean(attempt.customer),
         ),
-        replace(outcome, message=without(keys, outcome.message), detail=clean(outcome.detail), reason=reason),
+        replace(
+            outcome, message=mask_secrets(keys, outcome.message), detail=clean(outcome.detail), reason=reason
+        ),
     )
 
 

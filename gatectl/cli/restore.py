@@ -10,7 +10,7 @@ from pathlib import Path
 from gatectl.config.reader import find, load
 from gatectl.daemon.lock import stopped
 from gatectl.errors import UsageError
-from gatectl.journal.copies import copy_to_take_back, restore
+from gatectl.journal.backup import copy_to_take_back, restore
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from gatectl.config.model import Settings, numbers
 from gatectl.config.reader import find, load
 from gatectl.decision.cards import Card
-from gatectl.decision.reading import Code, reading_of_text
+from gatectl.decision.reader.reading import Code, reading_of_text
 from gatectl.decision.routing import destination, objection
 from gatectl.errors import GatectlError, UsageError
 from gatectl.journal.reader import enrolled

@@ -6,7 +6,7 @@ import argparse
 import gc
 import os
 
-from gatectl.devices import survivor
+from gatectl.devices.gpio import failsafe
 
 
 def add_arguments(_parser: argparse.ArgumentParser) -> None:
@@ -15,18 +15,18 @@ def add_arguments(_parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run until SIGTERM, SIGINT, SIGHUP or SIGQUIT; then return 0."""
-    with survivor.standing_by() as last:
+    with failsafe.spawned() as last:
         return _run(args.config, last)
 
 
-def _run(given: str | None, last: survivor.Survivor) -> int:
+def _run(given: str | None, last: failsafe.FailsafeProcess) -> int:
     gc.disable()  # nearly all objects made before the daemon is ready are permanent
     # Imported after the fork, so that the failsafe process stays small.
-    from gatectl.config.problems import Finding  # noqa: PLC0415
+    from gatectl.config.problems import SettingIssue  # noqa: PLC0415
     from gatectl.config.reader import find, load_with_keys, located  # noqa: PLC0415
     from gatectl.daemon.gates import NoGateError  # noqa: PLC0415
     from gatectl.daemon.serve import run as serve  # noqa: PLC0415
-    from gatectl.journal.place import NotOursError  # noqa: PLC0415
+    from gatectl.journal.store_file import NotOursError  # noqa: PLC0415
 
     path = find(given, os.environ)
     settings, keys = load_with_keys(path, os.environ)
@@ -35,5 +35,5 @@ def _run(given: str | None, last: survivor.Survivor) -> int:
     except NoGateError as error:
         raise located(path, *error.findings) from error
     except NotOursError as error:
-        raise located(path, Finding(("journal", "path"), error.what, error.hints)) from error
+        raise located(path, SettingIssue(("journal", "path"), error.what, error.hints)) from error
     return 0

@@ -17,10 +17,10 @@ from rich.console import Console
 from rich.table import Table
 
 from gatectl.errors import GatectlError
-from gatectl.sim.asked import AGGREGATOR_ID
 from gatectl.sim.catalogue import CATALOGUE, outcome
 from gatectl.sim.connection import Received
 from gatectl.sim.http import PROTOCOLS
+from gatectl.sim.partner_state import AGGREGATOR_ID
 from gatectl.sim.server import Simulator
 from gatectl.sim.settings import partner_section
 

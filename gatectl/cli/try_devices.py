@@ -9,18 +9,18 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from gatectl.cli.check_result import CheckResult
 from gatectl.cli.control import NotRunning, call
-from gatectl.cli.finding import Finding
 from gatectl.config import model
 from gatectl.daemon.gates import PIN_HINTS, switch_off
 from gatectl.daemon.scanners import claims_of, line_of, path_of
-from gatectl.devices.claims import Claims
-from gatectl.devices.holders import holders
-from gatectl.devices.keyboard import Keyboard
-from gatectl.devices.off import sentence
-from gatectl.devices.pins import PinsError
-from gatectl.devices.scanner import SAME_DEVICE, Cause, DeviceLost
-from gatectl.devices.serial_port import SerialPort
+from gatectl.devices.gpio.lines_off import sentence
+from gatectl.devices.gpio.pins import PinsError
+from gatectl.devices.reader.claims import Claims
+from gatectl.devices.reader.evdev_keyboard import Keyboard
+from gatectl.devices.reader.holders import holders
+from gatectl.devices.reader.serial_port import SerialPort
+from gatectl.devices.reader.supervisor import SAME_DEVICE, DeviceLost, LossCause
 from gatectl.devices.thread import bounded
 
 OPEN_PATIENCE_S = 6.0
@@ -32,7 +32,7 @@ _UNREADY = "is it plugged in, and set up as the settings say? gatectl devices"
 _RESTART = "settings that are newer than the running gatectl? systemctl restart gatectl"
 
 
-def devices(settings: model.Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+def devices(settings: model.Settings, environ: Mapping[str, str]) -> Iterator[CheckResult]:
     """Yield a finding for each relay and each scanner. GatectlError if a running gatectl does not answer."""
     try:
         status = call(settings.control.socket, {"command": "status"})
@@ -46,27 +46,27 @@ def devices(settings: model.Settings, environ: Mapping[str, str]) -> Iterator[Fi
     for name, door in settings.doors.items():
         state = status["doors"].get(name)
         if state is None:
-            yield Finding(f"door {name}: the running gatectl does not know it", _RESTART)
+            yield CheckResult(f"door {name}: the running gatectl does not know it", _RESTART)
         else:
             yield from _told(name, door, state, status.get("pid"))
 
 
-def _relays(settings: model.Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+def _relays(settings: model.Settings, environ: Mapping[str, str]) -> Iterator[CheckResult]:
     began = time.monotonic()
     try:
         failed = switch_off(settings, environ)
     except PinsError as error:
-        yield Finding(f"relay: {error.message}", error.hints[0])
+        yield CheckResult(f"relay: {error.message}", error.hints[0])
         return
     not_off = {line[0]: sentence((line, cause)) for line, cause in failed}
     for door in settings.doors:
         if door in not_off:
-            yield Finding(not_off[door], PIN_HINTS[0])
+            yield CheckResult(not_off[door], PIN_HINTS[0])
         else:
-            yield Finding(f"relay of {door}: driven off, {_since(began)}")
+            yield CheckResult(f"relay of {door}: driven off, {_since(began)}")
 
 
-def _opened(door: str, scanner: model.Scanner, claims: Claims) -> Iterator[Finding]:
+def _opened(door: str, scanner: model.Scanner, claims: Claims) -> Iterator[CheckResult]:
     path, how = path_of(scanner), _how(scanner)
     line = f"scanner {path} of {door} ({how}): "
     began = time.monotonic()
@@ -82,58 +82,64 @@ def _opened(door: str, scanner: model.Scanner, claims: Claims) -> Iterator[Findi
     try:
         bounded(opened, OPEN_PATIENCE_S, discard=lambda _: None)
     except TimeoutError:
-        yield Finding(f"{line}{Cause.SLOW}, {_since(began)}", _hint(Cause.SLOW, _UNOPENED))
+        yield CheckResult(f"{line}{LossCause.SLOW}, {_since(began)}", _hint(LossCause.SLOW, _UNOPENED))
         return
     except DeviceLost as lost:
-        others = holders(path) if lost.cause == Cause.HELD else ()
+        others = holders(path) if lost.cause == LossCause.HELD else ()
         by = f" ({', '.join(others)})" if others else ""
-        yield Finding(f"{line}{lost.cause}{by}, {_since(began)}", _hint(lost.cause, _UNOPENED))
+        yield CheckResult(f"{line}{lost.cause}{by}, {_since(began)}", _hint(lost.cause, _UNOPENED))
         return
-    yield Finding(f"{line}opened, {_since(began)}")
+    yield CheckResult(f"{line}opened, {_since(began)}")
     yield from _shared(line, scanner, holders(path))
 
 
 def _hint(cause: str | None, other: str) -> str:
     if cause and cause.startswith(SAME_DEVICE):
         return "two identical readers share a name below by-id: gatectl devices shows one by-path for each"
-    if cause == Cause.SLOW:
+    if cause == LossCause.SLOW:
         return "unplug it and plug it in again; if that does not last: another cable, socket or hub"
     return other
 
 
-def _shared(line: str, scanner: model.Scanner, others: Sequence[str]) -> Iterator[Finding]:
+def _shared(line: str, scanner: model.Scanner, others: Sequence[str]) -> Iterator[CheckResult]:
     """Yield a finding if other programs read from a serial port too; a keyboard is grabbed."""
     if others and isinstance(scanner, model.SerialScanner):
-        yield Finding(
+        yield CheckResult(
             f"{line}also open in {', '.join(others)}, which may take characters of codes",
             "stop it; a login prompt: systemctl disable --now serial-getty@NAME.service",
         )
 
 
-def _told(name: str, door: model.DoorSettings, state: dict[str, Any], pid: int | None) -> Iterator[Finding]:
+def _told(
+    name: str, door: model.DoorSettings, state: dict[str, Any], pid: int | None
+) -> Iterator[CheckResult]:
     """Yield the findings from the running gatectl's status of this door."""
     gate = state["gate"]
     if gate.get("cause") is None:
-        yield Finding(f"relay of {name}: the running gatectl has it, {'open' if gate['open'] else 'shut'}")
+        yield CheckResult(
+            f"relay of {name}: the running gatectl has it, {'open' if gate['open'] else 'shut'}"
+        )
     else:
-        yield Finding(f"relay of {name}: out of order since {gate['since']} ({gate['cause']})", PIN_HINTS[0])
+        yield CheckResult(
+            f"relay of {name}: out of order since {gate['since']} ({gate['cause']})", PIN_HINTS[0]
+        )
     for signal, pin in state.get("signals", {}).items():
-        yield Finding(f"signal {signal} of {name}: {pin['cause']}, since {pin['since']}", PIN_HINTS[0])
+        yield CheckResult(f"signal {signal} of {name}: {pin['cause']}, since {pin['since']}", PIN_HINTS[0])
     known = {scanner["scanner"]: scanner for scanner in state["scanners"]}
     for scanner in door.scanners:
         path = path_of(scanner)
         line = f"scanner {path} of {name} ({_how(scanner)}): "
         found = known.get(path)
         if found is None:
-            yield Finding(f"{line}the running gatectl does not know it", _RESTART)
+            yield CheckResult(f"{line}the running gatectl does not know it", _RESTART)
         elif found["state"] == "ready":
-            yield Finding(f"{line}the running gatectl has it, {found['codes']} codes so far")
+            yield CheckResult(f"{line}the running gatectl has it, {found['codes']} codes so far")
             # Root sees more than the daemon, which runs as an ordinary user.
             others = [one for one in holders(path) if not one.endswith(f"({pid})")]
             yield from _shared(line, scanner, others)
         else:
             words = f"{found['state']} since {found['since']} ({found['cause']})"
-            yield Finding(f"{line}{words}", _hint(found["cause"], _UNREADY))
+            yield CheckResult(f"{line}{words}", _hint(found["cause"], _UNREADY))
 
 
 def _how(scanner: model.Scanner) -> str:

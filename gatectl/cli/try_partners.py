@@ -11,15 +11,15 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from gatectl.cli.check_result import CheckResult
 from gatectl.cli.control import call
-from gatectl.cli.finding import Finding
 from gatectl.config import model
-from gatectl.daemon.partner import contexts
+from gatectl.daemon.partner_service import contexts
 from gatectl.decision.verdict import Fault
 from gatectl.errors import GatectlError
-from gatectl.partners.dial import Dialler
 from gatectl.partners.exchange import Endpoint
-from gatectl.partners.wire import Dialled, Lost, Wire
+from gatectl.partners.http.connection import ConnectTiming, ExchangeFailed, PartnerConnection
+from gatectl.partners.http.dial import Dialler
 
 CONNECT_PATIENCE_S = 10.0
 """Far over any budget: a slow partner is reported as slow, not as absent."""
@@ -41,7 +41,7 @@ _HINTS = {
 _REFUSED = "does the partner want a client certificate, or know this gym's address (an allow list)?"
 
 
-def partners(settings: model.Settings) -> Iterator[Finding]:
+def partners(settings: model.Settings) -> Iterator[CheckResult]:
     """Yield a finding for each partner, as it comes."""
     made = contexts(settings.partners)
     ahead = _clocks(settings)
@@ -61,28 +61,28 @@ def _clocks(settings: model.Settings) -> dict[str, int | None]:
     return {name: partner["clock_ahead_s"] for name, partner in status["partners"].items()}
 
 
-async def _connection(name: str, endpoint: Endpoint, dialler: Dialler, ahead_s: int | None) -> Finding:
+async def _connection(name: str, endpoint: Endpoint, dialler: Dialler, ahead_s: int | None) -> CheckResult:
     where = f"partner {name} at {endpoint.host}:{endpoint.port}"
-    heard: list[Dialled] = []
+    heard: list[ConnectTiming] = []
     try:
         async with asyncio.timeout(CONNECT_PATIENCE_S):
             wire = await dialler.dial(heard.append)
     except TimeoutError:
         slow = f"{_STEPS[len(_done(heard[-1]))]} took over {CONNECT_PATIENCE_S:.0f} s"
-        return Finding(f"{where}: {slow}{_so_far(heard[-1])}", _HINTS[Fault.NETWORK])
-    except Lost as lost:
-        return Finding(f"{where}: {lost.fault}: {lost.detail}{_so_far(heard[-1])}", _HINTS[lost.fault])
+        return CheckResult(f"{where}: {slow}{_so_far(heard[-1])}", _HINTS[Fault.NETWORK])
+    except ExchangeFailed as lost:
+        return CheckResult(f"{where}: {lost.fault}: {lost.detail}{_so_far(heard[-1])}", _HINTS[lost.fault])
     try:
         refused = await wire.disturbed_within(BEHIND_THE_HANDSHAKE_S)
         if refused:
             ended = f"{where}: {refused.fault}: {refused.detail}, right behind the handshake"
-            return Finding(f"{ended}{_so_far(heard[-1])}", _REFUSED)
+            return CheckResult(f"{ended}{_so_far(heard[-1])}", _REFUSED)
         return _found(where, heard[-1], wire, ahead_s)
     finally:
         wire.close()
 
 
-def _found(where: str, dialled: Dialled, wire: Wire, ahead_s: int | None) -> Finding:
+def _found(where: str, dialled: ConnectTiming, wire: PartnerConnection, ahead_s: int | None) -> CheckResult:
     look_up, connected, *tls = (_ms(seconds) for seconds in _done(dialled))
     warnings = []
     line = f"{where}: look-up {look_up}, connect {connected}, TLS "
@@ -102,10 +102,10 @@ def _found(where: str, dialled: Dialled, wire: Wire, ahead_s: int | None) -> Fin
         off = f"{abs(ahead_s)} s {'ahead of' if ahead_s > 0 else 'behind'} the partner's"
         line += f", clock {off}"
         warnings.append(f"{where}: this machine's clock is {off}, by its last answer: is NTP on? timedatectl")
-    return Finding(line, warnings=tuple(warnings))
+    return CheckResult(line, warnings=tuple(warnings))
 
 
-def _so_far(dialled: Dialled) -> str:
+def _so_far(dialled: ConnectTiming) -> str:
     """Describe the completed steps, and how long the failed one was tried."""
     done = _done(dialled)
     tried_s = time.monotonic() - dialled.at - sum(done)
@@ -113,7 +113,7 @@ def _so_far(dialled: Dialled) -> str:
     return f" ({', '.join([*told, f'tried for {_ms(tried_s)}'])})"
 
 
-def _done(dialled: Dialled) -> list[float]:
+def _done(dialled: ConnectTiming) -> list[float]:
     steps = (dialled.look_up_s, dialled.connect_s, dialled.tls_s)
     return [seconds for seconds in steps if seconds is not None]
 

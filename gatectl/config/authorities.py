@@ -7,21 +7,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gatectl.config.cross import tables
-from gatectl.config.kinds import resolve
-from gatectl.config.problems import Finding
+from gatectl.config.cross_checks import tables
+from gatectl.config.problems import SettingIssue
+from gatectl.config.validators import resolve
 
 _HINT = "ca_file holds the certificates to trust, in PEM form; leave it out to use the system's store"
 
 
-def findings(raw: dict[str, Any], folder: Path) -> Iterator[Finding]:
+def findings(raw: dict[str, Any], folder: Path) -> Iterator[SettingIssue]:
     """Yield the problems of each `ca_file`."""
     for name, partner in tables(raw, "partners"):
         text = partner.get("ca_file")
         path = resolve(text, folder) if isinstance(text, str) else None
         flaw = path and _flaw(path)
         if flaw:
-            yield Finding(("partners", name, "ca_file"), flaw, (_HINT,))
+            yield SettingIssue(("partners", name, "ca_file"), flaw, (_HINT,))
 
 
 def _flaw(path: Path) -> str | None:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from gatectl.config.kinds import Kind, path_of, refuse
+from gatectl.config.validators import Validator, path_of, refuse
 
 _FIND = "`gatectl devices` prints the path"
 _PATHS = "`gatectl devices` prints the paths below"
@@ -38,7 +38,7 @@ _USB_ID = r"[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}"
 _ADDRESS = r"[A-Za-z][A-Za-z0-9+.-]*://.*|[\w.-]+:\d{1,5}"
 
 
-def stays(path: Path) -> bool:
+def is_stable(path: Path) -> bool:
     """Whether this name leads to the same device after a restart and after plugging it in again."""
     return not re.fullmatch(_UNSTABLE, str(path))
 
@@ -88,5 +88,5 @@ def _device(value: object, folder: Path, links: str) -> tuple[Path, str]:
     return path, text
 
 
-SerialPort = Annotated[Path, Kind(_port, {"type": "string", "minLength": 1})]
-InputDevice = Annotated[Path, Kind(_input, {"type": "string", "minLength": 1})]
+SerialPort = Annotated[Path, Validator(_port, {"type": "string", "minLength": 1})]
+InputDevice = Annotated[Path, Validator(_input, {"type": "string", "minLength": 1})]

@@ -14,26 +14,26 @@ from typing import Annotated, Literal
 
 from gatectl.config.addresses import CapitanUrl, HostName, IpAddress, ListenAddress, Url, WellhubUrl
 from gatectl.config.devices import InputDevice, SerialPort
-from gatectl.config.kinds import (
+from gatectl.config.patterns import AsciiPattern
+from gatectl.config.validators import (
     Chip,
-    ChosenBy,
     FilePath,
     HeaderText,
     LineMode,
     Name,
     NotEmpty,
     SocketPath,
+    TableCheck,
+    TaggedBy,
     Text,
     TimeZone,
-    Together,
     Variable,
     refuse,
     whole,
 )
-from gatectl.config.patterns import AsciiPattern
-from gatectl.decision.framing import Flow, Framing
-from gatectl.decision.keymap import LayoutName
-from gatectl.decision.reading import Encoding
+from gatectl.decision.reader.framing import Flow, Framing
+from gatectl.decision.reader.keymap import LayoutName
+from gatectl.decision.reader.reading import Encoding
 from gatectl.decision.routing import Numbers, Route, numbers_of
 
 Pin = Annotated[int, whole(0, 53)]
@@ -122,7 +122,7 @@ def _exactly_one(source: KeySource) -> KeySource:
     return source
 
 
-Key = Annotated[KeySource, Together(_exactly_one, {"minProperties": 1, "maxProperties": 1})]
+Key = Annotated[KeySource, TableCheck(_exactly_one, {"minProperties": 1, "maxProperties": 1})]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ class PartnerBase:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PerfectGym(PartnerBase):
+class PerfectGymSettings(PartnerBase):
     """A partner asked by PerfectGym Next's check-in validation."""
 
     protocol: Literal["perfectgym"]
@@ -174,7 +174,7 @@ class PerfectGym(PartnerBase):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wellhub(PartnerBase):
+class WellhubSettings(PartnerBase):
     """A partner asked by Wellhub's access control API."""
 
     protocol: Literal["wellhub"]
@@ -190,7 +190,7 @@ class Wellhub(PartnerBase):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Capitan(PartnerBase):
+class CapitanSettings(PartnerBase):
     """A partner asked by Capitan's barcode check-in."""
 
     protocol: Literal["capitan"]
@@ -203,12 +203,12 @@ class Capitan(PartnerBase):
     settle_s: Settle = 0
 
 
-Partner = Annotated[PerfectGym | Wellhub | Capitan, ChosenBy("protocol")]
+Partner = Annotated[PerfectGymSettings | WellhubSettings | CapitanSettings, TaggedBy("protocol")]
 
 
 def numbers(partner: Partner) -> Numbers:
     """Return which of a member's numbers this partner is asked with."""
-    one_for_all = isinstance(partner, PerfectGym) and partner.aggregator_id is not None
+    one_for_all = isinstance(partner, PerfectGymSettings) and partner.aggregator_id is not None
     return numbers_of(partner.protocol, one_aggregator_id=one_for_all)
 
 
@@ -230,7 +230,7 @@ class RouteSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Relay:
+class RelaySettings:
     """The relay that holds the gate open."""
 
     pin: Pin
@@ -298,7 +298,7 @@ class EvdevScanner:
     """Text to remove once from the end of each code, if it is there."""
 
 
-Scanner = Annotated[SerialScanner | EvdevScanner, ChosenBy("type")]
+Scanner = Annotated[SerialScanner | EvdevScanner, TaggedBy("type")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -307,7 +307,7 @@ class DoorSettings:
 
     repeat_ms: Annotated[int, whole(0, 60_000)] = 3000
     """Milliseconds. The same code again within this time of its last reading is the same scan."""
-    relay: Relay
+    relay: RelaySettings
     signals: Signals = Signals()
     show_name: bool = False
     """Whether the display at the door may welcome a member by the first name that the partner sends. Others

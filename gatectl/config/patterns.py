@@ -17,9 +17,9 @@ from re import _constants as op  # type: ignore[attr-defined] # the parser that 
 from re import _parser  # type: ignore[attr-defined]
 from typing import Annotated, Any, NamedTuple
 
-from gatectl.config.kinds import Kind, refuse
 from gatectl.config.problems import near
-from gatectl.decision.reading import MAX_CHARS
+from gatectl.config.validators import Validator, refuse
+from gatectl.decision.reader.reading import MAX_CHARS
 
 MAX_TRIES = 8 * MAX_CHARS**2
 """Two open repetitions that share characters, as in `.*-.*`, need 512 by 512 tries at most: some 10 ms on
@@ -165,7 +165,7 @@ def _compiled(text: str) -> re.Pattern[str]:
     return pattern
 
 
-AsciiPattern = Annotated[re.Pattern[str], Kind(_pattern, {"type": "string", "minLength": 1})]
+AsciiPattern = Annotated[re.Pattern[str], Validator(_pattern, {"type": "string", "minLength": 1})]
 
 
 def lengths(pattern: re.Pattern[str], group: str) -> tuple[int, int]:

@@ -23,7 +23,7 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class SettingIssue:
     """A problem whose line is not known yet."""
 
     where: Where

@@ -9,10 +9,10 @@ from typing import Any
 
 import tomli
 
-from gatectl.config import authorities, cross, secrets, shape
+from gatectl.config import authorities, cross_checks, error_messages, secrets
 from gatectl.config.lines import Lines
 from gatectl.config.model import Secret, Settings
-from gatectl.config.problems import Finding, Problem, SettingsError, key_of
+from gatectl.config.problems import Problem, SettingIssue, SettingsError, key_of
 from gatectl.errors import SUDO_OR_GROUP
 
 DEFAULT = Path("/etc/gatectl/gatectl.toml")
@@ -74,7 +74,7 @@ def load_with_keys(path: Path, environ: Mapping[str, str]) -> tuple[Settings, di
     return _result(path, text, settings, found), keys
 
 
-def located(path: Path, *findings: Finding) -> SettingsError:
+def located(path: Path, *findings: SettingIssue) -> SettingsError:
     """Make an error of problems found later, by the hardware, each with its line in the file."""
     lines = Lines(_text(path))
     return SettingsError(
@@ -82,15 +82,15 @@ def located(path: Path, *findings: Finding) -> SettingsError:
     )
 
 
-def _checked(raw: dict[str, Any], folder: Path) -> tuple[Settings | None, list[Finding]]:
-    settings, found = shape.check(raw, folder)
-    crossed = list(cross.findings(raw, folder))
+def _checked(raw: dict[str, Any], folder: Path) -> tuple[Settings | None, list[SettingIssue]]:
+    settings, found = error_messages.check(raw, folder)
+    crossed = list(cross_checks.findings(raw, folder))
     # Of two findings about one value, the cross-check's says more: it knows the other values.
     known = {finding.where for finding in crossed}
     return settings, [*(finding for finding in found if finding.where not in known), *crossed]
 
 
-def _result(path: Path, text: str, settings: Settings | None, found: Iterable[Finding]) -> Settings:
+def _result(path: Path, text: str, settings: Settings | None, found: Iterable[SettingIssue]) -> Settings:
     found = list(found)
     if settings is not None and not found:
         return settings

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from pydantic_core import CoreSchema, SchemaValidator
 from pydantic_core import core_schema as core
 
-from gatectl.config.kinds import ChosenBy, Kind, NotEmpty, Together
+from gatectl.config.validators import NotEmpty, TableCheck, TaggedBy, Validator
 
 
 def read(kind: Any, raw: object, folder: Path) -> Any:
@@ -64,15 +64,15 @@ def _several(kind: Any, least: int | None) -> CoreSchema:
 
 def _marked(kind: Any, mark: object) -> CoreSchema:
     match mark:
-        case Kind(check, json):
+        case Validator(check, json):
             return core.with_info_plain_validator_function(_in_folder(check), metadata={"json": json})
-        case ChosenBy(key):
+        case TaggedBy(key):
             return core.tagged_union_schema(
                 {_word(choice, key): schema_of(choice) for choice in get_args(kind)}, key
             )
         case NotEmpty():
             return _several(kind, 1)
-        case Together(check, json):
+        case TableCheck(check, json):
             return core.no_info_after_validator_function(check, schema_of(kind), metadata={"json": json})
     raise TypeError(f"the settings know no mark {mark}")
 

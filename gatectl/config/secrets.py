@@ -13,10 +13,10 @@ from typing import Any
 from pydantic_core import ValidationError
 
 from gatectl.config import schema
-from gatectl.config.cross import tables
-from gatectl.config.kinds import is_visible_ascii
+from gatectl.config.cross_checks import tables
 from gatectl.config.model import Key, KeySource, Secret
-from gatectl.config.problems import Finding, key_hint
+from gatectl.config.problems import SettingIssue, key_hint
+from gatectl.config.validators import is_visible_ascii
 from gatectl.errors import SUDO_OR_GROUP, GatectlError
 
 KEY_CHARS_LEAST = 16
@@ -36,13 +36,13 @@ class KeyRefused(GatectlError):
 
 def collect(
     raw: dict[str, Any], folder: Path, environ: Mapping[str, str]
-) -> tuple[dict[str, Secret], list[Finding]]:
+) -> tuple[dict[str, Secret], list[SettingIssue]]:
     """Return the usable keys by the partners' names, and the problems of the others.
 
     Works on the raw tables, so that a key is checked even where the rest of its partner is wrong.
     """
     keys: dict[str, Secret] = {}
-    found: list[Finding] = []
+    found: list[SettingIssue] = []
     for name, source in _sources(raw, folder):
         place = next(key for key in ("file", "credential", "env") if getattr(source, key) is not None)
         try:
@@ -51,9 +51,9 @@ def collect(
             where = ("partners", name, "key", place)
             if _looks_like_a_key(place, raw["partners"][name]["key"][place]):
                 # The message of the refusal would show it.
-                found.append(Finding(where, "is not there; is this the key itself?", (key_hint(name),)))
+                found.append(SettingIssue(where, "is not there; is this the key itself?", (key_hint(name),)))
             else:
-                found.append(Finding(where, refused.message, refused.hints))
+                found.append(SettingIssue(where, refused.message, refused.hints))
     return keys, found
 
 

@@ -8,13 +8,13 @@ from dataclasses import fields
 from urllib.parse import urlsplit
 
 from gatectl.config.addresses import host_and_port, is_loopback
-from gatectl.config.devices import stays
+from gatectl.config.devices import is_stable
 from gatectl.config.model import (
-    Capitan,
+    CapitanSettings,
     DoorSettings,
     EvdevScanner,
     Partner,
-    PerfectGym,
+    PerfectGymSettings,
     RouteSettings,
     SerialScanner,
     Settings,
@@ -84,9 +84,9 @@ def _about_sockets(settings: Settings) -> Iterator[str]:
 
 def _about_partner(name: str, partner: Partner) -> Iterator[str]:
     path = urlsplit(partner.url).path
-    if isinstance(partner, PerfectGym) and path in {"", "/"}:
+    if isinstance(partner, PerfectGymSettings) and path in {"", "/"}:
         yield f"{key_of(('partners', name, 'url'))}: has no path; perfectgym wants the whole address"
-    if isinstance(partner, Capitan) and path.endswith("/api"):
+    if isinstance(partner, CapitanSettings) and path.endswith("/api"):
         yield f"{key_of(('partners', name, 'url'))}: ends in /api, which gatectl adds to each request"
     page = partner.status_page
     if page is not None and not page.lower().startswith(("https://", "http://")):
@@ -155,7 +155,7 @@ def _about_scanner(scanner: SerialScanner | EvdevScanner, where: Where) -> Itera
             yield f"{key_of((*where, 'baud'))}: {scanner.baud} is no usual speed"
     else:
         key, device, links = "device", scanner.device, "/dev/input/by-id"
-    if not stays(device):
+    if not is_stable(device):
         yield (
             f"{key_of((*where, key))}: {device} may be another device after a restart: "
             f"`gatectl devices` prints its name below {links}, which stays"

@@ -9,8 +9,8 @@ from functools import partial
 from typing import Any
 
 from gatectl.decision.door.messages import Instant
-from gatectl.decision.moment import Moment
-from gatectl.journal import clocks
+from gatectl.decision.timestamps import Timestamp
+from gatectl.journal import clock
 
 
 def now() -> float:
@@ -20,7 +20,7 @@ def now() -> float:
 
 def since_boot_us(moment: float) -> int:
     """A moment of the event loop's clock, in microseconds since the boot."""
-    return clocks.since_boot_us() - round((now() - moment) * 1e6)
+    return clock.since_boot_us() - round((now() - moment) * 1e6)
 
 
 def wall_us(moment: float) -> int:
@@ -33,7 +33,7 @@ def moment_of(at_us: int) -> float:
     return now() + at_us / 1e6 - time.time()
 
 
-class Names:
+class WallClockNames:
     """The wall clock's names for moments, in the order of the moments.
 
     Each name comes of reading two clocks, one after the other: two codes of the same read must not seem
@@ -48,7 +48,7 @@ class Names:
 
     def instant(self, at_s: float) -> Instant:
         """A moment of the event loop's clock with its names."""
-        return Instant(at_s, Moment(self.of(at_s), clocks.boot_id(), since_boot_us(at_s)))
+        return Instant(at_s, Timestamp(self.of(at_s), clock.boot_id(), since_boot_us(at_s)))
 
     def of(self, moment: float) -> int:
         """Microseconds since the epoch."""

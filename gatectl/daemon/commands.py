@@ -10,10 +10,10 @@ from gatectl.daemon.control import REASON_CHARS, Command, Connection, RefusedErr
 from gatectl.daemon.door import Door
 from gatectl.daemon.site_context import SiteContext
 from gatectl.daemon.status import status_of
-from gatectl.devices.scanner import Scanner
+from gatectl.devices.reader.supervisor import Scanner
 from gatectl.journal import cards
 
-LOOKING = ("status", "watch")
+READ_ONLY = ("status", "watch")
 """The commands of those who may look and not act."""
 
 
@@ -61,7 +61,7 @@ def _store_commands(context: SiteContext) -> dict[str, Command]:
     return {"reload_cards": reload_cards, "acknowledge": acknowledge}
 
 
-def stays(context: SiteContext, doors: Mapping[str, Door]) -> dict[str, Stay]:
+def subscriptions(context: SiteContext, doors: Mapping[str, Door]) -> dict[str, Stay]:
     """Continuations after the answer, by the command's name."""
 
     def watch(connection: Connection) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from gatectl.decision.notice import Notice, Priority, Tell
+from gatectl.decision.log import Log, LogEntry, Priority
 from gatectl.errors import GatectlError
 
 MODE = 0o660
@@ -170,7 +170,7 @@ Stay = Callable[[Connection], None]
 
 @contextlib.asynccontextmanager
 async def listening(
-    path: Path, commands: Mapping[str, Command], tell: Tell, stays: Mapping[str, Stay] = MappingProxyType({})
+    path: Path, commands: Mapping[str, Command], log: Log, stays: Mapping[str, Stay] = MappingProxyType({})
 ) -> AsyncIterator[None]:
     """Answers on the socket until left; a connection that asks for one of `stays` is handed over afterwards.
 
@@ -184,7 +184,7 @@ async def listening(
             "control.socket is a path of at most 107 bytes, in a folder that gatectl may write to",
         ) from error
     with listener:
-        server = _Server(listener, commands, stays, tell)
+        server = _Server(listener, commands, stays, log)
         try:
             yield
         finally:
@@ -214,12 +214,12 @@ class _Server:
     """Accepts, bounds and answers the connections of one socket."""
 
     def __init__(
-        self, listener: socket.socket, commands: Mapping[str, Command], stays: Mapping[str, Stay], tell: Tell
+        self, listener: socket.socket, commands: Mapping[str, Command], stays: Mapping[str, Stay], log: Log
     ) -> None:
         self._listener = listener
         self._commands = commands
         self._stays = stays
-        self._tell = tell
+        self._log = log
         self._loop = asyncio.get_running_loop()
         self._asking: set[Connection] = set()
         self._staying: set[Connection] = set()
@@ -243,11 +243,11 @@ class _Server:
             if not self._told_full:
                 self._told_full = True
                 what = f"nobody can connect to the control socket ({error.strerror}); the doors go on"
-                self._tell(Notice(Priority.WARNING, what))
+                self._log(LogEntry(Priority.WARNING, what))
             return
         if self._told_full:
             self._told_full = False
-            self._tell(Notice(Priority.NOTICE, "the control socket accepts connections again"))
+            self._log(LogEntry(Priority.NOTICE, "the control socket accepts connections again"))
         if len(self._asking) >= ASKING_MAX:
             _refuse(connected)
         else:
@@ -287,7 +287,7 @@ class _Server:
         except Exception as error:  # noqa: BLE001 - logged; no client's request may end the doors
             where = traceback.extract_tb(error.__traceback__)[-1]
             what = f"the command {name} failed: {type(error).__name__} in {where.name}, line {where.lineno}"
-            self._tell(Notice(Priority.ERROR, what))
+            self._log(LogEntry(Priority.ERROR, what))
             return None, _error(f"the daemon failed at {name}", "journalctl -u gatectl says where")
 
     async def close(self) -> None:

@@ -11,14 +11,14 @@ from gatectl.daemon import clock
 from gatectl.daemon.door_status import door_status
 from gatectl.daemon.effects import Effects
 from gatectl.daemon.site_context import SiteContext
-from gatectl.decision import identity
+from gatectl.decision import event_id
 from gatectl.decision.display import Screen, View
 from gatectl.decision.door.machine import DoorMachine
 from gatectl.decision.door.messages import CodeRead, Conclude, GateBroken, Input, OpenByHand, Stop, Unreadable
 from gatectl.decision.door.table import State
 from gatectl.decision.event import Event
-from gatectl.devices.gate import Gate
-from gatectl.partners.reason import without
+from gatectl.devices.gpio.gate import Gate
+from gatectl.partners.reason import mask_secrets
 
 STUCK_S = 10.0
 """After its budget a scan has the disk's patience left, 5 s at most; one that takes longer never ends."""
@@ -55,7 +55,7 @@ class Door:
         event_id = _new_id(at.named.at_us)
         concluded: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
         self._by_hand[event_id] = concluded
-        self._feed(OpenByHand(event_id, at, without(self._context.keys, reason)))
+        self._feed(OpenByHand(event_id, at, mask_secrets(self._context.keys, reason)))
         return await concluded
 
     async def drain(self) -> None:
@@ -91,18 +91,18 @@ class Door:
             for effect in self._machine.handle(self._inputs[0], self._context.names.instant(clock.now())):
                 self._effects.perform(effect)
                 if isinstance(effect, Conclude):
-                    self._tell_caller(effect.event)
+                    self._answer_caller(effect.event)
             self._inputs.popleft()
         if self._machine.state is State.FREE:
             self._free.set()
         else:
             self._free.clear()
 
-    def _tell_caller(self, event: Event) -> None:
+    def _answer_caller(self, event: Event) -> None:
         concluded = self._by_hand.pop(event.attempt.id, None)
         if concluded is not None and not concluded.done():
             concluded.set_result(event)
 
 
 def _new_id(at_us: int) -> str:
-    return identity.uuid7(at_us, secrets.randbits(identity.RANDOM_BITS))
+    return event_id.uuid7(at_us, secrets.randbits(event_id.RANDOM_BITS))

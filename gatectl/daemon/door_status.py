@@ -7,8 +7,8 @@ from typing import Any
 from gatectl.daemon import clock
 from gatectl.decision.door.machine import DoorMachine
 from gatectl.decision.event import timestamp
-from gatectl.devices.gate import Gate
-from gatectl.devices.trouble import Trouble
+from gatectl.devices.gpio.gate import Gate
+from gatectl.devices.gpio.trouble import Trouble
 
 
 def door_status(machine: DoorMachine, gate: Gate) -> dict[str, Any]:

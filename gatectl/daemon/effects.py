@@ -10,11 +10,11 @@ from gatectl.daemon import clock
 from gatectl.daemon.request_record import request_record
 from gatectl.daemon.site_context import SiteContext
 from gatectl.decision.door import messages as m
-from gatectl.devices.gate import Gate
-from gatectl.devices.relay import StuckError
+from gatectl.devices.gpio.gate import Gate
+from gatectl.devices.gpio.relay_pin import StuckError
 from gatectl.errors import visible
-from gatectl.journal.rows import unanswered
-from gatectl.partners.client import Request
+from gatectl.journal.statements import unanswered
+from gatectl.partners.http.client import PreparedRequest
 
 DETAIL_CHARS = 200
 """A driver may say more than an event keeps."""
@@ -30,7 +30,7 @@ class Effects:
         self._context = context
         self._tasks = tasks
         self._feed = feed
-        self._requests: dict[str, Request] = {}
+        self._requests: dict[str, PreparedRequest] = {}
         self._asking: asyncio.Task[None] | None = None
 
     @property
@@ -48,10 +48,10 @@ class Effects:
                 self._requests[attempt.id] = self._context.partners[partner].prepare(
                     attempt.member or "", attempt.credential or "", attempt.customer
                 )
-            case m.Show(view, sight):
+            case m.Show(view, indication):
                 self._context.viewers.show(lambda: view)
-                if sight is not None:
-                    self._gate.show(sight)
+                if indication is not None:
+                    self._gate.show(indication)
             case m.Ask():
                 self._asking = self._tasks.create_task(self._ask(effect))
             case m.LookUp():
@@ -63,10 +63,10 @@ class Effects:
             case m.Conclude(event):
                 self._requests.pop(event.attempt.id, None)  # not asked, where the disk took the whole budget
                 self._context.store.finish(event.attempt.id, event.outcome)
-                self._context.teller.tell_event(event)
+                self._context.journal_log.log_event(event)
                 self._context.last_event = event
             case m.Log(entry):
-                self._context.teller.tell(entry)
+                self._context.journal_log.log(entry)
 
     def abandon(self) -> None:
         """Gives up the request under way; the next start closes its scan as interrupted."""
@@ -80,9 +80,9 @@ class Effects:
 
     async def _ask(self, effect: m.Ask) -> None:
         partner, of = self._context.partners[effect.partner], effect.attempt.id
-        exchange, ruling = await partner.ask(self._requests.pop(of), effect.deadline_s)
+        exchange, decision = await partner.ask(self._requests.pop(of), effect.deadline_s)
         record = partial(request_record, exchange, effect.at, partner.budget_ms)
-        self._feed(m.Answered(of, ruling, record))
+        self._feed(m.Answered(of, decision, record))
 
     def _look_up(self, effect: m.LookUp) -> None:
         attempt, of, settle_us = effect.attempt, effect.attempt.id, effect.settle_s * 1_000_000

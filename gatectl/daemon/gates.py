@@ -9,18 +9,18 @@ from functools import partial
 from typing import Any
 
 from gatectl.config.model import Settings
-from gatectl.config.problems import Finding
-from gatectl.decision.notice import Notice, Priority, Tell
-from gatectl.decision.signals import Lamp
-from gatectl.devices import chips, off, remembered
-from gatectl.devices.chips import ChipError, chip_number
-from gatectl.devices.gate import Gate
-from gatectl.devices.guard import Guard
-from gatectl.devices.lamp import LampPin
-from gatectl.devices.off import Failure, Line
-from gatectl.devices.pins import LGPIO, PinsError, factory_name, import_lgpio, pin_factory
-from gatectl.devices.relay import Relay, StuckError
-from gatectl.devices.survivor import Survivor
+from gatectl.config.problems import SettingIssue
+from gatectl.decision.indication import Lamp
+from gatectl.decision.log import Log, LogEntry, Priority
+from gatectl.devices.gpio import chips, lines_off, saved_lines
+from gatectl.devices.gpio.chips import ChipError, chip_number
+from gatectl.devices.gpio.failsafe import FailsafeProcess
+from gatectl.devices.gpio.gate import Gate
+from gatectl.devices.gpio.lamp import LampPin
+from gatectl.devices.gpio.lines_off import Failure, Line
+from gatectl.devices.gpio.pins import LGPIO, PinsError, factory_name, import_lgpio, pin_factory
+from gatectl.devices.gpio.relay_pin import RelayPin, StuckError
+from gatectl.devices.gpio.relay_timer import RelayTimer
 
 PIN_HINTS = ("is the number a BCM number of this board, and does no other program hold the pin?",)
 
@@ -28,7 +28,7 @@ PIN_HINTS = ("is the number a BCM number of this board, and does no other progra
 class NoGateError(PinsError):
     """No door can work; `findings` say why, each at its place in the settings."""
 
-    def __init__(self, findings: list[Finding]) -> None:
+    def __init__(self, findings: list[SettingIssue]) -> None:
         super().__init__(findings[0].what, *findings[0].hints)
         self.findings = findings
 
@@ -38,11 +38,13 @@ class Gates:
     """The gates by door, and the thread that looks after their pins."""
 
     by_door: Mapping[str, Gate]
-    guard: Guard
+    guard: RelayTimer
 
 
 @contextlib.contextmanager
-def opened(settings: Settings, environ: Mapping[str, str], tell: Tell, last: Survivor) -> Iterator[Gates]:
+def opened(
+    settings: Settings, environ: Mapping[str, str], log: Log, last: FailsafeProcess
+) -> Iterator[Gates]:
     """All gates off; off and closed again at the end.
 
     A gate whose relay cannot be driven is out of order, and tried again. Raises NoGateError where all are.
@@ -51,27 +53,27 @@ def opened(settings: Settings, environ: Mapping[str, str], tell: Tell, last: Sur
         chip, factory = _factory(settings, environ)
         stack.callback(factory.close)
         relays = {
-            name: Relay(
+            name: RelayPin(
                 name,
                 door.relay.pin,
                 active_high=door.relay.active_high,
                 open_ms=door.relay.open_ms,
                 factory=factory,
-                tell=tell,
+                log=log,
             )
             for name, door in settings.doors.items()
         }
-        failed = off.each_off(lines_of(settings), lambda line: relays[line[0]].claim())
+        failed = lines_off.each_off(lines_of(settings), lambda line: relays[line[0]].claim())
         if len(failed) == len(relays):
             raise NoGateError([_finding(failure) for failure in failed])
         for (door, _, _), cause in failed:
             relays[door].failed(cause)
-        _remember(settings, chip, environ, tell, last)
-        lamps = {name: _lamps(settings, name, factory, tell) for name in relays}
-        guard = Guard(list(relays.values()), [lamp for some in lamps.values() for lamp in some])
+        _remember(settings, chip, environ, log, last)
+        lamps = {name: _lamps(settings, name, factory, log) for name in relays}
+        guard = RelayTimer(list(relays.values()), [lamp for some in lamps.values() for lamp in some])
         gates = {name: Gate(relay, guard, lamps[name]) for name, relay in relays.items()}
         for gate in gates.values():
-            stack.callback(_close, gate, tell)
+            stack.callback(_close, gate, log)
         guard.start()
         stack.callback(guard.stop)
         yield Gates(gates, guard)
@@ -88,22 +90,24 @@ def switch_off(settings: Settings, environ: Mapping[str, str]) -> list[Failure]:
     if name == LGPIO:
         import_lgpio()  # in a folder of its own, before it is needed
     try:
-        return off.lines_off(name, _chip(settings, environ), lines_of(settings))
+        return lines_off.lines_off(name, _chip(settings, environ), lines_of(settings))
     except PinsError:
         raise
     except Exception as error:
         hints = chips.hints(chips.chips_of()) if name == LGPIO else PIN_HINTS
-        raise PinsError(f"the relays' pins cannot be driven: {off.cause_of(error)}", *hints) from error
+        raise PinsError(f"the relays' pins cannot be driven: {lines_off.cause_of(error)}", *hints) from error
 
 
-def _remember(settings: Settings, chip: int, environ: Mapping[str, str], tell: Tell, last: Survivor) -> None:
+def _remember(
+    settings: Settings, chip: int, environ: Mapping[str, str], log: Log, last: FailsafeProcess
+) -> None:
     """For the process that survives a kill, and for the service's last step where that died too."""
     name = factory_name(settings.gpio.pin_factory, environ)
-    for keep in (partial(last.know, name), partial(remembered.remember, environ, name)):
+    for keep in (partial(last.arm, name), partial(saved_lines.save, environ, name)):
         try:
             keep(chip, lines_of(settings))
         except OSError as error:
-            tell(Notice(Priority.WARNING, f"what to switch off after a kill is not kept ({error})"))
+            log(LogEntry(Priority.WARNING, f"what to switch off after a kill is not kept ({error})"))
 
 
 def _chip(settings: Settings, environ: Mapping[str, str]) -> int:
@@ -118,28 +122,30 @@ def _factory(settings: Settings, environ: Mapping[str, str]) -> tuple[int, Any]:
         return chip, pin_factory(settings.gpio.pin_factory, chip, environ)
     except PinsError as error:
         where = ("gpio", "chip" if isinstance(error, ChipError) else "pin_factory")
-        raise NoGateError([Finding(where, error.message, error.hints)]) from error
+        raise NoGateError([SettingIssue(where, error.message, error.hints)]) from error
 
 
-def _lamps(settings: Settings, door: str, factory: Any, tell: Tell) -> list[LampPin]:
+def _lamps(settings: Settings, door: str, factory: Any, log: Log) -> list[LampPin]:
     signals = settings.doors[door].signals
     pins = ((lamp, getattr(signals, lamp.value)) for lamp in Lamp)
-    lamps = [LampPin(door, lamp, pin, factory, tell) for lamp, pin in pins if pin is not None]
+    lamps = [LampPin(door, lamp, pin, factory, log) for lamp, pin in pins if pin is not None]
     for lamp in lamps:
         lamp.recover()
     return lamps
 
 
-def _finding(failure: Failure) -> Finding:
+def _finding(failure: Failure) -> SettingIssue:
     (door, pin, _), cause = failure
-    return Finding(("doors", door, "relay", "pin"), f"pin {pin} cannot be driven: {cause}", PIN_HINTS)
+    return SettingIssue(("doors", door, "relay", "pin"), f"pin {pin} cannot be driven: {cause}", PIN_HINTS)
 
 
-def _close(gate: Gate, tell: Tell) -> None:
+def _close(gate: Gate, log: Log) -> None:
     try:
         gate.close()
     except StuckError as error:
         door = gate.relay.door
-        tell(
-            Notice(Priority.ERROR, f"{door}: the relay does not go off at the end ({error})", {"DOOR": door})
+        log(
+            LogEntry(
+                Priority.ERROR, f"{door}: the relay does not go off at the end ({error})", {"DOOR": door}
+            )
         )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from gatectl.daemon.clock import ms_between
 from gatectl.decision.door.messages import Instant
 from gatectl.decision.event import DialRecord, Evidence, RequestRecord
-from gatectl.partners.client import Exchange
-from gatectl.partners.digest import digest_of
+from gatectl.partners.http.client import Exchange
+from gatectl.partners.http.digest import digest_of
 
 
 def request_record(exchange: Exchange, at: Instant, budget_ms: int) -> RequestRecord:

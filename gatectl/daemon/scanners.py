@@ -6,10 +6,10 @@ from collections.abc import Callable
 from functools import partial
 
 from gatectl.config import model
-from gatectl.decision.framing import LineOptions, framer
-from gatectl.decision.notice import Tell
-from gatectl.devices.claims import Claims
-from gatectl.devices.scanner import Scanner
+from gatectl.decision.log import Log
+from gatectl.decision.reader.framing import LineOptions, framer
+from gatectl.devices.reader.claims import Claims
+from gatectl.devices.reader.supervisor import Scanner
 
 
 def claims_of(settings: model.Settings) -> Claims:
@@ -32,7 +32,7 @@ def scanner_of(
     claims: Claims,
     present: Callable[[str, str, float], None],
     unreadable: Callable[[], None],
-    tell: Tell,
+    log: Log,
 ) -> Scanner:
     """`present` takes the scanner's path, a code, and when it was complete (s, event loop's clock).
 
@@ -41,7 +41,7 @@ def scanner_of(
     path = path_of(settings)
     match settings:
         case model.SerialScanner():
-            from gatectl.devices.serial_port import serial_scanner  # noqa: PLC0415 - where one is
+            from gatectl.devices.reader.serial_port import serial_scanner  # noqa: PLC0415 - where one is
 
             return serial_scanner(
                 path,
@@ -59,10 +59,10 @@ def scanner_of(
                 claims=claims,
                 on_code=partial(present, path),
                 on_unreadable=unreadable,
-                tell=tell,
+                log=log,
             )
         case model.EvdevScanner():
-            from gatectl.devices.keyboard import keyboard_scanner  # noqa: PLC0415 - where one is
+            from gatectl.devices.reader.evdev_keyboard import keyboard_scanner  # noqa: PLC0415 - where one is
 
             return keyboard_scanner(
                 path,
@@ -74,5 +74,5 @@ def scanner_of(
                 claims=claims,
                 on_code=partial(present, path),
                 on_unreadable=unreadable,
-                tell=tell,
+                log=log,
             )

@@ -15,24 +15,24 @@ from typing import Any, Never
 
 from gatectl import __version__
 from gatectl.config import model
-from gatectl.daemon import clock, clock_watch, control, gates, watchdog
-from gatectl.daemon.commands import LOOKING, commands, stays
+from gatectl.daemon import clock, clock_step_log, control, gates, watchdog
+from gatectl.daemon.commands import READ_ONLY, commands, subscriptions
 from gatectl.daemon.door import Door
 from gatectl.daemon.lock import alone
 from gatectl.daemon.notify import keep_notifying, notify
-from gatectl.daemon.partner import PartnerDesk, contexts
+from gatectl.daemon.partner_service import PartnerService, contexts
 from gatectl.daemon.scanners import claims_of, scanner_of
 from gatectl.daemon.site_context import SiteContext
-from gatectl.daemon.viewers import Viewers
 from gatectl.decision.cards import Card
 from gatectl.decision.door.context import Site
-from gatectl.decision.notice import Notice, Priority
-from gatectl.devices.survivor import Survivor
+from gatectl.decision.log import LogEntry, Priority
+from gatectl.devices.gpio.failsafe import FailsafeProcess
 from gatectl.errors import GatectlError
-from gatectl.journal import cards, rows
-from gatectl.journal.memory import lies_in_memory
+from gatectl.journal import cards, statements
 from gatectl.journal.store import Store
-from gatectl.journal.systemd import Teller
+from gatectl.journal.volatile import lies_in_memory
+from gatectl.sinks.display_feed import DisplayFeed
+from gatectl.sinks.systemd_journal import JournalLog
 
 OPEN_PATIENCE_S = 2.0
 """A start waits so long for a disk that does not answer: no scanner is read meanwhile."""
@@ -48,18 +48,21 @@ FLUSH_S = 5.0
 
 
 def run(
-    settings: model.Settings, keys: Mapping[str, model.Secret], environ: Mapping[str, str], last: Survivor
+    settings: model.Settings,
+    keys: Mapping[str, model.Secret],
+    environ: Mapping[str, str],
+    last: FailsafeProcess,
 ) -> None:
     """Runs until SIGTERM or SIGINT. Raises GatectlError for an installer's mistake."""
     with alone(settings.control.socket):
-        teller = Teller()
+        journal_log = JournalLog()
         try:
-            with gates.opened(settings, environ, teller.tell, last) as opened:
-                asyncio.run(_Daemon(settings, keys, opened, teller, environ).run())
+            with gates.opened(settings, environ, journal_log.log, last) as opened:
+                asyncio.run(_Daemon(settings, keys, opened, journal_log, environ).run())
         except ExceptionGroup as group:
             _raise_alone(group)
         finally:
-            teller.close()
+            journal_log.close()
 
 
 class _Daemon:
@@ -70,14 +73,14 @@ class _Daemon:
         settings: model.Settings,
         keys: Mapping[str, model.Secret],
         opened: gates.Gates,
-        teller: Teller,
+        journal_log: JournalLog,
         environ: Mapping[str, str],
     ) -> None:
         self._settings = settings
         self._keys = keys
         self._gates = opened.by_door
         self._guard = opened.guard
-        self._teller = teller
+        self._journal_log = journal_log
         self._environ = environ
         self._stopped = asyncio.Event()
         self._hurried = asyncio.Event()
@@ -89,7 +92,7 @@ class _Daemon:
             loop.add_signal_handler(number, self._stop)
         broken: asyncio.Future[None] = loop.create_future()
         loop.set_exception_handler(partial(_end_on_error, broken))
-        store = Store(self._settings.journal.path, self._settings.journal.keep_days, self._teller.tell)
+        store = Store(self._settings.journal.path, self._settings.journal.keep_days, self._journal_log.log)
         store.start()
         context = self._site_context(store)
         try:
@@ -99,8 +102,8 @@ class _Daemon:
         finally:
             for gate in self._gates.values():
                 gate.shut()
-            for desk in context.partners.values():
-                desk.close()
+            for service in context.partners.values():
+                service.close()
             await store.stop(FLUSH_S)
 
     def _stop(self) -> None:
@@ -114,14 +117,14 @@ class _Daemon:
         made = contexts(settings.partners)
         keys = {name: key.value for name, key in self._keys.items()}
         partners = {
-            name: PartnerDesk(
+            name: PartnerService(
                 name,
                 partner,
                 keys[name],
                 tuple(key for other, key in keys.items() if other != name),
                 context=made[name],
                 doors=len(settings.doors),
-                tell=self._teller.tell,
+                log=self._journal_log.log,
             )
             for name, partner in settings.partners.items()
         }
@@ -135,9 +138,9 @@ class _Daemon:
             ),
             partners=partners,
             store=store,
-            teller=self._teller,
+            journal_log=self._journal_log,
             keys=tuple(keys.values()),
-            viewers=Viewers(name for name, door in settings.doors.items() if door.show_name),
+            viewers=DisplayFeed(name for name, door in settings.doors.items() if door.show_name),
         )
 
     def _doors(self, context: SiteContext, tasks: asyncio.TaskGroup) -> dict[str, Door]:
@@ -150,7 +153,7 @@ class _Daemon:
         """Takes up what the last run left; what is still to be awaited if the disk does not answer."""
         store = context.store
 
-        def know(enrolled: asyncio.Future[dict[str, Card]]) -> None:
+        def arm(enrolled: asyncio.Future[dict[str, Card]]) -> None:
             if context.site.cards is None:
                 context.site.cards = enrolled.result()
                 self._note_cards(context)
@@ -159,7 +162,7 @@ class _Daemon:
             context.site.cards = enrolled
             self._note_cards(context)
 
-        store.cards.add_done_callback(know)
+        store.cards.add_done_callback(arm)
         store.known_cards = lambda: context.site.cards or {}
         store.take_cards = take
         usable = asyncio.create_task(_until_usable(store))
@@ -189,8 +192,8 @@ class _Daemon:
         """Says that the cards are not known, and that they are after all."""
         if context.site.cards is None:
             self._cards_missed = True
-            self._teller.tell(
-                Notice(
+            self._journal_log.log(
+                LogEntry(
                     Priority.ERROR,
                     f"the enrolled cards in {self._settings.journal.path} cannot be read yet:"
                     " every code is rejected until they can",
@@ -198,22 +201,22 @@ class _Daemon:
             )
         elif self._cards_missed:
             self._cards_missed = False
-            self._teller.tell(Notice(Priority.NOTICE, "the enrolled cards can be read now"))
+            self._journal_log.log(LogEntry(Priority.NOTICE, "the enrolled cards can be read now"))
 
     async def _take_up(self, context: SiteContext) -> None:
         for event in await context.store.opened:
-            self._teller.tell_event(event)
+            self._journal_log.log_event(event)
         try:
             context.site.cards = await context.store.ask(cards.load_all)
             self._note_cards(context)
             # In the store's thread: a disk that does not answer holds up nobody else.
             context.in_memory = await context.store.ask(lambda _: lies_in_memory(self._settings.journal.path))
-            past = await context.store.ask(rows.last_scans)
-            for name, desk in context.partners.items():
-                desk.recall((at_us, scan) for partner, at_us, scan in past if partner == name)
+            past = await context.store.ask(statements.last_scans)
+            for name, service in context.partners.items():
+                service.recall((at_us, scan) for partner, at_us, scan in past if partner == name)
         except sqlite3.Error as error:
-            self._teller.tell(
-                Notice(Priority.ERROR, f"the enrolled cards and the last scans cannot be read ({error})")
+            self._journal_log.log(
+                LogEntry(Priority.ERROR, f"the enrolled cards and the last scans cannot be read ({error})")
             )
 
     async def _supervise(
@@ -227,16 +230,16 @@ class _Daemon:
         doors = self._doors(context, group)
         claims = claims_of(self._settings)
         scanners = [
-            (name, scanner_of(settings, claims, door.present, door.show_unreadable, self._teller.tell))
+            (name, scanner_of(settings, claims, door.present, door.show_unreadable, self._journal_log.log))
             for name, door in doors.items()
             for settings in self._settings.doors[name].scanners
         ]
         reading = [group.create_task(scanner.run()) for _, scanner in scanners]
-        keeping = [group.create_task(desk.keep_connected()) for desk in context.partners.values()]
-        threads = (asyncio.wrap_future(thread.broken) for thread in (self._guard, self._teller))
+        keeping = [group.create_task(service.keep_connected()) for service in context.partners.values()]
+        threads = (asyncio.wrap_future(thread.broken) for thread in (self._guard, self._journal_log))
         ends = (broken, context.store.broken, *threads)
         watching = [group.create_task(_raised(future)) for future in ends]
-        watching.append(group.create_task(clock_watch.watch(self._teller.tell)))
+        watching.append(group.create_task(clock_step_log.watch(self._journal_log.log)))
         if opening is not None:
             watching.append(group.create_task(opening))
         feeding_s = watchdog.interval_s(self._environ, os.getpid())
@@ -246,13 +249,13 @@ class _Daemon:
         # Wait until each device was tried, so that who is told "ready" may scan. One that does not answer
         # costs a second.
         await asyncio.gather(*(scanner.tried.wait() for _, scanner in scanners))
-        async with self._listening(commands(context, doors, scanners), stays(context, doors)):
+        async with self._listening(commands(context, doors, scanners), subscriptions(context, doors)):
             # Freeze the objects of the start: a collection that walked them would hold up a scan by 30 ms.
             gc.freeze()
             gc.enable()
             await self._until_upgraded(context.store)
             watching.append(group.create_task(keep_notifying("READY=1", self._environ)))
-            self._teller.tell(Notice(Priority.INFO, f"gatectl {__version__} is ready"))
+            self._journal_log.log(LogEntry(Priority.INFO, f"gatectl {__version__} is ready"))
             await self._stopped.wait()
             notify("STOPPING=1", self._environ)
         _cancel(reading)
@@ -268,17 +271,17 @@ class _Daemon:
         """The control socket and, where the service names one, the socket of those who may only look."""
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(
-                control.listening(self._settings.control.socket, everything, self._teller.tell, going_on)
+                control.listening(self._settings.control.socket, everything, self._journal_log.log, going_on)
             )
             if control.WATCH_SOCKET in self._environ:
                 path = Path(self._environ[control.WATCH_SOCKET])
-                looking = {name: everything[name] for name in LOOKING}
+                looking = {name: everything[name] for name in READ_ONLY}
                 try:
                     await stack.enter_async_context(
-                        control.listening(path, looking, self._teller.tell, going_on)
+                        control.listening(path, looking, self._journal_log.log, going_on)
                     )
                 except GatectlError as error:  # a door works without displays
-                    self._teller.tell(Notice(Priority.WARNING, f"nobody can watch: {error.message}"))
+                    self._journal_log.log(LogEntry(Priority.WARNING, f"nobody can watch: {error.message}"))
             yield
 
     async def _let_through(self, doors: Collection[Door]) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from gatectl.daemon import clock
-from gatectl.daemon.partner import PartnerDesk
-from gatectl.daemon.viewers import Viewers
+from gatectl.daemon.partner_service import PartnerService
 from gatectl.decision.door.context import Site
 from gatectl.decision.event import Event
 from gatectl.journal.store import Store
-from gatectl.journal.systemd import Teller
+from gatectl.sinks.display_feed import DisplayFeed
+from gatectl.sinks.systemd_journal import JournalLog
 
 
 @dataclass(slots=True)
@@ -18,13 +18,13 @@ class SiteContext:
     """`site` has what the doors' rules share; the rest does their work."""
 
     site: Site
-    partners: dict[str, PartnerDesk]
+    partners: dict[str, PartnerService]
     store: Store
-    teller: Teller
+    journal_log: JournalLog
     keys: tuple[str, ...] = field(default=(), repr=False)
     """Every partner's: a person's reason is kept without them."""
-    names: clock.Names = field(default_factory=clock.Names)
-    viewers: Viewers = field(default_factory=Viewers)
+    names: clock.WallClockNames = field(default_factory=clock.WallClockNames)
+    viewers: DisplayFeed = field(default_factory=DisplayFeed)
     last_event: Event | None = None
     in_memory: bool = False
     """Whether the store lies where it is lost with the power."""

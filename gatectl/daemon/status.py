@@ -11,8 +11,8 @@ from gatectl.daemon import clock
 from gatectl.daemon.door import Door
 from gatectl.daemon.site_context import SiteContext
 from gatectl.decision.event import timestamp
-from gatectl.decision.reading import Dropped
-from gatectl.devices.scanner import Scanner
+from gatectl.decision.reader.reading import Dropped
+from gatectl.devices.reader.supervisor import Scanner
 
 
 def status_of(
@@ -27,7 +27,7 @@ def status_of(
         "version": __version__,
         "pid": os.getpid(),
         "doors": {name: door.status() | {"scanners": by_door[name]} for name, door in doors.items()},
-        "partners": {name: desk.status() for name, desk in context.partners.items()},
+        "partners": {name: service.status() for name, service in context.partners.items()},
         "journal": {
             "error": health.error,
             "late": context.store.waiting,

@@ -8,7 +8,7 @@ from typing import Never
 
 from gatectl.daemon.door import Door
 from gatectl.daemon.notify import notify
-from gatectl.devices.guard import Guard
+from gatectl.devices.gpio.relay_timer import RelayTimer
 
 FEEDS = 3
 """Feeds in a watchdog's time: one may come late on a busy Pi."""
@@ -24,7 +24,7 @@ def interval_s(environ: Mapping[str, str], pid: int) -> float | None:
     return watched / 1e6 / FEEDS if watched > 0 and meant == pid else None
 
 
-async def feed(pause_s: float, doors: Iterable[Door], guard: Guard, environ: Mapping[str, str]) -> Never:
+async def feed(pause_s: float, doors: Iterable[Door], guard: RelayTimer, environ: Mapping[str, str]) -> Never:
     """Feeds as long as all is well: the loop turns, or this does not run."""
     while True:
         if all_well(doors, guard):
@@ -32,7 +32,7 @@ async def feed(pause_s: float, doors: Iterable[Door], guard: Guard, environ: Map
         await asyncio.sleep(pause_s)
 
 
-def all_well(doors: Iterable[Door], guard: Guard, now: Callable[[], float] | None = None) -> bool:
+def all_well(doors: Iterable[Door], guard: RelayTimer, now: Callable[[], float] | None = None) -> bool:
     """Every door can take a scan, and the thread that switches relays off still passes.
 
     A relay that does not obey is one door's fault: it is tried again without end, and a new start could do

@@ -13,7 +13,7 @@ from enum import Enum, auto
 from typing import Any
 
 from gatectl.decision.event import Event, Outcome
-from gatectl.decision.outage import RESTING, Condition, Refusals, is_failure
+from gatectl.decision.partner_condition import RESTING, Condition, RefusalDetector, is_failure
 from gatectl.decision.verdict import Fault, Result, Verdict
 
 TOGETHER_US = 300_000_000
@@ -92,7 +92,7 @@ class Past:
     """Evidence from past events about the next one, at a cost that does not grow with their number."""
 
     def __init__(self) -> None:
-        self._refusals: defaultdict[str, Refusals] = defaultdict(Refusals)
+        self._refusals: defaultdict[str, RefusalDetector] = defaultdict(RefusalDetector)
         self._failed_us: dict[str, int] = {}
         """When each partner failed last, of those that have given no verdict since."""
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from gatectl.decision.cause import BY_REASON, Cause
 from gatectl.decision.event import GateRecord
-from gatectl.decision.verdict import Fault, ForMember, Reason, Result, Verdict
+from gatectl.decision.verdict import Fault, MemberWords, Reason, Result, Verdict
 
 
 class Screen(StrEnum):
@@ -42,11 +42,11 @@ class View:
     partner: str | None = None
     gate: GateRecord | None = None
     """The opening, where there is one."""
-    for_member: ForMember | None = field(default=None, repr=False)
+    for_member: MemberWords | None = field(default=None, repr=False)
 
     def to_json(self, *, with_name: bool) -> dict[str, Any]:
         """The object that viewers get; the name is in it only where the door's settings allow."""
-        words = self.for_member or ForMember()
+        words = self.for_member or MemberWords()
         return {
             "door": self.door,
             "screen": self.screen.value,

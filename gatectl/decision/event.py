@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, get_args
 
-from gatectl.decision.moment import Moment
+from gatectl.decision.timestamps import Timestamp
 from gatectl.decision.verdict import Basis, Fault, Message, Reason, Result, Verdict
 
 Kind = Literal["scan", "manual", "erased"]
@@ -52,9 +52,9 @@ class Attempt:
     """The partner's own number of the customer, where it has one in addition to the member's."""
 
     @property
-    def moment(self) -> Moment:
+    def moment(self) -> Timestamp:
         """The time of the complete code, on both clocks."""
-        return Moment(self.at_us, self.boot, self.since_boot_us)
+        return Timestamp(self.at_us, self.boot, self.since_boot_us)
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
-class ForMember:
+class MemberWords:
     """The partner's words for the member: shown at the door, never stored and never logged."""
 
     first_name: str | None = field(default=None, repr=False)
@@ -92,7 +92,7 @@ class ForMember:
 
 
 @dataclass(frozen=True, slots=True)
-class Ruling:
+class Decision:
     """The interpretation of an answer or of its absence. `fault` is None if the partner decided."""
 
     verdict: Verdict | None
@@ -103,7 +103,7 @@ class Ruling:
     """In our own words what exactly failed: one line, at most 200 characters."""
     rest_s: float | None = None
     """Seconds for which the partner asked to be left alone (429 alone)."""
-    for_member: ForMember | None = field(default=None, repr=False, compare=False)
+    for_member: MemberWords | None = field(default=None, repr=False, compare=False)
     """No part of the decision."""
 
     @property

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from gatectl.decision.cards import key_of
 from gatectl.decision.event import Event
-from gatectl.journal import rows
+from gatectl.journal import statements
 from gatectl.journal.transaction import transaction
 
 STEP = 50
@@ -119,8 +119,8 @@ def erase(connection: sqlite3.Connection, member: str, partner: str | None, reco
         is_done = bool(found or cards or was_due)
         connection.execute("UPDATE marks SET value = ? WHERE name = 'purge_due'", (is_done,))
         if is_done:
-            connection.execute(*rows.attempt_statement(record.attempt))
-            connection.execute(*rows.outcome_statement(record.attempt.id, record.outcome))
+            connection.execute(*statements.attempt_statement(record.attempt))
+            connection.execute(*statements.outcome_statement(record.attempt.id, record.outcome))
     return Erased(len(found), cards, traces.texts)
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 
-from gatectl.decision.moment import Moment
-from gatectl.journal.clocks import is_synchronised
+from gatectl.decision.timestamps import Timestamp
+from gatectl.journal.clock import is_synchronised
 from gatectl.journal.transaction import transaction
 
 STEP = 20
@@ -28,20 +28,22 @@ DAY_US = 86_400_000_000
 class Pruning:
     """Deletes what is older than `keep_days`, a little at a time; 0 keeps all. `now` is its begin."""
 
-    def __init__(self, keep_days: int, now: Moment, is_right: Callable[[], bool] = is_synchronised) -> None:
+    def __init__(
+        self, keep_days: int, now: Timestamp, is_right: Callable[[], bool] = is_synchronised
+    ) -> None:
         self._keep_us = keep_days * DAY_US
         self._is_right = is_right
         self._seen = now
         self._next_us = now.since_boot_us
 
-    def is_due(self, now: Moment) -> bool:
+    def is_due(self, now: Timestamp) -> bool:
         """Whether there may be something to delete, and the clock is to be believed."""
-        if now.set_since(self._seen):
+        if now.clock_step_since(self._seen):
             self._next_us = now.since_boot_us + EVERY_US
         self._seen = now
         return self._keep_us > 0 and now.since_boot_us >= self._next_us and self._is_right()
 
-    def step(self, connection: sqlite3.Connection, now: Moment) -> bool:
+    def step(self, connection: sqlite3.Connection, now: Timestamp) -> bool:
         """One small transaction; False when there is nothing to do until it `is_due` again."""
         if not self.is_due(now):
             return False

@@ -30,8 +30,8 @@ from gatectl.decision.event import (
 from gatectl.decision.verdict import Basis, Fault, Reason, Result, Verdict
 from gatectl.errors import SUDO_OR_GROUP, GatectlError
 from gatectl.journal.cards import load_all
-from gatectl.journal.place import APPLICATION_ID
 from gatectl.journal.schema import connect_to_read, migrations, remedy
+from gatectl.journal.store_file import APPLICATION_ID
 
 POLL_S = 0.1
 """SQLite does not tell of another process's commits, so -f has to look. `PRAGMA data_version` looks at

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from gatectl.decision.cards import Card, key_of
 from gatectl.decision.event import Attempt, Event, interrupted
-from gatectl.journal import cards, rows
+from gatectl.journal import cards, statements
 from gatectl.journal.pages import Pages, Row, Value, each_page
-from gatectl.journal.place import BESIDE, place_aside, put_aside
 from gatectl.journal.schema import open_ours
+from gatectl.journal.store_file import BESIDE, place_aside, put_aside
 from gatectl.journal.transaction import transaction
 
 STEP = 50
@@ -48,7 +48,7 @@ _MARKS = _TRUE_MARKS | {
 
 
 @dataclass(slots=True)
-class Found:
+class Salvage:
     """The content of a damaged store, apart from its events."""
 
     cards: dict[str, Card] = field(default_factory=dict)
@@ -65,9 +65,9 @@ def looks_like_ours(path: Path) -> bool:
         return any(_is_attempt(row) or _card(row) for number in numbers for row in file.rows(number))
 
 
-def look_through(path: Path) -> Found:
+def look_through(path: Path) -> Salvage:
     """Looks at each page once. Raises OSError."""
-    found = Found()
+    found = Salvage()
     for page in each_page(path):
         for first in islice(page, 1):  # which says what the page is: most need no further look
             if _is_attempt(first):
@@ -84,7 +84,7 @@ def look_through(path: Path) -> Found:
     return found
 
 
-def _take(row: Row, found: Found) -> None:
+def _take(row: Row, found: Salvage) -> None:
     card, mark = _card(row), _mark(row)
     if card is not None:
         found.cards[key_of(card.code)] = card
@@ -93,7 +93,7 @@ def _take(row: Row, found: Found) -> None:
 
 
 def take_place(
-    path: Path, known: Mapping[str, Card], under_way: Iterable[rows.Statement], since_us: int
+    path: Path, known: Mapping[str, Card], under_way: Iterable[statements.Statement], since_us: int
 ) -> Path:
     """Puts a damaged store aside and a new one with its cards in its place; where the damaged one is now.
 
@@ -130,9 +130,9 @@ def finish_taking_place(path: Path) -> None:
 
 def begin(
     connection: sqlite3.Connection,
-    found: Found,
+    found: Salvage,
     known: Mapping[str, Card],
-    under_way: Iterable[rows.Statement],
+    under_way: Iterable[statements.Statement],
     aside: Path,
     since_us: int,
 ) -> None:
@@ -208,7 +208,8 @@ class Carrying:
         """Attempts whose outcome is lost end as interrupted ones do."""
         while True:
             found = self._connection.execute(
-                f"SELECT {rows.ATTEMPT_COLUMNS} FROM attempts AS a LEFT JOIN outcomes AS o ON o.seq = a.seq"  # noqa: S608 ours
+                f"SELECT {statements.ATTEMPT_COLUMNS} FROM attempts AS a"  # noqa: S608 ours
+                " LEFT JOIN outcomes AS o ON o.seq = a.seq"
                 " WHERE a.seq <= (SELECT value FROM marks WHERE name = 'closed_to_seq') AND o.seq IS NULL"
                 " ORDER BY a.seq LIMIT ?",
                 (STEP,),
@@ -218,7 +219,7 @@ class Carrying:
             with transaction(self._connection):
                 for values in found:
                     event = Event(Attempt(*values), interrupted(Attempt(*values)))
-                    self._connection.execute(*rows.outcome_statement(event.attempt.id, event.outcome))
+                    self._connection.execute(*statements.outcome_statement(event.attempt.id, event.outcome))
                 self._count(len(found))
             yield True
 

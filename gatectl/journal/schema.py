@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
-from gatectl.journal.place import StoreError, require_ours
+from gatectl.journal.store_file import StoreError, require_ours
 from gatectl.journal.transaction import transaction
 
 BUSY_TIMEOUT_MS = 5000

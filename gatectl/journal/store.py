@@ -24,14 +24,14 @@ from typing import Any, NamedTuple, TypeVar
 
 from gatectl.decision.cards import Card
 from gatectl.decision.event import Attempt, Event, Outcome
-from gatectl.decision.notice import Notice, Priority, Tell
-from gatectl.journal import clocks, rows, salvage
+from gatectl.decision.log import Log, LogEntry, Priority
+from gatectl.journal import clock, salvage, statements
 from gatectl.journal.cards import load_all
-from gatectl.journal.mending import header_problem_of, mend, problem_of
-from gatectl.journal.place import StoreError, require_ours
 from gatectl.journal.prune import Pruning
 from gatectl.journal.reader import UnreadableError, enrolled
+from gatectl.journal.repair import header_problem_of, problem_of, repair
 from gatectl.journal.schema import DamagedError, connect_to_mend, is_damage, open_ours
+from gatectl.journal.store_file import StoreError, require_ours
 from gatectl.journal.transaction import transaction
 
 T = TypeVar("T")
@@ -63,7 +63,7 @@ _NICE = 19
 @dataclass(slots=True)
 class _Write:
     attempt_id: str
-    statement: rows.Statement
+    statement: statements.Statement
     is_end: bool
     done: asyncio.Future[None]
 
@@ -91,7 +91,7 @@ class Damage(NamedTuple):
 
 
 @dataclass(slots=True)
-class Health:
+class StoreHealth:
     """The store's health, for `status`."""
 
     lost: int = 0
@@ -104,17 +104,17 @@ class Health:
 class Store:
     """Records in the order in which they come; each future is done when its record is on disk."""
 
-    def __init__(self, path: Path, keep_days: int, tell: Tell) -> None:
+    def __init__(self, path: Path, keep_days: int, log: Log) -> None:
         self._path = path
-        self._tell = tell
+        self._log = log
         self._loop = asyncio.get_running_loop()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._unwritten: deque[_Write] = deque()
         self._unanswered: deque[_Question] = deque()
-        self._under_way: dict[str, rows.Statement] = {}
+        self._under_way: dict[str, statements.Statement] = {}
         """Attempts on disk whose outcomes are not: a store that takes this one's place needs them."""
         self._retry_s = RETRY_S
-        self._pruning = Pruning(keep_days, clocks.moment())
+        self._pruning = Pruning(keep_days, clock.moment())
         self._commits = 0
         self._give_up_at: float | None = None
         self._mended_at: float | None = None
@@ -126,7 +126,7 @@ class Store:
         self._stopping = threading.Event()
         self._is_ours = threading.Event()
         self._thread = threading.Thread(target=self._run, name="journal writer", daemon=True)
-        self.health = Health()
+        self.health = StoreHealth()
         self.known_cards: Callable[[], Mapping[str, Card]] = dict
         """The cards that are in memory: they are not lost with the store."""
         self.take_cards: Callable[[dict[str, Card]], None] = lambda _cards: None
@@ -155,11 +155,11 @@ class Store:
 
     def record(self, attempt: Attempt) -> asyncio.Future[None]:
         """Writes the first half of an event."""
-        return self._write(attempt.id, rows.attempt_statement(attempt), is_end=False)
+        return self._write(attempt.id, statements.attempt_statement(attempt), is_end=False)
 
     def finish(self, attempt_id: str, outcome: Outcome) -> asyncio.Future[None]:
         """Writes the second half."""
-        return self._write(attempt_id, rows.outcome_statement(attempt_id, outcome), is_end=True)
+        return self._write(attempt_id, statements.outcome_statement(attempt_id, outcome), is_end=True)
 
     def ask(self, question: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
         """Runs a question after all records before it; the future may carry sqlite3.Error."""
@@ -172,7 +172,9 @@ class Store:
         self.health.damage = None
         return self.ask(salvage.acknowledge)
 
-    def _write(self, attempt_id: str, statement: rows.Statement, *, is_end: bool) -> asyncio.Future[None]:
+    def _write(
+        self, attempt_id: str, statement: statements.Statement, *, is_end: bool
+    ) -> asyncio.Future[None]:
         done: asyncio.Future[None] = self._loop.create_future()
         self._jobs.put(_Write(attempt_id, statement, is_end, done))
         return done
@@ -185,8 +187,8 @@ class Store:
         await asyncio.to_thread(self._thread.join, patience_s)
         lost = len(self._unwritten) + sum(isinstance(job, _Write) for job in self._arrived())
         if lost:
-            self._tell(
-                Notice(
+            self._log(
+                LogEntry(
                     Priority.ERROR,
                     f"the journal could not be written: {lost} records are lost with this end",
                 )
@@ -291,7 +293,7 @@ class Store:
     def _open_once(self) -> tuple[sqlite3.Connection, list[Event]]:
         connection = open_ours(self._path, lambda: self._hand_over([(self.upgrading, None)]))
         try:
-            return connection, rows.close_interrupted(connection)
+            return connection, statements.close_interrupted(connection)
         except sqlite3.DatabaseError as error:
             connection.close()
             if is_damage(error):
@@ -309,7 +311,7 @@ class Store:
         self._is_whole.set()
         if self.health.damage is not None and self._mended_at is None:
             told = "the journal was damaged, and nobody has acknowledged it: gatectl status"
-            self._tell(Notice(Priority.WARNING, told))
+            self._log(LogEntry(Priority.WARNING, told))
 
     def _note_damage(self, connection: sqlite3.Connection) -> None:
         found = salvage.damage_of(connection)
@@ -319,7 +321,7 @@ class Store:
         """Mends the store, or puts another into its place; None where the end comes first. Scans go on."""
         self._is_whole.clear()
         self.health.error = f"{damaged.message}; it is being mended"
-        self._tell(Notice(Priority.ERROR, f"{damaged.message}: it is being mended, and scans go on"))
+        self._log(LogEntry(Priority.ERROR, f"{damaged.message}: it is being mended, and scans go on"))
         retry_s = RETRY_S
         while True:
             try:
@@ -340,12 +342,12 @@ class Store:
         now = time.monotonic()
         if self._mended_at is not None and now < self._mended_at + MEND_AGAIN_S:
             return None
-        left = mend(connection, self._path)
+        left = repair(connection, self._path)
         self._mended_at = now
         if left is not None:
             return None
         told = f"the journal {self._path} is mended: its indexes were made anew, and nothing is lost"
-        self._tell(Notice(Priority.NOTICE, told))
+        self._log(LogEntry(Priority.NOTICE, told))
         return connection
 
     def _replace(self, connection: sqlite3.Connection) -> sqlite3.Connection:
@@ -361,8 +363,8 @@ class Store:
         self._note_damage(successor)
         enrolled = load_all(successor)
         self._loop.call_soon_threadsafe(self.take_cards, enrolled)
-        self._tell(
-            Notice(
+        self._log(
+            LogEntry(
                 Priority.ERROR,
                 f"the journal {self._path} was put aside as {aside}, and a new one took its place:"
                 f" {len(enrolled)} cards were carried over, and the events follow. Cards that no page"
@@ -380,12 +382,12 @@ class Store:
             if isinstance(error, sqlite3.DatabaseError) and is_damage(error):
                 raise
             told = f"events of the damaged journal are not carried over yet ({error}): the next start goes on"
-            self._tell(Notice(Priority.WARNING, told))
+            self._log(LogEntry(Priority.WARNING, told))
         self._carrying = None
         self._note_damage(connection)
         if self.health.damage is not None:
             told = f"{self.health.damage.events} events of the damaged journal were carried over"
-            self._tell(Notice(Priority.NOTICE, told))
+            self._log(LogEntry(Priority.NOTICE, told))
         return False
 
     def _turn(self, connection: sqlite3.Connection) -> None:
@@ -422,7 +424,7 @@ class Store:
             return self._retry_s
         if self._unanswered or self._carrying is not None:
             return 0
-        return QUIET_S if self._commits >= CHECKPOINT_EVERY or self._pruning.is_due(clocks.moment()) else None
+        return QUIET_S if self._commits >= CHECKPOINT_EVERY or self._pruning.is_due(clock.moment()) else None
 
     def _require_writable(self) -> None:
         """Raises OSError for a file system that has become read-only.
@@ -497,12 +499,12 @@ class Store:
     def _small_step(self, connection: sqlite3.Connection) -> bool:
         if self._carrying is not None:
             return self._carry(connection, self._carrying)
-        return self._pruning.step(connection, clocks.moment())
+        return self._pruning.step(connection, clock.moment())
 
     def _failed(self, error: Exception) -> None:
         if self.health.error is None:
-            self._tell(
-                Notice(
+            self._log(
+                LogEntry(
                     Priority.ERROR,
                     f"the journal {self._path} cannot be written ({error}):"
                     " scans go on, their records follow",
@@ -513,7 +515,7 @@ class Store:
     def _recovered(self) -> None:
         if self.health.error is not None:
             lost = f", {self.health.lost} records were lost" if self.health.lost else ""
-            self._tell(Notice(Priority.NOTICE, f"the journal {self._path} is written again{lost}"))
+            self._log(LogEntry(Priority.NOTICE, f"the journal {self._path} is written again{lost}"))
         self._retry_s = RETRY_S
         self.health.error = None
 

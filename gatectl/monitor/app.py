@@ -12,34 +12,39 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from gatectl.journal.reader import UnreadableError
-from gatectl.monitor.daemon import Daemon
-from gatectl.monitor.gym import Gym
-from gatectl.monitor.journal import JournalDesk
-from gatectl.monitor.live import Live
+from gatectl.monitor.control_client import ControlClient
+from gatectl.monitor.feeds import LiveFeeds
+from gatectl.monitor.journal_worker import JournalWorker
 from gatectl.monitor.login import Login
 from gatectl.monitor.pages import Pages, Report
-from gatectl.monitor.paper import Paper
 from gatectl.monitor.password import Password
-from gatectl.monitor.reader import choose_language
+from gatectl.monitor.renderer import TemplateRenderer
+from gatectl.monitor.site_info import SiteInfo
 from gatectl.monitor.static_files import StaticFiles
 from gatectl.monitor.streams import Streams
+from gatectl.monitor.visitor import choose_language
 
 
 class Monitor:
     """`app` answers requests; its process must keep `live` running."""
 
     def __init__(
-        self, gym: Gym, journal: JournalDesk, daemon: Daemon, report: Report, password: Password | None
+        self,
+        gym: SiteInfo,
+        journal: JournalWorker,
+        daemon: ControlClient,
+        report: Report,
+        password: Password | None,
     ) -> None:
-        self.live = Live(journal, daemon, gym.doors)
+        self.live = LiveFeeds(journal, daemon, gym.doors)
         self.broken: BaseException | None = None
         self.when_broken: Callable[[], None] = lambda: None
         self._journal = journal
         files = StaticFiles()
-        paper = Paper(gym, files.address, has_password=password is not None)
-        pages = Pages(gym, journal, self.live, report, paper)
-        streams = Streams(self.live, journal, paper)
-        login = Login(paper, password)
+        renderer = TemplateRenderer(gym, files.address, has_password=password is not None)
+        pages = Pages(gym, journal, self.live, report, renderer)
+        streams = Streams(self.live, journal, renderer)
+        login = Login(renderer, password)
         self.app = Starlette(
             routes=[
                 Route("/", pages.events),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from gatectl.decision.local_time import clock_text, local
-from gatectl.journal.browser import Browser, Tally
+from gatectl.journal.paging import Browser, Tally
 
 WIDTH, HEIGHT = 480, 140
 """Units of the drawing; the style sheet scales it to its container."""

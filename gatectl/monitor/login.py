@@ -10,10 +10,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
 from gatectl.monitor import texts
-from gatectl.monitor.guard import session_cookie, session_in
-from gatectl.monitor.paper import Paper
 from gatectl.monitor.password import Password
-from gatectl.monitor.reader import language_of, own_path
+from gatectl.monitor.renderer import TemplateRenderer
+from gatectl.monitor.security import session_cookie, session_in
+from gatectl.monitor.visitor import language_of, own_path
 
 FORM_MAX = 4096
 """Bytes of the password's form; a larger body is refused."""
@@ -22,8 +22,8 @@ FORM_MAX = 4096
 class Login:
     """Shows the form and handles it; redirects to the page if no password is set."""
 
-    def __init__(self, paper: Paper, password: Password | None) -> None:
-        self._paper = paper
+    def __init__(self, renderer: TemplateRenderer, password: Password | None) -> None:
+        self._renderer = renderer
         self._password = password
 
     async def sign_in(self, request: Request) -> Response:
@@ -54,7 +54,7 @@ class Login:
         path, _, query = wanted.partition("?")
         is_link = path.startswith("/display/") and "key" in parse_qs(query)
         ended_door = unquote(path.removeprefix("/display/")) if is_link else None
-        return self._paper.page(
+        return self._renderer.page(
             request, "login.html", status, wanted=wanted, words=words, ended_door=ended_door
         )
 

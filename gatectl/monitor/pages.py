@@ -16,21 +16,21 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from gatectl.decision import event_csv
-from gatectl.decision.advice import advice
 from gatectl.decision.cause import NEIGHBOURS, Around, around
 from gatectl.decision.event import KINDS, Event
 from gatectl.decision.verdict import Result
+from gatectl.decision.words.advice import advice
 from gatectl.errors import GatectlError, visible
-from gatectl.journal.browser import Browser
+from gatectl.journal.paging import Browser
 from gatectl.journal.reader import UnreadableError
-from gatectl.monitor import chart, shown, texts
-from gatectl.monitor.gym import Gym
-from gatectl.monitor.journal import JournalDesk
-from gatectl.monitor.live import Live
-from gatectl.monitor.paper import Paper
+from gatectl.monitor import chart, presenters, texts
+from gatectl.monitor.feeds import LiveFeeds
+from gatectl.monitor.journal_worker import JournalWorker
 from gatectl.monitor.query import Query
-from gatectl.monitor.reader import language_of
+from gatectl.monitor.renderer import TemplateRenderer
+from gatectl.monitor.site_info import SiteInfo
 from gatectl.monitor.texts import Language
+from gatectl.monitor.visitor import language_of
 
 PAGE_SIZE = 50
 """Events per page: two screens of a desktop."""
@@ -42,12 +42,19 @@ Report = Callable[[str], Mapping[str, str]]
 class Pages:
     """The pages that a browser opens; changes on an open page come by `streams.py`."""
 
-    def __init__(self, gym: Gym, journal: JournalDesk, live: Live, report: Report, paper: Paper) -> None:
+    def __init__(
+        self,
+        gym: SiteInfo,
+        journal: JournalWorker,
+        live: LiveFeeds,
+        report: Report,
+        renderer: TemplateRenderer,
+    ) -> None:
         self._gym = gym
         self._journal = journal
         self._live = live
         self._report = report
-        self._paper = paper
+        self._renderer = renderer
 
     async def events(self, request: Request) -> Response:
         language = language_of(request)
@@ -61,8 +68,8 @@ class Pages:
             mark, drawn = 0, chart.Day([], [])
             notices.append(_why_unreadable(error, language))
         events = [listed.event for listed in found.events] if found else []
-        rows = [shown.row_of(event, language, whole_codes=query.whole_codes) for event in events]
-        return self._paper.page(
+        rows = [presenters.row_of(event, language, whole_codes=query.whole_codes) for event in events]
+        return self._renderer.page(
             request,
             "list.html",
             query=query,
@@ -70,14 +77,14 @@ class Pages:
             rows=rows,
             mark=mark,
             notices=notices,
-            health=self._paper.health(await self._live.health(), language),
+            health=self._renderer.health(await self._live.health(), language),
             doors=self._gym.doors,
             partners=list(self._gym.status_pages),
             results=[result.value for result in Result],
             kinds=KINDS,
             drawn=drawn,
             day=day,
-            day_text=shown.day_text(datetime(day.year, day.month, day.day).astimezone(), language),
+            day_text=presenters.day_text(datetime(day.year, day.month, day.day).astimezone(), language),
             days=(day - timedelta(days=1), day + timedelta(days=1)),
             chart=chart,
         )
@@ -112,14 +119,14 @@ class Pages:
         found = await self._journal.ask(lambda browser: _with_neighbours(browser, event_id))
         if found is None:
             words = texts.text(language, "no_such_event")
-            return self._paper.page(request, "notice.html", status=404, words=words)
+            return self._renderer.page(request, "notice.html", status=404, words=words)
         event, said = found
-        return self._paper.page(
+        return self._renderer.page(
             request,
             "event.html",
             event=event,
-            row=shown.row_of(event, language, whole_codes=True),
-            story=shown.story_of(event, language),
+            row=presenters.row_of(event, language, whole_codes=True),
+            story=presenters.timeline_of(event, language),
             advice=self._advice(event, language, said),
             facts=_facts(event, language),
         )
@@ -132,7 +139,7 @@ class Pages:
         try:
             files = await asyncio.to_thread(self._report, event_id)
         except GatectlError as error:
-            return self._paper.page(request, "notice.html", status=503, words=visible(error.message))
+            return self._renderer.page(request, "notice.html", status=503, words=visible(error.message))
         name = f"gatectl-report-{event_id}"
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -149,23 +156,23 @@ class Pages:
         door = request.path_params["door"]
         if door not in self._live.displays:
             raise HTTPException(404)
-        screen = shown.screen_of(self._live.now(door), language_of(request))
+        screen = presenters.screen_of(self._live.now(door), language_of(request))
         # A link's key opens the stream too; else the session does.
         key = {"key": request.query_params["key"]} if "key" in request.query_params else {}
         stream = f"/live/display?{urlencode({'door': door, **key})}"
-        return self._paper.page(request, "display.html", door=door, screen=screen, stream=stream)
+        return self._renderer.page(request, "display.html", door=door, screen=screen, stream=stream)
 
     async def failed(self, request: Request, error: Exception) -> Response:
         """Answer for a page that does not exist."""
         status = error.status_code if isinstance(error, HTTPException) else 500
         words = texts.text(language_of(request), "not_there")
-        return self._paper.page(request, "notice.html", status=status, words=words)
+        return self._renderer.page(request, "notice.html", status=status, words=words)
 
     async def unreadable(self, request: Request, error: Exception) -> Response:
         """Answer for a page that needs the journal while it is unreadable."""
         language = language_of(request)
         words = _why_unreadable(error, language) if isinstance(error, UnreadableError) else ""
-        return self._paper.page(request, "notice.html", status=503, words=words)
+        return self._renderer.page(request, "notice.html", status=503, words=words)
 
 
 class _Rows(NamedTuple):
@@ -208,7 +215,7 @@ def _facts(event: Event, language: Language) -> list[tuple[str, str]]:
         "credential": attempt.credential,
         "partner": attempt.partner,
         "customer": attempt.customer,
-        "basis": outcome.basis and shown.basis_in_words(outcome.basis, language),
+        "basis": outcome.basis and presenters.basis_in_words(outcome.basis, language),
         "status": outcome.status,
         "verdict": outcome.verdict,
         "fault": outcome.fault,

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from gatectl.decision.event import KINDS, Event
 from gatectl.decision.local_time import NotATimeError, parsed
 from gatectl.decision.verdict import Result
-from gatectl.journal.browser import Search
+from gatectl.journal.paging import Search
 from gatectl.journal.reader import Filters
 
 CHARS_MAX = 512

@@ -17,12 +17,12 @@ from gatectl.errors import GatectlError
 from gatectl.monitor.addresses import Forwarded
 from gatectl.monitor.app import Monitor
 from gatectl.monitor.connections import HEADERS_BYTES_MAX, Connection, Connections, Requests
-from gatectl.monitor.daemon import Daemon
-from gatectl.monitor.guard import Guard, names_of
-from gatectl.monitor.gym import Gym
-from gatectl.monitor.journal import JournalDesk
+from gatectl.monitor.control_client import ControlClient
+from gatectl.monitor.journal_worker import JournalWorker
 from gatectl.monitor.pages import Report
 from gatectl.monitor.password import Password
+from gatectl.monitor.security import SecurityMiddleware, names_of
+from gatectl.monitor.site_info import SiteInfo
 
 BACKLOG = 128
 """Connections that the kernel queues until they are accepted."""
@@ -100,9 +100,9 @@ class Access:
 
 
 def run(
-    gym: Gym,
-    journal: JournalDesk,
-    daemon: Daemon,
+    gym: SiteInfo,
+    journal: JournalWorker,
+    daemon: ControlClient,
     report: Report,
     *,
     bound: socket.socket,
@@ -111,7 +111,7 @@ def run(
 ) -> None:
     """Serve on the bound socket until SIGTERM or SIGINT."""
     monitor = Monitor(gym, journal, daemon, report, access.password)
-    guard = Guard(Requests(monitor.app), access.password, names_of(access.host, access.names))
+    guard = SecurityMiddleware(Requests(monitor.app), access.password, names_of(access.host, access.names))
     connections = Connections(access.proxies)
     config = uvicorn.Config(
         Forwarded(guard, access.proxies),

@@ -11,16 +11,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from gatectl.journal.browser import Listed
+from gatectl.journal.paging import Listed
 from gatectl.journal.reader import UnreadableError
-from gatectl.monitor import shown
-from gatectl.monitor.guard import MAY_STAY
-from gatectl.monitor.journal import JournalDesk
-from gatectl.monitor.live import NEWS_MAX, HealthNews, Live, Reload
-from gatectl.monitor.paper import Paper
+from gatectl.monitor import presenters
+from gatectl.monitor.feeds import NEWS_MAX, HealthNews, LiveFeeds, Reload
+from gatectl.monitor.journal_worker import JournalWorker
 from gatectl.monitor.query import Query, number
-from gatectl.monitor.reader import language_of
+from gatectl.monitor.renderer import TemplateRenderer
+from gatectl.monitor.security import MAY_STAY
 from gatectl.monitor.texts import Language
+from gatectl.monitor.visitor import language_of
 
 STREAM_S = 12 * 3600.0
 """A stream ends after so long and the browser reopens it, which renews a display's session."""
@@ -32,10 +32,10 @@ _HERE = "event: here\ndata:\n\n"
 class Streams:
     """Server-sent events (HTML Living Standard, section 9.2)."""
 
-    def __init__(self, live: Live, journal: JournalDesk, paper: Paper) -> None:
+    def __init__(self, live: LiveFeeds, journal: JournalWorker, renderer: TemplateRenderer) -> None:
         self._live = live
         self._journal = journal
-        self._paper = paper
+        self._renderer = renderer
         self._rows: dict[tuple[str, Language, bool], str] = {}
         self._view: dict[str, Any] = {}
         self._screens: dict[Language, str] = {}
@@ -65,7 +65,7 @@ class Streams:
                     if item.ended > last and query.fits(item.event):
                         yield self._row_news(item, language, query)
                 elif isinstance(item, HealthNews):
-                    html = self._paper.health(item, language)
+                    html = self._renderer.health(item, language)
                     yield _message("health", html) if html != health else _HERE
                     health = html
                 else:
@@ -88,8 +88,8 @@ class Streams:
         """Render the news of an event, once for all listeners."""
         key = (listed.event.attempt.id, language, query.whole_codes)
         if key not in self._rows:
-            row = shown.row_of(listed.event, language, whole_codes=query.whole_codes)
-            html = self._paper.render("row.html", language, row=row)
+            row = presenters.row_of(listed.event, language, whole_codes=query.whole_codes)
+            html = self._renderer.render("row.html", language, row=row)
             if len(self._rows) > NEWS_MAX:
                 self._rows.clear()
             self._rows[key] = _message("row", html, str(listed.ended))
@@ -112,7 +112,7 @@ class Streams:
         if view is not self._view:
             self._view, self._screens = view, {}
         if language not in self._screens:
-            self._screens[language] = _message("screen", json.dumps(shown.screen_of(view, language)))
+            self._screens[language] = _message("screen", json.dumps(presenters.screen_of(view, language)))
         return self._screens[language]
 
 

@@ -16,7 +16,7 @@ characters.
 | anything else | fault `partner` |
 
 `alerts` and `milestones` are meant for the member; `customer_alerts` are internal to the gym, and are neither
-shown nor stored. `judge` in `exchange.py` adds the answers that are not a verdict in any protocol.
+shown nor stored. `interpret` in `exchange.py` adds the answers that are not a verdict in any protocol.
 
 Sources: https://api.hellocapitan.com/api/docs/barcode-check-in; https://api.hellocapitan.com/api/docs/ for
 the token's header and the length of a barcode.
@@ -28,17 +28,17 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from gatectl.decision.verdict import Fault, ForMember, Reason, Ruling, Verdict
+from gatectl.decision.verdict import Decision, Fault, MemberWords, Reason, Verdict
 from gatectl.partners.exchange import (
-    Answer,
     Endpoint,
-    Question,
+    PartnerRequest,
+    PartnerResponse,
     is_html,
     json_of,
     json_question,
     no_verdict,
 )
-from gatectl.partners.reason import for_member_of, reason_of
+from gatectl.partners.reason import member_words_of, reason_of
 
 DUPLICATE = "duplicate_check_in"
 INVALID_LOCATION = "invalid_location"
@@ -52,7 +52,7 @@ _VERDICTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Capitan:
+class CapitanProtocol:
     """One location at Capitan; without `location_id` the token's own location counts."""
 
     endpoint: Endpoint
@@ -61,7 +61,7 @@ class Capitan:
     other_keys: tuple[str, ...] = field(default=(), repr=False)
     """The other partners' keys, to be masked in reasons too."""
 
-    def question(self, member: str, code: str, customer: str = "") -> Question:  # noqa: ARG002 - a barcode is all
+    def question(self, member: str, code: str, customer: str = "") -> PartnerRequest:  # noqa: ARG002 - a barcode is all
         """Make the request. `member` is the barcode, any text, escaped in the path."""
         return json_question(
             f"{self.endpoint.base}/api/gym-endpoints/barcode-check-in/{quote(member, safe='')}/",
@@ -70,7 +70,7 @@ class Capitan:
             ("Authorization", f"Token {self.key}"),
         )
 
-    def judge(self, answer: Answer) -> Ruling:
+    def interpret(self, answer: PartnerResponse) -> Decision:
         """Interpret an answer by the module's table."""
         body = json_of(answer)
         fields = body if isinstance(body, dict) else {}
@@ -84,7 +84,7 @@ class Capitan:
                 return no_verdict(answer)
             case 200 if not error and type(fields.get("id")) is int:
                 for_member = self._for_member(fields, _milestones(fields))
-                return Ruling(Verdict.ALLOWED, status=200, for_member=for_member)
+                return Decision(Verdict.ALLOWED, status=200, for_member=for_member)
             case 200 | 400 | 404:
                 verdict = _VERDICTS.get(error) if isinstance(error, str) else None
                 if verdict is None:
@@ -92,7 +92,7 @@ class Capitan:
                     what = "200 without the new check-in's id" if lacks_id else None
                     return no_verdict(answer, reason=reason, detail=what)
                 for_member = self._for_member(fields, _alerts(fields))
-                return Ruling(verdict, status=answer.status, reason=reason, for_member=for_member)
+                return Decision(verdict, status=answer.status, reason=reason, for_member=for_member)
             case 401 | 403:
                 return no_verdict(answer, Fault.CREDENTIALS, reason, f"{answer.status}: the key is refused")
             case _:
@@ -107,8 +107,8 @@ class Capitan:
             {*_VERDICTS, INVALID_LOCATION},
         )
 
-    def _for_member(self, fields: dict[str, Any], texts: list[str]) -> ForMember | None:
-        return for_member_of(fields.get("customer_first_name"), texts, fields, (self.key, *self.other_keys))
+    def _for_member(self, fields: dict[str, Any], texts: list[str]) -> MemberWords | None:
+        return member_words_of(fields.get("customer_first_name"), texts, fields, (self.key, *self.other_keys))
 
 
 def _alerts(fields: dict[str, Any]) -> list[str]:

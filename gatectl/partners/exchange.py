@@ -1,6 +1,6 @@
 """A request to a partner and its answer, as values, and the rules that hold for the answers of all protocols.
 
-These answers are not a verdict, whatever the protocol says about their status (`judge`):
+These answers are not a verdict, whatever the protocol says about their status (`interpret`):
 
 | answer | comes to |
 |---|---|
@@ -22,8 +22,8 @@ from datetime import UTC, datetime
 from typing import Any, Never, Protocol
 from urllib.parse import quote, urlsplit
 
-from gatectl.decision.verdict import Fault, Reason, Ruling, Verdict
-from gatectl.partners.date import moment_of
+from gatectl.decision.verdict import Decision, Fault, Reason, Verdict
+from gatectl.partners.http.date import moment_of
 
 _PATH_SAFE = "/%:@!$&'()*+,;=~"  # RFC 3986, section 3.3; keep an installer's own escapes
 
@@ -68,7 +68,7 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class PartnerRequest:
     """One request. Headers are complete except for `Host` and `Content-Length`; they hold the key."""
 
     target: str
@@ -78,7 +78,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PartnerResponse:
     """A whole answer. `headers` have lower-case names; `received_us` is our wall clock."""
 
     status: int
@@ -91,17 +91,17 @@ class Answer:
     """Whether the body is compressed in a way that could not be undone."""
 
 
-class Partner(Protocol):
+class PartnerProtocol(Protocol):
     """A protocol, without I/O: makes the request and interprets the answer."""
 
-    def question(self, member: str, code: str, customer: str = "") -> Question: ...
+    def question(self, member: str, code: str, customer: str = "") -> PartnerRequest: ...
 
-    def judge(self, answer: Answer) -> Ruling: ...
+    def interpret(self, answer: PartnerResponse) -> Decision: ...
 
 
-def json_question(target: str, body: Mapping[str, Any], *headers: tuple[str, str]) -> Question:
+def json_question(target: str, body: Mapping[str, Any], *headers: tuple[str, str]) -> PartnerRequest:
     """Make a POST of a JSON object, with the headers that all protocols share."""
-    return Question(
+    return PartnerRequest(
         target,
         (
             ("Accept", "application/json"),
@@ -112,12 +112,12 @@ def json_question(target: str, body: Mapping[str, Any], *headers: tuple[str, str
     )
 
 
-def start_of(answer: Answer) -> bytes:
+def start_of(answer: PartnerResponse) -> bytes:
     """Return the start of the body, without a byte order mark, leading blanks, and UTF-16's zeros."""
     return answer.body.replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n\f\v")
 
 
-def is_html(answer: Answer) -> bool:
+def is_html(answer: PartnerResponse) -> bool:
     """Return whether it is a page for people, a captive portal's or a proxy's, and not a protocol's answer.
 
     The body decides, not the header: frameworks send every answer without a declared type as `text/html`.
@@ -125,7 +125,7 @@ def is_html(answer: Answer) -> bool:
     return start_of(answer).startswith(b"<")
 
 
-def json_of(answer: Answer) -> Any:
+def json_of(answer: PartnerResponse) -> Any:
     """Parse the body as JSON (UTF-8, a byte order mark allowed); NOT_JSON if it is not.
 
     Strict, since it opens a gate: text that two parsers could read differently is not accepted.
@@ -149,22 +149,22 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def judge(partner: Partner, answer: Answer) -> Ruling:
+def interpret(partner: PartnerProtocol, answer: PartnerResponse) -> Decision:
     """Interpret an answer by the rules of its protocol, and by those of all protocols.
 
     A ruling with a fault describes the answer in `detail`.
     """
-    ruling = partner.judge(answer)
+    decision = partner.interpret(answer)
     overruled = _overruled(answer)
     if overruled is not None:
         fault, detail = overruled
-        return no_verdict(answer, fault, ruling.reason, detail)
-    if ruling.fault is None or ruling.detail is not None:
-        return ruling
-    return replace(ruling, detail=described(answer))
+        return no_verdict(answer, fault, decision.reason, detail)
+    if decision.fault is None or decision.detail is not None:
+        return decision
+    return replace(decision, detail=described(answer))
 
 
-def _overruled(answer: Answer) -> tuple[Fault, str] | None:
+def _overruled(answer: PartnerResponse) -> tuple[Fault, str] | None:
     """Return the fault and a description of an answer that is not a verdict in any protocol; else None."""
     status = answer.status
     if 200 <= status < 300:
@@ -178,7 +178,7 @@ def _overruled(answer: Answer) -> tuple[Fault, str] | None:
     return _by_api_gateway(answer) if status == 403 else None
 
 
-def _by_api_gateway(answer: Answer) -> tuple[Fault, str] | None:
+def _by_api_gateway(answer: PartnerResponse) -> tuple[Fault, str] | None:
     """A refusal of Amazon's API Gateway itself, which did not ask the partner behind it.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html
@@ -191,7 +191,7 @@ def _by_api_gateway(answer: Answer) -> tuple[Fault, str] | None:
     return None
 
 
-def described(answer: Answer) -> str:
+def described(answer: PartnerResponse) -> str:
     """Describe the answer in our own words: its status, and the kind of its body."""
     status = answer.status
     if 300 <= status < 400:
@@ -211,14 +211,17 @@ def described(answer: Answer) -> str:
 
 
 def no_verdict(
-    answer: Answer, fault: Fault = Fault.PARTNER, reason: Reason | None = None, detail: str | None = None
-) -> Ruling:
+    answer: PartnerResponse,
+    fault: Fault = Fault.PARTNER,
+    reason: Reason | None = None,
+    detail: str | None = None,
+) -> Decision:
     """Make the ruling for an answer that says nothing about the member."""
     rest = rest_s(answer) if answer.status == 429 else None
-    return Ruling(Verdict.NONE, fault, answer.status, reason, rest, detail=detail)
+    return Decision(Verdict.NONE, fault, answer.status, reason, rest, detail=detail)
 
 
-def rest_s(answer: Answer) -> float:
+def rest_s(answer: PartnerResponse) -> float:
     """Return the seconds to leave the partner alone after a 429 (RFC 9110, section 10.2.3).
 
     A date counts from the answer's own `Date` if it has one: a door without a battery-backed clock may be

@@ -14,7 +14,7 @@ decides alone, with two exceptions:
 | 401 | fault `credentials` |
 | anything else | fault `partner` |
 
-`judge` in `exchange.py` adds the answers that are not a verdict in any protocol.
+`interpret` in `exchange.py` adds the answers that are not a verdict in any protocol.
 
 Sources: https://developer.sportalliance.com/apis/perfectgym/aggregator/checkin-validation (200, 403);
 https://developer.sportalliance.com/apis/perfectgym/aggregator/member-validation (whose ID `aggregatorId` is);
@@ -27,12 +27,12 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from gatectl.decision.verdict import Fault, Reason, Ruling, Verdict
+from gatectl.decision.verdict import Decision, Fault, Reason, Verdict
 from gatectl.partners.exchange import (
     NOT_JSON,
-    Answer,
     Endpoint,
-    Question,
+    PartnerRequest,
+    PartnerResponse,
     is_html,
     json_of,
     json_question,
@@ -45,7 +45,7 @@ _UNAUTHORISED = re.compile(rb'"authorized"\s*:\s*false')
 
 
 @dataclass(frozen=True, slots=True)
-class PerfectGym:
+class PerfectGymProtocol:
     """The aggregator's registered endpoint. The aggregator's own ID of the member is sent as aggregatorId."""
 
     endpoint: Endpoint
@@ -55,7 +55,7 @@ class PerfectGym:
     other_keys: tuple[str, ...] = field(default=(), repr=False)
     """The other partners' keys, to be masked in reasons too."""
 
-    def question(self, member: str, code: str, customer: str = "") -> Question:  # noqa: ARG002 - the code stays here
+    def question(self, member: str, code: str, customer: str = "") -> PartnerRequest:  # noqa: ARG002 - the code stays here
         """Make the request: the aggregator's ID is text; the customer's, 1 to 18 digits, a JSON number."""
         ids = (member, customer) if self.aggregator_id is None else (self.aggregator_id, member)
         return json_question(
@@ -65,7 +65,7 @@ class PerfectGym:
             ("X-API-Key", self.key),
         )
 
-    def judge(self, answer: Answer) -> Ruling:
+    def interpret(self, answer: PartnerResponse) -> Decision:
         """Interpret an answer by the module's table.
 
         The body can revoke a 200, so a body that begins as JSON and cannot be read is not an admission.
@@ -78,13 +78,13 @@ class PerfectGym:
             case 200 if body is NOT_JSON and _is_damaged(answer):
                 return no_verdict(answer, detail="200 with JSON that cannot be read")
             case 200 if isinstance(body, dict) and body.get("authorized") is False:
-                return Ruling(Verdict.NOT_ALLOWED, status=200, reason=reason)
+                return Decision(Verdict.NOT_ALLOWED, status=200, reason=reason)
             case 200:
-                return Ruling(Verdict.ALLOWED, status=200)
+                return Decision(Verdict.ALLOWED, status=200)
             case 403:
-                return Ruling(Verdict.NOT_ALLOWED, status=403, reason=reason)
+                return Decision(Verdict.NOT_ALLOWED, status=403, reason=reason)
             case 404:
-                return Ruling(Verdict.NOT_FOUND, status=404, reason=reason)
+                return Decision(Verdict.NOT_FOUND, status=404, reason=reason)
             case 401:
                 return no_verdict(answer, Fault.CREDENTIALS, reason, "401: the key is refused")
             case _:
@@ -101,7 +101,7 @@ class PerfectGym:
         return reason_of(key, text, body, (self.key, *self.other_keys))
 
 
-def _is_damaged(answer: Answer) -> bool:
+def _is_damaged(answer: PartnerResponse) -> bool:
     """Return whether a body that is not JSON was meant to be, or contains a refusal."""
     start = start_of(answer)
     return start.startswith((b"{", b"[", b'"')) or _UNAUTHORISED.search(start) is not None

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 from urllib.parse import unquote
 
-from gatectl.decision.verdict import ForMember, Reason
+from gatectl.decision.verdict import MemberWords, Reason
 
 REASON_CHARS = 200
 TEXT_CHARS_MAX = 8192
@@ -56,9 +56,9 @@ def reason_of(
     return None if clean_key is None and clean_text is None else Reason(clean_key, clean_text)
 
 
-def for_member_of(
+def member_words_of(
     first_name: Any, texts: Iterable[Any], body: Any, secrets: Collection[str]
-) -> ForMember | None:
+) -> MemberWords | None:
     """The partner's words for the member, fit for a screen that others see too.
 
     Only texts under the key of a name are masked: the partner wrote the words for this member.
@@ -70,7 +70,7 @@ def for_member_of(
     lines = tuple(text.replace(MASK, "…") for text in cleaned if text is not None)[:LINES_MAX]
     name = _clean(first_name, [], secrets)
     shown = name[:FIRST_NAME_CHARS] if name and MASK not in name else None
-    return ForMember(shown, lines) if shown or lines else None
+    return MemberWords(shown, lines) if shown or lines else None
 
 
 def names_somebody(body: Any) -> bool:
@@ -78,7 +78,7 @@ def names_somebody(body: Any) -> bool:
     return any(is_name and any(map(str.isalpha, text)) for text, is_name in _texts_in(body))
 
 
-def without(secrets: Collection[str], text: str) -> str:
+def mask_secrets(secrets: Collection[str], text: str) -> str:
     """Mask every key in the text, the longest first: one may be a part of another."""
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, MASK)
@@ -89,7 +89,7 @@ def _clean(value: Any, hidden: list[str], secrets: Collection[str]) -> str | Non
     if not isinstance(value, str) or len(value) > TEXT_CHARS_MAX:
         return None
     # Before decoding too: a key may itself look encoded.
-    text = without(secrets, _plain(without(secrets, _composed(value))))
+    text = mask_secrets(secrets, _plain(mask_secrets(secrets, _composed(value))))
     text = _without_addresses(text)
     for other in hidden:
         if other.casefold() in text.casefold():  # much faster than a pattern

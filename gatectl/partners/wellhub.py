@@ -16,7 +16,7 @@ a write without an idempotency key: each success makes the transaction that pays
 | anything else | fault `partner` |
 
 An error is an object with `key` and `message` (also `Message`), in a list `errors`, in a bare list, or alone.
-`judge` in `exchange.py` adds the answers that are not a verdict in any protocol.
+`interpret` in `exchange.py` adds the answers that are not a verdict in any protocol.
 
 Sources: https://developers.gympass.com/product/access-control-api/1.0/endpoints; for the keys of refusals,
 the page's earlier version, https://developers.gympass.com/product/access-control-api/1.0/endpoint.
@@ -27,12 +27,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from gatectl.decision.verdict import Fault, Reason, Ruling, Verdict
+from gatectl.decision.verdict import Decision, Fault, Reason, Verdict
 from gatectl.partners.exchange import (
     NOT_JSON,
-    Answer,
     Endpoint,
-    Question,
+    PartnerRequest,
+    PartnerResponse,
     is_html,
     json_of,
     json_question,
@@ -56,7 +56,7 @@ CUSTOM_CODE_CHARS = 13
 
 
 @dataclass(frozen=True, slots=True)
-class Wellhub:
+class WellhubProtocol:
     """One gym at Wellhub. `validate` is a write: it makes the transaction that pays the gym."""
 
     endpoint: Endpoint
@@ -66,7 +66,7 @@ class Wellhub:
     other_keys: tuple[str, ...] = field(default=(), repr=False)
     """The other partners' keys, to be masked in reasons too."""
 
-    def question(self, member: str, code: str, customer: str = "") -> Question:  # noqa: ARG002 - it has none
+    def question(self, member: str, code: str, customer: str = "") -> PartnerRequest:  # noqa: ARG002 - it has none
         """Make the request. `member` is the 13-digit ID; the code is added only if it differs, and fits."""
         body = {"gympass_id": member}
         if self.send_custom_code and code != member and code.strip() and len(code) <= CUSTOM_CODE_CHARS:
@@ -79,7 +79,7 @@ class Wellhub:
             ("X-Gym-Id", self.gym_id),
         )
 
-    def judge(self, answer: Answer) -> Ruling:
+    def interpret(self, answer: PartnerResponse) -> Decision:
         """Interpret an answer by the module's table: a documented key decides at 200, 400 and 404 alike."""
         body = json_of(answer)
         errors = _errors_in(body)
@@ -87,9 +87,9 @@ class Wellhub:
             case 200 | 401 | 403 if is_html(answer):
                 return no_verdict(answer)
             case 200 if not answer.body.strip():
-                return Ruling(Verdict.ALLOWED, status=200)
+                return Decision(Verdict.ALLOWED, status=200)
             case 200 if isinstance(body, dict) and not _has_errors(body):
-                return Ruling(Verdict.ALLOWED, status=200)
+                return Decision(Verdict.ALLOWED, status=200)
             case 200 | 400 | 404:
                 return self._refusal(answer, body, errors)
             case 401:
@@ -101,11 +101,11 @@ class Wellhub:
             case _:
                 return no_verdict(answer, reason=self._reason(body, errors))
 
-    def _refusal(self, answer: Answer, body: Any, errors: list[dict[str, Any]]) -> Ruling:
+    def _refusal(self, answer: PartnerResponse, body: Any, errors: list[dict[str, Any]]) -> Decision:
         for error in errors:
             verdict = _verdict_of(error)
             if verdict is not None:
-                return Ruling(verdict, status=answer.status, reason=self._reason(body, [error]))
+                return Decision(verdict, status=answer.status, reason=self._reason(body, [error]))
         detail = f"{answer.status} with an error that is not documented" if errors else None
         return no_verdict(answer, reason=self._reason(body, errors), detail=detail)
 

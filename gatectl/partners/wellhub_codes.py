@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Literal
 
-from gatectl.partners.exchange import Answer, Question, json_of, json_question, rest_s
+from gatectl.partners.exchange import PartnerRequest, PartnerResponse, json_of, json_question, rest_s
 
 CODE_MAX = 13
 
@@ -24,7 +24,7 @@ _DONE: dict[Action, frozenset[int]] = {
 """A deletion should have an empty answer, but the page's example of its answer is that of an update."""
 
 
-class Kind(Enum):
+class ChangeKind(Enum):
     DONE = auto()
     REFUSED = auto()
     """Wellhub refused; it changed nothing."""
@@ -39,10 +39,10 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ChangeOutcome:
     """The result of a request: a line for people, and what to do."""
 
-    kind: Kind
+    kind: ChangeKind
     line: str = ""
     hint: str = ""
     wait_s: float = 0.0
@@ -56,59 +56,61 @@ class Change:
     wellhub_id: str
     code: str = ""
 
-    def question(self, base: str, gym_id: str, key: str) -> Question:
+    def question(self, base: str, gym_id: str, key: str) -> PartnerRequest:
         """Make the request. `base` is the path of the settings' URL, without a slash at its end."""
         headers = (("Authorization", f"Bearer {key}"), ("X-Gym-Id", gym_id))
         target = f"{base}/access/v1/code/{self.wellhub_id}"
         if self.action == "delete":
             asked = json_question(target, {}, *headers)
-            return Question(target, asked.headers, b"", "DELETE")
+            return PartnerRequest(target, asked.headers, b"", "DELETE")
         asked = json_question(
             target, {"custom_code": self.code}, ("Content-Type", "application/json"), *headers
         )
-        return Question(target, asked.headers, asked.body, _METHODS[self.action])
+        return PartnerRequest(target, asked.headers, asked.body, _METHODS[self.action])
 
-    def judge(self, answer: Answer) -> Outcome:
+    def interpret(self, answer: PartnerResponse) -> ChangeOutcome:
         """Interpret an answer: only the documented success counts as done."""
         errors = _errors(answer)
         match answer.status:
             case status if status in _DONE[self.action] and _is_success(answer) and not errors:
-                return Outcome(Kind.DONE)
+                return ChangeOutcome(ChangeKind.DONE)
             case 400 if "custom_code" in errors:
                 what = f"Wellhub refuses the code: it must have 1 to {CODE_MAX} characters"
-                return Outcome(Kind.REFUSED, what, "choose a shorter code, and no blank one")
+                return ChangeOutcome(ChangeKind.REFUSED, what, "choose a shorter code, and no blank one")
             case 401 | 403:
-                return Outcome(
-                    Kind.KEY,
+                return ChangeOutcome(
+                    ChangeKind.KEY,
                     f"Wellhub refuses this gym's key or gym_id ({answer.status})",
                     "the key may no longer be valid: ask Wellhub's Technical Sales",
                 )
             case 404 if "checkin.custom-code.not-found" in errors:
                 what = f"Wellhub has no custom code for {self.wellhub_id} at this gym"
-                return Outcome(Kind.MISSING, what, "make one: gatectl codes create")
+                return ChangeOutcome(ChangeKind.MISSING, what, "make one: gatectl codes create")
             case 409:
                 what = f"Wellhub has a custom code for {self.wellhub_id} at this gym already"
-                return Outcome(Kind.REFUSED, what, "replace it: gatectl codes update")
+                return ChangeOutcome(ChangeKind.REFUSED, what, "replace it: gatectl codes update")
             case 429:
                 wait_s = rest_s(answer)
                 what = f"Wellhub asks to be left alone for {wait_s:.0f} s"
-                return Outcome(Kind.BUSY, what, "repeat it then", wait_s)
+                return ChangeOutcome(ChangeKind.BUSY, what, "repeat it then", wait_s)
             case status if status >= 500:
                 return unknown(self, f"Wellhub failed ({status})")
             case status:
                 what = f"Wellhub gave an answer that is not documented ({status})"
-                return Outcome(Kind.UNKNOWN, what, "is the partner's url right? gatectl check --connect")
+                return ChangeOutcome(
+                    ChangeKind.UNKNOWN, what, "is the partner's url right? gatectl check --connect"
+                )
 
 
-def unknown(change: Change, what: str) -> Outcome:
+def unknown(change: Change, what: str) -> ChangeOutcome:
     """Make the outcome for a missing or unclear answer. Repeating the change is safe, and shows the state."""
     hint = "it may have been done there; repeat it"
     if change.action == "create":
         hint += ", and if a code is there already: gatectl codes update"
-    return Outcome(Kind.UNKNOWN, what, hint)
+    return ChangeOutcome(ChangeKind.UNKNOWN, what, hint)
 
 
-def _is_success(answer: Answer) -> bool:
+def _is_success(answer: PartnerResponse) -> bool:
     """Return whether the body is the documented one, or empty, with no bytes after its end."""
     if answer.has_surplus or answer.is_packed:
         return False
@@ -118,7 +120,7 @@ def _is_success(answer: Answer) -> bool:
     return not answer.body.strip() or (isinstance(body, dict) and not counted)
 
 
-def _errors(answer: Answer) -> set[str]:
+def _errors(answer: PartnerResponse) -> set[str]:
     """Return the keys of the answer's errors; an error without a key counts as an empty one."""
     body = json_of(answer) if answer.body else None
     found: Any = body.get("errors") if isinstance(body, dict) else body

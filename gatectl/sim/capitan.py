@@ -11,16 +11,16 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from gatectl.sim.asked import LOCATIONS, Asked, Books
 from gatectl.sim.http import (
+    ReceivedRequest,
     Reply,
-    Request,
     json_object,
     json_reply,
     refuse_media_type,
     refuse_method,
     text_reply,
 )
+from gatectl.sim.partner_state import LOCATIONS, CheckInRequest, PartnerState
 
 PREFIX = "/api/gym-endpoints/barcode-check-in/"
 LATE_S = 2.5
@@ -92,15 +92,15 @@ def already_checked_in() -> Reply:
     return declined("duplicate_check_in")
 
 
-def read(request: Request, books: Books) -> Asked | Reply:
+def read(request: ReceivedRequest, state: PartnerState) -> CheckInRequest | Reply:
     """The member of the barcode, or the refusal: 404, 405, 401, 415 or 400."""
     barcode = _barcode(request.target)
     if isinstance(barcode, Reply):
         return barcode
     refusal = refuse_method(request, "POST")
-    if refusal is None and request.headers.get("authorization") != f"Token {books.keys['capitan']}":
+    if refusal is None and request.headers.get("authorization") != f"Token {state.keys['capitan']}":
         refusal = unauthorised()
-    return refusal or _refuse_body(request) or Asked(barcode)
+    return refusal or _refuse_body(request) or CheckInRequest(barcode)
 
 
 def _barcode(target: str) -> str | Reply:
@@ -117,7 +117,7 @@ def _barcode(target: str) -> str | Reply:
     return barcode if len(barcode) <= _MAX_BARCODE else text_reply(400, "Bad Request")
 
 
-def _refuse_body(request: Request) -> Reply | None:
+def _refuse_body(request: ReceivedRequest) -> Reply | None:
     """Return the refusal of a body, or None. The body is optional, and so is its one field."""
     if not request.body:
         return None

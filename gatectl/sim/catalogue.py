@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from gatectl.decision.verdict import Fault, Verdict
 from gatectl.sim import capitan, perfectgym, shared_rows, special_rows, wellhub
 from gatectl.sim.http import PROTOCOLS, ProtocolName
-from gatectl.sim.row import ALLOWED, Row
+from gatectl.sim.row import ALLOWED, ScenarioRow
 from gatectl.sim.script import Build, fixed, good
 
 LATE_S = {"perfectgym": perfectgym.LATE_S, "wellhub": wellhub.LATE_S, "capitan": capitan.LATE_S}
@@ -61,7 +61,7 @@ def _assemble() -> Iterator[Entry]:
             yield Entry(protocol, _LEADING_ZERO, "good, with a leading zero", *ALLOWED, good)
 
 
-def _entry(protocol: ProtocolName, row: Row) -> Entry:
+def _entry(protocol: ProtocolName, row: ScenarioRow) -> Entry:
     member = {
         "perfectgym": f"1{row.number}",
         "wellhub": f"1000000000{row.number}",

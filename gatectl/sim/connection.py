@@ -16,9 +16,9 @@ from typing import cast
 
 import h11
 
-from gatectl.sim.http import ProtocolName, Request, text_reply
-from gatectl.sim.protocols import Play
-from gatectl.sim.script import End, Script, Step, whole
+from gatectl.sim.http import ProtocolName, ReceivedRequest, text_reply
+from gatectl.sim.protocols import SimulatedProtocol
+from gatectl.sim.script import End, Script, ScriptStep, whole
 
 _MAX_BODY = 64 * 1024
 _LINGER_NOT = struct.pack("ii", 1, 0)
@@ -53,11 +53,11 @@ class Received:
 class Hooks:
     """The callbacks of a connection to its simulator."""
 
-    made: Callable[[Connection], None]
-    lost: Callable[[Connection], None]
+    made: Callable[[ClientConnection], None]
+    lost: Callable[[ClientConnection], None]
     received: Callable[[Received], None]
     """Called at the first byte of a request."""
-    play: Callable[[Received, Request], Play]
+    play: Callable[[Received, ReceivedRequest], SimulatedProtocol]
     """Called with a whole request; returns the answer to play."""
     changed: Callable[[], None]
 
@@ -68,7 +68,7 @@ def set_reset(sock: socket.socket) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
 
 
-class Connection(asyncio.Protocol):
+class ClientConnection(asyncio.Protocol):
     """One accepted connection, after its TLS handshake."""
 
     def __init__(self, number: int, sock: socket.socket, hooks: Hooks) -> None:
@@ -82,7 +82,7 @@ class Connection(asyncio.Protocol):
         self._body = bytearray()
         self._ahead = bytearray()
         self._playing: Script | None = None
-        self._steps: Iterator[Step] = iter(())
+        self._steps: Iterator[ScriptStep] = iter(())
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -149,7 +149,7 @@ class Connection(asyncio.Protocol):
 
     def _whole(self, record: Received) -> None:
         record.whole, record.body = True, bytes(self._body)
-        request = Request(record.method, record.path, record.headers, record.body)
+        request = ReceivedRequest(record.method, record.path, record.headers, record.body)
         self._start(self._hooks.play(record, request).script)
 
     def _refuse(self, status: int) -> None:
@@ -170,7 +170,7 @@ class Connection(asyncio.Protocol):
             self._send(step.data)
         self._finish()
 
-    def _after_wait(self, step: Step) -> None:
+    def _after_wait(self, step: ScriptStep) -> None:
         self._send(step.data)
         self._advance()
 

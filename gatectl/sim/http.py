@@ -16,7 +16,7 @@ _NO_BODY = frozenset({204, 304})
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ReceivedRequest:
     """A whole request. Header names are lower case; repeated headers are joined with `, `."""
 
     method: str
@@ -70,7 +70,7 @@ def html_reply(status: int, title: str, *headers: tuple[str, str]) -> Reply:
     return Reply(status, page.encode(), (("Content-Type", "text/html; charset=utf-8"), *headers))
 
 
-def json_object(request: Request) -> dict[str, Any] | None:
+def json_object(request: ReceivedRequest) -> dict[str, Any] | None:
     """Return the body as a JSON object; None if it is not one, or has a key twice."""
     try:
         value = json.loads(request.body.decode("utf-8"), object_pairs_hook=_once)
@@ -86,14 +86,14 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def refuse_method(request: Request, *allowed: str) -> Reply | None:
+def refuse_method(request: ReceivedRequest, *allowed: str) -> Reply | None:
     """Return 405 for any other method, else None."""
     if request.method in allowed:
         return None
     return Reply(405, headers=(("Allow", ", ".join(allowed)),))
 
 
-def refuse_media_type(request: Request, *charsets: str) -> Reply | None:
+def refuse_media_type(request: ReceivedRequest, *charsets: str) -> Reply | None:
     """Return 415 unless the body is declared as JSON, with one of these charsets (empty: without one)."""
     kind, charset = request.media_type()
     if kind == "application/json" and charset in charsets:

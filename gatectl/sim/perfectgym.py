@@ -9,16 +9,16 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from gatectl.sim.asked import AGGREGATOR_ID, Asked, Books
 from gatectl.sim.http import (
+    ReceivedRequest,
     Reply,
-    Request,
     json_object,
     json_reply,
     refuse_media_type,
     refuse_method,
     text_reply,
 )
+from gatectl.sim.partner_state import AGGREGATOR_ID, CheckInRequest, PartnerState
 
 PATH = "/checkin-validation"
 LATE_S = 1.5
@@ -43,17 +43,17 @@ def declined(text: str = "Quota used up") -> Reply:
     return json_reply(403, {"message": text})
 
 
-def read(request: Request, books: Books) -> Asked | Reply:
+def read(request: ReceivedRequest, state: PartnerState) -> CheckInRequest | Reply:
     """The member that is asked for, or the refusal: 405, 401, 415 or 400."""
     refusal = refuse_method(request, "POST")
-    if refusal is None and request.headers.get("x-api-key") != books.keys["perfectgym"]:
+    if refusal is None and request.headers.get("x-api-key") != state.keys["perfectgym"]:
         refusal = text_reply(401, "Unauthorized")
     if refusal is None:
         refusal = refuse_media_type(request, "utf-8")
     return refusal or _read_body(request)
 
 
-def _read_body(request: Request) -> Asked | Reply:
+def _read_body(request: ReceivedRequest) -> CheckInRequest | Reply:
     body = json_object(request)
     if body is None or body.keys() != {"aggregatorId", "customerId"}:
         return text_reply(400, "Bad Request")
@@ -62,4 +62,4 @@ def _read_body(request: Request) -> Asked | Reply:
         return text_reply(400, "Bad Request")
     if type(customer) is not int or not _CUSTOMER.fullmatch(str(customer)):
         return text_reply(400, "Bad Request")
-    return Asked(str(customer) if aggregator == AGGREGATOR_ID else aggregator)
+    return CheckInRequest(str(customer) if aggregator == AGGREGATOR_ID else aggregator)

@@ -23,7 +23,7 @@ CONFIGURATION: Expect = (Verdict.NONE, Fault.CONFIGURATION)
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ScenarioRow:
     """A row. `number`: the last three digits of numeric IDs; `word`: capitan's barcode.
 
     `remembered`: the partner counts the member as checked in as soon as the request is whole, and answers

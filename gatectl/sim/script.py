@@ -26,7 +26,7 @@ class End(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ScriptStep:
     """Wait, then send."""
 
     after_s: float
@@ -37,7 +37,7 @@ class Step:
 class Script:
     """A whole answer. `status` is the final one, None if there is none."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[ScriptStep, ...]
     end: End
     status: int | None
     whole: bool
@@ -45,7 +45,7 @@ class Script:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class Scenario:
     """Values for a builder: this protocol's success for this member, and its sense of late."""
 
     member: str
@@ -54,7 +54,7 @@ class Scene:
     now: datetime
 
 
-Build = Callable[[Scene], Script]
+Build = Callable[[Scenario], Script]
 
 SLOW_S = 0.3
 """Seconds, inside every protocol's default budget (750 ms and 2 s)."""
@@ -67,86 +67,90 @@ RETRY_AFTER_S = 2
 
 def whole(reply: Reply, *, end: End = End.KEEP) -> Script:
     """Send the answer at once."""
-    return Script((Step(0, reply.render()),), end, reply.status, whole=True)
+    return Script((ScriptStep(0, reply.render()),), end, reply.status, whole=True)
 
 
 def fixed(reply: Reply) -> Build:
     """Make a builder of the same answer for every member."""
     script = whole(reply)
-    return lambda _scene: script
+    return lambda _scenario: script
 
 
-def good(scene: Scene) -> Script:
-    return whole(scene.success)
+def good(scenario: Scenario) -> Script:
+    return whole(scenario.success)
 
 
-def slow(scene: Scene) -> Script:
-    return _after(SLOW_S, scene)
+def slow(scenario: Scenario) -> Script:
+    return _after(SLOW_S, scenario)
 
 
-def late(scene: Scene) -> Script:
-    return _after(scene.late_s, scene)
+def late(scenario: Scenario) -> Script:
+    return _after(scenario.late_s, scenario)
 
 
-def _after(seconds: float, scene: Scene) -> Script:
-    return Script((Step(seconds, scene.success.render()),), End.KEEP, scene.success.status, whole=True)
+def _after(seconds: float, scenario: Scenario) -> Script:
+    return Script(
+        (ScriptStep(seconds, scenario.success.render()),), End.KEEP, scenario.success.status, whole=True
+    )
 
 
-def hang(_scene: Scene) -> Script:
+def hang(_scenario: Scenario) -> Script:
     return Script((), End.HANG, None, whole=False)
 
 
-def reset(_scene: Scene) -> Script:
+def reset(_scenario: Scenario) -> Script:
     return Script((), End.RESET, None, whole=False)
 
 
-def closed(_scene: Scene) -> Script:
+def closed(_scenario: Scenario) -> Script:
     return Script((), End.CLOSE, None, whole=False)
 
 
-def drip(scene: Scene) -> Script:
-    data = scene.success.render()
-    steps = tuple(Step(DRIP_S, data[at : at + 1]) for at in range(len(data)))
-    return Script(steps, End.KEEP, scene.success.status, whole=True)
+def drip(scenario: Scenario) -> Script:
+    data = scenario.success.render()
+    steps = tuple(ScriptStep(DRIP_S, data[at : at + 1]) for at in range(len(data)))
+    return Script(steps, End.KEEP, scenario.success.status, whole=True)
 
 
-def truncated(scene: Scene) -> Script:
+def truncated(scenario: Scenario) -> Script:
     """Send the success, ten bytes short of its Content-Length."""
-    reply = scene.success
+    reply = scenario.success
     data = reply.head(("Content-Length", str(len(reply.body) + 10))) + reply.body
-    return Script((Step(0, data),), End.CLOSE, reply.status, whole=False)
+    return Script((ScriptStep(0, data),), End.CLOSE, reply.status, whole=False)
 
 
-def reset_inside(scene: Scene) -> Script:
+def reset_inside(scenario: Scenario) -> Script:
     """Send only the head, then RST: the status has arrived, the answer has not."""
-    data = scene.success.head(("Content-Length", str(len(scene.success.body) + 10)))
-    return Script((Step(0, data), Step(0.01, b"")), End.RESET, scene.success.status, whole=False)
+    data = scenario.success.head(("Content-Length", str(len(scenario.success.body) + 10)))
+    return Script(
+        (ScriptStep(0, data), ScriptStep(0.01, b"")), End.RESET, scenario.success.status, whole=False
+    )
 
 
-def by_close(scene: Scene) -> Script:
+def by_close(scenario: Scenario) -> Script:
     """Send no Content-Length: the end of the connection ends the body (RFC 9112, section 6.3)."""
-    data = scene.success.head(("Connection", "close")) + scene.success.body
-    return Script((Step(0, data),), End.CLOSE, scene.success.status, whole=True)
+    data = scenario.success.head(("Connection", "close")) + scenario.success.body
+    return Script((ScriptStep(0, data),), End.CLOSE, scenario.success.status, whole=True)
 
 
-def chunked(scene: Scene) -> Script:
+def chunked(scenario: Scenario) -> Script:
     """Send the success in chunks of at most 16 bytes."""
-    return _chunks(scene.success, 16)
+    return _chunks(scenario.success, 16)
 
 
 def _chunks(reply: Reply, size: int) -> Script:
     parts = [reply.body[at : at + size] for at in range(0, len(reply.body), size)]
     body = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
     data = reply.head(("Transfer-Encoding", "chunked")) + body
-    return Script((Step(0, data),), End.KEEP, reply.status, whole=True)
+    return Script((ScriptStep(0, data),), End.KEEP, reply.status, whole=True)
 
 
-def too_large(scene: Scene) -> Script:
-    return whole(_padded(scene.success))
+def too_large(scenario: Scenario) -> Script:
+    return whole(_padded(scenario.success))
 
 
-def too_large_chunked(scene: Scene) -> Script:
-    return _chunks(_padded(scene.success), 4096)
+def too_large_chunked(scenario: Scenario) -> Script:
+    return _chunks(_padded(scenario.success), 4096)
 
 
 def _padded(reply: Reply) -> Reply:
@@ -154,38 +158,38 @@ def _padded(reply: Reply) -> Reply:
     return Reply(reply.status, reply.body.ljust(OVERSIZE), reply.headers)
 
 
-def not_http(_scene: Scene) -> Script:
-    return Script((Step(0, b"220 mail.example.com ESMTP ready\r\n"),), End.CLOSE, None, whole=False)
+def not_http(_scenario: Scenario) -> Script:
+    return Script((ScriptStep(0, b"220 mail.example.com ESMTP ready\r\n"),), End.CLOSE, None, whole=False)
 
 
-def behind(scene: Scene) -> Script:
+def behind(scenario: Scenario) -> Script:
     """Send a Content-Length two bytes short of the body, so that the body's end follows the answer."""
-    reply = scene.success if scene.success.body else json_reply(200, {"authorized": False})
+    reply = scenario.success if scenario.success.body else json_reply(200, {"authorized": False})
     data = reply.head(("Content-Length", str(len(reply.body) - 2))) + reply.body
-    return Script((Step(0, data),), End.CLOSE, reply.status, whole=True)
+    return Script((ScriptStep(0, data),), End.CLOSE, reply.status, whole=True)
 
 
-def typed_as_html(scene: Scene) -> Script:
+def typed_as_html(scenario: Scenario) -> Script:
     """As frameworks type an answer whose type is not set."""
-    return whole(replace(_with_body(scene.success), headers=AS_HTML))
+    return whole(replace(_with_body(scenario.success), headers=AS_HTML))
 
 
-def coded_as_utf_8(scene: Scene) -> Script:
+def coded_as_utf_8(scenario: Scenario) -> Script:
     """Send the charset in place of the content coding."""
-    reply = _with_body(scene.success)
+    reply = _with_body(scenario.success)
     return whole(replace(reply, headers=(*reply.headers, ("Content-Encoding", "utf-8"))))
 
 
-def gzipped(scene: Scene) -> Script:
+def gzipped(scenario: Scenario) -> Script:
     """Send the success compressed, although `identity` was requested."""
-    reply = _with_body(scene.success)
+    reply = _with_body(scenario.success)
     headers = (*reply.headers, ("Content-Encoding", "gzip"))
     return whole(Reply(reply.status, gzip.compress(reply.body, mtime=0), headers))
 
 
-def with_odd_header(scene: Scene) -> Script:
+def with_odd_header(scenario: Scenario) -> Script:
     """Send a header line whose name is not a token (RFC 9110, section 5.1), as faulty scripts do."""
-    return whole(replace(scene.success, headers=(("PHP Warning", "x"), *scene.success.headers)))
+    return whole(replace(scenario.success, headers=(("PHP Warning", "x"), *scenario.success.headers)))
 
 
 def _with_body(success: Reply) -> Reply:
@@ -197,30 +201,30 @@ def after_interim(*statuses: int) -> Build:
     """Make a builder that sends informational answers, then the success."""
     before = b"".join(Reply(status).head() for status in statuses)
 
-    def build(scene: Scene) -> Script:
-        step = Step(0, before + scene.success.render())
-        return Script((step,), End.KEEP, scene.success.status, whole=True)
+    def build(scenario: Scenario) -> Script:
+        step = ScriptStep(0, before + scenario.success.render())
+        return Script((step,), End.KEEP, scenario.success.status, whole=True)
 
     return build
 
 
-def interim_only(_scene: Scene) -> Script:
-    return Script((Step(0, Reply(103).head()),), End.CLOSE, None, whole=False)
+def interim_only(_scenario: Scenario) -> Script:
+    return Script((ScriptStep(0, Reply(103).head()),), End.CLOSE, None, whole=False)
 
 
-def switching(_scene: Scene) -> Script:
+def switching(_scenario: Scenario) -> Script:
     """Send 101: no HTTP follows; the connection stays open and silent."""
     head = Reply(101).head(("Connection", "Upgrade"), ("Upgrade", "websocket"))
-    return Script((Step(0, head),), End.HANG, 101, whole=False)
+    return Script((ScriptStep(0, head),), End.HANG, 101, whole=False)
 
 
-def empty(scene: Scene) -> Script:
-    return whole(Reply(scene.success.status))
+def empty(scenario: Scenario) -> Script:
+    return whole(Reply(scenario.success.status))
 
 
-def busy_until(scene: Scene) -> Script:
+def busy_until(scenario: Scenario) -> Script:
     """Send 429 with an HTTP date, rounded up to whole seconds."""
-    until = scene.now.replace(microsecond=0) + timedelta(seconds=RETRY_AFTER_S + 1)
+    until = scenario.now.replace(microsecond=0) + timedelta(seconds=RETRY_AFTER_S + 1)
     date = format_datetime(until, usegmt=True)
     return whole(text_reply(429, "Too Many Requests", ("Retry-After", date)))
 

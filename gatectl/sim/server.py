@@ -16,11 +16,11 @@ from types import TracebackType
 from typing import Self
 
 from gatectl.sim import perfectgym
-from gatectl.sim.asked import Books
 from gatectl.sim.certificates import Authority, Leaf
-from gatectl.sim.connection import Connection, Hooks, Received, set_reset
-from gatectl.sim.http import PROTOCOLS, ProtocolName, Request
-from gatectl.sim.protocols import Play, play
+from gatectl.sim.connection import ClientConnection, Hooks, Received, set_reset
+from gatectl.sim.http import PROTOCOLS, ProtocolName, ReceivedRequest
+from gatectl.sim.partner_state import PartnerState
+from gatectl.sim.protocols import SimulatedProtocol, play
 
 _SHUTDOWN_S = 1.0
 """A closing connection waits so long for the other side's close_notify before its FIN goes out."""
@@ -54,13 +54,13 @@ class Simulator:
         self.handshakes = 0
         self._tls, self._leaf = tls, leaf
         self._on_request = on_request
-        self._books = Books(self.keys)
+        self._state = PartnerState(self.keys)
         self._context: ssl.SSLContext | None = None
         self._stack = ExitStack()
         self._folder = Path()
         self._acceptor: asyncio.Task[None] | None = None
         self._greeting: dict[int, tuple[asyncio.Task[None], socket.socket]] = {}
-        self._open: set[Connection] = set()
+        self._open: set[ClientConnection] = set()
         self._changed = asyncio.Event()
         self._hooks = Hooks(self._made, self._lost, self._received, self._play, self._changed.set)
 
@@ -102,7 +102,7 @@ class Simulator:
     @property
     def codes(self) -> dict[str, str]:
         """Return Wellhub's custom codes: wellhub_id to code."""
-        return self._books.codes
+        return self._state.codes
 
     @property
     def open_connections(self) -> int:
@@ -111,8 +111,8 @@ class Simulator:
 
     def forget(self) -> None:
         """Clear the partners' memory of check-ins, and all custom codes."""
-        self._books.validated.clear()
-        self._books.codes.clear()
+        self._state.validated.clear()
+        self._state.codes.clear()
 
     def close_idle(self) -> int:
         """Close each connection that waits for its next request, in good order; return how many."""
@@ -162,7 +162,7 @@ class Simulator:
         """Do the TLS handshake. A failed one is still counted as a connection, and is not an error here."""
         with suppress(OSError):
             await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: Connection(number, sock, self._hooks),
+                lambda: ClientConnection(number, sock, self._hooks),
                 sock,
                 ssl=self._context,
                 ssl_shutdown_timeout=None if self._context is None else _SHUTDOWN_S,
@@ -174,20 +174,20 @@ class Simulator:
             sock.close()  # a task that never ran has not passed it to a transport
         self._changed.set()
 
-    def _made(self, connection: Connection) -> None:
+    def _made(self, connection: ClientConnection) -> None:
         self.handshakes += 1
         self._open.add(connection)
         self._changed.set()
 
-    def _lost(self, connection: Connection) -> None:
+    def _lost(self, connection: ClientConnection) -> None:
         self._open.discard(connection)
         self._changed.set()
 
     def _received(self, record: Received) -> None:
         self.requests.append(record)
 
-    def _play(self, record: Received, request: Request) -> Play:
-        played = play(request, self._books, datetime.now(UTC))
+    def _play(self, record: Received, request: ReceivedRequest) -> SimulatedProtocol:
+        played = play(request, self._state, datetime.now(UTC))
         record.protocol, record.member, record.what = played.protocol, played.member, played.what
         if self._on_request is not None:
             self._on_request(record)

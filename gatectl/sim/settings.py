@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from gatectl.sim.asked import GYM_ID, LOCATIONS
 from gatectl.sim.http import ProtocolName
+from gatectl.sim.partner_state import GYM_ID, LOCATIONS
 from gatectl.sim.server import Simulator
 
 _OWN: dict[ProtocolName, tuple[str, ...]] = {

@@ -14,9 +14,9 @@ from gatectl.sim.row import (
     NOT_FOUND,
     PARTNER,
     Expect,
-    Row,
+    ScenarioRow,
 )
-from gatectl.sim.script import Scene, Script, fixed, whole
+from gatectl.sim.script import Scenario, Script, fixed, whole
 
 NAMES = "No waiver: Buzz Aldrin, buzz@example.com, please see the front desk."
 MILESTONES = "Your 100th visit!\nWell done, Buzz: every route of this wall"
@@ -24,20 +24,20 @@ LONG = "The monthly quota is used up. " * 12
 """360 characters; a stored reason is cut at 200."""
 
 
-def _row(number: str, word: str, what: str, expect: Expect, reply: Reply) -> Row:
-    return Row(number, word, what, expect, fixed(reply))
+def _row(number: str, word: str, what: str, expect: Expect, reply: Reply) -> ScenarioRow:
+    return ScenarioRow(number, word, what, expect, fixed(reply))
 
 
-def _lower_case_id(scene: Scene) -> Script:
-    return whole(json_reply(200, wellhub.success_body(scene.member, scene.now, id_key="id")))
+def _lower_case_id(scenario: Scenario) -> Script:
+    return whole(json_reply(200, wellhub.success_body(scenario.member, scenario.now, id_key="id")))
 
 
-def _with_milestones(scene: Scene) -> Script:
-    return whole(json_reply(200, capitan.success_body(scene.now) | {"milestones": MILESTONES}))
+def _with_milestones(scenario: Scenario) -> Script:
+    return whole(json_reply(200, capitan.success_body(scenario.now) | {"milestones": MILESTONES}))
 
 
-def _without_id(scene: Scene) -> Script:
-    body = capitan.success_body(scene.now)
+def _without_id(scenario: Scenario) -> Script:
+    body = capitan.success_body(scenario.now)
     del body["id"]
     return whole(json_reply(200, body))
 
@@ -68,7 +68,7 @@ WELLHUB = (
     _row("452", "", "cancelled, spelled canceled", NOT_ALLOWED, json_reply(400, _CANCELED)),
     _row("453", "", "expired", NOT_ALLOWED, wellhub.expired()),
     _row("454", "", "already validated", NOT_ALLOWED, wellhub.already_validated()),
-    Row("208", "", "good, with lower-case id", ALLOWED, _lower_case_id),
+    ScenarioRow("208", "", "good, with lower-case id", ALLOWED, _lower_case_id),
     _row("207", "", "200 with the error expired inside", NOT_ALLOWED, json_reply(200, _EXPIRED)),
     _row("217", "", "200 with the error not found inside", NOT_FOUND, json_reply(200, _NOT_FOUND)),
     _row("218", "", "200 with an unknown error inside", PARTNER, json_reply(200, _UNKNOWN)),
@@ -106,7 +106,7 @@ WELLHUB = (
 )
 
 CAPITAN = (
-    Row("", "MILESTONES", "good, with two milestones, a name in one", ALLOWED, _with_milestones),
+    ScenarioRow("", "MILESTONES", "good, with two milestones, a name in one", ALLOWED, _with_milestones),
     _row("", "ALERTS", "check_in_alerts", NOT_ALLOWED, capitan.declined("check_in_alerts", "No waiver.")),
     _row(
         "",
@@ -134,7 +134,7 @@ CAPITAN = (
     ),
     _row("", "LOCATION", "invalid_location", CONFIGURATION, capitan.invalid_location()),
     _row("", "LOCATION-400", "invalid_location at 400", CONFIGURATION, capitan.invalid_location(400)),
-    Row("", "NO-ID", "200 with the documented body, but no id", PARTNER, _without_id),
+    ScenarioRow("", "NO-ID", "200 with the documented body, but no id", PARTNER, _without_id),
     _row("", "STATUS-400", "400 with an unknown error", PARTNER, json_reply(400, {"error": "unknown"})),
     _row("", "STATUS-401", "401: the token is refused", CREDENTIALS, capitan.unauthorised()),
     _row("", "STATUS-403", "403: the token is refused", CREDENTIALS, capitan.forbidden()),
@@ -155,7 +155,7 @@ CAPITAN = (
     ),
 )
 
-ROWS: Mapping[ProtocolName, tuple[Row, ...]] = {
+ROWS: Mapping[ProtocolName, tuple[ScenarioRow, ...]] = {
     "perfectgym": PERFECTGYM,
     "wellhub": WELLHUB,
     "capitan": CAPITAN,

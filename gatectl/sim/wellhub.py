@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from gatectl.sim.asked import GYM_ID, Asked, Books
 from gatectl.sim.http import (
+    ReceivedRequest,
     Reply,
-    Request,
     json_object,
     json_reply,
     refuse_media_type,
     refuse_method,
     text_reply,
 )
+from gatectl.sim.partner_state import GYM_ID, CheckInRequest, PartnerState
 
 PREFIX = "/access/v1/"
 VALIDATE = "/access/v1/validate"
@@ -86,15 +86,15 @@ def unexpected() -> Reply:
     return json_reply(500, errors_body("checkin.custom-code.unexpected-error", message))
 
 
-def read(request: Request, books: Books) -> Asked | Reply:
+def read(request: ReceivedRequest, state: PartnerState) -> CheckInRequest | Reply:
     """The member to be validated, or the refusal: 405, 403, 415 or 400."""
-    refusal = refuse_method(request, "POST") or _refuse_caller(request, books)
+    refusal = refuse_method(request, "POST") or _refuse_caller(request, state)
     if refusal is None:
         refusal = refuse_media_type(request, "", "utf-8")
     return refusal or _read_body(request)
 
 
-def _read_body(request: Request) -> Asked | Reply:
+def _read_body(request: ReceivedRequest) -> CheckInRequest | Reply:
     body = json_object(request)
     if body is None or not {"gympass_id"} <= body.keys() <= {"gympass_id", "custom_code"}:
         return _bad_request()
@@ -103,7 +103,7 @@ def _read_body(request: Request) -> Asked | Reply:
         return _bad_request()
     if "custom_code" in body and not _is_code(body["custom_code"]):
         return _bad_request()
-    return Asked(member, body.get("custom_code"))
+    return CheckInRequest(member, body.get("custom_code"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +115,9 @@ class CodeChange:
     code: str = ""
 
 
-def read_code(request: Request, books: Books) -> CodeChange | Reply:
+def read_code(request: ReceivedRequest, state: PartnerState) -> CodeChange | Reply:
     """The change of a member's code, or the refusal: 405, 403, 415 or 400."""
-    refusal = refuse_method(request, "POST", "PUT", "DELETE") or _refuse_caller(request, books)
+    refusal = refuse_method(request, "POST", "PUT", "DELETE") or _refuse_caller(request, state)
     if refusal is not None:
         return refusal
     member = request.target.removeprefix(CODE)
@@ -128,7 +128,7 @@ def read_code(request: Request, books: Books) -> CodeChange | Reply:
     return refuse_media_type(request, "", "utf-8") or _read_code_body(request, member)
 
 
-def _read_code_body(request: Request, member: str) -> CodeChange | Reply:
+def _read_code_body(request: ReceivedRequest, member: str) -> CodeChange | Reply:
     body = json_object(request)
     if body is None or body.keys() != {"custom_code"}:
         return _bad_request()
@@ -162,9 +162,9 @@ def _is_code(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip()) and len(value) <= _MAX_CODE
 
 
-def _refuse_caller(request: Request, books: Books) -> Reply | None:
+def _refuse_caller(request: ReceivedRequest, state: PartnerState) -> Reply | None:
     """Refuse a bad key, and another gym's ID alike: the key identifies the caller and its gyms."""
-    if request.headers.get("authorization") != f"Bearer {books.keys['wellhub']}":
+    if request.headers.get("authorization") != f"Bearer {state.keys['wellhub']}":
         return denied()
     if "x-gym-id" not in request.headers:
         return _bad_request()

@@ -1,12 +1,8 @@
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1] / "journal_reader"))
-
 from records import record
 
 from gatectl.cli.main import main

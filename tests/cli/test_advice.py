@@ -3,10 +3,10 @@
 import pytest
 from records import ADMITTED, NOT_ALLOWED, NOT_FOUND, TIMEOUT, UNRECOGNISED, scan
 
-from gatectl.decision.advice import advice
 from gatectl.decision.cause import Around
 from gatectl.decision.event import RequestRecord
 from gatectl.decision.verdict import Fault, Message, Reason, Result, Verdict
+from gatectl.decision.words.advice import advice
 
 PAGE = "https://status.example.com"
 NOT_SENT = RequestRecord(False, None, None, 12.0, 2000, None)

@@ -5,24 +5,19 @@ import json
 import re
 import socket
 import ssl
-import sys
 import threading
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 import trustme
-
-sys.path.append(str(Path(__file__).parents[1] / "daemon"))
-
 from partners import Partners
 
 from gatectl.cli import try_partners
 from gatectl.cli.main import main
 from gatectl.sim.certificates import Leaf
-from gatectl.sim.door import SimulatedDoor
-from gatectl.sim.scanner import VirtualSerialScanner
 from gatectl.sim.settings import partner_section
+from gatectl.sim.simulated_door import SimulatedDoor
+from gatectl.sim.virtual_serial import VirtualSerialScanner
 
 REST = """
 [journal]

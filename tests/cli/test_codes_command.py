@@ -6,14 +6,10 @@ import http.server
 import json
 import re
 import socket
-import sys
 import threading
 from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1] / "daemon"))
-
 from partners import Partners
 
 from gatectl.cli import codes, codes_client
@@ -322,7 +318,7 @@ def pauses(monkeypatch):
         clock[0] += seconds
 
     monkeypatch.setattr(codes.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(codes.Desk.__init__, "__defaults__", (sleep,))
+    monkeypatch.setattr(codes.CodeChanger.__init__, "__defaults__", (sleep,))
     return slept
 
 

@@ -10,21 +10,17 @@ import sys
 import termios
 import threading
 import tomllib
-from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1] / "devices"))
-
 from device_trees import Trees
 
 from gatectl.cli import devices
 from gatectl.cli.main import main
-from gatectl.devices.listening import Ears
+from gatectl.devices.reader.probe import Probe
 from gatectl.errors import GatectlError
-from gatectl.sim.door import SimulatedDoor
-from gatectl.sim.keyboard import VirtualKeyboard
-from gatectl.sim.scanner import VirtualSerialScanner
+from gatectl.sim.simulated_door import SimulatedDoor
+from gatectl.sim.virtual_keyboard import VirtualKeyboard
+from gatectl.sim.virtual_serial import VirtualSerialScanner
 
 CARD = b"\x020500207B326C\r\n\x03"
 PATIENCE_S = 20
@@ -68,7 +64,7 @@ def meanwhile(monkeypatch):
     said = queue.SimpleQueue()
     threads = []
 
-    class Listening(Ears):
+    class Listening(Probe):
         def listen(self, devices):
             super().listen(devices)
             said.put("listens")
@@ -78,7 +74,7 @@ def meanwhile(monkeypatch):
             super().says(words)
             said.put(words)
 
-    monkeypatch.setattr(devices, "Ears", Listening)
+    monkeypatch.setattr(devices, "Probe", Listening)
     monkeypatch.setattr(devices, "_Line", Line)
 
     def start(*steps):

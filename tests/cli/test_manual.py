@@ -10,7 +10,7 @@ import pytest
 from gatectl.cli.shells.outline import outline
 from gatectl.decision.event import KINDS, Attempt, Event, GateRecord, Outcome, RequestRecord
 from gatectl.decision.verdict import Basis, Fault, Message, Reason, Result, Verdict
-from gatectl.journal.systemd import notice_of
+from gatectl.sinks.systemd_journal import entry_of
 
 ROOT = Path(__file__).parents[2]
 EVENTS = ROOT / "systemd/gatectl-events.5"
@@ -143,7 +143,7 @@ def test_every_result_stands_there():
 
 def test_every_field_in_the_systemd_journal_stands_there():
     described = [name for line in headings("THE SYSTEMD JOURNAL") for name in line.split(", ")]
-    fields = [f"GATECTL_{name}" for name in notice_of(FULL).fields]
+    fields = [f"GATECTL_{name}" for name in entry_of(FULL).fields]
     assert described == [*fields, "PRIORITY", "MESSAGE_ID"]
 
 

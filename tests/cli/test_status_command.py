@@ -1,20 +1,15 @@
 import copy
 import json
-import sys
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1] / "journal_reader"))
-
 from records import NOT_FOUND, scan
 
 from gatectl.cli.health import facts, length, since
 from gatectl.cli.main import main
 from gatectl.cli.status import show
-from gatectl.devices.scanner import Cause
-from gatectl.sim.door import SimulatedDoor
+from gatectl.devices.reader.supervisor import LossCause
+from gatectl.sim.simulated_door import SimulatedDoor
 
 NOW = datetime(2025, 11, 22, 19, 47, 30, tzinfo=UTC)
 PAGES = {"wellhub": "https://status.example.com", "wellpass": None}
@@ -230,7 +225,7 @@ def test_what_to_do_about_a_partner(change, words):
     assert words in advice
 
 
-@pytest.mark.parametrize("cause", [*Cause, "input/output error", None])
+@pytest.mark.parametrize("cause", [*LossCause, "input/output error", None])
 def test_every_loss_has_advice(cause):
     lost = SCANNER | {"state": "absent", "cause": cause}
     (advice,) = advice_for({"scanners": [lost]}, "doors", "main")

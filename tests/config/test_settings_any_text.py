@@ -22,8 +22,15 @@ REPEATABLE = settings(
     derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 
-TABLES = (model.Settings, model.Site, model.Gpio, model.KeySource, model.PerfectGym, model.Wellhub)
-TABLES += (model.Capitan, model.RouteSettings, model.DoorSettings, model.Relay, model.Signals)
+TABLES = (
+    model.Settings,
+    model.Site,
+    model.Gpio,
+    model.KeySource,
+    model.PerfectGymSettings,
+    model.WellhubSettings,
+)
+TABLES += (model.CapitanSettings, model.RouteSettings, model.DoorSettings, model.RelaySettings, model.Signals)
 TABLES += (model.SerialScanner, model.EvdevScanner)
 
 NAMES = st.sampled_from(sorted({field.name for table in TABLES for field in fields(table)})) | st.text(

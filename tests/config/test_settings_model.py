@@ -10,7 +10,14 @@ import pytest
 import tomli
 
 from gatectl.config.addresses import host_and_port
-from gatectl.config.model import Capitan, EvdevScanner, MonitorSettings, PerfectGym, SerialScanner, Wellhub
+from gatectl.config.model import (
+    CapitanSettings,
+    EvdevScanner,
+    MonitorSettings,
+    PerfectGymSettings,
+    SerialScanner,
+    WellhubSettings,
+)
 from gatectl.config.reader import load
 from gatectl.config.warnings import warnings_of
 
@@ -49,13 +56,13 @@ def test_partners_are_told_apart_by_protocol(write):
     partners = load(write()).partners
     wellhub, wellpass, capitan = partners.values()
     assert list(partners) == ["wellhub", "wellpass", "capitan"]
-    assert isinstance(wellhub, Wellhub)
+    assert isinstance(wellhub, WellhubSettings)
     assert (wellhub.url, wellhub.gym_id) == ("https://api.partners.gympass.com", "0123")
     assert (wellhub.budget_ms, wellhub.send_custom_code, wellhub.settle_s) == (2000, False, 0)
-    assert isinstance(wellpass, PerfectGym)
+    assert isinstance(wellpass, PerfectGymSettings)
     assert (wellpass.url, wellpass.aggregator_id) == ("https://api.example.com/checkin", "fitco-4711")
     assert wellpass.budget_ms == 750
-    assert isinstance(capitan, Capitan)
+    assert isinstance(capitan, CapitanSettings)
     assert (capitan.url, capitan.location_id) == ("https://api.hellocapitan.com", None)
     assert (capitan.budget_ms, capitan.settle_s) == (2000, 0)
 

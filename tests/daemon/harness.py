@@ -27,8 +27,8 @@ from lines import NET_S, Lines
 from partners import Partners
 
 from gatectl.journal.reader import Filters, Reader
-from gatectl.sim.scanner import VirtualSerialScanner
 from gatectl.sim.settings import partner_section
+from gatectl.sim.virtual_serial import VirtualSerialScanner
 
 HERE = Path(__file__).parent
 
@@ -233,7 +233,7 @@ class Gym:
                 if wanted in self._notified.recv(4096).decode().splitlines():
                     return
 
-    def notices(self, within_s: float) -> list[str]:
+    def entries(self, within_s: float) -> list[str]:
         """All that the service manager would have heard by then, what it has not read yet included."""
         heard: list[str] = []
         until = time.monotonic() + within_s
@@ -273,7 +273,7 @@ class Gym:
             daemon.kill()
         status = daemon.wait(NET_S)
         self.stderr += self._lines.join()  # type: ignore[union-attr]
-        self.notices(0)
+        self.entries(0)
         return status
 
     # What it says.

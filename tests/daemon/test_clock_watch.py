@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from gatectl.daemon import clock_watch
-from gatectl.decision.moment import Moment
-from gatectl.decision.notice import Notice, Priority
+from gatectl.daemon import clock_step_log
+from gatectl.decision.log import LogEntry, Priority
+from gatectl.decision.timestamps import Timestamp
 
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
@@ -18,11 +18,11 @@ class Over(Exception):
 
 def told(set_by_us):
     """What is told while the clock is set by so much between one look and the next."""
-    wall, boot, notices = [50 * DAY], [DAY], []
+    wall, boot, entries = [50 * DAY], [DAY], []
     steps = iter(set_by_us)
 
     def read():
-        return Moment(wall[0], "a" * 32, boot[0])
+        return Timestamp(wall[0], "a" * 32, boot[0])
 
     async def pause(seconds):
         try:
@@ -33,14 +33,14 @@ def told(set_by_us):
         boot[0] += round(seconds * SECOND)
 
     with pytest.raises(Over):
-        asyncio.run(clock_watch.watch(notices.append, read, pause))
-    return notices
+        asyncio.run(clock_step_log.watch(entries.append, read, pause))
+    return entries
 
 
 def test_each_setting_is_told_once_and_how_far():
     assert told([0, 1200 * DAY, 0, 0, -3600 * SECOND, 0]) == [
-        Notice(Priority.NOTICE, "the clock was set forward by 3 years 105 days"),
-        Notice(Priority.NOTICE, "the clock was set back by 1 h"),
+        LogEntry(Priority.NOTICE, "the clock was set forward by 3 years 105 days"),
+        LogEntry(Priority.NOTICE, "the clock was set back by 1 h"),
     ]
 
 

@@ -15,7 +15,7 @@ from harness import GOOD
 from lines import NET_S
 
 from gatectl.daemon.control import ASKING_MAX, LINE_MAX, MODE, PATIENCE_S, RefusedError, listening
-from gatectl.decision.notice import Priority
+from gatectl.decision.log import Priority
 
 
 def connected(path):
@@ -150,10 +150,10 @@ def test_a_bug_in_a_command_is_answered_and_told(tmp_path):
     first, second = asyncio.run(story())
     assert first["error"] == "the daemon failed at broken"
     assert second == {"error": "no", "hints": ["ask nicely"]}
-    (notice,) = told
-    assert notice.priority is Priority.ERROR
-    assert notice.message.startswith("the command broken failed: KeyError in broken, line ")
-    assert "business" not in notice.message
+    (entry,) = told
+    assert entry.priority is Priority.ERROR
+    assert entry.message.startswith("the command broken failed: KeyError in broken, line ")
+    assert "business" not in entry.message
 
 
 def test_a_command_under_way_is_finished_at_the_end(tmp_path):

@@ -336,7 +336,7 @@ def test_a_relay_that_does_not_go_off_is_its_own_doors_fault(gym):
     assert side["result"] == "admitted"
     on = gym.until_pin(PINS["side"]["relay"], 1)
     gym.until_pin(PINS["side"]["relay"], 0, on.at)
-    gym.notices(0)
+    gym.entries(0)
     gym.wait_for_notice("WATCHDOG=1")
     gym.wait_for_notice("WATCHDOG=1")
     gym.fail()

@@ -10,8 +10,8 @@ from harness import GOOD, code
 
 from gatectl.decision.event import Attempt, Outcome, RequestRecord
 from gatectl.decision.verdict import Fault, Result, Verdict
-from gatectl.journal.rows import attempt_statement, outcome_statement
 from gatectl.journal.schema import open_store
+from gatectl.journal.statements import attempt_statement, outcome_statement
 
 RESET, CLOSED, FAILED, HANGS = "1000000000610", "1000000000611", "1000000000500", "1000000000600"
 NOT_FOUND, OUR_KEY = "1000000000404", "1000000000403"

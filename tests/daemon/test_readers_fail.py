@@ -7,15 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from harness import GOOD, code
-
-sys.path.append(str(Path(__file__).parents[1] / "devices"))
-
 from fuse_device import FuseDevice, needs_fuse
+from harness import GOOD, code
 from test_holders import second_program
 
-from gatectl.devices.keyboard import EVENT_FORMAT, GET_LEDS, GET_VERSION, GRAB
-from gatectl.sim.keyboard import VirtualKeyboard
+from gatectl.devices.reader.evdev_keyboard import EVENT_FORMAT, GET_LEDS, GET_VERSION, GRAB
+from gatectl.sim.virtual_keyboard import VirtualKeyboard
 
 TWO_DOORS = {"main": {}, "side": {}}
 TCGETS = 0x5401

@@ -10,17 +10,17 @@ from pathlib import Path
 from harness import GOOD, PINS
 
 
-def survivor_of(pid):
-    (survivor,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return int(survivor)
+def failsafe_of(pid):
+    (failsafe,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(failsafe)
 
 
 def test_after_a_kill_another_process_switches_the_relay_off(gym):
     gym = gym(doors={"main": {"open_ms": 60_000}}).start()
     assert gym.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
-    survivor, killed_at = survivor_of(gym.pid), time.monotonic()
+    failsafe, killed_at = failsafe_of(gym.pid), time.monotonic()
     gym.kill9()
-    assert gym.until_pin(PINS["main"]["relay"], 0, after=killed_at).pid == survivor
+    assert gym.until_pin(PINS["main"]["relay"], 0, after=killed_at).pid == failsafe
 
 
 def test_a_line_that_cannot_be_driven_leaves_no_other_relay_on(gym):
@@ -28,19 +28,19 @@ def test_a_line_that_cannot_be_driven_leaves_no_other_relay_on(gym):
     for door in PINS:
         assert gym.ask("wellhub", GOOD["wellhub"], door)["result"] == "admitted"
     gym.fail("17")
-    survivor, killed_at = survivor_of(gym.pid), time.monotonic()
+    failsafe, killed_at = failsafe_of(gym.pid), time.monotonic()
     gym.kill9()
-    assert gym.until_pin(PINS["side"]["relay"], 0, after=killed_at).pid == survivor
+    assert gym.until_pin(PINS["side"]["relay"], 0, after=killed_at).pid == failsafe
     failed = "main: the relay is not off: pin 17 cannot be driven: GPIO17 does not answer"
     assert gym.stderr.count(failed) == 1
 
 
 def test_at_an_end_in_order_no_other_process_touches_a_pin(gym):
     gym = gym().start()
-    survivor = survivor_of(gym.pid)
+    failsafe = failsafe_of(gym.pid)
     assert gym.terminate() == 0
-    assert gym.pins(pid=survivor) == []
-    assert not Path(f"/proc/{survivor}").exists()
+    assert gym.pins(pid=failsafe) == []
+    assert not Path(f"/proc/{failsafe}").exists()
 
 
 def test_relay_off_needs_no_settings_after_a_kill(gym, tmp_path):
@@ -50,7 +50,7 @@ def test_relay_off_needs_no_settings_after_a_kill(gym, tmp_path):
     gym = gym(doors={"main": {"open_ms": 60_000}}).start(**place)
     assert gym.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
     killed = gym.pid
-    os.kill(survivor_of(gym.pid), signal.SIGKILL)  # it is the first to switch the relay off; this the last
+    os.kill(failsafe_of(gym.pid), signal.SIGKILL)  # it is the first to switch the relay off; this the last
     gym.kill9()
     gym.settings.write_text("no longer TOML", "utf-8")
     done = subprocess.run(

@@ -14,9 +14,9 @@ RELAY = {door: pins["relay"] for door, pins in PINS.items()}
 OTHER = {"main": "side", "side": "main"}
 
 
-def survivor_of(pid):
-    (survivor,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return int(survivor)
+def failsafe_of(pid):
+    (failsafe,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(failsafe)
 
 
 @pytest.fixture
@@ -49,11 +49,11 @@ def test_kills_with_one_line_that_is_stuck_leave_no_other_on(gym, seed):
         open_both(gym)
         stuck = chance.choice(list(PINS))
         gym.fail(str(RELAY[stuck]))
-        survivor, killed_at = survivor_of(gym.pid), time.monotonic()
+        failsafe, killed_at = failsafe_of(gym.pid), time.monotonic()
         if chance.random() < 0.5:
             gym.scan(code("wellhub", GOOD["wellhub"]), OTHER[stuck])
         gym.kill9()
-        off_by(gym, OTHER[stuck], survivor, killed_at)
+        off_by(gym, OTHER[stuck], failsafe, killed_at)
         assert f"{stuck}: the relay is not off: pin {RELAY[stuck]} cannot be driven" in "\n".join(gym.stderr)
         gym.start()
         gym.pass_over()
@@ -71,10 +71,10 @@ def test_a_stopped_daemon_with_a_stuck_line_is_killed_and_the_other_relay_goes_o
     gym.start()
     open_both(gym)
     gym.fail("17")
-    survivor, stopped_at = survivor_of(gym.pid), time.monotonic()
+    failsafe, stopped_at = failsafe_of(gym.pid), time.monotonic()
     gym.signal(signal.SIGSTOP)
-    os.kill(survivor, signal.SIGABRT)
-    off_by(gym, "side", survivor, stopped_at)
+    os.kill(failsafe, signal.SIGABRT)
+    off_by(gym, "side", failsafe, stopped_at)
     assert gym.wait() == -signal.SIGKILL
 
 
@@ -84,12 +84,12 @@ def test_a_driver_that_hangs_while_it_opens_starves_the_watchdog_and_the_kill_sw
     gym.fail("17=1:block")
     gym.scan(code("wellhub", GOOD["wellhub"]), "main")
     gym.until_pin(RELAY["main"], 1)
-    gym.notices(0)
-    assert gym.notices(1.2) == []
-    survivor, killed_at = survivor_of(gym.pid), time.monotonic()
+    gym.entries(0)
+    assert gym.entries(1.2) == []
+    failsafe, killed_at = failsafe_of(gym.pid), time.monotonic()
     gym.kill9()  # as systemd does
     for door in PINS:
-        off_by(gym, door, survivor, killed_at)
+        off_by(gym, door, failsafe, killed_at)
 
 
 def test_at_an_end_in_order_a_relay_that_does_not_go_off_keeps_no_other_on(gym):

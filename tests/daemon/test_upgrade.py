@@ -55,7 +55,7 @@ def test_an_upgrade_that_cannot_change_the_store_is_never_ready(upgrade):
     put("CREATE TABLE attempts (x);")
     gym.spawn()
     assert gym.wait() == 1
-    assert "READY=1" not in gym.notices(0)
+    assert "READY=1" not in gym.entries(0)
     assert any("could not be brought up to date" in line for line in gym.stderr)
     take_back()
     assert gym.run("restore", "--undo-upgrade").stderr.endswith("there is nothing to take back\n")

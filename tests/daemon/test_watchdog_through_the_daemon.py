@@ -15,8 +15,8 @@ def watched(gym):
 def test_it_is_fed_in_time_also_while_a_scan_is_under_way(watched):
     watched.scan(code("wellhub", HANG["wellhub"]))
     watched.partners.until(lambda: watched.partners.requests)
-    watched.notices(0)
-    assert watched.notices(2 * WATCHED_S).count("WATCHDOG=1") >= 2
+    watched.entries(0)
+    assert watched.entries(2 * WATCHED_S).count("WATCHDOG=1") >= 2
     assert watched.next_event()["fault"] == "timeout"
     assert watched.terminate() == 0
 
@@ -25,8 +25,8 @@ def test_it_is_not_fed_by_a_loop_that_is_blocked(watched):
     watched.fail("22=1:block")
     watched.scan(code("wellhub", GOOD["wellhub"]))
     watched.until_pin(PINS["main"]["green"], 1)
-    watched.notices(0)
-    assert watched.notices(2 * WATCHED_S) == []
+    watched.entries(0)
+    assert watched.entries(2 * WATCHED_S) == []
     watched.fail()
     watched.unblock()
     watched.wait_for_notice("WATCHDOG=1")
@@ -44,4 +44,4 @@ def test_a_bug_in_the_guards_thread_ends_the_daemon_with_every_relay_off(gym):
 
 def test_nobody_is_told_where_nobody_watches(gym):
     gym = gym().start()
-    assert gym.notices(0.5) == []
+    assert gym.entries(0.5) == []

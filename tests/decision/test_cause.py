@@ -2,28 +2,24 @@
 
 import re
 import string
-import sys
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1] / "journal_reader"))
-
 from records import ADMITTED, NOT_ALLOWED, TIMEOUT, scan
 
-from gatectl.decision import advice, support
-from gatectl.decision.advice_words import WORDS, Key
 from gatectl.decision.cause import BY_REASON, Around, Cause, around, cause_of, fail_together
 from gatectl.decision.display import Screen, screen_of
 from gatectl.decision.event import Outcome, RequestRecord
-from gatectl.decision.outage import RESTING
-from gatectl.decision.signals import Sight, sight_of
+from gatectl.decision.indication import Indication, indication_of
+from gatectl.decision.partner_condition import RESTING
 from gatectl.decision.verdict import Fault, Message, Reason, Result, Verdict, message_of
-from gatectl.journal.systemd import MESSAGE_IDS, priority_of
-from gatectl.monitor.shown import screen_of as shown_on
+from gatectl.decision.words import advice, triage
+from gatectl.decision.words.advice_texts import WORDS, Key
+from gatectl.monitor.presenters import screen_of as shown_on
 from gatectl.monitor.texts import GERMAN_MESSAGES, LANGUAGES, TEXTS
+from gatectl.sinks.systemd_journal import MESSAGE_IDS, priority_of
 
 ROOT = Path(__file__).parents[2]
 SENT = RequestRecord(True, 1, 2, 3.0, 2000, "warm")
@@ -137,11 +133,11 @@ def test_every_cause_comes_about_and_every_fault_has_one():
 
 def test_every_cause_has_advice_and_says_whether_support_is_to_be_called():
     assert set(advice._SENTENCES) == set(Cause)
-    assert set(support._YES) | set(support._NO) == set(Cause)
-    assert not set(support._YES) & set(support._NO)
+    assert set(triage._YES) | set(triage._NO) == set(Cause)
+    assert not set(triage._YES) & set(triage._NO)
     for cause, keys in advice._SENTENCES.items():
         called = any(key.startswith("support") for key in keys)
-        assert called is (cause in support._YES), cause
+        assert called is (cause in triage._YES), cause
 
 
 def test_every_sentence_stands_in_both_languages_with_the_same_values_and_is_used():
@@ -167,7 +163,7 @@ def test_every_event_has_its_words(language):
         words = advice.advice(event, None, language)
         assert bool(words) is (cause_of(event, Around()) not in WITHOUT_WORDS)
         assert "\n" not in words
-        assert support.case_of(event).why
+        assert triage.triage(event).why
 
 
 def test_every_message_has_an_id_an_entry_in_both_catalogs_and_a_german_name():
@@ -203,10 +199,10 @@ def test_every_fault_has_its_screen_and_its_lamps():
         outcome = event.outcome
         screens.add(screen_of(outcome.result, outcome.verdict, outcome.fault, outcome.reason))
         refused = outcome.fault in (None, Fault.UNRECOGNISED)
-        expected = Sight.REFUSED if refused else Sight.TRY_AGAIN
+        expected = Indication.REFUSED if refused else Indication.TRY_AGAIN
         if outcome.result is Result.ADMITTED:
-            expected = Sight.WELCOME
-        assert sight_of(outcome.result, outcome.fault) is expected
+            expected = Indication.WELCOME
+        assert indication_of(outcome.result, outcome.fault) is expected
     assert screens == set(Screen) - {Screen.IDLE, Screen.CHECKING}
 
 

@@ -19,8 +19,8 @@ from gatectl.decision.event import (
     interrupted,
     timestamp,
 )
-from gatectl.decision.identity import uuid7
-from gatectl.decision.verdict import Basis, Fault, Message, Reason, Result, Ruling, Verdict, message_of
+from gatectl.decision.event_id import uuid7
+from gatectl.decision.verdict import Basis, Decision, Fault, Message, Reason, Result, Verdict, message_of
 
 UNABLE = "Unable to check in aggregator customer, partner service communication error, please try again"
 FIELDS = [
@@ -145,7 +145,7 @@ def test_only_the_partners_own_success_admits():
         (verdict, fault)
         for verdict in (*Verdict, None)
         for fault in (*Fault, None)
-        if Ruling(verdict, fault).admits
+        if Decision(verdict, fault).admits
     ]
     assert admitting == [(Verdict.ALLOWED, None)]
 

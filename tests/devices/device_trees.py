@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from gatectl.devices.found import Places
+from gatectl.devices.reader.discovery import SystemPaths
 
 SCANNER_KEYS = sum(1 << key for key in range(1, 89))
 POWER_BUTTON_KEYS = 1 << 116
@@ -11,7 +11,7 @@ POWER_BUTTON_KEYS = 1 << 116
 
 class Trees:
     def __init__(self, folder):
-        self.places = Places(folder / "dev", folder / "sys", folder / "proc", folder / "udev")
+        self.places = SystemPaths(folder / "dev", folder / "sys", folder / "proc", folder / "udev")
         for path in ("dev/input/by-id", "dev/input/by-path", "dev/serial/by-id", "dev/serial/by-path"):
             (folder / path).mkdir(parents=True)
         self.console("tty0")

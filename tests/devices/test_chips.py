@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatectl.devices.chips import HEADER_LABELS, Chip, ChipError, chip_number, chips_of, read_info
+from gatectl.devices.gpio.chips import HEADER_LABELS, Chip, ChipError, chip_number, chips_of, read_info
 
 
 def machine(*chips):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from gatectl.devices.claims import Claims
-from gatectl.devices.scanner import DeviceLost
+from gatectl.devices.reader.claims import Claims
+from gatectl.devices.reader.supervisor import DeviceLost
 
 
 @pytest.fixture

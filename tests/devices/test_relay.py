@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from gpiozero.pins.mock import MockFactory, MockPin
 
-from gatectl.decision.notice import Priority
-from gatectl.decision.signals import Lamp, Sight
-from gatectl.devices.gate import Gate
-from gatectl.devices.guard import LATE_S, Guard
-from gatectl.devices.lamp import LampPin
-from gatectl.devices.pins import PinsError, pin_factory
-from gatectl.devices.relay import Relay, StuckError
-from gatectl.devices.trouble import FIRST_RETRY_S, LAST_RETRY_S
+from gatectl.decision.indication import Indication, Lamp
+from gatectl.decision.log import Priority
+from gatectl.devices.gpio.gate import Gate
+from gatectl.devices.gpio.lamp import LampPin
+from gatectl.devices.gpio.pins import PinsError, pin_factory
+from gatectl.devices.gpio.relay_pin import RelayPin, StuckError
+from gatectl.devices.gpio.relay_timer import LATE_S, RelayTimer
+from gatectl.devices.gpio.trouble import FIRST_RETRY_S, LAST_RETRY_S
 
 PIN = 17
 NO_CHIP = pytest.mark.skipif(not Path("/dev/gpiochip0").exists(), reason="this machine has no GPIO chip")
@@ -60,24 +60,26 @@ def factory(request):
 
 
 @pytest.fixture
-def notices():
+def entries():
     return []
 
 
-def unclaimed(factory, notices, *, active_high=True, open_ms=100):
-    return Relay("main", PIN, active_high=active_high, open_ms=open_ms, factory=factory, tell=notices.append)
+def unclaimed(factory, entries, *, active_high=True, open_ms=100):
+    return RelayPin(
+        "main", PIN, active_high=active_high, open_ms=open_ms, factory=factory, log=entries.append
+    )
 
 
-def claimed(factory, notices, **settings):
-    one = unclaimed(factory, notices, **settings)
+def claimed(factory, entries, **settings):
+    one = unclaimed(factory, entries, **settings)
     one.claim()
     one._device = _Watched(one._device)
     return one
 
 
 @pytest.fixture
-def relay(factory, notices):
-    return partial(claimed, factory, notices)
+def relay(factory, entries):
+    return partial(claimed, factory, entries)
 
 
 def level(factory):
@@ -120,7 +122,7 @@ def test_energised_twice_it_stays_on_for_a_full_time_from_the_second(relay):
 
 def test_the_guard_switches_off_while_the_event_loop_is_stuck(relay):
     one = relay()
-    guard = Guard([one])
+    guard = RelayTimer([one])
     gate = Gate(one, guard, [])
     guard.start()
 
@@ -136,7 +138,7 @@ def test_the_guard_switches_off_while_the_event_loop_is_stuck(relay):
 
 def test_the_loop_switches_off_while_the_guard_is_dead(relay):
     one = relay()
-    guard = Guard([one])  # never started
+    guard = RelayTimer([one])  # never started
     gate = Gate(one, guard, [])
 
     async def turning():
@@ -149,9 +151,9 @@ def test_the_loop_switches_off_while_the_guard_is_dead(relay):
 
 
 @pytest.fixture
-def stubborn(notices):
+def stubborn(entries):
     factory = pin_factory("mock", 0, {})
-    one = claimed(factory, notices)
+    one = claimed(factory, entries)
     yield one
     one._device.stuck = one._device.fails = False
     one.close()
@@ -167,17 +169,17 @@ def test_a_pin_that_does_not_follow_is_an_error_and_not_an_open_gate(stubborn, f
     assert stubborn.off_at is not None, "the guard still has to see to it"
 
 
-def test_a_pin_that_does_not_go_off_is_tried_until_it_does_and_told_once(stubborn, notices):
-    guard = Guard([stubborn])
+def test_a_pin_that_does_not_go_off_is_tried_until_it_does_and_told_once(stubborn, entries):
+    guard = RelayTimer([stubborn])
     guard.start()
     stubborn.energise()
     stubborn._device.stuck = True
     guard.changed()
-    stubborn._device.wait_for(lambda: notices)
+    stubborn._device.wait_for(lambda: entries)
     stubborn._device.stuck = False
     stubborn._device.wait_for(lambda: not stubborn.is_on)
     guard.stop()
-    assert said(notices) == [
+    assert said(entries) == [
         (Priority.ERROR, "main: THE RELAY DOES NOT GO OFF (the pin did not follow): the gate may stand open"),
         (Priority.NOTICE, "main: the gate is in order again"),
     ]
@@ -198,30 +200,30 @@ def test_many_threads_may_open_and_close_at_once(relay):
     one.close()
 
 
-def said(notices):
-    return [(notice.priority, notice.message) for notice in notices]
+def said(entries):
+    return [(entry.priority, entry.message) for entry in entries]
 
 
 def shown(gate):
     return {name for name, pin in gate.lamps.items() if pin._device.value}
 
 
-def lamps_of(pins, factory, notices):
-    lamps = [LampPin("main", lamp, pin, factory, notices.append) for lamp, pin in pins.items()]
+def lamps_of(pins, factory, entries):
+    lamps = [LampPin("main", lamp, pin, factory, entries.append) for lamp, pin in pins.items()]
     for lamp in lamps:
         lamp.recover()
     return lamps
 
 
-def test_what_lamps_show(relay, factory, notices):
+def test_what_lamps_show(relay, factory, entries):
     one = relay(open_ms=60_000)
-    lamps = lamps_of({Lamp.GREEN: 22, Lamp.RED: 23, Lamp.BUZZER: 24}, factory, notices)
-    gate = Gate(one, Guard([one], lamps), lamps)
+    lamps = lamps_of({Lamp.GREEN: 22, Lamp.RED: 23, Lamp.BUZZER: 24}, factory, entries)
+    gate = Gate(one, RelayTimer([one], lamps), lamps)
 
     async def show():
-        gate.show(Sight.WELCOME)
+        gate.show(Indication.WELCOME)
         assert shown(gate) == {Lamp.GREEN, Lamp.BUZZER}
-        gate.show(Sight.REFUSED)
+        gate.show(Indication.REFUSED)
         assert shown(gate) == {Lamp.RED, Lamp.BUZZER}, "what was shown before ends"
         while Lamp.BUZZER in shown(gate):
             await asyncio.sleep(0)
@@ -270,13 +272,13 @@ def passes(guard, until):
         guard._pass()
 
 
-def test_a_pin_that_is_busy_is_taken_when_it_is_free(faulty, notices):
-    one = unclaimed(faulty, notices)
+def test_a_pin_that_is_busy_is_taken_when_it_is_free(faulty, entries):
+    one = unclaimed(faulty, entries)
     FAULTS.add((PIN, "claim"))
     with pytest.raises(OSError, match="GPIO busy"):
         one.claim()
     one.failed("GPIO busy")
-    guard = Guard([one])
+    guard = RelayTimer([one])
     for _ in range(3):
         one.trouble.retry_at = 0.0
         guard._pass()
@@ -288,18 +290,18 @@ def test_a_pin_that_is_busy_is_taken_when_it_is_free(faulty, notices):
     one.energise()
     assert level(faulty)
     one.close()
-    assert said(notices) == [
+    assert said(entries) == [
         (Priority.ERROR, "main: the relay's pin 17 cannot be driven (GPIO busy)"),
         (Priority.NOTICE, "main: the gate is in order again"),
     ]
 
 
-def test_the_pauses_between_two_tries_grow_to_a_limit(faulty, notices):
-    one = unclaimed(faulty, notices)
+def test_the_pauses_between_two_tries_grow_to_a_limit(faulty, entries):
+    one = unclaimed(faulty, entries)
     FAULTS.add((PIN, "claim"))
     one.failed("GPIO busy")
     pauses = []
-    guard = Guard([one])
+    guard = RelayTimer([one])
     for _ in range(8):
         one.trouble.retry_at = 0.0
         before = time.monotonic()
@@ -311,32 +313,32 @@ def test_the_pauses_between_two_tries_grow_to_a_limit(faulty, notices):
     assert rounded[-1] == LAST_RETRY_S
 
 
-def test_a_relay_that_cannot_be_energised_is_told_once_until_it_can(faulty, notices):
+def test_a_relay_that_cannot_be_energised_is_told_once_until_it_can(faulty, entries):
     """Driving it off works all the time, and says nothing about driving it on."""
-    one = unclaimed(faulty, notices)
+    one = unclaimed(faulty, entries)
     one.claim()
-    guard = Guard([one])
+    guard = RelayTimer([one])
     FAULTS.add((PIN, 1))
     for _ in range(3):
         with pytest.raises(StuckError):
             one.energise()
         assert one.trouble.cause == "the relay cannot be energised (GPIO busy)"
         passes(guard, lambda: one.trouble.cause is None)
-    assert said(notices) == [(Priority.ERROR, "main: the relay cannot be energised (GPIO busy)")]
+    assert said(entries) == [(Priority.ERROR, "main: the relay cannot be energised (GPIO busy)")]
     FAULTS.clear()
     one.energise()
     one.close()
-    assert said(notices)[1:] == [(Priority.NOTICE, "main: the gate is in order again")]
+    assert said(entries)[1:] == [(Priority.NOTICE, "main: the gate is in order again")]
 
 
-def test_a_line_that_cannot_be_driven_off_any_more_is_claimed_anew(faulty, notices):
-    one = unclaimed(faulty, notices, open_ms=60_000)
+def test_a_line_that_cannot_be_driven_off_any_more_is_claimed_anew(faulty, entries):
+    one = unclaimed(faulty, entries, open_ms=60_000)
     one.claim()
     one.energise()
     dead = one._device
     one._device = _Watched(dead)
     one._device.fails = True
-    guard = Guard([one])
+    guard = RelayTimer([one])
     with pytest.raises(StuckError):
         one.release()
     passes(guard, lambda: one.trouble.cause is None)
@@ -344,20 +346,20 @@ def test_a_line_that_cannot_be_driven_off_any_more_is_claimed_anew(faulty, notic
     assert not level(faulty)
     assert one.off_at is None
     one.close()
-    assert [priority for priority, _ in said(notices)] == [Priority.ERROR, Priority.NOTICE]
+    assert [priority for priority, _ in said(entries)] == [Priority.ERROR, Priority.NOTICE]
 
 
-def test_one_relay_that_does_not_go_off_holds_up_no_other(faulty, notices):
+def test_one_relay_that_does_not_go_off_holds_up_no_other(faulty, entries):
     one, other = (
-        unclaimed(faulty, notices),
-        Relay("side", 27, active_high=True, open_ms=100, factory=faulty, tell=notices.append),
+        unclaimed(faulty, entries),
+        RelayPin("side", 27, active_high=True, open_ms=100, factory=faulty, log=entries.append),
     )
     for relay in (one, other):
         relay.claim()
         relay.energise()
         relay._off_at = 0.0
     FAULTS.update({(PIN, 0), (PIN, "claim")})
-    guard = Guard([one, other])
+    guard = RelayTimer([one, other])
     guard._pass()
     assert not other.is_on
     assert other.off_at is None
@@ -369,37 +371,37 @@ def test_one_relay_that_does_not_go_off_holds_up_no_other(faulty, notices):
 
 
 @pytest.mark.parametrize("on", [True, False])
-def test_a_pin_that_another_program_moved_is_driven_back(relay, notices, on):
+def test_a_pin_that_another_program_moved_is_driven_back(relay, entries, on):
     one = relay(open_ms=60_000)
     if on:
         one.energise()
-    guard = Guard([one])
+    guard = RelayTimer([one])
     for _ in range(3):
         one._device._device.value = not on
         guard._look_at = 0.0
         guard._pass()
         assert one.is_on is on
     one.close()
-    assert said(notices) == [
+    assert said(entries) == [
         (Priority.WARNING, "main: another program moved the relay's pin; it was driven back")
     ]
 
 
-def test_a_driver_that_does_not_come_back_holds_up_nobody_for_long(relay, notices):
+def test_a_driver_that_does_not_come_back_holds_up_nobody_for_long(relay, entries):
     one = relay()
     with one._lock:  # as a driver's call in another thread has it
         with pytest.raises(StuckError):
             one.energise()
         with pytest.raises(StuckError):
             one.release_if_due(0.0)
-    assert said(notices) == [
+    assert said(entries) == [
         (Priority.ERROR, "main: the relay cannot be energised (its driver does not come back)")
     ]
     one.close()
 
 
 def test_a_guard_that_does_not_pass_any_more_is_not_alive(relay):
-    guard = Guard([relay()])
+    guard = RelayTimer([relay()])
     guard.start()
     guard.stop()
     assert guard.is_alive(guard._passed_at + LATE_S / 2)
@@ -409,46 +411,46 @@ def test_a_guard_that_does_not_pass_any_more_is_not_alive(relay):
 def test_a_bug_in_the_guards_thread_is_not_hidden(relay):
     one = relay()
     one.recover = None
-    guard = Guard([one])
+    guard = RelayTimer([one])
     one.trouble.retry_at = 0.0
     guard.start()
     assert "TypeError" in str(guard.broken.exception(timeout=10))
 
 
-def test_a_broken_lamp_is_told_once_and_stops_nobody(relay, factory, notices):
+def test_a_broken_lamp_is_told_once_and_stops_nobody(relay, factory, entries):
     one = relay()
-    (lamp,) = lamps = lamps_of({Lamp.GREEN: 22}, factory, notices)
+    (lamp,) = lamps = lamps_of({Lamp.GREEN: 22}, factory, entries)
     lamp._device = _Watched(lamp._device)
     lamp._device.fails = True
-    gate = Gate(one, Guard([one], lamps), lamps)
+    gate = Gate(one, RelayTimer([one], lamps), lamps)
 
     async def show():
         for _ in range(3):
-            gate.show(Sight.WELCOME)
+            gate.show(Indication.WELCOME)
         assert lamp.trouble.cause == "the signal green cannot be driven (EIO)"
         lamp._device.fails = False
-        gate.show(Sight.WELCOME)
+        gate.show(Indication.WELCOME)
 
     asyncio.run(show())
     gate.close()
     assert lamp.trouble.cause is None
-    assert said(notices) == [
+    assert said(entries) == [
         (Priority.ERROR, "main: the signal green cannot be driven (EIO)"),
         (Priority.NOTICE, "main: the signal green can be driven again"),
     ]
 
 
-def test_a_lamps_pin_that_is_busy_is_taken_when_it_is_free(faulty, notices):
-    one = unclaimed(faulty, notices)
+def test_a_lamps_pin_that_is_busy_is_taken_when_it_is_free(faulty, entries):
+    one = unclaimed(faulty, entries)
     FAULTS.add((22, "claim"))
-    (lamp,) = lamps_of({Lamp.GREEN: 22}, faulty, notices)
+    (lamp,) = lamps_of({Lamp.GREEN: 22}, faulty, entries)
     lamp.set(on=True)
     FAULTS.clear()
-    passes(Guard([one], [lamp]), lambda: lamp.trouble.cause is None)
+    passes(RelayTimer([one], [lamp]), lambda: lamp.trouble.cause is None)
     lamp.set(on=True)
     assert faulty.pin(22).state
     lamp.close()
-    assert [priority for priority, _ in said(notices)] == [Priority.ERROR, Priority.NOTICE]
+    assert [priority for priority, _ in said(entries)] == [Priority.ERROR, Priority.NOTICE]
 
 
 def test_the_factory_is_the_one_of_the_settings_or_an_error():

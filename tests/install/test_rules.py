@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from machines import SYSTEMD, tool
 
-from gatectl.devices import chips
+from gatectl.devices.gpio import chips
 
 SETTINGS = """
 [[doors.main.scanners]]

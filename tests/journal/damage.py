@@ -8,9 +8,9 @@ from pathlib import Path
 
 from gatectl.decision.cards import Card
 from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestRecord
-from gatectl.decision.identity import uuid7
+from gatectl.decision.event_id import uuid7
 from gatectl.decision.verdict import Basis, Result, Verdict
-from gatectl.journal import cards, rows
+from gatectl.journal import cards, statements
 from gatectl.journal.schema import open_store
 from gatectl.journal.transaction import transaction
 
@@ -45,8 +45,8 @@ def write(path, events=1000, enrolled=300, **changes):
     written = [event(number, chance, **changes) for number in range(events)]
     with closing(open_store(path)) as connection, transaction(connection):
         for one in written:
-            connection.execute(*rows.attempt_statement(one.attempt))
-            connection.execute(*rows.outcome_statement(one.attempt.id, one.outcome))
+            connection.execute(*statements.attempt_statement(one.attempt))
+            connection.execute(*statements.outcome_statement(one.attempt.id, one.outcome))
         cards.put(connection, map(card, range(enrolled)))
     return written, [card(number) for number in range(enrolled)]
 

@@ -17,10 +17,10 @@ import pytest
 import gatectl
 from gatectl.decision.event import Attempt, Outcome, RequestRecord
 from gatectl.decision.verdict import Basis, Fault, Result, Verdict
-from gatectl.journal.copies import CopyError, copy_to_take_back, restore
-from gatectl.journal.place import StoreError
-from gatectl.journal.rows import attempt_statement, outcome_statement
+from gatectl.journal.backup import CopyError, copy_to_take_back, restore
 from gatectl.journal.schema import copy_before_upgrade_to, migrations, open_store, version_of
+from gatectl.journal.statements import attempt_statement, outcome_statement
+from gatectl.journal.store_file import StoreError
 
 NEXT = len(migrations()) + 1
 NEXT_SCHEMA = """
@@ -34,7 +34,7 @@ from pathlib import Path
 from gatectl.decision.event import Outcome
 from gatectl.decision.verdict import Result
 from gatectl.journal.reader import Filters, Reader
-from gatectl.journal.rows import close_interrupted
+from gatectl.journal.statements import close_interrupted
 from gatectl.journal.schema import open_store
 
 path = Path(sys.argv[1])

@@ -9,13 +9,13 @@ import pytest
 from damage import PAGE, card, event, overwrite, pages_of, roots, write
 
 from gatectl.decision.cards import key_of
-from gatectl.journal import rows, salvage
-from gatectl.journal.mending import header_problem_of, mend, problem_of
+from gatectl.journal import salvage, statements
 from gatectl.journal.pages import TABLE_LEAF
-from gatectl.journal.place import NotOursError, require_ours
 from gatectl.journal.reader import Filters, Reader
+from gatectl.journal.repair import header_problem_of, problem_of, repair
 from gatectl.journal.schema import connect_to_mend, open_store
 from gatectl.journal.store import Store
+from gatectl.journal.store_file import NotOursError, require_ours
 
 
 @pytest.fixture
@@ -62,12 +62,12 @@ def test_an_index_whose_root_is_gone_is_made_anew(path, index):
     overwrite(path, roots(path)[index])
     with closing(connect_to_mend(path)) as connection:
         assert problem_of(path) is not None
-        assert mend(connection, path) is None
+        assert repair(connection, path) is None
         assert problem_of(path) is None
     assert read(path) == events
     assert enrolled(path) == {one.code for one in cards}
     with closing(open_store(path)) as connection, pytest.raises(sqlite3.IntegrityError):
-        connection.execute(*rows.attempt_statement(events[0].attempt))
+        connection.execute(*statements.attempt_statement(events[0].attempt))
 
 
 def test_an_index_that_lacks_an_entry_is_made_anew(path):
@@ -79,13 +79,13 @@ def test_an_index_that_lacks_an_entry_is_made_anew(path):
         connection.execute("DELETE FROM sqlite_schema WHERE name = 'attempts_by_time'")
         connection.execute("PRAGMA writable_schema = RESET")
         new = event(5000)
-        connection.execute(*rows.attempt_statement(new.attempt))
-        connection.execute(*rows.outcome_statement(new.attempt.id, new.outcome))
+        connection.execute(*statements.attempt_statement(new.attempt))
+        connection.execute(*statements.outcome_statement(new.attempt.id, new.outcome))
         connection.execute("PRAGMA writable_schema = ON")
         connection.execute("INSERT INTO sqlite_schema VALUES (?, ?, ?, ?, ?)", sql)
         connection.execute("PRAGMA writable_schema = RESET")
         assert "attempts_by_time" in problem_of(path)
-        assert mend(connection, path) is None
+        assert repair(connection, path) is None
     assert read(path) == [*events, new]
 
 
@@ -97,7 +97,7 @@ def test_a_header_is_written_anew_by_who_has_it_in_memory(path):
         assert header_problem_of(path) is None
         overwrite(path, 1)
         assert header_problem_of(path) is not None
-        assert mend(connection, path) is None
+        assert repair(connection, path) is None
         assert header_problem_of(path) is None
 
 
@@ -121,8 +121,8 @@ def test_all_keep_their_places_and_the_store_goes_on_behind_them(path):
     with closing(open_store(path)) as connection:
         assert connection.execute("SELECT id FROM journal").fetchone() == (identity,)
         assert connection.execute("SELECT seq, ended FROM outcomes ORDER BY ended").fetchall() == numbers
-        connection.execute(*rows.attempt_statement(new.attempt))
-        connection.execute(*rows.outcome_statement(new.attempt.id, new.outcome))
+        connection.execute(*statements.attempt_statement(new.attempt))
+        connection.execute(*statements.outcome_statement(new.attempt.id, new.outcome))
         last = connection.execute("SELECT seq, ended FROM outcomes ORDER BY ended DESC LIMIT 1").fetchone()
     assert last[0] > 30
     assert last[1] == 31
@@ -189,8 +189,8 @@ def test_an_outcome_whose_attempt_is_lost_is_no_other_scans(path):
     new = [event(number) for number in range(10, 16)]
     with closing(open_store(path)) as connection:
         for one in new:
-            connection.execute(*rows.attempt_statement(one.attempt))
-            connection.execute(*rows.outcome_statement(one.attempt.id, one.outcome))
+            connection.execute(*statements.attempt_statement(one.attempt))
+            connection.execute(*statements.outcome_statement(one.attempt.id, one.outcome))
     assert read(path) == new
 
 
@@ -198,8 +198,8 @@ def test_the_log_belongs_to_what_is_carried_over(path):
     events, _ = write(path, events=20)
     with closing(open_store(path)) as connection:
         new = event(20)
-        connection.execute(*rows.attempt_statement(new.attempt))
-        connection.execute(*rows.outcome_statement(new.attempt.id, new.outcome))
+        connection.execute(*statements.attempt_statement(new.attempt))
+        connection.execute(*statements.outcome_statement(new.attempt.id, new.outcome))
         overwrite(path, roots(path)["outcomes"])
         salvage.take_place(path, {}, [], 1)
     with closing(open_store(path)) as connection:
@@ -225,7 +225,9 @@ def test_carrying_over_goes_on_after_an_end_in_the_middle(path):
         for _ in range(40):
             carrying.step()
     with closing(open_store(path)) as connection:
-        assert rows.close_interrupted(connection) == [], "what is not carried over yet was not interrupted"
+        assert statements.close_interrupted(connection) == [], (
+            "what is not carried over yet was not interrupted"
+        )
         carrying = salvage.carrying_of(connection, path)
         while carrying.step():
             pass
@@ -261,8 +263,8 @@ def test_a_store_without_a_first_page_is_ours(path):
 
 
 @asynccontextmanager
-async def store_at(path, notices):
-    store = Store(path, 0, notices.append)
+async def store_at(path, entries):
+    store = Store(path, 0, entries.append)
     store.start()
     try:
         yield store
@@ -275,8 +277,8 @@ async def record(store, one):
     await asyncio.wait_for(store.finish(one.attempt.id, one.outcome), 20)
 
 
-def told(notices, *words):
-    return [notice for notice in notices if all(word in notice.message for word in words)]
+def told(entries, *words):
+    return [entry for entry in entries if all(word in entry.message for word in words)]
 
 
 async def until(condition):
@@ -289,29 +291,29 @@ async def until(condition):
 def test_the_next_scan_mends_an_index_without_a_restart(path, index):
     events, _ = write(path)
     overwrite(path, roots(path)[index])
-    notices, new = [], event(5000)
+    entries, new = [], event(5000)
 
     async def run():
-        async with store_at(path, notices) as store:
+        async with store_at(path, entries) as store:
             await store.opened
             await record(store, new)
             assert (store.health.error, store.health.damage, store.health.lost) == (None, None, 0)
 
     asyncio.run(run())
     assert read(path) == [*events, new]
-    assert [notice.priority for notice in told(notices, "is being mended")] == [3]
-    assert len(told(notices, "is mended: its indexes were made anew, and nothing is lost")) == 1
-    assert told(notices, "cannot be written") == []
+    assert [entry.priority for entry in told(entries, "is being mended")] == [3]
+    assert len(told(entries, "is mended: its indexes were made anew, and nothing is lost")) == 1
+    assert told(entries, "cannot be written") == []
 
 
 def test_damage_that_no_scan_meets_is_found_after_the_start(path):
     events, _ = write(path)
     overwrite(path, roots(path)["attempts_by_door"])
-    notices = []
+    entries = []
 
     async def run():
-        async with store_at(path, notices):
-            await until(lambda: told(notices, "is mended"))
+        async with store_at(path, entries):
+            await until(lambda: told(entries, "is mended"))
 
     asyncio.run(run())
     assert read(path) == events
@@ -320,10 +322,10 @@ def test_damage_that_no_scan_meets_is_found_after_the_start(path):
 @pytest.mark.parametrize("table", ["attempts", "outcomes", "cards"])
 def test_another_store_takes_the_place_without_a_restart(path, table):
     events, cards = write(path)
-    notices, new, taken = [], event(5000), []
+    entries, new, taken = [], event(5000), []
 
     async def run():
-        async with store_at(path, notices) as store:
+        async with store_at(path, entries) as store:
             store.known_cards = lambda: {key_of(one.code): one for one in cards}
             store.take_cards = taken.append
             await store.opened
@@ -332,12 +334,12 @@ def test_another_store_takes_the_place_without_a_restart(path, table):
                 other.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             overwrite(path, roots(path)[table])
             await asyncio.wait_for(store.finish(new.attempt.id, new.outcome), 20)
-            await until(lambda: told(notices, "events of the damaged journal were carried over"))
+            await until(lambda: told(entries, "events of the damaged journal were carried over"))
             # The last is written to the one store or to the other.
             assert store.health.damage[1:] in {(300, 1000), (300, 1001)}
             assert store.health.error is None
             await store.acknowledge()
-        async with store_at(path, notices) as store:
+        async with store_at(path, entries) as store:
             await store.opened
             assert store.health.damage is None
 
@@ -345,7 +347,7 @@ def test_another_store_takes_the_place_without_a_restart(path, table):
     assert sorted(read(path), key=lambda one: one.attempt.at_us) == [*events, new]
     assert enrolled(path) == {one.code for one in cards}
     assert len(taken[0]) == 300
-    assert len(told(notices, "was put aside as")) == 1
+    assert len(told(entries, "was put aside as")) == 1
 
 
 def test_the_damage_is_told_until_it_is_acknowledged(path):
@@ -355,12 +357,12 @@ def test_the_damage_is_told_until_it_is_acknowledged(path):
 
     async def run():
         for _ in range(2):
-            notices = []
-            async with store_at(path, notices) as store:
+            entries = []
+            async with store_at(path, entries) as store:
                 await store.opened
                 await until(lambda store=store: store.health.damage is not None)
                 found.append(store.health.damage.cards)
-        assert told(notices, "nobody has acknowledged it")
+        assert told(entries, "nobody has acknowledged it")
 
     asyncio.run(run())
     assert found == [300, 300]
@@ -368,17 +370,17 @@ def test_the_damage_is_told_until_it_is_acknowledged(path):
 
 def test_a_header_is_looked_at_again_and_again(path):
     events, _ = write(path, events=20)
-    notices = []
+    entries = []
 
     async def run():
-        async with store_at(path, notices) as store:
+        async with store_at(path, entries) as store:
             await store.opened
             await record(store, event(50))
             with closing(connect_to_mend(path)) as other:
                 other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             overwrite(path, 1)
             carried = "events of the damaged journal were carried over"
-            await until(lambda: told(notices, "is mended") or told(notices, carried))
+            await until(lambda: told(entries, "is mended") or told(entries, carried))
 
     asyncio.run(run())
     assert [one for one in read(path) if one in events] == events
@@ -392,7 +394,7 @@ def test_a_question_that_meets_damage_is_answered_after_it_is_mended(path):
     async def run():
         async with store_at(path, []) as store:
             await store.opened
-            asked = store.ask(lambda connection: rows.unanswered(connection, event(1).attempt, 10**9))
+            asked = store.ask(lambda connection: statements.unanswered(connection, event(1).attempt, 10**9))
             assert await asyncio.wait_for(asked, 20) == []
 
     with suppress(TimeoutError):

@@ -13,11 +13,15 @@ from pathlib import Path
 import pytest
 
 from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestRecord
-from gatectl.decision.moment import Moment
-from gatectl.decision.outage import RESTING, Condition, Conditions, Finished
+from gatectl.decision.partner_condition import RESTING, Condition, Conditions, FinishedScan
+from gatectl.decision.timestamps import Timestamp
 from gatectl.decision.verdict import Basis, Fault, Reason, Result, Verdict
-from gatectl.journal import clocks, rows
-from gatectl.journal.place import (
+from gatectl.journal import clock, statements
+from gatectl.journal.prune import DAY_US, EVERY_US, STEP, Pruning
+from gatectl.journal.reader import Reader
+from gatectl.journal.schema import migrations, open_store
+from gatectl.journal.store import Store
+from gatectl.journal.store_file import (
     APPLICATION_ID,
     NotOursError,
     StoreError,
@@ -25,10 +29,6 @@ from gatectl.journal.place import (
     put_aside,
     require_ours,
 )
-from gatectl.journal.prune import DAY_US, EVERY_US, STEP, Pruning
-from gatectl.journal.reader import Reader
-from gatectl.journal.schema import migrations, open_store
-from gatectl.journal.store import Store
 from gatectl.journal.transaction import transaction
 
 BOOT = "b" * 32
@@ -64,8 +64,8 @@ TIMED_OUT = Outcome(
 
 
 @asynccontextmanager
-async def store_at(path, notices=None, keep_days=0):
-    store = Store(path, keep_days, (notices if notices is not None else []).append)
+async def store_at(path, entries=None, keep_days=0):
+    store = Store(path, keep_days, (entries if entries is not None else []).append)
     store.start()
     try:
         yield store
@@ -133,8 +133,8 @@ def columns(connection, table):
 @pytest.mark.parametrize("table", ["attempts", "outcomes"])
 def test_the_journal_is_append_only(tmp_path, table):
     with closing(open_store(tmp_path / "journal.db")) as connection:
-        connection.execute(*rows.attempt_statement(attempt(1)))
-        connection.execute(*rows.outcome_statement("id-1", ADMITTED))
+        connection.execute(*statements.attempt_statement(attempt(1)))
+        connection.execute(*statements.outcome_statement("id-1", ADMITTED))
         with pytest.raises(sqlite3.IntegrityError, match="append-only"):
             connection.execute(f"DELETE FROM {table}")
         for column in columns(connection, table):
@@ -151,8 +151,8 @@ ERASABLE = {
 @pytest.mark.parametrize("table", ERASABLE)
 def test_an_erasure_changes_nothing_but_what_may_name_a_member(tmp_path, table):
     with closing(open_store(tmp_path / "journal.db")) as connection:
-        connection.execute(*rows.attempt_statement(attempt(1)))
-        connection.execute(*rows.outcome_statement("id-1", ADMITTED))
+        connection.execute(*statements.attempt_statement(attempt(1)))
+        connection.execute(*statements.outcome_statement("id-1", ADMITTED))
         connection.execute("UPDATE marks SET value = 1 WHERE name = 'erasing'")
         changed = set()
         for column in columns(connection, table):
@@ -181,18 +181,18 @@ def numbers(connection):
 def test_the_decisions_are_numbered_without_a_gap(tmp_path):
     with closing(open_store(tmp_path / "journal.db")) as connection:
         for number in (1, 2, 3, 4):
-            connection.execute(*rows.attempt_statement(old_attempt(number)))
+            connection.execute(*statements.attempt_statement(old_attempt(number)))
         with contextlib.suppress(ZeroDivisionError), transaction(connection):
-            connection.execute(*rows.outcome_statement("id-1", ADMITTED))
+            connection.execute(*statements.outcome_statement("id-1", ADMITTED))
             raise ZeroDivisionError
         for number in (2, 1, 3):
-            connection.execute(*rows.outcome_statement(f"id-{number}", ADMITTED))
+            connection.execute(*statements.outcome_statement(f"id-{number}", ADMITTED))
         assert numbers(connection) == [1, 2, 3]
         while begun(10).step(connection, NOW):
             pass
         assert numbers(connection) == []
-        connection.execute(*rows.attempt_statement(attempt(5)))
-        connection.execute(*rows.outcome_statement("id-5", ADMITTED))
+        connection.execute(*statements.attempt_statement(attempt(5)))
+        connection.execute(*statements.outcome_statement("id-5", ADMITTED))
         assert numbers(connection) == [4]
 
 
@@ -204,7 +204,7 @@ def test_a_new_kind_of_event_needs_no_new_schema(tmp_path):
     )
     scans(path, Event(kind, outcome))
     with closing(open_store(path)) as connection:
-        connection.execute(*rows.attempt_statement(attempt(2)))
+        connection.execute(*statements.attempt_statement(attempt(2)))
         connection.execute("INSERT INTO outcomes (ended, seq, result, message) VALUES (2, 2, 'shut', 'm')")
     with Reader(path) as reader:
         assert reader.find("id-1") == Event(kind, outcome)
@@ -242,10 +242,10 @@ async def _interrupted_at(path):
 
 def test_a_stuck_disk_loses_nothing_and_is_told_once(tmp_path):
     path = tmp_path / "journal.db"
-    notices = []
+    entries = []
 
     async def write():
-        async with store_at(path, notices) as store:
+        async with store_at(path, entries) as store:
             await store.opened
             with closing(sqlite3.connect(path, isolation_level=None)) as other:
                 other.execute("PRAGMA busy_timeout = 5000")
@@ -284,10 +284,10 @@ def fill(path):
 
 def test_a_full_disk_loses_nothing_is_told_once_and_its_end_is_told(small_disk):
     path = small_disk / "journal.db"
-    notices = []
+    entries = []
 
     async def write():
-        async with store_at(path, notices) as store:
+        async with store_at(path, entries) as store:
             await store.record(attempt(0))
             filler = small_disk / "filler"
             fill(filler)
@@ -304,8 +304,8 @@ def test_a_full_disk_loses_nothing_is_told_once_and_its_end_is_told(small_disk):
     with closing(sqlite3.connect(path)) as connection:
         ids = [row[0] for row in connection.execute("SELECT id FROM attempts ORDER BY seq")]
     assert ids == [f"id-{number}" for number in range(300)]
-    assert ["cannot be written" in notices[0].message, "written again" in notices[-1].message] == [True, True]
-    assert len(notices) == 2
+    assert ["cannot be written" in entries[0].message, "written again" in entries[-1].message] == [True, True]
+    assert len(entries) == 2
 
 
 @contextlib.contextmanager
@@ -319,10 +319,10 @@ def read_only(folder):
 
 def test_a_read_only_disk_is_not_believed_that_it_wrote(small_disk):
     path = small_disk / "journal.db"
-    notices = []
+    entries = []
 
     async def write():
-        async with store_at(path, notices) as store:
+        async with store_at(path, entries) as store:
             await store.record(attempt(1))
             with read_only(small_disk):
                 late = store.record(attempt(2))
@@ -333,7 +333,7 @@ def test_a_read_only_disk_is_not_believed_that_it_wrote(small_disk):
     asyncio.run(write())
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT id FROM attempts").fetchall() == [("id-1",), ("id-2",)]
-    assert ["Read-only" in notices[0].message, "written again" in notices[-1].message] == [True, True]
+    assert ["Read-only" in entries[0].message, "written again" in entries[-1].message] == [True, True]
 
 
 def test_a_bug_in_a_record_ends_the_writer_loudly(tmp_path):
@@ -355,15 +355,15 @@ def _newer(path):
 def test_a_store_of_a_newer_gatectl_is_refused(tmp_path):
     path = tmp_path / "journal.db"
     _newer(path)
-    notices = []
+    entries = []
 
     async def open_it():
-        async with store_at(path, notices) as store:
+        async with store_at(path, entries) as store:
             with pytest.raises(StoreError, match="newer gatectl"):
                 await store.opened
 
     asyncio.run(open_it())
-    assert notices == [], "no record was lost"
+    assert entries == [], "no record was lost"
 
 
 def _text(path):
@@ -397,15 +397,15 @@ def test_a_file_of_somebody_else_is_refused_and_left_as_it_is(tmp_path, make):
     path.parent.mkdir()
     make(path)
     files = {file: file.read_bytes() for file in path.parent.iterdir() if not file.name.endswith("-shm")}
-    notices = []
+    entries = []
 
     async def open_it():
-        async with store_at(path, notices) as store:
+        async with store_at(path, entries) as store:
             with pytest.raises(NotOursError, match="is not a gatectl store"):
                 await store.opened
 
     asyncio.run(open_it())
-    assert notices == []
+    assert entries == []
     assert {file: file.read_bytes() for file in files} == files
     assert [file for file in path.parent.iterdir() if "damaged" in file.name] == []
 
@@ -473,10 +473,10 @@ def test_a_damaged_store_is_put_aside_and_a_new_one_begins(tmp_path, damage):
     path = tmp_path / "journal.db"
     damage(path)
     damaged = path.read_bytes()
-    notices = []
+    entries = []
 
     async def write():
-        async with store_at(path, notices) as store:
+        async with store_at(path, entries) as store:
             assert await store.opened == []
             await store.record(attempt(1))
             await store.finish("id-1", ADMITTED)
@@ -487,16 +487,16 @@ def test_a_damaged_store_is_put_aside_and_a_new_one_begins(tmp_path, damage):
         file for file in tmp_path.iterdir() if ".damaged-" in file.name and not file.name.endswith(ENDINGS)
     )
     assert aside.read_bytes() == damaged, "nothing is deleted"
-    assert [notice.priority for notice in notices[:2]] == [3, 3]
-    assert "is being mended" in notices[0].message
-    assert str(aside) in notices[1].message
+    assert [entry.priority for entry in entries[:2]] == [3, 3]
+    assert "is being mended" in entries[0].message
+    assert str(aside) in entries[1].message
 
 
 def test_what_a_stuck_disk_keeps_out_is_counted_at_the_end(tmp_path):
-    notices = []
+    entries = []
 
     async def write():
-        store = Store(tmp_path / "journal.db", 0, notices.append)
+        store = Store(tmp_path / "journal.db", 0, entries.append)
         store.start()
         await store.opened
         with closing(sqlite3.connect(tmp_path / "journal.db", isolation_level=None)) as other:
@@ -506,7 +506,7 @@ def test_what_a_stuck_disk_keeps_out_is_counted_at_the_end(tmp_path):
             await store.stop(0.2)
 
     asyncio.run(write())
-    assert [notice.message for notice in notices] == [
+    assert [entry.message for entry in entries] == [
         "the journal could not be written: 2 records are lost with this end"
     ]
 
@@ -514,8 +514,8 @@ def test_what_a_stuck_disk_keeps_out_is_counted_at_the_end(tmp_path):
 def scans(path, *events):
     with closing(open_store(path)) as connection, transaction(connection):
         for event in events:
-            connection.execute(*rows.attempt_statement(event.attempt))
-            connection.execute(*rows.outcome_statement(event.attempt.id, event.outcome))
+            connection.execute(*statements.attempt_statement(event.attempt))
+            connection.execute(*statements.outcome_statement(event.attempt.id, event.outcome))
 
 
 NOT_ALLOWED = Outcome(Result.REJECTED, "m", Verdict.NOT_ALLOWED, 400)
@@ -537,7 +537,7 @@ def test_an_outage_is_read_back(tmp_path, outcomes, outage):
     path = tmp_path / "journal.db"
     scans(path, *(Event(attempt(number), outcome) for number, outcome in enumerate(outcomes)))
     with closing(open_store(path)) as connection:
-        past = rows.last_scans(connection)
+        past = statements.last_scans(connection)
     assert [partner for partner, _, _ in past] == ["p"] * len(outcomes)
     conditions = Conditions(0.0)
     conditions.recall((scan, at_us / 1e6) for _, at_us, scan in past)
@@ -551,10 +551,10 @@ def test_the_last_scans_say_all_that_a_condition_hangs_on(tmp_path):
     nobody = Event(attempt(9, partner=None, member=None), Outcome(Result.REJECTED, "m"))
     scans(path, Event(attempt(1, member="1"), refused), nobody, Event(attempt(2, member="2"), admitted))
     with closing(open_store(path)) as connection:
-        past = rows.last_scans(connection)
+        past = statements.last_scans(connection)
     assert [scan for _, _, scan in past] == [
-        Finished("1", Verdict.NOT_FOUND, None, 404, "checkin.x", admitted=False),
-        Finished("2", Verdict.ALLOWED, None, 200, None, admitted=True),
+        FinishedScan("1", Verdict.NOT_FOUND, None, 404, "checkin.x", admitted=False),
+        FinishedScan("2", Verdict.ALLOWED, None, 200, None, admitted=True),
     ]
 
 
@@ -566,7 +566,7 @@ def of_member(number, at_s, **changes):
 
 def unanswered(path, now_s=100, settle_s=60):
     with closing(open_store(path)) as connection:
-        return rows.unanswered(connection, of_member(99, now_s), settle_s * 1_000_000)
+        return statements.unanswered(connection, of_member(99, now_s), settle_s * 1_000_000)
 
 
 @pytest.mark.parametrize(
@@ -629,7 +629,7 @@ def test_a_clock_that_is_set_ages_nobody(tmp_path, at_s, since_boot_s, counts):
     scans(path, Event(of_member(1, at_s, boot=BOOT, since_boot_us=since_boot_s * 1_000_000), TIMED_OUT))
     with closing(open_store(path)) as connection:
         now = of_member(99, 100, boot=BOOT, since_boot_us=510_000_000)
-        assert rows.unanswered(connection, now, 60_000_000) == (["id-1"] if counts else [])
+        assert statements.unanswered(connection, now, 60_000_000) == (["id-1"] if counts else [])
 
 
 def test_the_latest_unanswered_attempt_comes_first(tmp_path):
@@ -647,7 +647,7 @@ def test_a_later_success_used_them_up(tmp_path):
 def test_an_attempt_on_its_way_is_not_unanswered(tmp_path):
     path = tmp_path / "journal.db"
     with closing(open_store(path)) as connection:
-        connection.execute(*rows.attempt_statement(of_member(1, 90)))
+        connection.execute(*statements.attempt_statement(of_member(1, 90)))
     assert unanswered(path) == []
 
 
@@ -655,12 +655,12 @@ def begun(keep_days, *, is_right=True):
     return Pruning(keep_days, NOW, lambda: is_right)
 
 
-NOW = Moment(1000 * DAY_US, BOOT, 30 * DAY_US)
+NOW = Timestamp(1000 * DAY_US, BOOT, 30 * DAY_US)
 
 
 def later(by_us, set_by_us=0, boot=BOOT):
     """A moment, with the wall clock set meanwhile."""
-    return Moment(NOW.at_us + by_us + set_by_us, boot, NOW.since_boot_us + by_us)
+    return Timestamp(NOW.at_us + by_us + set_by_us, boot, NOW.since_boot_us + by_us)
 
 
 def old_attempt(number, **changes):
@@ -681,10 +681,10 @@ def test_old_events_are_pruned_in_small_steps_and_young_ones_stay(tmp_path):
     with closing(open_store(path)) as connection:
         connection.execute("BEGIN")
         for number in range(STEP + 5):
-            connection.execute(*rows.attempt_statement(old_attempt(number)))
-            connection.execute(*rows.outcome_statement(f"id-{number}", ADMITTED))
-        connection.execute(*rows.attempt_statement(old_attempt(-1, at_us=NOW.at_us - 9 * DAY_US)))
-        connection.execute(*rows.outcome_statement("id--1", ADMITTED))
+            connection.execute(*statements.attempt_statement(old_attempt(number)))
+            connection.execute(*statements.outcome_statement(f"id-{number}", ADMITTED))
+        connection.execute(*statements.attempt_statement(old_attempt(-1, at_us=NOW.at_us - 9 * DAY_US)))
+        connection.execute(*statements.outcome_statement("id--1", ADMITTED))
         connection.execute("COMMIT")
         pruning = begun(10)
         left = []
@@ -751,13 +751,13 @@ def test_scans_before_the_first_synchronisation_are_as_old_as_the_boot_says(tmp_
 @pytest.mark.parametrize(("made", "right"), [((), True), (("timesync",), False), (("timesync", "x"), True)])
 def test_what_systemd_says_of_the_clock(tmp_path, monkeypatch, made, right):
     """The files of systemd-timesyncd(8); where another program keeps the clock, they are not there."""
-    monkeypatch.setattr(clocks, "_TIMESYNC", tmp_path / "timesync")
+    monkeypatch.setattr(clock, "_TIMESYNC", tmp_path / "timesync")
     for name in made:
         folder = tmp_path / "timesync"
         folder.mkdir(exist_ok=True)
         if name == "x":
             (folder / "synchronized").touch()
-    assert clocks.is_synchronised() is right
+    assert clock.is_synchronised() is right
 
 
 def pruned_by_the_writer(path):
@@ -783,7 +783,7 @@ def pruned_by_the_writer(path):
 
 
 def test_the_writer_prunes_while_it_is_quiet(tmp_path, monkeypatch):
-    monkeypatch.setattr(clocks, "_TIMESYNC", tmp_path / "none")
+    monkeypatch.setattr(clock, "_TIMESYNC", tmp_path / "none")
     path = tmp_path / "journal.db"
     scans(path, *(Event(old_attempt(number), ADMITTED) for number in range(3)))
     pruned_by_the_writer(path)
@@ -792,7 +792,7 @@ def test_the_writer_prunes_while_it_is_quiet(tmp_path, monkeypatch):
 
 def test_the_log_does_not_grow_with_what_is_pruned(tmp_path, monkeypatch):
     """Else a scan that comes between might wait until all of it is in the file."""
-    monkeypatch.setattr(clocks, "_TIMESYNC", tmp_path / "none")
+    monkeypatch.setattr(clock, "_TIMESYNC", tmp_path / "none")
     path = tmp_path / "journal.db"
     scans(path, *(Event(old_attempt(number), ADMITTED) for number in range(20 * STEP)))
     logs = pruned_by_the_writer(path)

@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 
 from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestRecord
 from gatectl.decision.verdict import Fault, Message, Reason, Result, Verdict
-from gatectl.journal.rows import attempt_statement, outcome_statement
+from gatectl.journal.statements import attempt_statement, outcome_statement
 
 START_US = 1_763_840_101_000_042
 """2025-11-22T19:35:01.000042Z"""

@@ -10,7 +10,7 @@ import pytest
 from monitors import monitor, write_closed_gym
 from playwright.sync_api import sync_playwright
 
-from gatectl.sim.door import SimulatedDoor
+from gatectl.sim.simulated_door import SimulatedDoor
 
 
 def browser_here():

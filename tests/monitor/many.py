@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestRecord
-from gatectl.decision.identity import uuid7
+from gatectl.decision.event_id import uuid7
 from gatectl.decision.verdict import Fault, Message, Reason, Result, Verdict
-from gatectl.journal.rows import attempt_statement, outcome_statement
 from gatectl.journal.schema import open_store
+from gatectl.journal.statements import attempt_statement, outcome_statement
 from gatectl.journal.transaction import transaction
 
 GAP_US = 60_000_000

@@ -8,7 +8,7 @@ import sys
 import threading
 from contextlib import contextmanager, suppress
 
-from gatectl.sim.door import SETTINGS
+from gatectl.sim.simulated_door import SETTINGS
 
 NET_S = 30.0
 

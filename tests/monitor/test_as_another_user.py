@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from many import fill
 
-from gatectl.journal.browser import Browser, Search
+from gatectl.journal.paging import Browser, Search
 from gatectl.journal.schema import open_store
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"

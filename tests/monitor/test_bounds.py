@@ -13,7 +13,7 @@ import uvicorn
 from many import fill
 from monitors import monitor, monitor_process, write_closed_gym
 
-from gatectl.journal.browser import Browser
+from gatectl.journal.paging import Browser
 from gatectl.monitor.connections import (
     CONNECTIONS_MAX,
     FROM_ONE_PLACE_MAX,
@@ -23,7 +23,7 @@ from gatectl.monitor.connections import (
     Connection,
     Connections,
 )
-from gatectl.monitor.live import NEWS_MAX
+from gatectl.monitor.feeds import NEWS_MAX
 
 PASSWORD = "correct-horse-battery"
 HALF_A_REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-"

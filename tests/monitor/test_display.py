@@ -6,7 +6,7 @@ import pytest
 from monitors import Proxy, monitor
 from playwright.sync_api import expect
 
-from gatectl.sim.door import SimulatedDoor
+from gatectl.sim.simulated_door import SimulatedDoor
 
 SOON_MS = 20_000
 """Nothing here takes so long; a machine that is busy is no failure."""

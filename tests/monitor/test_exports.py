@@ -15,10 +15,10 @@ from monitors import monitor, write_closed_gym
 from starlette.requests import Request
 
 from gatectl.decision.verdict import Result
-from gatectl.journal.browser import Browser
+from gatectl.journal.paging import Browser
 from gatectl.journal.reader import Filters
 from gatectl.monitor.chart import day_of
-from gatectl.monitor.journal import JournalDesk
+from gatectl.monitor.journal_worker import JournalWorker
 from gatectl.monitor.pages import Pages
 
 BERLIN = "Europe/Berlin"
@@ -172,7 +172,7 @@ def test_a_download_whose_journal_is_replaced_says_at_its_end_that_it_is_not_who
     """The store is exchanged between two batches, as `gatectl restore` does."""
     store = tmp_path / "journal.db"
     fill(store, 1200)
-    desk = JournalDesk(store)
+    desk = JournalWorker(store)
     pages = Pages(None, desk, None, None, None)
     scope = {"type": "http", "method": "GET", "path": "/events.csv", "query_string": b"", "headers": []}
 

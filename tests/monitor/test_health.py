@@ -2,7 +2,7 @@
 
 import pytest
 
-from gatectl.monitor.shown import health_of
+from gatectl.monitor.presenters import health_of
 
 PARTNER = {
     "state": "healthy",

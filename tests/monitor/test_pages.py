@@ -15,9 +15,9 @@ from many import event_of, fill, write
 from monitors import monitor, write_closed_gym
 
 from gatectl.decision.verdict import Basis, Fault, Message, Result
-from gatectl.journal.browser import Browser, Search
+from gatectl.journal.paging import Browser, Search
 from gatectl.journal.schema import open_store
-from gatectl.sim.door import SimulatedDoor
+from gatectl.sim.simulated_door import SimulatedDoor
 
 NET_S = 30.0
 
@@ -292,8 +292,8 @@ def test_a_hundred_thousand_events_take_a_tenth_of_a_second(closed_gym):
 def test_a_walk_that_takes_too_long_says_how_far_it_came(tmp_path, monkeypatch):
     path = tmp_path / "journal.db"
     fill(path, 50)
-    monkeypatch.setattr("gatectl.journal.browser.SPAN", 10)
-    monkeypatch.setattr("gatectl.journal.browser.PATIENCE_S", -1.0)
+    monkeypatch.setattr("gatectl.journal.paging.SPAN", 10)
+    monkeypatch.setattr("gatectl.journal.paging.PATIENCE_S", -1.0)
     with Browser(path) as browser:
         page = browser.page(Search(), 20, browser.mark())
     assert (page.events, page.older, page.complete) == ([], 51, False)

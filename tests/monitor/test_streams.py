@@ -9,7 +9,7 @@ from monitors import Proxy, monitor
 from playwright.sync_api import expect
 
 from gatectl.journal.reader import Filters, Reader
-from gatectl.sim.door import SimulatedDoor
+from gatectl.sim.simulated_door import SimulatedDoor
 
 ROWS = "#events tr:not(.day)"
 SOON_MS = 20_000

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gatectl.decision.verdict import Basis, Result
-from gatectl.monitor.shown import OFFLINE, shortened
+from gatectl.monitor.presenters import OFFLINE, shortened
 from gatectl.monitor.texts import TEXTS
 
 MONITOR = Path(__file__).parents[2] / "gatectl/monitor"

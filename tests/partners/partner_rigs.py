@@ -8,30 +8,30 @@ import struct
 import time
 from pathlib import Path
 
-from gatectl.partners.capitan import Capitan
-from gatectl.partners.client import Client
-from gatectl.partners.dial import Dialler, tls_context
-from gatectl.partners.exchange import Answer, Endpoint, Question
-from gatectl.partners.perfectgym import PerfectGym
-from gatectl.partners.pool import Pool
-from gatectl.partners.wellhub import Wellhub
+from gatectl.partners.capitan import CapitanProtocol
+from gatectl.partners.exchange import Endpoint, PartnerRequest, PartnerResponse
+from gatectl.partners.http.client import Client
+from gatectl.partners.http.dial import Dialler, tls_context
+from gatectl.partners.http.pool import Pool
+from gatectl.partners.perfectgym import PerfectGymProtocol
+from gatectl.partners.wellhub import WellhubProtocol
 
 KEY = "s3cret-Key"
 PATIENCE_S = 20.0
 """How long a test waits for what must happen; only a failing test waits that long."""
 
-PERFECTGYM = PerfectGym(Endpoint.of("https://api.example.com/check"), None, KEY)
-WELLHUB = Wellhub(Endpoint.of("https://api.example.com"), "1234", KEY)
-CAPITAN = Capitan(Endpoint.of("https://api.example.com"), 3, KEY)
+PERFECTGYM = PerfectGymProtocol(Endpoint.of("https://api.example.com/check"), None, KEY)
+WELLHUB = WellhubProtocol(Endpoint.of("https://api.example.com"), "1234", KEY)
+CAPITAN = CapitanProtocol(Endpoint.of("https://api.example.com"), 3, KEY)
 ALL = {"perfectgym": PERFECTGYM, "wellhub": WELLHUB, "capitan": CAPITAN}
 
-QUESTION = Question("/check", (("Accept", "application/json"), ("X-API-Key", KEY)), b'{"customerId":1}')
+QUESTION = PartnerRequest("/check", (("Accept", "application/json"), ("X-API-Key", KEY)), b'{"customerId":1}')
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 
 def answer(status, body=b"", headers=None, received_us=0, **flaws):
-    return Answer(status, headers or {}, body, received_us, **flaws)
+    return PartnerResponse(status, headers or {}, body, received_us, **flaws)
 
 
 def reply(body, *lines, status="200 OK"):
@@ -195,9 +195,9 @@ class Asker:
         self.client = Client(self.endpoint, self.pool)
         self._want, self._keep, self._keeper = want, keep, None
 
-    async def _counted(self, hear):
+    async def _counted(self, on_progress):
         self.dials += 1
-        wire = await self._dial(hear)
+        wire = await self._dial(on_progress)
         self.wires.append(wire)
         return wire
 

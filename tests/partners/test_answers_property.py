@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from partner_rigs import ALL, KEY, answer
 
 from gatectl.decision.verdict import Fault, Verdict
-from gatectl.partners.exchange import judge
+from gatectl.partners.exchange import interpret
 from gatectl.partners.reason import MASK, TEXT_CHARS_MAX
 
 WELLHUB_KEYS = [
@@ -135,16 +135,18 @@ protocols = st.sampled_from(sorted(ALL))
 @example("capitan", 200, {}, b'{"id": 1, "error": "x", "error": null}', False, False)
 @example("wellhub", 200, {}, b"[" * 65536, False, False)
 def test_only_the_protocols_own_success_admits(protocol, status, given_headers, body, surplus, packed):
-    ruling = judge(ALL[protocol], answer(status, body, given_headers, has_surplus=surplus, is_packed=packed))
-    if ruling.admits or ruling.verdict is Verdict.ALLOWED:
+    decision = interpret(
+        ALL[protocol], answer(status, body, given_headers, has_surplus=surplus, is_packed=packed)
+    )
+    if decision.admits or decision.verdict is Verdict.ALLOWED:
         assert may_admit(protocol, status, given_headers, body)
         assert not surplus
-    assert (ruling.detail is None) == (ruling.fault is None)
-    assert ruling.status == status
-    assert (ruling.verdict is Verdict.NONE) == (ruling.fault is not None)
-    assert ruling.fault in {None, Fault.PARTNER, Fault.CREDENTIALS, Fault.CONFIGURATION}
-    assert (ruling.rest_s is not None) == (status == 429)
-    assert ruling.rest_s is None or 0 <= ruling.rest_s <= 300
+    assert (decision.detail is None) == (decision.fault is None)
+    assert decision.status == status
+    assert (decision.verdict is Verdict.NONE) == (decision.fault is not None)
+    assert decision.fault in {None, Fault.PARTNER, Fault.CREDENTIALS, Fault.CONFIGURATION}
+    assert (decision.rest_s is not None) == (status == 429)
+    assert decision.rest_s is None or 0 <= decision.rest_s <= 300
 
 
 @pytest.mark.parametrize("protocol", ALL)
@@ -154,11 +156,15 @@ def test_a_documented_success_admits_whatever_else_it_says(protocol, extra):
     good = {"metadata": {"total": 1, "errors": 0}, "results": {}, "id": 17}
     body = json.dumps(good | extra).encode()
     assert may_admit(protocol, 200, {}, body)
-    assert judge(ALL[protocol], answer(200, body)).admits
+    assert interpret(ALL[protocol], answer(200, body)).admits
 
 
-def kept(ruling):
-    return [] if ruling.reason is None else [part for part in (ruling.reason.key, ruling.reason.text) if part]
+def kept(decision):
+    return (
+        []
+        if decision.reason is None
+        else [part for part in (decision.reason.key, decision.reason.text) if part]
+    )
 
 
 def check_harmless(part):
@@ -172,11 +178,11 @@ def check_harmless(part):
 @settings(max_examples=500, deadline=None)
 @given(protocols, statuses, bodies)
 def test_reasons_are_harmless_whatever_the_answer(protocol, status, body):
-    ruling = judge(ALL[protocol], answer(status, body))
-    for part in kept(ruling):
+    decision = interpret(ALL[protocol], answer(status, body))
+    for part in kept(decision):
         check_harmless(part)
-    if ruling.detail is not None:
-        check_harmless(ruling.detail)
+    if decision.detail is not None:
+        check_harmless(decision.detail)
 
 
 @settings(max_examples=700, deadline=None)
@@ -197,7 +203,7 @@ def test_no_name_of_the_answer_is_kept(protocol, status, names, text, key):
         "errors": [{"key": key, "message": text}],
         "customer_first_name": " ".join(names),
     }
-    for part in kept(ALL[protocol].judge(answer(status, json.dumps(body).encode()))):
+    for part in kept(ALL[protocol].interpret(answer(status, json.dumps(body).encode()))):
         check_harmless(part)
         for name in names:
             # Glued to other letters it is another word; a script without blanks has no such thing.
@@ -221,10 +227,10 @@ def test_no_other_text_of_the_answer_is_kept(protocol, others, before, after, da
     secret = data.draw(st.sampled_from(sorted(others.values())))
     text = f"{before} {secret} {after}"
     own = {"message": text, "error": "some_error", "alerts": [text], "errors": [{"message": text}]}
-    ruling = judge(ALL[protocol], answer(400, json.dumps(own | others).encode()))
+    decision = interpret(ALL[protocol], answer(400, json.dumps(own | others).encode()))
     spelt = re.findall(r"[^\W_]", secret)  # letters or digits: anything else names nobody
-    if ruling.reason is not None and ruling.reason.text is not None and spelt:
-        kept_text = f" {ruling.reason.text} ".replace(MASK, "")
+    if decision.reason is not None and decision.reason.text is not None and spelt:
+        kept_text = f" {decision.reason.text} ".replace(MASK, "")
         around = f" {before} {after} "
         # A reason that is this text and nothing else is the partner's own words twice.
         if around.strip() and secret.casefold() not in around.casefold():
@@ -239,5 +245,5 @@ def test_the_worst_answer_does_not_hold_the_door():
     assert len(body) < 65536
     start = time.process_time()
     for protocol in ALL.values():
-        judge(protocol, answer(400, body))
+        interpret(protocol, answer(400, body))
     assert time.process_time() - start < 2

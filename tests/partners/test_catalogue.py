@@ -5,13 +5,13 @@ import asyncio
 import pytest
 from partner_rigs import check_invariants, run
 
-from gatectl.partners.capitan import Capitan
-from gatectl.partners.client import Client
-from gatectl.partners.dial import Dialler, tls_context
-from gatectl.partners.exchange import Endpoint, judge
-from gatectl.partners.perfectgym import PerfectGym
-from gatectl.partners.pool import Pool
-from gatectl.partners.wellhub import Wellhub
+from gatectl.partners.capitan import CapitanProtocol
+from gatectl.partners.exchange import Endpoint, interpret
+from gatectl.partners.http.client import Client
+from gatectl.partners.http.dial import Dialler, tls_context
+from gatectl.partners.http.pool import Pool
+from gatectl.partners.perfectgym import PerfectGymProtocol
+from gatectl.partners.wellhub import WellhubProtocol
 from gatectl.sim.catalogue import CATALOGUE
 from gatectl.sim.server import Simulator
 
@@ -22,11 +22,11 @@ TOGETHER = 8
 def protocol_of(name, endpoint, key):
     match name:
         case "perfectgym":
-            return PerfectGym(endpoint, None, key)
+            return PerfectGymProtocol(endpoint, None, key)
         case "wellhub":
-            return Wellhub(endpoint, "1234", key)
+            return WellhubProtocol(endpoint, "1234", key)
         case _:
-            return Capitan(endpoint, 3, key)
+            return CapitanProtocol(endpoint, 3, key)
 
 
 @pytest.mark.parametrize("name", BUDGET_S)
@@ -49,8 +49,8 @@ def test_every_id_comes_to_what_the_catalogue_says(name):
                 assert exchange.sent
                 if exchange.answer is None:
                     return exchange.lost.fault, None
-                ruling = judge(protocol, exchange.answer)
-                return ruling.fault, ruling.verdict
+                decision = interpret(protocol, exchange.answer)
+                return decision.fault, decision.verdict
 
             entries = [entry for entry in CATALOGUE if entry.protocol == name]
             came_to = dict(zip(entries, await asyncio.gather(*(ask(e.id) for e in entries)), strict=True))

@@ -10,8 +10,8 @@ from partner_rigs import OK, QUESTION, Asker, Peer, answers, check_invariants, r
 
 import gatectl
 from gatectl.decision.verdict import Fault
-from gatectl.partners.client import BODY_MAX, EVENTS_AT_ONCE, INTERIM_MAX
-from gatectl.partners.wire import Wire
+from gatectl.partners.http.client import BODY_MAX, EVENTS_AT_ONCE, INTERIM_MAX
+from gatectl.partners.http.connection import PartnerConnection
 
 SOON_S = 0.2
 """A budget for what must use it up."""
@@ -289,8 +289,8 @@ def test_a_connection_that_comes_too_late_carries_nothing(tls, ca_file):
         deadline = asyncio.get_running_loop().time() + SOON_S
         dial = asker.dialler.dial
 
-        async def slow(hear):
-            wire = await dial(hear)
+        async def slow(on_progress):
+            wire = await dial(on_progress)
             block_until(deadline)
             return wire
 
@@ -304,7 +304,7 @@ def test_a_connection_that_comes_too_late_carries_nothing(tls, ca_file):
 
 
 def test_an_answer_that_is_whole_after_the_deadline_is_none(tls, ca_file):
-    class Late(Wire):
+    class Late(PartnerConnection):
         """Its last bytes come in time, but the loop was held up meanwhile, and never suspends again."""
 
         async def receive(self):
@@ -429,8 +429,8 @@ def test_a_new_connection_that_speaks_first_is_not_asked(tls, ca_file):
         await line.ended()
 
     async def story(peer, asker):
-        async def dial(hear):
-            wire = await asker.dialler.dial(hear)
+        async def dial(on_progress):
+            wire = await asker.dialler.dial(on_progress)
             await until(lambda: wire._received)
             return wire
 
@@ -505,7 +505,7 @@ def test_bytes_behind_an_answer_are_seen(first, has_surplus, records, tls, ca_fi
 
 
 def test_bytes_behind_an_answer_are_seen_though_they_came_while_it_was_read(tls, ca_file):
-    class Slow(Wire):
+    class Slow(PartnerConnection):
         """The rest comes to the kernel while the answer is in hand."""
 
         async def receive(self):
@@ -807,8 +807,8 @@ def test_a_ready_connection_that_takes_no_byte_is_replaced_by_another(tls, ca_fi
 
 def test_a_new_connection_that_takes_no_byte_is_the_end_of_it(tls, ca_file):
     async def story(peer, asker):
-        async def dial(hear):
-            wire = await asker.dialler.dial(hear)
+        async def dial(on_progress):
+            wire = await asker.dialler.dial(on_progress)
             stuttering(wire, ConnectionResetError())
             return wire
 
@@ -909,7 +909,7 @@ def test_where_another_had_to_be_dialled_its_own_way_is_told(tls, ca_file):
 def test_a_scan_takes_over_the_connection_that_another_gives_back(tls, ca_file):
     async def story(peer, asker):
         await asker.stop()
-        asker._dial = lambda _hear: asyncio.Event().wait()  # its own never comes about
+        asker._dial = lambda _on_progress: asyncio.Event().wait()  # its own never comes about
         first = asyncio.create_task(asker.ask())
         await asyncio.sleep(0)
         second = asyncio.create_task(asker.ask())

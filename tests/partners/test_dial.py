@@ -15,9 +15,9 @@ import trustme
 from partner_rigs import Asker, Peer, answers, run, until
 
 from gatectl.decision.verdict import Fault
-from gatectl.partners import dial
-from gatectl.partners.dial import Resolver, connect, tls_context
-from gatectl.partners.wire import Lost, lost_to, unheard
+from gatectl.partners.http import dial
+from gatectl.partners.http.connection import ExchangeFailed, failure_of, no_progress
+from gatectl.partners.http.dial import Resolver, connect, tls_context
 from gatectl.sim.certificates import Leaf
 
 SOON_S = 0.2
@@ -250,12 +250,12 @@ def test_every_address_that_failed_is_named():
     async def story():
         port = free_port()
         addresses = found(*((f"127.0.0.{n}", port) for n in range(1, 6)))
-        with pytest.raises(Lost) as lost:
+        with pytest.raises(ExchangeFailed) as lost:
             await connect(addresses)
         named = ", ".join(f"127.0.0.{n}:{port}" for n in range(1, 4))
         assert lost.value.detail == f"connection refused ({named}, 2 more)"
         # An address that no interface has, beside one where nobody listens.
-        with pytest.raises(Lost) as lost:
+        with pytest.raises(ExchangeFailed) as lost:
             await connect(found(("::1", port), ("127.0.0.1", port), ("255.255.255.255", port)))
         assert "connection refused" in lost.value.detail
         assert f"([::1]:{port}, 127.0.0.1:{port}, 255.255.255.255:{port})" in lost.value.detail
@@ -409,7 +409,7 @@ def test_a_name_that_is_not_found(lookups, ca_file):
 def test_a_name_that_cannot_be_one():
     async def story():
         for host in ("a..b", "x" * 64):
-            with pytest.raises(Lost) as lost:
+            with pytest.raises(ExchangeFailed) as lost:
                 await Resolver(host, 1).look_up()
             assert lost.value.fault is Fault.NETWORK
 
@@ -621,7 +621,7 @@ def test_the_last_good_answer_serves_and_the_evidence_says_so(lookups, tls, ca_f
     async def story():
         async with Peer(answers(), context=tls) as peer, Asker(peer.port, ca_file) as asker:
             lookups.answer = staticmethod(lambda: found(("127.0.0.1", peer.port)))
-            asker.pool.release((await asker.pool.acquire(unheard))[0], reusable=False)
+            asker.pool.release((await asker.pool.acquire(no_progress))[0], reusable=False)
             lookups.answer = lookups.gone
             exchange = await asker.ask()
             assert exchange.answer.status == 200
@@ -659,6 +659,6 @@ def test_the_kernel_watches_idle_connections(tls):
 def test_whose_fault_an_error_is(error, fault):
     if isinstance(error, ssl.SSLError):
         error.reason, error.verify_message, error.verify_code = "SOME_REASON", "expired", 10
-    lost = lost_to(error)
+    lost = failure_of(error)
     assert lost.fault is fault
     assert lost.detail

@@ -7,8 +7,8 @@ import pytest
 from partner_rigs import answer
 
 from gatectl.decision.event import BodyRecord
-from gatectl.partners.digest import digest_of
-from gatectl.partners.exchange import Answer
+from gatectl.partners.exchange import PartnerResponse
+from gatectl.partners.http.digest import digest_of
 from gatectl.sim import capitan
 from gatectl.sim.special_rows import NAMES
 
@@ -55,5 +55,5 @@ def test_a_body_that_names_somebody(body):
 
 
 def test_a_body_that_cannot_be_looked_at():
-    packed = Answer(200, {"content-encoding": "br"}, b"\x1f\x8b", is_packed=True)
+    packed = PartnerResponse(200, {"content-encoding": "br"}, b"\x1f\x8b", is_packed=True)
     assert digest_of(packed) == BodyRecord(2, None)

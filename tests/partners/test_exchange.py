@@ -77,9 +77,9 @@ def test_how_long_a_partner_rests(retry_after, date, seconds):
 @pytest.mark.parametrize("protocol", ALL)
 def test_retry_after_matters_at_429_alone(protocol):
     for status in (200, 301, 403, 404, 500, 503):
-        assert ALL[protocol].judge(answer(status, b"", {"retry-after": "9"})).rest_s is None
-    assert ALL[protocol].judge(answer(429, b"", {"retry-after": "9"})).rest_s == 9
-    assert ALL[protocol].judge(answer(429, b"<html>", {"content-type": "text/html"})).rest_s == 30
+        assert ALL[protocol].interpret(answer(status, b"", {"retry-after": "9"})).rest_s is None
+    assert ALL[protocol].interpret(answer(429, b"", {"retry-after": "9"})).rest_s == 9
+    assert ALL[protocol].interpret(answer(429, b"<html>", {"content-type": "text/html"})).rest_s == 30
 
 
 BUZZ = {"customer_first_name": "Buzz", "customer_last_name": "Aldrin"}
@@ -198,7 +198,7 @@ def test_a_documented_key_stays_whatever_the_answer_calls_a_name():
     ],
 )
 def test_where_each_protocol_has_its_reason(protocol, status, body, reason):
-    assert ALL[protocol].judge(answer(status, json.dumps(body).encode())).reason == reason
+    assert ALL[protocol].interpret(answer(status, json.dumps(body).encode())).reason == reason
 
 
 def test_a_key_that_looks_encoded_is_not_kept():
@@ -209,9 +209,9 @@ def test_a_key_that_looks_encoded_is_not_kept():
 @pytest.mark.parametrize("protocol", ALL)
 def test_a_success_keeps_no_words(protocol):
     body = {"id": 17, "message": "welcome Buzz", "metadata": {"errors": 0}, "alerts": ["x"]} | BUZZ
-    ruling = ALL[protocol].judge(answer(200, json.dumps(body).encode()))
-    assert ruling.admits
-    assert ruling.reason is None
+    decision = ALL[protocol].interpret(answer(200, json.dumps(body).encode()))
+    assert decision.admits
+    assert decision.reason is None
 
 
 def test_no_partners_key_is_kept_whoever_repeats_it():

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatectl.partners.head import LINES_MAX, cleaned
-from gatectl.partners.wire import Lost
+from gatectl.partners.http.connection import ExchangeFailed
+from gatectl.partners.http.head import LINES_MAX, cleaned
 
 STATUS = b"HTTP/1.1 200 OK"
 TOKEN = re.compile(rb"[-!#$%&'*+.^_`|~0-9a-zA-Z]+:")
@@ -33,7 +33,7 @@ def test_whatever_the_lines_good_ones_stay_and_none_frames_unseen(given_lines, e
     given_lines = [line for line in given_lines if line not in {b"", b"\r"}]  # they would end the head
     try:
         found = cleaned(end.join([STATUS, *given_lines, b"", b""]))
-    except Lost:
+    except ExchangeFailed:
         assert any(framing(line) for line in given_lines if not TOKEN.match(line))
         return
     status, *kept = [line.removesuffix(b"\r") for line in found.split(b"\n")]
@@ -51,5 +51,5 @@ def test_a_head_without_odd_lines_is_left_as_it_is():
 
 def test_more_lines_than_any_server_sends():
     assert cleaned(STATUS + b"\n" + b"A: b\n" * (LINES_MAX - 2) + b"\n")
-    with pytest.raises(Lost, match="header lines"):
+    with pytest.raises(ExchangeFailed, match="header lines"):
         cleaned(STATUS + b"\n" + b"A: b\n" * (LINES_MAX - 1) + b"\n")

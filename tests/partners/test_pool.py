@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from partner_rigs import Asker, Peer, answers, run, until
 
 from gatectl.decision.verdict import Fault
-from gatectl.partners.pool import (
+from gatectl.partners.http.connection import ExchangeFailed, no_progress
+from gatectl.partners.http.pool import (
     DIAL_PATIENCE_S,
     LONGEST_CLOSED_PAUSE_S,
     LONGEST_PAUSE_S,
@@ -19,7 +20,6 @@ from gatectl.partners.pool import (
     Pool,
     pause_s,
 )
-from gatectl.partners.wire import Lost, unheard
 
 
 class Skipping(selectors.DefaultSelector):
@@ -61,7 +61,7 @@ class StubWire:
         return self.quiet and not self.closed
 
     def disturbance(self):
-        return None if self.is_quiet() else Lost(Fault.TLS, "refused behind the handshake")
+        return None if self.is_quiet() else ExchangeFailed(Fault.TLS, "refused behind the handshake")
 
     def close(self):
         self.closed = True
@@ -76,14 +76,14 @@ class StubWire:
 
 
 class Partner:
-    """What the pool dials: `play` is awaited at each dial, and may raise Lost."""
+    """What the pool dials: `play` is awaited at each dial, and may raise ExchangeFailed."""
 
     def __init__(self, want=1, play=None):
         self.wires, self.linked, self.dialled_at = [], [], []
         self.play = play
         self.pool = Pool(self.dial, want, self.linked.append)
 
-    async def dial(self, _hear):
+    async def dial(self, _on_progress):
         self.dialled_at.append(asyncio.get_running_loop().time())
         if self.play:
             await self.play()
@@ -119,7 +119,7 @@ def test_so_many_connections_are_kept_and_no_more(want):
 def test_a_partner_that_refuses_is_asked_again_ever_more_slowly():
     async def story():
         async def refuse():
-            raise Lost(Fault.NETWORK, "refused")
+            raise ExchangeFailed(Fault.NETWORK, "refused")
 
         partner = Partner(play=refuse)
         await partner.keep_for(60)
@@ -143,7 +143,7 @@ def test_a_partner_that_refuses_is_asked_again_ever_more_slowly():
 def test_a_refused_handshake_is_tried_twice_a_minute():
     async def story():
         async def refuse():
-            raise Lost(Fault.TLS, "expired")
+            raise ExchangeFailed(Fault.TLS, "expired")
 
         partner = Partner(play=refuse)
         await partner.keep_for(600)
@@ -161,7 +161,7 @@ def test_success_resets_the_pauses():
             nonlocal refusals
             refusals -= 1
             if refusals >= 0:
-                raise Lost(Fault.NETWORK, "refused")
+                raise ExchangeFailed(Fault.NETWORK, "refused")
 
         partner = Partner(play=play)
         keeping = asyncio.create_task(partner.pool.keep())
@@ -227,7 +227,7 @@ def test_connections_that_end_together_come_back_together():
 
 
 async def scan(partner):
-    wire, connection = await partner.pool.acquire(unheard)
+    wire, connection = await partner.pool.acquire(no_progress)
     wire.answers += 1
     partner.pool.release(wire, reusable=True)
     return connection
@@ -309,7 +309,7 @@ def test_no_connection_is_older_than_five_minutes(want):
 def test_an_exchange_is_not_cut_for_age_and_its_connection_not_used_again():
     async def story():
         partner = Partner()
-        wire, _ = await partner.pool.acquire(unheard)
+        wire, _ = await partner.pool.acquire(no_progress)
         await asyncio.sleep(OLDEST_S)
         assert not wire.closed
         partner.pool.release(wire, reusable=True)
@@ -356,7 +356,7 @@ def test_whichever_is_there_first_serves_and_the_other_is_not_lost():
         partner = Partner(play=lambda: next(waits).wait())
         keeping = asyncio.create_task(partner.pool.keep())
         await asyncio.sleep(0)
-        acquiring = asyncio.create_task(partner.pool.acquire(unheard))  # while the keeper is half-way
+        acquiring = asyncio.create_task(partner.pool.acquire(no_progress))  # while the keeper is half-way
         await asyncio.sleep(1)
         assert len(partner.dialled_at) == 2
         for event in order:
@@ -376,14 +376,14 @@ def test_whichever_is_there_first_serves_and_the_other_is_not_lost():
 def test_a_scan_does_not_wait_for_a_keeper_that_is_stuck_or_pausing():
     async def story():
         async def refuse():
-            raise Lost(Fault.TLS, "expired")
+            raise ExchangeFailed(Fault.TLS, "expired")
 
         partner = Partner(play=refuse)
         keeping = asyncio.create_task(partner.pool.keep())
         await asyncio.sleep(100)  # now it pauses for thirty seconds
         partner.play = None
         start = asyncio.get_running_loop().time()
-        wire, connection = await partner.pool.acquire(unheard)
+        wire, connection = await partner.pool.acquire(no_progress)
         assert (connection, asyncio.get_running_loop().time()) == ("new", start)
         partner.pool.release(wire, reusable=True)
         assert partner.pool.ready == 1
@@ -398,7 +398,7 @@ def test_what_arrives_after_closing_is_closed():
     async def story():
         gate = asyncio.Event()
         partner = Partner(play=gate.wait)
-        acquiring = asyncio.create_task(partner.pool.acquire(unheard))
+        acquiring = asyncio.create_task(partner.pool.acquire(no_progress))
         await asyncio.sleep(0)
         partner.pool.close()
         gate.set()
@@ -422,10 +422,10 @@ class Evening:
     async def _play(self):
         await asyncio.sleep(0.05)
         if self.refuses:
-            raise Lost(Fault.NETWORK, "refused")
+            raise ExchangeFailed(Fault.NETWORK, "refused")
 
     async def _ask(self):
-        wire, _ = await self.pool.acquire(unheard)
+        wire, _ = await self.pool.acquire(no_progress)
         assert wire not in self.held
         self.held.append(wire)
 
@@ -459,7 +459,7 @@ class Evening:
         for asking in self.asks:
             asking.cancel()
         for came_to in await asyncio.gather(*self.asks, return_exceptions=True):
-            assert came_to is None or isinstance(came_to, Lost | asyncio.CancelledError)
+            assert came_to is None or isinstance(came_to, ExchangeFailed | asyncio.CancelledError)
         self.refuses = False
         while self.held:
             self.spoil(0)

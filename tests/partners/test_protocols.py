@@ -8,10 +8,10 @@ import pytest
 from partner_rigs import ALL, CAPITAN, KEY, PERFECTGYM, WELLHUB, answer
 
 from gatectl.decision.verdict import Fault, Verdict
-from gatectl.partners.capitan import Capitan
-from gatectl.partners.exchange import Endpoint, judge
-from gatectl.partners.perfectgym import PerfectGym
-from gatectl.partners.wellhub import Wellhub
+from gatectl.partners.capitan import CapitanProtocol
+from gatectl.partners.exchange import Endpoint, interpret
+from gatectl.partners.perfectgym import PerfectGymProtocol
+from gatectl.partners.wellhub import WellhubProtocol
 
 ALLOWED = (Verdict.ALLOWED, None)
 NOT_ALLOWED = (Verdict.NOT_ALLOWED, None)
@@ -32,13 +32,15 @@ def body_of(value):
 
 def judged(protocol, status, value=b"", headers=None, **flaws):
     headers = JSON_TYPE if headers is None else headers
-    ruling = judge(ALL[protocol], answer(status, body_of(value), headers, **flaws))
-    assert ruling.status == status
-    assert (ruling.detail is None) == (ruling.fault is None)
-    assert ruling.detail is None or (ruling.detail.startswith(str(status)) and len(ruling.detail) <= 200)
-    assert (ruling.rest_s is None) == (status != 429)
-    assert ruling.admits == (ruling.verdict is Verdict.ALLOWED)
-    return ruling.verdict, ruling.fault
+    decision = interpret(ALL[protocol], answer(status, body_of(value), headers, **flaws))
+    assert decision.status == status
+    assert (decision.detail is None) == (decision.fault is None)
+    assert decision.detail is None or (
+        decision.detail.startswith(str(status)) and len(decision.detail) <= 200
+    )
+    assert (decision.rest_s is None) == (status != 429)
+    assert decision.admits == (decision.verdict is Verdict.ALLOWED)
+    return decision.verdict, decision.fault
 
 
 def check(table):
@@ -263,7 +265,7 @@ def test_a_2xx_that_is_not_what_it_says_is_no_verdict(protocol, flaw):
     ],
 )
 def test_what_exactly_came(protocol, status, value, headers, detail):
-    assert judge(ALL[protocol], answer(status, body_of(value), headers)).detail == detail
+    assert interpret(ALL[protocol], answer(status, body_of(value), headers)).detail == detail
 
 
 WELLHUB_KEYS = {
@@ -430,7 +432,7 @@ def headers_of(question):
     ],
 )
 def test_perfectgym_is_asked(url, target):
-    question = PerfectGym(Endpoint.of(url), None, KEY).question("8213712939218", "WP-1", "293123213")
+    question = PerfectGymProtocol(Endpoint.of(url), None, KEY).question("8213712939218", "WP-1", "293123213")
     assert (question.method, question.target) == ("POST", target)
     assert question.body == b'{"aggregatorId":"8213712939218","customerId":293123213}'
     assert headers_of(question) == {
@@ -442,7 +444,9 @@ def test_perfectgym_is_asked(url, target):
 
 
 def test_perfectgym_is_asked_with_one_aggregator_id_for_all():
-    question = PerfectGym(PERFECTGYM.endpoint, "fitco-4711", KEY).question("293123213", "WP-293123213")
+    question = PerfectGymProtocol(PERFECTGYM.endpoint, "fitco-4711", KEY).question(
+        "293123213", "WP-293123213"
+    )
     assert question.body == b'{"aggregatorId":"fitco-4711","customerId":293123213}'
 
 
@@ -461,7 +465,7 @@ def test_perfectgym_members_ids_are_opaque_text(member):
 @pytest.mark.parametrize("base", ["", "/", "/base", "/base/", "/a/b//"])
 def test_wellhub_is_asked(base):
     endpoint = Endpoint.of(f"https://api.example.com{base}")
-    question = Wellhub(endpoint, "0012", KEY).question("0123456789012", "abc")
+    question = WellhubProtocol(endpoint, "0012", KEY).question("0123456789012", "abc")
     assert (question.method, question.target) == ("POST", f"{base.rstrip('/')}/access/v1/validate")
     assert question.body == b'{"gympass_id":"0123456789012"}'
     assert headers_of(question) == {
@@ -489,7 +493,9 @@ def test_wellhub_is_asked(base):
     ],
 )
 def test_wellhub_custom_codes(code, sent):
-    asked = Wellhub(WELLHUB.endpoint, "1234", KEY, send_custom_code=True).question("0123456789012", code)
+    asked = WellhubProtocol(WELLHUB.endpoint, "1234", KEY, send_custom_code=True).question(
+        "0123456789012", code
+    )
     expected = {"gympass_id": "0123456789012"} | ({} if sent is None else {"custom_code": sent})
     assert json.loads(asked.body) == expected
     assert json.loads(WELLHUB.question("0123456789012", code).body) == {"gympass_id": "0123456789012"}
@@ -500,7 +506,9 @@ def test_wellhub_custom_codes(code, sent):
 )
 @pytest.mark.parametrize("base", ["", "/", "/base/"])
 def test_capitan_is_asked(location, body, base):
-    question = Capitan(Endpoint.of(f"https://api.example.com{base}"), location, KEY).question("abc123", "c")
+    question = CapitanProtocol(Endpoint.of(f"https://api.example.com{base}"), location, KEY).question(
+        "abc123", "c"
+    )
     path = f"{base.rstrip('/')}/api/gym-endpoints/barcode-check-in/abc123/"
     assert (question.method, question.target, question.body) == ("POST", path, body)
     assert headers_of(question) == {

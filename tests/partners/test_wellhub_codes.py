@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatectl.partners.exchange import Answer
-from gatectl.partners.wellhub_codes import Change, Kind
+from gatectl.partners.exchange import PartnerResponse
+from gatectl.partners.wellhub_codes import Change, ChangeKind
 
 MEMBER = "0123456789012"
 DONE = {"create": {201}, "update": {200}, "delete": {200, 204}}
@@ -17,7 +17,7 @@ def error(key, message="what Wellhub says"):
 
 
 def answer(status, body=None, **headers):
-    return Answer(status, headers, b"" if body is None else json.dumps(body).encode())
+    return PartnerResponse(status, headers, b"" if body is None else json.dumps(body).encode())
 
 
 @pytest.mark.parametrize(
@@ -45,15 +45,20 @@ def test_what_is_asked(action, method, body):
 def test_only_the_documented_success_is_one(action):
     change = Change(action, MEMBER, "A1")
     for status in range(200, 300):
-        assert (change.judge(answer(status, FINE)).kind is Kind.DONE) == (status in DONE[action])
+        assert (change.interpret(answer(status, FINE)).kind is ChangeKind.DONE) == (status in DONE[action])
     for status in DONE[action]:
         for body in (b"<html>log in here</html>", b"OK", b"[]", b'{"metadata":'):
-            page = Answer(status, {"content-type": "application/json"}, body)
-            assert change.judge(page).kind is Kind.UNKNOWN
+            page = PartnerResponse(status, {"content-type": "application/json"}, body)
+            assert change.interpret(page).kind is ChangeKind.UNKNOWN
         for wrong in (error("custom_code"), {"metadata": {"total": 0, "errors": 1}}):
-            assert change.judge(answer(status, wrong)).kind is Kind.UNKNOWN
-        assert change.judge(Answer(status, {}, b"{}", has_surplus=True)).kind is Kind.UNKNOWN
-        assert change.judge(Answer(status, {"content-type": "text/html"}, b"")).kind is Kind.DONE
+            assert change.interpret(answer(status, wrong)).kind is ChangeKind.UNKNOWN
+        assert (
+            change.interpret(PartnerResponse(status, {}, b"{}", has_surplus=True)).kind is ChangeKind.UNKNOWN
+        )
+        assert (
+            change.interpret(PartnerResponse(status, {"content-type": "text/html"}, b"")).kind
+            is ChangeKind.DONE
+        )
 
 
 EXISTS = answer(409, error("checkin.custom-code.already-exists"))
@@ -65,35 +70,35 @@ FAILED = answer(500, error("checkin.custom-code.unexpected-error"))
 @pytest.mark.parametrize(
     ("action", "given_", "kind", "line", "hint"),
     [
-        ("create", answer(400, error("custom_code")), Kind.REFUSED, "1 to 13 characters", "shorter"),
-        ("create", EXISTS, Kind.REFUSED, "already", "codes update"),
-        ("update", MISSING, Kind.MISSING, "no custom code", "codes create"),
-        ("delete", MISSING, Kind.MISSING, "no custom code", "codes create"),
-        ("delete", answer(404, error("other")), Kind.UNKNOWN, "not documented (404)", "url"),
-        ("delete", answer(404), Kind.UNKNOWN, "not documented (404)", "url"),
-        ("update", DENIED, Kind.KEY, "key", "Technical Sales"),
-        ("update", answer(401), Kind.KEY, "(401)", "Technical Sales"),
-        ("create", answer(400), Kind.UNKNOWN, "not documented (400)", "url"),
-        ("create", FAILED, Kind.UNKNOWN, "(500)", "codes update"),
-        ("delete", answer(503), Kind.UNKNOWN, "(503)", "repeat it"),
-        ("create", answer(302), Kind.UNKNOWN, "not documented (302)", "url"),
-        ("create", answer(429, **{"retry-after": "7"}), Kind.BUSY, "for 7 s", "repeat"),
+        ("create", answer(400, error("custom_code")), ChangeKind.REFUSED, "1 to 13 characters", "shorter"),
+        ("create", EXISTS, ChangeKind.REFUSED, "already", "codes update"),
+        ("update", MISSING, ChangeKind.MISSING, "no custom code", "codes create"),
+        ("delete", MISSING, ChangeKind.MISSING, "no custom code", "codes create"),
+        ("delete", answer(404, error("other")), ChangeKind.UNKNOWN, "not documented (404)", "url"),
+        ("delete", answer(404), ChangeKind.UNKNOWN, "not documented (404)", "url"),
+        ("update", DENIED, ChangeKind.KEY, "key", "Technical Sales"),
+        ("update", answer(401), ChangeKind.KEY, "(401)", "Technical Sales"),
+        ("create", answer(400), ChangeKind.UNKNOWN, "not documented (400)", "url"),
+        ("create", FAILED, ChangeKind.UNKNOWN, "(500)", "codes update"),
+        ("delete", answer(503), ChangeKind.UNKNOWN, "(503)", "repeat it"),
+        ("create", answer(302), ChangeKind.UNKNOWN, "not documented (302)", "url"),
+        ("create", answer(429, **{"retry-after": "7"}), ChangeKind.BUSY, "for 7 s", "repeat"),
     ],
 )  # fmt: skip
 def test_every_documented_answer_is_a_clear_line(action, given_, kind, line, hint):
-    outcome = Change(action, MEMBER, "A1").judge(given_)
+    outcome = Change(action, MEMBER, "A1").interpret(given_)
     assert outcome.kind is kind
     assert line in outcome.line
     assert hint in outcome.hint
 
 
 def test_how_long_to_wait():
-    assert Change("create", MEMBER, "A1").judge(answer(429, **{"retry-after": "7"})).wait_s == 7.0
+    assert Change("create", MEMBER, "A1").interpret(answer(429, **{"retry-after": "7"})).wait_s == 7.0
 
 
 @given(st.sampled_from(sorted(DONE)), st.integers(100, 599), st.binary(max_size=60))
 def test_no_body_is_too_odd(action, status, body):
-    outcome = Change(action, MEMBER, "A1").judge(Answer(status, {}, body))
+    outcome = Change(action, MEMBER, "A1").interpret(PartnerResponse(status, {}, body))
     if status not in DONE[action]:
-        assert outcome.kind is not Kind.DONE
+        assert outcome.kind is not ChangeKind.DONE
         assert outcome.line

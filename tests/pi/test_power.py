@@ -9,8 +9,8 @@ from rig import card
 from rig.pi import Pi
 
 from gatectl.journal.reader import Filters, Reader
-from gatectl.journal.rows import close_interrupted
 from gatectl.journal.schema import open_store
+from gatectl.journal.statements import close_interrupted
 
 LIMIT_S = 900.0
 RESET_S = 300.0

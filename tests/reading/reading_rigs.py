@@ -14,12 +14,12 @@ from pathlib import Path
 import evdev
 from evdev import ecodes
 
-from gatectl.decision.framing import framer
-from gatectl.devices.claims import Claims
-from gatectl.devices.keyboard import keyboard_scanner
-from gatectl.devices.serial_port import serial_scanner
-from gatectl.sim.keyboard import VirtualKeyboard
-from gatectl.sim.scanner import VirtualSerialScanner
+from gatectl.decision.reader.framing import framer
+from gatectl.devices.reader.claims import Claims
+from gatectl.devices.reader.evdev_keyboard import keyboard_scanner
+from gatectl.devices.reader.serial_port import serial_scanner
+from gatectl.sim.virtual_keyboard import VirtualKeyboard
+from gatectl.sim.virtual_serial import VirtualSerialScanner
 
 IDLE_S = 1.0
 """A silence: the clock is put forward to its end."""
@@ -76,12 +76,12 @@ class Bench:
     def __init__(self, make, **settings):
         self.codes = []
         self.times = []
-        self.notices = []
+        self.entries = []
         self.reads = self.opens = self.tries = self.ends = self.closes = 0
         self.read_at = None
         self._changed = asyncio.Event()
         self.loop = asyncio.get_running_loop()
-        self.scanner = make(on_code=self._on_code, tell=self._tell, **settings)
+        self.scanner = make(on_code=self._on_code, log=self._log, **settings)
         self._connect = self.scanner._connect
         self.scanner._connect = self._watched
         for name in ("_enter", "_take"):
@@ -113,8 +113,8 @@ class Bench:
         self.times.append(at)
         self._changed.set()
 
-    def _tell(self, notice):
-        self.notices.append((int(notice.priority), notice.message.partition(": ")[2]))
+    def _log(self, entry):
+        self.entries.append((int(entry.priority), entry.message.partition(": ")[2]))
         self._changed.set()
 
     async def until(self, condition):
@@ -135,8 +135,8 @@ class Bench:
         assert self.codes[count:] == [text]
 
     async def told(self, count):
-        await self.until(lambda: len(self.notices) >= count)
-        return self.notices
+        await self.until(lambda: len(self.entries) >= count)
+        return self.entries
 
     async def consumed(self, type_it):
         """Types something, and waits until the scanner has read all of it."""

@@ -6,24 +6,19 @@ import contextlib
 import errno
 import os
 import select
-import sys
 import termios
-from pathlib import Path
 
 import pytest
 import serial
 from evdev import ecodes
-
-sys.path.append(str(Path(__file__).parents[1] / "devices"))
-
 from fuse_device import FuseDevice, needs_fuse
 
-from gatectl.decision.keys import KeyDecoder
-from gatectl.devices.keyboard import EVENT_FORMAT, GET_LEDS, GET_VERSION, GRAB, Keyboard
-from gatectl.devices.scanner import DeviceLost
-from gatectl.devices.serial_port import SerialPort
-from gatectl.sim.keyboard import VirtualKeyboard
-from gatectl.sim.scanner import VirtualSerialScanner
+from gatectl.decision.reader.keys import KeyDecoder
+from gatectl.devices.reader.evdev_keyboard import EVENT_FORMAT, GET_LEDS, GET_VERSION, GRAB, Keyboard
+from gatectl.devices.reader.serial_port import SerialPort
+from gatectl.devices.reader.supervisor import DeviceLost
+from gatectl.sim.virtual_keyboard import VirtualKeyboard
+from gatectl.sim.virtual_serial import VirtualSerialScanner
 
 TCGETS, TCSETS, TCFLSH, TIOCMBIS, TIOCMBIC = 0x5401, 0x5402, 0x540B, 0x5416, 0x5417
 GET_NAME = 0x81004506  # EVIOCGNAME(256)

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatectl.decision.framing import framer
-from gatectl.decision.reading import MAX_CHARS, Code, Dropped, Flaw
+from gatectl.decision.reader.framing import framer
+from gatectl.decision.reader.reading import MAX_CHARS, Code, Dropped, DropReason
 
 FRAMINGS = ("line", "rdm6300", "id12la", "stx-etx", "stx-line")
 
-TOO_LONG = Dropped(Flaw.TOO_LONG)
-DAMAGED = Dropped(Flaw.FRAME)
-NOISE = Dropped(Flaw.NOISE)
-CHECKSUM = Dropped(Flaw.CHECKSUM)
-CONTROL = Dropped(Flaw.CONTROL)
+TOO_LONG = Dropped(DropReason.TOO_LONG)
+DAMAGED = Dropped(DropReason.FRAME)
+NOISE = Dropped(DropReason.NOISE)
+CHECKSUM = Dropped(DropReason.CHECKSUM)
+CONTROL = Dropped(DropReason.CONTROL)
 
 RDM = bytes.fromhex("02 30 44 30 30 33 31 39 43 44 30 37 30 03")
 RDM_2 = bytes.fromhex("02 30 31 30 30 36 33 45 39 41 45 32 35 03")
@@ -39,7 +39,7 @@ def codes(*texts):
         (b"111", []),
         ("ä€\r".encode(), codes("ä€")),
         (b"]C1ABC\r", codes("]C1ABC")),
-        (b"\x01\r\xff\r1\r", [CONTROL, Dropped(Flaw.UNDECODABLE), Code("1")]),
+        (b"\x01\r\xff\r1\r", [CONTROL, Dropped(DropReason.UNDECODABLE), Code("1")]),
         (b"1\x032\x043\x004\r\x00\x00\x005\x04\x03", codes("1", "2", "3", "4", "5")),
         (b"\xef\xbb\xbfWP-1403\r WP-1403 \r \xef\xbb\xbf\r", codes("WP-1403", "WP-1403")),
         (b"\xef\xbb\xbf " + "😀".encode() * MAX_CHARS + b"  \r", codes("😀" * MAX_CHARS)),
@@ -153,7 +153,7 @@ def test_half_a_card_stays_half_a_card(framing):
         (b"\x02AB\x02CD\x03", [DAMAGED, Code("CD")]),
         (b"\x02\x03", []),
         (b"\x02A\rB\x03\x02C\x03", [CONTROL, Code("C")]),
-        (b"\x02\xff\x03", [Dropped(Flaw.UNDECODABLE)]),
+        (b"\x02\xff\x03", [Dropped(DropReason.UNDECODABLE)]),
         (b"\x02" + b"x" * MAX_CHARS + b"\x03", codes("x" * MAX_CHARS)),
         (b"\x02" + b"x" * 600 + b"\x03\x02C\x03", [TOO_LONG, Code("C")]),
         (b"\x02" + b"x" * 9000 + b"\x03\x02C\x03", [TOO_LONG, Code("C")]),
@@ -203,7 +203,7 @@ def test_a_code_that_does_not_end_in_time_is_given_up_whole(framing, half, rest,
     whole = {"line": b"1\r", "rdm6300": RDM, "id12la": ID12, "stx-etx": b"\x021\x03"}
     whole = (whole | {"stx-line": b"\x021\n"})[framing]
     assert reader.feed(half) == []
-    assert reader.give_up() == [Dropped(Flaw.INCOMPLETE)]
+    assert reader.give_up() == [Dropped(DropReason.INCOMPLETE)]
     assert reader.give_up() == []
     assert reader.feed(rest) == readings
     assert len(reader.feed(whole)) == 1

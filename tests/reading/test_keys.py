@@ -8,14 +8,14 @@ from evdev import ecodes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatectl.decision import keys
-from gatectl.decision.keymap import Key, key_name, layout_of
-from gatectl.decision.keys import KeyDecoder
-from gatectl.decision.reading import MAX_CHARS, Code, Dropped, Flaw
-from gatectl.sim.keyboard import VirtualKeyboard
+from gatectl.decision.reader import keys
+from gatectl.decision.reader.keymap import Key, key_name, layout_of
+from gatectl.decision.reader.keys import KeyDecoder
+from gatectl.decision.reader.reading import MAX_CHARS, Code, Dropped, DropReason
+from gatectl.sim.virtual_keyboard import VirtualKeyboard
 
-LOST = Dropped(Flaw.LOST)
-UNKNOWN = Dropped(Flaw.KEY)
+LOST = Dropped(DropReason.LOST)
+UNKNOWN = Dropped(DropReason.KEY)
 REPORT = (ecodes.EV_SYN, ecodes.SYN_REPORT, 0)
 DROPPED = (ecodes.EV_SYN, ecodes.SYN_DROPPED, 0)
 
@@ -274,7 +274,7 @@ def test_a_code_that_does_not_end_in_time_is_given_up_whole():
     decoder = KeyDecoder("us")
     assert decoder.give_up() == []
     decoder.feed(taps("1", "2"))
-    assert decoder.give_up() == [Dropped(Flaw.INCOMPLETE)]
+    assert decoder.give_up() == [Dropped(DropReason.INCOMPLETE)]
     assert decoder.give_up() == []
     assert decoder.feed(taps("3", "ENTER", "4", "ENTER")) == [Code("4")]
     decoder.feed(taps("1", "2"))
@@ -307,12 +307,15 @@ def test_too_long_a_code_is_dropped_once():
     for _ in range(10):
         assert decoder.feed(taps(*["1"] * MAX_CHARS)) == []
         assert len(decoder._text) < 2 * MAX_CHARS  # flat memory
-    assert decoder.feed(taps("ENTER", "2", "ENTER")) == [Dropped(Flaw.TOO_LONG), Code("2")]
+    assert decoder.feed(taps("ENTER", "2", "ENTER")) == [Dropped(DropReason.TOO_LONG), Code("2")]
 
 
 def test_the_longest_code_behind_an_aim_prefix():
     prefix, ending = taps("RIGHTBRACE", "E", "0"), taps("ENTER")
-    for length, reading in ((MAX_CHARS, Code("1" * MAX_CHARS)), (MAX_CHARS + 1, Dropped(Flaw.TOO_LONG))):
+    for length, reading in (
+        (MAX_CHARS, Code("1" * MAX_CHARS)),
+        (MAX_CHARS + 1, Dropped(DropReason.TOO_LONG)),
+    ):
         decoder = KeyDecoder("us", strip_aim=True)
         assert decoder.feed([*prefix, *taps(*["1"] * length), *ending]) == [reading]
 

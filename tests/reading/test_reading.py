@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from gatectl.decision.reading import MAX_CHARS, Code, Dropped, Flaw, reading_of, reading_of_text
+from gatectl.decision.reader.reading import MAX_CHARS, Code, Dropped, DropReason, reading_of, reading_of_text
 
 
 @pytest.mark.parametrize(
@@ -29,15 +29,15 @@ def test_text_is_a_code_as_it_was_sent(raw, text):
 @pytest.mark.parametrize(
     ("raw", "flaw"),
     [
-        (b"12\xff34", Flaw.UNDECODABLE),
-        (b"\xc3", Flaw.UNDECODABLE),
-        (b"\xed\xa0\x80", Flaw.UNDECODABLE),
-        (b"12\x0034", Flaw.CONTROL),
-        (b"12\x7f", Flaw.CONTROL),
-        ("12\x85".encode(), Flaw.CONTROL),
-        (b"x" * (MAX_CHARS + 1), Flaw.TOO_LONG),
-        (b"x" * 1_000_000, Flaw.TOO_LONG),
-        (("ü" * (MAX_CHARS + 1)).encode(), Flaw.TOO_LONG),
+        (b"12\xff34", DropReason.UNDECODABLE),
+        (b"\xc3", DropReason.UNDECODABLE),
+        (b"\xed\xa0\x80", DropReason.UNDECODABLE),
+        (b"12\x0034", DropReason.CONTROL),
+        (b"12\x7f", DropReason.CONTROL),
+        ("12\x85".encode(), DropReason.CONTROL),
+        (b"x" * (MAX_CHARS + 1), DropReason.TOO_LONG),
+        (b"x" * 1_000_000, DropReason.TOO_LONG),
+        (("ü" * (MAX_CHARS + 1)).encode(), DropReason.TOO_LONG),
     ],
 )
 def test_what_is_no_code_is_dropped_with_its_flaw(raw, flaw):
@@ -55,7 +55,7 @@ def test_every_control_character_and_no_other_spoils_a_code():
     for number in range(0x3000):
         char = chr(number)
         control = number < 32 or 127 <= number < 160
-        assert reading_of_text(f"a{char}b") == (Dropped(Flaw.CONTROL) if control else Code(f"a{char}b"))
+        assert reading_of_text(f"a{char}b") == (Dropped(DropReason.CONTROL) if control else Code(f"a{char}b"))
 
 
 @pytest.mark.parametrize(
@@ -75,9 +75,9 @@ def test_every_control_character_and_no_other_spoils_a_code():
         (b" \xef\xbb\xbf ", None),
         (b"]E0", None),
         (b"", None),
-        (b"]E\n123", Dropped(Flaw.CONTROL)),
+        (b"]E\n123", Dropped(DropReason.CONTROL)),
         (b"]E0" + b"x" * MAX_CHARS, Code("x" * MAX_CHARS)),
-        (b"]E0" + b"x" * (MAX_CHARS + 1), Dropped(Flaw.TOO_LONG)),
+        (b"]E0" + b"x" * (MAX_CHARS + 1), Dropped(DropReason.TOO_LONG)),
         (("]E😀" + "😀" * MAX_CHARS).encode(), Code("😀" * MAX_CHARS)),
     ],
 )
@@ -108,10 +108,10 @@ def test_a_prefix_and_a_suffix_are_taken_off_once_where_they_stand(text, code):
     ("encoding", "raw", "reading"),
     [
         ("latin-1", b"M\xfcller", Code("Müller")),
-        ("latin-1", b"5\x80", Dropped(Flaw.CONTROL)),
+        ("latin-1", b"5\x80", Dropped(DropReason.CONTROL)),
         ("cp1252", b"5\x80", Code("5€")),
-        ("cp1252", b"5\x81", Dropped(Flaw.UNDECODABLE)),
-        ("ascii", b"M\xfcller", Dropped(Flaw.UNDECODABLE)),
+        ("cp1252", b"5\x81", Dropped(DropReason.UNDECODABLE)),
+        ("ascii", b"M\xfcller", Dropped(DropReason.UNDECODABLE)),
         ("ascii", b"4711", Code("4711")),
     ],
 )

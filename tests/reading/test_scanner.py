@@ -10,17 +10,17 @@ import threading
 import pytest
 from reading_rigs import Bench, ShiftedLoop, on_shifted_clock
 
-from gatectl.decision.framing import framer
-from gatectl.decision.reading import INCOMPLETE_S, Code
-from gatectl.devices.scanner import (
+from gatectl.decision.reader.framing import framer
+from gatectl.decision.reader.reading import INCOMPLETE_S, Code
+from gatectl.devices.reader.supervisor import (
     FIRST_LOOK_S,
     LOOK_S,
     OPEN_S,
     QUICK_LOSSES,
     RETRY_S,
     STEADY_S,
-    Cause,
     DeviceLost,
+    LossCause,
     Scanner,
     cause_of,
 )
@@ -44,7 +44,7 @@ class Scripted:
     def read(self):
         match os.read(self._end, 1):
             case b"!":
-                raise DeviceLost(Cause.UNPLUGGED)
+                raise DeviceLost(LossCause.UNPLUGGED)
             case b"?":
                 raise ZeroDivisionError("a bug")
             case byte:
@@ -69,7 +69,7 @@ async def test_a_device_that_dies_at_once_neither_spins_nor_floods_the_log():
             await bench.settle()
             assert bench.opens == count
             bench.loop.advance(RETRY_S)
-        assert bench.notices == [(4, "lost (unplugged)"), (5, "ready")] * (QUICK_LOSSES - 1) + [
+        assert bench.entries == [(4, "lost (unplugged)"), (5, "ready")] * (QUICK_LOSSES - 1) + [
             (4, "lost (unplugged)")
         ]
 
@@ -81,19 +81,19 @@ async def test_its_return_is_told_when_it_lasts_at_last(proof):
     async with Bench(making(lambda: Scripted(lives.pop(0)))) as bench:
         while len(lives) > 1:
             await bench.retry()
-        told = list(bench.notices)
+        told = list(bench.entries)
         await bench.retry()
         if proof == "time":
-            assert bench.notices == told
+            assert bench.entries == told
             bench.loop.advance(STEADY_S)
         await bench.told(len(told) + 1)
-        assert bench.notices == [*told, (5, "ready")]
+        assert bench.entries == [*told, (5, "ready")]
         assert told[-1] == (4, "lost (unplugged)")
 
 
 @on_shifted_clock
 async def test_a_cause_that_changes_is_shown_and_not_told_again():
-    causes = [Cause.UNPLUGGED, Cause.HELD, Cause.DENIED]
+    causes = [LossCause.UNPLUGGED, LossCause.HELD, LossCause.DENIED]
 
     def connect():
         raise DeviceLost(causes[0] if len(causes) == 1 else causes.pop(0))
@@ -104,7 +104,7 @@ async def test_a_cause_that_changes_is_shown_and_not_told_again():
         await bench.retry()
         assert bench.scanner.status.cause == "permission denied"
         assert bench.scanner.status.state == "absent"
-        assert bench.notices == [(4, "absent (unplugged)")]
+        assert bench.entries == [(4, "absent (unplugged)")]
 
 
 def test_a_bug_of_the_one_who_takes_the_codes_ends_the_run():
@@ -128,7 +128,7 @@ async def test_an_unforeseen_error_in_reading_costs_this_device_alone_and_is_log
             await bench.retry()
         await bench.until(lambda: bench.codes == ["1"])
         told = [(4, f"lost ({place})"), (5, "ready")]
-        assert bench.notices == [(3, f"unforeseen error ({place}): please report it"), *told, *told]
+        assert bench.entries == [(3, f"unforeseen error ({place}): please report it"), *told, *told]
         await bench.until(lambda: bench.closes == 2)
 
 
@@ -148,7 +148,7 @@ async def test_an_unforeseen_error_in_opening_costs_this_device_alone_and_is_log
         await bench.retry()
         await bench.retry()
         await bench.until(lambda: bench.codes == ["1"])
-        assert bench.notices == [
+        assert bench.entries == [
             (3, f"unforeseen error ({place}): please report it"),
             (4, f"absent ({place})"),
             (5, "ready"),
@@ -259,7 +259,7 @@ async def test_a_device_that_hangs_at_open_holds_up_nothing_but_itself(fifo):
         assert hung.tries == 1  # one thread, one call in the kernel
         unblock(fifo)
         await hung.ready()
-        assert hung.notices == [(4, "absent (it does not answer)"), (5, "ready")]
+        assert hung.entries == [(4, "absent (it does not answer)"), (5, "ready")]
 
 
 @on_shifted_clock
@@ -291,7 +291,7 @@ async def test_a_device_that_hangs_at_close_holds_up_nothing_but_itself(fifo):
         await bench.settle()
         bench.loop.advance(OPEN_S)
         await bench.until(lambda: bench.scanner.status.cause == "it does not answer")
-        assert bench.notices == [(4, "lost (unplugged)")]
+        assert bench.entries == [(4, "lost (unplugged)")]
         unblock(fifo)
         await bench.until(lambda: bench.closes == 1)
 
@@ -356,7 +356,7 @@ async def test_a_second_program_is_looked_for_now_and_then_and_logged_when_it_co
             held.append(bench.scanner.status.held_by)
             bench.loop.advance(LOOK_S)
         assert held[:3] == [(), ("getty (7)",), ("getty (7)", "ModemManager (8)")]
-        assert [text.partition(" (OS")[0] for _, text in bench.notices] == [
+        assert [text.partition(" (OS")[0] for _, text in bench.entries] == [
             "also open in getty (7), which may take characters of codes",
             "unforeseen error",
             "no other program has it open any more",

@@ -7,7 +7,7 @@ import os
 import pytest
 from reading_rigs import IDLE_S, Bench, SerialRig, UInputRig, VirtualKeyboardRig, on_shifted_clock
 
-from gatectl.decision.reading import INCOMPLETE_S, Flaw
+from gatectl.decision.reader.reading import INCOMPLETE_S, DropReason
 
 UINPUT = pytest.param(
     UInputRig,
@@ -49,7 +49,7 @@ async def test_codes_are_handed_on_when_they_are_complete(rig):
         status = bench.scanner.status
         assert (status.path, status.state, status.cause) == (rig.path, "ready", None)
         assert (status.codes, status.dropped) == (2, {})
-        assert bench.notices == []
+        assert bench.entries == []
 
 
 @pytest.mark.parametrize(("strip_aim", "code"), [(False, "]E04711"), (True, "4711")])
@@ -112,10 +112,12 @@ async def test_a_code_that_was_begun_and_abandoned_does_not_stick_to_the_next(ri
         for count in (1, 2):
             await bench.consumed(lambda: rig.type_part("12"))
             bench.loop.advance(INCOMPLETE_S)
-            await bench.until(lambda count=count: bench.scanner.status.dropped == {Flaw.INCOMPLETE: count})
+            await bench.until(
+                lambda count=count: bench.scanner.status.dropped == {DropReason.INCOMPLETE: count}
+            )
             rig.type_code("4711")
             await bench.code("4711")
-        assert bench.notices == [INCOMPLETE]
+        assert bench.entries == [INCOMPLETE]
 
 
 @on_shifted_clock
@@ -125,12 +127,12 @@ async def test_the_time_counts_from_the_first_character_and_the_rest_is_dropped_
         for digit in "1234567":  # half a second apart: at the end of the seventh the time is over
             await bench.consumed(lambda digit=digit: rig.type_part(digit))
             bench.loop.advance(INCOMPLETE_S / 6)
-        await bench.until(lambda: bench.scanner.status.dropped == {Flaw.INCOMPLETE: 1})
+        await bench.until(lambda: bench.scanner.status.dropped == {DropReason.INCOMPLETE: 1})
         await bench.consumed(lambda: rig.type_code("8"))
         assert bench.codes == []
         rig.type_code("4711")
         await bench.code("4711")
-        assert bench.scanner.status.dropped == {Flaw.INCOMPLETE: 1}
+        assert bench.scanner.status.dropped == {DropReason.INCOMPLETE: 1}
 
 
 @on_shifted_clock
@@ -142,7 +144,7 @@ async def test_input_that_comes_with_the_end_of_the_time_is_not_the_rest_of_the_
         rig.type_code("4711")
         assert bench.readable(60)  # before the timer has had its turn
         await bench.code("4711")
-        assert bench.scanner.status.dropped == {Flaw.INCOMPLETE: 1}
+        assert bench.scanner.status.dropped == {DropReason.INCOMPLETE: 1}
 
 
 @on_shifted_clock
@@ -211,7 +213,7 @@ async def test_unplugged_in_the_middle_of_a_code(rig):
         await bench.ready()
         rig.type_code("11")
         await bench.code("11")
-        assert bench.notices == [LOST, READY]
+        assert bench.entries == [LOST, READY]
         assert bench.scanner.status.cause is None
 
 
@@ -229,7 +231,7 @@ async def test_a_loss_is_told_once_however_long_it_lasts(rig):
             rig.plug()
             await bench.retry()
             await bench.told(count + 1)
-        assert bench.notices == [LOST, READY] * 3
+        assert bench.entries == [LOST, READY] * 3
 
 
 @on_shifted_clock
@@ -245,7 +247,7 @@ async def test_absent_at_the_start(rig):
         await bench.ready()
         rig.type_code("4711")
         await bench.code("4711")
-        assert bench.notices == [ABSENT, READY]
+        assert bench.entries == [ABSENT, READY]
 
 
 @on_shifted_clock
@@ -260,14 +262,14 @@ async def test_rubbish_is_counted_and_told_once(rig):
         words = flaw.replace("_", " ")
         told = (4, f"input dropped ({words}); more of it is counted in the status alone")
         assert bench.scanner.status.dropped == {flaw: 3}
-        assert bench.notices == [told]
+        assert bench.entries == [told]
         rig.unplug()
         await bench.told(2)
         rig.plug()
         await bench.retry()
         rig.type_rubbish()
         await bench.until(lambda: bench.scanner.status.dropped == {flaw: 4})
-        assert bench.notices == [told, LOST, READY]
+        assert bench.entries == [told, LOST, READY]
 
 
 @on_shifted_clock
@@ -297,7 +299,7 @@ async def test_dropped_events_never_make_half_a_code(keyboard):
         await bench.until(lambda: bench.scanner.status.dropped)
         keyboard.type_code("12")
         await bench.code("12")
-        assert bench.scanner.status.dropped == {Flaw.LOST: 1}
+        assert bench.scanner.status.dropped == {DropReason.LOST: 1}
 
 
 @on_shifted_clock

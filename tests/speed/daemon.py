@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 from gatectl.cli.main import main
-from gatectl.journal import systemd
+from gatectl.sinks import systemd_journal
 
 
 def _run() -> int:
-    systemd.SOCKET = Path("/nonexistent")
+    systemd_journal.SOCKET = Path("/nonexistent")
     arguments = sys.argv[1:]
     if arguments[:1] != ["--profile"]:
         return main(arguments)

@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 
 from gatectl.decision.event import Attempt, GateRecord, Outcome, RequestRecord
-from gatectl.decision.identity import RANDOM_BITS, uuid7
+from gatectl.decision.event_id import RANDOM_BITS, uuid7
 from gatectl.decision.verdict import Fault, Reason, Result, Verdict, message_of
-from gatectl.journal.rows import attempt_statement, outcome_statement
 from gatectl.journal.schema import open_store
+from gatectl.journal.statements import attempt_statement, outcome_statement
 from gatectl.journal.transaction import transaction
 from speed.rig import member
 

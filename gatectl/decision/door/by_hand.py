@@ -21,7 +21,7 @@ from gatectl.decision.door.messages import (
 )
 from gatectl.decision.door.table import BY_HAND, Action, Happening, State, row_of
 from gatectl.decision.event import Attempt, Event, GateRecord, Outcome
-from gatectl.decision.signals import Sight
+from gatectl.decision.indication import Indication
 from gatectl.decision.verdict import Basis, Fault, Reason, Result, message_of
 
 
@@ -88,7 +88,7 @@ class HandOpenings:
                 self._finish(opening, self._shut(opening))
             case Action.ADMIT:
                 view = View(self._door.name, Screen.WELCOME, gate=opening.gate)
-                self._door.emit(Show(view, Sight.WELCOME))
+                self._door.emit(Show(view, Indication.WELCOME))
                 opened = Outcome(Result.ADMITTED, opening.message, basis=Basis.MANUAL, gate=opening.gate)
                 self._finish(opening, opened)
 

@@ -9,10 +9,10 @@ from typing import Protocol
 from gatectl.decision.cards import Card
 from gatectl.decision.door.messages import CodeRead, Effect, Instant, Log, RelayOn
 from gatectl.decision.event import Attempt, GateRecord
-from gatectl.decision.notice import Notice, Priority
-from gatectl.decision.outage import Conditions
+from gatectl.decision.log import LogEntry, Priority
+from gatectl.decision.partner_condition import Conditions
 from gatectl.decision.routing import Destination, Numbers, Route
-from gatectl.decision.verdict import Ruling
+from gatectl.decision.verdict import Decision
 
 
 class Partner(Protocol):
@@ -24,7 +24,7 @@ class Partner(Protocol):
     numbers: Numbers
     conditions: Conditions
 
-    def says_already_in(self, ruling: Ruling) -> bool:
+    def says_already_in(self, decision: Decision) -> bool:
         """Whether this refusal says that the member has been checked in already."""
 
 
@@ -63,7 +63,7 @@ class DoorContext:
 
     def log(self, priority: Priority, text: str) -> None:
         """Adds a line for the systemd journal."""
-        self.emit(Log(Notice(priority, f"{self.name}: {text}", {"DOOR": self.name})))
+        self.emit(Log(LogEntry(priority, f"{self.name}: {text}", {"DOOR": self.name})))
 
     def log_late(self, record: str) -> None:
         """Warns of a late record. With a patience of 0 no record counts as late."""

@@ -25,8 +25,8 @@ from gatectl.decision.door.messages import (
 from gatectl.decision.door.scan import ScanFlow
 from gatectl.decision.door.scan_queue import Admission, ScanQueue
 from gatectl.decision.door.table import State
-from gatectl.decision.notice import Priority
-from gatectl.decision.signals import Sight
+from gatectl.decision.indication import Indication
+from gatectl.decision.log import Priority
 
 
 class DoorMachine:
@@ -92,7 +92,7 @@ class DoorMachine:
         """Shows that the member may try again, where that hides nothing of another scan."""
         if given.showing or self._door.stopping or self._scan.state is not State.FREE:
             return
-        self._door.emit(Show(View(self._door.name, Screen.TRY_AGAIN), Sight.TRY_AGAIN))
+        self._door.emit(Show(View(self._door.name, Screen.TRY_AGAIN), Indication.TRY_AGAIN))
 
     def _stop(self) -> None:
         self._door.stopping = True

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from gatectl.decision.cards import key_of
 from gatectl.decision.display import View
 from gatectl.decision.event import Attempt, Event, RequestRecord
-from gatectl.decision.moment import Moment
-from gatectl.decision.notice import Notice
-from gatectl.decision.signals import Sight
-from gatectl.decision.verdict import Ruling
+from gatectl.decision.indication import Indication
+from gatectl.decision.log import LogEntry
+from gatectl.decision.timestamps import Timestamp
+from gatectl.decision.verdict import Decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Instant:
     """One moment: `loop_s` on the event loop's clock, which decides, and its names on the record's clocks."""
 
     loop_s: float
-    named: Moment
+    named: Timestamp
 
     def us_at(self, at_s: float) -> int:
         """The wall clock's name, in microseconds since the epoch, of another moment of the loop's clock."""
@@ -69,7 +69,7 @@ class Answered:
     """
 
     of: str
-    ruling: Ruling
+    decision: Decision
     request: Callable[[], RequestRecord]
 
 
@@ -186,7 +186,7 @@ class Show:
     """Show the view on the door's displays, and the sight on its lamps where there is one."""
 
     view: View
-    sight: Sight | None = None
+    indication: Indication | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +207,7 @@ class Conclude:
 class Log:
     """Write a line to the systemd journal."""
 
-    entry: Notice
+    entry: LogEntry
 
 
 Effect = Record | Prepare | Ask | LookUp | Energise | Show | PartnerChanged | Conclude | Log

@@ -29,11 +29,11 @@ from gatectl.decision.door.messages import (
 )
 from gatectl.decision.door.table import SCAN, Action, Happening, State, row_of
 from gatectl.decision.event import Attempt, Event, Evidence, GateRecord, Outcome, RequestRecord
-from gatectl.decision.notice import Priority
-from gatectl.decision.outage import RESTING, Finished
+from gatectl.decision.indication import indication_of
+from gatectl.decision.log import Priority
+from gatectl.decision.partner_condition import RESTING, FinishedScan
 from gatectl.decision.routing import Destination, destination, objection
-from gatectl.decision.signals import sight_of
-from gatectl.decision.verdict import Basis, Fault, Reason, Result, Ruling, Verdict, message_of
+from gatectl.decision.verdict import Basis, Decision, Fault, Reason, Result, Verdict, message_of
 
 SETTLED_MAX = 1000
 """Settled requests kept in memory until the journal has them: more than a disk that is late has at a door."""
@@ -45,7 +45,7 @@ class _Facts:
 
     attempt: Attempt
     at: Instant
-    ruling: Ruling
+    decision: Decision
     partner: Partner | None = None
     deadline_s: float = 0.0
     request: Callable[[], RequestRecord] | None = None
@@ -84,13 +84,13 @@ class ScanFlow:
         found = None if cards is None else self._destination(read.code, cards)
         whom = self._whom_to_ask(read.code, found, now)
         event_id = door.new_id(read.at.named.at_us)
-        if isinstance(whom, Ruling):
+        if isinstance(whom, Decision):
             facts = _Facts(door.attempt(event_id, read.at, read, found), read.at, whom)
             happening = Happening.NOBODY_TO_ASK
         else:
             attempt = door.attempt(event_id, read.at, read, found, whom.budget_ms)
             deadline_s = start_s + whom.budget_ms / 1000
-            facts = _Facts(attempt, read.at, Ruling(None), whom, deadline_s)
+            facts = _Facts(attempt, read.at, Decision(None), whom, deadline_s)
             happening = Happening.TO_BE_ASKED
         self.over_at_s = max(start_s, facts.deadline_s)
         self._facts = facts
@@ -108,7 +108,7 @@ class ScanFlow:
                 over = facts.partner is not None and now.loop_s >= facts.deadline_s
                 happening = Happening.OUT_OF_TIME if over else Happening.RECORD_LATE
             case Answered():
-                facts.ruling, facts.request = given.ruling, given.request
+                facts.decision, facts.request = given.decision, given.request
                 happening = self._heard(facts)
             case LookedUp():
                 happening = self._settle(facts, given.unanswered)
@@ -116,21 +116,21 @@ class ScanFlow:
                 facts.gate = gate_record(facts.at, given)
                 happening = Happening.RELAY_ON
             case RelayStuck():
-                facts.ruling = replace(facts.ruling, fault=Fault.GATE, detail=given.cause)
+                facts.decision = replace(facts.decision, fault=Fault.GATE, detail=given.cause)
                 happening = Happening.RELAY_STUCK
         self._step(facts, happening, now)
 
-    def _whom_to_ask(self, code: str, found: Destination | None, now: Instant) -> Partner | Ruling:
+    def _whom_to_ask(self, code: str, found: Destination | None, now: Instant) -> Partner | Decision:
         """The partner to ask, or the ruling where no partner is asked."""
         partner = self._partner(code, found)
         if self._door.broken is not None:
-            return Ruling(None, Fault.GATE, detail=self._door.broken)
-        if isinstance(partner, Ruling):
+            return Decision(None, Fault.GATE, detail=self._door.broken)
+        if isinstance(partner, Decision):
             return partner
         rest_s = partner.conditions.rests_until - now.loop_s
         if rest_s > 0:
             reason = Reason(RESTING, f"the partner asked for a rest, {rest_s:.0f} s of it are left")
-            return Ruling(Verdict.NONE, Fault.PARTNER, reason=reason)
+            return Decision(Verdict.NONE, Fault.PARTNER, reason=reason)
         return partner
 
     def _destination(self, code: str, cards: Mapping[str, Card]) -> Destination | None:
@@ -140,23 +140,23 @@ class ScanFlow:
             return replace(found, customer=None)
         return found
 
-    def _partner(self, code: str, found: Destination | None) -> Partner | Ruling:
+    def _partner(self, code: str, found: Destination | None) -> Partner | Decision:
         """The partner that can be asked about the code; the log says why there is none."""
         if self._door.site.cards is None:
             # Any code may be an enrolled card, which a route might send to the wrong partner.
-            return Ruling(None, Fault.CARDS)
+            return Decision(None, Fault.CARDS)
         if found is None:
-            return Ruling(None, Fault.UNRECOGNISED)
+            return Decision(None, Fault.UNRECOGNISED)
         partner = self._door.site.partners.get(found.partner)
         if partner is None:
             gone = f"the card {code} is enrolled for the partner {found.partner}"
             self._door.log(Priority.NOTICE, f"{gone}, which is not in the settings")
-            return Ruling(None, Fault.UNRECOGNISED)
+            return Decision(None, Fault.UNRECOGNISED)
         against = objection(partner.numbers, found.member, found.customer)
         if against is not None:
             unasked = f"{found.partner} cannot be asked: {against.what}; needed: {against.needed}"
             self._door.log(Priority.NOTICE, unasked)
-            return Ruling(None, Fault.UNRECOGNISED, detail=against.detail)
+            return Decision(None, Fault.UNRECOGNISED, detail=against.detail)
         return partner
 
     def _step(self, facts: _Facts, happening: Happening, now: Instant) -> None:
@@ -203,7 +203,7 @@ class ScanFlow:
 
     def _give_up(self, facts: _Facts, now: Instant) -> None:
         detail = "the disk did not answer within the budget"
-        facts.ruling = Ruling(Verdict.NONE, Fault.TIMEOUT, detail=detail)
+        facts.decision = Decision(Verdict.NONE, Fault.TIMEOUT, detail=detail)
         unsent = RequestRecord(
             sent=False,
             sent_us=None,
@@ -217,9 +217,9 @@ class ScanFlow:
         self._finish(facts, Result.REJECTED, now)
 
     def _heard(self, facts: _Facts) -> Happening:
-        if facts.ruling.admits:
+        if facts.decision.admits:
             return Happening.ALLOWED
-        if facts.asked.settle_s > 0 and facts.asked.says_already_in(facts.ruling):
+        if facts.asked.settle_s > 0 and facts.asked.says_already_in(facts.decision):
             return Happening.PERHAPS_OURS
         return Happening.REFUSED
 
@@ -236,9 +236,9 @@ class ScanFlow:
         settled[event_id] = None
         if len(settled) > SETTLED_MAX:
             del settled[next(iter(settled))]
-        reason = Reason(f"settled:{event_id}", facts.ruling.reason.text if facts.ruling.reason else None)
+        reason = Reason(f"settled:{event_id}", facts.decision.reason.text if facts.decision.reason else None)
         # The words for the member explain a refusal, which this no longer is.
-        facts.ruling = replace(facts.ruling, verdict=Verdict.ALLOWED, reason=reason, for_member=None)
+        facts.decision = replace(facts.decision, verdict=Verdict.ALLOWED, reason=reason, for_member=None)
         facts.basis = Basis.SETTLED
         return Happening.ALLOWED
 
@@ -247,23 +247,23 @@ class ScanFlow:
         self._conclude(facts, result, now)
 
     def _show(self, facts: _Facts, result: Result) -> None:
-        ruling = facts.ruling
-        screen = screen_of(result, ruling.verdict, ruling.fault, ruling.reason)
-        view = View(self._door.name, screen, facts.attempt.partner, facts.gate, ruling.for_member)
-        self._door.emit(Show(view, sight_of(result, ruling.fault)))
+        decision = facts.decision
+        screen = screen_of(result, decision.verdict, decision.fault, decision.reason)
+        view = View(self._door.name, screen, facts.attempt.partner, facts.gate, decision.for_member)
+        self._door.emit(Show(view, indication_of(result, decision.fault)))
 
     def _conclude(self, facts: _Facts, result: Result, now: Instant) -> None:
-        ruling, gate = facts.ruling, facts.gate
+        decision, gate = facts.decision, facts.gate
         outage = self._note_condition(facts, now)
         outcome = Outcome(
             result,
-            message_of(ruling.verdict, ruling.fault).value,
-            verdict=ruling.verdict,
-            status=ruling.status,
-            fault=ruling.fault,
+            message_of(decision.verdict, decision.fault).value,
+            verdict=decision.verdict,
+            status=decision.status,
+            fault=decision.fault,
             basis=facts.basis if gate else None,
-            detail=ruling.detail,
-            reason=ruling.reason,
+            detail=decision.detail,
+            reason=decision.reason,
             outage=outage,
             request=None if facts.request is None else facts.request(),
             gate=gate,
@@ -276,11 +276,11 @@ class ScanFlow:
         """Counts the scan for its partner's condition; whether it is part of an outage."""
         if facts.partner is None:
             return False
-        ruling, admitted = facts.ruling, facts.gate is not None
-        reason_key = ruling.reason.key if ruling.reason else None
+        decision, admitted = facts.decision, facts.gate is not None
+        reason_key = decision.reason.key if decision.reason else None
         member = facts.attempt.member or ""
-        finished = Finished(
-            member, ruling.verdict, ruling.fault, ruling.status, reason_key, admitted, ruling.detail
+        finished = FinishedScan(
+            member, decision.verdict, decision.fault, decision.status, reason_key, admitted, decision.detail
         )
         outage = facts.partner.conditions.take(finished, now.loop_s)
         self._door.emit(PartnerChanged(facts.partner.name))

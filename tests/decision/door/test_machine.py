@@ -16,16 +16,16 @@ from gatectl.decision.door.machine import DoorMachine
 from gatectl.decision.door.scan import SETTLED_MAX
 from gatectl.decision.door.table import BY_HAND, SCAN, Action, Happening, IllegalInputError, State, row_of
 from gatectl.decision.event import RequestRecord
-from gatectl.decision.moment import Moment
-from gatectl.decision.outage import Conditions
+from gatectl.decision.indication import Indication
+from gatectl.decision.partner_condition import Conditions
 from gatectl.decision.routing import Number, Numbers, Route
-from gatectl.decision.signals import Sight
-from gatectl.decision.verdict import Basis, Fault, Reason, Result, Ruling, Verdict
+from gatectl.decision.timestamps import Timestamp
+from gatectl.decision.verdict import Basis, Decision, Fault, Reason, Result, Verdict
 
-ALLOWED = Ruling(Verdict.ALLOWED, status=200)
-REFUSED = Ruling(Verdict.NOT_ALLOWED, status=400, reason=Reason("checkin.expired", None))
-ALREADY_IN = Ruling(Verdict.NOT_ALLOWED, status=400, reason=Reason("already", None))
-TIMEOUT = Ruling(Verdict.NONE, Fault.TIMEOUT)
+ALLOWED = Decision(Verdict.ALLOWED, status=200)
+REFUSED = Decision(Verdict.NOT_ALLOWED, status=400, reason=Reason("checkin.expired", None))
+ALREADY_IN = Decision(Verdict.NOT_ALLOWED, status=400, reason=Reason("already", None))
+TIMEOUT = Decision(Verdict.NONE, Fault.TIMEOUT)
 DIGITS = Numbers(Number(re.compile(r"\d+", re.ASCII), "digits", (1, 20)))
 PATIENCE_S = 0.1
 BUDGET_S = 0.75
@@ -41,12 +41,12 @@ class Rules:
     numbers: Numbers = DIGITS
     conditions: Conditions = field(default_factory=lambda: Conditions(0.0))
 
-    def says_already_in(self, ruling):
-        return ruling.reason is not None and ruling.reason.key == "already"
+    def says_already_in(self, decision):
+        return decision.reason is not None and decision.reason.key == "already"
 
 
 def instant(at_s):
-    return m.Instant(at_s, Moment(round(at_s * 1e6), "0" * 32, round(at_s * 1e6)))
+    return m.Instant(at_s, Timestamp(round(at_s * 1e6), "0" * 32, round(at_s * 1e6)))
 
 
 class Shell:
@@ -293,7 +293,7 @@ def test_a_person_cannot_open_a_door_that_stops():
 
 def test_an_unreadable_card_may_be_tried_again_where_that_hides_nothing():
     shell = door()
-    assert [effect.sight for effect in shell.feed(m.Unreadable(showing=False))] == [Sight.TRY_AGAIN]
+    assert [effect.indication for effect in shell.feed(m.Unreadable(showing=False))] == [Indication.TRY_AGAIN]
     assert shell.feed(m.Unreadable(showing=True)) == []
     shell.scan("123")
     assert shell.feed(m.Unreadable(showing=False)) == [], "a scan is under way"
@@ -342,7 +342,7 @@ def test_every_action_is_in_a_table():
     assert {row.action for table in (SCAN, BY_HAND) for row in table.values()} == set(Action)
 
 
-RULINGS = st.sampled_from([ALLOWED, REFUSED, ALREADY_IN, TIMEOUT, Ruling(Verdict.NOT_FOUND, status=404)])
+RULINGS = st.sampled_from([ALLOWED, REFUSED, ALREADY_IN, TIMEOUT, Decision(Verdict.NOT_FOUND, status=404)])
 
 
 class Chance(Shell):
@@ -449,8 +449,8 @@ def check_order(fed):
                     allowed.add(of)
             case m.Ask(attempt):
                 assert attempt.id in on_record
-            case m.Answered(of, ruling):
-                if ruling.admits:
+            case m.Answered(of, decision):
+                if decision.admits:
                     allowed.add(of)
             case m.LookedUp(of, unanswered):
                 if unanswered:

@@ -5,11 +5,11 @@ from hypothesis import strategies as st
 
 from gatectl.decision.door.messages import CodeRead, Instant
 from gatectl.decision.door.scan_queue import PLACES, Admission, ScanQueue
-from gatectl.decision.moment import Moment
+from gatectl.decision.timestamps import Timestamp
 
 
 def code(text, at=0.0):
-    return CodeRead(text, "/dev/reader", Instant(at, Moment(0, "0" * 32, 0)))
+    return CodeRead(text, "/dev/reader", Instant(at, Timestamp(0, "0" * 32, 0)))
 
 
 def test_one_scan_at_a_time_the_others_in_order():

@@ -1,0 +1,107 @@
+"""Find contradictions between settings.
+
+The checks work on the raw tables, whatever their types, so that they find contradictions even where another
+part of the file is wrong. The model reports values of the wrong type.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from gatectl.config.problems import MONITOR_HINT, SettingIssue, Where, key_hint, key_of, near
+from gatectl.config.validators import resolve
+
+Raw = dict[str, Any]
+
+
+def findings(raw: Raw, folder: Path) -> Iterator[SettingIssue]:
+    """Every contradiction in the file; relative paths start at `folder`."""
+    yield from _keys_in_the_open(raw)
+    yield from _routes(raw)
+    yield from _pins(raw)
+    yield from _devices(raw, folder)
+
+
+def tables(raw: Raw, name: str) -> Iterator[tuple[str, Raw]]:
+    """Yield the named tables below `name`; skip values that are not tables."""
+    section = raw.get(name)
+    if isinstance(section, dict):
+        yield from ((key, value) for key, value in section.items() if isinstance(value, dict))
+
+
+def _keys_in_the_open(raw: Raw) -> Iterator[SettingIssue]:
+    for name, partner in tables(raw, "partners"):
+        if isinstance(partner.get("key"), str):
+            what = "a key must not stand in the settings, which others may read"
+            yield SettingIssue(("partners", name, "key"), what, (key_hint(name),))
+    monitor = raw.get("monitor")
+    if isinstance(monitor, dict) and isinstance(monitor.get("password"), str):
+        what = "a password must not stand in the settings, which others may read"
+        yield SettingIssue(("monitor", "password"), what, (MONITOR_HINT,))
+
+
+def _routes(raw: Raw) -> Iterator[SettingIssue]:
+    for index, route in _indexed(raw.get("routes")):
+        yield from _reference(raw, "partners", route.get("partner"), ("routes", index, "partner"))
+        doors = route.get("doors")
+        for place, door in enumerate(doors if isinstance(doors, list) else []):
+            yield from _reference(raw, "doors", door, ("routes", index, "doors", place))
+
+
+def _reference(raw: Raw, section: str, name: object, where: Where) -> Iterator[SettingIssue]:
+    known = raw.get(section, {})
+    if isinstance(name, str) and isinstance(known, dict) and name not in known:
+        kind = section.removesuffix("s")
+        hints = near(name, known) or (f"name one of the [{section}.NAME] tables, or add one",)
+        yield SettingIssue(where, f"there is no {kind} {name!r}", hints)
+
+
+def _pins(raw: Raw) -> Iterator[SettingIssue]:
+    seen: dict[int, Where] = {}
+    for where, pin in _uses_of_pins(raw):
+        if pin in seen:
+            what = f"pin {pin} is already used by {key_of(seen[pin])}"
+            yield SettingIssue(where, what, ("each relay and each signal needs a pin of its own",))
+        seen.setdefault(pin, where)
+
+
+def _uses_of_pins(raw: Raw) -> Iterator[tuple[Where, int]]:
+    for door, settings in tables(raw, "doors"):
+        for table, key in (("relay", "pin"), ("signals", "green"), ("signals", "red"), ("signals", "buzzer")):
+            part = settings.get(table)
+            pin = part.get(key) if isinstance(part, dict) else None
+            if type(pin) is int and 0 <= pin <= 53:
+                yield ("doors", door, table, key), pin
+
+
+def _devices(raw: Raw, folder: Path) -> Iterator[SettingIssue]:
+    """Refuse one device for two scanners: each of them would read half a code.
+
+    Only one path written twice is an error here. Two names that lead to one device are detected when it is
+    opened: the names of two identical readers change when one is unplugged, although the settings are right.
+    """
+    seen: dict[str, Where] = {}
+    for where, path in _uses_of_devices(raw, folder):
+        device = os.path.normpath(path)
+        if device in seen:
+            what = f"is the same device as {key_of(seen[device])}"
+            yield SettingIssue(where, what, ("each scanner needs a device of its own",))
+        seen.setdefault(device, where)
+
+
+def _uses_of_devices(raw: Raw, folder: Path) -> Iterator[tuple[Where, Path]]:
+    for door, settings in tables(raw, "doors"):
+        for index, scanner in _indexed(settings.get("scanners")):
+            for key in ("port", "device"):
+                text = scanner.get(key)
+                path = resolve(text, folder) if isinstance(text, str) else None
+                if path is not None:
+                    yield ("doors", door, "scanners", index, key), path
+
+
+def _indexed(values: object) -> Iterator[tuple[int, Raw]]:
+    if isinstance(values, list):
+        yield from ((index, value) for index, value in enumerate(values) if isinstance(value, dict))

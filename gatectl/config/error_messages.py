@@ -1,0 +1,269 @@
+"""Check the shape of the settings against the model, and put pydantic's errors in an installer's words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic_core import ErrorDetails, ValidationError
+
+from gatectl.config import model, schema
+from gatectl.config.addresses import Url
+from gatectl.config.problems import MONITOR_HINT, SettingIssue, Where, key_hint, listed, near
+from gatectl.config.validators import REFUSED
+
+PROTOCOLS: Final[Mapping[str, type]] = {
+    "perfectgym": model.PerfectGymSettings,
+    "wellhub": model.WellhubSettings,
+    "capitan": model.CapitanSettings,
+}
+SCANNERS: Final[Mapping[str, type]] = {
+    "serial": model.SerialScanner,
+    "evdev": model.EvdevScanner,
+}
+_SECTIONS: Final[Mapping[str, type]] = {
+    "site": model.Site,
+    "gpio": model.Gpio,
+    "journal": model.JournalSettings,
+    "control": model.Control,
+    "monitor": model.MonitorSettings,
+}
+_AT_DOORS: Final[Mapping[str, type]] = {"relay": model.RelaySettings, "signals": model.Signals}
+_DOOR: Final[Mapping[str, type]] = {"the door, above its [tables]": model.DoorSettings}
+"""TOML gives a key to the table opened last, so a door's own keys come first."""
+
+_WORDS: Final[Mapping[str, str]] = {
+    "missing": "is missing",
+    "unexpected_keyword_argument": "is not a known key",
+    "bool_type": "must be true or false, without quotes",
+    "dict_type": "must be a table",
+    "dataclass_type": "must be a table",
+    "model_attributes_type": "must be a table",
+    "tuple_type": "must be a list",
+    "too_short": "must not be empty",
+}
+"""Words for the errors that pydantic makes by itself. `kinds` makes all others, with words."""
+
+_EXAMPLES: Final[Mapping[str, str]] = {
+    "device": "`gatectl devices` prints the device's path",
+    "doors": "a door is a table, [doors.NAME], with a relay and a scanner",
+    "gym_id": 'gym_id = "…" is the number that Wellhub gave this gym, in quotes',
+    "match": r"match = '\d{13}' takes any code of 13 digits",
+    "partner": "it names one of the [partners.NAME] tables",
+    "pin": "it is the BCM number, 17 for GPIO17, and not the place on the header",
+    "port": "`gatectl devices` prints the port's path",
+    "relay": "relay = { pin = 17 } with the relay's BCM number",
+    "routes": "each route is a table of its own, under [[routes]] in two brackets",
+    "scanners": "each scanner is a table of its own, under [[doors.NAME.scanners]] in two brackets; "
+    "`gatectl devices` prints it",
+    "url": 'url = "https://…" is the endpoint that the partner gave',
+}
+
+_TYPES = 'a reader that types like a keyboard is "evdev", one on a serial port, USB serial too, is "serial"'
+_MEANT: Final[Mapping[frozenset[str], str]] = {
+    frozenset(
+        {"usb", "hid", "hidraw", "keyboard", "kbd", "input", "barcode", "rs232", "uart", "tty"}
+    ): _TYPES,
+    frozenset({"wiegand", "osdp", "pcsc", "nfc", "tcp", "bluetooth"}): _TYPES
+    + "; for others there are converters to one of the two",
+    frozenset({"gympass"}): "Gympass is Wellhub now: did you mean wellhub?",
+    frozenset(
+        {"magicline", "egym", "wellpass", "fitogram"}
+    ): "aggregators of PerfectGym Next and Magicline are asked by perfectgym",
+}
+"""Names of protocols and types that an installer may write, in small letters, with gatectl's names."""
+
+_OTHER_KEYS: Final[Mapping[str, str]] = {
+    "active_low": "for a relay board that a low level switches on, write active_high = false",
+    **dict.fromkeys(
+        ("parity", "bytesize", "databits", "data_bits", "stopbits", "stop_bits"),
+        'data bits, parity and stop bits are one setting: mode = "7E1"',
+    ),
+    **dict.fromkeys(("rtscts", "xonxoff", "handshake"), 'flow control is flow = "rts-cts" or "xon-xoff"'),
+    "charset": 'it is encoding = "latin-1"',
+    "port": 'the port is the second half of listen: listen = "127.0.0.1:8480"',
+    "timeout": "the time that a member waits is budget_ms",
+}
+"""Settings that do not exist here, and the ones that are meant by them."""
+
+_SECRET = re.compile(r"key|token|secret|passw|bearer|auth|credential", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _AnyPartner(model.PartnerBase):
+    """The settings that can still be checked of a partner with an unknown protocol."""
+
+    url: Url = ""
+
+
+def check(raw: dict[str, Any], folder: Path) -> tuple[model.Settings | None, list[SettingIssue]]:
+    """Return the settings, or all problems of their shape."""
+    try:
+        settings: model.Settings = schema.read(model.Settings, raw, folder)
+    except ValidationError as error:
+        return None, [_with_near_door(finding, raw) for finding in _findings(error, folder)]
+    return settings, []
+
+
+def _with_near_door(finding: SettingIssue, raw: dict[str, Any]) -> SettingIssue:
+    """Add a hint where half a door is missing: its other half may be under a name with another spelling."""
+    match finding.where:
+        case ("doors", str(name), "relay" | "scanners") if finding.what == _WORDS["missing"]:
+            return replace(finding, hints=(*near(name, [*raw["doors"].keys() - {name}]), *finding.hints))
+    return finding
+
+
+def _findings(error: ValidationError, folder: Path) -> Iterator[SettingIssue]:
+    for details in error.errors(include_url=False):
+        if details["type"] == "too_short" and details["input"]:
+            continue  # pydantic counts only valid items; each invalid one has its own finding
+        yield _finding(details, details["loc"])
+        match details["loc"]:
+            case ("partners", name) if isinstance(details["input"], dict):
+                yield from _without_protocol(str(name), details["input"], folder)
+
+
+def _without_protocol(name: str, raw: dict[str, Any], folder: Path) -> Iterator[SettingIssue]:
+    known = {field.name: raw[field.name] for field in fields(_AnyPartner) if field.name in raw}
+    try:
+        schema.read(_AnyPartner, known, folder)
+    except ValidationError as error:
+        for details in error.errors(include_url=False):
+            yield _finding(details, ("partners", name, "any", *details["loc"]))
+
+
+def _finding(details: ErrorDetails, loc: Where) -> SettingIssue:
+    where = _where(loc)
+    context = details.get("ctx", {})
+    match details["type"]:
+        case kind if kind == REFUSED:
+            what, hints = context["what"], context["hints"]
+        case "unexpected_keyword_argument":
+            what, hints = _WORDS["unexpected_keyword_argument"], _about_unknown(loc, where)
+        case "literal_error":
+            what, hints = (
+                f"must be {context['expected']}",
+                _near_choice(details["input"], context["expected"]),
+            )
+        case "tuple_type" if isinstance(details["input"], str):
+            what, hints = (
+                _WORDS["tuple_type"],
+                ('write ["…", "…"], with square brackets also around a single one',),
+            )
+        case "union_tag_invalid" | "union_tag_not_found":
+            return _choice(context, where, details["input"])
+        case kind:
+            what, hints = _WORDS.get(kind, "is not what it should be"), ()
+    return SettingIssue(where, what, (*hints, *_example(where, details["type"])))
+
+
+def _where(loc: Where) -> Where:
+    """Return the path in the file: without the names of union choices, which pydantic inserts."""
+    match loc:
+        case (*way, "[key]"):
+            return tuple(way)
+        case ("partners", name, _, *rest):
+            return ("partners", name, *rest)
+        case ("doors", name, "scanners", index, _, *rest):
+            return ("doors", name, "scanners", index, *rest)
+    return loc
+
+
+def _example(where: Where, kind: str) -> tuple[str, ...]:
+    if kind in {"unexpected_keyword_argument", "literal_error", "bool_type"}:
+        return ()
+    match where:
+        case ("partners", name, "key", *_):
+            return (key_hint(str(name)),)
+        case ("monitor", "password", *_):
+            return (MONITOR_HINT,)
+        case ("routes", _, "doors"):
+            return ("leave it out for a route at every door",)
+        case (*_, "pin" | "green" | "red" | "buzzer") if kind == REFUSED:
+            return (_EXAMPLES["pin"],)
+        case (*_, str(last)) if last.endswith("_ms") and kind == REFUSED:
+            return ("it is in milliseconds, without a unit: 2 seconds are 2000",)
+        case (*_, str(last)) if last in _EXAMPLES and kind != REFUSED:
+            return (_EXAMPLES[last],)
+    return ()
+
+
+def _near_choice(given: object, expected: str) -> tuple[str, ...]:
+    """Return a hint with the word that was probably meant, of those that pydantic lists."""
+    words = re.findall(r"'([^']*)'", expected)
+    begins = [word for word in words if isinstance(given, str) and given.lower().startswith(word)]
+    return tuple(f"did you mean {word}?" for word in begins[:1]) or near(str(given), words)
+
+
+def _choice(context: Mapping[str, Any], where: Where, table: object) -> SettingIssue:
+    """Make the finding for a missing or unknown partner's protocol or scanner's type."""
+    known = PROTOCOLS if where[0] == "partners" else SCANNERS
+    where = (*where, "protocol" if known is PROTOCOLS else "type")
+    one_of = f"must be {listed([repr(name) for name in known])}"
+    if "tag" not in context:
+        return SettingIssue(where, f"is missing: it {one_of}", _dotted_name(where, table))
+    tag = str(context["tag"])
+    meant = next((hint for words, hint in _MEANT.items() if tag.lower() in words), None)
+    return SettingIssue(where, one_of, (meant,) if meant else near(tag, known))
+
+
+def _dotted_name(where: Where, table: object) -> tuple[str, ...]:
+    """Return a hint for a partner's name with a dot, which TOML reads as a table inside a table."""
+    inner = table.items() if isinstance(table, dict) else ()
+    names = (f"{where[1]}.{name}" for name, value in inner if isinstance(value, dict) and "protocol" in value)
+    return tuple(f'a name with a dot stands in quotes: [partners."{name}"]' for name in names)
+
+
+def _about_unknown(loc: Where, where: Where) -> tuple[str, ...]:
+    """Return the hints for an unknown key, never with its value: it may be a secret in the wrong place."""
+    name, table = str(loc[-1]), loc[:-1]
+    known = _settings_of(_model_of(table))
+    if where[0] == "partners" and _SECRET.search(name):
+        return ("a key must not stand in the settings", key_hint(str(where[1])))
+    if name in _OTHER_KEYS and (name != "port" or where[0] == "monitor"):
+        return (_OTHER_KEYS[name],)
+    kin = _kin(table)
+    if owners := [words for words, kind in kin.items() if name in _settings_of(kind)]:
+        return (f"it is a setting of {listed(owners, 'and')}",)
+    return near(name, known) or (f"known here: {', '.join(known)}",)
+
+
+def _settings_of(table: type) -> list[str]:
+    return [field.name for field in fields(table)]
+
+
+def _kin(table: Where) -> Mapping[str, type]:
+    """Return the tables that a setting may have been meant for, by their descriptions."""
+    match table:
+        case ("partners", _, _):
+            return PROTOCOLS
+        case ("doors", _):
+            return _AT_DOORS
+        case ("doors", _, "scanners", _, _):
+            return {**SCANNERS, **_DOOR}
+        case ("doors", _, _):
+            return {**_AT_DOORS, **_DOOR}
+    return {}
+
+
+def _model_of(table: Where) -> type:
+    """Return the model of the table at `table`, whose path includes the names of choices."""
+    match table:
+        case (str(name),):
+            return _SECTIONS[name]
+        case ("partners", _, str(protocol)):
+            return PROTOCOLS[protocol]
+        case ("partners", _, _, "key") | ("monitor", "password"):
+            return model.KeySource
+        case ("routes", _):
+            return model.RouteSettings
+        case ("doors", _):
+            return model.DoorSettings
+        case ("doors", _, str(name)):
+            return _AT_DOORS[name]
+        case ("doors", _, "scanners", _, str(kind)):
+            return SCANNERS[kind]
+    return model.Settings

@@ -1,0 +1,196 @@
+"""A partner as the daemon keeps it: its client, its rest, its outage, and what `status` says of it."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Iterable
+from typing import Any
+
+from gatectl.config import model
+from gatectl.daemon import clock
+from gatectl.decision.event import timestamp
+from gatectl.decision.log import Log, LogEntry, Priority
+from gatectl.decision.partner_condition import Condition, Conditions, FinishedScan
+from gatectl.decision.verdict import Decision, Verdict
+from gatectl.partners.capitan import DUPLICATE, CapitanProtocol
+from gatectl.partners.exchange import Endpoint, PartnerProtocol, interpret
+from gatectl.partners.http.client import Client, Exchange, PreparedRequest, out_of_time
+from gatectl.partners.http.connection import ExchangeFailed
+from gatectl.partners.http.date import clock_ahead_s
+from gatectl.partners.http.dial import Dialler, tls_context
+from gatectl.partners.http.pool import Pool
+from gatectl.partners.perfectgym import PerfectGymProtocol
+from gatectl.partners.wellhub import ALREADY_VALIDATED, WellhubProtocol
+from gatectl.sinks.systemd_journal import REFUSING_EVERYONE_ID
+
+DETAIL_CHARS = 200
+"""An event's `detail` is one line; only a host's name can make it longer."""
+
+ALREADY_IN = frozenset({ALREADY_VALIDATED, DUPLICATE})
+"""Refusals that may be the late answer to our own request."""
+
+
+_PRIORITIES = {Condition.HEALTHY: Priority.NOTICE, Condition.REFUSING_KEY: Priority.ERROR}
+_MORE = {Condition.REFUSING_EVERYONE: ", five different members in a row: check key, url and IDs"}
+
+
+def protocol_of(
+    settings: model.Partner, endpoint: Endpoint, key: str, others: tuple[str, ...]
+) -> PartnerProtocol:
+    """The protocol's pure half, with this partner's values."""
+    match settings:
+        case model.PerfectGymSettings():
+            return PerfectGymProtocol(endpoint, settings.aggregator_id, key, others)
+        case model.WellhubSettings():
+            return WellhubProtocol(endpoint, settings.gym_id, key, settings.send_custom_code, others)
+        case model.CapitanSettings():
+            return CapitanProtocol(endpoint, settings.location_id, key, others)
+
+
+class PartnerService:
+    """Asks one partner for all doors."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: model.Partner,
+        key: str,
+        other_keys: tuple[str, ...],
+        *,
+        context: ssl.SSLContext | None,
+        doors: int,
+        log: Log,
+    ) -> None:
+        endpoint = Endpoint.of(settings.url)
+        self.name = name
+        self.budget_ms = settings.budget_ms
+        self.settle_s = 0 if isinstance(settings, model.PerfectGymSettings) else settings.settle_s
+        self._protocol_name = settings.protocol
+        self.numbers = model.numbers(settings)
+        self._protocol = protocol_of(settings, endpoint, key, other_keys)
+        self._pool = Pool(Dialler(endpoint, context).dial, doors, self._linked)
+        self._client = Client(endpoint, self._pool)
+        self._log = log
+        self.conditions = Conditions(clock.now())
+        self._told = Condition.HEALTHY
+        self._told_of_everyone = False
+        self._rest_over: asyncio.TimerHandle | None = None
+        self._unlinked: ExchangeFailed | None = None
+        self._dated: tuple[str | None, int] = (None, 0)
+        """The last answer's Date, and when it came by our own clock."""
+
+    async def keep_connected(self) -> None:
+        """Holds connections ready, for as long as the daemon runs."""
+        await self._pool.keep()
+
+    def prepare(self, member: str, code: str, customer: str | None) -> PreparedRequest:
+        """The check-in, ready to leave; only with numbers to which there is no objection."""
+        return self._client.prepare(self._protocol.question(member, code, customer or ""))
+
+    async def ask(self, request: PreparedRequest, deadline: float) -> tuple[Exchange, Decision]:
+        """Asks once; never raises for what a partner or a network does."""
+        exchange = await self._client.ask(request, deadline)
+        if exchange.answer is None:
+            lost = exchange.lost or out_of_time(exchange)
+            return exchange, Decision(Verdict.NONE, lost.fault, detail=lost.detail[:DETAIL_CHARS])
+        self._dated = exchange.answer.headers.get("date"), exchange.answer.received_us
+        decision = interpret(self._protocol, exchange.answer)
+        if decision.rest_s is not None:
+            self._rest(decision.rest_s)
+        return exchange, decision
+
+    def says_already_in(self, decision: Decision) -> bool:
+        """Whether this refusal says that the member has been checked in already."""
+        return decision.reason is not None and decision.reason.key in ALREADY_IN
+
+    def _rest(self, rest_s: float) -> None:
+        until = clock.now() + rest_s
+        self.conditions.rest(until)
+        if self._rest_over is not None:
+            self._rest_over.cancel()
+        # The loop may call it a clock tick early, so it gets the moment that it is for.
+        self._rest_over = asyncio.get_running_loop().call_at(until, self.note_condition, until)
+
+    def recall(self, scans: Iterable[tuple[int, FinishedScan]]) -> None:
+        """Takes the journal's last scans, the oldest first, each with its time (`at_us`).
+
+        Their condition was logged when it began, and is not logged again.
+        """
+        # A clock that was set back since would put them into the future.
+        self.conditions.recall((scan, min(clock.moment_of(at_us), clock.now())) for at_us, scan in scans)
+        self._told = self.conditions.condition
+        self._told_of_everyone = self.conditions.refuses_everyone
+
+    def note_condition(self, at: float = 0.0) -> None:
+        """Logs a condition that is another one than the last that was logged."""
+        self.conditions.update(max(at, clock.now()))
+        condition = self.conditions.condition
+        self._told_of_everyone &= self.conditions.refuses_everyone
+        if condition is self._told:
+            return
+        self._told = condition
+        if condition is Condition.REFUSING_EVERYONE:
+            known, self._told_of_everyone = self._told_of_everyone, True
+            if known:  # a rest or a refused key hid it for a while
+                return
+        self._log(
+            LogEntry(
+                _PRIORITIES.get(condition, Priority.WARNING),
+                f"partner {self.name}: {condition}{_MORE.get(condition, '')}",
+                {"PARTNER": self.name},
+                REFUSING_EVERYONE_ID if condition is Condition.REFUSING_EVERYONE else None,
+            )
+        )
+
+    def _linked(self, lost: ExchangeFailed | None) -> None:
+        if lost is None and self._unlinked is not None:
+            self._log(
+                LogEntry(Priority.NOTICE, f"partner {self.name}: connected again", {"PARTNER": self.name})
+            )
+        elif lost is not None and self._unlinked is None:
+            self._log(
+                LogEntry(
+                    Priority.WARNING,
+                    f"partner {self.name}: no connection ({lost.fault}: {lost.detail})",
+                    {"PARTNER": self.name, "FAULT": lost.fault.value},
+                )
+            )
+        self._unlinked = lost
+
+    def status(self) -> dict[str, Any]:
+        """For `gatectl status --json`."""
+        conditions = self.conditions
+        failure = conditions.failure
+        resting = conditions.rests_until > clock.now()
+        return {
+            "protocol": self._protocol_name,
+            "state": conditions.condition.value,
+            "since": timestamp(clock.wall_us(conditions.since)),
+            "rests_until": timestamp(clock.wall_us(conditions.rests_until)) if resting else None,
+            "failing": failure
+            and {"fault": failure.fault, "status": failure.status, "detail": failure.detail},
+            "ready_connections": self._pool.ready,
+            "clock_ahead_s": clock_ahead_s(*self._dated),
+            "unconnected": self._unlinked
+            and {"fault": self._unlinked.fault.value, "detail": self._unlinked.detail},
+        }
+
+    def close(self) -> None:
+        if self._rest_over is not None:
+            self._rest_over.cancel()
+        self._pool.close()
+
+
+def contexts(partners: dict[str, model.Partner]) -> dict[str, ssl.SSLContext | None]:
+    """A TLS context for each partner; those that trust the system's store share one."""
+    made: dict[Any, ssl.SSLContext] = {}
+    result: dict[str, ssl.SSLContext | None] = {}
+    for name, settings in partners.items():
+        if not Endpoint.of(settings.url).tls:
+            result[name] = None
+            continue
+        if settings.ca_file not in made:
+            made[settings.ca_file] = tls_context(settings.ca_file)
+        result[name] = made[settings.ca_file]
+    return result

@@ -1,0 +1,31 @@
+"""Log entries for a technician in the systemd journal, in addition to the events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+
+class Priority(IntEnum):
+    """The syslog levels that gatectl uses (RFC 5424, section 6.2.1)."""
+
+    ERROR = 3
+    WARNING = 4
+    NOTICE = 5
+    INFO = 6
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One line. `fields` are journal fields without their `GATECTL_` prefix (`DOOR`, `SCANNER` …)."""
+
+    priority: Priority
+    message: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+    message_id: str | None = None
+    """32 hex digits: the ID of the catalog entry that explains it."""
+
+
+Log = Callable[[LogEntry], None]
+"""Hands a notice over; never blocks, never raises."""

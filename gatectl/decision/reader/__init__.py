@@ -1,0 +1,1 @@
+"""Codes out of bytes and key events: framing, key maps, and the detection of a reader's form."""

@@ -1,0 +1,308 @@
+"""Recognises how a new scanner sends its codes: framing or layout, ending, checksum.
+
+One scan in, what it is out, and the settings that read it so.
+
+Source: ISO/IEC 15424 for the symbology identifiers.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import operator
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import get_args
+
+from gatectl.decision.reader.framing import Framing, framer
+from gatectl.decision.reader.keymap import Key, LayoutName
+from gatectl.decision.reader.keys import EV_KEY, PRESSED, KeyDecoder, KeyEvent
+from gatectl.decision.reader.reading import Code, Dropped, DropReason, Encoding, reading_of, reading_of_text
+
+HAND_S = 0.06
+"""Scanners type a character every 8 to 50 ms, as their USB interval and their setting have it; a very fast
+typist needs 80 ms."""
+
+_SYMBOLOGIES = {
+    "A": "Code 39",
+    "C": "Code 128",
+    "E": "EAN/UPC",
+    "F": "Codabar",
+    "G": "Code 93",
+    "H": "Code 11",
+    "I": "Interleaved 2 of 5",
+    "L": "PDF417",
+    "M": "MSI",
+    "Q": "QR Code",
+    "U": "MaxiCode",
+    "X": "another code",
+    "d": "Data Matrix",
+    "e": "GS1 DataBar",
+    "z": "Aztec Code",
+}
+_AIM = re.compile(rf"\]([{''.join(_SYMBOLOGIES)}])[0-9A-Za-z]")
+
+_CONTROLS = {0x00: "NUL", 0x03: "ETX", 0x04: "EOT", 0x09: "TAB", 0x0A: "LF", 0x0D: "CR"}
+_LINE = re.compile(rb"([\r\n\t\x03\x04\x00]*)([^\r\n\t\x03\x04\x00]+)([\r\n\t\x03\x04\x00]*)")
+_STX, _ETX = 2, 3
+_LRC_FRAME = re.compile(rb"\x02[^\x02\x03]*\x03")
+_ENDS = {Key.ENTER: "Enter", Key.KPENTER: "the keypad's Enter", Key.TAB: "Tab"}
+
+_FRAMES: dict[Framing, str] = {
+    "id12la": "STX, ten hex digits, a checksum that is right, CR LF, ETX",
+    "rdm6300": "STX, ten hex digits, a checksum that is right, ETX",
+}
+
+_PARITIES = {"E": "even parity", "O": "odd parity", "M": "mark parity"}
+_PARITY_BYTES = 6
+"""Fewer bytes of noise have one parity by chance too often (1 in 32 for six)."""
+_C1 = frozenset(range(0x80, 0xA0))
+"""Control characters in Latin-1, quotes and the Euro sign in Windows-1252."""
+_MOSTLY = 0.6
+
+_SILENCE = "a silence"
+
+_IDLE_MS = {"serial": 100, "evdev": 500}
+"""The shortest silence to set for readers that send no ending. A USB hub reports an unplugged keyboard
+within 256 ms, and a code that it cut in two must be known as such before a silence makes it whole."""
+_IDLE_FACTOR = 3
+"""Of the longest gap that a scan had: the next one may have a longer one."""
+_IDLE_STEP_MS, _IDLE_MAX_MS = 50, 2000
+
+
+@dataclass(frozen=True, slots=True)
+class DetectedFormat:
+    """A scan that can be read. Either `framing` (serial) or `layout` (evdev) is set."""
+
+    code: str
+    """As it is read with these settings."""
+    how: str
+    """A line for people: what stood around the code."""
+    ending: str
+    checksum: str | None = None
+    """`right`, or `not checked`; None where there is none."""
+    aim: str | None = None
+    """The symbology identifier in front, which is cut off."""
+    framing: Framing | None = None
+    layout: LayoutName | None = None
+    idle_ms: int = 0
+    """The silence to set where the reader sends no ending."""
+    mode: str = "8N1"
+    """Data bits, parity and stop bits of a serial reader."""
+    encoding: Encoding = "utf-8"
+
+    def toml(self, door: str, path: str, baud: int) -> str:
+        """The table to put into the settings; `baud` is that of a serial scanner."""
+        lines = [f"[[doors.{_key(door)}.scanners]]"]
+        if self.framing is not None:
+            lines += ['type = "serial"', f"port = {_text(path)}", f"baud = {baud}"]
+            lines += [f'mode = "{self.mode}"'] if self.mode != "8N1" else []
+            lines += [f'framing = "{self.framing}"']
+            lines += [f'encoding = "{self.encoding}"'] if self.encoding != "utf-8" else []
+        else:
+            lines += ['type = "evdev"', f"device = {_text(path)}", f'layout = "{self.layout}"']
+        if self.aim:
+            lines += ["strip_aim = true"]
+        if self.idle_ms:
+            lines += [f"idle_ms = {self.idle_ms}"]
+        return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Something came that gatectl could not read; `hint` says what to do."""
+
+    what: str
+    hint: str
+
+
+Recognised = DetectedFormat | Unreadable
+
+
+def is_by_hand(characters: int, seconds: float) -> bool:
+    """Whether a person typed this: `seconds` from the first key to the last."""
+    return characters > 1 and seconds / (characters - 1) > HAND_S
+
+
+def detect_serial(data: bytes, gap_s: float = 0.0) -> Recognised | None:
+    """Recognises what a serial scanner sent with one scan, as often as it sent it; None for nothing.
+
+    `gap_s` is the longest time within it without a character.
+    """
+    recognised = _of_text(data, gap_s)
+    if not isinstance(recognised, Unreadable):
+        return recognised
+    mode = _mode_of(data)
+    if mode is not None:
+        bare = _of_text(bytes(byte & 0x7F for byte in data), gap_s)
+        if isinstance(bare, DetectedFormat):
+            return replace(bare, mode=mode, how=f"{bare.how}; seven bits and {_PARITIES[mode[1]]}")
+    if _is_mostly_ascii(data):
+        encoding: Encoding = "latin-1" if _C1.isdisjoint(data) else "cp1252"
+        old = _of_text(data, gap_s, encoding)
+        if isinstance(old, DetectedFormat) and old.ending != _SILENCE:
+            return replace(old, encoding=encoding, how=f"{old.how}, in {encoding}")
+    return recognised
+
+
+def _mode_of(data: bytes) -> str | None:
+    """The mode in which all of these bytes, read as 8N1, have the right parity bit; None for 8N1 itself.
+
+    Space parity needs no mode of its own: its bytes are those of 8N1.
+    """
+    if len(data) < _PARITY_BYTES or max(data) < 0x80:
+        return None
+    if min(data) >= 0x80:
+        return "7M1"
+    parities = {byte.bit_count() % 2 for byte in data}
+    if len(parities) > 1:
+        return None
+    return "7O1" if parities.pop() else "7E1"
+
+
+def _of_text(data: bytes, gap_s: float, encoding: Encoding = "utf-8") -> Recognised | None:
+    if _STX in data:
+        return _frame(data)
+    found = _LINE.search(data)
+    if found is None:
+        return None
+    before, text, after = found.groups()
+    reading = reading_of(text, encoding=encoding)
+    if not isinstance(reading, Code):
+        return _unreadable(reading)
+    code, aim, words = _aim_of(reading.text)
+    ending = _named(after) or _SILENCE
+    begins = f", begun with {_named(before)}" if before else ""
+    idle_ms = 0 if after else _idle_ms("serial", gap_s)
+    how = f"text, ended by {ending}{begins}{words}"
+    return DetectedFormat(code, how, ending, aim=aim, framing="line", idle_ms=idle_ms)
+
+
+def _is_mostly_ascii(text: bytes) -> bool:
+    """Whether this looks like words with umlauts in an old encoding, and not like noise at another speed."""
+    plain = sum(0x20 <= byte < 0x7F for byte in text)
+    return plain >= _MOSTLY * len(text)
+
+
+def _idle_ms(kind: str, gap_s: float) -> int:
+    steps = math.ceil(_IDLE_FACTOR * gap_s * 1000 / _IDLE_STEP_MS)
+    return min(max(_IDLE_MS[kind], steps * _IDLE_STEP_MS), _IDLE_MAX_MS)
+
+
+def _frame(data: bytes) -> Recognised | None:
+    flaws = set()
+    for framing, how in _FRAMES.items():
+        for reading in framer(framing).feed(data):
+            if isinstance(reading, Code):
+                return DetectedFormat(reading.text, how, "ETX", "right", framing=framing)
+            flaws.add(reading.flaw)
+    if DropReason.CHECKSUM in flaws:
+        return Unreadable(
+            "a frame with twelve hex digits whose checksum is wrong",
+            'scan again; where it is always wrong, the digits are the code: framing = "stx-etx"',
+        )
+    for reading in framer("stx-etx").feed(data):
+        if isinstance(reading, Code):
+            code, aim, words = _aim_of(reading.text)
+            checksum = "not checked" if _has_lrc(data) else None
+            kind = "with an LRC after it, which is passed over" if checksum else "without a checksum"
+            return DetectedFormat(code, f"STX, text, ETX, {kind}{words}", "ETX", checksum, aim, "stx-etx")
+    for reading in framer("stx-line").feed(data):
+        if isinstance(reading, Code):
+            code, aim, words = _aim_of(reading.text)
+            return DetectedFormat(code, f"STX, text, a line end{words}", "CR LF", aim=aim, framing="stx-line")
+    return Unreadable("a frame that began with STX and was cut short", "scan again, and hold the card longer")
+
+
+def _has_lrc(data: bytes) -> bool:
+    """Whether the XOR of the first frame follows it."""
+    frame = _LRC_FRAME.search(data)
+    return frame is not None and data[frame.end() : frame.end() + 1] == bytes(
+        [functools.reduce(operator.xor, frame[0])]
+    )
+
+
+def detect_keys(
+    events: Iterable[KeyEvent], *, caps_lock: bool = False, gap_s: float = 0.0
+) -> list[DetectedFormat] | Unreadable | None:
+    """Recognises what a scanner typed with one scan, in each layout that can have it.
+
+    Of layouts that agree, the first one is returned alone. None where nothing was typed. `gap_s` is the
+    longest time within it without a key.
+    """
+    events = list(events)
+    ending = _ended_by(events)
+    idle_ms = _idle_ms("evdev", gap_s) if ending == _SILENCE else 0
+    found: dict[str, DetectedFormat] = {}
+    flaw: Dropped | None = None
+    for layout in get_args(LayoutName):
+        decoder = KeyDecoder(layout, caps_lock=caps_lock)
+        reading = next(iter([*decoder.feed(events), *decoder.silence()]), None)
+        if isinstance(reading, Code):
+            code, aim, words = _aim_of(reading.text)
+            how = f"keys in the layout {layout}, ended by {ending}{words}"
+            found.setdefault(
+                reading.text, DetectedFormat(code, how, ending, aim=aim, layout=layout, idle_ms=idle_ms)
+            )
+        elif reading is not None:
+            flaw = reading
+    if not found:
+        return None if flaw is None else _unreadable(flaw)
+    return list(found.values())
+
+
+def chosen(seen: Sequence[DetectedFormat], is_taken: Callable[[str], bool]) -> DetectedFormat:
+    """The layout whose code a card or a route takes; else the first."""
+    return next((one for one in seen if is_taken(one.code)), seen[0])
+
+
+def _ended_by(events: Iterable[KeyEvent]) -> str:
+    keys = [code for kind, code, value in events if kind == EV_KEY and value == PRESSED]
+    return next((_ENDS[key] for key in map(_as_key, keys) if key in _ENDS), _SILENCE)
+
+
+def _as_key(code: int) -> Key | None:
+    return Key(code) if code in Key.__members__.values() else None
+
+
+def _aim_of(text: str) -> tuple[str, str | None, str]:
+    """The text without its symbology identifier, the identifier, and words about it."""
+    found = _AIM.match(text)
+    stripped = reading_of_text(text, strip_aim=True)
+    if found is None or not isinstance(stripped, Code):
+        return text, None, ""
+    return stripped.text, found[0], f"; in front stands {found[0]}, for {_SYMBOLOGIES[found[1]]}"
+
+
+def _unreadable(reading: Dropped | None) -> Unreadable:
+    match reading:
+        case Dropped(DropReason.UNDECODABLE | DropReason.CONTROL, detail):
+            return Unreadable(
+                f"bytes that are no text ({detail})",
+                "another speed or mode? try --baud 115200, and what the scanner's manual says",
+            )
+        case Dropped(DropReason.LOST):
+            return Unreadable("keys, some of which the kernel dropped", "scan again")
+        case Dropped(DropReason.KEY, detail):
+            return Unreadable(
+                f"keys that type no character in any layout known here ({detail})",
+                "set the scanner to the US layout, which is its factory setting",
+            )
+        case _:
+            return Unreadable("more than a code can be", "a code has at most 512 characters")
+
+
+def _named(ending: bytes) -> str:
+    return " ".join(_CONTROLS[byte] for byte in ending)
+
+
+def _key(name: str) -> str:
+    """A TOML key: bare where it can be."""
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _text(name)
+
+
+def _text(value: str) -> str:
+    """A TOML basic string: it escapes as JSON does."""
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,1 @@
+"""Advice and triage: one place for the words of command line, monitor and catalogs."""

@@ -1,0 +1,1 @@
+"""Relays, signals and their pins."""

@@ -1,0 +1,212 @@
+"""The relay: on for a bounded time, even if the event loop is stuck."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from gatectl.decision.log import Log, LogEntry, Priority
+from gatectl.devices.gpio.lines_off import cause_of
+from gatectl.devices.gpio.output import Output
+from gatectl.devices.gpio.trouble import PinFault, Trouble
+
+LOCK_S = 0.2
+"""How long to wait for the lock: a driver takes microseconds, so after this time it hangs."""
+
+
+class StuckError(Exception):
+    """The pin does not follow; the message is for a technician."""
+
+
+class RelayPin:
+    """One relay. It starts off, and every path through this class ends with it off.
+
+    One lock protects everything: the event loop and the guard's thread both call it.
+    """
+
+    def __init__(
+        self, door: str, pin: int, *, active_high: bool, open_ms: int, factory: Any, log: Log
+    ) -> None:
+        """Do not touch the pin yet: `claim` does."""
+        self.door = door
+        self.open_ms = open_ms
+        self.trouble = Trouble(log, door, "the gate is in order again")
+        self._log = log
+        self._pin = pin
+        self._active_high = active_high
+        self._factory = factory
+        self._lock = threading.Lock()
+        self._off_at: float | None = None
+        self._device: Output | None = None
+        self._moved = False
+
+    @property
+    def off_at(self) -> float | None:
+        """Return when it goes off (s, monotonic); None while it is off."""
+        return self._off_at
+
+    @property
+    def is_on(self) -> bool:
+        """Return the state read from the pin itself."""
+        return self._device is not None and self._device.value
+
+    def claim(self) -> None:
+        """Claim the pin and drive it off. Raises the driver's own errors."""
+        with self._held():
+            self._claim()
+
+    def failed(self, cause: str) -> None:
+        """Record that the first claim failed: the relay is out of order, and retried from now on."""
+        self._not_recovered(StuckError(cause))
+
+    def energise(self) -> float:
+        """Switch on for a full `open_ms` from now; return until when (s, monotonic). Raises StuckError."""
+        if self._device is None:
+            raise StuckError(f"pin {self._pin} is not ours")
+        try:
+            with self._held():
+                # Set the deadline before the pin moves, so that an interruption cannot leave it on.
+                self._off_at = off_at = time.monotonic() + self.open_ms / 1000
+                try:
+                    self._drive(on=True)
+                except StuckError:
+                    self._off_at = time.monotonic()  # the guard switches it off at once
+                    raise
+        except StuckError as error:
+            self._not_on(error)
+            raise
+        self.trouble.end()
+        return off_at
+
+    def release(self) -> None:
+        """Switch off now. Raises StuckError."""
+        with self._held():
+            self._release()
+
+    def release_if_due(self, now: float) -> None:
+        """Switch off if its time is over. Raises StuckError."""
+        with self._held():
+            if self._off_at is not None and now >= self._off_at:
+                self._release()
+
+    def assure(self) -> None:
+        """Drive the pin back to its intended state if something else moved it. Raises StuckError."""
+        with self._held():
+            if self._device is None or self.trouble.cause is not None:
+                return
+            on = self._off_at is not None
+            with contextlib.suppress(Exception):  # drivers share no base class; driving it shows the error
+                if self.is_on == on:
+                    return
+            if on:
+                self._drive_on_again()
+            else:
+                self._release()
+            if not self._moved:
+                self._moved = True
+                what = f"{self.door}: another program moved the relay's pin; it was driven back"
+                self._log(LogEntry(Priority.WARNING, what, {"DOOR": self.door}))
+
+    def _drive_on_again(self) -> None:
+        try:
+            self._drive(on=True)
+        except StuckError as error:
+            self._not_on(error)
+            raise
+
+    def recover(self) -> None:
+        """Try to bring it back in order, and off; record the result in `trouble`."""
+        try:
+            with self._held():
+                self._recover()
+        except StuckError as error:
+            self._not_recovered(error)
+
+    def _recover(self) -> None:
+        if self._device is not None:
+            try:
+                self._drive(on=False)
+            except StuckError:
+                # A claimed line that can no longer be driven may work after claiming it again.
+                device, self._device = self._device, None
+                with contextlib.suppress(Exception):
+                    device.close()
+        if self._device is None:
+            try:
+                self._claim()
+            except StuckError:
+                raise
+            except Exception as error:
+                raise StuckError(cause_of(error)) from error
+        self._off_at = None
+        if self.trouble.flaw is PinFault.NOT_ON:
+            self.trouble.suspend()
+        else:
+            self.trouble.end()
+
+    def _not_recovered(self, error: StuckError) -> None:
+        # Another program holds it, or it was lost while on: it may be on now.
+        if self._device is not None or self._off_at is not None:
+            self._not_off(error)
+        else:
+            self.trouble.begin(
+                PinFault.NOT_CLAIMED, f"the relay's pin {self._pin} cannot be driven ({error})"
+            )
+
+    def _claim(self) -> None:
+        self._device = Output(self._factory, self._pin, active_high=self._active_high)
+        if self.is_on:
+            raise StuckError("the pin did not follow")
+
+    def _release(self) -> None:
+        try:
+            self._drive(on=False)
+        except StuckError as error:
+            self._not_off(error)
+            raise
+        self._off_at = None
+        if self.trouble.flaw is PinFault.NOT_OFF:
+            self.trouble.end()
+
+    def _not_on(self, error: StuckError) -> None:
+        self.trouble.begin(PinFault.NOT_ON, f"the relay cannot be energised ({error})")
+
+    def _not_off(self, error: StuckError) -> None:
+        self.trouble.begin(PinFault.NOT_OFF, f"THE RELAY DOES NOT GO OFF ({error}): the gate may stand open")
+
+    def _drive(self, *, on: bool) -> None:
+        if self._device is None:
+            raise StuckError(f"pin {self._pin} is not ours")
+        try:
+            self._device.value = on
+            followed = self.is_on == on
+        except Exception as error:
+            # Drivers share no base class; any error means that the pin was not driven.
+            raise StuckError(cause_of(error)) from error
+        if not followed:
+            raise StuckError("the pin did not follow")
+
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[None]:
+        if not self._lock.acquire(timeout=LOCK_S):
+            raise StuckError("its driver does not come back")
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def close(self) -> None:
+        """Switch off and release the pin; idempotent. Raises StuckError."""
+        if self._device is None:
+            return
+        try:
+            self.release()
+        finally:
+            device, self._device = self._device, None
+            try:
+                device.close()
+            except Exception as error:
+                raise StuckError(cause_of(error)) from error

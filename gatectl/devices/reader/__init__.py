@@ -1,0 +1,1 @@
+"""Readers: serial ports and keyboards, found, probed and supervised."""

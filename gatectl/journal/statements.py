@@ -1,0 +1,192 @@
+"""The journal's statements: an attempt, an outcome, and the questions the daemon asks of the past."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import deque
+from typing import Any
+
+from gatectl.decision.event import Attempt, Event, Outcome, interrupted
+from gatectl.decision.partner_condition import FinishedScan
+from gatectl.decision.verdict import Fault, Result, Verdict
+from gatectl.journal.transaction import transaction
+
+Statement = tuple[str, tuple[Any, ...]]
+
+LOOK_BACK = 1000
+"""The last scans that are read to find the partners' conditions; an outage that is older is over."""
+
+UNANSWERED_MAX = 100
+"""Requests of one member that may be settled: more scans than a member makes in an hour."""
+
+CLOSED_AT_ONCE = 500
+"""Interrupted scans that are closed in one transaction."""
+
+TOLD_MAX = 1000
+"""Interrupted scans that a start logs. A crash leaves a few, a lost table of outcomes may leave all."""
+
+ATTEMPT_COLUMNS = (
+    "a.id, a.kind, a.at_us, a.tenant, a.studio, a.door, a.scanner, a.credential, a.partner, a.member,"
+    ' a.budget_ms, a.boot, a.since_boot_us, a."of", a.customer'
+)
+"""Of the table `attempts AS a`, in the order of an `Attempt`."""
+
+_INSERT_ATTEMPT = (
+    "INSERT INTO attempts (id, kind, at_us, tenant, studio, door, scanner, credential, partner,"
+    ' member, budget_ms, boot, since_boot_us, "of", customer)'
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_INSERT_OUTCOME = (
+    "INSERT INTO outcomes (ended, seq, result, basis, message, verdict, status, fault, detail, reason_key,"
+    " reason_text, outage, asked, sent, sent_us, answered_us, elapsed_ms, connection, opened_us, after_ms,"
+    " open_ms, evident, dialled_us, look_up_ms, stale, connect_ms, tls_ms, body_bytes, body_sha256, facts)"
+    # The writer's lock is held: no other writer takes the number, and a transaction that fails gives it back.
+    " SELECT 1 + max((SELECT coalesce(max(ended), 0) FROM outcomes),"
+    " (SELECT value FROM marks WHERE name = 'pruned_to')), seq,"
+    " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
+    " FROM attempts WHERE id = ?"
+)
+
+
+def attempt_statement(attempt: Attempt) -> Statement:
+    return (
+        _INSERT_ATTEMPT,
+        (
+            attempt.id,
+            attempt.kind,
+            attempt.at_us,
+            attempt.tenant,
+            attempt.studio,
+            attempt.door,
+            attempt.scanner,
+            attempt.credential,
+            attempt.partner,
+            attempt.member,
+            attempt.budget_ms,
+            attempt.boot,
+            attempt.since_boot_us,
+            attempt.of,
+            attempt.customer,
+        ),
+    )
+
+
+def outcome_statement(attempt_id: str, outcome: Outcome) -> Statement:
+    request, gate, reason = outcome.request, outcome.gate, outcome.reason
+    evidence = request and request.evidence
+    dial, body = evidence and evidence.dial, evidence and evidence.body
+    return (
+        _INSERT_OUTCOME,
+        (
+            outcome.result.value,
+            outcome.basis and outcome.basis.value,
+            outcome.message,
+            outcome.verdict and outcome.verdict.value,
+            outcome.status,
+            outcome.fault and outcome.fault.value,
+            outcome.detail,
+            reason and reason.key,
+            reason and reason.text,
+            outcome.outage,
+            request is not None,
+            request and request.sent,
+            request and request.sent_us,
+            request and request.answered_us,
+            request and request.elapsed_ms,
+            request and request.connection,
+            gate and gate.opened_us,
+            gate and gate.after_ms,
+            gate and gate.open_ms,
+            evidence is not None,
+            dial and dial.begun_us,
+            dial and dial.look_up_ms,
+            dial and dial.stale,
+            dial and dial.connect_ms,
+            dial and dial.tls_ms,
+            body and body.length,
+            body and body.sha256,
+            None if outcome.facts is None else json.dumps(outcome.facts, ensure_ascii=False),
+            attempt_id,
+        ),
+    )
+
+
+def close_interrupted(connection: sqlite3.Connection) -> list[Event]:
+    """Gives each attempt without an outcome the one it gets now; the last of them, the oldest first."""
+    closed: deque[Event] = deque(maxlen=TOLD_MAX)
+    while events := _interrupted(connection):
+        with transaction(connection):
+            for event in events:
+                connection.execute(*outcome_statement(event.attempt.id, event.outcome))
+        closed.extend(events)
+    with transaction(connection):
+        connection.execute(
+            "UPDATE marks SET value = (SELECT coalesce(max(seq), 0) FROM attempts)"
+            " WHERE name = 'closed_to_seq'"
+        )
+    return list(closed)
+
+
+def _interrupted(connection: sqlite3.Connection) -> list[Event]:
+    """The first attempts without an outcome, with the one that they get."""
+    rows = connection.execute(
+        f"SELECT {ATTEMPT_COLUMNS} FROM attempts AS a LEFT JOIN outcomes AS o ON o.seq = a.seq"  # noqa: S608 ours
+        " WHERE a.seq > (SELECT value FROM marks WHERE name = 'closed_to_seq') AND o.seq IS NULL"
+        " ORDER BY a.seq LIMIT ?",
+        (CLOSED_AT_ONCE,),
+    )
+    return [Event(attempt, interrupted(attempt)) for attempt in (Attempt(*row) for row in rows)]
+
+
+def last_scans(connection: sqlite3.Connection) -> list[tuple[str, int, FinishedScan]]:
+    """The last scans that had a partner, the oldest first: the partner, when it was (`at_us`), the scan."""
+    rows = connection.execute(
+        "SELECT partner, at_us, member, verdict, fault, status, reason_key, result, detail FROM"
+        " (SELECT * FROM events ORDER BY seq DESC LIMIT ?)"
+        " WHERE partner IS NOT NULL AND member IS NOT NULL ORDER BY seq",
+        (LOOK_BACK,),
+    )
+    return [
+        (
+            partner,
+            at_us,
+            FinishedScan(
+                member,
+                verdict and Verdict(verdict),
+                fault and Fault(fault),
+                status,
+                reason_key,
+                result == Result.ADMITTED,
+                detail,
+            ),
+        )
+        for partner, at_us, member, verdict, fault, status, reason_key, result, detail in rows
+    ]
+
+
+def unanswered(connection: sqlite3.Connection, attempt: Attempt, settle_us: int) -> list[str]:
+    """Our own requests that may be what this refusal answers; the latest first, as event IDs.
+
+    The same partner and member, not older than `settle_us`, sent or perhaps sent, with no whole answer.
+    A later success of the partner, settled ones included, used them up. Within a boot the age is true
+    whatever the wall clock did.
+    """
+    rows = connection.execute(
+        "SELECT e.id FROM events AS e WHERE e.member = :member AND e.partner = :partner"
+        " AND e.id <> :id AND e.asked AND e.sent IS NOT 0 AND e.answered_us IS NULL"
+        " AND CASE e.boot WHEN :boot THEN e.since_boot_us >= :since_boot ELSE e.at_us >= :since END"
+        " AND NOT EXISTS (SELECT 1 FROM events AS later WHERE later.member = :member"
+        "   AND later.partner = :partner AND later.seq > e.seq AND later.verdict = 'allowed')"
+        " ORDER BY e.seq DESC LIMIT :most",
+        {
+            "most": UNANSWERED_MAX,
+            "member": attempt.member,
+            "partner": attempt.partner,
+            "id": attempt.id,
+            "since": attempt.at_us - settle_us,
+            "boot": attempt.boot,
+            "since_boot": attempt.since_boot_us - settle_us,
+        },
+    )
+    return [row[0] for row in rows]

@@ -1,0 +1,88 @@
+"""Ask the running daemon for its status and its displays' contents, the only data that pages need."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, Never
+
+PATIENCE_S = 2.0
+"""The daemon answers within milliseconds; a page does not wait longer for a stuck one."""
+
+RETRY_S = 0.5
+"""Between two tries to reach the daemon: it restarts within seconds, and displays should follow at once."""
+
+FRESH_S = 1.0
+"""The greatest age of a status on a page, so that twenty viewers cause one request to the daemon."""
+
+LINE_MAX = 1 << 20
+"""Enough for the status of a hundred doors; a longer line is an error."""
+
+
+class Away(Exception):
+    """The daemon cannot be reached; `denied` if it may be running but refuses access."""
+
+    def __init__(self, *, denied: bool = False) -> None:
+        super().__init__("denied" if denied else "away")
+        self.denied = denied
+
+
+class ControlClient:
+    """The daemon behind a control socket."""
+
+    def __init__(self, socket: Path) -> None:
+        self._socket = socket
+        self._status: dict[str, Any] | Away = Away()
+        self._asked_at = float("-inf")
+        self._asking = asyncio.Lock()
+
+    async def status(self) -> dict[str, Any]:
+        """The daemon's status, as `gatectl status --json` prints it, a second old at most. Raises Away."""
+        async with self._asking:
+            if time.monotonic() - self._asked_at > FRESH_S:
+                try:
+                    self._status = await asyncio.wait_for(self._ask("status"), PATIENCE_S)
+                except TimeoutError:
+                    self._status = Away()
+                except Away as away:
+                    self._status = away
+                self._asked_at = time.monotonic()
+        if isinstance(self._status, Away):
+            raise self._status
+        return self._status
+
+    async def _ask(self, command: str) -> dict[str, Any]:
+        async with self._connected(command) as (answer, _):
+            return answer
+
+    async def watch(self, show: Callable[[dict[str, Any]], None], lost: Callable[[], None]) -> Never:
+        """Pass on each view of each door as it comes; call `lost` when the daemon is gone. Never returns."""
+        while True:
+            with contextlib.suppress(Away, ValueError, OSError):
+                async with self._connected("watch") as (_, reader):
+                    while line := await reader.readline():
+                        show(json.loads(line))
+            lost()
+            await asyncio.sleep(RETRY_S)
+
+    @contextlib.asynccontextmanager
+    async def _connected(self, command: str) -> AsyncIterator[tuple[dict[str, Any], asyncio.StreamReader]]:
+        try:
+            reader, writer = await asyncio.open_unix_connection(str(self._socket), limit=LINE_MAX)
+        except OSError as error:
+            raise Away(denied=isinstance(error, PermissionError)) from error
+        try:
+            writer.write(json.dumps({"command": command}).encode() + b"\n")
+            try:
+                answer = json.loads(await reader.readline())
+            except (OSError, ValueError) as error:
+                raise Away from error
+            if not isinstance(answer, dict) or "error" in answer:
+                raise Away
+            yield answer, reader
+        finally:
+            writer.close()

@@ -1,0 +1,132 @@
+"""Changes while pages are open: events as they are decided, health, and the displays' screens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Collection, Mapping
+from typing import Any, Never
+
+from gatectl.decision.display import Screen
+from gatectl.journal.paging import Listed
+from gatectl.journal.reader import POLL_S, UnreadableError
+from gatectl.monitor.broadcast import Broadcast
+from gatectl.monitor.control_client import Away, ControlClient
+from gatectl.monitor.journal_worker import JournalWorker, StoreState
+from gatectl.monitor.presenters import OFFLINE
+
+IDLE_POLL_S = 1.0
+"""Between two polls while no page is open, or no process writes the journal."""
+
+HEALTH_S = 2.0
+"""Between two status requests: a technician who pulls a cable looks at the page within seconds."""
+
+NEWS_MAX = 500
+"""More at once (the machine slept, the pages did not) and the pages are reloaded."""
+
+
+class Reload:
+    """The journal is another one, or too much is new: pages are reloaded."""
+
+
+class HealthNews:
+    """The status, or None if the daemon is away."""
+
+    def __init__(self, status: dict[str, Any] | None, *, denied: bool = False) -> None:
+        self.status, self.denied = status, denied
+
+
+News = Listed | Reload | HealthNews
+
+
+class LiveFeeds:
+    """Feeds the pages: `events` has the news of the list, `displays` the views by door."""
+
+    def __init__(self, journal: JournalWorker, daemon: ControlClient, doors: Collection[str]) -> None:
+        self.events: Broadcast[News] = Broadcast()
+        self.displays: Mapping[str, Broadcast[dict[str, Any]]] = {door: Broadcast() for door in doors}
+        self.is_away = True
+        self._journal = journal
+        self._daemon = daemon
+        self._woken = asyncio.Event()
+
+    def close(self) -> None:
+        """End every stream."""
+        self.events.close()
+        for broadcast in self.displays.values():
+            broadcast.close()
+
+    def now(self, door: str) -> dict[str, Any]:
+        """Return the view for a display that is opened now, without words for a member, who has seen them."""
+        return {"door": door, "screen": OFFLINE if self.is_away else "idle"}
+
+    def wake(self) -> None:
+        """Check the journal now: there is a new listener, or a new decision."""
+        self._woken.set()
+
+    async def follow_journal(self) -> Never:
+        """Publish each event once it is on disk. Never returns."""
+        seen: StoreState | None = None
+        is_first = True
+        while True:
+            try:
+                now = await self._journal.seen()
+                if seen is None or now.file != seen.file:
+                    if not is_first:
+                        self.events.publish(Reload())
+                elif now.mark != seen.mark:
+                    now = now._replace(mark=await self._publish_since(seen.mark))
+                else:
+                    now = seen
+                seen = now
+            except UnreadableError:
+                if seen is not None:
+                    self.events.publish(Reload())
+                seen = None
+            is_first = False
+            await self._pause(POLL_S / 2 if len(self.events) and seen and not seen.at_rest else IDLE_POLL_S)
+
+    async def _publish_since(self, mark: int) -> int:
+        news, until = await self._journal.ask(lambda browser: browser.since(mark, NEWS_MAX + 1))
+        if len(news) > NEWS_MAX:
+            self.events.publish(Reload())
+            return await self._journal.ask(lambda browser: browser.mark())
+        for listed in news:
+            self.events.publish(listed)
+        return until
+
+    async def _pause(self, seconds: float) -> None:
+        self._woken.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._woken.wait(), seconds)
+
+    async def follow_health(self) -> Never:
+        """Publish the state of doors and partners while a page is open."""
+        while True:
+            if len(self.events):
+                self.events.publish(await self.health())
+            await asyncio.sleep(HEALTH_S)
+
+    async def health(self) -> HealthNews:
+        try:
+            return HealthNews(await self._daemon.status())
+        except Away as away:
+            return HealthNews(None, denied=away.denied)
+
+    async def follow_doors(self) -> Never:
+        """Pass each door's view to its viewers, without storing it."""
+        await self._daemon.watch(self._show, self._lost)
+
+    def _show(self, view: dict[str, Any]) -> None:
+        self.is_away = False
+        broadcast = self.displays.get(view["door"])
+        if broadcast is not None:
+            broadcast.publish(view)
+        if view["screen"] != Screen.CHECKING:  # not decided yet
+            self.wake()
+
+    def _lost(self) -> None:
+        if not self.is_away:
+            self.is_away = True
+            for door, broadcast in self.displays.items():
+                broadcast.publish({"door": door, "screen": OFFLINE})

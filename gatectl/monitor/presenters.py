@@ -1,0 +1,322 @@
+"""Convert events, status and screens to the texts that a page shows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from gatectl.decision.cause import fail_together, is_for_another_url
+from gatectl.decision.display import Screen
+from gatectl.decision.event import DialRecord, Event, timestamp
+from gatectl.decision.local_time import clock_text, local
+from gatectl.decision.verdict import Basis, Result
+from gatectl.errors import visible
+from gatectl.monitor.texts import Language, in_words, text
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """One line of the list."""
+
+    id: str
+    at: str
+    day: str
+    time: str
+    door: str
+    credential: str
+    partner: str
+    result: str
+    result_text: str
+    message: str
+    answer: str
+    elapsed: str
+    sent: str
+    notes: list[str]
+    """Further facts: the detail, the customer's number, and a basis other than the partner's success."""
+
+
+def row_of(event: Event, language: Language, *, whole_codes: bool = False) -> EventRow:
+    attempt, outcome = event.attempt, event.outcome
+    code = attempt.credential or ""
+    moment = local(attempt.at_us, None)
+    return EventRow(
+        id=attempt.id,
+        at=timestamp(attempt.at_us),
+        day=day_text(moment, language),
+        time=clock_text(moment, None),
+        door=attempt.door,
+        credential=visible(shortened(code, HEAD_CHARS if whole_codes else 0)),
+        partner=attempt.partner or "",
+        result=outcome.result.value,
+        result_text=text(language, outcome.result.value),
+        message=visible(in_words(language, outcome.message)),
+        answer=answer_of(event),
+        elapsed=elapsed_of(event),
+        sent=sent_of(event, language),
+        notes=list(_notes(event, language)),
+    )
+
+
+HEAD_CHARS = 40
+"""So much of a very long code is shown in a list of whole codes: a table is no place for 512 characters."""
+
+SHOWN_CHARS = 4
+"""Last characters of a code: enough to recognise a card in the hand, too few to copy it from the screen."""
+
+
+def shortened(code: str, head: int = 0) -> str:
+    """Shorten a long code for a list to its end, and to `head` characters of its beginning."""
+    return code if len(code) <= head + SHOWN_CHARS + 2 else f"{code[:head]}…{code[-SHOWN_CHARS:]}"
+
+
+def _notes(event: Event, language: Language) -> Iterator[str]:
+    outcome = event.outcome
+    if outcome.detail:
+        yield visible(outcome.detail)
+    if outcome.basis and outcome.basis is not Basis.PARTNER and event.attempt.kind == "scan":
+        yield f"{text(language, 'basis')}: {basis_in_words(outcome.basis, language)}"
+    if event.attempt.customer:
+        yield f"{text(language, 'customer')} {visible(event.attempt.customer)}"
+
+
+def basis_in_words(basis: Basis, language: Language) -> str:
+    """Return the basis's name in the journal, and its meaning."""
+    return f"{basis.value} ({text(language, f'basis_{basis.value}')})"
+
+
+def answer_of(event: Event) -> str:
+    """Return the status, else the fault."""
+    if event.outcome.status is not None:
+        return str(event.outcome.status)
+    return event.outcome.fault.value if event.outcome.fault else ""
+
+
+def elapsed_of(event: Event) -> str:
+    request = event.outcome.request
+    return "" if request is None or request.elapsed_ms is None else f"{request.elapsed_ms:.0f}"
+
+
+def sent_of(event: Event, language: Language) -> str:
+    """Return whether the request was sent: the first question of every support case."""
+    if event.attempt.kind != "scan":
+        return ""
+    request = event.outcome.request
+    if request is None or request.sent is False:
+        return text(language, "sent_no")
+    return text(language, "sent_unknown" if request.sent is None else "sent_yes")
+
+
+def timeline_of(event: Event, language: Language) -> list[tuple[str, str]]:
+    """The steps of the scan: the time and the words of each."""
+    attempt, outcome = event.attempt, event.outcome
+    partner = attempt.partner or ""
+    steps = [(_milliseconds(attempt.at_us), _first_step(event, language))]
+    request = outcome.request
+    dial = request.evidence.dial if request and request.evidence else None
+    if request is not None and dial is not None and request.connection == "new":
+        words = _dialled(dial, language, cut_short=not request.sent)
+        steps.append((_milliseconds(dial.begun_us), text(language, "step_dialled", steps=words)))
+    if request is None:
+        if attempt.kind == "scan":
+            steps.append(("", text(language, "step_not_asked")))
+    elif request.sent is None:
+        steps.append(("", text(language, "step_unrecorded")))
+    elif not request.sent:
+        steps.append(("", text(language, "step_not_sent", partner=partner)))
+    else:
+        how = f", {text(language, f'connection_{request.connection}')}" if request.connection else ""
+        sent = text(language, "step_sent", partner=partner) + how
+        steps.append((_milliseconds(request.sent_us), sent))
+    if request is not None and request.answered_us is not None:
+        after = "" if request.elapsed_ms is None else ", " + _after(language, request.elapsed_ms)
+        steps.append(
+            (_milliseconds(request.answered_us), text(language, "step_answered", partner=partner) + after)
+        )
+    elif request is not None and request.sent is not None:
+        steps.append(("", text(language, "step_unanswered", budget=request.budget_ms)))
+    gate = outcome.gate
+    if gate is not None:
+        words = text(language, "step_opened", seconds=f"{gate.open_ms / 1000:g}")
+        steps.append((_milliseconds(gate.opened_us), f"{words}, {_after(language, gate.after_ms)}"))
+    elif outcome.result in {Result.ADMITTED, Result.REJECTED}:
+        steps.append(("", text(language, "step_shut")))
+    return steps
+
+
+def _first_step(event: Event, language: Language) -> str:
+    if event.attempt.kind != "scan":
+        return text(language, f"step_{event.attempt.kind}")
+    return text(language, "step_read", scanner=visible(event.attempt.scanner or ""))
+
+
+def _dialled(dial: DialRecord, language: Language, *, cut_short: bool) -> str:
+    """Describe the completed steps, and the first one that failed."""
+    steps = []
+    for name, ms in (("look_up", dial.look_up_ms), ("connect", dial.connect_ms), ("tls", dial.tls_ms)):
+        step = text(language, f"dial_{name}")
+        if ms is not None:
+            steps.append(f"{step} {ms:.0f} ms")
+        elif cut_short:
+            steps.append(f"{step} {text(language, 'dial_not_done')}")
+            break
+    return ", ".join(steps)
+
+
+def _after(language: Language, ms: float) -> str:
+    return text(language, "after", ms=f"{ms:.0f}")
+
+
+def _milliseconds(at_us: int | None) -> str:
+    """Return the local time, to the millisecond."""
+    if at_us is None:
+        return ""
+    return f"{local(at_us, None):%H:%M:%S}.{at_us // 1000 % 1000:03}"
+
+
+_DAYS = (
+    ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
+    ("Montag", "Dienstag", "Mittwoch", "Donnerstag", "Freitag", "Samstag", "Sonntag"),
+)
+
+
+def day_text(moment: datetime, language: Language) -> str:
+    if language == "de":
+        return f"{_DAYS[1][moment.weekday()]}, {moment.strftime('%d.%m.%Y')}"
+    return f"{_DAYS[0][moment.weekday()]}, {moment.strftime('%Y-%m-%d')}"
+
+
+@dataclass(frozen=True, slots=True)
+class HealthView:
+    """The strip at the top: a badge for each door and partner, and a sentence for each problem to fix."""
+
+    badges: list[tuple[str, str, bool]]
+    """Name, state, and whether all is well."""
+    sentences: list[str]
+
+
+def health_of(status: Mapping[str, Any], pages: Mapping[str, str | None], language: Language) -> HealthView:
+    """Make the strip from the running daemon's status; `pages` are the partners' status pages."""
+    badges = [_door_badge(name, door, language) for name, door in status["doors"].items()]
+    badges += [_partner_badge(name, partner, language) for name, partner in status["partners"].items()]
+    return HealthView(badges, list(_sentences(status, pages, language)))
+
+
+def _door_badge(name: str, door: Mapping[str, Any], language: Language) -> tuple[str, str, bool]:
+    troubles = list(_troubles(door, language))
+    state = text(language, "door_open" if door["gate"]["open"] else "door_shut")
+    return name, visible("; ".join(troubles) or state), not troubles
+
+
+def _troubles(door: Mapping[str, Any], language: Language) -> Iterator[str]:
+    """The troubles of a door, the gate first."""
+    if door["gate"].get("cause") is not None:
+        yield text(language, "gate_out_of_order", **_fault(door["gate"]))
+    for signal, pin in door.get("signals", {}).items():
+        if pin["cause"] is not None:
+            yield text(language, "signal_out_of_order", signal=signal, **_fault(pin))
+    for scanner in door["scanners"]:
+        where = scanner["scanner"].rpartition("/")[2]
+        if scanner["state"] != "ready":
+            since, cause = _when(scanner["since"]), scanner["cause"]
+            yield text(language, "scanner_lost", scanner=where, since=since, cause=cause)
+        if scanner.get("held_by"):
+            yield text(language, "scanner_shared", scanner=where, names=", ".join(scanner["held_by"]))
+
+
+def _fault(pin: Mapping[str, Any]) -> dict[str, str]:
+    return {"since": _when(pin["since"]), "cause": pin["cause"]}
+
+
+def _partner_badge(name: str, partner: Mapping[str, Any], language: Language) -> tuple[str, str, bool]:
+    since = _when(partner["since"])
+    match partner["state"]:
+        case "outage":
+            return name, text(language, "partner_outage", since=since), False
+        case "resting":
+            return name, text(language, "partner_resting", until=_when(partner["rests_until"] or "")), False
+        case "refusing our key":
+            return name, text(language, "partner_refuses", since=since), False
+        case "refusing everyone":
+            return name, text(language, "partner_refuses_everyone", since=since), False
+    lost = partner["unconnected"]
+    if lost:
+        return name, text(language, "partner_unconnected", fault=lost["fault"]), False
+    return name, text(language, "partner_healthy"), True
+
+
+def _sentences(
+    status: Mapping[str, Any], pages: Mapping[str, str | None], language: Language
+) -> Iterator[str]:
+    fail_alone = not fail_together(status)
+    for name, partner in status["partners"].items():
+        page = f" ({pages[name]})" if pages.get(name) else ""
+        since = _when(partner["since"])
+        match partner["state"]:
+            case "outage":
+                alone = fail_alone and not partner["unconnected"]
+                failing = partner["failing"]
+                if failing and is_for_another_url(failing["status"]):
+                    yield text(language, "url_sentence", partner=name, since=since, status=failing["status"])
+                    continue
+                key = "outage_sentence" if alone else "own_side_sentence"
+                yield text(language, key, partner=name, since=since, page=page)
+            case "refusing our key":
+                yield text(language, "key_sentence", partner=name, since=since)
+            case "refusing everyone":
+                yield text(language, "everyone_sentence", partner=name, since=since)
+    if "cards" in status and status["cards"] is None:
+        yield text(language, "cards_sentence")
+    damaged = status.get("damaged")
+    if damaged:
+        values = {"since": _when(damaged["since"]), "cards": damaged["cards"], "events": damaged["events"]}
+        yield text(language, "damaged_sentence", **values)
+    journal = status["journal"]
+    if journal["error"] is None and journal["lost"]:
+        yield text(language, "lost_sentence", lost=journal["lost"])
+    if journal["error"] is not None:
+        yield text(language, "journal_sentence", error=visible(journal["error"]), late=journal["late"])
+    if journal.get("in_memory"):
+        yield text(language, "memory_sentence")
+
+
+def _when(stamp: str) -> str:
+    """Return the local time of a timestamp, with its day if not today."""
+    if not stamp:
+        return ""
+    moment = datetime.fromisoformat(stamp).astimezone()
+    today = datetime.fromtimestamp(time.time(), UTC).astimezone().date()
+    return moment.strftime("%H:%M" if moment.date() == today else "%Y-%m-%d %H:%M")
+
+
+HOLD_MS = 6000
+"""An outcome stays so long on the display: a sentence or two are read in that time, and the next member's
+scan takes its place at once."""
+LINE_MS = 3000
+"""Additional time for each line of the partner's."""
+CHECKING_MS = 35_000
+"""The longest budget and the wait for the disk: a display that was cut off meanwhile gets no outcome."""
+
+OFFLINE = "offline"
+
+
+def screen_of(view: Mapping[str, Any], language: Language) -> dict[str, Any]:
+    """Convert a door's view (`decision/display.py`) for its display; `hold_ms` 0 is until the next one."""
+    screen = view["screen"]
+    partner = view.get("partner") or text(language, "partner_unknown")
+    name, lines = view.get("name"), list(view.get("lines") or ())
+    title = text(language, f"display_{screen}")
+    if screen == Screen.WELCOME and name:
+        title = text(language, "display_welcome_name", name=name)
+    more = text(language, f"display_{screen}_more", partner=partner)
+    if screen in (Screen.DECLINED, Screen.ASK_AT_DESK) and lines:
+        more = ""  # show the partner's own words instead
+    if screen in (Screen.IDLE, OFFLINE):
+        hold_ms = 0
+    elif screen == Screen.CHECKING:
+        hold_ms = CHECKING_MS
+    else:
+        hold_ms = max(HOLD_MS + LINE_MS * len(lines), view.get("open_ms") or 0)
+    return {"screen": screen, "title": title, "more": more, "lines": lines, "hold_ms": hold_ms}

@@ -1,0 +1,1 @@
+"""The HTTP client that asks partners within a budget."""

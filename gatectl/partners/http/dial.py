@@ -1,0 +1,224 @@
+"""Make a connection: look-up, connect, TLS. The caller's deadline is the only time limit."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import socket
+import ssl
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from aiohappyeyeballs import start_connection
+
+from gatectl.decision.verdict import Fault
+from gatectl.partners.exchange import Endpoint
+from gatectl.partners.http.connection import (
+    ConnectTiming,
+    ExchangeFailed,
+    OnProgress,
+    PartnerConnection,
+    address_text,
+    no_progress,
+)
+
+NEXT_ADDRESS_S = 0.15
+"""Broken IPv6 must leave time for IPv4 inside 750 ms; RFC 8305 recommends 250 ms, allows 100 ms."""
+
+KNOWN_ADDRESS_S = 0.1
+"""A name server answers within 100 ms or is in trouble; after that, known addresses are used instead."""
+
+KEEPALIVE_IDLE_S, KEEPALIVE_EVERY_S, KEEPALIVE_PROBES = 10, 5, 3
+"""The kernel probes a silent connection after 10 s and gives it up after 15 s more. This detects a restarted
+partner or a lost NAT entry before the next member does. No request is sent."""
+
+AGAIN_S = 1.0
+"""A connection attempt on a line that is down is lost, and the kernel repeats it more and more rarely. So
+another attempt goes out each second, and finds a line that is back within a second."""
+
+Addresses = list[Any]
+"""The type of `socket.getaddrinfo`'s results."""
+
+
+class LookedUp(NamedTuple):
+    """A partner's addresses; `stale` if they are from an earlier answer (see `ConnectTiming`)."""
+
+    addresses: Addresses
+    stale: bool
+
+
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """Make a TLS >= 1.2 context that verifies certificate and name by the system's store or `ca_file` alone.
+
+    `ca_file` may hold the partner's own certificate, or an intermediate one, without the root: by naming the
+    file, the installer trusts its contents.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    if ca_file is None:
+        context.load_default_certs()
+    else:
+        context.load_verify_locations(ca_file)
+        context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+    return context
+
+
+class Resolver:
+    """Looks one name up. A name server that hangs blocks one thread only.
+
+    While the name server is gone or hangs, the last good addresses are used. That is safe, since the
+    certificate is still verified.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host = host
+        self._port = port
+        self._under_way: asyncio.Future[Addresses | OSError] | None = None
+        self._last: Addresses = []
+
+    async def look_up(self) -> LookedUp:
+        """Return the addresses, in the system's order; raises ExchangeFailed."""
+        try:
+            # A literal address needs neither a name server nor a thread.
+            return LookedUp(self._ask(socket.AI_NUMERICHOST), stale=False)
+        except (socket.gaierror, UnicodeError):
+            pass
+        if self._under_way is None or self._under_way.done():
+            self._under_way = self._in_thread()
+        await asyncio.wait({self._under_way}, timeout=KNOWN_ADDRESS_S if self._last else None)
+        if not self._last:
+            failed = self._under_way.result()
+            why = failed.strerror if isinstance(failed, OSError) else "no addresses"
+            raise ExchangeFailed(Fault.NETWORK, f"the name {self._host} was not found: {why}")
+        fresh = self._under_way.done() and not isinstance(self._under_way.result(), OSError)
+        return LookedUp(self._last, stale=not fresh)
+
+    def _ask(self, flags: int = 0) -> Addresses:
+        return socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM, flags=flags)
+
+    def _in_thread(self) -> asyncio.Future[Addresses | OSError]:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Addresses | OSError] = loop.create_future()
+
+        def deliver(answer: Addresses | OSError) -> None:
+            if not isinstance(answer, OSError):
+                self._last = answer  # also if late: the next look-up may need it
+            if not future.done():
+                future.set_result(answer)
+
+        def work() -> None:
+            answer: Addresses | OSError
+            try:
+                answer = self._ask()
+            except OSError as error:
+                answer = error
+            except UnicodeError:
+                answer = socket.gaierror(socket.EAI_NONAME, "not a host name")
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(deliver, answer)
+
+        # A daemon thread: an answer that never comes must not keep the process from ending.
+        threading.Thread(target=work, name=f"look-up {self._host}", daemon=True).start()
+        return future
+
+
+class Dialler:
+    """Makes connections to one partner."""
+
+    def __init__(self, endpoint: Endpoint, context: ssl.SSLContext | None) -> None:
+        self._endpoint = endpoint
+        self._context = context
+        self._resolver = Resolver(endpoint.host, endpoint.port)
+
+    async def dial(self, on_progress: OnProgress = no_progress) -> PartnerConnection:
+        """Return a connection that is ready for a request; raises ExchangeFailed."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        on_progress(steps := ConnectTiming(begun))
+        addresses, stale = await self._resolver.look_up()
+        looked_up = loop.time()
+        on_progress(steps := replace(steps, look_up_s=looked_up - begun, stale=stale))
+        connected = await connect(addresses)
+        stood = loop.time()
+        on_progress(steps := replace(steps, connect_s=stood - looked_up))
+        connection = await self._secure(connected)
+        connection.dialled = replace(steps, tls_s=loop.time() - stood if self._context else None)
+        on_progress(connection.dialled)
+        return connection
+
+    async def _secure(self, connected: socket.socket) -> PartnerConnection:
+        """Start TLS over a connected socket; close the socket if that fails."""
+        try:
+            connection = PartnerConnection(connected, self._context, self._endpoint.host)
+            await connection.handshake()
+        except BaseException:
+            connected.close()
+            raise
+        return connection
+
+
+async def connect(addresses: Addresses) -> socket.socket:
+    """Return a socket connected to the first address that answers; raises ExchangeFailed."""
+    try:
+        connected = await _first_to_stand(addresses)
+    except OSError as error:
+        raise ExchangeFailed(Fault.NETWORK, f"{_why(error)} ({_named(addresses)})") from error
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S)
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_EVERY_S)
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
+    return connected
+
+
+ADDRESSES_NAMED = 3
+"""How many addresses fit in one line."""
+
+
+def _named(addresses: Addresses) -> str:
+    named = [address_text(address[4]) for address in addresses[:ADDRESSES_NAMED]]
+    more = len(addresses) - ADDRESSES_NAMED
+    return ", ".join([*named, f"{more} more"] if more > 0 else named)
+
+
+def _why(error: OSError) -> str:
+    # If addresses failed in different ways, aiohappyeyeballs joins their errors into one text.
+    numbers = [error.errno] if error.errno else map(int, re.findall(r"\[Errno (\d+)\]", str(error)))
+    return ", ".join(dict.fromkeys(os.strerror(number).lower() for number in numbers)) or "no connection"
+
+
+async def _first_to_stand(addresses: Addresses) -> socket.socket:
+    """Return the first successful attempt. Raises OSError once one has failed and no other is under way."""
+    loop = asyncio.get_running_loop()
+    attempts: set[asyncio.Task[socket.socket]] = set()
+    next_at = loop.time()
+    try:
+        while True:
+            if loop.time() >= next_at:
+                knock = start_connection(addresses, happy_eyeballs_delay=NEXT_ADDRESS_S)
+                attempts.add(asyncio.create_task(knock))
+                next_at = loop.time() + AGAIN_S
+            done, _ = await asyncio.wait(
+                attempts, timeout=next_at - loop.time(), return_when=asyncio.FIRST_COMPLETED
+            )
+            for attempt in done:
+                if attempt.exception() is None:
+                    attempts.remove(attempt)
+                    return attempt.result()
+            attempts -= done
+            if done and not attempts:
+                return done.pop().result()
+    finally:
+        for attempt in attempts:
+            attempt.add_done_callback(_close_what_stands)
+            attempt.cancel()
+
+
+def _close_what_stands(attempt: asyncio.Task[socket.socket]) -> None:
+    if not attempt.cancelled() and attempt.exception() is None:
+        attempt.result().close()

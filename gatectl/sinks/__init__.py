@@ -1,0 +1,1 @@
+"""Followers of the events: the systemd journal, the displays."""

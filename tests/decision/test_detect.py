@@ -1,0 +1,302 @@
+import tomllib
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from gatectl.decision.reader.detect import (
+    DetectedFormat,
+    Unreadable,
+    chosen,
+    detect_keys,
+    detect_serial,
+    is_by_hand,
+)
+from gatectl.decision.reader.keymap import Key, layout_of
+from gatectl.decision.reader.keys import EV_KEY, EV_SYN, PRESSED, RELEASED, SYN_DROPPED, SYN_REPORT
+from gatectl.decision.reader.reading import Code, reading_of_text
+
+CARD = b"\x020500207B326C\x03"
+SAME_WITH_LINE_END = b"\x020500207B326C\r\n\x03"
+
+LINES = [
+    (b"4006381333931\r", "4006381333931", "CR", None),
+    (b"4006381333931\n", "4006381333931", "LF", None),
+    (b"4006381333931\r\n", "4006381333931", "CR LF", None),
+    (b"4006381333931\t", "4006381333931", "TAB", None),
+    (b"4006381333931\x03", "4006381333931", "ETX", None),
+    (b"4006381333931\x04", "4006381333931", "EOT", None),
+    (b"4006381333931\r\x00\x00\x00", "4006381333931", "CR NUL NUL NUL", None),
+    (b"\xef\xbb\xbfWP-1403 \r", "WP-1403", "CR", None),
+    (b"4006381333931", "4006381333931", "a silence", None),
+    (b"\r\n4006381333931", "4006381333931", "a silence", None),
+    (b"\n0123456789\r", "0123456789", "CR", None),  # Parallax
+    (b"4711\r4711\r4711\r", "4711", "CR", None),
+    ("Käthe ☃\r".encode(), "Käthe ☃", "CR", None),
+    (b"]E04006381333931\r", "4006381333931", "CR", "]E0"),
+    (b"]C1WP-4711\r", "WP-4711", "CR", "]C1"),
+    (b"]Q3https://x\r", "https://x", "CR", "]Q3"),
+    (b"]4711\r", "]4711", "CR", None),
+    (b"]E0\r", "]E0", "CR", None),
+    (b"]B04711\r", "]B04711", "CR", None),
+]
+
+
+@pytest.mark.parametrize(("data", "code", "ending", "aim"), LINES)
+def test_lines(data, code, ending, aim):
+    seen = detect_serial(data)
+    assert (seen.code, seen.ending, seen.aim, seen.framing, seen.checksum) == (
+        code,
+        ending,
+        aim,
+        "line",
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "framing", "checksum"),
+    [
+        (CARD, "0500207B32", "rdm6300", "right"),
+        (CARD * 12, "0500207B32", "rdm6300", "right"),
+        (SAME_WITH_LINE_END, "0500207B32", "id12la", "right"),
+        (b"\x00junk" + CARD + b"more", "0500207B32", "rdm6300", "right"),
+        (b"7B326C\x03" + CARD + CARD[:5], "0500207B32", "rdm6300", "right"),
+        (b"\x02WP-4711\x03", "WP-4711", "stx-etx", None),
+        (b"\x02WP-4711\x03\x00", "WP-4711", "stx-etx", None),
+        (b"\x02AB\x03\x02", "AB", "stx-etx", "not checked"),  # 02 ^ 41 ^ 42 ^ 03
+        (b"\x02]C1AB\x03", "AB", "stx-etx", None),
+        (b"\x020500207B32\x03", "0500207B32", "stx-etx", None),
+    ],
+)
+def test_frames(data, code, framing, checksum):
+    seen = detect_serial(data)
+    assert (seen.code, seen.framing, seen.checksum, seen.ending) == (code, framing, checksum, "ETX")
+
+
+@pytest.mark.parametrize(
+    ("data", "word"),
+    [
+        (b"\x020500207B326D\x03", "checksum is wrong"),
+        (b"\x020500207B", "cut short"),
+        (b"\xff\xfe\x80", "no text"),
+        (b"47\x0111\r", "no text"),
+        (b"7" * 600, "more than a code"),
+    ],
+)
+def test_what_cannot_be_read(data, word):
+    found = detect_serial(data)
+    assert isinstance(found, Unreadable)
+    assert word in found.what
+    assert found.hint
+
+
+def with_parity(text, parity):
+    """Bytes of a line with seven bits, as a line with eight and no parity reads them."""
+    high = {
+        "E": lambda byte: byte.bit_count() % 2,
+        "O": lambda byte: 1 - byte.bit_count() % 2,
+        "M": lambda _: 1,
+        "S": lambda _: 0,
+    }[parity]
+    return bytes(byte | high(byte) << 7 for byte in text)
+
+
+@pytest.mark.parametrize(
+    ("text", "framing"),
+    [
+        (b"1234567890123\r", "line"),
+        (b"\x02WP-1403\r\n", "stx-line"),
+        (CARD, "rdm6300"),
+        (b"WP-1403\x03", "line"),
+    ],
+)
+@pytest.mark.parametrize(("parity", "mode"), [("E", "7E1"), ("O", "7O1"), ("M", "7M1"), ("S", "8N1")])
+def test_seven_bits_are_recognised_by_their_parity(text, framing, parity, mode):
+    plain, seen = detect_serial(text), detect_serial(with_parity(text, parity))
+    assert (seen.mode, seen.framing, seen.code) == (mode, framing, plain.code)
+    table = tomllib.loads(seen.toml("main", "p", 9600))["doors"]["main"]["scanners"][0]
+    assert table.get("mode", "8N1") == mode
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "encoding"),
+    [
+        ("Müller\r".encode("latin-1"), "Müller", "latin-1"),
+        ("Müller 5 €\r".encode("cp1252"), "Müller 5 €", "cp1252"),
+        ("Müller\r".encode(), "Müller", "utf-8"),
+    ],
+)
+def test_the_encoding_is_recognised(data, code, encoding):
+    seen = detect_serial(data)
+    assert (seen.code, seen.encoding) == (code, encoding)
+    table = tomllib.loads(seen.toml("main", "p", 9600))["doors"]["main"]["scanners"][0]
+    assert table.get("encoding", "utf-8") == encoding
+
+
+def test_a_line_in_a_frame_is_recognised():
+    seen = detect_serial(b"\x02]E04006381333931\r\n")
+    assert (seen.code, seen.framing, seen.aim) == ("4006381333931", "stx-line", "]E0")
+    assert detect_serial(b"\x02WP-1403\r\n\x03").framing == "stx-line"
+
+
+@pytest.mark.parametrize("data", [b"", b"\r\n", b"\t"])
+def test_nothing(data):
+    assert detect_serial(data) is None
+
+
+@given(st.binary(max_size=80))
+@example(b"\x02\x03")
+@example(b"\x02")
+@example(b"]")
+def test_no_bytes_are_too_odd(data):
+    found = detect_serial(data)
+    assert found is None or isinstance(found, DetectedFormat | Unreadable)
+    if isinstance(found, DetectedFormat):
+        assert found.code
+
+
+@given(st.binary(min_size=5, max_size=5), st.sampled_from([b"", b"\r\n"]), st.binary(max_size=5))
+def test_every_card_is_known_by_its_checksum(number, tail, junk):
+    check = number[0] ^ number[1] ^ number[2] ^ number[3] ^ number[4]
+    digits = number.hex().upper().encode() + f"{check:02X}".encode()
+    frame = b"\x02" + digits + tail + b"\x03"
+    seen = detect_serial(junk.replace(b"\x02", b"").replace(b"\x03", b"") + frame + frame)
+    assert (seen.code, seen.framing) == (number.hex().upper(), "id12la" if tail else "rdm6300")
+
+
+TYPEABLE = {
+    name: sorted(
+        {char for cap in layout_of(name).caps.values() for char in (cap.plain, cap.shifted, cap.third)}
+    )[1:]
+    for name in ("us", "de")
+}
+
+
+def typed(text, layout, ending=Key.ENTER):
+    """The events of a scanner in this layout."""
+    strokes = {}
+    for key, cap in layout_of(layout).caps.items():
+        for char, modifier in ((cap.plain, None), (cap.shifted, Key.LEFTSHIFT), (cap.third, Key.RIGHTALT)):
+            if char:
+                strokes.setdefault(char, (key, modifier))
+    events = []
+    for char in text:
+        key, modifier = strokes[char]
+        events += [(EV_KEY, modifier, PRESSED)] * (modifier is not None)
+        events += [(EV_KEY, key, PRESSED), (EV_KEY, key, RELEASED)]
+        events += [(EV_KEY, modifier, RELEASED)] * (modifier is not None)
+    if ending:
+        events += [(EV_KEY, ending, PRESSED), (EV_KEY, ending, RELEASED)]
+    return [step for event in events for step in (event, (EV_SYN, SYN_REPORT, 0))]
+
+
+@pytest.mark.parametrize(
+    ("ending", "words"),
+    [(Key.ENTER, "Enter"), (Key.KPENTER, "the keypad's Enter"), (Key.TAB, "Tab"), (None, "a silence")],
+)
+def test_how_keys_end(ending, words):
+    (seen,) = detect_keys(typed("4006381333931", "de", ending))
+    assert (seen.code, seen.layout, seen.ending) == ("4006381333931", "us", words)
+
+
+def test_layouts_that_disagree_are_both_told():
+    assert [(one.layout, one.code) for one in detect_keys(typed("WP-4711", "us"))] == [
+        ("us", "WP-4711"),
+        ("de", "WPß4711"),
+    ]
+
+
+def test_a_layout_that_lacks_what_was_typed_is_left_out():
+    assert [(one.layout, one.code) for one in detect_keys(typed("a@b", "de"))] == [("de", "a@b")]
+
+
+def test_an_identifier_in_front_is_found_in_the_layout_that_has_it():
+    us, de = detect_keys(typed("]C1WP", "us"))
+    assert (us.code, us.aim) == ("WP", "]C1")
+    assert (de.code, de.aim) == ("+C1WP", None)
+
+
+def test_the_layout_whose_code_somebody_takes_is_chosen():
+    seen = detect_keys(typed("WP-4711", "de"))
+    assert chosen(seen, lambda code: code == "WP-4711").layout == "de"
+    assert chosen(seen, lambda _: False).layout == "us"
+
+
+def test_caps_lock_counts():
+    (seen,) = detect_keys(typed("abc", "us"), caps_lock=True)
+    assert seen.code == "ABC"
+
+
+def test_dropped_events_and_unknown_keys_are_told():
+    lost = detect_keys([(EV_SYN, SYN_DROPPED, 0), (EV_SYN, SYN_REPORT, 0), *typed("4711", "us")])
+    assert "dropped" in lost.what
+    unknown = detect_keys([(EV_KEY, 240, PRESSED), *typed("4711", "us")])
+    assert "no character" in unknown.what
+
+
+def test_no_keys_are_nothing():
+    assert detect_keys([]) is None
+    assert detect_keys(typed("", "us")) is None
+
+
+@given(
+    st.sampled_from(["us", "de"]).flatmap(
+        lambda name: st.tuples(st.just(name), st.text(TYPEABLE[name], min_size=1))
+    )
+)
+def test_what_was_typed_is_among_what_is_told(given_):
+    layout, text = given_
+    whole = reading_of_text(text)
+    found = detect_keys(typed(text, layout))
+    if whole is None:  # nothing but blanks
+        assert found is None
+    else:
+        assert any(reading_of_text(text, strip_aim=bool(one.aim)) == Code(one.code) for one in found)
+
+
+@given(st.lists(st.tuples(st.sampled_from([0, 1, 4]), st.integers(0, 300), st.integers(0, 2)), max_size=40))
+def test_no_keys_are_too_odd(events):
+    found = detect_keys(events)
+    assert found is None or found
+
+
+@pytest.mark.parametrize(
+    ("characters", "seconds", "by_hand"),
+    [(13, 0.12, False), (13, 0.6, False), (13, 1.2, True), (1, 0.0, False), (2, 0.2, True)],
+)
+def test_a_person_types_slower_than_any_scanner(characters, seconds, by_hand):
+    assert is_by_hand(characters, seconds) is by_hand
+
+
+@pytest.mark.parametrize(
+    ("seen", "table"),
+    [
+        (detect_serial(CARD), {"type": "serial", "port": 'p"\\', "baud": 115200, "framing": "rdm6300"}),
+        (
+            detect_serial(b"]E04711\r"),
+            {"type": "serial", "port": 'p"\\', "baud": 115200, "framing": "line", "strip_aim": True},
+        ),
+        (detect_keys(typed("WP", "us"))[0], {"type": "evdev", "device": 'p"\\', "layout": "us"}),
+        # Without an ending a silence has to end the code: longer than any gap within one.
+        (
+            detect_serial(b"\r4711"),
+            {"type": "serial", "port": 'p"\\', "baud": 115200, "framing": "line", "idle_ms": 100},
+        ),
+        (
+            detect_serial(b"4711", gap_s=0.09),
+            {"type": "serial", "port": 'p"\\', "baud": 115200, "framing": "line", "idle_ms": 300},
+        ),
+        (
+            detect_keys(typed("WP", "us", ending=Key.LEFTSHIFT), gap_s=0.9)[0],
+            {"type": "evdev", "device": 'p"\\', "layout": "us", "idle_ms": 2000},
+        ),
+        (
+            detect_keys(typed("WP", "us", ending=Key.LEFTSHIFT))[0],
+            {"type": "evdev", "device": 'p"\\', "layout": "us", "idle_ms": 500},
+        ),
+    ],
+)
+@pytest.mark.parametrize("door", ["main", "Side door", 'a"b.c'])
+def test_the_settings_that_read_it_so(seen, table, door):
+    assert tomllib.loads(seen.toml(door, 'p"\\', 115200)) == {"doors": {door: {"scanners": [table]}}}

@@ -1,0 +1,123 @@
+import asyncio
+import os
+
+import pytest
+from reading_rigs import on_shifted_clock
+
+from gatectl.devices.reader.discovery import DeviceInfo
+from gatectl.devices.reader.probe import LONGEST_S, QUIET_S, Capture, Probe, ProbeFailedError
+from gatectl.devices.reader.supervisor import DeviceLost, LossCause
+from gatectl.sim.virtual_keyboard import VirtualKeyboard
+from gatectl.sim.virtual_serial import VirtualSerialScanner
+
+
+def found(kind, path):
+    node = os.path.realpath(path)
+    return DeviceInfo(kind, str(path), "by-id", node, has_twin=False, name="", is_console=False, held_by=())
+
+
+async def arrived(probe, count):
+    """Returns when so many bytes, or key events, were read."""
+    while sum(len(part) if isinstance(part, bytes) else 1 for part in probe._listeners[0]._input) < count:
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def scanner(tmp_path):
+    with VirtualSerialScanner(tmp_path / "scanner") as plugged:
+        yield plugged
+
+
+@on_shifted_clock
+async def test_a_silence_ends_a_burst(scanner):
+    loop = asyncio.get_running_loop()
+    probe = Probe(9600)
+    probe.listen([found("serial", scanner.link)])
+    scanner.send(b"47")
+    await arrived(probe, 2)
+    loop.advance(QUIET_S["serial"] / 2)
+    scanner.send(b"11\r")
+    await arrived(probe, 5)
+    assert probe.captures.empty()
+    loop.advance(QUIET_S["serial"])
+    capture = await probe.captures.get()
+    assert isinstance(capture, Capture)
+    assert (capture.data, capture.events) == (b"4711\r", ())
+    assert capture.seconds == capture.gap_s == QUIET_S["serial"] / 2
+
+    scanner.send(b"12\r")
+    await arrived(probe, 3)
+    loop.advance(QUIET_S["serial"])
+    assert (await probe.captures.get()).data == b"12\r"
+    probe.close()
+
+
+@on_shifted_clock
+async def test_a_reader_that_repeats_without_end_is_heard_out_at_last(scanner):
+    loop = asyncio.get_running_loop()
+    probe = Probe(9600)
+    probe.listen([found("serial", scanner.link)])
+    # As rarely, and as near to the longest, as leaves a busy machine the most time of its own.
+    count = 9
+    for sent in range(count):
+        if sent:
+            loop.advance(0.1)
+        scanner.send(b"card")
+        await arrived(probe, 4 * sent + 4)
+        assert probe.captures.empty()
+    listener = probe._listeners[0]
+    assert listener._end.when() - listener._began == pytest.approx(
+        LONGEST_S
+    )  # earlier than a silence would end it
+    loop.advance(0.2)
+    assert (await probe.captures.get()).data == b"card" * count
+    probe.close()
+
+
+@on_shifted_clock
+async def test_keys_and_how_long_they_took():
+    loop = asyncio.get_running_loop()
+    with VirtualKeyboard("us") as keyboard:
+        probe = Probe(9600, keyboard.connect)
+        probe.listen([found("evdev", "/dev/input/event0")])
+        keyboard.type_text("4")
+        await arrived(probe, 4)
+        loop.advance(0.3)
+        keyboard.type_code("7")
+        await arrived(probe, 12)
+        loop.advance(QUIET_S["evdev"])
+        capture = await probe.captures.get()
+        assert (capture.keys, capture.data) == (3, b"")
+        assert capture.seconds == pytest.approx(0.3)
+        assert not capture.caps_lock
+        probe.close()
+
+
+@on_shifted_clock
+async def test_a_device_that_hangs_at_open_keeps_no_other_one_waiting(scanner, tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+
+    def hanging(_path):
+        with fifo.open("rb"):  # until somebody opens its other end
+            raise DeviceLost(LossCause.UNPLUGGED)
+
+    probe = Probe(9600, hanging)
+    probe.listen([found("evdev", "/dev/input/event0"), found("serial", scanner.link)])
+    assert probe.open == 1
+    assert (await probe.captures.get()).cause == "it does not answer"
+    probe.close()
+    fifo.open("wb").close()
+
+
+@on_shifted_clock
+async def test_devices_that_cannot_be_heard(scanner, tmp_path):
+    probe = Probe(9600)
+    probe.listen([found("serial", tmp_path / "none"), found("serial", scanner.link)])
+    assert probe.open == 1
+    assert (await probe.captures.get()).cause == "unplugged"
+    scanner.unplug()
+    deaf = await probe.captures.get()
+    assert isinstance(deaf, ProbeFailedError)
+    assert (deaf.cause, probe.open) == ("unplugged", 0)
+    probe.close()
