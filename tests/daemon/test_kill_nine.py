@@ -137,8 +137,8 @@ def test_the_relay_that_a_death_left_on_is_off_before_anything_else(gym):
     change, *_ = gym.pins(pid=gym.pid)
     assert (change.pin, change.level) == (RELAY, 0)
     assert gym.partners.simulator.connections == connections
+    gym.unblock()  # before the fault goes: the daemon may not have read it yet
     gym.fail()
-    gym.unblock()
     gym.wait_for_notice("READY=1")
     assert gym.terminate() == 0
 

@@ -27,8 +27,8 @@ def test_it_is_not_fed_by_a_loop_that_is_blocked(watched):
     watched.until_pin(PINS["main"]["green"], 1)
     watched.entries(0)
     assert watched.entries(2 * WATCHED_S) == []
-    watched.fail()
     watched.unblock()
+    watched.fail()
     watched.wait_for_notice("WATCHDOG=1")
 
 
