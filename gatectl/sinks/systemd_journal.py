@@ -34,7 +34,7 @@ MESSAGE_IDS = {
     Message.GATE_OUT_OF_ORDER: "d30b7e5a91c2486fa4e81f6b05c9d728",
     Message.ERASED: "0c7a4f92e1d84b35b6f20d9e8a531c47",
 }
-"""The ID of the catalog entry (`systemd/`) that explains each message."""
+"""The ID of the catalog entry (`systemd/catalog/`) that explains each message."""
 
 OPENED_BY_HAND_ID = "9a3d5c0e7f214b68a1c94e6d2b50f738"
 

@@ -5,14 +5,13 @@ import pty
 import shutil
 import subprocess
 import threading
-from pathlib import Path
 
 import pytest
 
-COMPLETIONS = Path(__file__).parents[2] / "systemd"
+from gatectl.cli.completion import script
 
 _BASH = """
-source {completions}/gatectl.bash
+source {script}
 recorded() {{ _gatectl "$@"; printf '%s\\n' "${{COMPREPLY[@]}}" >{fifo}; }}
 complete -F recorded gatectl
 """
@@ -44,9 +43,11 @@ def offered(shell, line, folder, environ):
 
 
 def _by_fish(line, folder, environ):
-    script = f"source {COMPLETIONS}/gatectl.fish; complete -C $argv[1]"
+    rig = folder / "rig"
+    rig.mkdir(exist_ok=True)
+    (rig / "gatectl.fish").write_text(script("fish"))
     done = subprocess.run(
-        ["fish", "--no-config", "-c", script, line],
+        ["fish", "--no-config", "-c", "source rig/gatectl.fish; complete -C $argv[1]", line],
         cwd=folder, env=environ, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stderr == ""
@@ -60,11 +61,12 @@ def _by_keyboard(shell, line, folder, environ):
     fifo, start = rig / "offered", rig / "start"
     os.mkfifo(fifo)
     if shell == "zsh":
-        shutil.copy(COMPLETIONS / "gatectl.zsh", rig / "_gatectl")
+        (rig / "_gatectl").write_text(script("zsh"))
         start.write_text(_ZSH.format(folder=rig, fifo=fifo))
         command = ["zsh", "-f", "-i"]
     else:
-        start.write_text(_BASH.format(completions=COMPLETIONS, fifo=fifo))
+        (rig / "gatectl.bash").write_text(script("bash"))
+        start.write_text(_BASH.format(script=rig / "gatectl.bash", fifo=fifo))
         command = ["bash", "--norc", "--noprofile", "-i"]
     parent, child = pty.openpty()
     process = subprocess.Popen(

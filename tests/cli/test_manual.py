@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from gatectl.cli.shells.outline import outline
+from gatectl.cli.completion.outline import outline
 from gatectl.decision.event import KINDS, Attempt, Event, GateRecord, Outcome, RequestRecord
 from gatectl.decision.verdict import Basis, Fault, Message, Reason, Result, Verdict
 from gatectl.sinks.systemd_journal import entry_of
 
 ROOT = Path(__file__).parents[2]
-EVENTS = ROOT / "systemd/gatectl-events.5"
-PAGES = [ROOT / "systemd/gatectl.1", ROOT / "systemd/gatectl.toml.5", EVENTS]
+MAN = ROOT / "config/man"
+EVENTS = MAN / "gatectl-events.5"
+PAGES = [MAN / "gatectl.1", MAN / "gatectl.toml.5", EVENTS]
 COMMANDS = [command for command in outline().all() if not command.commands]
 
 

@@ -172,7 +172,7 @@ def test_every_message_has_an_id_an_entry_in_both_catalogs_and_a_german_name():
     assert len(set(MESSAGE_IDS.values())) == len(Message)
     assert set(GERMAN_MESSAGES) == {message.value for message in Message}
     for name in ("gatectl.catalog", "gatectl.de.catalog"):
-        catalog = (ROOT / "systemd" / name).read_text("utf-8")
+        catalog = (ROOT / "systemd/catalog" / name).read_text("utf-8")
         for message, message_id in MESSAGE_IDS.items():
             assert f"-- {message_id}\nSubject: {message}\nDefined-By: gatectl\n\n" in catalog, message
 

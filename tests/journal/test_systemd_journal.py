@@ -19,7 +19,7 @@ from gatectl.sinks.systemd_journal import (
     priority_of,
 )
 
-CATALOGS = Path(__file__).parents[2] / "systemd"
+CATALOGS = Path(__file__).parents[2] / "systemd/catalog"
 SCAN = Attempt(
     "id",
     "scan",

@@ -13,7 +13,7 @@ from many import fill
 from gatectl.journal.paging import Browser, Search
 from gatectl.journal.schema import open_store
 
-SYSTEMD = Path(__file__).parents[2] / "systemd"
+TMPFILES = Path(__file__).parents[2] / "systemd/system/gatectl.tmpfiles"
 GATECTL, MONITOR = 61001, 61002
 
 pytestmark = [
@@ -33,7 +33,7 @@ def system(tmp_path):
     (etc / "passwd").write_text("".join(f"{name}:x:{uid}:{uid}::/:/\n" for name, uid in users.items()))
     (etc / "group").write_text("".join(f"{name}:x:{uid}:\n" for name, uid in users.items()))
     # The names in an access list are looked up on this machine, which need not know them.
-    rules = (SYSTEMD / "gatectl.tmpfiles").read_text().replace(":gatectl-monitor:", f":{MONITOR}:")
+    rules = TMPFILES.read_text().replace(":gatectl-monitor:", f":{MONITOR}:")
     (etc / "rules.conf").write_text(rules)
     make_folders(tmp_path)
     return tmp_path

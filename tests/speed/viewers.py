@@ -22,7 +22,7 @@ from speed.row import Row, quantile
 VIEWERS = 20
 
 MONITOR_NICE = "10"
-"""As systemd/gatectl-monitor.service has it."""
+"""As systemd/units/gatectl-monitor.service has it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from machines import SYSTEMD
+from machines import SYSTEM
 
 from gatectl.journal.schema import open_store
 
@@ -38,7 +38,7 @@ def back_up(tmp_path, monkeypatch):
     program.chmod(0o755)
 
     def run(folder):
-        command = [SYSTEMD / "gatectl-backup", program, folder]
+        command = [SYSTEM / "gatectl-backup", program, folder]
         return subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode
 
     return run

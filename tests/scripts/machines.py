@@ -5,6 +5,7 @@ import hashlib
 import re
 import shutil
 import subprocess
+import sysconfig
 import tomllib
 import zipfile
 from pathlib import Path
@@ -14,13 +15,8 @@ import pytest
 from gatectl import __version__
 
 ROOT = Path(__file__).parents[2]
-SYSTEMD = ROOT / "systemd"
-
-IMPORTED = {
-    "systemd-python": ["systemd/__init__.py", "systemd/daemon.py", "systemd/journal.py"],
-    "pyserial": ["serial/__init__.py"],
-}
-"""What the installer imports of a package to see that it runs, where that is not a module of its name."""
+UNITS, UDEV, SYSTEM, CATALOG = (ROOT / "systemd" / name for name in ("units", "udev", "system", "catalog"))
+MAN = ROOT / "config/man"
 
 
 def tool(*names):
@@ -66,18 +62,16 @@ def locked(name="requirements.lock"):
 def make_wheelhouse(folder, *, change=None, without=()):
     """gatectl as it stands here, and hollow packages in place of those that it needs.
 
-    The installer's own work is the same with them, and it is done in seconds, offline. `change` maps a
-    file of the package to another text.
+    The installer's own work is the same with them, and it is done in seconds, offline: what gatectl imports
+    comes from this environment. `change` maps a file of the package to another text.
     """
     folder.mkdir()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     needed = [re.split(r"[^\w-]", requirement)[0] for requirement in project["dependencies"]]
     for name in needed:
         if name not in without:
-            wheel(
-                folder, name, locked()[name.lower()][0], dict.fromkeys(IMPORTED.get(name, [f"{name}.py"]), "")
-            )
-    package = {
+            wheel(folder, name, locked()[name.lower()][0], {})
+    package = {"environment-of-the-tests.pth": sysconfig.get_path("purelib")} | {
         str(path.relative_to(ROOT)): path.read_text()
         for path in sorted((ROOT / "gatectl").rglob("*"))
         if path.is_file() and path.suffix in {".py", ".sql"}

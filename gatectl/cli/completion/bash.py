@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gatectl.cli.shells.outline import Command, Value
+from gatectl.cli.completion.outline import Command, Value
 
-_SCRIPT = r"""# bash completion for gatectl, made from its parsers: see gatectl/cli/shells.
+_SCRIPT = r"""# bash completion for gatectl, printed by `gatectl completion bash`.
 # Doors and partners come from the settings, where whoever asks may read them.
 
 # The names of [TABLE.NAME] in a settings file, one a line.

@@ -4,7 +4,7 @@ import os
 import subprocess
 
 import pytest
-from machines import SYSTEMD
+from machines import SYSTEM
 
 CLOCK = 'printf "slept\\n" >>{folder}/slept\n{when}'
 """In place of sleep: counts the seconds, and may do something in one of them."""
@@ -18,7 +18,7 @@ class Start:
         for name in ("bin", "settings", "starts"):
             (folder / name).mkdir()
         (folder / "settings/gatectl.toml").touch()
-        text = (SYSTEMD / "gatectl-start").read_text()
+        text = (SYSTEM / "gatectl-start").read_text()
         for path, ours in (
             ("/opt/gatectl/current/bin/gatectl", folder / "bin/gatectl"),
             ("/run/gatectl-starts", folder / "starts"),
@@ -114,7 +114,7 @@ def test_after_any_other_end_the_count_begins_anew_and_the_next_start_comes_at_o
 
 def step(machine, tmp_path):
     """Runs the service's step on a system below a folder."""
-    text = (SYSTEMD / "gatectl-venv").read_text()
+    text = (SYSTEM / "gatectl-venv").read_text()
     assert "prefix=/opt/gatectl\n" in text
     script = tmp_path / "gatectl-venv"
     script.write_text(text.replace("prefix=/opt/gatectl\n", f"prefix={machine.path('/opt/gatectl')}\n"))

@@ -6,7 +6,7 @@ from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
-from machines import SYSTEMD, tool
+from machines import UDEV, tool
 
 from gatectl.devices.gpio import chips
 
@@ -29,7 +29,7 @@ def is_scanner(tmp_path):
     """Asks the script as udev does, about settings of our own."""
     settings = tmp_path / "gatectl.toml"
     settings.write_text(SETTINGS)
-    text = (SYSTEMD / "gatectl-is-scanner").read_text()
+    text = (UDEV / "gatectl-is-scanner").read_text()
     script = tmp_path / "gatectl-is-scanner"
     script.write_text(text.replace("/etc/gatectl/gatectl.toml", str(settings)))
 
@@ -78,7 +78,7 @@ def test_without_settings_nothing_is_a_scanner(is_scanner, tmp_path):
 @pytest.fixture(scope="module")
 def chip():
     """The script that udev asks about a chip, as a module."""
-    return SimpleNamespace(**runpy.run_path(str(SYSTEMD / "gatectl-is-chip")))
+    return SimpleNamespace(**runpy.run_path(str(UDEV / "gatectl-is-chip")))
 
 
 LABELS = {
@@ -136,12 +136,12 @@ def test_it_knows_the_headers_as_the_daemon_does(chip):
 
 @pytest.mark.parametrize(("name", "status"), [("gpiochip99", 1), (None, 1)])
 def test_a_chip_that_is_not_there_is_nobodys(name, status):
-    command = ["/usr/bin/python3", "-IS", SYSTEMD / "gatectl-is-chip", *([name] if name else [])]
+    command = ["/usr/bin/python3", "-IS", UDEV / "gatectl-is-chip", *([name] if name else [])]
     assert subprocess.run(command, check=False).returncode == status
 
 
 def test_the_syntax():
-    rules = sorted(SYSTEMD.glob("*.rules"))
+    rules = sorted(UDEV.glob("*.rules"))
     done = subprocess.run(
         [tool("udevadm"), "verify", "--resolve-names=never", *rules],
         capture_output=True,
@@ -163,5 +163,5 @@ def test_their_place_among_the_others():
         "99-com.rules",  # Raspberry Pi OS: groups, serial0
         "99-gatectl.rules",
     ]
-    assert {path.name for path in SYSTEMD.glob("*.rules")} <= set(order)
+    assert {path.name for path in UDEV.glob("*.rules")} <= set(order)
     assert all(before < after for before, after in pairwise(order))

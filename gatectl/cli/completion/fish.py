@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gatectl.cli.shells.outline import Command, Option, Value
+from gatectl.cli.completion.outline import Command, Option, Value
 
-_HEAD = r"""# fish completion for gatectl, made from its parsers: see gatectl/cli/shells.
+_HEAD = r"""# fish completion for gatectl, printed by `gatectl completion fish`.
 # Doors and partners come from the settings, where whoever asks may read them.
 
 # The names of [TABLE.NAME] in the settings, one a line.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gatectl.cli.shells.outline import Command, Option, Value
+from gatectl.cli.completion.outline import Command, Option, Value
 
 _HEAD = r"""#compdef gatectl
-# zsh completion for gatectl, made from its parsers: see gatectl/cli/shells.
+# zsh completion for gatectl, printed by `gatectl completion zsh`.
 # Doors and partners come from the settings, where whoever asks may read them.
 
 # Offers the names of [TABLE.NAME] in the settings.

@@ -4,7 +4,7 @@ import re
 import subprocess
 
 import pytest
-from machines import SYSTEMD, tool
+from machines import CATALOG, MAN, UNITS, tool
 
 EXPOSURE_MAX = 1.5
 
@@ -12,15 +12,14 @@ EXPOSURE_MAX = 1.5
 @pytest.fixture
 def units(tmp_path):
     """The units, with a program that is there in place of those that need not be on this machine."""
-    for path in SYSTEMD.glob("gatectl*.*"):
-        if path.suffix in {".service", ".path", ".timer"}:
-            text = re.sub(
-                r"^(Exec\w+=[-+]?)(/opt/gatectl/current/bin/gatectl|/usr/lib/gatectl/gatectl-\w+|udevadm)\b",
-                r"\1/bin/true",
-                path.read_text(),
-                flags=re.MULTILINE,
-            )
-            (tmp_path / path.name).write_text(text)
+    for path in UNITS.iterdir():
+        text = re.sub(
+            r"^(Exec\w+=[-+]?)(/opt/gatectl/current/bin/gatectl|/usr/lib/gatectl/gatectl-\w+|udevadm)\b",
+            r"\1/bin/true",
+            path.read_text(),
+            flags=re.MULTILINE,
+        )
+        (tmp_path / path.name).write_text(text)
     return sorted(tmp_path.iterdir())
 
 
@@ -49,13 +48,13 @@ def test_the_service_is_exposed_to_little(units):
 def test_the_catalogs_can_be_read(tmp_path):
     catalogs = tmp_path / "usr/lib/systemd/catalog"
     catalogs.mkdir(parents=True)
-    for path in SYSTEMD.glob("*.catalog"):
+    for path in CATALOG.iterdir():
         (catalogs / path.name).write_bytes(path.read_bytes())
     subprocess.run([tool("journalctl"), f"--root={tmp_path}", "--update-catalog"], check=True)
     assert (tmp_path / "var/lib/systemd/catalog/database").stat().st_size > 0
 
 
-@pytest.mark.parametrize("path", sorted(SYSTEMD.glob("gatectl*.service")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(UNITS.glob("gatectl*.service")), ids=lambda path: path.name)
 def test_the_documentation_is_a_page_that_is_installed(path):
     found = re.findall(r"^Documentation=(.*)$", path.read_text(), re.MULTILINE)
     pages = [page for line in found for page in line.split()]
@@ -63,20 +62,20 @@ def test_the_documentation_is_a_page_that_is_installed(path):
     for page in pages:
         name = re.fullmatch(r"man:([\w.-]+)\((\d)\)", page)
         assert name, page
-        assert (SYSTEMD / f"{name[1]}.{name[2]}").exists()
+        assert (MAN / f"{name[1]}.{name[2]}").exists()
 
 
 @pytest.mark.parametrize("name", ["gatectl.service", "gatectl-monitor.service"])
 def test_what_strangers_can_open_is_bounded(name):
-    assert re.search(r"^LimitNOFILE=\d+$", (SYSTEMD / name).read_text(), re.MULTILINE)
+    assert re.search(r"^LimitNOFILE=\d+$", (UNITS / name).read_text(), re.MULTILINE)
 
 
 def test_every_step_after_an_end_comes_whatever_becomes_of_the_one_before():
-    steps = re.findall(r"^ExecStopPost=(.*)$", (SYSTEMD / "gatectl.service").read_text(), re.MULTILINE)
+    steps = re.findall(r"^ExecStopPost=(.*)$", (UNITS / "gatectl.service").read_text(), re.MULTILINE)
     assert [step.split("/")[-1] for step in steps] == ["gatectl relay off", "gatectl-start ended"]
     assert all(step.startswith("-") for step in steps)
 
 
 def test_the_environments_step_comes_first_and_may_write_to_it():
-    steps = re.findall(r"^ExecStartPre=(.*)$", (SYSTEMD / "gatectl.service").read_text(), re.MULTILINE)
+    steps = re.findall(r"^ExecStartPre=(.*)$", (UNITS / "gatectl.service").read_text(), re.MULTILINE)
     assert steps == ["+/usr/lib/gatectl/gatectl-venv", "/usr/lib/gatectl/gatectl-start check"]

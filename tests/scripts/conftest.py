@@ -1,5 +1,6 @@
 import os
 import subprocess
+import sys
 
 import pytest
 from machines import Machine, make_wheelhouse, tool
@@ -16,13 +17,10 @@ def first_install(tmp_path_factory, wheelhouse):
     if os.geteuid() != 0:
         pytest.skip("the installer needs root")
     tool("systemctl", "systemd-sysusers", "systemd-tmpfiles", "journalctl", "install", "flock")
-    python = subprocess.run(
-        ["/usr/bin/python3", "-c", "import sys, ensurepip; sys.exit(sys.version_info < (3, 11))"],
-        capture_output=True,
-        check=False,
-    )
+    same = f"import sys, ensurepip; sys.exit(sys.version_info[:2] != {tuple(sys.version_info[:2])})"
+    python = subprocess.run(["/usr/bin/python3", "-c", same], capture_output=True, check=False)
     if python.returncode:
-        pytest.skip("the system's Python is too old, or cannot make virtual environments (python3-venv)")
+        pytest.skip("the system's Python is not the tests', or cannot make environments (python3-venv)")
     machine = Machine(tmp_path_factory.mktemp("install") / "machine")
     said = machine.install("--wheelhouse", wheelhouse)
     return machine, said

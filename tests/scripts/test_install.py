@@ -5,7 +5,9 @@ import stat
 import subprocess
 
 import pytest
-from machines import ROOT, make_wheelhouse, tool
+from machines import CATALOG, MAN, ROOT, SYSTEM, UDEV, UNITS, make_wheelhouse, tool
+
+from gatectl.cli.completion import SHELLS, script
 
 PLACED = {
     "/opt/gatectl/current",
@@ -67,29 +69,31 @@ def last_lines(said):
 
 
 @pytest.mark.parametrize(
-    "script",
+    "path",
     [
         "scripts/install",
         "scripts/lock",
-        "systemd/gatectl-is-scanner",
-        "systemd/gatectl-venv",
-        "systemd/gatectl-start",
-        "systemd/gatectl-backup",
+        "systemd/udev/gatectl-is-scanner",
+        "systemd/system/gatectl-venv",
+        "systemd/system/gatectl-start",
+        "systemd/system/gatectl-backup",
     ],
 )
-def test_the_scripts_are_sound(script):
-    shell = (ROOT / script).read_text().splitlines()[0].split("/")[-1].split()[-1]
-    subprocess.run([shell, "-n", ROOT / script], check=True)
-    subprocess.run([tool("shellcheck"), "-x", ROOT / script], check=True)
-    assert os.access(ROOT / script, os.X_OK)
+def test_the_scripts_are_sound(path):
+    shell = (ROOT / path).read_text().splitlines()[0].split("/")[-1].split()[-1]
+    subprocess.run([shell, "-n", ROOT / path], check=True)
+    subprocess.run([tool("shellcheck"), "-x", ROOT / path], check=True)
+    assert os.access(ROOT / path, os.X_OK)
 
 
-def test_everything_in_systemd_is_placed(machine):
+def test_everything_for_the_system_is_placed(machine):
     assert machine.files() - SYSTEMS_OWN - LOCKS == PLACED | {SETTINGS}
     placed = {
         machine.path(path).read_bytes() for path in PLACED if path.startswith(("/usr/lib/", "/usr/share/"))
     }
-    assert placed == {path.read_bytes() for path in (ROOT / "systemd").iterdir()}
+    folders = (UNITS, UDEV, SYSTEM, CATALOG, MAN)
+    files = {path.read_bytes() for folder in folders for path in folder.iterdir()}
+    assert placed == files | {script(shell).encode() for shell in SHELLS}
 
 
 def test_a_first_install(first_install):
@@ -170,6 +174,7 @@ def test_upgrades_keep_the_settings_and_the_version_before(machine, tmp_path):
 BROKEN = {
     "a package is missing": {"without": ("h11",)},
     "gatectl does not run": {"change": {"gatectl/cli/main.py": "raise RuntimeError"}},
+    "one of its commands does not": {"change": {"gatectl/cli/relay.py": "raise RuntimeError"}},
 }
 
 
