@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 SUDO = "put sudo in front of the command"
 SUDO_OR_GROUP = f"{SUDO}, or join the group gatectl and log in again: sudo usermod -aG gatectl $USER"
 """Hints for an ordinary user of a door: files of the group, and files that only the service's user writes."""
@@ -14,6 +16,15 @@ def visible(text: str) -> str:
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text
     )
+
+
+def near(name: str, known: Iterable[str]) -> tuple[str, ...]:
+    """Return a hint with the known name that was probably meant, if one is similar."""
+    import difflib  # noqa: PLC0415 - only where something is wrong
+
+    by_lower = {other.lower(): other for other in known}
+    found = difflib.get_close_matches(name.lower(), list(by_lower), n=1)
+    return tuple(f"did you mean {by_lower[other]}?" for other in found)
 
 
 class GatectlError(Exception):

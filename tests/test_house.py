@@ -16,14 +16,15 @@ PACKAGE = ROOT / "gatectl"
 MAY_IMPORT = {
     "errors": set(),
     "decision": set(),
-    "devices": {"decision", "errors"},
-    "partners": {"decision", "errors"},
+    "validators": {"decision", "errors"},
+    "devices": {"validators", "decision", "errors"},
+    "partners": {"validators", "decision", "errors"},
     "journal": {"decision", "errors"},
     "sinks": {"decision", "errors"},
-    "config": {"decision", "errors"},
-    "sim": {"decision", "devices", "errors"},
+    "config": {"validators", "partners", "decision", "errors"},
+    "sim": {"partners", "decision", "devices", "errors"},
     "daemon": {"sinks", "devices", "partners", "journal", "decision", "config", "errors"},
-    "monitor": {"journal", "decision", "config", "errors"},
+    "monitor": {"journal", "decision", "config", "validators", "errors"},
     "cli": {
         "monitor",
         "daemon",
@@ -34,11 +35,15 @@ MAY_IMPORT = {
         "journal",
         "decision",
         "config",
+        "validators",
         "errors",
     },
     "__main__": {"cli"},
 }
 """What each part may import beside itself and the package's own version."""
+
+DESCRIPTORS = {"gatectl.partners.protocol", "gatectl.partners.registry"}
+"""What `config` and `sim` may import of the partners: they derive the settings and names from it."""
 
 OUTSIDE = {
     *("asyncio", "concurrent", "multiprocessing", "threading", "queue"),
@@ -88,6 +93,14 @@ def test_every_part_is_known():
 def test_imports_point_one_way(path):
     part = part_of(path)
     assert ours(path) <= MAY_IMPORT[part] | {part}
+
+
+@pytest.mark.parametrize(
+    "path", [*sources("config"), *sources("sim")], ids=lambda path: str(path.relative_to(PACKAGE))
+)
+def test_settings_and_simulator_know_the_protocols_by_their_descriptors(path):
+    modules = {name.rpartition(".")[0] for name in imports(path) if name.startswith("gatectl.partners.")}
+    assert modules <= DESCRIPTORS
 
 
 @pytest.mark.parametrize("path", sources("decision"), ids=lambda path: path.name)

@@ -13,17 +13,17 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from gatectl.cli.control import NotRunning, call
-from gatectl.config.model import Settings, numbers
-from gatectl.config.problems import near
+from gatectl.config.model import Settings
 from gatectl.config.reader import find, load
 from gatectl.decision.cards import BadLine, Card, Enrolment, from_csv, key_of, table, to_csv
 from gatectl.decision.reader.reading import MAX_CHARS, Code, bare, reading_of_text
 from gatectl.decision.routing import objection
 from gatectl.decision.spreadsheet import NotTextError, decoded, shortened, zeros_lost
-from gatectl.errors import SUDO, GatectlError, visible
+from gatectl.errors import SUDO, GatectlError, near, visible
 from gatectl.journal import cards as store
 from gatectl.journal.reader import enrolled
 from gatectl.journal.schema import open_store, remedy
+from gatectl.partners.registry import numbers_of
 
 _WIDEST = 40
 """Maximum characters of a column in the list: a code may have 512."""
@@ -170,7 +170,7 @@ def _problem(card: Card, settings: Settings) -> tuple[str, ...] | None:
             f"there are: {', '.join(settings.partners) or 'none'}",
         )
         return (f"there is no partner {card.partner!r} in the settings", *hints)
-    needed = numbers(partner)
+    needed = numbers_of(partner)
     flaw = objection(needed, card.member, card.customer)
     if flaw is None:
         return None
@@ -180,7 +180,7 @@ def _problem(card: Card, settings: Settings) -> tuple[str, ...] | None:
 
 def _as_needed(card: Card, settings: Settings) -> Card:
     """Return the card, without a customer's number that its partner does not use."""
-    has_customers = numbers(settings.partners[card.partner]).customer is not None
+    has_customers = numbers_of(settings.partners[card.partner]).customer is not None
     return card if has_customers else replace(card, customer=None)
 
 

@@ -22,16 +22,16 @@ from typing import Any
 from gatectl.cli.cards import BadCsvError, notify_daemon, opened, text_of
 from gatectl.cli.codes_client import CodesClient
 from gatectl.cli.codes_file import DONE, Report, changes
-from gatectl.config.model import Settings, WellhubSettings
-from gatectl.config.problems import near
+from gatectl.config.model import Settings
 from gatectl.config.reader import find, load_with_keys
 from gatectl.decision.cards import Card, key_of
 from gatectl.decision.reader.reading import Code, reading_of_text
-from gatectl.decision.routing import numbers_of, objection
+from gatectl.decision.routing import objection
 from gatectl.decision.spreadsheet import shortened, zeros_lost
-from gatectl.errors import GatectlError, UsageError, visible
+from gatectl.errors import GatectlError, UsageError, near, visible
 from gatectl.journal import cards as store
-from gatectl.partners.wellhub_codes import CODE_MAX, Change, ChangeKind, ChangeOutcome
+from gatectl.partners.wellhub.check_in import CUSTOM_CODE_CHARS, NUMBERS, WellhubSettings
+from gatectl.partners.wellhub.codes import Change, ChangeKind, ChangeOutcome
 
 RATE = 5.0
 """Requests per second. Wellhub documents no limit; this changes all of a gym's members within minutes."""
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ):
         adding = actions.add_parser(name, help=summary)
         adding.add_argument("wellhub_id", metavar="WELLHUB_ID", nargs="?", help="13 digits")
-        adding.add_argument("code", metavar="CODE", nargs="?", help=f"1 to {CODE_MAX} characters")
+        adding.add_argument("code", metavar="CODE", nargs="?", help=f"1 to {CUSTOM_CODE_CHARS} characters")
         adding.add_argument("--partner", metavar="P", help="the partner's name (else the only wellhub one)")
         adding.add_argument("--from", dest="file", metavar="FILE", help="many: a CSV file wellhub_id,code")
         adding.add_argument(
@@ -140,14 +140,14 @@ class CodeChanger:
         spoiled = shortened(change.wellhub_id) or shortened(change.code)
         if spoiled is not None:
             return spoiled
-        flaw = objection(numbers_of("wellhub"), change.wellhub_id, None)
+        flaw = objection(NUMBERS, change.wellhub_id, None)
         if flaw is not None:
-            hints = zeros_lost(change.wellhub_id, numbers_of("wellhub").member.pattern)
+            hints = zeros_lost(change.wellhub_id, NUMBERS.member.pattern)
             return "; ".join((f"{change.wellhub_id!r} is no wellhub_id: {flaw.needed}", *hints))
         if change.action == "delete" and not change.code:
             return None
-        if not change.code.strip() or len(change.code) > CODE_MAX:
-            return f"{change.code!r} is no custom code: 1 to {CODE_MAX} characters, not blank"
+        if not change.code.strip() or len(change.code) > CUSTOM_CODE_CHARS:
+            return f"{change.code!r} is no custom code: 1 to {CUSTOM_CODE_CHARS} characters, not blank"
         if not isinstance(reading_of_text(change.code), Code):
             return f"{change.code!r} is no code that a scanner can read: no control characters"
         card = enrolled.get(key_of(change.code))

@@ -10,12 +10,12 @@ from typing import Self
 import httpx
 
 from gatectl import __version__
-from gatectl.config.model import WellhubSettings
 from gatectl.daemon.partner_service import contexts
 from gatectl.partners.exchange import Endpoint, PartnerResponse
 from gatectl.partners.http.coding import too_large, undone
 from gatectl.partners.http.connection import ExchangeFailed
-from gatectl.partners.wellhub_codes import Change, ChangeKind, ChangeOutcome, unknown
+from gatectl.partners.wellhub.check_in import WellhubSettings
+from gatectl.partners.wellhub.codes import Change, ChangeKind, ChangeOutcome, unknown
 
 PATIENCE_S = 10.0
 """For the whole of one request, connection and answer: no member waits at a gate."""

@@ -11,7 +11,7 @@ from typing import Final
 from gatectl.decision import spreadsheet
 from gatectl.decision.cards import BadLine
 from gatectl.errors import GatectlError
-from gatectl.partners.wellhub_codes import Action, Change
+from gatectl.partners.wellhub.codes import Action, Change
 
 _HEADER = ("wellhub_id", "code")
 _COLUMNS: Final = ("action", "wellhub_id", "code", "outcome", "what")

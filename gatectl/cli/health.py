@@ -11,6 +11,7 @@ from typing import Any
 from gatectl.decision.cause import fail_together, is_for_another_url
 from gatectl.decision.partner_condition import Condition
 from gatectl.devices.reader.supervisor import SAME_DEVICE, LossCause
+from gatectl.partners.registry import PROTOCOLS
 
 _GATE_ADVICE = (
     "Nobody is let in here, and no partner is asked. It is tried again by itself, and at once by: gatectl "
@@ -188,9 +189,10 @@ def _partner_advice(name: str, partner: Mapping[str, Any], page: str | None, *, 
         case Condition.RESTING:
             return f"{name} asked for a pause, and is asked again by itself. If it goes on, contact {name}."
         case Condition.REFUSING_KEY:
-            gym = ", and whether it is for this gym_id" if partner["protocol"] == "wellhub" else ""
+            also = PROTOCOLS[partner["protocol"]].key_advice
+            also = also and f", {also}"
             return (
-                f"Ask {name} whether the key is still valid{gym}; after a change: systemctl restart gatectl"
+                f"Ask {name} whether the key is still valid{also}; after a change: systemctl restart gatectl"
             )
         case Condition.REFUSING_EVERYONE:
             return (

@@ -11,13 +11,14 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-from gatectl.config.addresses import host_and_port, is_loopback
-from gatectl.config.model import KeySource, Settings
-from gatectl.config.problems import MONITOR_HINT, SettingIssue, near
+from gatectl.config.model import Settings
+from gatectl.config.problems import MONITOR_HINT, SettingIssue
 from gatectl.config.reader import find, load, located
 from gatectl.config.secrets import read_password
 from gatectl.daemon.control import WATCH_SOCKET
-from gatectl.errors import GatectlError, UsageError
+from gatectl.errors import GatectlError, UsageError, near
+from gatectl.validators.addresses import host_and_port, is_loopback
+from gatectl.validators.key_source import KeySource
 
 EXAMPLE = "127.0.0.1:8480"
 

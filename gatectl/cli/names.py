@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gatectl.config.problems import near
-from gatectl.errors import GatectlError
+from gatectl.errors import GatectlError, near
 from gatectl.journal.reader import Named, Reader
 
 

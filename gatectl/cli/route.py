@@ -7,13 +7,14 @@ import json
 import os
 from dataclasses import asdict, dataclass
 
-from gatectl.config.model import Settings, numbers
+from gatectl.config.model import Settings
 from gatectl.config.reader import find, load
 from gatectl.decision.cards import Card
 from gatectl.decision.reader.reading import Code, reading_of_text
 from gatectl.decision.routing import destination, objection
 from gatectl.errors import GatectlError, UsageError
 from gatectl.journal.reader import enrolled
+from gatectl.partners.registry import numbers_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def way(code: str, door: str, settings: Settings, cards: dict[str, Card]) -> Way
     if partner is None:
         why: str | None = f"the partner {found.partner} is not in the settings"
     else:
-        needed = numbers(partner)
+        needed = numbers_of(partner)
         customer = found.customer if needed.customer else None
         flaw = objection(needed, found.member, found.customer)
         why = f"{flaw.what}; needed: {flaw.needed}" if flaw else None

@@ -9,7 +9,7 @@ from typing import Any
 
 from gatectl.config.cross_checks import tables
 from gatectl.config.problems import SettingIssue
-from gatectl.config.validators import resolve
+from gatectl.validators.values import resolve
 
 _HINT = "ca_file holds the certificates to trust, in PEM form; leave it out to use the system's store"
 

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gatectl.config.problems import MONITOR_HINT, SettingIssue, Where, key_hint, key_of, near
-from gatectl.config.validators import resolve
+from gatectl.config.problems import MONITOR_HINT, SettingIssue, Where, key_hint, key_of
+from gatectl.errors import near
+from gatectl.validators.values import resolve
 
 Raw = dict[str, Any]
 

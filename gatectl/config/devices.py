@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from gatectl.config.validators import Validator, path_of, refuse
+from gatectl.validators.values import Validator, path_of, refuse
 
 _FIND = "`gatectl devices` prints the path"
 _PATHS = "`gatectl devices` prints the paths below"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
@@ -11,15 +11,14 @@ from typing import Any, Final
 from pydantic_core import ErrorDetails, ValidationError
 
 from gatectl.config import model, schema
-from gatectl.config.addresses import Url
-from gatectl.config.problems import MONITOR_HINT, SettingIssue, Where, key_hint, listed, near
-from gatectl.config.validators import REFUSED
+from gatectl.config.problems import MONITOR_HINT, SettingIssue, Where, key_hint, listed
+from gatectl.errors import near
+from gatectl.partners.protocol import PartnerSettings
+from gatectl.partners.registry import PROTOCOLS, settings_classes
+from gatectl.validators.addresses import Url
+from gatectl.validators.key_source import KeySource
+from gatectl.validators.values import REFUSED, Name
 
-PROTOCOLS: Final[Mapping[str, type]] = {
-    "perfectgym": model.PerfectGymSettings,
-    "wellhub": model.WellhubSettings,
-    "capitan": model.CapitanSettings,
-}
 SCANNERS: Final[Mapping[str, type]] = {
     "serial": model.SerialScanner,
     "evdev": model.EvdevScanner,
@@ -50,7 +49,6 @@ _WORDS: Final[Mapping[str, str]] = {
 _EXAMPLES: Final[Mapping[str, str]] = {
     "device": "`gatectl devices` prints the device's path",
     "doors": "a door is a table, [doors.NAME], with a relay and a scanner",
-    "gym_id": 'gym_id = "…" is the number that Wellhub gave this gym, in quotes',
     "match": r"match = '\d{13}' takes any code of 13 digits",
     "partner": "it names one of the [partners.NAME] tables",
     "pin": "it is the BCM number, 17 for GPIO17, and not the place on the header",
@@ -63,18 +61,14 @@ _EXAMPLES: Final[Mapping[str, str]] = {
 }
 
 _TYPES = 'a reader that types like a keyboard is "evdev", one on a serial port, USB serial too, is "serial"'
-_MEANT: Final[Mapping[frozenset[str], str]] = {
+_MEANT_TYPES: Final[Mapping[frozenset[str], str]] = {
     frozenset(
         {"usb", "hid", "hidraw", "keyboard", "kbd", "input", "barcode", "rs232", "uart", "tty"}
     ): _TYPES,
     frozenset({"wiegand", "osdp", "pcsc", "nfc", "tcp", "bluetooth"}): _TYPES
     + "; for others there are converters to one of the two",
-    frozenset({"gympass"}): "Gympass is Wellhub now: did you mean wellhub?",
-    frozenset(
-        {"magicline", "egym", "wellpass", "fitogram"}
-    ): "aggregators of PerfectGym Next and Magicline are asked by perfectgym",
 }
-"""Names of protocols and types that an installer may write, in small letters, with gatectl's names."""
+"""Names of types that an installer may write, in small letters, with gatectl's names."""
 
 _OTHER_KEYS: Final[Mapping[str, str]] = {
     "active_low": "for a relay board that a low level switches on, write active_high = false",
@@ -93,9 +87,10 @@ _SECRET = re.compile(r"key|token|secret|passw|bearer|auth|credential", re.IGNORE
 
 
 @dataclass(frozen=True, kw_only=True)
-class _AnyPartner(model.PartnerBase):
+class _AnyPartner(PartnerSettings):
     """The settings that can still be checked of a partner with an unknown protocol."""
 
+    protocol: Name = ""
     url: Url = ""
 
 
@@ -127,7 +122,8 @@ def _findings(error: ValidationError, folder: Path) -> Iterator[SettingIssue]:
 
 
 def _without_protocol(name: str, raw: dict[str, Any], folder: Path) -> Iterator[SettingIssue]:
-    known = {field.name: raw[field.name] for field in fields(_AnyPartner) if field.name in raw}
+    names = {field.name for field in fields(_AnyPartner)} - {"protocol"}
+    known = {key: value for key, value in raw.items() if key in names}
     try:
         schema.read(_AnyPartner, known, folder)
     except ValidationError as error:
@@ -186,9 +182,17 @@ def _example(where: Where, kind: str) -> tuple[str, ...]:
             return (_EXAMPLES["pin"],)
         case (*_, str(last)) if last.endswith("_ms") and kind == REFUSED:
             return ("it is in milliseconds, without a unit: 2 seconds are 2000",)
-        case (*_, str(last)) if last in _EXAMPLES and kind != REFUSED:
-            return (_EXAMPLES[last],)
+        case (*_, str(last)) if kind != REFUSED:
+            return _examples(where[0], last)
     return ()
+
+
+def _examples(section: str | int, name: str) -> tuple[str, ...]:
+    if section == "partners":
+        for descriptor in PROTOCOLS.values():
+            if name in descriptor.examples:
+                return (descriptor.examples[name],)
+    return (_EXAMPLES[name],) if name in _EXAMPLES else ()
 
 
 def _near_choice(given: object, expected: str) -> tuple[str, ...]:
@@ -200,14 +204,24 @@ def _near_choice(given: object, expected: str) -> tuple[str, ...]:
 
 def _choice(context: Mapping[str, Any], where: Where, table: object) -> SettingIssue:
     """Make the finding for a missing or unknown partner's protocol or scanner's type."""
-    known = PROTOCOLS if where[0] == "partners" else SCANNERS
-    where = (*where, "protocol" if known is PROTOCOLS else "type")
+    is_partner = where[0] == "partners"
+    known: Iterable[str] = PROTOCOLS if is_partner else SCANNERS
+    where = (*where, "protocol" if is_partner else "type")
     one_of = f"must be {listed([repr(name) for name in known])}"
     if "tag" not in context:
         return SettingIssue(where, f"is missing: it {one_of}", _dotted_name(where, table))
     tag = str(context["tag"])
-    meant = next((hint for words, hint in _MEANT.items() if tag.lower() in words), None)
+    meant = _meant_protocol(tag.lower()) if is_partner else _meant_type(tag.lower())
     return SettingIssue(where, one_of, (meant,) if meant else near(tag, known))
+
+
+def _meant_protocol(tag: str) -> str | None:
+    names = (descriptor.also_called for descriptor in PROTOCOLS.values())
+    return next((hints[tag] for hints in names if tag in hints), None)
+
+
+def _meant_type(tag: str) -> str | None:
+    return next((hint for words, hint in _MEANT_TYPES.items() if tag in words), None)
 
 
 def _dotted_name(where: Where, table: object) -> tuple[str, ...]:
@@ -239,7 +253,7 @@ def _kin(table: Where) -> Mapping[str, type]:
     """Return the tables that a setting may have been meant for, by their descriptions."""
     match table:
         case ("partners", _, _):
-            return PROTOCOLS
+            return settings_classes()
         case ("doors", _):
             return _AT_DOORS
         case ("doors", _, "scanners", _, _):
@@ -255,9 +269,9 @@ def _model_of(table: Where) -> type:
         case (str(name),):
             return _SECTIONS[name]
         case ("partners", _, str(protocol)):
-            return PROTOCOLS[protocol]
+            return PROTOCOLS[protocol].settings
         case ("partners", _, _, "key") | ("monitor", "password"):
-            return model.KeySource
+            return KeySource
         case ("routes", _):
             return model.RouteSettings
         case ("doors", _):

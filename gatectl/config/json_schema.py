@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -88,12 +89,16 @@ def _table(table: type, fields: list[Any]) -> Json:
 
 
 def _descriptions(table: type) -> dict[str, str]:
-    """Return each setting's description: the string below it in the model's source, else below its kind."""
-    parsed = ast.parse(inspect.getsource(model))
-    kinds = dict(_told_below(parsed.body))
-    bodies = {node.name: node.body for node in parsed.body if isinstance(node, ast.ClassDef)}
+    """Return each setting's description: the string below it in its class's source, else below its kind.
+
+    A kind is described in the module of the class, or in one of a base class.
+    """
     told: dict[str, str] = {}
+    kinds: dict[str, str] = {}
     for part in reversed(table.__mro__[:-1]):
+        parsed = ast.parse(inspect.getsource(sys.modules[part.__module__]))
+        kinds |= dict(_told_below(parsed.body))
+        bodies = {node.name: node.body for node in parsed.body if isinstance(node, ast.ClassDef)}
         for node in bodies[part.__name__]:
             if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
                 names = [name.id for name in ast.walk(node.annotation) if isinstance(name, ast.Name)]

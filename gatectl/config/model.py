@@ -12,39 +12,31 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import Annotated, Literal
 
-from gatectl.config.addresses import CapitanUrl, HostName, IpAddress, ListenAddress, Url, WellhubUrl
 from gatectl.config.devices import InputDevice, SerialPort
-from gatectl.config.patterns import AsciiPattern
-from gatectl.config.validators import (
+from gatectl.decision.reader.framing import Flow, Framing
+from gatectl.decision.reader.keymap import LayoutName
+from gatectl.decision.reader.reading import Encoding
+from gatectl.decision.routing import Route
+from gatectl.partners.protocol import PartnerSettings
+from gatectl.partners.registry import settings_classes
+from gatectl.validators.addresses import HostName, IpAddress, ListenAddress
+from gatectl.validators.key_source import Key
+from gatectl.validators.patterns import AsciiPattern
+from gatectl.validators.values import (
     Chip,
     FilePath,
-    HeaderText,
     LineMode,
     Name,
     NotEmpty,
     SocketPath,
-    TableCheck,
     TaggedBy,
     Text,
     TimeZone,
-    Variable,
-    refuse,
     whole,
 )
-from gatectl.decision.reader.framing import Flow, Framing
-from gatectl.decision.reader.keymap import LayoutName
-from gatectl.decision.reader.reading import Encoding
-from gatectl.decision.routing import Numbers, Route, numbers_of
 
 Pin = Annotated[int, whole(0, 53)]
 """A BCM number. The chip has 54 lines; the pin factory knows which of them a board brings out."""
-
-Budget = Annotated[int, whole(50, 30_000)]
-"""Milliseconds from the complete code to the whole answer. Under 50 not even a near partner answers;
-after 30 seconds the member has left the gate."""
-
-Settle = Annotated[int, whole(0, 3600)]
-"""Seconds for which a refusal may be the late answer to our own request; 0 is never."""
 
 Idle = Annotated[int, whole(5, 2000, or_zero=True)]
 """Milliseconds of silence that end a code, for readers that send no ending; 0 for none. Under 5 a gap
@@ -104,27 +96,6 @@ class Control:
     """A Unix socket that the daemon makes; 107 bytes at most."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class KeySource:
-    """The place of a key or a password: exactly one of the three is set."""
-
-    file: FilePath | None = None
-    """A file that holds it alone and that others cannot read."""
-    credential: Name | None = None
-    """The name of a systemd credential, a file in $CREDENTIALS_DIRECTORY."""
-    env: Variable | None = None
-    """The name of an environment variable."""
-
-
-def _exactly_one(source: KeySource) -> KeySource:
-    if sum(place is not None for place in (source.file, source.credential, source.env)) != 1:
-        raise refuse("must have exactly one of file, credential and env")
-    return source
-
-
-Key = Annotated[KeySource, TableCheck(_exactly_one, {"minProperties": 1, "maxProperties": 1})]
-
-
 @dataclass(frozen=True, slots=True)
 class Secret:
     """A partner's key. Its repr hides it, also when an object that holds it is printed."""
@@ -146,70 +117,7 @@ class MonitorSettings:
     """Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto count."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class PartnerBase:
-    """The settings that all partners have."""
-
-    key: Key
-    ca_file: FilePath | None = None
-    """A file of certificates in PEM form to trust instead of the system's store."""
-    status_page: Text | None = None
-    """Shown in advice, never asked."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PerfectGymSettings(PartnerBase):
-    """A partner asked by PerfectGym Next's check-in validation."""
-
-    protocol: Literal["perfectgym"]
-    """PerfectGym's check-in validation."""
-    url: Url
-    """The whole endpoint."""
-    aggregator_id: Name | None = None
-    """Only for a partner that wants one aggregatorId for the whole gym: it is sent for everybody, and the
-    member's number as customerId. Left out, the member's number is sent as aggregatorId, and the customer's
-    number, from the card or the route, as customerId."""
-    budget_ms: Budget = 750
-    """Milliseconds from the complete code to the whole answer; 750 is PerfectGym's own limit."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class WellhubSettings(PartnerBase):
-    """A partner asked by Wellhub's access control API."""
-
-    protocol: Literal["wellhub"]
-    """Wellhub's access control."""
-    url: WellhubUrl = "https://api.partners.gympass.com"
-    """Without the path, without a slash at its end."""
-    gym_id: HeaderText
-    """Text, since leading zeros count; it is sent as X-Gym-Id."""
-    send_custom_code: bool = False
-    """Send the scanned code along, where it is not the ID itself."""
-    budget_ms: Budget = 2000
-    settle_s: Settle = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class CapitanSettings(PartnerBase):
-    """A partner asked by Capitan's barcode check-in."""
-
-    protocol: Literal["capitan"]
-    """Capitan's barcode check-in."""
-    url: CapitanUrl = "https://api.hellocapitan.com"
-    """Without the path, without a slash at its end."""
-    location_id: Annotated[int, whole(0)] | None = None
-    """Needed where the gym has several locations."""
-    budget_ms: Budget = 2000
-    settle_s: Settle = 0
-
-
-Partner = Annotated[PerfectGymSettings | WellhubSettings | CapitanSettings, TaggedBy("protocol")]
-
-
-def numbers(partner: Partner) -> Numbers:
-    """Return which of a member's numbers this partner is asked with."""
-    one_for_all = isinstance(partner, PerfectGymSettings) and partner.aggregator_id is not None
-    return numbers_of(partner.protocol, one_aggregator_id=one_for_all)
+Partner = Annotated[PartnerSettings, TaggedBy("protocol", settings_classes)]
 
 
 @dataclass(frozen=True, kw_only=True)

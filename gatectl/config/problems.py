@@ -77,15 +77,6 @@ def key_of(where: Where) -> str:
     return text
 
 
-def near(name: str, known: Iterable[str]) -> tuple[str, ...]:
-    """Return a hint with the known name that was probably meant, if one is similar."""
-    import difflib  # noqa: PLC0415 - only where something is wrong
-
-    by_lower = {other.lower(): other for other in known}
-    found = difflib.get_close_matches(name.lower(), list(by_lower), n=1)
-    return tuple(f"did you mean {by_lower[other]}?" for other in found)
-
-
 def listed(names: Sequence[str], word: str = "or") -> str:
     """`a`, `a or b`, `a, b or c`."""
     head, last = names[:-1], names[-1]

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from pydantic_core import CoreSchema, SchemaValidator
 from pydantic_core import core_schema as core
 
-from gatectl.config.validators import NotEmpty, TableCheck, TaggedBy, Validator
+from gatectl.validators.values import NotEmpty, TableCheck, TaggedBy, Validator
 
 
 def read(kind: Any, raw: object, folder: Path) -> Any:
@@ -66,10 +66,9 @@ def _marked(kind: Any, mark: object) -> CoreSchema:
     match mark:
         case Validator(check, json):
             return core.with_info_plain_validator_function(_in_folder(check), metadata={"json": json})
-        case TaggedBy(key):
-            return core.tagged_union_schema(
-                {_word(choice, key): schema_of(choice) for choice in get_args(kind)}, key
-            )
+        case TaggedBy(key, choices):
+            tables = choices() if choices else {_word(choice, key): choice for choice in get_args(kind)}
+            return core.tagged_union_schema({word: schema_of(choice) for word, choice in tables.items()}, key)
         case NotEmpty():
             return _several(kind, 1)
         case TableCheck(check, json):

@@ -14,10 +14,11 @@ from pydantic_core import ValidationError
 
 from gatectl.config import schema
 from gatectl.config.cross_checks import tables
-from gatectl.config.model import Key, KeySource, Secret
+from gatectl.config.model import Secret
 from gatectl.config.problems import SettingIssue, key_hint
-from gatectl.config.validators import is_visible_ascii
 from gatectl.errors import SUDO_OR_GROUP, GatectlError
+from gatectl.validators.key_source import Key, KeySource
+from gatectl.validators.values import is_visible_ascii
 
 KEY_CHARS_LEAST = 16
 """Characters. Shorter keys can be guessed."""

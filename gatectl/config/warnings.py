@@ -5,23 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from urllib.parse import urlsplit
 
-from gatectl.config.addresses import host_and_port, is_loopback
 from gatectl.config.devices import is_stable
 from gatectl.config.model import (
-    CapitanSettings,
     DoorSettings,
     EvdevScanner,
-    Partner,
-    PerfectGymSettings,
     RouteSettings,
     SerialScanner,
     Settings,
-    numbers,
 )
-from gatectl.config.patterns import lengths
 from gatectl.config.problems import Where, key_of
+from gatectl.partners.protocol import PartnerSettings
+from gatectl.partners.registry import PROTOCOLS, numbers_of
+from gatectl.validators.addresses import host_and_port, is_loopback
+from gatectl.validators.patterns import lengths
 
 _GLOB = re.compile(r"[\w.-]*([\w-])\*")
 """A file-name pattern, in which * matches any text."""
@@ -82,12 +79,9 @@ def _about_sockets(settings: Settings) -> Iterator[str]:
         )
 
 
-def _about_partner(name: str, partner: Partner) -> Iterator[str]:
-    path = urlsplit(partner.url).path
-    if isinstance(partner, PerfectGymSettings) and path in {"", "/"}:
-        yield f"{key_of(('partners', name, 'url'))}: has no path; perfectgym wants the whole address"
-    if isinstance(partner, CapitanSettings) and path.endswith("/api"):
-        yield f"{key_of(('partners', name, 'url'))}: ends in /api, which gatectl adds to each request"
+def _about_partner(name: str, partner: PartnerSettings) -> Iterator[str]:
+    for setting, words in PROTOCOLS[partner.protocol].remarks(partner):
+        yield f"{key_of(('partners', name, setting))}: {words}"
     page = partner.status_page
     if page is not None and not page.lower().startswith(("https://", "http://")):
         yield f"{key_of(('partners', name, 'status_page'))}: {page!r} is no address that a browser can open"
@@ -100,8 +94,8 @@ def _about_routes(settings: Settings) -> Iterator[str]:
         yield from _never_reached(settings.routes, index)
 
 
-def _about_route(route: RouteSettings, partner: Partner) -> Iterator[str]:
-    pattern, needed = route.match, numbers(partner)
+def _about_route(route: RouteSettings, partner: PartnerSettings) -> Iterator[str]:
+    pattern, needed = route.match, numbers_of(partner)
     if glob := _GLOB.fullmatch(pattern.pattern):
         yield f"takes any number of {glob[1]!r} at its end; any text is .*"
     if not _fit(lengths(pattern, "member"), needed.member.lengths):

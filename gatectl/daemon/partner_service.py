@@ -7,45 +7,27 @@ import ssl
 from collections.abc import Iterable
 from typing import Any
 
-from gatectl.config import model
 from gatectl.daemon import clock
 from gatectl.decision.event import timestamp
 from gatectl.decision.log import Log, LogEntry, Priority
 from gatectl.decision.partner_condition import Condition, Conditions, FinishedScan
 from gatectl.decision.verdict import Decision, Verdict
-from gatectl.partners.capitan import DUPLICATE, CapitanProtocol
-from gatectl.partners.exchange import Endpoint, PartnerProtocol, interpret
+from gatectl.partners.exchange import Endpoint, interpret
 from gatectl.partners.http.client import Client, Exchange, PreparedRequest, out_of_time
 from gatectl.partners.http.connection import ExchangeFailed
 from gatectl.partners.http.date import clock_ahead_s
 from gatectl.partners.http.dial import Dialler, tls_context
 from gatectl.partners.http.pool import Pool
-from gatectl.partners.perfectgym import PerfectGymProtocol
-from gatectl.partners.wellhub import ALREADY_VALIDATED, WellhubProtocol
+from gatectl.partners.protocol import PartnerSettings, SettlingSettings
+from gatectl.partners.registry import PROTOCOLS
 from gatectl.sinks.systemd_journal import REFUSING_EVERYONE_ID
 
 DETAIL_CHARS = 200
 """An event's `detail` is one line; only a host's name can make it longer."""
 
-ALREADY_IN = frozenset({ALREADY_VALIDATED, DUPLICATE})
-"""Refusals that may be the late answer to our own request."""
-
 
 _PRIORITIES = {Condition.HEALTHY: Priority.NOTICE, Condition.REFUSING_KEY: Priority.ERROR}
 _MORE = {Condition.REFUSING_EVERYONE: ", five different members in a row: check key, url and IDs"}
-
-
-def protocol_of(
-    settings: model.Partner, endpoint: Endpoint, key: str, others: tuple[str, ...]
-) -> PartnerProtocol:
-    """The protocol's pure half, with this partner's values."""
-    match settings:
-        case model.PerfectGymSettings():
-            return PerfectGymProtocol(endpoint, settings.aggregator_id, key, others)
-        case model.WellhubSettings():
-            return WellhubProtocol(endpoint, settings.gym_id, key, settings.send_custom_code, others)
-        case model.CapitanSettings():
-            return CapitanProtocol(endpoint, settings.location_id, key, others)
 
 
 class PartnerService:
@@ -54,7 +36,7 @@ class PartnerService:
     def __init__(
         self,
         name: str,
-        settings: model.Partner,
+        settings: PartnerSettings,
         key: str,
         other_keys: tuple[str, ...],
         *,
@@ -65,10 +47,10 @@ class PartnerService:
         endpoint = Endpoint.of(settings.url)
         self.name = name
         self.budget_ms = settings.budget_ms
-        self.settle_s = 0 if isinstance(settings, model.PerfectGymSettings) else settings.settle_s
-        self._protocol_name = settings.protocol
-        self.numbers = model.numbers(settings)
-        self._protocol = protocol_of(settings, endpoint, key, other_keys)
+        self.settle_s = settings.settle_s if isinstance(settings, SettlingSettings) else 0
+        self._descriptor = PROTOCOLS[settings.protocol]
+        self.numbers = self._descriptor.numbers(settings)
+        self._protocol = self._descriptor.make(settings, endpoint, key, other_keys)
         self._pool = Pool(Dialler(endpoint, context).dial, doors, self._linked)
         self._client = Client(endpoint, self._pool)
         self._log = log
@@ -102,7 +84,7 @@ class PartnerService:
 
     def says_already_in(self, decision: Decision) -> bool:
         """Whether this refusal says that the member has been checked in already."""
-        return decision.reason is not None and decision.reason.key in ALREADY_IN
+        return decision.reason is not None and decision.reason.key in self._descriptor.already_in
 
     def _rest(self, rest_s: float) -> None:
         until = clock.now() + rest_s
@@ -164,7 +146,7 @@ class PartnerService:
         failure = conditions.failure
         resting = conditions.rests_until > clock.now()
         return {
-            "protocol": self._protocol_name,
+            "protocol": self._descriptor.name,
             "state": conditions.condition.value,
             "since": timestamp(clock.wall_us(conditions.since)),
             "rests_until": timestamp(clock.wall_us(conditions.rests_until)) if resting else None,
@@ -182,7 +164,7 @@ class PartnerService:
         self._pool.close()
 
 
-def contexts(partners: dict[str, model.Partner]) -> dict[str, ssl.SSLContext | None]:
+def contexts(partners: dict[str, PartnerSettings]) -> dict[str, ssl.SSLContext | None]:
     """A TLS context for each partner; those that trust the system's store share one."""
     made: dict[Any, ssl.SSLContext] = {}
     result: dict[str, ssl.SSLContext | None] = {}

@@ -30,35 +30,6 @@ class Numbers(NamedTuple):
     """None where there is only the member's."""
 
 
-# customerId is an integer: a leading zero would not survive, and 18 digits always fit 64 bits.
-_CUSTOMER_ID = Number(
-    re.compile(r"[1-9]\d{0,17}", re.ASCII), "1 to 18 digits without a leading zero", (1, 18)
-)
-
-_NUMBERS = {
-    # The aggregator's own ID of the member is opaque: digits, with leading zeros too, and UUIDs occur.
-    "perfectgym": Numbers(
-        Number(re.compile(r"(?=.*\S)[^\x00-\x1f\x7f]{1,128}", re.ASCII), "1 to 128 characters", (1, 128)),
-        _CUSTOMER_ID,
-    ),
-    # gympass_id is text of 13 digits; leading zeros occur.
-    "wellhub": Numbers(Number(re.compile(r"\d{13}", re.ASCII), "13 digits", (13, 13))),
-    # A path segment: `.` and `..` would be resolved away on the way.
-    "capitan": Numbers(
-        Number(
-            re.compile(r"(?!\.{1,2}\Z).{1,128}", re.DOTALL), "1 to 128 characters, not `.` or `..`", (1, 128)
-        )
-    ),
-}
-_ONE_AGGREGATOR_ID = Numbers(_CUSTOMER_ID)
-"""If one aggregatorId is sent for everybody, customerId is the member's number."""
-
-
-def numbers_of(protocol: str, *, one_aggregator_id: bool = False) -> Numbers:
-    """The numbers that a partner needs; `one_aggregator_id`: a perfectgym partner with `aggregator_id`."""
-    return _ONE_AGGREGATOR_ID if one_aggregator_id else _NUMBERS[protocol]
-
-
 class Objection(NamedTuple):
     """The reason why a partner cannot be asked: what is wrong, and what is needed instead."""
 

@@ -24,10 +24,13 @@ the token's header and the length of a barcode.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
-from urllib.parse import quote
+from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlsplit
 
+from gatectl.decision.routing import Number, Numbers
 from gatectl.decision.verdict import Decision, Fault, MemberWords, Reason, Verdict
 from gatectl.partners.exchange import (
     Endpoint,
@@ -38,7 +41,10 @@ from gatectl.partners.exchange import (
     json_question,
     no_verdict,
 )
+from gatectl.partners.protocol import ProtocolDescriptor, Remark, SettlingSettings
 from gatectl.partners.reason import member_words_of, reason_of
+from gatectl.validators.addresses import base_url
+from gatectl.validators.values import whole
 
 DUPLICATE = "duplicate_check_in"
 INVALID_LOCATION = "invalid_location"
@@ -49,6 +55,23 @@ _VERDICTS = {
     DUPLICATE: Verdict.NOT_ALLOWED,
     "no_entry_method": Verdict.NOT_ALLOWED,
 }
+
+NUMBERS = Numbers(
+    Number(re.compile(r"(?!\.{1,2}\Z).{1,128}", re.DOTALL), "1 to 128 characters, not `.` or `..`", (1, 128))
+)
+"""A barcode is a segment of the path, on whose way `.` and `..` would be resolved."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CapitanSettings(SettlingSettings):
+    """A partner asked by Capitan's barcode check-in."""
+
+    protocol: Literal["capitan"]
+    """Capitan's barcode check-in."""
+    url: Annotated[str, base_url("/api/gym-endpoints")] = "https://api.hellocapitan.com"
+    """Without the path, without a slash at its end."""
+    location_id: Annotated[int, whole(0)] | None = None
+    """Needed where the gym has several locations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,3 +143,24 @@ def _milestones(fields: dict[str, Any]) -> list[str]:
     """Return the milestones, which the partner separates by line breaks."""
     milestones = fields.get("milestones")
     return milestones.splitlines() if isinstance(milestones, str) else []
+
+
+def _make(
+    settings: CapitanSettings, endpoint: Endpoint, key: str, other_keys: tuple[str, ...]
+) -> CapitanProtocol:
+    return CapitanProtocol(endpoint, settings.location_id, key, other_keys)
+
+
+def _remarks(settings: CapitanSettings) -> Iterator[Remark]:
+    if urlsplit(settings.url).path.endswith("/api"):
+        yield "url", "ends in /api, which gatectl adds to each request"
+
+
+PROTOCOL = ProtocolDescriptor(
+    name="capitan",
+    settings=CapitanSettings,
+    make=_make,
+    numbers=lambda _settings: NUMBERS,
+    already_in=frozenset({DUPLICATE}),
+    remarks=_remarks,
+)

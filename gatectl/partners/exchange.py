@@ -23,7 +23,6 @@ from typing import Any, Never, Protocol
 from urllib.parse import quote, urlsplit
 
 from gatectl.decision.verdict import Decision, Fault, Reason, Verdict
-from gatectl.partners.http.date import moment_of
 
 _PATH_SAFE = "/%:@!$&'()*+,;=~"  # RFC 3986, section 3.3; keep an installer's own escapes
 
@@ -227,6 +226,9 @@ def rest_s(answer: PartnerResponse) -> float:
     A date counts from the answer's own `Date` if it has one: a door without a battery-backed clock may be
     years off.
     """
+    # The daemon has it from its start; commands that only read settings do without its 40 modules.
+    from gatectl.partners.http.date import moment_of  # noqa: PLC0415
+
     value = answer.headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
         # Nine digits are thirty years; longer numbers are over the maximum anyway.

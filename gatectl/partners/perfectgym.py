@@ -24,9 +24,12 @@ https://support.magicline.com/hc/en-us/articles/47879904419857 (404).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
+from gatectl.decision.routing import Number, Numbers
 from gatectl.decision.verdict import Decision, Fault, Reason, Verdict
 from gatectl.partners.exchange import (
     NOT_JSON,
@@ -39,9 +42,38 @@ from gatectl.partners.exchange import (
     no_verdict,
     start_of,
 )
+from gatectl.partners.protocol import Budget, PartnerSettings, ProtocolDescriptor, Remark
 from gatectl.partners.reason import reason_of
+from gatectl.validators.addresses import Url
+from gatectl.validators.values import Name
+
+_AGGREGATORS_ID = Number(
+    re.compile(r"(?=.*\S)[^\x00-\x1f\x7f]{1,128}", re.ASCII), "1 to 128 characters", (1, 128)
+)
+"""The aggregator's own ID of the member is opaque: digits, with leading zeros too, and UUIDs occur."""
+
+_CUSTOMERS_ID = Number(
+    re.compile(r"[1-9]\d{0,17}", re.ASCII), "1 to 18 digits without a leading zero", (1, 18)
+)
+"""customerId is an integer: a leading zero would not survive, and 18 digits always fit 64 bits."""
 
 _UNAUTHORISED = re.compile(rb'"authorized"\s*:\s*false')
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerfectGymSettings(PartnerSettings):
+    """A partner asked by PerfectGym Next's check-in validation."""
+
+    protocol: Literal["perfectgym"]
+    """PerfectGym's check-in validation."""
+    url: Url
+    """The whole endpoint."""
+    aggregator_id: Name | None = None
+    """Only for a partner that wants one aggregatorId for the whole gym: it is sent for everybody, and the
+    member's number as customerId. Left out, the member's number is sent as aggregatorId, and the customer's
+    number, from the card or the route, as customerId."""
+    budget_ms: Budget = 750
+    """Milliseconds from the complete code to the whole answer; 750 is PerfectGym's own limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +137,34 @@ def _is_damaged(answer: PartnerResponse) -> bool:
     """Return whether a body that is not JSON was meant to be, or contains a refusal."""
     start = start_of(answer)
     return start.startswith((b"{", b"[", b'"')) or _UNAUTHORISED.search(start) is not None
+
+
+def _make(
+    settings: PerfectGymSettings, endpoint: Endpoint, key: str, other_keys: tuple[str, ...]
+) -> PerfectGymProtocol:
+    return PerfectGymProtocol(endpoint, settings.aggregator_id, key, other_keys)
+
+
+def _numbers(settings: PerfectGymSettings) -> Numbers:
+    """Return the numbers: if one aggregatorId is sent for everybody, customerId is the member's number."""
+    return (
+        Numbers(_AGGREGATORS_ID, _CUSTOMERS_ID) if settings.aggregator_id is None else Numbers(_CUSTOMERS_ID)
+    )
+
+
+def _remarks(settings: PerfectGymSettings) -> Iterator[Remark]:
+    if urlsplit(settings.url).path in {"", "/"}:
+        yield "url", "has no path; perfectgym wants the whole address"
+
+
+PROTOCOL = ProtocolDescriptor(
+    name="perfectgym",
+    settings=PerfectGymSettings,
+    make=_make,
+    numbers=_numbers,
+    also_called=dict.fromkeys(
+        ("magicline", "egym", "wellpass", "fitogram"),
+        "aggregators of PerfectGym Next and Magicline are asked by perfectgym",
+    ),
+    remarks=_remarks,
+)

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from gatectl.config import model
 from gatectl.config.problems import SettingsError
 from gatectl.config.reader import load, load_with_keys
+from gatectl.partners.registry import PROTOCOLS, settings_classes
+from gatectl.validators.key_source import KeySource
 
 SECRET = "Zq7xSECRETxq7Z"
 
@@ -26,11 +28,10 @@ TABLES = (
     model.Settings,
     model.Site,
     model.Gpio,
-    model.KeySource,
-    model.PerfectGymSettings,
-    model.WellhubSettings,
+    KeySource,
+    *settings_classes().values(),
 )
-TABLES += (model.CapitanSettings, model.RouteSettings, model.DoorSettings, model.RelaySettings, model.Signals)
+TABLES += (model.RouteSettings, model.DoorSettings, model.RelaySettings, model.Signals)
 TABLES += (model.SerialScanner, model.EvdevScanner)
 
 NAMES = st.sampled_from(sorted({field.name for table in TABLES for field in fields(table)})) | st.text(
@@ -38,9 +39,7 @@ NAMES = st.sampled_from(sorted({field.name for table in TABLES for field in fiel
 )
 
 WORDS = [
-    "perfectgym",
-    "wellhub",
-    "capitan",
+    *PROTOCOLS,
     "serial",
     "evdev",
     "main",

@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 import tomli
 
-from gatectl.config.addresses import host_and_port
 from gatectl.config.model import (
-    CapitanSettings,
     EvdevScanner,
     MonitorSettings,
-    PerfectGymSettings,
     SerialScanner,
-    WellhubSettings,
 )
 from gatectl.config.reader import load
 from gatectl.config.warnings import warnings_of
+from gatectl.partners.capitan import CapitanSettings
+from gatectl.partners.perfectgym import PerfectGymSettings
+from gatectl.partners.wellhub.check_in import WellhubSettings
+from gatectl.validators.addresses import host_and_port
 
 DOOR = """
 [doors.d]

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from gatectl.config.patterns import MAX_TRIES, tries
+from gatectl.validators.patterns import MAX_TRIES, tries
 
 MATCH = "match = '\\d{13}'"
 

@@ -75,4 +75,6 @@ def test_reading_settings_loads_nothing_of_the_rest():
     loaded = set(done.stdout.split())
     assert not loaded & {"pydantic", "rich", "httpx", "ssl", "asyncio", "gpiozero", "serial", "evdev"}
     ours = {name for name in loaded if name.startswith("gatectl.")}
-    assert {name.split(".")[1] for name in ours} <= {"config", "errors", "decision"}
+    assert {name.split(".")[1] for name in ours} <= {
+        *("config", "errors", "decision", "validators", "partners")
+    }

@@ -1,11 +1,24 @@
 """Whose member it is, and which numbers a protocol can carry."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from gatectl.decision.cards import Card, key_of
-from gatectl.decision.routing import Destination, Objection, Route, destination, numbers_of, objection
+from gatectl.decision.routing import Destination, Objection, Route, destination, objection
+from gatectl.partners.capitan import CapitanSettings
+from gatectl.partners.perfectgym import PerfectGymSettings
+from gatectl.partners.registry import numbers_of
+from gatectl.partners.wellhub.check_in import WellhubSettings
+from gatectl.validators.key_source import KeySource
+
+KEY = KeySource(env="KEY")
+PARTNERS = {
+    "perfectgym": PerfectGymSettings(protocol="perfectgym", url="https://a.example/check", key=KEY),
+    "wellhub": WellhubSettings(protocol="wellhub", gym_id="1234", key=KEY),
+    "capitan": CapitanSettings(protocol="capitan", key=KEY),
+}
 
 WIDE = "\uff11"  # a digit to Unicode, none to a protocol
 
@@ -54,7 +67,7 @@ CUSTOMERS = [
     ],
 )
 def test_which_ids_a_protocol_carries(protocol, member, carried):
-    flaw = objection(numbers_of(protocol), member, "7")
+    flaw = objection(numbers_of(PARTNERS[protocol]), member, "7")
     assert (flaw is None) is carried
     if flaw:
         assert flaw.what == f"{member!r} is no member's number"
@@ -62,7 +75,7 @@ def test_which_ids_a_protocol_carries(protocol, member, carried):
 
 @pytest.mark.parametrize(("customer", "carried"), CUSTOMERS)
 def test_which_customers_numbers_perfectgym_carries(customer, carried):
-    flaw = objection(numbers_of("perfectgym"), "0123", customer)
+    flaw = objection(numbers_of(PARTNERS["perfectgym"]), "0123", customer)
     if carried:
         assert flaw is None
     else:
@@ -72,7 +85,7 @@ def test_which_customers_numbers_perfectgym_carries(customer, carried):
 
 @pytest.mark.parametrize("customer", [None, ""])
 def test_perfectgym_cannot_be_asked_without_the_customers_number(customer):
-    flaw = objection(numbers_of("perfectgym"), "0123", customer)
+    flaw = objection(numbers_of(PARTNERS["perfectgym"]), "0123", customer)
     assert flaw is not None
     assert flaw.what == "there is no customer's number for member '0123'"
     assert "(?P<customer>...)" in flaw.needed
@@ -81,7 +94,7 @@ def test_perfectgym_cannot_be_asked_without_the_customers_number(customer):
 
 @pytest.mark.parametrize(("member", "carried"), CUSTOMERS)
 def test_with_one_aggregator_id_for_all_the_member_is_the_customer(member, carried):
-    flaw = objection(numbers_of("perfectgym", one_aggregator_id=True), member, None)
+    flaw = objection(numbers_of(replace(PARTNERS["perfectgym"], aggregator_id="fitco-4711")), member, None)
     if carried:
         assert flaw is None
     else:

@@ -14,7 +14,7 @@ from gatectl.partners.http.client import Client
 from gatectl.partners.http.dial import Dialler, tls_context
 from gatectl.partners.http.pool import Pool
 from gatectl.partners.perfectgym import PerfectGymProtocol
-from gatectl.partners.wellhub import WellhubProtocol
+from gatectl.partners.wellhub.check_in import WellhubProtocol
 
 KEY = "s3cret-Key"
 PATIENCE_S = 20.0

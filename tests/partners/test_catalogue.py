@@ -11,7 +11,7 @@ from gatectl.partners.http.client import Client
 from gatectl.partners.http.dial import Dialler, tls_context
 from gatectl.partners.http.pool import Pool
 from gatectl.partners.perfectgym import PerfectGymProtocol
-from gatectl.partners.wellhub import WellhubProtocol
+from gatectl.partners.wellhub.check_in import WellhubProtocol
 from gatectl.sim.catalogue import CATALOGUE
 from gatectl.sim.server import Simulator
 

@@ -11,7 +11,7 @@ from gatectl.decision.verdict import Fault, Verdict
 from gatectl.partners.capitan import CapitanProtocol
 from gatectl.partners.exchange import Endpoint, interpret
 from gatectl.partners.perfectgym import PerfectGymProtocol
-from gatectl.partners.wellhub import WellhubProtocol
+from gatectl.partners.wellhub.check_in import WellhubProtocol
 
 ALLOWED = (Verdict.ALLOWED, None)
 NOT_ALLOWED = (Verdict.NOT_ALLOWED, None)

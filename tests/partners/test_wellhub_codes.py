@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatectl.partners.exchange import PartnerResponse
-from gatectl.partners.wellhub_codes import Change, ChangeKind
+from gatectl.partners.wellhub.codes import Change, ChangeKind
 
 MEMBER = "0123456789012"
 DONE = {"create": {201}, "update": {200}, "delete": {200, 204}}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from gatectl.config.problems import near
+from gatectl.errors import near
 
 if TYPE_CHECKING:
     from pydantic_core import PydanticCustomError
@@ -42,9 +42,14 @@ class Validator:
 
 @dataclass(frozen=True, slots=True)
 class TaggedBy:
-    """A mark on a union of tables: the value of `key` in a table selects the member of the union."""
+    """A mark on tables of several kinds: the value of `key` in a table selects its kind.
+
+    `choices` returns the kinds by these values; left out, they are the members of the marked union, by the
+    Literals of their `key`.
+    """
 
     key: str
+    choices: Callable[[], Mapping[str, type]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

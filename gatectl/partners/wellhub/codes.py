@@ -10,8 +10,7 @@ from enum import Enum, auto
 from typing import Any, Literal
 
 from gatectl.partners.exchange import PartnerRequest, PartnerResponse, json_of, json_question, rest_s
-
-CODE_MAX = 13
+from gatectl.partners.wellhub.check_in import CUSTOM_CODE_CHARS
 
 Action = Literal["create", "update", "delete"]
 
@@ -75,7 +74,7 @@ class Change:
             case status if status in _DONE[self.action] and _is_success(answer) and not errors:
                 return ChangeOutcome(ChangeKind.DONE)
             case 400 if "custom_code" in errors:
-                what = f"Wellhub refuses the code: it must have 1 to {CODE_MAX} characters"
+                what = f"Wellhub refuses the code: it must have 1 to {CUSTOM_CODE_CHARS} characters"
                 return ChangeOutcome(ChangeKind.REFUSED, what, "choose a shorter code, and no blank one")
             case 401 | 403:
                 return ChangeOutcome(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
 
-from gatectl.config.validators import Validator, is_visible_ascii, refuse, string
+from gatectl.validators.values import Validator, is_visible_ascii, refuse, string
 
 _LABEL = r"(?!-)[A-Za-z0-9_-]{1,63}"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")  # RFC 1123, and the underscore that occurs in the wild
@@ -70,7 +70,7 @@ def _refuse_plain_http(parts: SplitResult) -> None:
         )
 
 
-def _base_url(own_path: str) -> Validator:
+def base_url(own_path: str) -> Validator:
     """The URL of a partner whose protocol adds paths below `own_path` to it by itself."""
     pasted = re.compile(rf".*{own_path}(?:/.*)?", re.IGNORECASE)
 
@@ -142,8 +142,6 @@ def _ip_address(value: object, _folder: Path) -> str:
 
 
 Url = Annotated[str, Validator(_url, {"type": "string", "pattern": f'^(?:{_HTTPS}|{_HTTP_HERE})[!-"$-~]*$'})]
-WellhubUrl = Annotated[str, _base_url("/access/v1")]
-CapitanUrl = Annotated[str, _base_url("/api/gym-endpoints")]
 ListenAddress = Annotated[str, Validator(_listen, {"type": "string", "pattern": r"^\S+:[0-9]{1,5}$"})]
 HostName = Annotated[str, Validator(_host_name, {"type": "string", "pattern": r"^[0-9A-Za-z_.:-]+$"})]
 IpAddress = Annotated[str, Validator(_ip_address, {"type": "string", "pattern": "^[0-9A-Fa-f.:]+$"})]

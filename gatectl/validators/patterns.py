@@ -17,9 +17,9 @@ from re import _constants as op  # type: ignore[attr-defined] # the parser that 
 from re import _parser  # type: ignore[attr-defined]
 from typing import Annotated, Any, NamedTuple
 
-from gatectl.config.problems import near
-from gatectl.config.validators import Validator, refuse
 from gatectl.decision.reader.reading import MAX_CHARS
+from gatectl.errors import near
+from gatectl.validators.values import Validator, refuse
 
 MAX_TRIES = 8 * MAX_CHARS**2
 """Two open repetitions that share characters, as in `.*-.*`, need 512 by 512 tries at most: some 10 ms on

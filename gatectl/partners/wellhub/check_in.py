@@ -24,9 +24,11 @@ the page's earlier version, https://developers.gympass.com/product/access-contro
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from gatectl.decision.routing import Number, Numbers
 from gatectl.decision.verdict import Decision, Fault, Reason, Verdict
 from gatectl.partners.exchange import (
     NOT_JSON,
@@ -38,7 +40,10 @@ from gatectl.partners.exchange import (
     json_question,
     no_verdict,
 )
+from gatectl.partners.protocol import ProtocolDescriptor, SettlingSettings
 from gatectl.partners.reason import reason_of
+from gatectl.validators.addresses import base_url
+from gatectl.validators.values import HeaderText
 
 ALREADY_VALIDATED = "checkin.already.validated"
 
@@ -53,6 +58,23 @@ _VERDICTS = {
 _ERROR_MEMBER = frozenset({"key", "message", "Message"})
 
 CUSTOM_CODE_CHARS = 13
+
+NUMBERS = Numbers(Number(re.compile(r"\d{13}", re.ASCII), "13 digits", (13, 13)))
+"""gympass_id is text of 13 digits; leading zeros occur."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WellhubSettings(SettlingSettings):
+    """A partner asked by Wellhub's access control API."""
+
+    protocol: Literal["wellhub"]
+    """Wellhub's access control."""
+    url: Annotated[str, base_url("/access/v1")] = "https://api.partners.gympass.com"
+    """Without the path, without a slash at its end."""
+    gym_id: HeaderText
+    """Text, since leading zeros count; it is sent as X-Gym-Id."""
+    send_custom_code: bool = False
+    """Send the scanned code along, where it is not the ID itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,3 +163,21 @@ def _errors_in(body: Any) -> list[dict[str, Any]]:
     if not found and isinstance(body, dict) and _ERROR_MEMBER & body.keys():
         return [body]
     return found
+
+
+def _make(
+    settings: WellhubSettings, endpoint: Endpoint, key: str, other_keys: tuple[str, ...]
+) -> WellhubProtocol:
+    return WellhubProtocol(endpoint, settings.gym_id, key, settings.send_custom_code, other_keys)
+
+
+PROTOCOL = ProtocolDescriptor(
+    name="wellhub",
+    settings=WellhubSettings,
+    make=_make,
+    numbers=lambda _settings: NUMBERS,
+    already_in=frozenset({ALREADY_VALIDATED}),
+    also_called={"gympass": "Gympass is Wellhub now: did you mean wellhub?"},
+    examples={"gym_id": 'gym_id = "…" is the number that Wellhub gave this gym, in quotes'},
+    key_advice="and whether it is for this gym_id",
+)

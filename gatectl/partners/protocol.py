@@ -1,0 +1,79 @@
+"""The descriptor of a partner's protocol: the rest of gatectl derives from it all that differs by protocol.
+
+A protocol is one module or folder of this package. It defines its settings, the numbers that it can carry,
+its request and the interpretation of its answers, and ends in its descriptor; `registry.py` lists them. A
+simulator of the same name is in `gatectl/sim`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from gatectl.decision.routing import Numbers
+from gatectl.partners.exchange import Endpoint, PartnerProtocol
+from gatectl.validators.addresses import Url
+from gatectl.validators.key_source import Key
+from gatectl.validators.values import FilePath, Name, Text, whole
+
+Budget = Annotated[int, whole(50, 30_000)]
+"""Milliseconds from the complete code to the whole answer. Under 50 not even a near partner answers;
+after 30 seconds the member has left the gate."""
+
+Settle = Annotated[int, whole(0, 3600)]
+"""Seconds for which a refusal may be the late answer to our own request; 0 is never."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartnerSettings:
+    """The settings that all partners have. A protocol adds its own, and its name as `protocol`'s Literal."""
+
+    protocol: Name
+    """How the partner is asked."""
+    url: Url
+    """The partner's address."""
+    key: Key
+    budget_ms: Budget = 2000
+    ca_file: FilePath | None = None
+    """A file of certificates in PEM form to trust instead of the system's store."""
+    status_page: Text | None = None
+    """Shown in advice, never asked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettlingSettings(PartnerSettings):
+    """The settings of partners whose refusals say that a member is in already."""
+
+    settle_s: Settle = 0
+
+
+Remark = tuple[str, str]
+"""A setting's name, and a warning about its value, which is valid but most likely a mistake."""
+
+
+def no_remarks(_settings: PartnerSettings) -> Iterable[Remark]:
+    """Return no warnings, for a protocol without any of its own."""
+    return ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProtocolDescriptor:
+    """A protocol. The callables take an instance of `settings`."""
+
+    name: str
+    """The value of the setting `protocol`, and the simulator's name."""
+    settings: type[PartnerSettings]
+    make: Callable[[Any, Endpoint, str, tuple[str, ...]], PartnerProtocol]
+    """Makes the pure half of settings, endpoint, key, and the other partners' keys, to be masked."""
+    numbers: Callable[[Any], Numbers]
+    """The member's numbers that it is asked with, and those which it can carry."""
+    already_in: frozenset[str] = frozenset()
+    """The keys of refusals that say that the member has been checked in already."""
+    also_called: Mapping[str, str] = field(default_factory=dict)
+    """Other words that an installer may write as `protocol`, in small letters, each with a hint."""
+    examples: Mapping[str, str] = field(default_factory=dict)
+    """Hints with an example, by the protocol's own settings."""
+    remarks: Callable[[Any], Iterable[Remark]] = no_remarks
+    key_advice: str = ""
+    """The addition to the advice for a refused key: another setting that may be wrong."""

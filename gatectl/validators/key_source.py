@@ -1,0 +1,29 @@
+"""The setting that names the place of a key or a password, so that the settings do not hold the secret."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from gatectl.validators.values import FilePath, Name, TableCheck, Variable, refuse
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeySource:
+    """The place of a key or a password: exactly one of the three is set."""
+
+    file: FilePath | None = None
+    """A file that holds it alone and that others cannot read."""
+    credential: Name | None = None
+    """The name of a systemd credential, a file in $CREDENTIALS_DIRECTORY."""
+    env: Variable | None = None
+    """The name of an environment variable."""
+
+
+def _exactly_one(source: KeySource) -> KeySource:
+    if sum(place is not None for place in (source.file, source.credential, source.env)) != 1:
+        raise refuse("must have exactly one of file, credential and env")
+    return source
+
+
+Key = Annotated[KeySource, TableCheck(_exactly_one, {"minProperties": 1, "maxProperties": 1})]
