@@ -19,7 +19,8 @@ from gatectl.errors import GatectlError
 from gatectl.journal import clock
 from gatectl.journal.erase import erase, is_purge_due, purge
 from gatectl.journal.reader import Reader
-from gatectl.sinks.systemd_journal import SOCKET, JournalLog
+from gatectl.sinks.sink import Sinks
+from gatectl.sinks.systemd_journal import SOCKET, SystemdJournal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,9 +47,9 @@ def run(args: argparse.Namespace) -> int:
             )
         is_gone = purge(connection, file, erased.texts if is_found else None)
     if SOCKET.exists():
-        journal_log = JournalLog()
-        journal_log.log_event(record)
-        journal_log.close()
+        sinks = Sinks(SystemdJournal())
+        sinks.take(record)
+        sinks.close()
     print(f"erased: {erased.events} events, {erased.cards} cards", file=sys.stderr)
     if not is_gone:
         raise GatectlError(

@@ -49,7 +49,7 @@ class Effects:
                     attempt.member or "", attempt.credential or "", attempt.customer
                 )
             case m.Show(view, indication):
-                self._context.viewers.show(lambda: view)
+                self._context.sinks.take(view)
                 if indication is not None:
                     self._gate.show(indication)
             case m.Ask():
@@ -63,10 +63,10 @@ class Effects:
             case m.Conclude(event):
                 self._requests.pop(event.attempt.id, None)  # not asked, where the disk took the whole budget
                 self._context.store.finish(event.attempt.id, event.outcome)
-                self._context.journal_log.log_event(event)
+                self._context.sinks.take(event)
                 self._context.last_event = event
             case m.Log(entry):
-                self._context.journal_log.log(entry)
+                self._context.sinks.take(entry)
 
     def abandon(self) -> None:
         """Gives up the request under way; the next start closes its scan as interrupted."""

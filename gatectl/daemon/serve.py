@@ -32,7 +32,8 @@ from gatectl.journal import cards, statements
 from gatectl.journal.store import Store
 from gatectl.journal.volatile import lies_in_memory
 from gatectl.sinks.display_feed import DisplayFeed
-from gatectl.sinks.systemd_journal import JournalLog
+from gatectl.sinks.sink import Sinks
+from gatectl.sinks.systemd_journal import SystemdJournal
 
 OPEN_PATIENCE_S = 2.0
 """A start waits so long for a disk that does not answer: no scanner is read meanwhile."""
@@ -55,14 +56,15 @@ def run(
 ) -> None:
     """Runs until SIGTERM or SIGINT. Raises GatectlError for an installer's mistake."""
     with alone(settings.control.socket):
-        journal_log = JournalLog()
+        viewers = DisplayFeed(name for name, door in settings.doors.items() if door.show_name)
+        sinks = Sinks(SystemdJournal(), viewers)
         try:
-            with gates.opened(settings, environ, journal_log.log, last) as opened:
-                asyncio.run(_Daemon(settings, keys, opened, journal_log, environ).run())
+            with gates.opened(settings, environ, sinks.take, last) as opened:
+                asyncio.run(_Daemon(settings, keys, opened, sinks, viewers, environ).run())
         except ExceptionGroup as group:
             _raise_alone(group)
         finally:
-            journal_log.close()
+            sinks.close()
 
 
 class _Daemon:
@@ -73,14 +75,16 @@ class _Daemon:
         settings: model.Settings,
         keys: Mapping[str, model.Secret],
         opened: gates.Gates,
-        journal_log: JournalLog,
+        sinks: Sinks,
+        viewers: DisplayFeed,
         environ: Mapping[str, str],
     ) -> None:
         self._settings = settings
         self._keys = keys
         self._gates = opened.by_door
         self._guard = opened.guard
-        self._journal_log = journal_log
+        self._sinks = sinks
+        self._viewers = viewers
         self._environ = environ
         self._stopped = asyncio.Event()
         self._hurried = asyncio.Event()
@@ -92,7 +96,7 @@ class _Daemon:
             loop.add_signal_handler(number, self._stop)
         broken: asyncio.Future[None] = loop.create_future()
         loop.set_exception_handler(partial(_end_on_error, broken))
-        store = Store(self._settings.journal.path, self._settings.journal.keep_days, self._journal_log.log)
+        store = Store(self._settings.journal.path, self._settings.journal.keep_days, self._sinks.take)
         store.start()
         context = self._site_context(store)
         try:
@@ -124,7 +128,7 @@ class _Daemon:
                 tuple(key for other, key in keys.items() if other != name),
                 context=made[name],
                 doors=len(settings.doors),
-                log=self._journal_log.log,
+                log=self._sinks.take,
             )
             for name, partner in settings.partners.items()
         }
@@ -138,9 +142,9 @@ class _Daemon:
             ),
             partners=partners,
             store=store,
-            journal_log=self._journal_log,
+            sinks=self._sinks,
+            viewers=self._viewers,
             keys=tuple(keys.values()),
-            viewers=DisplayFeed(name for name, door in settings.doors.items() if door.show_name),
         )
 
     def _doors(self, context: SiteContext, tasks: asyncio.TaskGroup) -> dict[str, Door]:
@@ -192,7 +196,7 @@ class _Daemon:
         """Says that the cards are not known, and that they are after all."""
         if context.site.cards is None:
             self._cards_missed = True
-            self._journal_log.log(
+            self._sinks.take(
                 LogEntry(
                     Priority.ERROR,
                     f"the enrolled cards in {self._settings.journal.path} cannot be read yet:"
@@ -201,11 +205,11 @@ class _Daemon:
             )
         elif self._cards_missed:
             self._cards_missed = False
-            self._journal_log.log(LogEntry(Priority.NOTICE, "the enrolled cards can be read now"))
+            self._sinks.take(LogEntry(Priority.NOTICE, "the enrolled cards can be read now"))
 
     async def _take_up(self, context: SiteContext) -> None:
         for event in await context.store.opened:
-            self._journal_log.log_event(event)
+            self._sinks.take(event)
         try:
             context.site.cards = await context.store.ask(cards.load_all)
             self._note_cards(context)
@@ -215,7 +219,7 @@ class _Daemon:
             for name, service in context.partners.items():
                 service.recall((at_us, scan) for partner, at_us, scan in past if partner == name)
         except sqlite3.Error as error:
-            self._journal_log.log(
+            self._sinks.take(
                 LogEntry(Priority.ERROR, f"the enrolled cards and the last scans cannot be read ({error})")
             )
 
@@ -230,16 +234,16 @@ class _Daemon:
         doors = self._doors(context, group)
         claims = claims_of(self._settings)
         scanners = [
-            (name, scanner_of(settings, claims, door.present, door.show_unreadable, self._journal_log.log))
+            (name, scanner_of(settings, claims, door.present, door.show_unreadable, self._sinks.take))
             for name, door in doors.items()
             for settings in self._settings.doors[name].scanners
         ]
         reading = [group.create_task(scanner.run()) for _, scanner in scanners]
         keeping = [group.create_task(service.keep_connected()) for service in context.partners.values()]
-        threads = (asyncio.wrap_future(thread.broken) for thread in (self._guard, self._journal_log))
+        threads = (asyncio.wrap_future(ended) for ended in (self._guard.broken, *self._sinks.broken))
         ends = (broken, context.store.broken, *threads)
         watching = [group.create_task(_raised(future)) for future in ends]
-        watching.append(group.create_task(clock_step_log.watch(self._journal_log.log)))
+        watching.append(group.create_task(clock_step_log.watch(self._sinks.take)))
         if opening is not None:
             watching.append(group.create_task(opening))
         feeding_s = watchdog.interval_s(self._environ, os.getpid())
@@ -255,7 +259,7 @@ class _Daemon:
             gc.enable()
             await self._until_upgraded(context.store)
             watching.append(group.create_task(keep_notifying("READY=1", self._environ)))
-            self._journal_log.log(LogEntry(Priority.INFO, f"gatectl {__version__} is ready"))
+            self._sinks.take(LogEntry(Priority.INFO, f"gatectl {__version__} is ready"))
             await self._stopped.wait()
             notify("STOPPING=1", self._environ)
         _cancel(reading)
@@ -271,17 +275,17 @@ class _Daemon:
         """The control socket and, where the service names one, the socket of those who may only look."""
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(
-                control.listening(self._settings.control.socket, everything, self._journal_log.log, going_on)
+                control.listening(self._settings.control.socket, everything, self._sinks.take, going_on)
             )
             if control.WATCH_SOCKET in self._environ:
                 path = Path(self._environ[control.WATCH_SOCKET])
                 looking = {name: everything[name] for name in READ_ONLY}
                 try:
                     await stack.enter_async_context(
-                        control.listening(path, looking, self._journal_log.log, going_on)
+                        control.listening(path, looking, self._sinks.take, going_on)
                     )
                 except GatectlError as error:  # a door works without displays
-                    self._journal_log.log(LogEntry(Priority.WARNING, f"nobody can watch: {error.message}"))
+                    self._sinks.take(LogEntry(Priority.WARNING, f"nobody can watch: {error.message}"))
             yield
 
     async def _let_through(self, doors: Collection[Door]) -> None:

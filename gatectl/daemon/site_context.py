@@ -10,7 +10,7 @@ from gatectl.decision.door.context import Site
 from gatectl.decision.event import Event
 from gatectl.journal.store import Store
 from gatectl.sinks.display_feed import DisplayFeed
-from gatectl.sinks.systemd_journal import JournalLog
+from gatectl.sinks.sink import Sinks
 
 
 @dataclass(slots=True)
@@ -20,11 +20,11 @@ class SiteContext:
     site: Site
     partners: dict[str, PartnerService]
     store: Store
-    journal_log: JournalLog
+    sinks: Sinks
+    viewers: DisplayFeed
     keys: tuple[str, ...] = field(default=(), repr=False)
     """Every partner's: a person's reason is kept without them."""
     names: clock.WallClockNames = field(default_factory=clock.WallClockNames)
-    viewers: DisplayFeed = field(default_factory=DisplayFeed)
     last_event: Event | None = None
     in_memory: bool = False
     """Whether the store lies where it is lost with the power."""

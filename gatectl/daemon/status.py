@@ -41,6 +41,7 @@ def status_of(
             "cards": health.damage.cards,
             "events": health.damage.events,
         },
+        "sinks": context.sinks.status(),
         "viewers": len(context.viewers),
         "last_event": context.last_event and context.last_event.to_json(),
     }

@@ -1,1 +1,1 @@
-"""Followers of the events: the systemd journal, the displays."""
+"""Sinks: the followers of events, screens and log entries."""

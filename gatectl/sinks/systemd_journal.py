@@ -1,11 +1,13 @@
-"""The systemd journal: an entry for each event and notice. Without systemd, the same lines on stderr."""
+"""The systemd journal: an entry for each event and log entry. Without systemd, the same lines on stderr.
+
+The entries are sent in the journal's own protocol. systemd's Python module keeps the interpreter's lock while
+it sends: a journal that hangs would stop every thread of the daemon.
+"""
 
 from __future__ import annotations
 
-import queue
+import socket
 import sys
-import threading
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,6 @@ from gatectl.decision.verdict import Fault, Message, Result
 from gatectl.errors import visible
 
 SOCKET = Path("/run/systemd/journal/socket")
-
-FLUSH_S = 2.0
-"""The end of the daemon waits so long for a journal that does not take its last lines."""
-
-WAITING_MAX = 10_000
-"""Lines that wait for a journal that is stuck; later ones are dropped, the store has the events."""
 
 MESSAGE_IDS = {
     Message.CHECKED_IN: "5e1a2f5c0d8b4b0f9d3c6a1e7b204c11",
@@ -95,57 +91,37 @@ def entry_of(event: Event) -> LogEntry:
     )
 
 
-class JournalLog:
-    """Hands entries over from a thread of its own: a journal that is stuck holds up no door."""
+class SystemdJournal:
+    """Writes events and log entries; raises OSError where neither the journal nor stderr takes one."""
+
+    name = "systemd journal"
+    kinds = (Event, LogEntry)
+    blocks = True
 
     def __init__(self) -> None:
-        self._entries: queue.SimpleQueue[LogEntry | None] = queue.SimpleQueue()
         self._to_journal = SOCKET.exists()
-        self.broken: Future[None] = Future()
-        """Carries the error that ended the thread: a bug, which must end the daemon too."""
-        self._thread = threading.Thread(target=self._run, name="systemd journal", daemon=True)
-        self._thread.start()
 
-    def log(self, entry: LogEntry) -> None:
-        """Takes a notice; never blocks, never raises."""
-        if self._entries.qsize() < WAITING_MAX:
-            self._entries.put(entry)
-
-    def log_event(self, event: Event) -> None:
-        """Takes an event."""
-        self.log(entry_of(event))
-
-    def close(self) -> None:
-        """Hands over what waits, for a while at most."""
-        self._entries.put(None)
-        self._thread.join(FLUSH_S)
-
-    def _run(self) -> None:
-        try:
-            self._send_all()
-        except BaseException as error:  # noqa: BLE001 - not hidden: it ends the daemon
-            self.broken.set_exception(RuntimeError(f"the systemd journal's thread failed: {error!r}"))
-
-    def _send_all(self) -> None:
-        while (entry := self._entries.get()) is not None:
-            try:
-                self._send(entry)
-            except OSError:
-                # The journal is gone, or stderr is closed: the store still has the events.
-                continue
-
-    def _send(self, entry: LogEntry) -> None:
+    def take(self, item: Event | LogEntry) -> None:
+        """Write an entry."""
+        entry = entry_of(item) if isinstance(item, Event) else item
         if not self._to_journal:
             sys.stderr.write(visible(entry.message) + "\n")
             sys.stderr.flush()
             return
-        import systemd.journal  # noqa: PLC0415 - only where there is one
-
-        systemd.journal.send(
-            entry.message,
-            MESSAGE_ID=entry.message_id,
-            CODE_FILE=__file__,  # else it walks the stack to find itself
-            PRIORITY=str(int(entry.priority)),
-            SYSLOG_IDENTIFIER="gatectl",
+        fields = {
+            "MESSAGE": entry.message,
+            "PRIORITY": str(int(entry.priority)),
+            "SYSLOG_IDENTIFIER": "gatectl",
+            **({} if entry.message_id is None else {"MESSAGE_ID": entry.message_id}),
             **{f"GATECTL_{name}": value for name, value in entry.fields.items()},
-        )
+        }
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sent:
+            sent.sendto(b"".join(_field(name, value) for name, value in fields.items()), str(SOCKET))
+
+
+def _field(name: str, value: str) -> bytes:
+    """One field of the journal's native protocol (systemd.io/JOURNAL_NATIVE_PROTOCOL)."""
+    data = value.encode()
+    if b"\n" not in data:
+        return f"{name}=".encode() + data + b"\n"
+    return f"{name}\n".encode() + len(data).to_bytes(8, "little") + data + b"\n"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -55,3 +57,14 @@ class Lines:
         self._thread.join(NET_S)
         assert not self._thread.is_alive()
         return self.so_far
+
+
+def fill(address: str | bytes) -> None:
+    """Fill a datagram socket that nobody reads, until it takes no more."""
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sent,
+        contextlib.suppress(BlockingIOError),
+    ):
+        sent.setblocking(False)
+        while True:
+            sent.sendto(b"STATUS=full", address)

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import time
-from functools import partial
 
 import pytest
 from harness import GOOD, code
@@ -125,15 +124,16 @@ def test_views_go_out_after_their_step_and_those_of_one_moment_together():
     async def story():
         asyncio.get_running_loop().call_later = lambda delay, send: later.append((delay, send))
         viewers = DisplayFeed()
-        viewers.show(lambda: pytest.fail("it is made for nobody"))
+        viewers.take(View("main", Screen.IDLE))
+        assert later == []
         viewers.add(viewer, [View("main", Screen.IDLE)])
         for screen in (Screen.CHECKING, Screen.WELCOME):
-            viewers.show(partial(View, "main", screen))
+            viewers.take(View("main", screen))
         assert len(viewer.written) == 1
         ((delay, send),) = later
         send()
         assert delay == AFTER_S
-        viewers.show(partial(View, "main", Screen.DECLINED))
+        viewers.take(View("main", Screen.DECLINED))
         assert len(later) == 2
         viewer.is_closed = True
         assert len(viewers) == 0

@@ -8,7 +8,7 @@ import threading
 import contract
 import pytest
 from harness import GOOD, code
-from lines import NET_S
+from lines import NET_S, fill
 from viewing import Viewer
 
 SOCKET = "/run/systemd/journal/socket"
@@ -73,10 +73,14 @@ def fields_of(datagram):
     return fields
 
 
-@pytest.fixture
-def journal(tmp_path):
+@pytest.fixture(autouse=True)
+def _own_file_systems():
     if os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"], check=False).returncode:
         pytest.skip("only root may give a process its own file systems")
+
+
+@pytest.fixture
+def journal(tmp_path):
     fake = FakeJournal(tmp_path / "journal.socket")
     yield fake
     fake.close()
@@ -165,6 +169,20 @@ def test_an_entry_for_each_event(gym, journal, tmp_path):
     shown = [entry["GATECTL_EVENT_ID"] for entry in journal.so_far if "GATECTL_EVENT_ID" in entry]
     assert shown == [event["id"] for event in gym.events()]
     assert gym.stderr == []
+
+
+def test_scans_and_the_end_do_not_wait_for_a_journal_that_hangs(gym, tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as unread:
+        unread.bind(str(tmp_path / "journal.socket"))
+        fill(unread.getsockname())
+        gym = gym({"wellhub": {}})
+        gym.start(["unshare", "-m", "sh", "-c", IN_ITS_PLACE, str(tmp_path / "journal.socket")])
+        with Viewer(gym) as viewer:
+            viewer.next()
+            assert gym.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
+            assert [viewer.next()["screen"] for _ in range(2)] == ["checking", "welcome"]
+        assert gym.status()["sinks"]["display feed"] == {"lost": 0, "trouble": None}
+        assert gym.terminate() == 0
 
 
 def test_what_is_for_the_member_is_in_no_entry_nor_in_the_store(gym, journal, tmp_path):

@@ -6,6 +6,7 @@ import socket
 
 import pytest
 from harness import GOOD
+from lines import fill
 
 from gatectl.daemon.notify import keep_notifying, notify
 
@@ -18,17 +19,6 @@ def manager(request, tmp_path):
         name = str(tmp_path / "notify")
         taken.bind(name if request.param == "path" else f"\0{name}")
         yield taken, {"NOTIFY_SOCKET": name if request.param == "path" else f"@{name}"}
-
-
-def fill(address):
-    """Nothing more goes into the socket."""
-    with (
-        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sent,
-        contextlib.suppress(BlockingIOError),
-    ):
-        sent.setblocking(False)
-        while True:
-            sent.sendto(b"STATUS=full", address)
 
 
 def taken_from(manager):

@@ -7,13 +7,12 @@ from pathlib import Path
 import pytest
 
 from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestRecord, interrupted
-from gatectl.decision.log import LogEntry, Priority
+from gatectl.decision.log import Priority
 from gatectl.decision.verdict import Basis, Fault, Message, Result, Verdict, message_of
 from gatectl.sinks.systemd_journal import (
     MESSAGE_IDS,
     OPENED_BY_HAND_ID,
     REFUSING_EVERYONE_ID,
-    JournalLog,
     entry_of,
     line_of,
     priority_of,
@@ -144,10 +143,3 @@ def test_the_catalog_explains_every_message(name):
     assert sorted(explained) == sorted([*MESSAGE_IDS.values(), OPENED_BY_HAND_ID, REFUSING_EVERYONE_ID])
     for message, message_id in MESSAGE_IDS.items():
         assert f"-- {message_id}\nSubject: {message}\nDefined-By: gatectl\n\n" in text
-
-
-def test_a_bug_in_the_logs_thread_is_not_hidden():
-    journal_log = JournalLog()
-    journal_log.log(LogEntry(Priority.INFO, None))
-    assert "AttributeError" in str(journal_log.broken.exception(timeout=10))
-    journal_log.close()
