@@ -117,6 +117,31 @@ def test_decisions_ask_no_clock_and_open_nothing(path):
     assert not names & CLOCK_AND_IO
 
 
+COMMAND = "the command; the other module does its work"
+SIMULATED = "the partner's protocol; in sim/ its simulator"
+SAME_NAME = {
+    **dict.fromkeys(("backup", "cards", "devices", "erase", "status"), COMMAND),
+    **dict.fromkeys(("capitan", "connection", "perfectgym", "wellhub"), SIMULATED),
+    "control": "the client of the control socket; its server",
+    "clock": "the daemon's clocks; the identity of a boot, as the journal keeps it",
+    "reader": "reads the settings; reads the journal",
+    "schema": "of the settings; of the store",
+    "serve": "serves the doors; serves the pages",
+}
+"""Module names that stand in more than one folder, with the difference that the folders make."""
+
+
+def test_no_module_name_stands_twice_unless_the_folder_says_the_difference():
+    names = [path.stem for path in sources() if path.name != "__init__.py"]
+    assert {name for name in names if names.count(name) > 1} <= set(SAME_NAME)
+
+
+def test_no_class_name_stands_twice():
+    trees = [ast.parse(path.read_text("utf-8")) for path in sources()]
+    names = [node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    assert not {name for name in names if names.count(name) > 1}
+
+
 def test_the_simulators_certificates_are_made_by_the_simulator_alone():
     users = {part_of(path) for path in sources() for name in imports(path) if name.startswith("trustme")}
     assert users <= {"sim"}

@@ -27,7 +27,7 @@ from gatectl.config.reader import find, load
 from gatectl.decision.cards import Card
 from gatectl.decision.reader.detect import (
     DetectedFormat,
-    Unreadable,
+    NotRecognised,
     chosen,
     detect_keys,
     detect_serial,
@@ -245,7 +245,7 @@ def _judge(burst: Capture, known: Known, baud: int) -> ScannedCode | str | None:
     match seen:
         case None:
             return None
-        case Unreadable(what, hint):
+        case NotRecognised(what, hint):
             return f"{what}; {hint}"
         case DetectedFormat():
             seen = [seen]

@@ -72,8 +72,8 @@ def _serve(args: argparse.Namespace, path: Path, settings: Settings) -> int:
     from gatectl.monitor.control_client import ControlClient  # noqa: PLC0415
     from gatectl.monitor.journal_worker import JournalWorker  # noqa: PLC0415
     from gatectl.monitor.password import Password  # noqa: PLC0415
+    from gatectl.monitor.renderer import SiteInfo  # noqa: PLC0415
     from gatectl.monitor.signed_out import SignedOut  # noqa: PLC0415
-    from gatectl.monitor.site_info import SiteInfo  # noqa: PLC0415
 
     host, port = _listen(args, settings)
     text = _password(args, settings)

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gatectl.daemon.control import REASON_CHARS, Command, Connection, RefusedError, Stay
+from gatectl.daemon.control import REASON_CHARS, Command, ControlConnection, RefusedError, Stay
 from gatectl.daemon.door import Door
 from gatectl.daemon.site_context import SiteContext
 from gatectl.daemon.status import status_of
@@ -64,7 +64,7 @@ def _store_commands(context: SiteContext) -> dict[str, Command]:
 def subscriptions(context: SiteContext, doors: Mapping[str, Door]) -> dict[str, Stay]:
     """Continuations after the answer, by the command's name."""
 
-    def watch(connection: Connection) -> None:
+    def watch(connection: ControlConnection) -> None:
         context.viewers.add(connection, [door.view() for door in doors.values()])
 
     return {"watch": watch}

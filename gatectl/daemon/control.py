@@ -61,14 +61,14 @@ class RefusedError(Exception):
         self.hints = hints
 
 
-class Connection:
+class ControlConnection:
     """One client: its line comes in, lines go out; `on_line` gets the line, `on_closed` the end."""
 
     def __init__(
         self,
         connected: socket.socket,
-        on_line: Callable[[Connection, bytes], None],
-        on_closed: Callable[[Connection], None],
+        on_line: Callable[[ControlConnection, bytes], None],
+        on_closed: Callable[[ControlConnection], None],
     ) -> None:
         self._socket = connected
         self._socket.setblocking(False)  # noqa: FBT003 - socket's own signature
@@ -164,7 +164,7 @@ class Connection:
         self._on_closed(self)
 
 
-Stay = Callable[[Connection], None]
+Stay = Callable[[ControlConnection], None]
 """Takes over a connection that has got its answer and stays."""
 
 
@@ -221,8 +221,8 @@ class _Server:
         self._stays = stays
         self._log = log
         self._loop = asyncio.get_running_loop()
-        self._asking: set[Connection] = set()
-        self._staying: set[Connection] = set()
+        self._asking: set[ControlConnection] = set()
+        self._staying: set[ControlConnection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._again: asyncio.TimerHandle | None = None
         self._told_full = False
@@ -251,18 +251,18 @@ class _Server:
         if len(self._asking) >= ASKING_MAX:
             _refuse(connected)
         else:
-            self._asking.add(Connection(connected, self._on_line, self._on_closed))
+            self._asking.add(ControlConnection(connected, self._on_line, self._on_closed))
 
-    def _on_line(self, connection: Connection, line: bytes) -> None:
+    def _on_line(self, connection: ControlConnection, line: bytes) -> None:
         task = self._loop.create_task(self._answer(connection, line))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _on_closed(self, connection: Connection) -> None:
+    def _on_closed(self, connection: ControlConnection) -> None:
         self._asking.discard(connection)
         self._staying.discard(connection)
 
-    async def _answer(self, connection: Connection, line: bytes) -> None:
+    async def _answer(self, connection: ControlConnection, line: bytes) -> None:
         stay, answer = await self._run(line)
         if stay is None:
             connection.answer(answer)

@@ -24,7 +24,7 @@ from gatectl.daemon.partner_service import PartnerService, contexts
 from gatectl.daemon.scanners import claims_of, scanner_of
 from gatectl.daemon.site_context import SiteContext
 from gatectl.decision.cards import Card
-from gatectl.decision.door.context import Site
+from gatectl.decision.door.context import SharedState
 from gatectl.decision.log import LogEntry, Priority
 from gatectl.devices.gpio.failsafe import FailsafeProcess
 from gatectl.errors import GatectlError
@@ -133,7 +133,7 @@ class _Daemon:
             for name, partner in settings.partners.items()
         }
         return SiteContext(
-            site=Site(
+            site=SharedState(
                 tenant=settings.site.tenant,
                 studio=settings.site.studio,
                 routes=[route.route() for route in settings.routes],

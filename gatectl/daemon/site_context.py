@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from gatectl.daemon import clock
 from gatectl.daemon.partner_service import PartnerService
-from gatectl.decision.door.context import Site
+from gatectl.decision.door.context import SharedState
 from gatectl.decision.event import Event
 from gatectl.journal.store import Store
 from gatectl.sinks.display_feed import DisplayFeed
@@ -17,7 +17,7 @@ from gatectl.sinks.sink import Sinks
 class SiteContext:
     """`site` has what the doors' rules share; the rest does their work."""
 
-    site: Site
+    site: SharedState
     partners: dict[str, PartnerService]
     store: Store
     sinks: Sinks

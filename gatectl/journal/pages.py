@@ -34,7 +34,7 @@ _INTEGERS = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class LeafRecord:
     """A record of a leaf. `rowid` is None in an index, and in a table WITHOUT ROWID."""
 
     rowid: int | None
@@ -71,7 +71,7 @@ class Pages:
         if self._log is not None:
             os.close(self._log)
 
-    def rows(self, number: int) -> Iterator[Row]:
+    def rows(self, number: int) -> Iterator[LeafRecord]:
         """The rows of a page, counted from 1, the last first; none where it is no leaf, or cannot be read."""
         page = self._page(number)
         if page is None or len(page) < self.page_size:
@@ -88,7 +88,7 @@ class Pages:
             with contextlib.suppress(ValueError, IndexError, struct.error):
                 yield self._row(page, at, kind)
 
-    def _row(self, page: bytes, at: int, kind: int) -> Row:
+    def _row(self, page: bytes, at: int, kind: int) -> LeafRecord:
         if kind == INDEX_INTERIOR:
             at += 4  # the page below
         length, at = _varint(page, at)
@@ -96,7 +96,7 @@ class Pages:
         if kind == TABLE_LEAF:
             rowid, at = _varint(page, at)
             rowid -= (rowid >> 63) << 64
-        return Row(rowid, _record(self._payload(page, at, length, kind)))
+        return LeafRecord(rowid, _record(self._payload(page, at, length, kind)))
 
     def _payload(self, page: bytes, at: int, length: int, kind: int) -> bytes:
         """The content of the cell, and of the chain of pages in which it continues."""
@@ -174,7 +174,7 @@ class Pages:
             at += len(frame)
 
 
-def each_page(path: Path) -> Iterator[Iterator[Row]]:
+def each_page(path: Path) -> Iterator[Iterator[LeafRecord]]:
     """The rows of all pages, a page at a time, in the order of the file. Raises OSError."""
     with Pages(path) as pages:
         for number in range(1, pages.count + 1):

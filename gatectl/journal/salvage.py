@@ -17,7 +17,7 @@ from pathlib import Path
 from gatectl.decision.cards import Card, key_of
 from gatectl.decision.event import Attempt, Event, interrupted
 from gatectl.journal import cards, statements
-from gatectl.journal.pages import Pages, Row, Value, each_page
+from gatectl.journal.pages import LeafRecord, Pages, Value, each_page
 from gatectl.journal.schema import open_ours
 from gatectl.journal.store_file import BESIDE, place_aside, put_aside
 from gatectl.journal.transaction import transaction
@@ -84,7 +84,7 @@ def look_through(path: Path) -> Salvage:
     return found
 
 
-def _take(row: Row, found: Salvage) -> None:
+def _take(row: LeafRecord, found: Salvage) -> None:
     card, mark = _card(row), _mark(row)
     if card is not None:
         found.cards[key_of(card.code)] = card
@@ -189,7 +189,7 @@ class Carrying:
         yield from self._close()
         self._connection.execute("UPDATE journal SET carrying = NULL")
 
-    def _put(self, table: str, names: list[str], row: Row) -> int:
+    def _put(self, table: str, names: list[str], row: LeafRecord) -> int:
         values: tuple[Value, ...] = (row.rowid, *row.values[1:])[: len(names)]
         columns = ", ".join(f'"{name}"' for name in names[: len(values)])
         marks = ", ".join("?" * len(values))
@@ -251,7 +251,7 @@ def acknowledge(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE marks SET value = 0 WHERE name = 'damaged_us'")
 
 
-def _attempt_of(outcome: Row) -> int:
+def _attempt_of(outcome: LeafRecord) -> int:
     seq = outcome.values[1]
     return seq if isinstance(seq, int) else 0
 
@@ -260,14 +260,14 @@ def _is_hex(value: Value) -> bool:
     return isinstance(value, str) and _HEX_32.fullmatch(value) is not None
 
 
-def _mark(row: Row) -> tuple[str, int] | None:
+def _mark(row: LeafRecord) -> tuple[str, int] | None:
     if row.rowid is not None or len(row.values) != 2:
         return None
     name, value = row.values
     return (name, value) if isinstance(name, str) and name in _MARKS and isinstance(value, int) else None
 
 
-def _card(row: Row) -> Card | None:
+def _card(row: LeafRecord) -> Card | None:
     if row.rowid is None or len(row.values) != 5:
         return None
     key, code, partner, member, customer = row.values
@@ -278,7 +278,7 @@ def _card(row: Row) -> Card | None:
     return Card(code, partner, member, customer)
 
 
-def _is_attempt(row: Row) -> bool:
+def _is_attempt(row: LeafRecord) -> bool:
     values = row.values
     return (
         row.rowid is not None
@@ -294,7 +294,7 @@ def _is_attempt(row: Row) -> bool:
     )
 
 
-def _is_outcome(row: Row) -> bool:
+def _is_outcome(row: LeafRecord) -> bool:
     values = row.values
     return (
         row.rowid is not None

@@ -14,12 +14,11 @@ from starlette.routing import Route
 from gatectl.journal.reader import UnreadableError
 from gatectl.monitor.control_client import ControlClient
 from gatectl.monitor.feeds import LiveFeeds
+from gatectl.monitor.handlers import PageHandlers, Report
 from gatectl.monitor.journal_worker import JournalWorker
 from gatectl.monitor.login import Login
-from gatectl.monitor.pages import Pages, Report
 from gatectl.monitor.password import Password
-from gatectl.monitor.renderer import TemplateRenderer
-from gatectl.monitor.site_info import SiteInfo
+from gatectl.monitor.renderer import SiteInfo, TemplateRenderer
 from gatectl.monitor.static_files import StaticFiles
 from gatectl.monitor.streams import Streams
 from gatectl.monitor.visitor import choose_language
@@ -42,7 +41,7 @@ class Monitor:
         self._journal = journal
         files = StaticFiles()
         renderer = TemplateRenderer(gym, files.address, has_password=password is not None)
-        pages = Pages(gym, journal, self.live, report, renderer)
+        pages = PageHandlers(gym, journal, self.live, report, renderer)
         streams = Streams(self.live, journal, renderer)
         login = Login(renderer, password)
         self.app = Starlette(

@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-from gatectl.monitor.addresses import address_of, place_of
+from gatectl.monitor.source_address import address_of, place_of
 
 CONNECTIONS_MAX = 200
 """A gym's staff and tablets need some dozens; more could fill a small memory."""
@@ -50,10 +50,10 @@ class Connections:
 
     def __init__(self, proxies: Collection[str]) -> None:
         self._proxies = {address_of(proxy) for proxy in proxies}
-        self._places: dict[Connection, str | None] = {}
+        self._places: dict[BrowserConnection, str | None] = {}
         self._is_full = False
 
-    def admits(self, connection: Connection, host: str) -> bool:
+    def admits(self, connection: BrowserConnection, host: str) -> bool:
         """Takes it in, if there is room; the oldest that waits makes some. A named proxy serves many."""
         place = None if address_of(host) in self._proxies else place_of(host)
         if place is not None and self._from(place) >= FROM_ONE_PLACE_MAX and not self._make_room(place):
@@ -63,7 +63,7 @@ class Connections:
         self._places[connection] = place
         return True
 
-    def forget(self, connection: Connection) -> None:
+    def forget(self, connection: BrowserConnection) -> None:
         self._places.pop(connection, None)
 
     def failed_to_accept(self, error: OSError) -> None:
@@ -92,7 +92,7 @@ class Connections:
         return False
 
 
-class Connection(H11Protocol):
+class BrowserConnection(H11Protocol):
     """Uvicorn's protocol, with limits that it lacks: for slow requests, and for unread answers."""
 
     def __init__(self, connections: Connections, *args: Any, **kwargs: Any) -> None:

@@ -15,8 +15,8 @@ import unicodedata
 from collections import OrderedDict
 from typing import NamedTuple
 
-from gatectl.monitor.addresses import place_of
 from gatectl.monitor.signed_out import SignedOut
+from gatectl.monitor.source_address import place_of
 
 SESSION_S = 30 * 86_400
 """A browser unused for a month is assumed to be no longer the staff's."""

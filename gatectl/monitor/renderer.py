@@ -1,8 +1,9 @@
-"""The templates of the pages, with the values that every one of them may use."""
+"""The templates of the pages and the parts of the settings that they show."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -12,9 +13,18 @@ from starlette.responses import HTMLResponse
 
 from gatectl.monitor import presenters, texts
 from gatectl.monitor.feeds import HealthNews
-from gatectl.monitor.site_info import SiteInfo
 from gatectl.monitor.texts import Language
 from gatectl.monitor.visitor import language_of
+
+
+@dataclass(frozen=True, slots=True)
+class SiteInfo:
+    """The site, its doors by name, and of each partner, by its name, the status page."""
+
+    tenant: str
+    studio: str
+    doors: tuple[str, ...]
+    status_pages: Mapping[str, str | None]
 
 
 class TemplateRenderer:

@@ -14,15 +14,15 @@ from typing import Any
 import uvicorn
 
 from gatectl.errors import GatectlError
-from gatectl.monitor.addresses import Forwarded
 from gatectl.monitor.app import Monitor
-from gatectl.monitor.connections import HEADERS_BYTES_MAX, Connection, Connections, Requests
+from gatectl.monitor.connections import HEADERS_BYTES_MAX, BrowserConnection, Connections, Requests
 from gatectl.monitor.control_client import ControlClient
+from gatectl.monitor.handlers import Report
 from gatectl.monitor.journal_worker import JournalWorker
-from gatectl.monitor.pages import Report
 from gatectl.monitor.password import Password
+from gatectl.monitor.renderer import SiteInfo
 from gatectl.monitor.security import SecurityMiddleware, names_of
-from gatectl.monitor.site_info import SiteInfo
+from gatectl.monitor.source_address import Forwarded
 
 BACKLOG = 128
 """Connections that the kernel queues until they are accepted."""
@@ -31,7 +31,7 @@ _FULL = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 """Errors of accept(2) if the machine has no resources for another connection now."""
 
 
-class _Server(uvicorn.Server):
+class _WebServer(uvicorn.Server):
     """A server that ends the streams first at a stop: browsers would keep them open for ever."""
 
     def __init__(
@@ -116,7 +116,7 @@ def run(
     config = uvicorn.Config(
         Forwarded(guard, access.proxies),
         # The annotation wants a class; a partial of one works too.
-        http=functools.partial(Connection, connections),  # type: ignore[arg-type]
+        http=functools.partial(BrowserConnection, connections),  # type: ignore[arg-type]
         loop="asyncio",
         ws="none",
         lifespan="on",
@@ -129,6 +129,6 @@ def run(
         backlog=BACKLOG,
         timeout_graceful_shutdown=2,
     )
-    _Server(config, monitor, connections, ready).run([bound])
+    _WebServer(config, monitor, connections, ready).run([bound])
     if monitor.broken is not None:
         raise monitor.broken

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from gatectl.decision.reader.detect import (
     DetectedFormat,
-    Unreadable,
+    NotRecognised,
     chosen,
     detect_keys,
     detect_serial,
@@ -86,7 +86,7 @@ def test_frames(data, code, framing, checksum):
 )
 def test_what_cannot_be_read(data, word):
     found = detect_serial(data)
-    assert isinstance(found, Unreadable)
+    assert isinstance(found, NotRecognised)
     assert word in found.what
     assert found.hint
 
@@ -151,7 +151,7 @@ def test_nothing(data):
 @example(b"]")
 def test_no_bytes_are_too_odd(data):
     found = detect_serial(data)
-    assert found is None or isinstance(found, DetectedFormat | Unreadable)
+    assert found is None or isinstance(found, DetectedFormat | NotRecognised)
     if isinstance(found, DetectedFormat):
         assert found.code
 

@@ -18,8 +18,8 @@ from gatectl.decision.verdict import Result
 from gatectl.journal.paging import Browser
 from gatectl.journal.reader import Filters
 from gatectl.monitor.chart import day_of
+from gatectl.monitor.handlers import PageHandlers
 from gatectl.monitor.journal_worker import JournalWorker
-from gatectl.monitor.pages import Pages
 
 BERLIN = "Europe/Berlin"
 
@@ -173,7 +173,7 @@ def test_a_download_whose_journal_is_replaced_says_at_its_end_that_it_is_not_who
     store = tmp_path / "journal.db"
     fill(store, 1200)
     desk = JournalWorker(store)
-    pages = Pages(None, desk, None, None, None)
+    pages = PageHandlers(None, desk, None, None, None)
     scope = {"type": "http", "method": "GET", "path": "/events.csv", "query_string": b"", "headers": []}
 
     async def story():

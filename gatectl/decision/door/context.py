@@ -29,7 +29,7 @@ class Partner(Protocol):
 
 
 @dataclass(slots=True)
-class Site:
+class SharedState:
     """The state that all doors share. `cards` is None as long as they cannot be read."""
 
     tenant: str
@@ -50,7 +50,7 @@ class DoorContext:
     """
 
     name: str
-    site: Site
+    site: SharedState
     new_id: Callable[[int], str]
     stopping: bool = False
     broken: str | None = None

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from gatectl.decision.display import Screen, View
 from gatectl.decision.door.by_hand import HandOpenings
-from gatectl.decision.door.context import DoorContext, Site
+from gatectl.decision.door.context import DoorContext, SharedState
 from gatectl.decision.door.messages import (
     CodeRead,
     Effect,
@@ -32,7 +32,7 @@ from gatectl.decision.log import Priority
 class DoorMachine:
     """The rules of one door. `new_id` makes an event's id of microseconds since the epoch."""
 
-    def __init__(self, name: str, repeat_s: float, site: Site, new_id: Callable[[int], str]) -> None:
+    def __init__(self, name: str, repeat_s: float, site: SharedState, new_id: Callable[[int], str]) -> None:
         self.dropped = 0
         """Codes for which there was no place, since the start."""
         self._door = DoorContext(name, site, new_id)

@@ -111,14 +111,14 @@ class DetectedFormat:
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
+class NotRecognised:
     """Something came that gatectl could not read; `hint` says what to do."""
 
     what: str
     hint: str
 
 
-Recognised = DetectedFormat | Unreadable
+Recognised = DetectedFormat | NotRecognised
 
 
 def is_by_hand(characters: int, seconds: float) -> bool:
@@ -132,7 +132,7 @@ def detect_serial(data: bytes, gap_s: float = 0.0) -> Recognised | None:
     `gap_s` is the longest time within it without a character.
     """
     recognised = _of_text(data, gap_s)
-    if not isinstance(recognised, Unreadable):
+    if not isinstance(recognised, NotRecognised):
         return recognised
     mode = _mode_of(data)
     if mode is not None:
@@ -199,7 +199,7 @@ def _frame(data: bytes) -> Recognised | None:
                 return DetectedFormat(reading.text, how, "ETX", "right", framing=framing)
             flaws.add(reading.flaw)
     if DropReason.CHECKSUM in flaws:
-        return Unreadable(
+        return NotRecognised(
             "a frame with twelve hex digits whose checksum is wrong",
             'scan again; where it is always wrong, the digits are the code: framing = "stx-etx"',
         )
@@ -213,7 +213,9 @@ def _frame(data: bytes) -> Recognised | None:
         if isinstance(reading, Code):
             code, aim, words = _aim_of(reading.text)
             return DetectedFormat(code, f"STX, text, a line end{words}", "CR LF", aim=aim, framing="stx-line")
-    return Unreadable("a frame that began with STX and was cut short", "scan again, and hold the card longer")
+    return NotRecognised(
+        "a frame that began with STX and was cut short", "scan again, and hold the card longer"
+    )
 
 
 def _has_lrc(data: bytes) -> bool:
@@ -226,7 +228,7 @@ def _has_lrc(data: bytes) -> bool:
 
 def detect_keys(
     events: Iterable[KeyEvent], *, caps_lock: bool = False, gap_s: float = 0.0
-) -> list[DetectedFormat] | Unreadable | None:
+) -> list[DetectedFormat] | NotRecognised | None:
     """Recognises what a scanner typed with one scan, in each layout that can have it.
 
     Of layouts that agree, the first one is returned alone. None where nothing was typed. `gap_s` is the
@@ -276,22 +278,22 @@ def _aim_of(text: str) -> tuple[str, str | None, str]:
     return stripped.text, found[0], f"; in front stands {found[0]}, for {_SYMBOLOGIES[found[1]]}"
 
 
-def _unreadable(reading: Dropped | None) -> Unreadable:
+def _unreadable(reading: Dropped | None) -> NotRecognised:
     match reading:
         case Dropped(DropReason.UNDECODABLE | DropReason.CONTROL, detail):
-            return Unreadable(
+            return NotRecognised(
                 f"bytes that are no text ({detail})",
                 "another speed or mode? try --baud 115200, and what the scanner's manual says",
             )
         case Dropped(DropReason.LOST):
-            return Unreadable("keys, some of which the kernel dropped", "scan again")
+            return NotRecognised("keys, some of which the kernel dropped", "scan again")
         case Dropped(DropReason.KEY, detail):
-            return Unreadable(
+            return NotRecognised(
                 f"keys that type no character in any layout known here ({detail})",
                 "set the scanner to the US layout, which is its factory setting",
             )
         case _:
-            return Unreadable("more than a code can be", "a code has at most 512 characters")
+            return NotRecognised("more than a code can be", "a code has at most 512 characters")
 
 
 def _named(ending: bytes) -> str:

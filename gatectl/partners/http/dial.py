@@ -44,7 +44,7 @@ Addresses = list[Any]
 """The type of `socket.getaddrinfo`'s results."""
 
 
-class LookedUp(NamedTuple):
+class Resolved(NamedTuple):
     """A partner's addresses; `stale` if they are from an earlier answer (see `ConnectTiming`)."""
 
     addresses: Addresses
@@ -81,11 +81,11 @@ class Resolver:
         self._under_way: asyncio.Future[Addresses | OSError] | None = None
         self._last: Addresses = []
 
-    async def look_up(self) -> LookedUp:
+    async def look_up(self) -> Resolved:
         """Return the addresses, in the system's order; raises ExchangeFailed."""
         try:
             # A literal address needs neither a name server nor a thread.
-            return LookedUp(self._ask(socket.AI_NUMERICHOST), stale=False)
+            return Resolved(self._ask(socket.AI_NUMERICHOST), stale=False)
         except (socket.gaierror, UnicodeError):
             pass
         if self._under_way is None or self._under_way.done():
@@ -96,7 +96,7 @@ class Resolver:
             why = failed.strerror if isinstance(failed, OSError) else "no addresses"
             raise ExchangeFailed(Fault.NETWORK, f"the name {self._host} was not found: {why}")
         fresh = self._under_way.done() and not isinstance(self._under_way.result(), OSError)
-        return LookedUp(self._last, stale=not fresh)
+        return Resolved(self._last, stale=not fresh)
 
     def _ask(self, flags: int = 0) -> Addresses:
         return socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM, flags=flags)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gatectl.decision.cards import Card
 from gatectl.decision.door import messages as m
-from gatectl.decision.door.context import Site
+from gatectl.decision.door.context import SharedState
 from gatectl.decision.door.machine import DoorMachine
 from gatectl.decision.door.scan import SETTLED_MAX
 from gatectl.decision.door.table import BY_HAND, SCAN, Action, Happening, IllegalInputError, State, row_of
@@ -55,7 +55,7 @@ class Shell:
     def __init__(self, cards=None, patience_s=PATIENCE_S, **rules):
         self.partner = Rules(**rules)
         ids = itertools.count()
-        self.site = Site(
+        self.site = SharedState(
             "t", "s", [Route(re.compile(r"\w+", re.ASCII), "p")], {"p": self.partner}, patience_s, cards
         )
         self.machine = DoorMachine("main", 3.0, self.site, lambda at_us: f"scan-{at_us}-{next(ids)}")

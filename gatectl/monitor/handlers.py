@@ -27,8 +27,7 @@ from gatectl.monitor import chart, presenters, texts
 from gatectl.monitor.feeds import LiveFeeds
 from gatectl.monitor.journal_worker import JournalWorker
 from gatectl.monitor.query import Query
-from gatectl.monitor.renderer import TemplateRenderer
-from gatectl.monitor.site_info import SiteInfo
+from gatectl.monitor.renderer import SiteInfo, TemplateRenderer
 from gatectl.monitor.texts import Language
 from gatectl.monitor.visitor import language_of
 
@@ -39,8 +38,8 @@ Report = Callable[[str], Mapping[str, str]]
 """Makes the files of the report for Support about an event, by its ID. Raises GatectlError; may be slow."""
 
 
-class Pages:
-    """The pages that a browser opens; changes on an open page come by `streams.py`."""
+class PageHandlers:
+    """Handlers for the pages that a browser opens; changes on an open page come by `streams.py`."""
 
     def __init__(
         self,
