@@ -53,6 +53,20 @@ def test_the_options_of_all_commands_stand_there():
         assert all(flag in text for flag in option.flags)
 
 
+def readme_rows():
+    """The first column of the README's table of commands."""
+    readme = (ROOT / "README.md").read_text()
+    return re.findall(r"^\| (`gatectl [^|]*) \|", readme, re.MULTILINE)
+
+
+def test_the_readme_has_every_command_and_no_option_that_is_not_there():
+    rows = " ".join(readme_rows())
+    for command in outline().commands:
+        assert f"`gatectl {command.path[1]}" in rows
+    flags = {flag for command in outline().all() for option in command.options for flag in option.flags}
+    assert set(re.findall(r"(?<!\w)--?[a-z][\w-]*", rows)) <= flags
+
+
 def sample_settings():
     """Every name that stands before a `=` in the sample, which has all settings."""
     sample = (ROOT / "config/gatectl.toml").read_text()

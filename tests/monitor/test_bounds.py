@@ -20,7 +20,7 @@ from gatectl.monitor.connections import (
     REQUEST_S,
     STALLED_S,
     STREAMS_FROM_ONE_PLACE_MAX,
-    Connection,
+    BrowserConnection,
     Connections,
 )
 from gatectl.monitor.feeds import NEWS_MAX
@@ -127,7 +127,9 @@ def lifetime(sent, *, drip=b"", app=long_answer):
         config = uvicorn.Config(app, log_config=None, log_level="error", ws="none", lifespan="off")
         config.load()
         state = uvicorn.server.ServerState()
-        make = functools.partial(Connection, Connections(()), config=config, server_state=state, app_state={})
+        make = functools.partial(
+            BrowserConnection, Connections(()), config=config, server_state=state, app_state={}
+        )
         near, far = socket.socketpair()
         with near:
             transport, _ = await loop.connect_accepted_socket(make, far)

@@ -54,7 +54,7 @@ def event(chance: random.Random, at_us: int) -> tuple[Attempt, Outcome]:
         kind="scan",
         at_us=at_us,
         tenant="FitCo GmbH",
-        studio="Bench",
+        studio="Speed",
         door="door0",
         scanner="/dev/serial/by-id/usb-Newland_NLS-FM430-if00",
         credential=who,

@@ -143,7 +143,7 @@ def _settings(folder: Path, journal: Path) -> Path:
     key.touch(mode=0o600)
     key.write_text("a-key-for-the-measurements\n", "utf-8")
     path.write_text(
-        f'[site]\ntenant = "FitCo GmbH"\nstudio = "Bench"\n[gpio]\npin_factory = "mock"\n'
+        f'[site]\ntenant = "FitCo GmbH"\nstudio = "Speed"\n[gpio]\npin_factory = "mock"\n'
         f'[journal]\npath = "{journal}"\n[partners.p0]\nprotocol = "wellhub"\ngym_id = "1234"\n'
         f'key = {{ file = "{key}" }}\n[[routes]]\nmatch = \'\\d{{13}}\'\npartner = "p0"\n'
         "[doors.door0]\nrelay = { pin = 17 }\n"

@@ -176,7 +176,7 @@ class Gym:
 
     def _settings_lines(self) -> list[str]:
         journal = "\n".join(f"{name} = {json.dumps(value)}" for name, value in self.plan.journal.items())
-        lines = ['[site]\ntenant = "FitCo GmbH"\nstudio = "Bench"', '[gpio]\npin_factory = "stamping"']
+        lines = ['[site]\ntenant = "FitCo GmbH"\nstudio = "Speed"', '[gpio]\npin_factory = "stamping"']
         lines += [f'[journal]\npath = "journal.db"\n{journal}', '[control]\nsocket = "control.sock"']
         for number, url in enumerate(self.plan.urls):
             lines.append(
