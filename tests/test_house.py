@@ -120,7 +120,7 @@ def test_decisions_ask_no_clock_and_open_nothing(path):
 COMMAND = "the command; the other module does its work"
 SIMULATED = "the partner's protocol; in sim/ its simulator"
 SAME_NAME = {
-    **dict.fromkeys(("backup", "cards", "devices", "erase", "status"), COMMAND),
+    **dict.fromkeys(("backup", "cards", "codes", "devices", "erase", "status"), COMMAND),
     **dict.fromkeys(("capitan", "connection", "perfectgym", "wellhub"), SIMULATED),
     "control": "the client of the control socket; its server",
     "clock": "the daemon's clocks; the identity of a boot, as the journal keeps it",
@@ -170,6 +170,13 @@ def text_of(path: str) -> str:
 def test_the_top_level_stays_as_it_is():
     names = {path.split("/")[0] for path in tracked()}
     assert {name for name in names if not name.startswith(".")} - BESIDES == TOP_LEVEL
+
+
+def test_the_readme_says_what_each_folder_holds():
+    readme = (ROOT / "README.md").read_text("utf-8")
+    folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    rows = [row for row in readme.splitlines() if row.startswith("| `")]
+    assert not [folder for folder in folders if not any(f"`{folder}/`" in row for row in rows)]
 
 
 FILE_NAME = re.compile(r"(?<![\w/.$*{}%-])[\w-]+(?:/[\w.-]+)*\.(?:py|md|sql|html|js|css|png)\b")

@@ -9,7 +9,7 @@ from gpiozero.pins.mock import MockFactory
 from gatectl.daemon.door import Door
 from gatectl.daemon.site_context import SiteContext
 from gatectl.decision.display import Screen, View
-from gatectl.decision.door.context import Site
+from gatectl.decision.door.context import SharedState
 from gatectl.decision.event import Event
 from gatectl.decision.log import LogEntry, Priority
 from gatectl.decision.verdict import Result
@@ -91,7 +91,7 @@ async def one_door(sinks, folder):
     guard.start()
     store = Store(folder / "journal.db", 0, sinks.take)
     store.start()
-    site = Site(tenant="T", studio="S", routes=[], partners={}, patience_s=5.0)
+    site = SharedState(tenant="T", studio="S", routes=[], partners={}, patience_s=5.0)
     context = SiteContext(site, {}, store, sinks, DisplayFeed())
     try:
         await store.opened
