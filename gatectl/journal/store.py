@@ -65,7 +65,8 @@ class _Write:
     attempt_id: str
     statement: statements.Statement
     is_end: bool
-    done: asyncio.Future[None]
+    done: asyncio.Future[None] | None
+    """None where nobody waits: the event loop is not woken for it."""
 
 
 @dataclass(slots=True)
@@ -102,7 +103,7 @@ class StoreHealth:
 
 
 class Store:
-    """Records in the order in which they come; each future is done when its record is on disk."""
+    """Records in the order in which they come."""
 
     def __init__(self, path: Path, keep_days: int, log: Log) -> None:
         self._path = path
@@ -154,12 +155,15 @@ class Store:
         return len(self._unwritten) + self._jobs.qsize()
 
     def record(self, attempt: Attempt) -> asyncio.Future[None]:
-        """Writes the first half of an event."""
-        return self._write(attempt.id, statements.attempt_statement(attempt), is_end=False)
+        """Writes the first half of an event; done when it is on disk."""
+        done: asyncio.Future[None] = self._loop.create_future()
+        self._jobs.put(_Write(attempt.id, statements.attempt_statement(attempt), is_end=False, done=done))
+        return done
 
-    def finish(self, attempt_id: str, outcome: Outcome) -> asyncio.Future[None]:
-        """Writes the second half."""
-        return self._write(attempt_id, statements.outcome_statement(attempt_id, outcome), is_end=True)
+    def finish(self, attempt_id: str, outcome: Outcome) -> None:
+        """Writes the second half. Nothing waits for it, so the event loop is not woken when it is on disk."""
+        statement = statements.outcome_statement(attempt_id, outcome)
+        self._jobs.put(_Write(attempt_id, statement, is_end=True, done=None))
 
     def ask(self, question: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
         """Runs a question after all records before it; the future may carry sqlite3.Error."""
@@ -171,13 +175,6 @@ class Store:
         """Somebody knows of the damage."""
         self.health.damage = None
         return self.ask(salvage.acknowledge)
-
-    def _write(
-        self, attempt_id: str, statement: statements.Statement, *, is_end: bool
-    ) -> asyncio.Future[None]:
-        done: asyncio.Future[None] = self._loop.create_future()
-        self._jobs.put(_Write(attempt_id, statement, is_end, done))
-        return done
 
     async def stop(self, patience_s: float) -> None:
         """Writes what waits, for so long at most, and says what could not be kept."""
@@ -452,10 +449,11 @@ class Store:
         else:
             self._commits += 1
             self._note_under_way()
-            written = [(write.done, None) for write in self._unwritten]
+            written = [(write.done, None) for write in self._unwritten if write.done is not None]
             self._unwritten.clear()
             self._recovered()
-            self._hand_over(written)
+            if written:
+                self._hand_over(written)
 
     def _drop_excess(self) -> None:
         while len(self._unwritten) > LATE_MAX:

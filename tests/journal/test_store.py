@@ -87,10 +87,36 @@ def test_a_record_is_on_disk_when_its_future_is_done(tmp_path):
             with closing(sqlite3.connect(path)) as other:
                 assert other.execute("SELECT id FROM attempts").fetchall() == [("id-1",)]
                 assert other.execute("SELECT * FROM outcomes").fetchall() == []
-            await store.finish("id-1", ADMITTED)
+            store.finish("id-1", ADMITTED)
+            await store.ask(lambda _connection: None)
             assert stored(path) == [("id-1", "admitted", None)]
 
     asyncio.run(write())
+
+
+class CountingLoop(asyncio.SelectorEventLoop):
+    woken = 0
+
+    def call_soon_threadsafe(self, *args, **kwargs):
+        self.woken += 1
+        return super().call_soon_threadsafe(*args, **kwargs)
+
+
+def test_an_outcome_on_disk_does_not_wake_the_event_loop(tmp_path):
+    async def write():
+        loop = asyncio.get_running_loop()
+        async with store_at(tmp_path / "journal.db") as store:
+            await asyncio.gather(store.opened, store.cards)
+            before = loop.woken
+            for number in range(10):
+                await store.record(attempt(number))
+                store.finish(f"id-{number}", ADMITTED)
+            await store.ask(lambda _connection: None)
+            assert loop.woken - before == 11, "one for each attempt, and one for the question"
+
+    with asyncio.Runner(loop_factory=CountingLoop) as runner:
+        runner.run(write())
+    assert len(stored(tmp_path / "journal.db")) == 10
 
 
 def test_records_keep_their_order(tmp_path):
@@ -217,7 +243,7 @@ def test_a_restart_closes_what_has_no_outcome_and_nothing_else(tmp_path):
         async with store_at(path) as store:
             assert await store.opened == []
             await store.record(attempt(1))
-            await store.finish("id-1", ADMITTED)
+            store.finish("id-1", ADMITTED)
             await store.record(attempt(2))
             await store.record(attempt(3, budget_ms=None, partner=None, member=None))
         async with store_at(path) as store:
@@ -251,11 +277,11 @@ def test_a_stuck_disk_loses_nothing_and_is_told_once(tmp_path):
                 other.execute("PRAGMA busy_timeout = 5000")
                 other.execute("BEGIN IMMEDIATE")
                 first = store.record(attempt(1))
-                second = store.finish("id-1", ADMITTED)
+                store.finish("id-1", ADMITTED)
                 await asyncio.sleep(0)
                 assert not first.done()
                 other.execute("ROLLBACK")
-            await asyncio.gather(first, second)
+            await first
 
     asyncio.run(write())
     assert stored(path) == [("id-1", "admitted", None)]
@@ -479,7 +505,7 @@ def test_a_damaged_store_is_put_aside_and_a_new_one_begins(tmp_path, damage):
         async with store_at(path, entries) as store:
             assert await store.opened == []
             await store.record(attempt(1))
-            await store.finish("id-1", ADMITTED)
+            store.finish("id-1", ADMITTED)
 
     asyncio.run(write())
     assert stored(path) == [("id-1", "admitted", None)]

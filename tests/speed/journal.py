@@ -97,7 +97,8 @@ async def _insert_in_turn(paths: dict[int, Path], inserts: int) -> dict[int, lis
             attempt, outcome = history.event(chance, time.time_ns() // 1000)
             began = time.perf_counter()
             await store.record(attempt)
-            await store.finish(attempt.id, outcome)
+            store.finish(attempt.id, outcome)
+            await store.ask(lambda _connection: None)
             taken[events].append(time.perf_counter() - began)
     for store in stores.values():
         await store.stop(10.0)
