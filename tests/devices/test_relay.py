@@ -136,6 +136,31 @@ def test_the_guard_switches_off_while_the_event_loop_is_stuck(relay):
     gate.close()
 
 
+def test_an_opening_wakes_the_guard_only_if_it_would_sleep_longer(relay):
+    one = relay(open_ms=60_000)
+    guard = RelayTimer([one])  # never started
+    guard._pass()
+    guard._pause()
+    guard.changed(one.energise())
+    assert not guard._woken.is_set(), "it looks at the pins within a second anyway"
+    one.open_ms = 10
+    guard.changed(one.energise())
+    assert guard._woken.is_set()
+    guard._woken.clear()
+    guard.changed()
+    assert guard._woken.is_set(), "a relay that failed cannot wait"
+    one.close()
+
+
+def test_an_opening_wakes_a_guard_that_is_awake(relay):
+    """It may have read the relay's time already, and would then sleep beyond it."""
+    one = relay(open_ms=60_000)
+    guard = RelayTimer([one])  # never started
+    guard.changed(one.energise())
+    assert guard._woken.is_set()
+    one.close()
+
+
 def test_the_loop_switches_off_while_the_guard_is_dead(relay):
     one = relay()
     guard = RelayTimer([one])  # never started

@@ -38,8 +38,10 @@ class Gate:
         """Energise the relay for a full `open_ms` from now. Raises StuckError."""
         try:
             off_at = self.relay.energise()
-        finally:
+        except StuckError:
             self._guard.changed()
+            raise
+        self._guard.changed(off_at)
         if self._closing:
             self._closing.cancel()
         self._closing = asyncio.get_running_loop().call_at(off_at, self._close_on_time)

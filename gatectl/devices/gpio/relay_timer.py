@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Sequence
@@ -32,6 +33,8 @@ class RelayTimer:
         self._relays = relays
         self._retried: list[RelayPin | LampPin] = [*relays, *lamps]
         self._woken = threading.Event()
+        self._sleeps_until = math.inf
+        """When the thread passes again; infinite from the time when it is awake to when it sleeps again."""
         self._stopped = False
         self._passed_at = time.monotonic()
         self._look_at = self._passed_at
@@ -44,9 +47,11 @@ class RelayTimer:
         self._passed_at = time.monotonic()
         self._thread.start()
 
-    def changed(self) -> None:
-        """Wake the thread: a relay was energised, or did not go off."""
-        self._woken.set()
+    def changed(self, due_at: float = -math.inf) -> None:
+        """Wake the thread if it would sleep longer: a relay is to go off at `due_at`, or did not go off."""
+        # The relay has its new time already. If the thread did not see that, it was not asleep yet.
+        if due_at < self._sleeps_until:
+            self._woken.set()
 
     def retry(self, relay: RelayPin) -> Future[None]:
         """Try at once to recover this relay; the future is done after the try, whatever its result."""
@@ -68,6 +73,7 @@ class RelayTimer:
         try:
             while not self._stopped:
                 self._woken.wait(self._pause())
+                self._sleeps_until = math.inf
                 self._woken.clear()
                 self._pass()
                 self._passed_at = time.monotonic()
@@ -82,7 +88,8 @@ class RelayTimer:
                 not_off = relay.trouble.flaw is PinFault.NOT_OFF
                 times.append(now + OFF_RETRY_S if not_off else relay.off_at)
         times += (one.trouble.retry_at for one in self._retried if one.trouble.retry_at is not None)
-        return max(min(times) - now, 0.0)
+        self._sleeps_until = min(times)
+        return max(self._sleeps_until - now, 0.0)
 
     def _pass(self) -> None:
         self._release_due()
