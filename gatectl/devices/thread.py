@@ -1,4 +1,4 @@
-"""Give each device a thread of its own: every call that may block in the kernel runs there.
+"""Give each device a thread of its own for as long as it has calls: each may block in the kernel.
 
 A USB serial adapter that does not answer blocks an open, a close or an ioctl for 5 s per control transfer,
 and for ever where its driver hangs. In the event loop that would stop every door; in a shared pool of
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Never, TypeVar
@@ -20,26 +21,34 @@ T = TypeVar("T")
 class DeviceThread:
     """Runs calls one at a time, in order; made and used on an event loop.
 
+    A device has a few calls an hour, so the thread ends with the last of them: an idle one would cost memory.
     It is a daemon thread, so that one stuck in the kernel does not keep the process from ending.
     """
 
     def __init__(self, name: str) -> None:
+        self._name = name
         self._loop = asyncio.get_running_loop()
-        self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        threading.Thread(target=self._work, name=name, daemon=True).start()
+        self._lock = threading.Lock()
+        self._calls: deque[Callable[[], None]] = deque()
+        self._is_working = False
 
     def submit(self, call: Callable[[], T], discard: Callable[[T], None] | None = None) -> asyncio.Future[T]:
         """Return a future of the call's result or error. If cancelled, the result goes to `discard`."""
         future: asyncio.Future[T] = self._loop.create_future()
-        self._calls.put(partial(self._run, call, future, discard))
+        with self._lock:
+            self._calls.append(partial(self._run, call, future, discard))
+            is_working, self._is_working = self._is_working, True
+        if not is_working:
+            threading.Thread(target=self._work, name=self._name, daemon=True).start()
         return future
 
-    def stop(self) -> None:
-        """End the thread after the calls submitted so far; do not wait for it."""
-        self._calls.put(None)
-
     def _work(self) -> None:
-        while (call := self._calls.get()) is not None:
+        while True:
+            with self._lock:
+                if not self._calls:
+                    self._is_working = False
+                    return
+                call = self._calls.popleft()
             call()
 
     def _run(

@@ -207,21 +207,18 @@ class Scanner:
     async def run(self) -> Never:
         """Read until cancelled. After any loss, wait for the device to return."""
         thread = DeviceThread(self._status.path)
-        try:
-            while True:
-                try:
-                    connection = await self._open(thread)
-                    self.tried.set()
-                    cause = await self._serve(connection, thread)
-                except DeviceLost as lost:
-                    cause = lost.cause
-                self._gone(cause)
+        while True:
+            try:
+                connection = await self._open(thread)
                 self.tried.set()
-                if cause == LossCause.HELD:
-                    await self._look_for_others(thread)
-                await asyncio.sleep(RETRY_S)
-        finally:
-            thread.stop()
+                cause = await self._serve(connection, thread)
+            except DeviceLost as lost:
+                cause = lost.cause
+            self._gone(cause)
+            self.tried.set()
+            if cause == LossCause.HELD:
+                await self._look_for_others(thread)
+            await asyncio.sleep(RETRY_S)
 
     async def _open(self, thread: DeviceThread) -> ReaderConnection:
         opening = thread.submit(self._connect, lambda connection: connection.close())
