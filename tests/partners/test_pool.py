@@ -60,6 +60,10 @@ class StubWire:
     def is_quiet(self):
         return self.quiet and not self.closed
 
+    @property
+    def seems_quiet(self):
+        return self.is_quiet()
+
     def disturbance(self):
         return None if self.is_quiet() else ExchangeFailed(Fault.TLS, "refused behind the handshake")
 

@@ -265,14 +265,14 @@ class _Reading:
                 codings.append(value)
         unpacked = coding.undone(",".join(codings), body, BODY_MAX) if codings else body
         status = response.status_code
+        # Only bytes that have come by now count. Do not wait: most answers have nothing after them.
+        has_more = self._connection.has_more()
         return PartnerResponse(
             status,
             headers,
             body if unpacked is None else unpacked,
             time.time_ns() // 1000,
-            # Only bytes that have come by now count. Do not wait: most answers have nothing after them.
-            has_surplus=bool(self._http.trailing_data[0] or self._held)
-            or (200 <= status < 300 and self._connection.has_more()),
+            has_surplus=bool(self._http.trailing_data[0] or self._held) or (200 <= status < 300 and has_more),
             is_packed=unpacked is None,
         )
 

@@ -179,11 +179,17 @@ class PartnerConnection:
         """Return whether it is open without unexpected bytes; checks the socket itself."""
         if self._take_in():
             self._take_in()  # the end may follow the last bytes
+        return self.seems_quiet
+
+    @property
+    def seems_quiet(self) -> bool:
+        """Return what `is_quiet` returned as of the last look at the socket."""
         return not (self._ended or self._lost or self._received)
 
     def has_more(self) -> bool:
-        """Return whether received bytes are left; does not wait."""
-        self._take_in()
+        """Return whether received bytes are left; checks the socket itself, and does not wait."""
+        if self._take_in():
+            self._take_in()  # the end may follow the last bytes
         return bool(self._received)
 
     async def send(self, data: bytes) -> None:

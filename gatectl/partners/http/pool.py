@@ -103,7 +103,7 @@ class Pool:
                     asyncio.get_running_loop().call_later(STABLE_S, self._stands, connection)
                 else:
                     self._when_linked(None)
-                self._offer(connection)
+                self._offer_new(connection)
 
     async def _lack(self) -> None:
         """Wait until a connection is missing; drop old ones meanwhile."""
@@ -137,12 +137,13 @@ class Pool:
     async def acquire(self, on_progress: OnProgress) -> tuple[PartnerConnection, Connection]:
         """Return a connection for one request: a ready one, or the first that is made; raises ExchangeFailed.
 
-        If none is ready, `hear` gets the progress of the one that is dialled for this request.
+        If none is ready, `on_progress` gets the progress of the one that is dialled for this request.
         """
         while self._idle:
             connection, _ = self._idle.popitem()
             connection.when_disturbed = None
-            if connection.is_quiet() and not _is_old(connection, asyncio.get_running_loop().time()):
+            # Not known to have ended; `send` looks at the socket itself, and then another one is taken.
+            if not _is_old(connection, asyncio.get_running_loop().time()):
                 self._in_use.add(connection)
                 return connection, "warm"
             self._drop(connection)
@@ -172,19 +173,28 @@ class Pool:
         connection = _result(other)
         if connection is not None:
             self._in_use.discard(connection)
-            self._offer(connection)
+            self._offer_new(connection)
 
     def release(self, connection: PartnerConnection, *, reusable: bool) -> None:
-        """Return a connection to the pool after its exchange; replace it if it is not reusable."""
+        """Return a connection to the pool after its exchange; replace it if it is not reusable.
+
+        The exchange has looked at its socket after the answer.
+        """
         self._in_use.discard(connection)
         if connection.answers:
             self._keeps_idle()
             self._used.set()
             self._is_accepted()
-        if reusable and connection.is_quiet() and not _is_old(connection, asyncio.get_running_loop().time()):
+        if reusable and connection.seems_quiet and not _is_old(connection, asyncio.get_running_loop().time()):
             self._offer(connection)
         else:
             self._drop(connection)
+
+    def _offer_new(self, connection: PartnerConnection) -> None:
+        """Take a connection that may have ended since its handshake."""
+        self._offer(connection)
+        if connection in self._idle and not connection.is_quiet():
+            self._idle_lost(connection)
 
     def _offer(self, connection: PartnerConnection) -> None:
         for arrival in self._waiting:
@@ -198,8 +208,6 @@ class Pool:
         connection.when_disturbed = lambda: self._idle_lost(connection)
         self._idle[connection] = asyncio.get_running_loop().time()
         self._count()
-        if not connection.is_quiet():  # it may have ended since the handshake
-            self._idle_lost(connection)
 
     def _idle_lost(self, connection: PartnerConnection) -> None:
         now = asyncio.get_running_loop().time()
