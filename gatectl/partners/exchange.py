@@ -16,9 +16,11 @@ partner is not asked for a while.
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, Never, Protocol
 from urllib.parse import quote, urlsplit
 
@@ -76,7 +78,7 @@ class PartnerRequest:
     method: str = "POST"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: `json` is kept in its dictionary
 class PartnerResponse:
     """A whole answer. `headers` have lower-case names; `received_us` is our wall clock."""
 
@@ -88,6 +90,14 @@ class PartnerResponse:
     """Whether bytes had come after its end: its framing is wrong, or they are not from this partner."""
     is_packed: bool = False
     """Whether the body is compressed in a way that could not be undone."""
+
+    @cached_property
+    def json(self) -> Any:
+        """The body as JSON, parsed once; see `json_of`."""
+        try:
+            return _STRICT.decode(self.body.removeprefix(BOM_UTF8).decode())
+        except (ValueError, RecursionError):  # 64 KiB of brackets nest deeper than Python's parser goes
+            return NOT_JSON
 
 
 class PartnerProtocol(Protocol):
@@ -107,7 +117,7 @@ def json_question(target: str, body: Mapping[str, Any], *headers: tuple[str, str
             ("Accept-Encoding", "identity"),
             *headers,
         ),
-        json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(),
+        _COMPACT.encode(body).encode(),
     )
 
 
@@ -129,12 +139,7 @@ def json_of(answer: PartnerResponse) -> Any:
 
     Strict, since it opens a gate: text that two parsers could read differently is not accepted.
     """
-    try:
-        return json.loads(
-            answer.body.decode("utf-8-sig"), parse_constant=_no_constant, object_pairs_hook=_once
-        )
-    except (ValueError, RecursionError):  # 64 KiB of brackets nest deeper than Python's parser goes
-        return NOT_JSON
+    return answer.json
 
 
 def _no_constant(name: str) -> Never:
@@ -146,6 +151,11 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError("a key stands twice")
     return found
+
+
+# `json.loads` and `json.dumps` would make these again for each scan.
+_STRICT = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=_once)
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def interpret(partner: PartnerProtocol, answer: PartnerResponse) -> Decision:

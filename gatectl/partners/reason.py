@@ -35,6 +35,8 @@ _NAMING = re.compile(
 
 _AT_SIGN = re.compile(r"[\uff20\ufe6b]|[(\[{] ?at ?[)\]}]", re.IGNORECASE)
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
+_ENCODES = re.compile(r"[&%\\]|[^\x00-\x7f]")
+"""The characters that begin an encoding, or may be encoded in two ways."""
 
 
 def reason_of(
@@ -101,6 +103,8 @@ def _clean(value: Any, hidden: list[str], secrets: Collection[str]) -> str | Non
 
 def _plain(text: str) -> str:
     """Return the text as a reader sees it: decoded, normalised, with single blanks, only visible letters."""
+    if not _ENCODES.search(text):  # as most are: nothing to decode, and ASCII has no invisible letters
+        return " ".join(text.split())
     for _ in range(DECODINGS_MAX):
         decoded = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), unquote(html.unescape(text)))
         if decoded == text:

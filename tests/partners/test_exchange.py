@@ -6,7 +6,7 @@ import pytest
 from partner_rigs import ALL, KEY, answer
 
 from gatectl.decision.verdict import Reason
-from gatectl.partners.exchange import Endpoint, rest_s
+from gatectl.partners.exchange import Endpoint, json_of, rest_s
 from gatectl.partners.reason import HIDDEN_MAX, MASK, REASON_CHARS, TEXT_CHARS_MAX, reason_of
 
 NOW_US = 1_792_584_000_000_000  # 21 October 2026, 12:00:00 UTC
@@ -218,3 +218,9 @@ def test_no_partners_key_is_kept_whoever_repeats_it():
     assert reason_of("k", f"xx{KEY}-long {KEY} other-key", {}, [KEY, f"{KEY}-long", "other-key"]) == Reason(
         "k", f"xx{MASK} {MASK} {MASK}"
     )
+
+
+def test_a_body_is_parsed_once():
+    once = answer(200, b'{"metadata": {}}')
+    assert json_of(once) == {"metadata": {}}
+    assert json_of(once) is json_of(once)
