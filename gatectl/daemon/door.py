@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
+import os
 from collections import deque
 from typing import Any
 
@@ -33,7 +33,8 @@ class Door:
         self.name = name
         self.gate = gate
         self._context = context
-        self._machine = DoorMachine(name, repeat_s, context.site, _new_id)
+        self._new_id = EventIds()
+        self._machine = DoorMachine(name, repeat_s, context.site, self._new_id)
         self._effects = Effects(gate, context, tasks, self._feed)
         self._inputs: deque[Input] = deque()
         self._by_hand: dict[str, asyncio.Future[Event]] = {}
@@ -52,7 +53,7 @@ class Door:
     async def open_by_hand(self, reason: str) -> Event:
         """Opens for a person; the event, once it is concluded."""
         at = self._context.names.instant(clock.now())
-        event_id = _new_id(at.named.at_us)
+        event_id = self._new_id(at.named.at_us)
         concluded: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
         self._by_hand[event_id] = concluded
         self._feed(OpenByHand(event_id, at, mask_secrets(self._context.keys, reason)))
@@ -104,5 +105,17 @@ class Door:
             concluded.set_result(event)
 
 
-def _new_id(at_us: int) -> str:
-    return event_id.uuid7(at_us, secrets.randbits(event_id.RANDOM_BITS))
+class EventIds:
+    """Makes event IDs of microseconds since the epoch.
+
+    The random bytes are fetched for many IDs at once: each time, a scan might lose the interpreter's lock.
+    """
+
+    def __init__(self) -> None:
+        self._bytes = b""
+
+    def __call__(self, at_us: int) -> str:
+        if not self._bytes:
+            self._bytes = os.urandom(64 * 8)
+        taken, self._bytes = self._bytes[:8], self._bytes[8:]
+        return event_id.uuid7(at_us, int.from_bytes(taken))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
-
 RANDOM_BITS = 62
 
 
@@ -15,4 +13,5 @@ def uuid7(at_us: int, random: int) -> str:
     milliseconds, microseconds = divmod(at_us, 1000)
     fraction = microseconds * 4096 // 1000
     whole = milliseconds & (1 << 48) - 1
-    return str(uuid.UUID(int=whole << 80 | 7 << 76 | fraction << 64 | 2 << 62 | random & (1 << 62) - 1))
+    digits = f"{whole << 80 | 7 << 76 | fraction << 64 | 2 << 62 | random & (1 << RANDOM_BITS) - 1:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 from gatectl.decision.verdict import Fault, Result
 
@@ -44,7 +45,8 @@ def indication_of(result: Result, fault: Fault | None) -> Indication:
     return Indication.REFUSED if fault in (None, Fault.UNRECOGNISED) else Indication.TRY_AGAIN
 
 
-def lamp_steps(indication: Indication, open_ms: int) -> list[LampStep]:
+@cache
+def lamp_steps(indication: Indication, open_ms: int) -> tuple[LampStep, ...]:
     """The steps in their order; every lamp that goes on goes off again."""
     match indication:
         case Indication.WELCOME:
@@ -54,7 +56,7 @@ def lamp_steps(indication: Indication, open_ms: int) -> list[LampStep]:
         case Indication.TRY_AGAIN:
             blinks = RED_MS // (2 * BLINK_MS)
             shown = [*_pulses(Lamp.RED, blinks, BLINK_MS), *_pulses(Lamp.BUZZER, 3, BEEP_MS)]
-    return sorted(shown, key=lambda step: step.at_ms)
+    return tuple(sorted(shown, key=lambda step: step.at_ms))
 
 
 def _pulses(lamp: Lamp, count: int, length_ms: int) -> list[LampStep]:
