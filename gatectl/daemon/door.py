@@ -89,7 +89,7 @@ class Door:
             self._broken = fault
             self._inputs.appendleft(GateBroken(fault))
         while self._inputs:
-            for effect in self._machine.handle(self._inputs[0], self._context.names.instant(clock.now())):
+            for effect in self._machine.handle(self._inputs[0], clock.now()):
                 self._effects.perform(effect)
                 if isinstance(effect, Conclude):
                     self._answer_caller(effect.event)

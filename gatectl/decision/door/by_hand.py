@@ -45,14 +45,14 @@ class HandOpenings:
     def __contains__(self, event_id: str) -> bool:
         return event_id in self._openings
 
-    def begin(self, given: OpenByHand, now: Instant) -> None:
+    def begin(self, given: OpenByHand, now_s: float) -> None:
         """Begins with an opening."""
         attempt = self._door.attempt(given.of, given.at)
         opening = _Opening(attempt, given.at, f"Opened by hand: {given.reason}")
         self._openings[given.of] = opening
-        self._step(opening, Happening.BY_HAND, now)
+        self._step(opening, Happening.BY_HAND, now_s)
 
-    def go_on(self, given: Feedback, now: Instant) -> None:
+    def go_on(self, given: Feedback, now_s: float) -> None:
         """Takes the result of an effect of one of the openings."""
         opening = self._openings[given.of]
         match given:
@@ -70,14 +70,14 @@ class HandOpenings:
                 happening = Happening.RELAY_STUCK
             case _:
                 raise ValueError(f"nobody is asked about opening {given.of}")
-        self._step(opening, happening, now)
+        self._step(opening, happening, now_s)
 
-    def _step(self, opening: _Opening, happening: Happening, now: Instant) -> None:
+    def _step(self, opening: _Opening, happening: Happening, now_s: float) -> None:
         row = row_of(BY_HAND, opening.state, happening)
         opening.state = row.to
         match row.action:
             case Action.RECORD:
-                until_s = now.loop_s + self._door.site.patience_s
+                until_s = now_s + self._door.site.patience_s
                 self._door.emit(Record(opening.attempt, until_s))
             case Action.ENERGISE:
                 self._door.emit(Energise(opening.attempt.id, try_again=True))

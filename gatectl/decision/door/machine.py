@@ -1,7 +1,7 @@
 """One door as a machine: every input that can happen to it, and the effects that follow.
 
-`DoorMachine.handle(given, now)` returns the effects in the order in which they are to be performed. It never
-waits, and nothing that a member, a partner, a disk or a relay does makes it fail.
+`DoorMachine.handle(given, now_s)` returns the effects in the order in which they are to be performed. It
+never waits, and nothing that a member, a partner, a disk or a relay does makes it fail.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from gatectl.decision.door.messages import (
     Effect,
     GateBroken,
     Input,
-    Instant,
     OpenByHand,
     Show,
     Stop,
@@ -56,7 +55,7 @@ class DoorMachine:
         """Codes that wait for their turn."""
         return self._queue.waiting
 
-    def handle(self, given: Input, now: Instant) -> list[Effect]:
+    def handle(self, given: Input, now_s: float) -> list[Effect]:
         """The effects of one input. Raises IllegalInputError where the table has no row for it."""
         self._door.effects = []
         match given:
@@ -65,18 +64,18 @@ class DoorMachine:
             case Unreadable():
                 self._show_unreadable(given)
             case OpenByHand():
-                self._by_hand.begin(given, now)
+                self._by_hand.begin(given, now_s)
             case GateBroken():
                 self._door.broken = given.cause
             case Stop():
                 self._stop()
             case _ if given.of in self._by_hand:
-                self._by_hand.go_on(given, now)
+                self._by_hand.go_on(given, now_s)
             case _ if given.of == self._scan.event_id:
-                self._scan.go_on(given, now)
+                self._scan.go_on(given, now_s)
             case _:
                 pass  # a late result of an event that is concluded
-        self._begin_waiting(now)
+        self._begin_waiting(now_s)
         return self._door.effects
 
     def _offer(self, read: CodeRead) -> None:
@@ -100,14 +99,14 @@ class DoorMachine:
         if waited:
             self._door.log(Priority.WARNING, f"{waited} codes that waited were dropped: gatectl stops")
 
-    def _begin_waiting(self, now: Instant) -> None:
+    def _begin_waiting(self, now_s: float) -> None:
         while self._scan.state is State.FREE:
             self._queue.end()
             read = self._queue.begin()
             if read is None:
                 self._log_dropped()
                 return
-            self._scan.begin(read, now)
+            self._scan.begin(read, now_s)
 
     def _log_dropped(self) -> None:
         if self.dropped > self._dropped_logged + 1:

@@ -7,7 +7,7 @@ that an input or effect belongs to: the machine recognises a late result by it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gatectl.decision.cards import key_of
 from gatectl.decision.display import View
@@ -18,8 +18,7 @@ from gatectl.decision.timestamps import Timestamp
 from gatectl.decision.verdict import Decision
 
 
-@dataclass(frozen=True, slots=True)
-class Instant:
+class Instant(NamedTuple):
     """One moment: `loop_s` on the event loop's clock, which decides, and its names on the record's clocks."""
 
     loop_s: float
@@ -33,8 +32,7 @@ class Instant:
 # --- Inputs ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class CodeRead:
+class CodeRead(NamedTuple):
     """A complete code, the scanner it came from, and when it was complete."""
 
     code: str
@@ -47,22 +45,19 @@ class CodeRead:
         return key_of(self.code)
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(NamedTuple):
     """The attempt is on disk."""
 
     of: str
 
 
-@dataclass(frozen=True, slots=True)
-class RecordLate:
+class RecordLate(NamedTuple):
     """The disk has not confirmed the attempt until the moment that `Record` named."""
 
     of: str
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(NamedTuple):
     """The exchange with the partner is over, with an answer or without.
 
     `request` makes the record of it, at the end: the relay comes before such work.
@@ -73,16 +68,14 @@ class Answered:
     request: Callable[[], RequestRecord]
 
 
-@dataclass(frozen=True, slots=True)
-class LookedUp:
+class LookedUp(NamedTuple):
     """Ids of the member's unanswered requests, the latest first; none where the journal was slow."""
 
     of: str
     unanswered: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
-class RelayOn:
+class RelayOn(NamedTuple):
     """The relay was energised at `at_s`, and stays so for `open_ms`."""
 
     of: str
@@ -90,16 +83,14 @@ class RelayOn:
     open_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class RelayStuck:
+class RelayStuck(NamedTuple):
     """The relay could not be energised; the cause is a technician's."""
 
     of: str
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
-class OpenByHand:
+class OpenByHand(NamedTuple):
     """A person opens the gate, as event `of`. The caller has taken keys out of the reason."""
 
     of: str
@@ -107,22 +98,19 @@ class OpenByHand:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(NamedTuple):
     """A complete reading that is no code. `showing` says whether the lamps show an earlier outcome."""
 
     showing: bool
 
 
-@dataclass(frozen=True, slots=True)
-class GateBroken:
+class GateBroken(NamedTuple):
     """The relay is known to be out of order, for this technical cause; None once it works again."""
 
     cause: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(NamedTuple):
     """The daemon stops: no further code is taken, and the scan under way is decided."""
 
 
@@ -135,24 +123,21 @@ Input = CodeRead | Unreadable | OpenByHand | GateBroken | Stop | Feedback
 # --- Effects --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """Write the attempt. `Recorded` or, at `until_s`, `RecordLate` follows."""
 
     attempt: Attempt
     until_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Prepare:
+class Prepare(NamedTuple):
     """Make the request ready while the disk takes the record."""
 
     attempt: Attempt
     partner: str
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """Send the prepared request, once. `Answered` follows, at the deadline at the latest."""
 
     attempt: Attempt
@@ -161,8 +146,7 @@ class Ask:
     deadline_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class LookUp:
+class LookUp(NamedTuple):
     """Ask the journal for unanswered requests of this attempt's partner and member. `LookedUp` follows."""
 
     attempt: Attempt
@@ -170,8 +154,7 @@ class LookUp:
     until_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Energise:
+class Energise(NamedTuple):
     """Open the gate for its time. `RelayOn` or `RelayStuck` follows.
 
     With `try_again`, a relay that is known to be out of order is tried once more.
@@ -181,30 +164,26 @@ class Energise:
     try_again: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Show:
+class Show(NamedTuple):
     """Show the view on the door's displays, and the sight on its lamps where there is one."""
 
     view: View
     indication: Indication | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PartnerChanged:
+class PartnerChanged(NamedTuple):
     """Look whether the partner's condition is another one since the scan that is being concluded."""
 
     partner: str
 
 
-@dataclass(frozen=True, slots=True)
-class Conclude:
+class Conclude(NamedTuple):
     """Write the outcome, and hand the finished event to whatever follows events."""
 
     event: Event
 
 
-@dataclass(frozen=True, slots=True)
-class Log:
+class Log(NamedTuple):
     """Write a line to the systemd journal."""
 
     entry: LogEntry

@@ -76,13 +76,13 @@ class ScanFlow:
         """The scan under way."""
         return None if self._facts is None else self._facts.attempt.id
 
-    def begin(self, read: CodeRead, now: Instant) -> None:
+    def begin(self, read: CodeRead, now_s: float) -> None:
         """Begins with the next code."""
         # The door may have been busy when the code was complete: the budget starts when both are.
         start_s = max(read.at.loop_s, self._free_at_s)
         door, cards = self._door, self._door.site.cards
         found = None if cards is None else self._destination(read.code, cards)
-        whom = self._whom_to_ask(read.code, found, now)
+        whom = self._whom_to_ask(read.code, found, now_s)
         event_id = door.new_id(read.at.named.at_us)
         if isinstance(whom, Decision):
             facts = _Facts(door.attempt(event_id, read.at, read, found), read.at, whom)
@@ -94,9 +94,9 @@ class ScanFlow:
             happening = Happening.TO_BE_ASKED
         self.over_at_s = max(start_s, facts.deadline_s)
         self._facts = facts
-        self._step(facts, happening, now)
+        self._step(facts, happening, now_s)
 
-    def go_on(self, given: Feedback, now: Instant) -> None:
+    def go_on(self, given: Feedback, now_s: float) -> None:
         """Takes the result of an effect of the scan under way."""
         facts = self._facts
         if facts is None:
@@ -105,7 +105,7 @@ class ScanFlow:
             case Recorded():
                 happening = Happening.RECORDED
             case RecordLate():
-                over = facts.partner is not None and now.loop_s >= facts.deadline_s
+                over = facts.partner is not None and now_s >= facts.deadline_s
                 happening = Happening.OUT_OF_TIME if over else Happening.RECORD_LATE
             case Answered():
                 facts.decision, facts.request = given.decision, given.request
@@ -118,16 +118,16 @@ class ScanFlow:
             case RelayStuck():
                 facts.decision = replace(facts.decision, fault=Fault.GATE, detail=given.cause)
                 happening = Happening.RELAY_STUCK
-        self._step(facts, happening, now)
+        self._step(facts, happening, now_s)
 
-    def _whom_to_ask(self, code: str, found: Destination | None, now: Instant) -> Partner | Decision:
+    def _whom_to_ask(self, code: str, found: Destination | None, now_s: float) -> Partner | Decision:
         """The partner to ask, or the ruling where no partner is asked."""
         partner = self._partner(code, found)
         if self._door.broken is not None:
             return Decision(None, Fault.GATE, detail=self._door.broken)
         if isinstance(partner, Decision):
             return partner
-        rest_s = partner.conditions.rests_until - now.loop_s
+        rest_s = partner.conditions.rests_until - now_s
         if rest_s > 0:
             reason = Reason(RESTING, f"the partner asked for a rest, {rest_s:.0f} s of it are left")
             return Decision(Verdict.NONE, Fault.PARTNER, reason=reason)
@@ -159,41 +159,41 @@ class ScanFlow:
             return Decision(None, Fault.UNRECOGNISED, detail=against.detail)
         return partner
 
-    def _step(self, facts: _Facts, happening: Happening, now: Instant) -> None:
+    def _step(self, facts: _Facts, happening: Happening, now_s: float) -> None:
         row = row_of(SCAN, self.state, happening)
         self.state = row.to
         match row.action:
             case Action.RECORD:
-                self._record(facts, now)
+                self._record(facts, now_s)
             case Action.ASK:
                 self._ask(facts)
             case Action.ASK_UNRECORDED:
                 self._door.log_late(f"the record of scan {facts.attempt.id}")
                 self._ask(facts)
             case Action.LOOK_UP:
-                self._look_up(facts, now)
+                self._look_up(facts, now_s)
             case Action.ENERGISE:
                 self._door.emit(Energise(facts.attempt.id))
             case Action.GIVE_UP:
-                self._give_up(facts, now)
+                self._give_up(facts, now_s)
             case Action.REFUSE:
-                self._refuse(facts, now)
+                self._refuse(facts, now_s)
             case Action.CONCLUDE:
-                self._conclude(facts, Result.REJECTED, now)
+                self._conclude(facts, Result.REJECTED, now_s)
             case Action.REJECT:
-                self._finish(facts, Result.REJECTED, now)
+                self._finish(facts, Result.REJECTED, now_s)
             case Action.ADMIT:
-                self._finish(facts, Result.ADMITTED, now)
+                self._finish(facts, Result.ADMITTED, now_s)
 
-    def _refuse(self, facts: _Facts, now: Instant) -> None:
+    def _refuse(self, facts: _Facts, now_s: float) -> None:
         """Shows the refusal at once. The door is busy until it is on disk, so that no reader can flood it."""
-        self._door.emit(Record(facts.attempt, now.loop_s + self._door.site.patience_s))
+        self._door.emit(Record(facts.attempt, now_s + self._door.site.patience_s))
         self._show(facts, Result.REJECTED)
 
-    def _record(self, facts: _Facts, now: Instant) -> None:
+    def _record(self, facts: _Facts, now_s: float) -> None:
         door, attempt, partner = self._door, facts.attempt, facts.asked
         door.emit(
-            Record(attempt, min(now.loop_s + door.site.patience_s, facts.deadline_s)),
+            Record(attempt, min(now_s + door.site.patience_s, facts.deadline_s)),
             Prepare(attempt, partner.name),
             Show(View(door.name, Screen.CHECKING, partner.name)),
         )
@@ -201,20 +201,20 @@ class ScanFlow:
     def _ask(self, facts: _Facts) -> None:
         self._door.emit(Ask(facts.attempt, facts.at, facts.asked.name, facts.deadline_s))
 
-    def _give_up(self, facts: _Facts, now: Instant) -> None:
+    def _give_up(self, facts: _Facts, now_s: float) -> None:
         detail = "the disk did not answer within the budget"
         facts.decision = Decision(Verdict.NONE, Fault.TIMEOUT, detail=detail)
         unsent = RequestRecord(
             sent=False,
             sent_us=None,
             answered_us=None,
-            elapsed_ms=ms_between(facts.at.loop_s, now.loop_s),
+            elapsed_ms=ms_between(facts.at.loop_s, now_s),
             budget_ms=facts.asked.budget_ms,
             connection="new",
             evidence=Evidence(dial=None, body=None),
         )
         facts.request = lambda: unsent
-        self._finish(facts, Result.REJECTED, now)
+        self._finish(facts, Result.REJECTED, now_s)
 
     def _heard(self, facts: _Facts) -> Happening:
         if facts.decision.admits:
@@ -223,8 +223,8 @@ class ScanFlow:
             return Happening.PERHAPS_OURS
         return Happening.REFUSED
 
-    def _look_up(self, facts: _Facts, now: Instant) -> None:
-        until_s = now.loop_s + self._door.site.patience_s
+    def _look_up(self, facts: _Facts, now_s: float) -> None:
+        until_s = now_s + self._door.site.patience_s
         self._door.emit(LookUp(facts.attempt, facts.asked.settle_s, until_s))
 
     def _settle(self, facts: _Facts, unanswered: Sequence[str]) -> Happening:
@@ -242,9 +242,9 @@ class ScanFlow:
         facts.basis = Basis.SETTLED
         return Happening.ALLOWED
 
-    def _finish(self, facts: _Facts, result: Result, now: Instant) -> None:
+    def _finish(self, facts: _Facts, result: Result, now_s: float) -> None:
         self._show(facts, result)
-        self._conclude(facts, result, now)
+        self._conclude(facts, result, now_s)
 
     def _show(self, facts: _Facts, result: Result) -> None:
         decision = facts.decision
@@ -252,9 +252,9 @@ class ScanFlow:
         view = View(self._door.name, screen, facts.attempt.partner, facts.gate, decision.for_member)
         self._door.emit(Show(view, indication_of(result, decision.fault)))
 
-    def _conclude(self, facts: _Facts, result: Result, now: Instant) -> None:
+    def _conclude(self, facts: _Facts, result: Result, now_s: float) -> None:
         decision, gate = facts.decision, facts.gate
-        outage = self._note_condition(facts, now)
+        outage = self._note_condition(facts, now_s)
         outcome = Outcome(
             result,
             message_of(decision.verdict, decision.fault).value,
@@ -270,9 +270,9 @@ class ScanFlow:
         )
         self._door.emit(Conclude(Event(facts.attempt, outcome)))
         self._facts = None
-        self._free_at_s = now.loop_s
+        self._free_at_s = now_s
 
-    def _note_condition(self, facts: _Facts, now: Instant) -> bool:
+    def _note_condition(self, facts: _Facts, now_s: float) -> bool:
         """Counts the scan for its partner's condition; whether it is part of an outage."""
         if facts.partner is None:
             return False
@@ -282,6 +282,6 @@ class ScanFlow:
         finished = FinishedScan(
             member, decision.verdict, decision.fault, decision.status, reason_key, admitted, decision.detail
         )
-        outage = facts.partner.conditions.take(finished, now.loop_s)
+        outage = facts.partner.conditions.take(finished, now_s)
         self._door.emit(PartnerChanged(facts.partner.name))
         return outage

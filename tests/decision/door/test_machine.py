@@ -63,7 +63,7 @@ class Shell:
         self.effects = []
 
     def feed(self, given):
-        new = self.machine.handle(given, instant(self.now))
+        new = self.machine.handle(given, self.now)
         self.effects += new
         return new
 
