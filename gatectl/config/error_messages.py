@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -107,7 +107,7 @@ def _with_near_door(finding: SettingIssue, raw: dict[str, Any]) -> SettingIssue:
     """Add a hint where half a door is missing: its other half may be under a name with another spelling."""
     match finding.where:
         case ("doors", str(name), "relay" | "scanners") if finding.what == _WORDS["missing"]:
-            return replace(finding, hints=(*near(name, [*raw["doors"].keys() - {name}]), *finding.hints))
+            return finding._replace(hints=(*near(name, [*raw["doors"].keys() - {name}]), *finding.hints))
     return finding
 
 

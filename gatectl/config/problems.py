@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from gatectl.errors import GatectlError, visible
 
@@ -22,8 +22,7 @@ MONITOR_HINT = (
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
-@dataclass(frozen=True, slots=True)
-class SettingIssue:
+class SettingIssue(NamedTuple):
     """A problem whose line is not known yet."""
 
     where: Where
@@ -31,8 +30,7 @@ class SettingIssue:
     hints: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """A problem with its place: `line` counts from 1, `key` is dotted, `what` has no full stop."""
 
     line: int

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from gatectl.config.model import Settings
 from gatectl.config.problems import SettingIssue
@@ -33,8 +32,7 @@ class NoGateError(PinsError):
         self.findings = findings
 
 
-@dataclass(frozen=True, slots=True)
-class Gates:
+class Gates(NamedTuple):
     """The gates by door, and the thread that looks after their pins."""
 
     by_door: Mapping[str, Gate]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gatectl.decision import spreadsheet
 
@@ -40,16 +41,14 @@ class Card:
     """The partner's own number of the customer, where it needs one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Enrolment:
+class Enrolment(NamedTuple):
     """A card and its line in the file; `line` counts from 1."""
 
     line: int
     card: Card
 
 
-@dataclass(frozen=True, slots=True)
-class BadLine:
+class BadLine(NamedTuple):
     """A line of CSV that cannot be taken, and why; `line` counts from 1."""
 
     line: int

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from enum import Enum, auto
-from typing import Any
+from typing import Any, NamedTuple
 
 from gatectl.decision.event import Event, Outcome
 from gatectl.decision.partner_condition import RESTING, Condition, RefusalDetector, is_failure
@@ -78,8 +77,7 @@ _BY_FAULT = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Around:
+class Around(NamedTuple):
     """Evidence about an event from the events next to it."""
 
     others_fail: bool = False
@@ -121,7 +119,7 @@ def around(event: Event, before: Iterable[Event], after: Iterable[Event] = ()) -
     for other in before:
         past.take(other)
     found = past.take(event)
-    return replace(found, others_fail=found.others_fail or _another_failed_next(event, after))
+    return found._replace(others_fail=found.others_fail or _another_failed_next(event, after))
 
 
 def _another_failed_next(event: Event, after: Iterable[Event]) -> bool:

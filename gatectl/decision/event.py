@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from gatectl.decision.timestamps import Timestamp
 from gatectl.decision.verdict import Basis, Fault, Message, Reason, Result, Verdict
@@ -57,8 +57,7 @@ class Attempt:
         return Timestamp(self.at_us, self.boot, self.since_boot_us)
 
 
-@dataclass(frozen=True, slots=True)
-class DialRecord:
+class DialRecord(NamedTuple):
     """The steps of making the request's connection. A step that was not reached has no duration.
 
     A warm connection was made for an earlier scan, or ahead of all: `begun_us` is then long past.
@@ -73,16 +72,14 @@ class DialRecord:
     """None also where there is no TLS."""
 
 
-@dataclass(frozen=True, slots=True)
-class BodyRecord:
+class BodyRecord(NamedTuple):
     """The record of a whole answer's body. `sha256` is None where the body names somebody."""
 
     length: int
     sha256: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """Further evidence for Support, which `gatectl report` alone shows."""
 
     dial: DialRecord | None
@@ -91,8 +88,7 @@ class Evidence:
     """None where no whole answer came."""
 
 
-@dataclass(frozen=True, slots=True)
-class RequestRecord:
+class RequestRecord(NamedTuple):
     """The record of the request. `sent` is None where that was not recorded.
 
     `answered_us` is None exactly where no whole answer came. `evidence` is None where none was recorded:
@@ -119,8 +115,7 @@ class RequestRecord:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class GateRecord:
+class GateRecord(NamedTuple):
     """The opening: when, how long after the complete code, and for how long."""
 
     opened_us: int

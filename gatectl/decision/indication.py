@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+from typing import NamedTuple
 
 from gatectl.decision.verdict import Fault, Result
 
@@ -29,8 +29,7 @@ class Indication(StrEnum):
     TRY_AGAIN = "red blinking, three beeps"
 
 
-@dataclass(frozen=True, slots=True)
-class LampStep:
+class LampStep(NamedTuple):
     """At `at_ms` after the outcome, `lamp` goes on or off."""
 
     at_ms: int

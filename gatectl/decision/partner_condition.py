@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from gatectl.decision.verdict import Fault, Verdict
 
@@ -72,8 +72,7 @@ class RefusalDetector:
         return self.are_of_everyone
 
 
-@dataclass(frozen=True, slots=True)
-class FinishedScan:
+class FinishedScan(NamedTuple):
     """The part of a finished scan that matters for its partner's condition."""
 
     member: str

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from gatectl.decision.cards import Card, key_of
@@ -60,8 +59,7 @@ def _no_such(sort: str, number: str, rule: str) -> Objection:
     return Objection(f"{number!r} is no {sort}'s number", rule, f"the {sort}'s number is not {rule}")
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """A pattern (compiled with `re.ASCII`) that must match the whole code, and the partner it leads to."""
 
     pattern: re.Pattern[str]
@@ -70,8 +68,7 @@ class Route:
     """Only at these doors; None is every door."""
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
+class Destination(NamedTuple):
     """The partner and member of a code, and the enrolled card or the route's index that led to them."""
 
     partner: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 SET_US = 2_000_000
 """A wall clock that moved by more against the other one was set; a leap second is no news."""
@@ -10,8 +10,7 @@ SET_US = 2_000_000
 _UNITS = (("years", "year", 365 * 86_400), ("days", "day", 86_400), ("h", "h", 3600), ("min", "min", 60))
 
 
-@dataclass(frozen=True, slots=True)
-class Timestamp:
+class Timestamp(NamedTuple):
     """One moment, named by both.
 
     `at_us` is microseconds since the epoch. `since_boot_us` counts from the boot with this ID, standby

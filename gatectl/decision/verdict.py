@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Result(StrEnum):
@@ -74,8 +75,7 @@ class Message(StrEnum):
     ERASED = "One member's data erased"
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(NamedTuple):
     """The partner's own reason (cut and masked), or our own: `resting`, `settled:ID`."""
 
     key: str | None

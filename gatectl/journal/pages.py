@@ -12,10 +12,9 @@ import os
 import struct
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 Value = int | float | str | bytes | None
 
@@ -33,8 +32,7 @@ _INTEGERS = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
 """Serial type and bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class LeafRecord:
+class LeafRecord(NamedTuple):
     """A record of a leaf. `rowid` is None in an index, and in a table WITHOUT ROWID."""
 
     rowid: int | None

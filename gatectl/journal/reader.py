@@ -11,10 +11,9 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 from gatectl.decision.cards import Card, is_hex_number, key_of
 from gatectl.decision.event import (
@@ -61,8 +60,7 @@ class UnreadableError(GatectlError):
     """The store cannot be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Filters:
+class Filters(NamedTuple):
     """Conditions on an event; None is anything. `since_us` is microseconds since the epoch."""
 
     since_us: int | None = None

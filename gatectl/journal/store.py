@@ -69,14 +69,12 @@ class _Write:
     """None where nobody waits: the event loop is not woken for it."""
 
 
-@dataclass(slots=True)
-class _Question:
+class _Question(NamedTuple):
     ask: Callable[[sqlite3.Connection], Any]
     done: asyncio.Future[Any]
 
 
-@dataclass(slots=True)
-class _Damage:
+class _Damage(NamedTuple):
     what: str
 
 

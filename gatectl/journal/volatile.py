@@ -6,16 +6,15 @@ The form of mountinfo is that of proc_pid_mountinfo(5).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 _IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 _OVERLAY_ROOT = re.compile(r"(?:^|\s)(?:boot=overlay|overlayroot=(?!disabled))")
 """The kernel's command line of a root that forgets: raspi-config's overlay, and Debian's overlayroot."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Mount:
+class _Mount(NamedTuple):
     point: str
     kind: str
     source: str

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, Never, Protocol
+from typing import Any, NamedTuple, Never, Protocol
 from urllib.parse import quote, urlsplit
 
 from gatectl.decision.verdict import Decision, Fault, Reason, Verdict
@@ -37,8 +37,7 @@ NOT_JSON = object()
 """The result of `json_of` for a body that is no JSON; `null` is JSON."""
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """A partner's address, taken from its URL once, at start."""
 
     tls: bool

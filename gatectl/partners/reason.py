@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator
@@ -105,6 +104,8 @@ def _plain(text: str) -> str:
     """Return the text as a reader sees it: decoded, normalised, with single blanks, only visible letters."""
     if not _ENCODES.search(text):  # as most are: nothing to decode, and ASCII has no invisible letters
         return " ".join(text.split())
+    import html  # noqa: PLC0415 - its list of entities costs the start a millisecond
+
     for _ in range(DECODINGS_MAX):
         decoded = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), unquote(html.unescape(text)))
         if decoded == text:

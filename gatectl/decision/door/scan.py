@@ -137,7 +137,7 @@ class ScanFlow:
         found = destination(code, self._door.name, cards, self._door.site.routes)
         partner = self._door.site.partners.get(found.partner) if found else None
         if found is not None and partner is not None and partner.numbers.customer is None:
-            return replace(found, customer=None)
+            return found._replace(customer=None)
         return found
 
     def _partner(self, code: str, found: Destination | None) -> Partner | Decision:

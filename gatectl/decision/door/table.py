@@ -6,8 +6,8 @@ late, and the relay is energised only after a basis was found. An input without 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class State(StrEnum):
@@ -54,8 +54,7 @@ class Action(StrEnum):
     ADMIT = "admit"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """The next state, and the work on the way."""
 
     to: State

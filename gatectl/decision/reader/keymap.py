@@ -7,9 +7,8 @@ keyboard. The layouts are `us` and `de` without dead keys, as in xkeyboard-confi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 LayoutName = Literal["us", "de"]
 
@@ -60,8 +59,7 @@ def key_name(code: int) -> str:
     return f"key {code} ({name})" if name else f"key {code}"
 
 
-@dataclass(frozen=True, slots=True)
-class Cap:
+class Cap(NamedTuple):
     """The characters of one key: alone, with Shift, with AltGr (empty: none)."""
 
     plain: str
@@ -74,8 +72,7 @@ class Cap:
         return self.plain != self.shifted == self.plain.upper()
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """A layout: its keys, those whose character is the same whatever is held, and AltGr if it has one."""
 
     caps: Mapping[int, Cap]

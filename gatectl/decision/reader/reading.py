@@ -10,7 +10,7 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal, TypedDict, Unpack
+from typing import Literal, NamedTuple, TypedDict, Unpack
 
 MAX_CHARS = 512
 AIM_CHARS = 3
@@ -47,8 +47,7 @@ UNREADABLE = frozenset(
 codes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+class Code(NamedTuple):
     """A complete code, fit to be a credential."""
 
     text: str

@@ -11,8 +11,8 @@ import os
 import re
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from gatectl.devices.gpio.pins import PinsError
 from gatectl.errors import SUDO_OR_GROUP
@@ -33,8 +33,7 @@ class ChipError(PinsError):
     """There is no such GPIO chip."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chip:
+class Chip(NamedTuple):
     """A GPIO chip; `problem` says why only its path is known."""
 
     path: str

@@ -16,9 +16,8 @@ import struct
 import sys
 import termios
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from gatectl.decision.verdict import Fault
 
@@ -87,8 +86,7 @@ def address_text(address: Any) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectTiming:
+class ConnectTiming(NamedTuple):
     """The steps of making a connection. A step that was not reached has no duration."""
 
     at: float

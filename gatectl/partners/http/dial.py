@@ -9,7 +9,6 @@ import re
 import socket
 import ssl
 import threading
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -142,12 +141,12 @@ class Dialler:
         on_progress(steps := ConnectTiming(begun))
         addresses, stale = await self._resolver.look_up()
         looked_up = loop.time()
-        on_progress(steps := replace(steps, look_up_s=looked_up - begun, stale=stale))
+        on_progress(steps := steps._replace(look_up_s=looked_up - begun, stale=stale))
         connected = await connect(addresses)
         stood = loop.time()
-        on_progress(steps := replace(steps, connect_s=stood - looked_up))
+        on_progress(steps := steps._replace(connect_s=stood - looked_up))
         connection = await self._secure(connected)
-        connection.dialled = replace(steps, tls_s=loop.time() - stood if self._context else None)
+        connection.dialled = steps._replace(tls_s=loop.time() - stood if self._context else None)
         on_progress(connection.dialled)
         return connection
 
