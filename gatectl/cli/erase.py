@@ -8,6 +8,7 @@ import secrets
 import sys
 from pathlib import Path
 
+from gatectl import clock
 from gatectl.cli.cards import notify_daemon, opened
 from gatectl.cli.names import require_known
 from gatectl.config.model import Settings
@@ -16,7 +17,6 @@ from gatectl.decision.event import Attempt, Event, Outcome
 from gatectl.decision.event_id import RANDOM_BITS, uuid7
 from gatectl.decision.verdict import Message, Result
 from gatectl.errors import GatectlError
-from gatectl.journal import clock
 from gatectl.journal.erase import erase, is_purge_due, purge
 from gatectl.journal.reader import Reader
 from gatectl.sinks.sink import Sinks
@@ -68,7 +68,7 @@ def _copies(path: Path) -> list[str]:
 
 
 def _record(settings: Settings) -> Event:
-    now = clock.moment()
+    now = clock.timestamp_now()
     attempt = Attempt(
         id=uuid7(now.at_us, secrets.randbits(RANDOM_BITS)),
         kind="erased",

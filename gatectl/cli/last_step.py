@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 
-from gatectl.devices.gpio import saved_lines
-from gatectl.devices.gpio.lines_off import cause_of, report_failures
+from gatectl.devices.gpio.lines_off import cause_of, report_failures, saved_lines_off
 
 
 def taken() -> int | None:
@@ -18,9 +17,9 @@ def taken() -> int | None:
     Returns None if the list of relays has to come from the settings.
     """
     try:
-        done = saved_lines.switch_off(os.environ)
+        done = saved_lines_off(os.environ)
     except Exception as error:  # noqa: BLE001 - drivers share no base class; the settings' way is left
-        print(f"not by what the daemon wrote down ({cause_of(error)}); trying the settings")
+        print(f"the daemon's list of relays cannot be used ({cause_of(error)}); trying the settings")
         return None
     if done is None:
         return None

@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
 def _serve(args: argparse.Namespace, path: Path, settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT; then return 0."""
     from gatectl.cli import report  # noqa: PLC0415 - with what it needs
-    from gatectl.daemon.notify import notify  # noqa: PLC0415 - the web is for this command alone
+    from gatectl.daemon.sd_notify import notify  # noqa: PLC0415 - the web is for this command alone
     from gatectl.monitor import serve  # noqa: PLC0415
     from gatectl.monitor.control_client import ControlClient  # noqa: PLC0415
     from gatectl.monitor.journal_worker import JournalWorker  # noqa: PLC0415

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from typing import Any
 
-from gatectl.daemon import clock
-from gatectl.daemon.door_status import door_status
+from gatectl import clock
 from gatectl.daemon.effects import Effects
 from gatectl.daemon.site_context import SiteContext
 from gatectl.decision import event_id
@@ -17,6 +15,7 @@ from gatectl.decision.door.machine import DoorMachine
 from gatectl.decision.door.messages import CodeRead, Conclude, GateBroken, Input, OpenByHand, Stop, Unreadable
 from gatectl.decision.door.table import State
 from gatectl.decision.event import Event
+from gatectl.decision.timestamps import LoopTime
 from gatectl.devices.gpio.gate import Gate
 from gatectl.partners.reason import mask_secrets
 
@@ -34,7 +33,7 @@ class Door:
         self.gate = gate
         self._context = context
         self._new_id = EventIds()
-        self._machine = DoorMachine(name, repeat_s, context.site, self._new_id)
+        self.machine = DoorMachine(name, repeat_s, context.site, self._new_id)
         self._effects = Effects(gate, context, tasks, self._feed)
         self._inputs: deque[Input] = deque()
         self._by_hand: dict[str, asyncio.Future[Event]] = {}
@@ -44,7 +43,7 @@ class Door:
 
     def present(self, scanner: str, code: str, at_s: float) -> None:
         """Takes a complete code from one of the door's scanners."""
-        self._feed(CodeRead(code, scanner, self._context.names.instant(at_s)))
+        self._feed(CodeRead(code, scanner, self._context.names.instant(LoopTime(at_s))))
 
     def show_unreadable(self) -> None:
         """Shows that a complete reading was no code."""
@@ -70,15 +69,11 @@ class Door:
 
     def is_stuck(self, now_s: float) -> bool:
         """Whether the scan under way is long past every limit that it has."""
-        return self._machine.state is not State.FREE and now_s > self._machine.over_at_s + STUCK_S
+        return self.machine.state is not State.FREE and now_s > self.machine.over_at_s + STUCK_S
 
     def view(self) -> View:
         """The screen for a display that connects now: no word to a member is shown twice."""
-        return View(self.name, Screen.IDLE if self._machine.state is State.FREE else Screen.CHECKING)
-
-    def status(self) -> dict[str, Any]:
-        """For `gatectl status --json`."""
-        return door_status(self._machine, self.gate)
+        return View(self.name, Screen.IDLE if self.machine.state is State.FREE else Screen.CHECKING)
 
     def _feed(self, given: Input) -> None:
         """Takes an input and performs what follows. One that comes up meanwhile waits for its turn."""
@@ -89,12 +84,12 @@ class Door:
             self._broken = fault
             self._inputs.appendleft(GateBroken(fault))
         while self._inputs:
-            for effect in self._machine.handle(self._inputs[0], clock.now()):
+            for effect in self.machine.handle(self._inputs[0], clock.now()):
                 self._effects.perform(effect)
                 if isinstance(effect, Conclude):
                     self._answer_caller(effect.event)
             self._inputs.popleft()
-        if self._machine.state is State.FREE:
+        if self.machine.state is State.FREE:
             self._free.set()
         else:
             self._free.clear()

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
-from gatectl.daemon import clock
-from gatectl.daemon.request_record import request_record
+from gatectl import clock
 from gatectl.daemon.site_context import SiteContext
 from gatectl.decision.door import messages as m
+from gatectl.decision.door.context import ms_between
+from gatectl.decision.event import DialRecord, Evidence, RequestRecord
 from gatectl.devices.gpio.gate import Gate
 from gatectl.devices.gpio.relay_pin import StuckError
 from gatectl.errors import visible
 from gatectl.journal.statements import unanswered
-from gatectl.partners.http.client import PreparedRequest
+from gatectl.partners.http.client import Exchange, PreparedRequest
+from gatectl.partners.http.digest import digest_of
 
 DETAIL_CHARS = 200
 """A driver may say more than an event keeps."""
@@ -76,7 +79,7 @@ class Effects:
     def _record(self, effect: m.Record) -> None:
         recorded, of = self._context.store.record(effect.attempt), effect.attempt.id
         done, late = partial(self._feed, m.Recorded(of)), partial(self._feed, m.RecordLate(of))
-        clock.first_of(recorded, effect.until_s, done, late)
+        _first_of(recorded, effect.until_s, done, late)
 
     async def _ask(self, effect: m.Ask) -> None:
         partner, of = self._context.partners[effect.partner], effect.attempt.id
@@ -92,7 +95,7 @@ class Effects:
             # A disk that gives no answer gives no unanswered request.
             self._feed(m.LookedUp(of, () if found.exception() else tuple(found.result())))
 
-        clock.first_of(found, effect.until_s, done, partial(self._feed, m.LookedUp(of, ())))
+        _first_of(found, effect.until_s, done, partial(self._feed, m.LookedUp(of, ())))
 
     def _energise(self, effect: m.Energise) -> None:
         if effect.try_again and self._gate.out_of_order:
@@ -110,3 +113,57 @@ class Effects:
         except StuckError as error:
             return m.RelayStuck(of, self.gate_fault or visible(str(error))[:DETAIL_CHARS])
         return m.RelayOn(of, clock.now(), self._gate.relay.open_ms)
+
+
+def _first_of(
+    awaited: asyncio.Future[Any], until_s: float, done: Callable[[], None], late: Callable[[], None]
+) -> None:
+    """Calls exactly one of the two: `done` once there is a result, `late` at that moment without one."""
+    loop = asyncio.get_running_loop()
+
+    def finished(_awaited: asyncio.Future[Any]) -> None:
+        if timer.cancelled() or awaited.cancelled() or awaited.exception() is not None:
+            return
+        timer.cancel()
+        done()
+
+    def expired() -> None:
+        timer.cancel()  # a result of the same turn of the loop comes too late
+        late()
+
+    timer = loop.call_at(until_s, expired)
+    awaited.add_done_callback(finished)
+
+
+def request_record(exchange: Exchange, at: m.Instant, budget_ms: int) -> RequestRecord:
+    """Make the journal's record of an exchange about a code that was complete at `at`."""
+
+    def us_at(moment_s: float | None) -> int | None:
+        return None if moment_s is None else at.us_at(moment_s)
+
+    return RequestRecord(
+        sent=exchange.sent,
+        sent_us=us_at(exchange.sent_at),
+        answered_us=us_at(exchange.answered_at),
+        elapsed_ms=ms_between(at.loop_s, exchange.ended_at),
+        budget_ms=budget_ms,
+        connection=exchange.connection,
+        evidence=_evidence(exchange, at),
+    )
+
+
+def _evidence(exchange: Exchange, at: m.Instant) -> Evidence:
+    dialled, dial = exchange.dialled, None
+    if dialled is not None:
+        dial = DialRecord(
+            begun_us=at.us_at(dialled.at),
+            look_up_ms=_ms(dialled.look_up_s),
+            stale=dialled.stale,
+            connect_ms=_ms(dialled.connect_s),
+            tls_ms=_ms(dialled.tls_s),
+        )
+    return Evidence(dial, None if exchange.answer is None else digest_of(exchange.answer))
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1e3, 3)

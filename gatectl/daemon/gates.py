@@ -11,7 +11,7 @@ from gatectl.config.model import Settings
 from gatectl.config.problems import SettingIssue
 from gatectl.decision.indication import Lamp
 from gatectl.decision.log import Log, LogEntry, Priority
-from gatectl.devices.gpio import chips, lines_off, saved_lines
+from gatectl.devices.gpio import chips, lines_off
 from gatectl.devices.gpio.chips import ChipError, chip_number
 from gatectl.devices.gpio.failsafe import FailsafeProcess
 from gatectl.devices.gpio.gate import Gate
@@ -99,9 +99,9 @@ def switch_off(settings: Settings, environ: Mapping[str, str]) -> list[Failure]:
 def _remember(
     settings: Settings, chip: int, environ: Mapping[str, str], log: Log, last: FailsafeProcess
 ) -> None:
-    """For the process that survives a kill, and for the service's last step where that died too."""
+    """Pass the lines to the failsafe process, and save them for the service's last step if it dies too."""
     name = factory_name(settings.gpio.pin_factory, environ)
-    for keep in (partial(last.arm, name), partial(saved_lines.save, environ, name)):
+    for keep in (partial(last.arm, name), partial(lines_off.save_lines, environ, name)):
         try:
             keep(chip, lines_of(settings))
         except OSError as error:

@@ -7,10 +7,11 @@ import ssl
 from collections.abc import Iterable
 from typing import Any
 
-from gatectl.daemon import clock
+from gatectl import clock
 from gatectl.decision.event import timestamp
 from gatectl.decision.log import Log, LogEntry, Priority
 from gatectl.decision.partner_condition import Condition, Conditions, FinishedScan
+from gatectl.decision.timestamps import LoopTime, WallUs
 from gatectl.decision.verdict import Decision, Verdict
 from gatectl.partners.exchange import Endpoint, interpret
 from gatectl.partners.http.client import Client, Exchange, PreparedRequest, out_of_time
@@ -100,7 +101,9 @@ class PartnerService:
         Their condition was logged when it began, and is not logged again.
         """
         # A clock that was set back since would put them into the future.
-        self.conditions.recall((scan, min(clock.moment_of(at_us), clock.now())) for at_us, scan in scans)
+        self.conditions.recall(
+            (scan, min(clock.loop_time(WallUs(at_us)), clock.now())) for at_us, scan in scans
+        )
         self._told = self.conditions.condition
         self._told_of_everyone = self.conditions.refuses_everyone
 
@@ -148,8 +151,8 @@ class PartnerService:
         return {
             "protocol": self._descriptor.name,
             "state": conditions.condition.value,
-            "since": timestamp(clock.wall_us(conditions.since)),
-            "rests_until": timestamp(clock.wall_us(conditions.rests_until)) if resting else None,
+            "since": timestamp(clock.wall_us(LoopTime(conditions.since))),
+            "rests_until": timestamp(clock.wall_us(LoopTime(conditions.rests_until))) if resting else None,
             "failing": failure
             and {"fault": failure.fault, "status": failure.status, "detail": failure.detail},
             "ready_connections": self._pool.ready,

@@ -13,15 +13,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Never
 
-from gatectl import __version__
+from gatectl import __version__, clock
 from gatectl.config import model
-from gatectl.daemon import clock, clock_step_log, control, gates, watchdog
+from gatectl.daemon import control, gates
 from gatectl.daemon.commands import READ_ONLY, commands, subscriptions
 from gatectl.daemon.door import Door
 from gatectl.daemon.lock import alone
-from gatectl.daemon.notify import keep_notifying, notify
 from gatectl.daemon.partner_service import PartnerService, contexts
 from gatectl.daemon.scanners import claims_of, scanner_of
+from gatectl.daemon.sd_notify import feed_watchdog, keep_notifying, notify, watchdog_interval_s
 from gatectl.daemon.site_context import SiteContext
 from gatectl.decision.cards import Card
 from gatectl.decision.door.context import SharedState
@@ -243,12 +243,12 @@ class _Daemon:
         threads = (asyncio.wrap_future(ended) for ended in (self._guard.broken, *self._sinks.broken))
         ends = (broken, context.store.broken, *threads)
         watching = [group.create_task(_raised(future)) for future in ends]
-        watching.append(group.create_task(clock_step_log.watch(self._sinks.take)))
+        watching.append(group.create_task(clock.log_clock_steps(self._sinks.take)))
         if opening is not None:
             watching.append(group.create_task(opening))
-        feeding_s = watchdog.interval_s(self._environ, os.getpid())
+        feeding_s = watchdog_interval_s(self._environ, os.getpid())
         if feeding_s is not None:
-            feeding = watchdog.feed(feeding_s, doors.values(), self._guard, self._environ)
+            feeding = feed_watchdog(feeding_s, doors.values(), self._guard, self._environ)
             watching.append(group.create_task(feeding))
         # Wait until each device was tried, so that who is told "ready" may scan. One that does not answer
         # costs a second.

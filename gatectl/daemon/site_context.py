@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gatectl.daemon import clock
+from gatectl import clock
 from gatectl.daemon.partner_service import PartnerService
 from gatectl.decision.door.context import SharedState
 from gatectl.decision.event import Event
@@ -24,7 +24,7 @@ class SiteContext:
     viewers: DisplayFeed
     keys: tuple[str, ...] = field(default=(), repr=False)
     """Every partner's: a person's reason is kept without them."""
-    names: clock.WallClockNames = field(default_factory=clock.WallClockNames)
+    names: clock.InstantClock = field(default_factory=clock.InstantClock)
     last_event: Event | None = None
     in_memory: bool = False
     """Whether the store lies where it is lost with the power."""

@@ -6,12 +6,13 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from gatectl import __version__
-from gatectl.daemon import clock
+from gatectl import __version__, clock
 from gatectl.daemon.door import Door
 from gatectl.daemon.site_context import SiteContext
 from gatectl.decision.event import timestamp
 from gatectl.decision.reader.reading import Dropped
+from gatectl.decision.timestamps import LoopTime
+from gatectl.devices.gpio.output import Trouble
 from gatectl.devices.reader.supervisor import Scanner
 
 
@@ -26,7 +27,7 @@ def status_of(
     return {
         "version": __version__,
         "pid": os.getpid(),
-        "doors": {name: door.status() | {"scanners": by_door[name]} for name, door in doors.items()},
+        "doors": {name: _door_status(door) | {"scanners": by_door[name]} for name, door in doors.items()},
         "partners": {name: service.status() for name, service in context.partners.items()},
         "journal": {
             "error": health.error,
@@ -47,13 +48,43 @@ def status_of(
     }
 
 
+def _door_status(door: Door) -> dict[str, Any]:
+    """The scan under way, the codes that wait, the gate and its signals."""
+    machine, gate = door.machine, door.gate
+    off_at = gate.relay.off_at
+    return {
+        "state": machine.state.value,
+        "waiting": machine.waiting,
+        "dropped": machine.dropped,
+        "gate": {
+            "open": off_at is not None,
+            "closes_in_ms": None if off_at is None else max(round((off_at - clock.now()) * 1e3), 0),
+        }
+        | _condition(gate.relay.trouble),
+        # Only those that are out of order: a signal that works has nothing to say.
+        "signals": {
+            lamp.value: _condition(pin.trouble)
+            for lamp, pin in gate.lamps.items()
+            if pin.trouble.cause is not None
+        },
+    }
+
+
+def _condition(trouble: Trouble) -> dict[str, Any]:
+    return {
+        "state": "ready" if trouble.cause is None else "out of order",
+        "since": timestamp(clock.wall_us(trouble.since)),
+        "cause": trouble.cause,
+    }
+
+
 def _scanner_status(scanner: Scanner) -> dict[str, Any]:
     status = scanner.status
     return {
         "scanner": status.path,
         "type": status.type,
         "state": status.state,
-        "since": timestamp(clock.wall_us(status.since)),
+        "since": timestamp(clock.wall_us(LoopTime(status.since))),
         "cause": status.cause,
         "held_by": list(status.held_by),
         "codes": status.codes,
@@ -62,5 +93,9 @@ def _scanner_status(scanner: Scanner) -> dict[str, Any]:
     }
 
 
-def _dropped(reading: Dropped, at: float) -> dict[str, Any]:
-    return {"flaw": reading.flaw.value, "detail": reading.detail or None, "at": timestamp(clock.wall_us(at))}
+def _dropped(reading: Dropped, at_s: float) -> dict[str, Any]:
+    return {
+        "flaw": reading.flaw.value,
+        "detail": reading.detail or None,
+        "at": timestamp(clock.wall_us(LoopTime(at_s))),
+    }

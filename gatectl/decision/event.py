@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple, get_args
 
-from gatectl.decision.timestamps import Timestamp
+from gatectl.decision.timestamps import BootUs, Timestamp, WallUs
 from gatectl.decision.verdict import Basis, Fault, Message, Reason, Result, Verdict
 
 Kind = Literal["scan", "manual", "erased"]
@@ -33,7 +33,7 @@ class Attempt:
 
     id: str
     kind: Kind
-    at_us: int
+    at_us: WallUs
     tenant: str
     studio: str
     door: str
@@ -45,7 +45,7 @@ class Attempt:
     """None where no partner will be asked: no route, an ID that cannot be carried, a resting partner."""
     boot: str
     """The kernel's ID of the boot, 32 hex digits; and the microseconds from it to the complete code."""
-    since_boot_us: int
+    since_boot_us: BootUs
     of: str | None = None
     """The ID of the event that this one belongs to."""
     customer: str | None = None

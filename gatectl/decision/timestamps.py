@@ -1,30 +1,35 @@
-"""A moment on two clocks: the wall clock, which people and time servers set, and the one since the boot."""
+"""Moments on the three clocks, and steps of the wall clock. `gatectl/clock.py` reads the clocks."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, NewType
+
+LoopTime = NewType("LoopTime", float)
+"""A moment on the event loop's clock: seconds, monotonic. Deadlines and durations go by it."""
+
+WallUs = NewType("WallUs", int)
+"""A moment on the wall clock: microseconds since the epoch. People and time servers set that clock."""
+
+BootUs = NewType("BootUs", int)
+"""A moment on the boot clock: microseconds since the boot, standby included. That clock is never set."""
 
 SET_US = 2_000_000
-"""A wall clock that moved by more against the other one was set; a leap second is no news."""
+"""A wall clock that moved by more against the boot clock was set; a leap second moves it by less."""
 
 _UNITS = (("years", "year", 365 * 86_400), ("days", "day", 86_400), ("h", "h", 3600), ("min", "min", 60))
 
 
 class Timestamp(NamedTuple):
-    """One moment, named by both.
+    """One moment on the wall clock and on the boot clock of the boot with this ID."""
 
-    `at_us` is microseconds since the epoch. `since_boot_us` counts from the boot with this ID, standby
-    included; nobody sets that clock, and it is as fast as the other one.
-    """
-
-    at_us: int
+    at_us: WallUs
     boot: str
-    since_boot_us: int
+    since_boot_us: BootUs
 
     def clock_step_since(self, before: Timestamp) -> int:
-        """By how many microseconds the wall clock was set since then: forward, or back (negative).
+        """Return by how many microseconds the wall clock was set since then: forward, or back (negative).
 
-        0 where it was not, and where the machine was started anew: then nobody knows.
+        0 if it was not set, and after a restart of the machine, which leaves nothing to compare with.
         """
         if self.boot != before.boot:
             return 0
@@ -33,7 +38,7 @@ class Timestamp(NamedTuple):
 
 
 def describe_change(before: Timestamp, after: Timestamp) -> str | None:
-    """In words, what happened to the machine or its wall clock between two moments; None for nothing."""
+    """Describe a restart or a step of the wall clock between two moments; None if there was neither."""
     if before.boot != after.boot:
         back_us = before.at_us - after.at_us
         return "restarted" + (
@@ -46,7 +51,7 @@ def describe_change(before: Timestamp, after: Timestamp) -> str | None:
 
 
 def format_duration(length_us: int) -> str:
-    """A length of time in its two largest units: `3 years 2 days`, `1 h`, `5 min 20 s`."""
+    """Format a duration in its two largest units: `3 years 2 days`, `1 h`, `5 min 20 s`."""
     left = (length_us + 500_000) // 1_000_000
     words = []
     for many, one, seconds in _UNITS:

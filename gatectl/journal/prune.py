@@ -11,7 +11,6 @@ import sqlite3
 from collections.abc import Callable
 
 from gatectl.decision.timestamps import Timestamp
-from gatectl.journal.clock import is_synchronised
 from gatectl.journal.transaction import transaction
 
 STEP = 20
@@ -28,13 +27,11 @@ DAY_US = 86_400_000_000
 class Pruning:
     """Deletes what is older than `keep_days`, a little at a time; 0 keeps all. `now` is its begin."""
 
-    def __init__(
-        self, keep_days: int, now: Timestamp, is_right: Callable[[], bool] = is_synchronised
-    ) -> None:
+    def __init__(self, keep_days: int, now: Timestamp, is_right: Callable[[], bool]) -> None:
         self._keep_us = keep_days * DAY_US
         self._is_right = is_right
         self._seen = now
-        self._next_us = now.since_boot_us
+        self._next_us: int = now.since_boot_us
 
     def is_due(self, now: Timestamp) -> bool:
         """Whether there may be something to delete, and the clock is to be believed."""

@@ -22,10 +22,11 @@ from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from gatectl import clock
 from gatectl.decision.cards import Card
 from gatectl.decision.event import Attempt, Event, Outcome
 from gatectl.decision.log import Log, LogEntry, Priority
-from gatectl.journal import clock, salvage, statements
+from gatectl.journal import salvage, statements
 from gatectl.journal.cards import load_all
 from gatectl.journal.prune import Pruning
 from gatectl.journal.reader import UnreadableError, enrolled
@@ -103,7 +104,13 @@ class StoreHealth:
 class Store:
     """Records in the order in which they come."""
 
-    def __init__(self, path: Path, keep_days: int, log: Log) -> None:
+    def __init__(
+        self,
+        path: Path,
+        keep_days: int,
+        log: Log,
+        is_clock_right: Callable[[], bool] = clock.is_synchronised,
+    ) -> None:
         self._path = path
         self._log = log
         self._loop = asyncio.get_running_loop()
@@ -113,7 +120,7 @@ class Store:
         self._under_way: dict[str, statements.Statement] = {}
         """Attempts on disk whose outcomes are not: a store that takes this one's place needs them."""
         self._retry_s = RETRY_S
-        self._pruning = Pruning(keep_days, clock.moment())
+        self._pruning = Pruning(keep_days, clock.timestamp_now(), is_clock_right)
         self._commits = 0
         self._give_up_at: float | None = None
         self._mended_at: float | None = None
@@ -419,7 +426,11 @@ class Store:
             return self._retry_s
         if self._unanswered or self._carrying is not None:
             return 0
-        return QUIET_S if self._commits >= CHECKPOINT_EVERY or self._pruning.is_due(clock.moment()) else None
+        return (
+            QUIET_S
+            if self._commits >= CHECKPOINT_EVERY or self._pruning.is_due(clock.timestamp_now())
+            else None
+        )
 
     def _require_writable(self) -> None:
         """Raises OSError for a file system that has become read-only.
@@ -495,7 +506,7 @@ class Store:
     def _small_step(self, connection: sqlite3.Connection) -> bool:
         if self._carrying is not None:
             return self._carry(connection, self._carrying)
-        return self._pruning.step(connection, clock.moment())
+        return self._pruning.step(connection, clock.timestamp_now())
 
     def _failed(self, error: Exception) -> None:
         if self.health.error is None:

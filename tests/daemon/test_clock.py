@@ -1,71 +1,81 @@
-"""What the wall clock calls the moments of the other one."""
+"""The clocks: order of the wall clock's times, steps of the wall clock, time servers."""
 
 import asyncio
-import contextlib
 
 import pytest
 
-from gatectl.daemon import clock
+from gatectl import clock
+from gatectl.decision.log import LogEntry, Priority
+from gatectl.decision.timestamps import Timestamp
+
+SECOND = 1_000_000
+DAY = 86_400 * SECOND
 
 
-def test_names_keep_the_order_of_the_moments_but_show_a_step_of_the_clock(monkeypatch):
+class Over(Exception):
+    pass
+
+
+def told(set_by_us):
+    """What is told while the clock is set by so much between one look and the next."""
+    wall, boot, entries = [50 * DAY], [DAY], []
+    steps = iter(set_by_us)
+
+    def read():
+        return Timestamp(wall[0], "a" * 32, boot[0])
+
+    async def pause(seconds):
+        try:
+            step = next(steps)
+        except StopIteration:
+            raise Over from None
+        wall[0] += round(seconds * SECOND) + step
+        boot[0] += round(seconds * SECOND)
+
+    with pytest.raises(Over):
+        asyncio.run(clock.log_clock_steps(entries.append, read, pause))
+    return entries
+
+
+def test_each_setting_is_told_once_and_how_far():
+    assert told([0, 1200 * DAY, 0, 0, -3600 * SECOND, 0]) == [
+        LogEntry(Priority.NOTICE, "the clock was set forward by 3 years 105 days"),
+        LogEntry(Priority.NOTICE, "the clock was set back by 1 h"),
+    ]
+
+
+def test_small_corrections_are_not_told():
+    assert told([SECOND, 0, -SECOND, SECOND, SECOND, SECOND]) == []
+
+
+def test_wall_times_keep_the_order_of_the_moments_but_show_a_step_of_the_clock():
     read = iter([1000, 999, 1001, 850, 849, 5_000_000])
-    monkeypatch.setattr(clock, "wall_us", lambda _moment: next(read))
-    names = clock.WallClockNames()
-    assert [names.of(0.0) for _ in range(6)] == [1000, 1000, 1001, 850, 850, 5_000_000]
+    instants = clock.InstantClock(lambda _moment: next(read))
+    assert [instants.ordered_wall_us(0.0) for _ in range(6)] == [1000, 1000, 1001, 850, 850, 5_000_000]
 
 
-def awaited(story):
-    async def main():
-        return await story(asyncio.get_running_loop())
+def test_an_instant_names_a_past_moment_on_all_clocks():
+    async def story():
+        before = clock.timestamp_now()
+        instant = clock.InstantClock().instant(clock.now() - 10.0)
+        after = clock.timestamp_now()
+        assert before.at_us - 10 * SECOND <= instant.named.at_us <= after.at_us - 10 * SECOND
+        assert (
+            before.since_boot_us - 10 * SECOND
+            <= instant.named.since_boot_us
+            <= after.since_boot_us - 10 * SECOND
+        )
+        assert clock.loop_time(instant.named.at_us) == pytest.approx(instant.loop_s, abs=1.0)
 
-    return asyncio.run(main())
-
-
-def test_what_is_done_in_time_is_done():
-    async def story(loop):
-        future = loop.create_future()
-        loop.call_soon(future.set_result, "kept")
-        assert await clock.done_by(future, clock.now() + 30)
-        assert await clock.done_by(future, clock.now() - 30), "it was there before"
-        assert future.result() == "kept"
-
-    awaited(story)
+    asyncio.run(story())
 
 
-def test_what_is_not_done_in_time_goes_on():
-    async def story(loop):
-        future = loop.create_future()
-        assert not await clock.done_by(future, clock.now())
-        assert not future.done()
-        future.set_result(None)
-        await asyncio.sleep(0)  # what was waiting for it is over, and takes no offence
-
-    awaited(story)
-
-
-@pytest.mark.parametrize(
-    "end", [lambda future: future.cancel(), lambda future: future.set_exception(OSError())]
-)
-def test_what_ended_otherwise_is_not_done(end):
-    async def story(loop):
-        future = loop.create_future()
-        loop.call_soon(end, future)
-        assert not await clock.done_by(future, clock.now() + 30)
-        with contextlib.suppress(OSError, asyncio.CancelledError):
-            future.result()
-
-    awaited(story)
-
-
-def test_a_cancelled_wait_leaves_what_it_waited_for():
-    async def story(loop):
-        future = loop.create_future()
-        waiting = asyncio.create_task(clock.done_by(future, clock.now() + 30))
-        await asyncio.sleep(0)
-        waiting.cancel()
-        await asyncio.wait({waiting})
-        assert waiting.cancelled()
-        assert not future.done()
-
-    awaited(story)
+@pytest.mark.parametrize(("made", "right"), [((), True), (("timesync",), False), (("timesync", "x"), True)])
+def test_the_files_of_timesyncd(tmp_path, made, right):
+    """The files of systemd-timesyncd(8); where another program keeps the clock, they are not there."""
+    for name in made:
+        folder = tmp_path / "timesync"
+        folder.mkdir(exist_ok=True)
+        if name == "x":
+            (folder / "synchronized").touch()
+    assert clock.is_synchronised(tmp_path / "timesync") is right

@@ -13,10 +13,10 @@ from gatectl.decision.indication import Indication, Lamp
 from gatectl.decision.log import Priority
 from gatectl.devices.gpio.gate import Gate
 from gatectl.devices.gpio.lamp import LampPin
+from gatectl.devices.gpio.output import FIRST_RETRY_S, LAST_RETRY_S
 from gatectl.devices.gpio.pins import PinsError, pin_factory
 from gatectl.devices.gpio.relay_pin import RelayPin, StuckError
 from gatectl.devices.gpio.relay_timer import LATE_S, RelayTimer
-from gatectl.devices.gpio.trouble import FIRST_RETRY_S, LAST_RETRY_S
 
 PIN = 17
 NO_CHIP = pytest.mark.skipif(not Path("/dev/gpiochip0").exists(), reason="this machine has no GPIO chip")

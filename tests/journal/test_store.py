@@ -16,7 +16,7 @@ from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestR
 from gatectl.decision.partner_condition import RESTING, Condition, Conditions, FinishedScan
 from gatectl.decision.timestamps import Timestamp
 from gatectl.decision.verdict import Basis, Fault, Reason, Result, Verdict
-from gatectl.journal import clock, statements
+from gatectl.journal import statements
 from gatectl.journal.prune import DAY_US, EVERY_US, STEP, Pruning
 from gatectl.journal.reader import Reader
 from gatectl.journal.schema import migrations, open_store
@@ -64,8 +64,8 @@ TIMED_OUT = Outcome(
 
 
 @asynccontextmanager
-async def store_at(path, entries=None, keep_days=0):
-    store = Store(path, keep_days, (entries if entries is not None else []).append)
+async def store_at(path, entries=None, keep_days=0, **options):
+    store = Store(path, keep_days, (entries if entries is not None else []).append, **options)
     store.start()
     try:
         yield store
@@ -774,24 +774,12 @@ def test_scans_before_the_first_synchronisation_are_as_old_as_the_boot_says(tmp_
     assert left_after(path, begun(10)) == ["id-2"]
 
 
-@pytest.mark.parametrize(("made", "right"), [((), True), (("timesync",), False), (("timesync", "x"), True)])
-def test_what_systemd_says_of_the_clock(tmp_path, monkeypatch, made, right):
-    """The files of systemd-timesyncd(8); where another program keeps the clock, they are not there."""
-    monkeypatch.setattr(clock, "_TIMESYNC", tmp_path / "timesync")
-    for name in made:
-        folder = tmp_path / "timesync"
-        folder.mkdir(exist_ok=True)
-        if name == "x":
-            (folder / "synchronized").touch()
-    assert clock.is_synchronised() is right
-
-
 def pruned_by_the_writer(path):
     """Runs the store until there is nothing old left; how large its log was after each step."""
     logs = []
 
     async def wait():
-        async with store_at(path, keep_days=1) as store:
+        async with store_at(path, keep_days=1, is_clock_right=lambda: True) as store:
             step, loop, pruned = store._pruning.step, asyncio.get_running_loop(), asyncio.Event()
 
             def told(connection, now):
@@ -808,17 +796,15 @@ def pruned_by_the_writer(path):
     return logs
 
 
-def test_the_writer_prunes_while_it_is_quiet(tmp_path, monkeypatch):
-    monkeypatch.setattr(clock, "_TIMESYNC", tmp_path / "none")
+def test_the_writer_prunes_while_it_is_quiet(tmp_path):
     path = tmp_path / "journal.db"
     scans(path, *(Event(old_attempt(number), ADMITTED) for number in range(3)))
     pruned_by_the_writer(path)
     assert stored(path) == []
 
 
-def test_the_log_does_not_grow_with_what_is_pruned(tmp_path, monkeypatch):
+def test_the_log_does_not_grow_with_what_is_pruned(tmp_path):
     """Else a scan that comes between might wait until all of it is in the file."""
-    monkeypatch.setattr(clock, "_TIMESYNC", tmp_path / "none")
     path = tmp_path / "journal.db"
     scans(path, *(Event(old_attempt(number), ADMITTED) for number in range(20 * STEP)))
     logs = pruned_by_the_writer(path)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gatectl.decision.event import Attempt, GateRecord, Outcome, RequestRecord
 from gatectl.decision.event_id import RANDOM_BITS, uuid7
+from gatectl.decision.timestamps import BootUs, WallUs
 from gatectl.decision.verdict import Fault, Reason, Result, Verdict, message_of
 from gatectl.journal.schema import open_store
 from gatectl.journal.statements import attempt_statement, outcome_statement
@@ -52,7 +53,7 @@ def event(chance: random.Random, at_us: int) -> tuple[Attempt, Outcome]:
     attempt = Attempt(
         id=uuid7(at_us, chance.getrandbits(RANDOM_BITS)),
         kind="scan",
-        at_us=at_us,
+        at_us=WallUs(at_us),
         tenant="FitCo GmbH",
         studio="Speed",
         door="door0",
@@ -62,7 +63,7 @@ def event(chance: random.Random, at_us: int) -> tuple[Attempt, Outcome]:
         member=who,
         budget_ms=2000,
         boot="b" * 32,
-        since_boot_us=at_us,
+        since_boot_us=BootUs(at_us),
     )
     lot = chance.random()
     request = RequestRecord(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
+from gatectl import clock
 from gatectl.decision.indication import Indication, LampStep, lamp_steps
 from gatectl.devices.gpio.lamp import LampPin
 from gatectl.devices.gpio.relay_pin import RelayPin, StuckError
@@ -48,7 +49,7 @@ class Gate:
 
     def _close_on_time(self) -> None:
         try:
-            self.relay.release_if_due(asyncio.get_running_loop().time())
+            self.relay.release_if_due(clock.monotonic())
         except StuckError:
             self._guard.changed()  # the guard keeps trying
 

@@ -8,8 +8,7 @@ from typing import Any
 from gatectl.decision.indication import Lamp
 from gatectl.decision.log import Log
 from gatectl.devices.gpio.lines_off import cause_of
-from gatectl.devices.gpio.output import Output
-from gatectl.devices.gpio.trouble import PinFault, Trouble
+from gatectl.devices.gpio.output import Output, PinFault, Trouble
 
 
 class LampPin:

@@ -1,9 +1,19 @@
-"""Drive one pin: claim it off, switch it, release it."""
+"""Drive one output pin, and track its failures: log the first one, and its end."""
 
 from __future__ import annotations
 
 import contextlib
+from enum import Enum, auto
 from typing import Any
+
+from gatectl import clock
+from gatectl.decision.log import Log, LogEntry, Priority
+from gatectl.decision.timestamps import LoopTime
+
+FIRST_RETRY_S = 0.5
+LAST_RETRY_S = 15.0
+"""Pauses between two tries, the first and the longest: another program may hold a pin only briefly, and a
+technician who has fixed the wiring must not wait long. A try costs microseconds."""
 
 
 class Output:
@@ -36,3 +46,63 @@ class Output:
     def close(self) -> None:
         """Release the pin."""
         self._pin.close()
+
+
+class PinFault(Enum):
+    """The kinds of failures of a pin; the later ones are worse."""
+
+    NOT_CLAIMED = auto()
+    NOT_ON = auto()
+    NOT_OFF = auto()
+
+
+class Trouble:
+    """The failure of one pin, if any. Its owner calls it under the owner's lock."""
+
+    def __init__(self, log: Log, door: str, over: str) -> None:
+        """Take `over`, the log line for the recovery, without the door's name."""
+        self._log = log
+        self._door = door
+        self._over = over
+        self._told: PinFault | None = None
+        self._pause_s = FIRST_RETRY_S
+        self.flaw: PinFault | None = None
+        self.cause: str | None = None
+        """The cause, in a technician's words; None while the pin is in order."""
+        self.since = clock.monotonic()
+        """When the failure began."""
+        self.retry_at: LoopTime | None = None
+        """When to try again."""
+
+    def begin(self, flaw: PinFault, cause: str) -> None:
+        """Record a failure, the first or another; log it if it is the first, or worse than the logged one."""
+        now = clock.monotonic()
+        if self.cause is None:
+            self.since = now
+        self.flaw, self.cause = flaw, cause
+        if self.retry_at is None:
+            self.put_off()
+        if self._told is None or flaw.value > self._told.value:
+            self._told = flaw
+            self._say(Priority.ERROR, cause)
+
+    def put_off(self) -> None:
+        """Lengthen the pause before the next try, in case the present one fails too."""
+        self.retry_at = LoopTime(clock.monotonic() + self._pause_s)
+        self._pause_s = min(2 * self._pause_s, LAST_RETRY_S)
+
+    def suspend(self) -> None:
+        """Note that it may be over; do not log yet, since only the next use of the pin can show it."""
+        if self.cause is not None:
+            self.flaw = self.cause = self.retry_at = None
+            self.since = clock.monotonic()
+
+    def end(self) -> None:
+        """Record and log the recovery."""
+        if self._told is not None:
+            self.suspend()
+            self._told, self._pause_s = None, FIRST_RETRY_S
+            self._say(Priority.NOTICE, self._over)
+
+    def _say(self, priority: Priority, what: str) -> None:
+        self._log(LogEntry(priority, f"{self._door}: {what}", {"DOOR": self._door}))

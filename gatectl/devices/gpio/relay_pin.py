@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
+from gatectl import clock
 from gatectl.decision.log import Log, LogEntry, Priority
+from gatectl.decision.timestamps import LoopTime
 from gatectl.devices.gpio.lines_off import cause_of
-from gatectl.devices.gpio.output import Output
-from gatectl.devices.gpio.trouble import PinFault, Trouble
+from gatectl.devices.gpio.output import Output, PinFault, Trouble
 
 LOCK_S = 0.2
 """How long to wait for the lock: a driver takes microseconds, so after this time it hangs."""
@@ -39,13 +39,13 @@ class RelayPin:
         self._active_high = active_high
         self._factory = factory
         self._lock = threading.Lock()
-        self._off_at: float | None = None
+        self._off_at: LoopTime | None = None
         self._device: Output | None = None
         self._moved = False
 
     @property
-    def off_at(self) -> float | None:
-        """Return when it goes off (s, monotonic); None while it is off."""
+    def off_at(self) -> LoopTime | None:
+        """Return when it goes off; None while it is off."""
         return self._off_at
 
     @property
@@ -62,18 +62,18 @@ class RelayPin:
         """Record that the first claim failed: the relay is out of order, and retried from now on."""
         self._not_recovered(StuckError(cause))
 
-    def energise(self) -> float:
-        """Switch on for a full `open_ms` from now; return until when (s, monotonic). Raises StuckError."""
+    def energise(self) -> LoopTime:
+        """Switch on for a full `open_ms` from now; return until when. Raises StuckError."""
         if self._device is None:
             raise StuckError(f"pin {self._pin} is not ours")
         try:
             with self._held():
                 # Set the deadline before the pin moves, so that an interruption cannot leave it on.
-                self._off_at = off_at = time.monotonic() + self.open_ms / 1000
+                self._off_at = off_at = LoopTime(clock.monotonic() + self.open_ms / 1000)
                 try:
                     self._drive(on=True)
                 except StuckError:
-                    self._off_at = time.monotonic()  # the guard switches it off at once
+                    self._off_at = clock.monotonic()  # the guard switches it off at once
                     raise
         except StuckError as error:
             self._not_on(error)
@@ -86,7 +86,7 @@ class RelayPin:
         with self._held():
             self._release()
 
-    def release_if_due(self, now: float) -> None:
+    def release_if_due(self, now: LoopTime) -> None:
         """Switch off if its time is over. Raises StuckError."""
         with self._held():
             if self._off_at is not None and now >= self._off_at:

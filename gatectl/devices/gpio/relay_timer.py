@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import math
 import threading
-import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 
+from gatectl import clock
+from gatectl.decision.timestamps import LoopTime
 from gatectl.devices.gpio.lamp import LampPin
+from gatectl.devices.gpio.output import PinFault
 from gatectl.devices.gpio.relay_pin import RelayPin, StuckError
-from gatectl.devices.gpio.trouble import PinFault
 
 OFF_RETRY_S = 0.1
 """A pin that did not go off is tried again ten times a second."""
@@ -36,7 +37,7 @@ class RelayTimer:
         self._sleeps_until = math.inf
         """When the thread passes again; infinite from the time when it is awake to when it sleeps again."""
         self._stopped = False
-        self._passed_at = time.monotonic()
+        self._passed_at = clock.monotonic()
         self._look_at = self._passed_at
         self._asked: list[tuple[RelayPin, Future[None]]] = []
         self._thread = threading.Thread(target=self._run, name="relay guard", daemon=True)
@@ -44,7 +45,7 @@ class RelayTimer:
         """The error that ended the thread: a bug, which must end the daemon too."""
 
     def start(self) -> None:
-        self._passed_at = time.monotonic()
+        self._passed_at = clock.monotonic()
         self._thread.start()
 
     def changed(self, due_at: float = -math.inf) -> None:
@@ -60,8 +61,8 @@ class RelayTimer:
         self._woken.set()
         return done
 
-    def is_alive(self, now: float) -> bool:
-        """Return whether the thread still passes; `now` is of the monotonic clock."""
+    def is_alive(self, now: LoopTime) -> bool:
+        """Return whether the thread still passes."""
         return now - self._passed_at < LATE_S
 
     def stop(self) -> None:
@@ -76,24 +77,24 @@ class RelayTimer:
                 self._sleeps_until = math.inf
                 self._woken.clear()
                 self._pass()
-                self._passed_at = time.monotonic()
+                self._passed_at = clock.monotonic()
         except BaseException as error:  # noqa: BLE001 - passed on: it ends the daemon
             self.broken.set_exception(RuntimeError(f"the relay guard failed: {error!r}"))
 
     def _pause(self) -> float:
-        now = time.monotonic()
+        now = clock.monotonic()
         times = [self._look_at]
         for relay in self._relays:
             if relay.off_at is not None:
                 not_off = relay.trouble.flaw is PinFault.NOT_OFF
-                times.append(now + OFF_RETRY_S if not_off else relay.off_at)
+                times.append(LoopTime(now + OFF_RETRY_S) if not_off else relay.off_at)
         times += (one.trouble.retry_at for one in self._retried if one.trouble.retry_at is not None)
         self._sleeps_until = min(times)
         return max(self._sleeps_until - now, 0.0)
 
     def _pass(self) -> None:
         self._release_due()
-        now = time.monotonic()
+        now = clock.monotonic()
         while self._asked:
             relay, done = self._asked.pop(0)
             relay.recover()
@@ -104,7 +105,7 @@ class RelayTimer:
                 one.trouble.put_off()
                 one.recover()
         if now >= self._look_at:
-            self._look_at = now + LOOK_S
+            self._look_at = LoopTime(now + LOOK_S)
             for relay in self._relays:
                 with contextlib.suppress(StuckError):  # the relay has recorded it
                     relay.assure()
@@ -112,4 +113,4 @@ class RelayTimer:
     def _release_due(self) -> None:
         for relay in self._relays:
             with contextlib.suppress(StuckError):  # the relay has recorded it
-                relay.release_if_due(time.monotonic())
+                relay.release_if_due(clock.monotonic())

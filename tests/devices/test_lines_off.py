@@ -8,7 +8,7 @@ import pytest
 from gpiozero.pins.mock import MockFactory
 
 from gatectl.devices.gpio import pins
-from gatectl.devices.gpio.saved_lines import FILE, FOLDER, save, switch_off
+from gatectl.devices.gpio.lines_off import FILE, FOLDER, save_lines, saved_lines_off
 
 LINES = [("main", 17, 0), ("side", 27, 1)]
 
@@ -19,22 +19,22 @@ def test_what_was_written_down_is_switched_off(tmp_path, monkeypatch):
     factory.pin(17).output_with_state(True)
     factory.pin(27).output_with_state(False)
     monkeypatch.setattr(pins, "pin_factory", lambda *_: factory)
-    save(environ, "mock", 0, LINES)
-    assert switch_off(environ) == (["main", "side"], [])
+    save_lines(environ, "mock", 0, LINES)
+    assert saved_lines_off(environ) == (["main", "side"], [])
     assert [factory.pin(number).state for number in (17, 27)] == [False, True]
     assert factory.pin(17).function == "output"
 
 
 def test_without_a_place_nothing_is_written(tmp_path):
-    save({}, "mock", 0, LINES)
-    assert switch_off({}) is None
-    assert switch_off({FOLDER: str(tmp_path)}) is None
+    save_lines({}, "mock", 0, LINES)
+    assert saved_lines_off({}) is None
+    assert saved_lines_off({FOLDER: str(tmp_path)}) is None
 
 
 @pytest.mark.parametrize("text", ["", "{", "{}", '{"factory": "mock", "chip": 0, "lines": [{}]}', "[]"])
 def test_what_cannot_be_read_is_not_there(tmp_path, text):
     (tmp_path / FILE).write_text(text)
-    assert switch_off({FOLDER: str(tmp_path)}) is None
+    assert saved_lines_off({FOLDER: str(tmp_path)}) is None
 
 
 def relay_off(folder, environ, options=("-X", "importtime")):
@@ -55,7 +55,7 @@ def imported(done):
 
 
 def test_the_command_needs_no_settings_for_it(tmp_path):
-    save({FOLDER: str(tmp_path)}, "mock", 0, LINES)
+    save_lines({FOLDER: str(tmp_path)}, "mock", 0, LINES)
     done = relay_off(tmp_path, {FOLDER: str(tmp_path), "GATECTL_CONFIG": str(tmp_path / "broken.toml")})
     assert (done.returncode, done.stdout) == (0, "main: relay off\nside: relay off\n")
     assert "pydantic" not in imported(done), "the settings' model takes longer than all the rest"
@@ -79,7 +79,7 @@ SLOW = {"argparse", "dataclasses", "importlib.metadata", "gpiozero", "pathlib", 
 
 def test_with_lgpio_nothing_is_imported_that_it_does_not_need(tmp_path):
     (tmp_path / "lgpio.py").write_text(LGPIO)
-    save({FOLDER: str(tmp_path)}, "lgpio", 4, LINES)
+    save_lines({FOLDER: str(tmp_path)}, "lgpio", 4, LINES)
     done = relay_off(tmp_path, {FOLDER: str(tmp_path), "PYTHONPATH": str(tmp_path)})
     claims = ["lgpio: claim 5 17 0 64", "lgpio: claim 5 27 1 32"]
     doors = ["main: relay off", "side: relay off"]
@@ -89,7 +89,7 @@ def test_with_lgpio_nothing_is_imported_that_it_does_not_need(tmp_path):
 
 def test_a_line_that_is_busy_leaves_no_other_on(tmp_path):
     (tmp_path / "lgpio.py").write_text(LGPIO)
-    save({FOLDER: str(tmp_path)}, "lgpio", 4, LINES)
+    save_lines({FOLDER: str(tmp_path)}, "lgpio", 4, LINES)
     done = relay_off(tmp_path, {FOLDER: str(tmp_path), "PYTHONPATH": str(tmp_path), "BUSY": "17"}, options=())
     off = ["lgpio: open 4", "lgpio: claim 5 27 1 32", "lgpio: close 5", "side: relay off"]
     assert done.stdout.splitlines() == off
