@@ -12,7 +12,7 @@ import httpx
 from gatectl import __version__
 from gatectl.daemon.partner_service import contexts
 from gatectl.partners.exchange import Endpoint, PartnerResponse
-from gatectl.partners.http.coding import too_large, undone
+from gatectl.partners.http.answer import too_large, undone
 from gatectl.partners.http.connection import ExchangeFailed
 from gatectl.partners.wellhub.check_in import WellhubSettings
 from gatectl.partners.wellhub.codes import Change, ChangeKind, ChangeOutcome, unknown

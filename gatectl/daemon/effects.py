@@ -16,8 +16,8 @@ from gatectl.devices.gpio.gate import Gate
 from gatectl.devices.gpio.relay_pin import StuckError
 from gatectl.errors import visible
 from gatectl.journal.statements import unanswered
+from gatectl.partners.http.answer_record import digest_of
 from gatectl.partners.http.client import Exchange, PreparedRequest
-from gatectl.partners.http.digest import digest_of
 
 DETAIL_CHARS = 200
 """A driver may say more than an event keeps."""

@@ -14,9 +14,9 @@ from gatectl.decision.partner_condition import Condition, Conditions, FinishedSc
 from gatectl.decision.timestamps import LoopTime, WallUs
 from gatectl.decision.verdict import Decision, Verdict
 from gatectl.partners.exchange import Endpoint, interpret
+from gatectl.partners.http.answer_record import clock_ahead_s
 from gatectl.partners.http.client import Client, Exchange, PreparedRequest, out_of_time
 from gatectl.partners.http.connection import ExchangeFailed
-from gatectl.partners.http.date import clock_ahead_s
 from gatectl.partners.http.dial import Dialler, tls_context
 from gatectl.partners.http.pool import Pool
 from gatectl.partners.protocol import PartnerSettings, SettlingSettings

@@ -236,7 +236,7 @@ def rest_s(answer: PartnerResponse) -> float:
     years off.
     """
     # The daemon has it from its start; commands that only read settings do without its 40 modules.
-    from gatectl.partners.http.date import moment_of  # noqa: PLC0415
+    from gatectl.partners.http.answer_record import moment_of  # noqa: PLC0415
 
     value = answer.headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():

@@ -10,7 +10,7 @@ from partner_rigs import OK, QUESTION, Asker, Peer, answers, check_invariants, r
 
 import gatectl
 from gatectl.decision.verdict import Fault
-from gatectl.partners.http.client import BODY_MAX, EVENTS_AT_ONCE, INTERIM_MAX
+from gatectl.partners.http.answer import BODY_MAX, EVENTS_AT_ONCE, INTERIM_MAX
 from gatectl.partners.http.connection import PartnerConnection
 
 SOON_S = 0.2

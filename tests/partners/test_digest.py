@@ -8,7 +8,7 @@ from partner_rigs import answer
 
 from gatectl.decision.event import BodyRecord
 from gatectl.partners.exchange import PartnerResponse
-from gatectl.partners.http.digest import digest_of
+from gatectl.partners.http.answer_record import digest_of
 from gatectl.sim import capitan
 from gatectl.sim.special_rows import NAMES
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gatectl.partners.http.answer import LINES_MAX, cleaned
 from gatectl.partners.http.connection import ExchangeFailed
-from gatectl.partners.http.head import LINES_MAX, cleaned
 
 STATUS = b"HTTP/1.1 200 OK"
 TOKEN = re.compile(rb"[-!#$%&'*+.^_`|~0-9a-zA-Z]+:")

@@ -1,8 +1,10 @@
-"""The record of an answer's body: its length, and a digest by which its partner can find it."""
+"""The record of an answer besides its decision: its dates, and its body's length and digest."""
 
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 from gatectl.decision.event import BodyRecord
 from gatectl.partners.exchange import PartnerResponse, json_of
@@ -10,6 +12,34 @@ from gatectl.partners.reason import names_somebody
 
 _PERSONAL = (b"name", b"nome", b"nombre", b"inhaber", b"mitglied", b"@", b"\\u0040", b"%40", b"&#64;")
 """A body with one of these may name somebody: a key for a name, or an address. In doubt it counts as one."""
+
+AGREES_S = 2
+"""Seconds. Date has whole seconds, and the answer took time: a smaller difference does not count."""
+
+
+def moment_of(value: str) -> datetime | None:
+    """Return a header's date in UTC, or None if it is not a date.
+
+    HTTP's dates are in UTC, also those without a zone, or with `-0000`.
+    """
+    try:
+        moment = parsedate_to_datetime(value)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def clock_ahead_s(date: str | None, received_us: int) -> int | None:
+    """The seconds by which our clock is ahead of the partner's, negative where it is behind.
+
+    `date` is the answer's Date, and `received_us` our clock when the answer came, in microseconds since the
+    epoch. None if the answer had no valid date.
+    """
+    sent = None if date is None else moment_of(date)
+    if sent is None:
+        return None
+    ahead = received_us / 1e6 - sent.timestamp() - 0.5
+    return 0 if abs(ahead) < AGREES_S else round(ahead)
 
 
 def digest_of(answer: PartnerResponse) -> BodyRecord:
