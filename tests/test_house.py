@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "partners": {"validators", "decision", "errors"},
     "journal": {"clock", "decision", "errors"},
     "sinks": {"decision", "errors"},
-    "config": {"validators", "partners", "decision", "errors"},
+    "config": {"validators", "partners", "devices", "decision", "errors"},
     "sim": {"partners", "decision", "devices", "errors"},
     "daemon": {"clock", "sinks", "devices", "partners", "journal", "decision", "config", "errors"},
     "monitor": {"journal", "decision", "config", "validators", "errors"},

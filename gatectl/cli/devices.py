@@ -13,7 +13,7 @@ import os
 import re
 import sys
 import termios
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -25,18 +25,12 @@ from gatectl.config.model import Control, Settings
 from gatectl.config.problems import SettingsError
 from gatectl.config.reader import find, load
 from gatectl.decision.cards import Card
-from gatectl.decision.reader.detect import (
-    DetectedFormat,
-    NotRecognised,
-    chosen,
-    detect_keys,
-    detect_serial,
-    is_by_hand,
-)
-from gatectl.devices.reader.discovery import DeviceInfo, SystemPaths, devices
-from gatectl.devices.reader.evdev_keyboard import KeyEvents
-from gatectl.devices.reader.probe import Capture, Probe, ProbeFailedError, SharedKeyboard
-from gatectl.devices.reader.rivals import rivals
+from gatectl.decision.reader.detect import DetectedFormat, NotRecognised, chosen
+from gatectl.devices.reader.discovery import DeviceInfo, devices, rivals
+from gatectl.devices.reader.driver import Driver, all_drivers
+from gatectl.devices.reader.probe import Probe, ProbeFailedError
+from gatectl.devices.reader.reader_types import READER_TYPES
+from gatectl.devices.reader.system import SystemPaths
 from gatectl.errors import SUDO_OR_GROUP, GatectlError, visible
 from gatectl.journal.reader import enrolled
 
@@ -46,6 +40,8 @@ BAUD = 9600
 _SPEEDS = range(50, 4_000_001)
 
 _INDENT = "    "
+
+Drivers = Mapping[str, Driver[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +61,7 @@ class Known:
         """Return the door whose settings name this device; else None."""
         for name, door in self.settings.doors.items() if self.settings else ():
             for scanner in door.scanners:
-                path = scanner.port if scanner.type == "serial" else scanner.device
-                if os.path.realpath(path) == device.node:
+                if os.path.realpath(scanner.path) == device.node:
                     return name
         return None
 
@@ -100,19 +95,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Return 0 after a scan that was read, or at once with --no-wait."""
-    return attend(args, SystemPaths(), SharedKeyboard)
+    return attend(args, SystemPaths(), all_drivers())
 
 
-def attend(args: argparse.Namespace, places: SystemPaths, keyboard: Callable[[str], KeyEvents]) -> int:
-    """Run the command on the devices in these places; `keyboard` opens an input device."""
+def attend(args: argparse.Namespace, places: SystemPaths, drivers: Drivers) -> int:
+    """Run the command on the devices in these places; `drivers` are by type."""
     known = _known(args.config)
-    found = devices(places)
+    found = devices(places, drivers)
     if not args.json:
-        _show_devices(found, known)
-    notes = [*known.notes, *rivals(places, found)]
+        _show_devices(found, known, drivers)
+    notes = [*known.notes, *rivals(places, found, drivers)]
     for note in notes:
         print(f"note: {visible(note)}", file=sys.stderr)
-    scan = None if args.no_wait else _wait(found, known, args.baud, keyboard)
+    scan = None if args.no_wait else _wait(found, known, args.baud, drivers)
     if args.json:
         listed = [_device_json(device, known) for device in found]
         answer = {"devices": listed, "notes": notes, "scan": scan and _scan_json(scan)}
@@ -170,14 +165,12 @@ def _known(config: str | None) -> Known:
 # --- Waiting --------------------------------------------------------------------------------------
 
 
-def _wait(
-    found: list[DeviceInfo], known: Known, baud: int, keyboard: Callable[[str], KeyEvents]
-) -> ScannedCode:
+def _wait(found: list[DeviceInfo], known: Known, baud: int, drivers: Drivers) -> ScannedCode:
     free = [device for device in found if known.is_free(device)]
     if not free:
         raise GatectlError("there is no free device to scan at", *_why_none(found, known))
     with _deaf_terminal():
-        return asyncio.run(_first_scan(free, known, baud, keyboard))
+        return asyncio.run(_first_scan(free, known, baud, drivers))
 
 
 def _why_none(found: list[DeviceInfo], known: Known) -> Iterator[str]:
@@ -207,10 +200,8 @@ def _deaf_terminal() -> Iterator[None]:
         termios.tcsetattr(terminal, termios.TCSADRAIN, before)
 
 
-async def _first_scan(
-    free: list[DeviceInfo], known: Known, baud: int, keyboard: Callable[[str], KeyEvents]
-) -> ScannedCode:
-    probe = Probe(baud, keyboard)
+async def _first_scan(free: list[DeviceInfo], known: Known, baud: int, drivers: Drivers) -> ScannedCode:
+    probe = Probe(baud, drivers)
     probe.listen(free)
     try:
         with _Line() as line:
@@ -223,7 +214,8 @@ async def _first_scan(
                         line.says(f"{device.path}: {cause}{_holders(device)}")
                         line.waits(probe.open)
                     case burst:
-                        scan = _judge(burst, known, baud)
+                        seen = drivers[burst.device.type].recognise(burst.input, baud)
+                        scan = _judge(burst.device, seen, known)
                         if isinstance(scan, ScannedCode):
                             return scan
                         if scan is not None:
@@ -232,23 +224,15 @@ async def _first_scan(
         probe.close()
 
 
-def _judge(burst: Capture, known: Known, baud: int) -> ScannedCode | str | None:
-    """Return the scan, or in words why it is not one; None for an empty burst."""
-    if burst.device.type == "evdev" and is_by_hand(burst.keys, burst.seconds):
-        return "typed by hand, so this is taken for a keyboard"
+def _judge(
+    device: DeviceInfo, seen: list[DetectedFormat] | NotRecognised | None, known: Known
+) -> ScannedCode | str | None:
+    """Return the scan, or in words why it is not one; None for no scan."""
+    if seen is None:
+        return None
+    if isinstance(seen, NotRecognised):
+        return f"{seen.what}; {seen.hint}"
     doors = list(known.settings.doors) if known.settings else []
-    seen = (
-        detect_serial(burst.data, burst.gap_s)
-        if burst.data
-        else detect_keys(burst.events, caps_lock=burst.caps_lock, gap_s=burst.gap_s)
-    )
-    match seen:
-        case None:
-            return None
-        case NotRecognised(what, hint):
-            return f"{what}; {hint}"
-        case DetectedFormat():
-            seen = [seen]
 
     def ways(code: str) -> list[Way]:
         if known.settings is None:
@@ -256,14 +240,9 @@ def _judge(burst: Capture, known: Known, baud: int) -> ScannedCode | str | None:
         return [way(code, door, known.settings, known.cards) for door in doors]
 
     best = chosen(seen, lambda code: any(one.recognised for one in ways(code)))
-    door = known.door_of(burst.device) or (doors[0] if doors else "main")
-    return ScannedCode(
-        burst.device,
-        best,
-        [one for one in seen if one is not best],
-        ways(best.code),
-        best.toml(door, burst.device.path, baud),
-    )
+    door = known.door_of(device) or (doors[0] if doors else "main")
+    toml = best.toml(door, device.type, READER_TYPES[device.type].device_key, device.path)
+    return ScannedCode(device, best, [one for one in seen if one is not best], ways(best.code), toml)
 
 
 class _Line:
@@ -296,10 +275,10 @@ class _Line:
 # --- Showing --------------------------------------------------------------------------------------
 
 
-def _show_devices(found: list[DeviceInfo], known: Known) -> None:
+def _show_devices(found: list[DeviceInfo], known: Known, drivers: Drivers) -> None:
     console = TextConsole()
-    for kind, heading in (("evdev", "Input devices"), ("serial", "Serial ports")):
-        console.print(heading, style="cyan")
+    for kind, driver in drivers.items():
+        console.print(driver.device_class.heading, style="cyan")
         listed = [device for device in found if device.type == kind]
         for device in listed:
             console.print(f"  {visible(device.path)}", soft_wrap=True)
@@ -341,13 +320,13 @@ def _show_scan(scan: ScannedCode) -> None:
     console = TextConsole()
     console.print(visible(scan.device.path), style="cyan", soft_wrap=True)
     rows = [("read", scan.seen.code), ("how", scan.seen.how)]
-    rows += [("or", f"{one.code}, in the layout {one.layout}") for one in scan.others]
+    rows += [("or", f"{one.code}, {one.how}") for one in scan.others]
     rows += [("goes to" if index == 0 else "", one.sentence()) for index, one in enumerate(scan.ways)]
     for name, words in rows:
         console.print(f"{_INDENT}{name:<9}{visible(words)}", soft_wrap=True)
     if scan.others:
         console.print(
-            f"{_INDENT}Compare with what is printed on the card: the layout is the scanner's own setting.",
+            f"{_INDENT}Compare with what is printed on the card: the reader's own setting decides.",
             style="yellow",
         )
     if scan.device.may_change_name:
@@ -371,8 +350,14 @@ def _device_json(device: DeviceInfo, known: Known) -> dict[str, Any]:
 def _scan_json(scan: ScannedCode) -> dict[str, Any]:
     return {
         "path": scan.device.path,
-        **asdict(scan.seen),
-        "others": [asdict(one) for one in scan.others],
+        **_format_json(scan.seen),
+        "others": [_format_json(one) for one in scan.others],
         "ways": [asdict(one) for one in scan.ways],
         "toml": scan.toml,
     }
+
+
+def _format_json(seen: DetectedFormat) -> dict[str, Any]:
+    facts = asdict(seen)
+    settings: dict[str, Any] = facts.pop("settings")
+    return facts | settings

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from gatectl.cli.check_result import CheckResult
 from gatectl.cli.control import NotRunning, call
 from gatectl.config import model
 from gatectl.daemon.gates import PIN_HINTS, switch_off
-from gatectl.daemon.scanners import claims_of, line_of, path_of
 from gatectl.devices.gpio.lines_off import sentence
 from gatectl.devices.gpio.pins import PinsError
-from gatectl.devices.reader.claims import Claims
-from gatectl.devices.reader.evdev_keyboard import Keyboard
-from gatectl.devices.reader.holders import holders
-from gatectl.devices.reader.serial_port import SerialPort
+from gatectl.devices.reader.contention import Claims, holders
+from gatectl.devices.reader.driver import claims_of, driver_of
+from gatectl.devices.reader.reader_types import ScannerSettings
 from gatectl.devices.reader.supervisor import SAME_DEVICE, DeviceLost, LossCause
 from gatectl.devices.thread import bounded
 
@@ -38,7 +37,7 @@ def devices(settings: model.Settings, environ: Mapping[str, str]) -> Iterator[Ch
         status = call(settings.control.socket, {"command": "status"})
     except NotRunning:
         yield from _relays(settings, environ)
-        claims = claims_of(settings)
+        claims = claims_of(scanner for door in settings.doors.values() for scanner in door.scanners)
         for name, door in settings.doors.items():
             for scanner in door.scanners:
                 yield from _opened(name, scanner, claims)
@@ -66,18 +65,13 @@ def _relays(settings: model.Settings, environ: Mapping[str, str]) -> Iterator[Ch
             yield CheckResult(f"relay of {door}: driven off, {_since(began)}")
 
 
-def _opened(door: str, scanner: model.Scanner, claims: Claims) -> Iterator[CheckResult]:
-    path, how = path_of(scanner), _how(scanner)
-    line = f"scanner {path} of {door} ({how}): "
+def _opened(door: str, scanner: ScannerSettings, claims: Claims) -> Iterator[CheckResult]:
+    path, driver = scanner.path, driver_of(scanner.type)
+    line = f"scanner {path} of {door} ({driver.describe(scanner)}): "
     began = time.monotonic()
 
-    def connect() -> SerialPort | Keyboard:
-        if isinstance(scanner, model.SerialScanner):
-            return SerialPort(path, scanner.baud, **line_of(scanner))
-        return Keyboard(path)
-
     def opened() -> None:
-        claims.opened(path, connect)[1]()
+        claims.opened(path, partial(driver.open, scanner))[1]()
 
     try:
         bounded(opened, OPEN_PATIENCE_S, discard=lambda _: None)
@@ -101,9 +95,9 @@ def _hint(cause: str | None, other: str) -> str:
     return other
 
 
-def _shared(line: str, scanner: model.Scanner, others: Sequence[str]) -> Iterator[CheckResult]:
-    """Yield a finding if other programs read from a serial port too; a keyboard is grabbed."""
-    if others and isinstance(scanner, model.SerialScanner):
+def _shared(line: str, scanner: ScannerSettings, others: Sequence[str]) -> Iterator[CheckResult]:
+    """Yield a finding if other programs read from this device too."""
+    if others and not driver_of(scanner.type).is_exclusive:
         yield CheckResult(
             f"{line}also open in {', '.join(others)}, which may take characters of codes",
             "stop it; a login prompt: systemctl disable --now serial-getty@NAME.service",
@@ -127,8 +121,8 @@ def _told(
         yield CheckResult(f"signal {signal} of {name}: {pin['cause']}, since {pin['since']}", PIN_HINTS[0])
     known = {scanner["scanner"]: scanner for scanner in state["scanners"]}
     for scanner in door.scanners:
-        path = path_of(scanner)
-        line = f"scanner {path} of {name} ({_how(scanner)}): "
+        path = scanner.path
+        line = f"scanner {path} of {name} ({driver_of(scanner.type).describe(scanner)}): "
         found = known.get(path)
         if found is None:
             yield CheckResult(f"{line}the running gatectl does not know it", _RESTART)
@@ -140,14 +134,6 @@ def _told(
         else:
             words = f"{found['state']} since {found['since']} ({found['cause']})"
             yield CheckResult(f"{line}{words}", _hint(found["cause"], _UNREADY))
-
-
-def _how(scanner: model.Scanner) -> str:
-    """The way in which it is read."""
-    if isinstance(scanner, model.SerialScanner):
-        mode = "" if scanner.mode == "8N1" else f" {scanner.mode}"
-        return f"{scanner.baud} baud{mode}, {scanner.framing}"
-    return f"layout {scanner.layout}"
 
 
 def _since(began: float) -> str:

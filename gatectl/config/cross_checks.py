@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gatectl.config.problems import MONITOR_HINT, SettingIssue, Where, key_hint, key_of
+from gatectl.devices.reader.reader_types import device_keys
 from gatectl.errors import near
 from gatectl.validators.values import resolve
 
@@ -96,7 +97,7 @@ def _devices(raw: Raw, folder: Path) -> Iterator[SettingIssue]:
 def _uses_of_devices(raw: Raw, folder: Path) -> Iterator[tuple[Where, Path]]:
     for door, settings in tables(raw, "doors"):
         for index, scanner in _indexed(settings.get("scanners")):
-            for key in ("port", "device"):
+            for key in device_keys():
                 text = scanner.get(key)
                 path = resolve(text, folder) if isinstance(text, str) else None
                 if path is not None:

@@ -12,6 +12,8 @@ from pydantic_core import ErrorDetails, ValidationError
 
 from gatectl.config import model, schema
 from gatectl.config.problems import MONITOR_HINT, SettingIssue, Where, key_hint, listed
+from gatectl.devices.reader import reader_types
+from gatectl.devices.reader.reader_types import READER_TYPES, device_keys
 from gatectl.errors import near
 from gatectl.partners.protocol import PartnerSettings
 from gatectl.partners.registry import PROTOCOLS, settings_classes
@@ -19,10 +21,6 @@ from gatectl.validators.addresses import Url
 from gatectl.validators.key_source import KeySource
 from gatectl.validators.values import REFUSED, Name
 
-SCANNERS: Final[Mapping[str, type]] = {
-    "serial": model.SerialScanner,
-    "evdev": model.EvdevScanner,
-}
 _SECTIONS: Final[Mapping[str, type]] = {
     "site": model.Site,
     "gpio": model.Gpio,
@@ -47,12 +45,10 @@ _WORDS: Final[Mapping[str, str]] = {
 """Words for the errors that pydantic makes by itself. `kinds` makes all others, with words."""
 
 _EXAMPLES: Final[Mapping[str, str]] = {
-    "device": "`gatectl devices` prints the device's path",
     "doors": "a door is a table, [doors.NAME], with a relay and a scanner",
     "match": r"match = '\d{13}' takes any code of 13 digits",
     "partner": "it names one of the [partners.NAME] tables",
     "pin": "it is the BCM number, 17 for GPIO17, and not the place on the header",
-    "port": "`gatectl devices` prints the port's path",
     "relay": "relay = { pin = 17 } with the relay's BCM number",
     "routes": "each route is a table of its own, under [[routes]] in two brackets",
     "scanners": "each scanner is a table of its own, under [[doors.NAME.scanners]] in two brackets; "
@@ -60,15 +56,8 @@ _EXAMPLES: Final[Mapping[str, str]] = {
     "url": 'url = "https://…" is the endpoint that the partner gave',
 }
 
-_TYPES = 'a reader that types like a keyboard is "evdev", one on a serial port, USB serial too, is "serial"'
-_MEANT_TYPES: Final[Mapping[frozenset[str], str]] = {
-    frozenset(
-        {"usb", "hid", "hidraw", "keyboard", "kbd", "input", "barcode", "rs232", "uart", "tty"}
-    ): _TYPES,
-    frozenset({"wiegand", "osdp", "pcsc", "nfc", "tcp", "bluetooth"}): _TYPES
-    + "; for others there are converters to one of the two",
-}
-"""Names of types that an installer may write, in small letters, with gatectl's names."""
+_CONVERTED = frozenset({"wiegand", "osdp", "pcsc", "nfc", "tcp", "bluetooth"})
+"""Connections of readers that gatectl has no type for."""
 
 _OTHER_KEYS: Final[Mapping[str, str]] = {
     "active_low": "for a relay board that a low level switches on, write active_high = false",
@@ -182,6 +171,8 @@ def _example(where: Where, kind: str) -> tuple[str, ...]:
             return (_EXAMPLES["pin"],)
         case (*_, str(last)) if last.endswith("_ms") and kind == REFUSED:
             return ("it is in milliseconds, without a unit: 2 seconds are 2000",)
+        case ("doors", _, "scanners", _, str(last)) if last in device_keys() and kind != REFUSED:
+            return (f"`gatectl devices` prints the {last}'s path",)
         case (*_, str(last)) if kind != REFUSED:
             return _examples(where[0], last)
     return ()
@@ -205,7 +196,7 @@ def _near_choice(given: object, expected: str) -> tuple[str, ...]:
 def _choice(context: Mapping[str, Any], where: Where, table: object) -> SettingIssue:
     """Make the finding for a missing or unknown partner's protocol or scanner's type."""
     is_partner = where[0] == "partners"
-    known: Iterable[str] = PROTOCOLS if is_partner else SCANNERS
+    known: Iterable[str] = PROTOCOLS if is_partner else READER_TYPES
     where = (*where, "protocol" if is_partner else "type")
     one_of = f"must be {listed([repr(name) for name in known])}"
     if "tag" not in context:
@@ -221,7 +212,12 @@ def _meant_protocol(tag: str) -> str | None:
 
 
 def _meant_type(tag: str) -> str | None:
-    return next((hint for words, hint in _MEANT_TYPES.items() if tag in words), None)
+    """Return a hint that explains the types, for a word that an installer may write for one."""
+    kinds = READER_TYPES.items()
+    types = ", ".join(f'{kind.is_for} is "{name}"' for name, kind in kinds)
+    if tag in _CONVERTED:
+        return f"{types}; for others there are converters to one of them"
+    return types if any(tag in kind.also_called for _, kind in kinds) else None
 
 
 def _dotted_name(where: Where, table: object) -> tuple[str, ...]:
@@ -257,7 +253,7 @@ def _kin(table: Where) -> Mapping[str, type]:
         case ("doors", _):
             return _AT_DOORS
         case ("doors", _, "scanners", _, _):
-            return {**SCANNERS, **_DOOR}
+            return {**reader_types.settings_classes(), **_DOOR}
         case ("doors", _, _):
             return {**_AT_DOORS, **_DOOR}
     return {}
@@ -279,5 +275,5 @@ def _model_of(table: Where) -> type:
         case ("doors", _, str(name)):
             return _AT_DOORS[name]
         case ("doors", _, "scanners", _, str(kind)):
-            return SCANNERS[kind]
+            return READER_TYPES[kind].settings
     return model.Settings

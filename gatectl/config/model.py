@@ -10,13 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-from gatectl.config.devices import InputDevice, SerialPort
-from gatectl.decision.reader.framing import Flow, Framing
-from gatectl.decision.reader.keymap import LayoutName
-from gatectl.decision.reader.reading import Encoding
 from gatectl.decision.routing import Route
+from gatectl.devices.reader import reader_types
+from gatectl.devices.reader.reader_types import ScannerSettings
 from gatectl.partners.protocol import PartnerSettings
 from gatectl.partners.registry import settings_classes
 from gatectl.validators.addresses import HostName, IpAddress, ListenAddress
@@ -25,7 +23,6 @@ from gatectl.validators.patterns import AsciiPattern
 from gatectl.validators.values import (
     Chip,
     FilePath,
-    LineMode,
     Name,
     NotEmpty,
     SocketPath,
@@ -37,11 +34,6 @@ from gatectl.validators.values import (
 
 Pin = Annotated[int, whole(0, 53)]
 """A BCM number. The chip has 54 lines; the pin factory knows which of them a board brings out."""
-
-Idle = Annotated[int, whole(5, 2000, or_zero=True)]
-"""Milliseconds of silence that end a code, for readers that send no ending; 0 for none. Under 5 a gap
-between two characters at 9600 baud (1.04 ms each, and the USB bridge's own latency) could cut a code in
-two."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,55 +150,7 @@ class Signals:
     buzzer: Pin | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class SerialScanner:
-    """A reader on a serial line."""
-
-    type: Literal["serial"]
-    """It is on a serial line."""
-    port: SerialPort
-    """The device's path, one that stays when it is plugged in again."""
-    baud: Annotated[int, whole(50, 4_000_000)] = 9600
-    """Bits a second: the lowest and the highest speed that Linux names (termios(3))."""
-    mode: LineMode = "8N1"
-    """Data bits (7 or 8), parity (N, E, O, M, S) and stop bits (1 or 2)."""
-    flow: Flow = "none"
-    """Flow control."""
-    dtr: bool = True
-    """False leaves DTR and RTS low at the opening, for readers that restart when DTR rises."""
-    framing: Framing = "line"
-    """How a code begins and ends: barcode readers send lines, card readers one of the others."""
-    idle_ms: Idle = 0
-    encoding: Encoding = "utf-8"
-    """The character encoding of the reader's bytes."""
-    strip_aim: bool = False
-    """Whether the reader sends an AIM identifier such as ]C1 before each code, to be removed."""
-    strip_prefix: Text = ""
-    """Text to remove once from the beginning of each code, if it is there."""
-    strip_suffix: Text = ""
-    """Text to remove once from the end of each code, if it is there."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvdevScanner:
-    """A reader that types like a keyboard."""
-
-    type: Literal["evdev"]
-    """It is a USB or Bluetooth keyboard to the system."""
-    device: InputDevice
-    """The device's path, one that stays when it is plugged in again."""
-    layout: LayoutName = "us"
-    """The layout that the reader is set to; the host's own layout does not matter."""
-    idle_ms: Idle = 0
-    strip_aim: bool = False
-    """Whether the reader sends an AIM identifier such as ]C1 before each code, to be removed."""
-    strip_prefix: Text = ""
-    """Text to remove once from the beginning of each code, if it is there."""
-    strip_suffix: Text = ""
-    """Text to remove once from the end of each code, if it is there."""
-
-
-Scanner = Annotated[SerialScanner | EvdevScanner, TaggedBy("type")]
+Scanner = Annotated[ScannerSettings, TaggedBy("type", reader_types.settings_classes)]
 
 
 @dataclass(frozen=True, kw_only=True)

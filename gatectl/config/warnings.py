@@ -6,15 +6,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 
-from gatectl.config.devices import is_stable
 from gatectl.config.model import (
     DoorSettings,
-    EvdevScanner,
     RouteSettings,
-    SerialScanner,
     Settings,
 )
-from gatectl.config.problems import Where, key_of
+from gatectl.config.problems import key_of
+from gatectl.devices.reader.reader_types import READER_TYPES
 from gatectl.partners.protocol import PartnerSettings
 from gatectl.partners.registry import PROTOCOLS, numbers_of
 from gatectl.validators.addresses import host_and_port, is_loopback
@@ -30,11 +28,6 @@ _MAX_SOCKET_PATH = 107
 
 _ON_THE_HEADER = range(28)
 """The BCM numbers that a Raspberry Pi's header has; those behind it drive the board's own parts."""
-
-_USUAL_BAUD = frozenset(
-    {300, 600, 1200, 2400, 4800, 9600, 14_400, 19_200, 28_800, 38_400, 57_600, 76_800, 115_200, 230_400}
-    | {250_000, 256_000, 460_800, 500_000, 921_600, 1_000_000}
-)
 
 _PULLED_UP = range(9)
 """The BCM numbers that a Raspberry Pi pulls up until something drives them; it pulls the others down (the
@@ -139,21 +132,8 @@ def _about_door(name: str, door: DoorSettings) -> Iterator[str]:
                 "`pinout` shows which place there has which BCM number"
             )
     for index, scanner in enumerate(door.scanners):
-        yield from _about_scanner(scanner, ("doors", name, "scanners", index))
-
-
-def _about_scanner(scanner: SerialScanner | EvdevScanner, where: Where) -> Iterator[str]:
-    if isinstance(scanner, SerialScanner):
-        key, device, links = "port", scanner.port, "/dev/serial/by-id"
-        if scanner.baud not in _USUAL_BAUD:
-            yield f"{key_of((*where, 'baud'))}: {scanner.baud} is no usual speed"
-    else:
-        key, device, links = "device", scanner.device, "/dev/input/by-id"
-    if not is_stable(device):
-        yield (
-            f"{key_of((*where, key))}: {device} may be another device after a restart: "
-            f"`gatectl devices` prints its name below {links}, which stays"
-        )
+        for key, words in READER_TYPES[scanner.type].remarks(scanner):
+            yield f"{key_of(('doors', name, 'scanners', index, key))}: {words}"
 
 
 def _pulled_on(settings: Settings) -> Iterator[str]:

@@ -20,13 +20,14 @@ from gatectl.daemon.commands import READ_ONLY, commands, subscriptions
 from gatectl.daemon.door import Door
 from gatectl.daemon.lock import alone
 from gatectl.daemon.partner_service import PartnerService, contexts
-from gatectl.daemon.scanners import claims_of, scanner_of
 from gatectl.daemon.sd_notify import feed_watchdog, keep_notifying, notify, watchdog_interval_s
 from gatectl.daemon.site_context import SiteContext
 from gatectl.decision.cards import Card
 from gatectl.decision.door.context import SharedState
 from gatectl.decision.log import LogEntry, Priority
 from gatectl.devices.gpio.failsafe import FailsafeProcess
+from gatectl.devices.reader.driver import claims_of, scanner_of
+from gatectl.devices.reader.supervisor import Scanner
 from gatectl.errors import GatectlError
 from gatectl.journal import cards, statements
 from gatectl.journal.store import Store
@@ -223,6 +224,24 @@ class _Daemon:
                 LogEntry(Priority.ERROR, f"the enrolled cards and the last scans cannot be read ({error})")
             )
 
+    def _scanners(self, doors: Mapping[str, Door]) -> list[tuple[str, Scanner]]:
+        """Make every scanner, each with the name of its door."""
+        settings = [(name, scanner) for name in doors for scanner in self._settings.doors[name].scanners]
+        claims = claims_of(scanner for _, scanner in settings)
+        return [
+            (
+                name,
+                scanner_of(
+                    scanner,
+                    claims,
+                    on_code=partial(doors[name].present, scanner.path),
+                    on_unreadable=doors[name].show_unreadable,
+                    log=self._sinks.take,
+                ),
+            )
+            for name, scanner in settings
+        ]
+
     async def _supervise(
         self,
         group: asyncio.TaskGroup,
@@ -232,12 +251,7 @@ class _Daemon:
     ) -> None:
         """Any error here, or in what is started here, ends the daemon; the service restarts it."""
         doors = self._doors(context, group)
-        claims = claims_of(self._settings)
-        scanners = [
-            (name, scanner_of(settings, claims, door.present, door.show_unreadable, self._sinks.take))
-            for name, door in doors.items()
-            for settings in self._settings.doors[name].scanners
-        ]
+        scanners = self._scanners(doors)
         reading = [group.create_task(scanner.run()) for _, scanner in scanners]
         keeping = [group.create_task(service.keep_connected()) for service in context.partners.values()]
         threads = (asyncio.wrap_future(ended) for ended in (self._guard.broken, *self._sinks.broken))

@@ -28,7 +28,7 @@ _CHUNK = 64 * _EVENT.size
 class VirtualKeyboard:
     """A keyboard that types in `layout`, plugged in until `unplug`; a context manager.
 
-    Pass `connect` to `keyboard_scanner` in place of the real driver.
+    Pass `connect` to `KeyboardDriver` in place of the real devices.
     """
 
     def __init__(self, layout: str, *, caps_lock: bool = False) -> None:

@@ -16,6 +16,8 @@ from device_trees import Trees
 
 from gatectl.cli import devices
 from gatectl.cli.main import main
+from gatectl.devices.reader.driver import all_drivers
+from gatectl.devices.reader.evdev_keyboard import KeyboardDriver
 from gatectl.devices.reader.probe import Probe
 from gatectl.errors import GatectlError
 from gatectl.sim.simulated_door import SimulatedDoor
@@ -50,7 +52,8 @@ class Bench:
         devices.add_arguments(parser)
         parsed = parser.parse_args(args)
         parsed.config = str(self.settings)
-        return devices.attend(parsed, self.trees.places, lambda path: self.keyboards[path].connect(path))
+        keyboards = KeyboardDriver(shared=lambda path: self.keyboards[path].connect(path))
+        return devices.attend(parsed, self.trees.places, all_drivers() | {"evdev": keyboards})
 
 
 @pytest.fixture
@@ -94,17 +97,17 @@ def meanwhile(monkeypatch):
 
 
 LISTING = """\
+Serial ports
+  DEV/serial/by-path/platform-1
+    1a86 USB Serial; free; this name means the socket that it is plugged into
+  DEV/ttyAMA0
+    the system's console
 Input devices
   DEV/input/by-id/usb-Scanner-event-kbd
     Scanner; free
   DEV/input/event7
     Some Keyboard; open in Xorg (12); this name may change when it is plugged in
 anew
-Serial ports
-  DEV/serial/by-path/platform-1
-    1a86 USB Serial; free; this name means the socket that it is plugged into
-  DEV/ttyAMA0
-    the system's console
 """
 
 
@@ -173,6 +176,7 @@ def test_json_without_waiting(bench, capsys):
         "name": "Scanner",
         "is_console": False,
         "held_by": [],
+        "may_change_name": False,
         "door": None,
         "gatectl": None,
         "free": True,
@@ -200,7 +204,7 @@ def test_a_card_at_a_serial_reader(bench, capsys, meanwhile):
         meanwhile(("listens", lambda: reader.send(CARD * 3)))
         assert bench.run() == 0
     out, err = capsys.readouterr()
-    assert out.replace(str(bench.dev), "DEV").partition("free\n")[2] == SCAN
+    assert out.replace(str(bench.dev), "DEV").partition("that a scanner may be\n")[2] == SCAN
     assert err == "scan something now: waiting at 1 device; Ctrl-C ends it\n"
 
 
@@ -244,7 +248,7 @@ def test_a_scanner_that_types(bench, capsys, meanwhile, settings):
     out = capsys.readouterr().out
     assert "read     WP-4711" in out
     assert "how      keys in the layout de, ended by Enter" in out
-    assert "or       WP/4711, in the layout us" in out
+    assert "or       WP/4711, keys in the layout us" in out
     assert 'layout = "de"' in out
     assert "Compare with what is printed" in out
 

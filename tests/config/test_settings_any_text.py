@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from gatectl.config import model
 from gatectl.config.problems import SettingsError
 from gatectl.config.reader import load, load_with_keys
+from gatectl.devices.reader import reader_types
 from gatectl.partners.registry import PROTOCOLS, settings_classes
 from gatectl.validators.key_source import KeySource
 
@@ -32,7 +33,7 @@ TABLES = (
     *settings_classes().values(),
 )
 TABLES += (model.RouteSettings, model.DoorSettings, model.RelaySettings, model.Signals)
-TABLES += (model.SerialScanner, model.EvdevScanner)
+TABLES += tuple(reader_types.settings_classes().values())
 
 NAMES = st.sampled_from(sorted({field.name for table in TABLES for field in fields(table)})) | st.text(
     max_size=3

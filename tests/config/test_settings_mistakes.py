@@ -19,7 +19,7 @@ WELLHUB_KEY = 'gym_id = "0123"\nkey = { file = "key" }'
 ROUTE = "21: routes[0].match: "
 GROUPS = "; the groups with a meaning are member and customer"
 MS = "it is in milliseconds, without a unit: 2 seconds are 2000"
-TYPES = 'a reader that types like a keyboard is "evdev", one on a serial port, USB serial too, is "serial"'
+TYPES = 'a reader on a serial port, also over USB, is "serial", one that types like a keyboard is "evdev"'
 KEY = 'put the key alone into a file with mode 640, and write key = { file = "/etc/gatectl/secrets/wellhub" }'
 NO_MEMBER = "routes[0].match: takes no number of a member that "
 NEVER = ": is never reached, since routes[0] takes every code that it could"
@@ -254,7 +254,7 @@ BRACKETS = 'write ["…", "…"], with square brackets also around a single one'
             'type = "evdev"',
             'type = "wiegand"',
             "38: doors.main.scanners[1].type: must be 'serial' or 'evdev'",
-            [f"{TYPES}; for others there are converters to one of the two"],
+            [f"{TYPES}; for others there are converters to one of them"],
         ),
         (
             'protocol = "wellhub"',

@@ -10,12 +10,11 @@ import pytest
 import tomli
 
 from gatectl.config.model import (
-    EvdevScanner,
     MonitorSettings,
-    SerialScanner,
 )
 from gatectl.config.reader import load
 from gatectl.config.warnings import warnings_of
+from gatectl.devices.reader.reader_types import EvdevScanner, SerialScanner
 from gatectl.partners.capitan import CapitanSettings
 from gatectl.partners.perfectgym import PerfectGymSettings
 from gatectl.partners.wellhub.check_in import WellhubSettings

@@ -22,7 +22,7 @@ HEADER = (
     "since it travels in an HTTP header"
 )
 TYPES = (
-    'hint: a reader that types like a keyboard is "evdev", one on a serial port, USB serial too, is "serial"'
+    'hint: a reader on a serial port, also over USB, is "serial", one that types like a keyboard is "evdev"'
 )
 PIN = "hint: it is the BCM number, 17 for GPIO17, and not the place on the header"
 HEADING = (

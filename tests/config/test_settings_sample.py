@@ -75,6 +75,10 @@ def test_reading_settings_loads_nothing_of_the_rest():
     loaded = set(done.stdout.split())
     assert not loaded & {"pydantic", "rich", "httpx", "ssl", "asyncio", "gpiozero", "serial", "evdev"}
     ours = {name for name in loaded if name.startswith("gatectl.")}
-    assert {name.split(".")[1] for name in ours} <= {
-        *("config", "errors", "decision", "validators", "partners")
-    }
+    parts = {"config", "errors", "decision", "validators", "partners", "devices"}
+    assert {name.split(".")[1] for name in ours} <= parts
+    of_devices = {name for name in ours if name.startswith("gatectl.devices.")}
+    reader = "gatectl.devices.reader"
+    assert of_devices == {reader, f"{reader}.reader_types", f"{reader}.paths"}, (
+        "a driver is loaded for its use"
+    )

@@ -12,8 +12,8 @@ import json
 import math
 import operator
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import get_args
 
 from gatectl.decision.reader.framing import Framing, framer
@@ -71,10 +71,13 @@ _IDLE_FACTOR = 3
 """Of the longest gap that a scan had: the next one may have a longer one."""
 _IDLE_STEP_MS, _IDLE_MAX_MS = 50, 2000
 
+_DEFAULTS = {"mode": "8N1", "encoding": "utf-8"}
+"""Settings that are left out of the table to paste where they have these values."""
+
 
 @dataclass(frozen=True, slots=True)
 class DetectedFormat:
-    """A scan that can be read. Either `framing` (serial) or `layout` (evdev) is set."""
+    """A scan that can be read."""
 
     code: str
     """As it is read with these settings."""
@@ -85,29 +88,19 @@ class DetectedFormat:
     """`right`, or `not checked`; None where there is none."""
     aim: str | None = None
     """The symbology identifier in front, which is cut off."""
-    framing: Framing | None = None
-    layout: LayoutName | None = None
-    idle_ms: int = 0
-    """The silence to set where the reader sends no ending."""
-    mode: str = "8N1"
-    """Data bits, parity and stop bits of a serial reader."""
-    encoding: Encoding = "utf-8"
+    settings: Mapping[str, str | int] = field(default_factory=dict)
+    """The settings that read it so, without the device; those at their default are left out."""
 
-    def toml(self, door: str, path: str, baud: int) -> str:
-        """The table to put into the settings; `baud` is that of a serial scanner."""
-        lines = [f"[[doors.{_key(door)}.scanners]]"]
-        if self.framing is not None:
-            lines += ['type = "serial"', f"port = {_text(path)}", f"baud = {baud}"]
-            lines += [f'mode = "{self.mode}"'] if self.mode != "8N1" else []
-            lines += [f'framing = "{self.framing}"']
-            lines += [f'encoding = "{self.encoding}"'] if self.encoding != "utf-8" else []
-        else:
-            lines += ['type = "evdev"', f"device = {_text(path)}", f'layout = "{self.layout}"']
-        if self.aim:
-            lines += ["strip_aim = true"]
-        if self.idle_ms:
-            lines += [f"idle_ms = {self.idle_ms}"]
-        return "\n".join(lines) + "\n"
+    def toml(self, door: str, kind: str, device_key: str, path: str) -> str:
+        """Return the table to put into the settings, for a reader type and its device's key and path."""
+        table = {"type": kind, device_key: path, **self.settings}
+        lines = "".join(f"{key} = {_value(value)}\n" for key, value in table.items())
+        return f"[[doors.{_key(door)}.scanners]]\n{lines}"
+
+
+def _settings(**settings: str | int | None) -> dict[str, str | int]:
+    """Leave out what is at its default: these settings have no other false value."""
+    return {key: value for key, value in settings.items() if value and _DEFAULTS.get(key) != value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,17 +113,26 @@ class NotRecognised:
 
 Recognised = DetectedFormat | NotRecognised
 
+TYPED_BY_HAND = NotRecognised("keys as slow as a person's", "this is taken for a keyboard")
+
 
 def is_by_hand(characters: int, seconds: float) -> bool:
     """Whether a person typed this: `seconds` from the first key to the last."""
     return characters > 1 and seconds / (characters - 1) > HAND_S
 
 
-def detect_serial(data: bytes, gap_s: float = 0.0) -> Recognised | None:
+def detect_serial(data: bytes, gap_s: float = 0.0, baud: int = 9600) -> Recognised | None:
     """Recognises what a serial scanner sent with one scan, as often as it sent it; None for nothing.
 
-    `gap_s` is the longest time within it without a character.
+    `gap_s` is the longest time within it without a character, `baud` the speed at which it was read.
     """
+    recognised = _of_mode(data, gap_s)
+    if isinstance(recognised, DetectedFormat):
+        return replace(recognised, settings={"baud": baud, **recognised.settings})
+    return recognised
+
+
+def _of_mode(data: bytes, gap_s: float) -> Recognised | None:
     recognised = _of_text(data, gap_s)
     if not isinstance(recognised, NotRecognised):
         return recognised
@@ -138,12 +140,13 @@ def detect_serial(data: bytes, gap_s: float = 0.0) -> Recognised | None:
     if mode is not None:
         bare = _of_text(bytes(byte & 0x7F for byte in data), gap_s)
         if isinstance(bare, DetectedFormat):
-            return replace(bare, mode=mode, how=f"{bare.how}; seven bits and {_PARITIES[mode[1]]}")
+            how = f"{bare.how}; seven bits and {_PARITIES[mode[1]]}"
+            return replace(bare, how=how, settings={"mode": mode, **bare.settings})
     if _is_mostly_ascii(data):
         encoding: Encoding = "latin-1" if _C1.isdisjoint(data) else "cp1252"
         old = _of_text(data, gap_s, encoding)
         if isinstance(old, DetectedFormat) and old.ending != _SILENCE:
-            return replace(old, encoding=encoding, how=f"{old.how}, in {encoding}")
+            return replace(old, how=f"{old.how}, in {encoding}")
     return recognised
 
 
@@ -177,7 +180,8 @@ def _of_text(data: bytes, gap_s: float, encoding: Encoding = "utf-8") -> Recogni
     begins = f", begun with {_named(before)}" if before else ""
     idle_ms = 0 if after else _idle_ms("serial", gap_s)
     how = f"text, ended by {ending}{begins}{words}"
-    return DetectedFormat(code, how, ending, aim=aim, framing="line", idle_ms=idle_ms)
+    settings = _settings(framing="line", encoding=encoding, strip_aim=bool(aim), idle_ms=idle_ms)
+    return DetectedFormat(code, how, ending, aim=aim, settings=settings)
 
 
 def _is_mostly_ascii(text: bytes) -> bool:
@@ -196,7 +200,7 @@ def _frame(data: bytes) -> Recognised | None:
     for framing, how in _FRAMES.items():
         for reading in framer(framing).feed(data):
             if isinstance(reading, Code):
-                return DetectedFormat(reading.text, how, "ETX", "right", framing=framing)
+                return DetectedFormat(reading.text, how, "ETX", "right", settings=_settings(framing=framing))
             flaws.add(reading.flaw)
     if DropReason.CHECKSUM in flaws:
         return NotRecognised(
@@ -208,11 +212,13 @@ def _frame(data: bytes) -> Recognised | None:
             code, aim, words = _aim_of(reading.text)
             checksum = "not checked" if _has_lrc(data) else None
             kind = "with an LRC after it, which is passed over" if checksum else "without a checksum"
-            return DetectedFormat(code, f"STX, text, ETX, {kind}{words}", "ETX", checksum, aim, "stx-etx")
+            settings = _settings(framing="stx-etx", strip_aim=bool(aim))
+            return DetectedFormat(code, f"STX, text, ETX, {kind}{words}", "ETX", checksum, aim, settings)
     for reading in framer("stx-line").feed(data):
         if isinstance(reading, Code):
             code, aim, words = _aim_of(reading.text)
-            return DetectedFormat(code, f"STX, text, a line end{words}", "CR LF", aim=aim, framing="stx-line")
+            settings = _settings(framing="stx-line", strip_aim=bool(aim))
+            return DetectedFormat(code, f"STX, text, a line end{words}", "CR LF", aim=aim, settings=settings)
     return NotRecognised(
         "a frame that began with STX and was cut short", "scan again, and hold the card longer"
     )
@@ -245,9 +251,8 @@ def detect_keys(
         if isinstance(reading, Code):
             code, aim, words = _aim_of(reading.text)
             how = f"keys in the layout {layout}, ended by {ending}{words}"
-            found.setdefault(
-                reading.text, DetectedFormat(code, how, ending, aim=aim, layout=layout, idle_ms=idle_ms)
-            )
+            settings = _settings(layout=layout, strip_aim=bool(aim), idle_ms=idle_ms)
+            found.setdefault(reading.text, DetectedFormat(code, how, ending, aim=aim, settings=settings))
         elif reading is not None:
             flaw = reading
     if not found:
@@ -302,9 +307,9 @@ def _named(ending: bytes) -> str:
 
 def _key(name: str) -> str:
     """A TOML key: bare where it can be."""
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _text(name)
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _value(name)
 
 
-def _text(value: str) -> str:
-    """A TOML basic string: it escapes as JSON does."""
+def _value(value: str | int) -> str:
+    """A TOML value: its basic strings escape as JSON's do."""
     return json.dumps(value, ensure_ascii=False)

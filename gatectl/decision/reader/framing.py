@@ -6,7 +6,7 @@ However a stream is cut into `feed`s, the readings are the same.
 from __future__ import annotations
 
 import re
-from typing import Literal, Protocol, TypedDict, Unpack, get_args
+from typing import Literal, Protocol, Unpack, get_args
 
 from gatectl.decision.reader.reading import (
     MAX_BYTES,
@@ -20,17 +20,6 @@ from gatectl.decision.reader.reading import (
 
 Framing = Literal["line", "rdm6300", "id12la", "stx-etx", "stx-line"]
 Flow = Literal["none", "rts-cts", "xon-xoff"]
-
-
-class LineOptions(TypedDict, total=False):
-    """Options of the serial line that the bytes come over, without its speed."""
-
-    mode: str
-    """Data bits, parity and stop bits as in "8N1"."""
-    flow: Flow
-    dtr: bool
-    """False leaves DTR and RTS low: some readers restart when DTR rises, and print a banner."""
-
 
 _STX = b"\x02"
 _ETX = b"\x03"

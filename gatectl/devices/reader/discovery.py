@@ -1,53 +1,38 @@
-"""Find the devices that a scanner may be, and the programs that have them open, without opening any."""
+"""Find the devices that may be readers, and what keeps them from gatectl, without opening any."""
 
 from __future__ import annotations
 
-import re
-import struct
+import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from gatectl.devices.reader.holders import holders
-from gatectl.devices.reader.supervisor import ScannerType
+from gatectl.devices.reader.contention import holders
+from gatectl.devices.reader.driver import Driver
+from gatectl.devices.reader.system import DeviceClass, SystemPaths, text_of
 
-_KEYS_OF_A_SCANNER = (*range(2, 12), 28)
-"""KEY_1 to KEY_0 and KEY_ENTER: power buttons, mice and remote controls lack some of them."""
-
-_PORTS = re.compile(r"(?:tty(?:USB|ACM|AMA|S|SC|mxc|THS|O)|rfcomm)\d+")
-"""USB adapters, UARTs of the boards (ttySC: RS-485 HATs; ttymxc, ttyTHS, ttyO: i.MX, Jetson, BeagleBone),
-Bluetooth."""
-
-_ON_BOARD = re.compile(r"tty(?:AMA|S|SC|mxc|THS|O)\d")
-"""Built-in ports: their names belong to the hardware and do not change."""
-
-_PARENTS = 8
-"""Levels to climb from an input device or a port to its USB device, which has a name."""
-
-_WORD = 8 * struct.calcsize("l")
-"""Bits of a `long`, as the kernel shows it to this process."""
+_ADAPTERS = {
+    ("0403", "6001"): "FTDI FT232R",
+    ("0403", "6015"): "FTDI FT-X",
+    ("067b", "2303"): "Prolific PL2303",
+    ("067b", "23a3"): "Prolific PL2303GC",
+    ("10c4", "ea60"): "Silicon Labs CP210x",
+    ("1a86", "5523"): "WCH CH341",
+    ("1a86", "7523"): "WCH CH340",
+}
+"""The adapters that serial readers have. brltty, for Braille displays, takes the same ones."""
 
 Stability = Literal["by-id", "by-path", "none"]
 _WAYS: tuple[Stability, ...] = ("by-id", "by-path")
 
 
 @dataclass(frozen=True, slots=True)
-class SystemPaths:
-    """Roots of the system's trees; tests use others."""
-
-    dev: Path = Path("/dev")
-    sys: Path = Path("/sys")
-    proc: Path = Path("/proc")
-    udev: Path = Path("/run/udev/data")
-
-
-@dataclass(frozen=True, slots=True)
 class DeviceInfo:
     """A device that a scanner may be."""
 
-    type: ScannerType
+    type: str
     path: str
     """The name that is stable across unplugging, where there is one."""
     stability: Stability
@@ -61,114 +46,94 @@ class DeviceInfo:
     """Whether it is the system's own console: not a scanner, and not to be opened."""
     held_by: tuple[str, ...]
     """The other programs that have it open, from `holders`."""
-
-    @property
-    def may_change_name(self) -> bool:
-        """Whether it may have another name after a restart or when it is plugged in again."""
-        return self.stability == "none" and not _ON_BOARD.match(Path(self.node).name)
+    may_change_name: bool
+    """Whether it may have another name after a restart or when it is plugged in again."""
 
 
-def devices(places: SystemPaths) -> list[DeviceInfo]:
-    """Return all of them, input devices first."""
-    consoles = _text(places.sys / "class/tty/console/active").split()
-    nodes = [*_inputs(places), *_ports(places)]
-    identities = Counter(_identity(kind, node, places.sys) for kind, node in nodes)
-    found = []
-    for kind, node in nodes:
+def devices(places: SystemPaths, drivers: Mapping[str, Driver[Any]]) -> list[DeviceInfo]:
+    """Return all of them, type by type; `drivers` are by type."""
+    return [info for name, driver in drivers.items() for info in _of_type(name, driver.device_class, places)]
+
+
+def _of_type(name: str, kind: DeviceClass, places: SystemPaths) -> Iterator[DeviceInfo]:
+    consoles = text_of(places.sys / "class/tty/console/active").split()
+    nodes = list(kind.nodes(places))
+    identities = Counter(_identity(kind, node, places.sys) for node in nodes)
+    for node in nodes:
         identity = _identity(kind, node, places.sys)
         has_twin = identity is not None and identities[identity] > 1
         path, stability = _stable(kind, node, places.dev, has_twin=has_twin)
-        found.append(
-            DeviceInfo(
-                kind,
-                str(path),
-                stability,
-                str(node),
-                has_twin,
-                _name(kind, node, places.sys),
-                node.name in consoles,
-                holders(str(node), places.proc),
-            )
+        yield DeviceInfo(
+            name,
+            str(path),
+            stability,
+            str(node),
+            has_twin,
+            kind.name_of(node, places),
+            node.name in consoles,
+            holders(str(node), places.proc),
+            stability == "none" and not kind.is_fixed(node.name),
         )
-    return found
 
 
-def _inputs(places: SystemPaths) -> Iterator[tuple[ScannerType, Path]]:
-    for node in sorted((places.dev / "input").glob("event*"), key=_by_number):
-        if _types_codes(places.sys / "class/input" / node.name):
-            yield "evdev", node.resolve()
-
-
-def _ports(places: SystemPaths) -> Iterator[tuple[ScannerType, Path]]:
-    links = [path for way in _WAYS for path in sorted((places.dev / "serial" / way).glob("*"))]
-    named = sorted((path for path in places.dev.iterdir() if _PORTS.fullmatch(path.name)), key=_by_number)
-    seen = set()
-    for candidate in [*links, *named]:
-        node = candidate.resolve()
-        if node in seen or not node.exists() or not _is_wired(places.sys / "class/tty" / node.name):
-            continue
-        seen.add(node)
-        yield "serial", node
-
-
-def _stable(kind: ScannerType, node: Path, dev: Path, *, has_twin: bool) -> tuple[Path, Stability]:
+def _stable(kind: DeviceClass, node: Path, dev: Path, *, has_twin: bool) -> tuple[Path, Stability]:
     """Return the best name: by identity unless a twin shares it, else by the socket, else the present one."""
-    folder, pattern = (dev / "input", "*-event-*") if kind == "evdev" else (dev / "serial", "*")
     for way in _WAYS:
         if way == "by-id" and has_twin:
             continue
-        for link in sorted((folder / way).glob(pattern)):
+        for link in sorted((dev / kind.folder / way).glob(kind.links)):
             if link.resolve() == node.resolve():
                 return link, way
     return node, "none"
 
 
-def _identity(kind: ScannerType, node: Path, sys: Path) -> tuple[str, ...] | None:
+def _identity(kind: DeviceClass, node: Path, sys: Path) -> tuple[str, ...] | None:
     """Return the properties from which udev makes the by-id name; None for a device that is not on USB."""
     interface = ""
-    for folder in _sys_parents(kind, node, sys):
-        interface = interface or _text(folder / "bInterfaceNumber")
-        if vendor := _text(folder / "idVendor"):
-            return kind, vendor, _text(folder / "idProduct"), _text(folder / "serial"), interface
+    for folder in kind.parents_of(node, sys):
+        interface = interface or text_of(folder / "bInterfaceNumber")
+        if vendor := text_of(folder / "idVendor"):
+            return vendor, text_of(folder / "idProduct"), text_of(folder / "serial"), interface
     return None
 
 
-def _sys_parents(kind: ScannerType, node: Path, sys: Path) -> list[Path]:
-    device = (sys / "class" / ("input" if kind == "evdev" else "tty") / node.name / "device").resolve()
-    return [device, *device.parents][:_PARENTS]
+def rivals(
+    places: SystemPaths, found: Iterable[DeviceInfo], drivers: Mapping[str, Driver[Any]]
+) -> Iterator[str]:
+    """Yield a sentence for each problem that an installer has to fix before a reader works."""
+    running = {text_of(process / "comm") for process in places.proc.glob("[0-9]*")}
+    for name, socket in _without_port(places.sys):
+        if "brltty" in running:
+            yield (
+                f"{name} at USB socket {socket} has no port, since brltty (for Braille displays) has taken "
+                "it: sudo apt remove brltty, then plug it in again"
+            )
+        else:
+            yield f"{name} at USB socket {socket} has no port: has the kernel a driver for it? sudo dmesg"
+    if "ModemManager" not in running:
+        return
+    for device in found:
+        is_port = drivers[device.type].device_class.sys_class == "tty"
+        if is_port and not device.is_console and not _is_left_alone(places, device.node):
+            yield (
+                f"ModemManager may send commands to {device.path} until the settings name it and it is "
+                "plugged in again, and what it reads is missing in codes: sudo systemctl stop ModemManager"
+            )
 
 
-def _by_number(path: Path) -> tuple[str, int]:
-    name = path.name.rstrip("0123456789")
-    return name, int(path.name[len(name) :] or 0)
+def _without_port(sys: Path) -> Iterator[tuple[str, str]]:
+    """Yield the name and the socket of each adapter that is plugged in but has no port."""
+    for device in sorted((sys / "bus/usb/devices").glob("*")):
+        name = _ADAPTERS.get((text_of(device / "idVendor"), text_of(device / "idProduct")))
+        if name and not any(device.glob("*:*/tty*")):
+            yield name, device.name
 
 
-def _types_codes(device: Path) -> bool:
-    """Whether it has a scanner's keys, by the kernel's bit map: `long` words in hex, the highest first."""
-    words = _text(device / "device/capabilities/key").split()
-    bits = 0
-    for word in words:
-        bits = bits << _WORD | int(word, 16)
-    return all(bits >> key & 1 for key in _KEYS_OF_A_SCANNER)
-
-
-def _is_wired(port: Path) -> bool:
-    """Whether the port has a UART: the kernel also makes ttyS ports of type 0, which have none."""
-    return _text(port / "type") != "0"
-
-
-def _name(kind: ScannerType, node: Path, sys: Path) -> str:
-    if kind == "evdev":
-        return _text(sys / "class/input" / node.name / "device/name")
-    for folder in _sys_parents(kind, node, sys):
-        if product := _text(folder / "product"):
-            return f"{_text(folder / 'manufacturer')} {product}".strip()
-    return ""
-
-
-def _text(path: Path) -> str:
-    """Return the text of a small kernel file; empty if it is missing."""
+def _is_left_alone(places: SystemPaths, node: str) -> bool:
+    """Return whether udev's properties make ModemManager ignore this port, as gatectl's rules do."""
     try:
-        return path.read_text("utf-8", "replace").strip()
+        number = Path(node).stat().st_rdev
     except OSError:
-        return ""
+        return True
+    data = text_of(places.udev / f"c{os.major(number)}:{os.minor(number)}").splitlines()
+    return "E:ID_MM_PORT_IGNORE=1" in data or "E:ID_MM_DEVICE_IGNORE=1" in data

@@ -10,23 +10,32 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import math
 import os
 import struct
-from collections.abc import Callable
-from functools import partial
-from typing import Protocol, Unpack
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
-from gatectl.decision.log import Log
-from gatectl.decision.reader.keys import KeyDecoder, KeyEvent
-from gatectl.decision.reader.reading import Affixes, Reading
-from gatectl.devices.reader.claims import Claims
-from gatectl.devices.reader.holders import holders
-from gatectl.devices.reader.supervisor import DeviceLost, LossCause, OnCode, Scanner, cause_of
+from gatectl.decision.reader.keys import EV_KEY, PRESSED, KeyDecoder, KeyEvent
+from gatectl.devices.reader.reader_types import EvdevScanner
+from gatectl.devices.reader.supervisor import Decoder, DeviceLost, LossCause, cause_of
+from gatectl.devices.reader.system import DeviceClass, SystemPaths, by_number, text_of
+
+if TYPE_CHECKING:
+    from gatectl.decision.reader.detect import DetectedFormat, NotRecognised
+    from gatectl.devices.reader.driver import Input
 
 EVENT_FORMAT = struct.Struct("@llHHi")
 """`struct input_event`: seconds, microseconds, type, code, value."""
 _EVENTS = 64
 """Events per read: as many as the kernel buffers for a keyboard's reader."""
+
+_KEYS_OF_A_SCANNER = (*range(2, 12), 28)
+"""KEY_1 to KEY_0 and KEY_ENTER: power buttons, mice and remote controls lack some of them."""
+
+_WORD = 8 * struct.calcsize("l")
+"""Bits of a `long`, as the kernel shows it to this process."""
 
 _WRITE, _READ = 1, 2
 
@@ -110,45 +119,85 @@ class Keyboard:
             os.close(self._fd)
 
 
-class KeyboardConnection:
-    """A keyboard with its decoder."""
+class SharedKeyboard(Keyboard):
+    """An input device that stays shared. DeviceLost if another program has grabbed it."""
 
-    def __init__(self, keyboard: KeyEvents, decoder: KeyDecoder, close: Callable[[], None]) -> None:
-        self._keyboard = keyboard
-        self.decoder = decoder
-        self.fileno = keyboard.fileno
-        self.close = close
-
-    def read(self) -> list[Reading]:
-        return self.decoder.feed(self._keyboard.read())
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        fcntl.ioctl(self._fd, GRAB, 0)
 
 
-def keyboard_scanner(
-    device: str,
-    *,
-    layout: str,
-    idle_s: float,
-    claims: Claims,
-    on_code: OnCode,
-    log: Log,
-    connect: Callable[[str], KeyEvents] = Keyboard,
-    on_unreadable: Callable[[], None] = lambda: None,
-    **affixes: Unpack[Affixes],
-) -> Scanner:
-    """Make the scanner of a `type = "evdev"` table; `layout` is a `LayoutName`."""
+def _nodes(places: SystemPaths) -> Iterator[Path]:
+    for node in sorted((places.dev / "input").glob("event*"), key=by_number):
+        if _types_codes(places.sys / "class/input" / node.name):
+            yield node.resolve()
 
-    def connection() -> KeyboardConnection:
-        keyboard, close = claims.opened(device, lambda: connect(device))
-        decoder = KeyDecoder(layout, caps_lock=keyboard.caps_lock, **affixes)
-        return KeyboardConnection(keyboard, decoder, close)
 
-    return Scanner(
-        device,
-        "evdev",
-        connection,
-        idle_s,
-        on_code,
-        log,
-        holders=partial(holders, device),
-        on_unreadable=on_unreadable,
-    )
+def _types_codes(device: Path) -> bool:
+    """Whether it has a scanner's keys, by the kernel's bit map: `long` words in hex, the highest first."""
+    bits = 0
+    for word in text_of(device / "device/capabilities/key").split():
+        bits = bits << _WORD | int(word, 16)
+    return all(bits >> key & 1 for key in _KEYS_OF_A_SCANNER)
+
+
+def _name_of(node: Path, places: SystemPaths) -> str:
+    return text_of(places.sys / "class/input" / node.name / "device/name")
+
+
+_CLASS = DeviceClass(
+    heading="Input devices",
+    folder="input",
+    links="*-event-*",
+    sys_class="input",
+    nodes=_nodes,
+    name_of=_name_of,
+    is_fixed=lambda _: False,
+)
+
+
+class KeyboardDriver:
+    """The driver of `type = "evdev"`."""
+
+    device_class = _CLASS
+    is_exclusive = True
+    quiet_s = 0.5
+    longest_s = math.inf
+
+    def __init__(
+        self,
+        grabbed: Callable[[str], KeyEvents] = Keyboard,
+        shared: Callable[[str], KeyEvents] = SharedKeyboard,
+    ) -> None:
+        """`grabbed` and `shared` open a keyboard by its path."""
+        self._grabbed = grabbed
+        self._shared = shared
+
+    def describe(self, settings: EvdevScanner) -> str:
+        return f"layout {settings.layout}"
+
+    def open(self, settings: EvdevScanner) -> KeyEvents:
+        return self._grabbed(settings.path)
+
+    def decoder(self, settings: EvdevScanner, keyboard: KeyEvents) -> Decoder:
+        return KeyDecoder(settings.layout, caps_lock=keyboard.caps_lock, **settings.affixes)
+
+    def open_shared(self, path: str, _baud: int) -> KeyEvents:
+        """Do not grab the keyboard: it may be the technician's own."""
+        return self._shared(path)
+
+    def recognise(self, scan: Input, _baud: int) -> list[DetectedFormat] | NotRecognised | None:
+        from gatectl.decision.reader.detect import (  # noqa: PLC0415 - not for `run`
+            TYPED_BY_HAND,
+            detect_keys,
+            is_by_hand,
+        )
+
+        events = [event for chunk in scan.chunks for event in chunk]
+        pressed = sum(kind == EV_KEY and value == PRESSED for kind, _, value in events)
+        if is_by_hand(pressed, scan.seconds):
+            return TYPED_BY_HAND
+        return detect_keys(events, caps_lock=scan.port.caps_lock, gap_s=scan.gap_s)
+
+
+DRIVER = KeyboardDriver()

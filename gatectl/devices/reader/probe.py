@@ -1,56 +1,25 @@
-"""Listen to devices that are not set up yet: raw input, one burst per scan.
-
-Keyboards are not grabbed, because the technician's own may be among them.
-"""
+"""Listen to devices that are not set up yet: raw input, one capture per scan."""
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
-from gatectl.decision.reader.keys import EV_KEY, PRESSED, KeyEvent
 from gatectl.devices.reader.discovery import DeviceInfo
-from gatectl.devices.reader.evdev_keyboard import GRAB, Keyboard, KeyEvents
-from gatectl.devices.reader.serial_port import SerialPort
-from gatectl.devices.reader.supervisor import OPEN_S, DeviceLost, LossCause
+from gatectl.devices.reader.driver import Driver, Input
+from gatectl.devices.reader.supervisor import OPEN_S, DeviceLost, LossCause, Port
 from gatectl.devices.thread import bounded
-
-QUIET_S = {"serial": 0.25, "evdev": 0.5}
-"""Silence that ends a scan: longer than any scanner's pause within a code, short enough for a person."""
-
-LONGEST_S = 1.0
-"""The longest burst: a card reader repeats its frame every 50 ms for as long as the card lies on it."""
-
-
-class SharedKeyboard(Keyboard):
-    """An input device that stays shared. DeviceLost if another program has grabbed it."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
-        fcntl.ioctl(self._fd, GRAB, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """The input of one scan from one device: bytes or key events."""
+    """The input of one scan from one device."""
 
     device: DeviceInfo
-    data: bytes
-    events: tuple[KeyEvent, ...]
-    caps_lock: bool
-    """The lock's state before the scan."""
-    seconds: float
-    """Time from the first input to the last."""
-    gap_s: float
-    """The longest time without input in between."""
-
-    @property
-    def keys(self) -> int:
-        """Return how many keys were pressed."""
-        return sum(kind == EV_KEY and value == PRESSED for kind, _, value in self.events)
+    input: Input
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +33,10 @@ class ProbeFailedError:
 class Probe:
     """Listens to devices on the running event loop until `close`."""
 
-    def __init__(self, baud: int, keyboard: Callable[[str], KeyEvents] = SharedKeyboard) -> None:
+    def __init__(self, baud: int, drivers: Mapping[str, Driver[Any]]) -> None:
+        """`baud` is the speed of serial ports; `drivers` are by type."""
         self._baud = baud
-        self._keyboard = keyboard
+        self._drivers = drivers
         self.captures: asyncio.Queue[Capture | ProbeFailedError] = asyncio.Queue()
         self._listeners: list[_Listener] = []
 
@@ -76,21 +46,18 @@ class Probe:
         return sum(listener.is_open for listener in self._listeners)
 
     def listen(self, devices: Iterable[DeviceInfo]) -> None:
-        """Open devices; those that cannot be opened are reported in `heard`."""
+        """Open devices; report those that cannot be opened in `captures`."""
         for device in devices:
+            driver = self._drivers[device.type]
             try:
-                source = bounded(partial(self._opened, device), OPEN_S, lambda late: late.close())
+                opening = partial(driver.open_shared, device.path, self._baud)
+                port = bounded(opening, OPEN_S, lambda late: late.close())
             except DeviceLost as lost:
                 self.captures.put_nowait(ProbeFailedError(device, lost.cause))
             except TimeoutError:
                 self.captures.put_nowait(ProbeFailedError(device, LossCause.SLOW))
             else:
-                self._listeners.append(_Listener(device, source, self.captures.put_nowait))
-
-    def _opened(self, device: DeviceInfo) -> SerialPort | KeyEvents:
-        if device.type == "serial":
-            return SerialPort(device.path, self._baud)
-        return self._keyboard(device.path)
+                self._listeners.append(_Listener(device, driver, port, self.captures.put_nowait))
 
     def close(self) -> None:
         for listener in self._listeners:
@@ -104,55 +71,52 @@ class _Listener:
     def __init__(
         self,
         device: DeviceInfo,
-        source: SerialPort | KeyEvents,
+        driver: Driver[Any],
+        port: Port,
         report: Callable[[Capture | ProbeFailedError], None],
     ) -> None:
         self._device = device
-        self._source = source
+        self._driver = driver
+        self._port = port
         self._report = report
         self._loop = asyncio.get_running_loop()
-        self._input: list[bytes | KeyEvent] = []
+        self._chunks: list[Any] = []
         self._began = self._last = self._gap = 0.0
-        self._caps_lock = source.caps_lock if not isinstance(source, SerialPort) else False
         self._end: asyncio.TimerHandle | None = None
         self.is_open = True
-        self._loop.add_reader(source.fileno(), self._read)
+        self._loop.add_reader(port.fileno(), self._read)
 
     def _read(self) -> None:
         try:
-            read = self._source.read()
+            chunk = self._port.read()
         except DeviceLost as lost:
             self.close()
             self._report(ProbeFailedError(self._device, lost.cause))
             return
-        if not read:
+        if not chunk:
             return
         now = self._loop.time()
-        if not self._input:
+        if not self._chunks:
             self._began, self._gap = now, 0.0
         else:
             self._gap = max(self._gap, now - self._last)
         self._last = now
-        self._input += [read] if isinstance(read, bytes) else read
-        end = self._last + QUIET_S[self._device.type]
-        if self._device.type == "serial":
-            end = min(end, self._began + LONGEST_S)
+        self._chunks.append(chunk)
         if self._end is not None:
             self._end.cancel()
+        end = min(self._last + self._driver.quiet_s, self._began + self._driver.longest_s)
         self._end = self._loop.call_at(end, self._over)
 
     def _over(self) -> None:
-        came, self._input = self._input, []
-        data = b"".join(part for part in came if isinstance(part, bytes))
-        events = tuple(part for part in came if not isinstance(part, bytes))
-        seconds = self._last - self._began
-        self._report(Capture(self._device, data, events, self._caps_lock, seconds, self._gap))
+        chunks, self._chunks = self._chunks, []
+        scan = Input(self._port, chunks, self._last - self._began, self._gap)
+        self._report(Capture(self._device, scan))
 
     def close(self) -> None:
         """Close the device, once."""
         if self.is_open:
             self.is_open = False
-            self._loop.remove_reader(self._source.fileno())
+            self._loop.remove_reader(self._port.fileno())
             if self._end is not None:
                 self._end.cancel()
-            self._source.close()
+            self._port.close()

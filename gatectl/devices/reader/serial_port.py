@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import termios
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import serial
 
-from gatectl.decision.log import Log
-from gatectl.decision.reader.framing import Flow, Framer, LineOptions
-from gatectl.decision.reader.reading import Reading
-from gatectl.devices.reader.claims import Claims
-from gatectl.devices.reader.holders import holders
-from gatectl.devices.reader.supervisor import DeviceLost, LossCause, OnCode, Scanner, cause_of
+from gatectl.decision.reader.framing import Flow, framer
+from gatectl.devices.reader.reader_types import SerialScanner
+from gatectl.devices.reader.supervisor import Decoder, DeviceLost, LossCause, Port, cause_of
+from gatectl.devices.reader.system import DeviceClass, SystemPaths, by_number, text_of
+
+if TYPE_CHECKING:
+    from gatectl.decision.reader.detect import DetectedFormat, NotRecognised
+    from gatectl.devices.reader.driver import Input
+
+_PORTS = re.compile(r"(?:tty(?:USB|ACM|AMA|S|SC|mxc|THS|O)|rfcomm)\d+")
+"""USB adapters, UARTs of the boards (ttySC: RS-485 HATs; ttymxc, ttyTHS, ttyO: i.MX, Jetson, BeagleBone),
+Bluetooth."""
+
+_ON_BOARD = re.compile(r"tty(?:AMA|S|SC|mxc|THS|O)\d")
+"""Built-in ports: their names belong to the hardware and do not change."""
 
 _CHUNK = 4096
 """Bytes per read: the size of the buffer of the kernel's line discipline."""
@@ -82,47 +93,74 @@ class SerialPort:
             self._serial.close()
 
 
-class SerialConnection:
-    """A port with its framer."""
+def _nodes(places: SystemPaths) -> Iterator[Path]:
+    ways = ("by-id", "by-path")
+    links = [path for way in ways for path in sorted((places.dev / "serial" / way).glob("*"))]
+    named = sorted((path for path in places.dev.iterdir() if _PORTS.fullmatch(path.name)), key=by_number)
+    seen = set()
+    for candidate in [*links, *named]:
+        node = candidate.resolve()
+        if node in seen or not node.exists() or not _is_wired(places.sys / "class/tty" / node.name):
+            continue
+        seen.add(node)
+        yield node
 
-    def __init__(self, port: SerialPort, decoder: Framer, close: Callable[[], None]) -> None:
-        self._port = port
-        self.decoder = decoder
-        self.fileno = port.fileno
-        self.close = close
 
-    def read(self) -> list[Reading]:
-        return self.decoder.feed(self._port.read())
+def _is_wired(port: Path) -> bool:
+    """Whether the port has a UART: the kernel also makes ttyS ports of type 0, which have none."""
+    return text_of(port / "type") != "0"
 
 
-def serial_scanner(
-    port: str,
-    *,
-    baud: int,
-    line: LineOptions,
-    decoder: Callable[[], Framer],
-    idle_s: float,
-    claims: Claims,
-    on_code: OnCode,
-    log: Log,
-    on_unreadable: Callable[[], None] = lambda: None,
-) -> Scanner:
-    """Make the scanner of a `type = "serial"` table; `decoder` makes a framer for each connection."""
+def _name_of(node: Path, places: SystemPaths) -> str:
+    for folder in _CLASS.parents_of(node, places.sys):
+        if product := text_of(folder / "product"):
+            return f"{text_of(folder / 'manufacturer')} {product}".strip()
+    return ""
 
-    def connect() -> SerialConnection:
-        opened, close = claims.opened(port, lambda: SerialPort(port, baud, **line))
-        return SerialConnection(opened, decoder(), close)
 
-    return Scanner(
-        port,
-        "serial",
-        connect,
-        idle_s,
-        on_code,
-        log,
-        holders=partial(holders, port),
-        on_unreadable=on_unreadable,
-    )
+_CLASS = DeviceClass(
+    heading="Serial ports",
+    folder="serial",
+    links="*",
+    sys_class="tty",
+    nodes=_nodes,
+    name_of=_name_of,
+    is_fixed=lambda name: _ON_BOARD.match(name) is not None,
+)
+
+
+class SerialDriver:
+    """The driver of `type = "serial"`."""
+
+    device_class = _CLASS
+    is_exclusive = False
+    quiet_s = 0.25
+    longest_s = 1.0
+    """A card reader repeats its frame every 50 ms for as long as the card lies on it."""
+
+    def describe(self, settings: SerialScanner) -> str:
+        mode = "" if settings.mode == "8N1" else f" {settings.mode}"
+        return f"{settings.baud} baud{mode}, {settings.framing}"
+
+    def open(self, settings: SerialScanner) -> SerialPort:
+        return SerialPort(
+            settings.path, settings.baud, mode=settings.mode, flow=settings.flow, dtr=settings.dtr
+        )
+
+    def decoder(self, settings: SerialScanner, _port: Port) -> Decoder:
+        return framer(settings.framing, encoding=settings.encoding, **settings.affixes)
+
+    def open_shared(self, path: str, baud: int) -> SerialPort:
+        return SerialPort(path, baud)
+
+    def recognise(self, scan: Input, baud: int) -> list[DetectedFormat] | NotRecognised | None:
+        from gatectl.decision.reader.detect import NotRecognised, detect_serial  # noqa: PLC0415 - not for `run`
+
+        seen = detect_serial(b"".join(scan.chunks), scan.gap_s, baud)
+        return seen if seen is None or isinstance(seen, NotRecognised) else [seen]
+
+
+DRIVER = SerialDriver()
 
 
 def _errno(error: BaseException | None) -> int | None:

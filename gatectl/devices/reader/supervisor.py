@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Literal, Never, Protocol
+from typing import Any, Literal, Never, Protocol
 
 from gatectl.decision.log import Log, LogEntry, Priority
 from gatectl.decision.reader.reading import INCOMPLETE_S, UNREADABLE, Code, Dropped, DropReason, Reading
@@ -97,7 +97,7 @@ def cause_of(number: int | None) -> str:
 
 
 class Decoder(Protocol):
-    """Turns a device's input into readings: a `Framer` or a `KeyDecoder`. Never raises."""
+    """Turns a device's input into readings. Never raises, whatever the input."""
 
     @property
     def begun(self) -> int:
@@ -111,6 +111,9 @@ class Decoder(Protocol):
     def discarding(self) -> bool:
         """Return whether the rest of a dropped code is being skipped."""
 
+    def feed(self, chunk: Any) -> list[Reading]:
+        """Take what a port's `read` returned; return the readings that it completes, in order."""
+
     def silence(self) -> list[Reading]:
         """End a code whose reader sends no ending, and end the skipping of a dropped code."""
 
@@ -118,24 +121,34 @@ class Decoder(Protocol):
         """Drop the code that has begun and not ended in time."""
 
 
-class ReaderConnection(Protocol):
-    """An open device with its decoder: a half-read code is lost with the connection."""
-
-    @property
-    def decoder(self) -> Decoder:
-        """Return the decoder, whose state drives the timers."""
+class Port(Protocol):
+    """An open device."""
 
     def fileno(self) -> int:
         """Return the descriptor to wait for; the same until `close`."""
 
-    def read(self) -> list[Reading]:
-        """Read the waiting input and return completed readings; never blocks. DeviceLost if it is gone."""
+    def read(self) -> Any:
+        """Return the waiting input, empty for none; never blocks. DeviceLost if the device is gone."""
 
     def close(self) -> None:
         """Close the device; may block, never raises."""
 
 
-ScannerType = Literal["serial", "evdev"]
+class ReaderConnection:
+    """An open device with its decoder: a half-read code is lost with the connection."""
+
+    def __init__(self, port: Port, decoder: Decoder, close: Callable[[], None]) -> None:
+        """`close` closes the port, may block and never raises."""
+        self._port = port
+        self.decoder = decoder
+        self.fileno = port.fileno
+        self.close = close
+
+    def read(self) -> list[Reading]:
+        """Read the waiting input and return completed readings; never blocks. DeviceLost if it is gone."""
+        return self.decoder.feed(self._port.read())
+
+
 State = Literal["ready", "lost", "absent"]
 
 
@@ -144,7 +157,7 @@ class ScannerStatus:
     """A scanner as `gatectl status` shows it."""
 
     path: str
-    type: ScannerType
+    type: str
     state: State
     """`absent`: never seen since the start; `lost`: seen, and gone."""
     since: float
@@ -163,20 +176,21 @@ class Scanner:
     """Keeps one device open and passes on its codes for as long as `run` runs.
 
     `connect` opens the device by its path only, so that another device is not taken for it.
-    `holders` finds the other programs that have it open. Both may block: they run in the device's
-    own thread, as the connection's `close` does. `idle_s` of silence ends a code; 0 for never.
-    `on_unreadable` is called for a complete reading that is not a code.
+    `holders` finds the other programs that have it open; they get no input of an `is_exclusive` device. Both
+    may block: they run in the device's own thread, as the connection's `close` does. `idle_s` of silence
+    ends a code; 0 for never. `on_unreadable` is called for a complete reading that is not a code.
     """
 
     def __init__(
         self,
         path: str,
-        kind: ScannerType,
+        kind: str,
         connect: Callable[[], ReaderConnection],
         idle_s: float,
         on_code: OnCode,
         log: Log,
         *,
+        is_exclusive: bool = False,
         holders: Callable[[], tuple[str, ...]] = tuple,
         on_unreadable: Callable[[], None] = lambda: None,
     ) -> None:
@@ -184,6 +198,7 @@ class Scanner:
         self._idle_s = idle_s
         self._on_code = on_code
         self._log = log
+        self._is_exclusive = is_exclusive
         self._holders = holders
         self._on_unreadable = on_unreadable
         self._status = ScannerStatus(path, kind, "absent", time.monotonic(), None)
@@ -278,8 +293,7 @@ class Scanner:
         now = asyncio.get_running_loop().time()
         if now < self._next_look:
             return
-        # No other program can read a grabbed keyboard, even one that has it open.
-        is_shared = self._status.type == "serial" or self._status.state != "ready"
+        is_shared = not self._is_exclusive or self._status.state != "ready"
         try:
             found = await thread.submit(self._holders) if is_shared else ()
         except Exception as error:  # noqa: BLE001 - logged; reading goes on without this knowledge

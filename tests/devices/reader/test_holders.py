@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gatectl.devices.reader.holders import holders
+from gatectl.devices.reader.contention import holders
 
 HOLDING = """
 import os, sys
@@ -125,7 +125,7 @@ def test_a_login_prompt_of_systemd_is_seen_where_proc_shows_nobody_else(port, tm
 
 ASKING = """
 import os, sys
-from gatectl.devices.reader.holders import holders
+from gatectl.devices.reader.contention import holders
 os.setgroups([])
 os.setuid(65534)
 print(holders(sys.argv[1]))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gatectl.devices.reader.claims import Claims
+from gatectl.devices.reader.contention import Claims
 from gatectl.devices.reader.supervisor import DeviceLost
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from reading_rigs import IDLE_S, Bench, SerialRig, UInputRig, VirtualKeyboardRig, on_shifted_clock
+from reader_rigs import IDLE_S, Bench, SerialRig, UInputRig, VirtualKeyboardRig, on_shifted_clock
 
 from gatectl.decision.reader.reading import INCOMPLETE_S, DropReason
 

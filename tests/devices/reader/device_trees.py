@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from gatectl.devices.reader.discovery import SystemPaths
+from gatectl.devices.reader.system import SystemPaths
 
 SCANNER_KEYS = sum(1 << key for key in range(1, 89))
 POWER_BUTTON_KEYS = 1 << 116

@@ -45,7 +45,7 @@ LINES = [
 @pytest.mark.parametrize(("data", "code", "ending", "aim"), LINES)
 def test_lines(data, code, ending, aim):
     seen = detect_serial(data)
-    assert (seen.code, seen.ending, seen.aim, seen.framing, seen.checksum) == (
+    assert (seen.code, seen.ending, seen.aim, seen.settings["framing"], seen.checksum) == (
         code,
         ending,
         aim,
@@ -71,7 +71,12 @@ def test_lines(data, code, ending, aim):
 )
 def test_frames(data, code, framing, checksum):
     seen = detect_serial(data)
-    assert (seen.code, seen.framing, seen.checksum, seen.ending) == (code, framing, checksum, "ETX")
+    assert (seen.code, seen.settings["framing"], seen.checksum, seen.ending) == (
+        code,
+        framing,
+        checksum,
+        "ETX",
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,8 +119,12 @@ def with_parity(text, parity):
 @pytest.mark.parametrize(("parity", "mode"), [("E", "7E1"), ("O", "7O1"), ("M", "7M1"), ("S", "8N1")])
 def test_seven_bits_are_recognised_by_their_parity(text, framing, parity, mode):
     plain, seen = detect_serial(text), detect_serial(with_parity(text, parity))
-    assert (seen.mode, seen.framing, seen.code) == (mode, framing, plain.code)
-    table = tomllib.loads(seen.toml("main", "p", 9600))["doors"]["main"]["scanners"][0]
+    assert (seen.settings.get("mode", "8N1"), seen.settings["framing"], seen.code) == (
+        mode,
+        framing,
+        plain.code,
+    )
+    table = tomllib.loads(seen.toml("main", "serial", "port", "p"))["doors"]["main"]["scanners"][0]
     assert table.get("mode", "8N1") == mode
 
 
@@ -129,15 +138,15 @@ def test_seven_bits_are_recognised_by_their_parity(text, framing, parity, mode):
 )
 def test_the_encoding_is_recognised(data, code, encoding):
     seen = detect_serial(data)
-    assert (seen.code, seen.encoding) == (code, encoding)
-    table = tomllib.loads(seen.toml("main", "p", 9600))["doors"]["main"]["scanners"][0]
+    assert (seen.code, seen.settings.get("encoding", "utf-8")) == (code, encoding)
+    table = tomllib.loads(seen.toml("main", "serial", "port", "p"))["doors"]["main"]["scanners"][0]
     assert table.get("encoding", "utf-8") == encoding
 
 
 def test_a_line_in_a_frame_is_recognised():
     seen = detect_serial(b"\x02]E04006381333931\r\n")
-    assert (seen.code, seen.framing, seen.aim) == ("4006381333931", "stx-line", "]E0")
-    assert detect_serial(b"\x02WP-1403\r\n\x03").framing == "stx-line"
+    assert (seen.code, seen.settings["framing"], seen.aim) == ("4006381333931", "stx-line", "]E0")
+    assert detect_serial(b"\x02WP-1403\r\n\x03").settings["framing"] == "stx-line"
 
 
 @pytest.mark.parametrize("data", [b"", b"\r\n", b"\t"])
@@ -162,7 +171,7 @@ def test_every_card_is_known_by_its_checksum(number, tail, junk):
     digits = number.hex().upper().encode() + f"{check:02X}".encode()
     frame = b"\x02" + digits + tail + b"\x03"
     seen = detect_serial(junk.replace(b"\x02", b"").replace(b"\x03", b"") + frame + frame)
-    assert (seen.code, seen.framing) == (number.hex().upper(), "id12la" if tail else "rdm6300")
+    assert (seen.code, seen.settings["framing"]) == (number.hex().upper(), "id12la" if tail else "rdm6300")
 
 
 TYPEABLE = {
@@ -197,18 +206,18 @@ def typed(text, layout, ending=Key.ENTER):
 )
 def test_how_keys_end(ending, words):
     (seen,) = detect_keys(typed("4006381333931", "de", ending))
-    assert (seen.code, seen.layout, seen.ending) == ("4006381333931", "us", words)
+    assert (seen.code, seen.settings["layout"], seen.ending) == ("4006381333931", "us", words)
 
 
 def test_layouts_that_disagree_are_both_told():
-    assert [(one.layout, one.code) for one in detect_keys(typed("WP-4711", "us"))] == [
+    assert [(one.settings["layout"], one.code) for one in detect_keys(typed("WP-4711", "us"))] == [
         ("us", "WP-4711"),
         ("de", "WPß4711"),
     ]
 
 
 def test_a_layout_that_lacks_what_was_typed_is_left_out():
-    assert [(one.layout, one.code) for one in detect_keys(typed("a@b", "de"))] == [("de", "a@b")]
+    assert [(one.settings["layout"], one.code) for one in detect_keys(typed("a@b", "de"))] == [("de", "a@b")]
 
 
 def test_an_identifier_in_front_is_found_in_the_layout_that_has_it():
@@ -219,8 +228,8 @@ def test_an_identifier_in_front_is_found_in_the_layout_that_has_it():
 
 def test_the_layout_whose_code_somebody_takes_is_chosen():
     seen = detect_keys(typed("WP-4711", "de"))
-    assert chosen(seen, lambda code: code == "WP-4711").layout == "de"
-    assert chosen(seen, lambda _: False).layout == "us"
+    assert chosen(seen, lambda code: code == "WP-4711").settings["layout"] == "de"
+    assert chosen(seen, lambda _: False).settings["layout"] == "us"
 
 
 def test_caps_lock_counts():
@@ -272,19 +281,22 @@ def test_a_person_types_slower_than_any_scanner(characters, seconds, by_hand):
 @pytest.mark.parametrize(
     ("seen", "table"),
     [
-        (detect_serial(CARD), {"type": "serial", "port": 'p"\\', "baud": 115200, "framing": "rdm6300"}),
         (
-            detect_serial(b"]E04711\r"),
+            detect_serial(CARD, baud=115200),
+            {"type": "serial", "port": 'p"\\', "baud": 115200, "framing": "rdm6300"},
+        ),
+        (
+            detect_serial(b"]E04711\r", baud=115200),
             {"type": "serial", "port": 'p"\\', "baud": 115200, "framing": "line", "strip_aim": True},
         ),
         (detect_keys(typed("WP", "us"))[0], {"type": "evdev", "device": 'p"\\', "layout": "us"}),
         # Without an ending a silence has to end the code: longer than any gap within one.
         (
-            detect_serial(b"\r4711"),
+            detect_serial(b"\r4711", baud=115200),
             {"type": "serial", "port": 'p"\\', "baud": 115200, "framing": "line", "idle_ms": 100},
         ),
         (
-            detect_serial(b"4711", gap_s=0.09),
+            detect_serial(b"4711", gap_s=0.09, baud=115200),
             {"type": "serial", "port": 'p"\\', "baud": 115200, "framing": "line", "idle_ms": 300},
         ),
         (
@@ -299,4 +311,6 @@ def test_a_person_types_slower_than_any_scanner(characters, seconds, by_hand):
 )
 @pytest.mark.parametrize("door", ["main", "Side door", 'a"b.c'])
 def test_the_settings_that_read_it_so(seen, table, door):
-    assert tomllib.loads(seen.toml(door, 'p"\\', 115200)) == {"doors": {door: {"scanners": [table]}}}
+    key = "port" if table["type"] == "serial" else "device"
+    toml = seen.toml(door, table["type"], key, 'p"\\')
+    assert tomllib.loads(toml) == {"doors": {door: {"scanners": [table]}}}

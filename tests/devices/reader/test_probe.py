@@ -2,23 +2,38 @@ import asyncio
 import os
 
 import pytest
-from reading_rigs import on_shifted_clock
+from reader_rigs import on_shifted_clock
 
+from gatectl.decision.reader.keys import EV_KEY, PRESSED
 from gatectl.devices.reader.discovery import DeviceInfo
-from gatectl.devices.reader.probe import LONGEST_S, QUIET_S, Capture, Probe, ProbeFailedError
+from gatectl.devices.reader.driver import all_drivers
+from gatectl.devices.reader.evdev_keyboard import KeyboardDriver
+from gatectl.devices.reader.probe import Capture, Probe, ProbeFailedError
 from gatectl.devices.reader.supervisor import DeviceLost, LossCause
 from gatectl.sim.virtual_keyboard import VirtualKeyboard
 from gatectl.sim.virtual_serial import VirtualSerialScanner
 
+DRIVERS = all_drivers()
+
 
 def found(kind, path):
     node = os.path.realpath(path)
-    return DeviceInfo(kind, str(path), "by-id", node, has_twin=False, name="", is_console=False, held_by=())
+    return DeviceInfo(
+        kind,
+        str(path),
+        "by-id",
+        node,
+        has_twin=False,
+        name="",
+        is_console=False,
+        held_by=(),
+        may_change_name=False,
+    )
 
 
 async def arrived(probe, count):
     """Returns when so many bytes, or key events, were read."""
-    while sum(len(part) if isinstance(part, bytes) else 1 for part in probe._listeners[0]._input) < count:
+    while sum(len(chunk) for chunk in probe._listeners[0]._chunks) < count:
         await asyncio.sleep(0)
 
 
@@ -31,31 +46,31 @@ def scanner(tmp_path):
 @on_shifted_clock
 async def test_a_silence_ends_a_burst(scanner):
     loop = asyncio.get_running_loop()
-    probe = Probe(9600)
+    probe = Probe(9600, DRIVERS)
     probe.listen([found("serial", scanner.link)])
     scanner.send(b"47")
     await arrived(probe, 2)
-    loop.advance(QUIET_S["serial"] / 2)
+    loop.advance(DRIVERS["serial"].quiet_s / 2)
     scanner.send(b"11\r")
     await arrived(probe, 5)
     assert probe.captures.empty()
-    loop.advance(QUIET_S["serial"])
+    loop.advance(DRIVERS["serial"].quiet_s)
     capture = await probe.captures.get()
     assert isinstance(capture, Capture)
-    assert (capture.data, capture.events) == (b"4711\r", ())
-    assert capture.seconds == capture.gap_s == QUIET_S["serial"] / 2
+    assert b"".join(capture.input.chunks) == b"4711\r"
+    assert capture.input.seconds == capture.input.gap_s == DRIVERS["serial"].quiet_s / 2
 
     scanner.send(b"12\r")
     await arrived(probe, 3)
-    loop.advance(QUIET_S["serial"])
-    assert (await probe.captures.get()).data == b"12\r"
+    loop.advance(DRIVERS["serial"].quiet_s)
+    assert b"".join((await probe.captures.get()).input.chunks) == b"12\r"
     probe.close()
 
 
 @on_shifted_clock
 async def test_a_reader_that_repeats_without_end_is_heard_out_at_last(scanner):
     loop = asyncio.get_running_loop()
-    probe = Probe(9600)
+    probe = Probe(9600, DRIVERS)
     probe.listen([found("serial", scanner.link)])
     # As rarely, and as near to the longest, as leaves a busy machine the most time of its own.
     count = 9
@@ -67,10 +82,10 @@ async def test_a_reader_that_repeats_without_end_is_heard_out_at_last(scanner):
         assert probe.captures.empty()
     listener = probe._listeners[0]
     assert listener._end.when() - listener._began == pytest.approx(
-        LONGEST_S
+        DRIVERS["serial"].longest_s
     )  # earlier than a silence would end it
     loop.advance(0.2)
-    assert (await probe.captures.get()).data == b"card" * count
+    assert b"".join((await probe.captures.get()).input.chunks) == b"card" * count
     probe.close()
 
 
@@ -78,18 +93,25 @@ async def test_a_reader_that_repeats_without_end_is_heard_out_at_last(scanner):
 async def test_keys_and_how_long_they_took():
     loop = asyncio.get_running_loop()
     with VirtualKeyboard("us") as keyboard:
-        probe = Probe(9600, keyboard.connect)
+        probe = Probe(9600, DRIVERS | {"evdev": KeyboardDriver(shared=keyboard.connect)})
         probe.listen([found("evdev", "/dev/input/event0")])
         keyboard.type_text("4")
         await arrived(probe, 4)
         loop.advance(0.3)
         keyboard.type_code("7")
         await arrived(probe, 12)
-        loop.advance(QUIET_S["evdev"])
+        loop.advance(DRIVERS["evdev"].quiet_s)
         capture = await probe.captures.get()
-        assert (capture.keys, capture.data) == (3, b"")
-        assert capture.seconds == pytest.approx(0.3)
-        assert not capture.caps_lock
+        assert (
+            sum(
+                kind == EV_KEY and value == PRESSED
+                for chunk in capture.input.chunks
+                for kind, _, value in chunk
+            )
+            == 3
+        )
+        assert capture.input.seconds == pytest.approx(0.3)
+        assert not capture.input.port.caps_lock
         probe.close()
 
 
@@ -102,7 +124,7 @@ async def test_a_device_that_hangs_at_open_keeps_no_other_one_waiting(scanner, t
         with fifo.open("rb"):  # until somebody opens its other end
             raise DeviceLost(LossCause.UNPLUGGED)
 
-    probe = Probe(9600, hanging)
+    probe = Probe(9600, DRIVERS | {"evdev": KeyboardDriver(shared=hanging)})
     probe.listen([found("evdev", "/dev/input/event0"), found("serial", scanner.link)])
     assert probe.open == 1
     assert (await probe.captures.get()).cause == "it does not answer"
@@ -112,12 +134,12 @@ async def test_a_device_that_hangs_at_open_keeps_no_other_one_waiting(scanner, t
 
 @on_shifted_clock
 async def test_devices_that_cannot_be_heard(scanner, tmp_path):
-    probe = Probe(9600)
+    probe = Probe(9600, DRIVERS)
     probe.listen([found("serial", tmp_path / "none"), found("serial", scanner.link)])
     assert probe.open == 1
     assert (await probe.captures.get()).cause == "unplugged"
     scanner.unplug()
-    deaf = await probe.captures.get()
-    assert isinstance(deaf, ProbeFailedError)
-    assert (deaf.cause, probe.open) == ("unplugged", 0)
+    failed = await probe.captures.get()
+    assert isinstance(failed, ProbeFailedError)
+    assert (failed.cause, probe.open) == ("unplugged", 0)
     probe.close()

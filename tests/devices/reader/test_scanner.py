@@ -8,7 +8,7 @@ import os
 import threading
 
 import pytest
-from reading_rigs import Bench, ShiftedLoop, on_shifted_clock
+from reader_rigs import Bench, ShiftedLoop, on_shifted_clock
 
 from gatectl.decision.reader.framing import framer
 from gatectl.decision.reader.reading import INCOMPLETE_S, Code

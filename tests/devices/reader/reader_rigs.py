@@ -14,10 +14,10 @@ from pathlib import Path
 import evdev
 from evdev import ecodes
 
-from gatectl.decision.reader.framing import framer
-from gatectl.devices.reader.claims import Claims
-from gatectl.devices.reader.evdev_keyboard import keyboard_scanner
-from gatectl.devices.reader.serial_port import serial_scanner
+from gatectl.devices.reader.contention import Claims
+from gatectl.devices.reader.driver import scanner_of
+from gatectl.devices.reader.evdev_keyboard import KeyboardDriver
+from gatectl.devices.reader.reader_types import EvdevScanner, SerialScanner
 from gatectl.sim.virtual_keyboard import VirtualKeyboard
 from gatectl.sim.virtual_serial import VirtualSerialScanner
 
@@ -182,6 +182,16 @@ class Bench:
         await self.stop()
 
 
+def common(idle_s, strip_aim):
+    """The settings of all types; the schema's checks do not apply here, so that a silence may be any time."""
+    return {"idle_ms": idle_s * 1000, "strip_aim": strip_aim}
+
+
+def keyboard_scanner(path, idle_s, strip_aim, driver, **watching):
+    settings = EvdevScanner(type="evdev", device=Path(path), layout="de", **common(idle_s, strip_aim))
+    return scanner_of(settings, Claims([path]), drivers={"evdev": driver}, **watching)
+
+
 class SerialRig:
     """The real serial driver on a pty."""
 
@@ -198,15 +208,8 @@ class SerialRig:
         self.device.send(b"12\x0134\r")
 
     def make(self, idle_s=IDLE_S, strip_aim=False, **watching):
-        return serial_scanner(
-            self.path,
-            baud=9600,
-            line={},
-            decoder=lambda: framer("line", strip_aim=strip_aim),
-            idle_s=idle_s,
-            claims=Claims([self.path]),
-            **watching,
-        )
+        settings = SerialScanner(type="serial", port=Path(self.path), **common(idle_s, strip_aim))
+        return scanner_of(settings, Claims([self.path]), **watching)
 
 
 class VirtualKeyboardRig:
@@ -229,15 +232,7 @@ class VirtualKeyboardRig:
         self.device.type_code("34")
 
     def make(self, idle_s=IDLE_S, strip_aim=False, **watching):
-        return keyboard_scanner(
-            self.path,
-            layout="de",
-            idle_s=idle_s,
-            strip_aim=strip_aim,
-            claims=Claims([self.path]),
-            connect=self.device.connect,
-            **watching,
-        )
+        return keyboard_scanner(self.path, idle_s, strip_aim, KeyboardDriver(self.device.connect), **watching)
 
 
 class UInputKeyboard(VirtualKeyboard):
@@ -279,14 +274,7 @@ class UInputRig(VirtualKeyboardRig):
         self._use(UInputKeyboard(Path(self.path), "de"))
 
     def make(self, idle_s=IDLE_S, strip_aim=False, **watching):
-        return keyboard_scanner(
-            self.path,
-            layout="de",
-            idle_s=idle_s,
-            strip_aim=strip_aim,
-            claims=Claims([self.path]),
-            **watching,
-        )
+        return keyboard_scanner(self.path, idle_s, strip_aim, KeyboardDriver(), **watching)
 
 
 def spin_until(condition):

@@ -1,4 +1,7 @@
-"""Find the programs that have a device open, as far as /proc shows them to this user.
+"""Find out who else uses a device: another scanner of this process, or another program.
+
+Two identical readers share one name below /dev/serial/by-id or /dev/input/by-id. udev points it at one of
+them, and at the other one when the first is unplugged. So two names in the settings may lead to one device.
 
 A second program that reads from a serial port takes characters from the reader's codes: a login prompt
 (getty) on a Raspberry Pi's UART, ModemManager, a terminal program that somebody left running.
@@ -8,9 +11,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol, TypeVar
+
+from gatectl.devices.reader.supervisor import SAME_DEVICE, DeviceLost
+from gatectl.devices.reader.system import text_of
 
 _TTY_FIELD = 4
 """Index in /proc/PID/stat after the name in brackets: the controlling terminal (proc(5), `tty_nr`)."""
@@ -21,6 +29,66 @@ _SERIAL_GETTY = "system.slice/system-serial\\x2dgetty.slice"
 _PTMX = {"/dev/ptmx", "/dev/pts/ptmx"}
 _PTS = re.compile(r"/dev/pts/(\d+)")
 _TTY_INDEX = re.compile(r"^tty-index:\s*(\d+)$", re.MULTILINE)
+
+
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+Opened = TypeVar("Opened", bound=_Closable)
+
+
+class Claims:
+    """The open devices, by their nodes. Used by all devices' threads."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        """Take the settings' device paths, in their order."""
+        self._paths = list(paths)
+        self._open: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def take(self, path: str) -> str:
+        """Claim the device behind this path and return its node; DeviceLost if another scanner has it.
+
+        A free device belongs to the scanner that comes first in the settings, so that the result does not
+        depend on which thread is faster at the start.
+        """
+        node = os.path.realpath(path)
+        with self._lock:
+            owner = self._open.get(node) or self._earlier(path, node)
+            if owner is not None:
+                raise DeviceLost(f"{SAME_DEVICE} {owner}")
+            self._open[node] = path
+        return node
+
+    def release(self, node: str) -> None:
+        """Release a node that `take` returned."""
+        with self._lock:
+            self._open.pop(node, None)
+
+    def opened(self, path: str, connect: Callable[[], Opened]) -> tuple[Opened, Callable[[], None]]:
+        """Claim and open a device; return it with the function that closes and releases it."""
+        node = self.take(path)
+        try:
+            device = connect()
+        except BaseException:
+            self.release(node)
+            raise
+
+        def close() -> None:
+            device.close()
+            self.release(node)
+
+        return device, close
+
+    def _earlier(self, path: str, node: str) -> str | None:
+        taken = set(self._open.values())
+        for earlier in self._paths:
+            if earlier == path:
+                return None
+            if earlier not in taken and os.path.realpath(earlier) == node:
+                return earlier
+        return None
 
 
 def holders(path: str, proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> tuple[str, ...]:
@@ -39,7 +107,7 @@ def holders(path: str, proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs
         process.name: _named(process) for process in _processes(proc) if _has_open(process, node, device)
     }
     unit = f"serial-getty@{Path(node).name}.service"
-    for number in _text(cgroups / _SERIAL_GETTY / unit / "cgroup.procs").split():
+    for number in text_of(cgroups / _SERIAL_GETTY / unit / "cgroup.procs").split():
         found.setdefault(number, f"{unit} ({number})")
     return tuple(found.values())
 
@@ -89,7 +157,7 @@ def _is_device_itself(process: Path, node: str) -> bool:
     with suppress(OSError):
         for descriptor, path in _open_in(process).items():
             if path in _PTMX:
-                index = _TTY_INDEX.search(_text(process / "fdinfo" / descriptor))
+                index = _TTY_INDEX.search(text_of(process / "fdinfo" / descriptor))
                 if index is not None and index[1] == number[1]:
                     return True
     return False
@@ -97,7 +165,7 @@ def _is_device_itself(process: Path, node: str) -> bool:
 
 def _terminal_of(process: Path) -> int:
     """Return the device number of its controlling terminal, which every user may read; 0 for none."""
-    fields = _text(process / "stat").rpartition(")")[2].split()
+    fields = text_of(process / "stat").rpartition(")")[2].split()
     if len(fields) <= _TTY_FIELD:
         return 0
     number = int(fields[_TTY_FIELD]) & 0xFFFFFFFF
@@ -105,12 +173,4 @@ def _terminal_of(process: Path) -> int:
 
 
 def _named(process: Path) -> str:
-    return f"{_text(process / 'comm') or '?'} ({process.name})"
-
-
-def _text(path: Path) -> str:
-    """Return the text of a small kernel file; empty if it is missing."""
-    try:
-        return path.read_text("utf-8", "replace").strip()
-    except OSError:
-        return ""
+    return f"{text_of(process / 'comm') or '?'} ({process.name})"

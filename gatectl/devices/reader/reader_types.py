@@ -1,0 +1,162 @@
+"""The types of readers and their settings. A reader type is one entry of `READER_TYPES`.
+
+The driver of a type is named and not imported here: reading the settings loads no driver, and the daemon
+loads those that it uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from gatectl.decision.reader.framing import Flow, Framing
+from gatectl.decision.reader.keymap import LayoutName
+from gatectl.decision.reader.reading import Affixes, Encoding
+from gatectl.devices.reader.paths import InputDevice, SerialPort, is_stable
+from gatectl.validators.values import LineMode, Text, whole
+
+Idle = Annotated[int, whole(5, 2000, or_zero=True)]
+"""Milliseconds of silence that end a code, for readers that send no ending; 0 for none. Under 5 a gap
+between two characters at 9600 baud (1.04 ms each, and the USB bridge's own latency) could cut a code in
+two."""
+
+_USUAL_BAUD = frozenset(
+    {300, 600, 1200, 2400, 4800, 9600, 14_400, 19_200, 28_800, 38_400, 57_600, 76_800, 115_200, 230_400}
+    | {250_000, 256_000, 460_800, 500_000, 921_600, 1_000_000}
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScannerSettings:
+    """The settings that readers of all types have."""
+
+    type: str
+    idle_ms: Idle = 0
+    strip_aim: bool = False
+    """Whether the reader sends an AIM identifier such as ]C1 before each code, to be removed."""
+    strip_prefix: Text = ""
+    """Text to remove once from the beginning of each code, if it is there."""
+    strip_suffix: Text = ""
+    """Text to remove once from the end of each code, if it is there."""
+
+    @property
+    def path(self) -> str:
+        """The path by which the settings name the device."""
+        raise NotImplementedError
+
+    @property
+    def affixes(self) -> Affixes:
+        """The options for what a reader adds around its codes."""
+        return {
+            "strip_aim": self.strip_aim,
+            "strip_prefix": self.strip_prefix,
+            "strip_suffix": self.strip_suffix,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class SerialScanner(ScannerSettings):
+    """A reader on a serial line."""
+
+    type: Literal["serial"]
+    """It is on a serial line."""
+    port: SerialPort
+    """The device's path, one that stays when it is plugged in again."""
+    baud: Annotated[int, whole(50, 4_000_000)] = 9600
+    """Bits a second: the lowest and the highest speed that Linux names (termios(3))."""
+    mode: LineMode = "8N1"
+    """Data bits (7 or 8), parity (N, E, O, M, S) and stop bits (1 or 2)."""
+    flow: Flow = "none"
+    """Flow control."""
+    dtr: bool = True
+    """False leaves DTR and RTS low at the opening, for readers that restart when DTR rises."""
+    framing: Framing = "line"
+    """How a code begins and ends: barcode readers send lines, card readers one of the others."""
+    encoding: Encoding = "utf-8"
+    """The character encoding of the reader's bytes."""
+
+    @property
+    def path(self) -> str:
+        return str(self.port)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvdevScanner(ScannerSettings):
+    """A reader that types like a keyboard."""
+
+    type: Literal["evdev"]
+    """It is a USB or Bluetooth keyboard to the system."""
+    device: InputDevice
+    """The device's path, one that stays when it is plugged in again."""
+    layout: LayoutName = "us"
+    """The layout that the reader is set to; the host's own layout does not matter."""
+
+    @property
+    def path(self) -> str:
+        return str(self.device)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReaderType:
+    """A type of readers, as everything that differs between types is derived from."""
+
+    settings: type[ScannerSettings]
+    driver: str
+    """The module whose `DRIVER` is a `gatectl.devices.reader.driver.Driver` for these settings."""
+    device_key: str
+    """The setting that names the device."""
+    is_for: str
+    """The readers that it is for, in words."""
+    also_called: frozenset[str] = frozenset()
+    """Other words that an installer may write for it, in small letters."""
+    remarks: Callable[[Any], Iterable[tuple[str, str]]] = lambda _: ()
+    """Find settings that are valid but most likely a mistake: the key, and the words."""
+
+
+def _about_serial(settings: SerialScanner) -> Iterator[tuple[str, str]]:
+    if settings.baud not in _USUAL_BAUD:
+        yield "baud", f"{settings.baud} is no usual speed"
+    yield from _about_path("port", settings.port, "/dev/serial/by-id")
+
+
+def _about_evdev(settings: EvdevScanner) -> Iterator[tuple[str, str]]:
+    yield from _about_path("device", settings.device, "/dev/input/by-id")
+
+
+def _about_path(key: str, path: Path, links: str) -> Iterator[tuple[str, str]]:
+    if not is_stable(path):
+        words = f"{path} may be another device after a restart"
+        yield key, f"{words}: `gatectl devices` prints its name below {links}, which stays"
+
+
+READER_TYPES: Final[dict[str, ReaderType]] = {
+    "serial": ReaderType(
+        settings=SerialScanner,
+        driver="gatectl.devices.reader.serial_port",
+        device_key="port",
+        is_for="a reader on a serial port, also over USB,",
+        also_called=frozenset({"rs232", "uart", "tty"}),
+        remarks=_about_serial,
+    ),
+    "evdev": ReaderType(
+        settings=EvdevScanner,
+        driver="gatectl.devices.reader.evdev_keyboard",
+        device_key="device",
+        is_for="one that types like a keyboard",
+        also_called=frozenset({"usb", "hid", "hidraw", "keyboard", "kbd", "input", "barcode"}),
+        remarks=_about_evdev,
+    ),
+}
+"""The types by their names in the settings."""
+
+
+def device_keys() -> list[str]:
+    """Return the settings that name a device, of all types."""
+    return [kind.device_key for kind in READER_TYPES.values()]
+
+
+def settings_classes() -> dict[str, type[ScannerSettings]]:
+    """Return the class of settings of each type."""
+    return {name: kind.settings for name, kind in READER_TYPES.items()}
