@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from gatectl.decision import spreadsheet
@@ -59,6 +60,7 @@ Check = Callable[[Card], str | None]
 """An objection to a card, or None."""
 
 
+@lru_cache(maxsize=32)  # a scan needs the key of its code several times
 def key_of(code: str) -> str:
     """The form in which codes are compared: hex card numbers in capitals without separators."""
     return code.translate(_SEPARATORS).upper() if is_hex_number(code) else code

@@ -76,7 +76,7 @@ def member_words_of(
 
 def names_somebody(body: Any) -> bool:
     """Return whether the answer has a text under the key of a name; numbers do not count as names."""
-    return any(is_name and any(map(str.isalpha, text)) for text, is_name in _texts_in(body))
+    return any(any(map(str.isalpha, _plain(text))) for text, is_name in _texts_in(body) if is_name)
 
 
 def mask_secrets(secrets: Collection[str], text: str) -> str:
@@ -154,8 +154,11 @@ def _hidden_in(body: Any, own: Collection[str], *, names_only: bool = False) -> 
     word by word.
     """
     found: set[str] = set()
-    for text, is_name in _texts_in(body):
-        if not is_name and (names_only or text in own):
+    for raw, is_name in _texts_in(body):
+        if names_only and not is_name:
+            continue
+        text = _plain(raw)
+        if not is_name and text in own:
             continue
         words = text.split()
         may_be_name = is_name or (
@@ -168,15 +171,15 @@ def _hidden_in(body: Any, own: Collection[str], *, names_only: bool = False) -> 
 
 
 def _texts_in(body: Any) -> Iterator[tuple[str, bool]]:
-    """Yield every text of the answer, as `_plain` makes it, and whether it is at or below a name's key."""
+    """Yield every text of the answer, and whether it is at or below a name's key."""
     waiting = [(body, False)]
     while waiting:
         value, is_name = waiting.pop()
-        if isinstance(value, list):
-            waiting.extend((item, is_name) for item in value)
+        if isinstance(value, str):
+            yield value, is_name
+        elif isinstance(value, list):
+            waiting += [(item, is_name) for item in value]
         elif isinstance(value, dict):
-            waiting.extend(
-                (item, is_name or _NAMING.search(key.lower()) is not None) for key, item in value.items()
-            )
-        elif isinstance(value, str):
-            yield _plain(value), is_name
+            for key, item in value.items():
+                if isinstance(item, (str, list, dict)):  # nothing else holds text
+                    waiting.append((item, is_name or _NAMING.search(key.lower()) is not None))
