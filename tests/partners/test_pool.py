@@ -56,16 +56,18 @@ class StubWire:
         self.answers = 0
         self.when_disturbed = None
         self.quiet, self.closed = True, False
+        self.looks = 0
 
     def is_quiet(self):
-        return self.quiet and not self.closed
+        self.looks += 1
+        return self.seems_quiet
 
     @property
     def seems_quiet(self):
-        return self.is_quiet()
+        return self.quiet and not self.closed
 
     def disturbance(self):
-        return None if self.is_quiet() else ExchangeFailed(Fault.TLS, "refused behind the handshake")
+        return None if self.seems_quiet else ExchangeFailed(Fault.TLS, "refused behind the handshake")
 
     def close(self):
         self.closed = True
@@ -235,6 +237,19 @@ async def scan(partner):
     wire.answers += 1
     partner.pool.release(wire, reusable=True)
     return connection
+
+
+def test_a_scan_leaves_looking_at_the_socket_to_its_exchange():
+    async def story():
+        partner = Partner()
+        await partner.keep_for(1)
+        (wire,) = partner.wires
+        assert wire.looks == 1, "after the handshake"
+        assert await scan(partner) == "warm"
+        assert await scan(partner) == "warm"
+        assert wire.looks == 1
+
+    run_virtually(story())
 
 
 def test_once_members_come_idle_connections_are_replaced_at_once_again():
