@@ -12,9 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Never
 
-from gatectl.decision.door.messages import Instant
 from gatectl.decision.log import Log, LogEntry, Priority
-from gatectl.decision.timestamps import BootUs, LoopTime, Timestamp, WallUs, describe_change
+from gatectl.decision.timestamps import BootUs, Instant, LoopTime, Timestamp, WallUs, describe_change
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 TIMESYNC = Path("/run/systemd/timesync")

@@ -67,7 +67,7 @@ class Door:
         """Gives up the request under way; the next start closes its scan as interrupted."""
         self._effects.abandon()
 
-    def is_stuck(self, now_s: float) -> bool:
+    def is_stuck(self, now_s: LoopTime) -> bool:
         """Whether the scan under way is long past every limit that it has."""
         return self.machine.state is not State.FREE and now_s > self.machine.over_at_s + STUCK_S
 

@@ -12,6 +12,7 @@ from gatectl.daemon.site_context import SiteContext
 from gatectl.decision.door import messages as m
 from gatectl.decision.door.context import ms_between
 from gatectl.decision.event import DialRecord, Evidence, RequestRecord
+from gatectl.decision.timestamps import Instant, LoopTime, WallUs
 from gatectl.devices.gpio.gate import Gate
 from gatectl.devices.gpio.relay_pin import StuckError
 from gatectl.errors import visible
@@ -116,7 +117,7 @@ class Effects:
 
 
 def _first_of(
-    awaited: asyncio.Future[Any], until_s: float, done: Callable[[], None], late: Callable[[], None]
+    awaited: asyncio.Future[Any], until_s: LoopTime, done: Callable[[], None], late: Callable[[], None]
 ) -> None:
     """Calls exactly one of the two: `done` once there is a result, `late` at that moment without one."""
     loop = asyncio.get_running_loop()
@@ -135,28 +136,28 @@ def _first_of(
     awaited.add_done_callback(finished)
 
 
-def request_record(exchange: Exchange, at: m.Instant, budget_ms: int) -> RequestRecord:
+def request_record(exchange: Exchange, at: Instant, budget_ms: int) -> RequestRecord:
     """Make the journal's record of an exchange about a code that was complete at `at`."""
 
-    def us_at(moment_s: float | None) -> int | None:
-        return None if moment_s is None else at.us_at(moment_s)
+    def us_at(at_s: float | None) -> WallUs | None:
+        return None if at_s is None else at.us_at(LoopTime(at_s))
 
     return RequestRecord(
         sent=exchange.sent,
         sent_us=us_at(exchange.sent_at),
         answered_us=us_at(exchange.answered_at),
-        elapsed_ms=ms_between(at.loop_s, exchange.ended_at),
+        elapsed_ms=ms_between(at.loop_s, LoopTime(exchange.ended_at)),
         budget_ms=budget_ms,
         connection=exchange.connection,
         evidence=_evidence(exchange, at),
     )
 
 
-def _evidence(exchange: Exchange, at: m.Instant) -> Evidence:
+def _evidence(exchange: Exchange, at: Instant) -> Evidence:
     dialled, dial = exchange.dialled, None
     if dialled is not None:
         dial = DialRecord(
-            begun_us=at.us_at(dialled.at),
+            begun_us=at.us_at(LoopTime(dialled.at)),
             look_up_ms=_ms(dialled.look_up_s),
             stale=dialled.stale,
             connect_ms=_ms(dialled.connect_s),

@@ -11,7 +11,7 @@ from gatectl import clock
 from gatectl.decision.event import timestamp
 from gatectl.decision.log import Log, LogEntry, Priority
 from gatectl.decision.partner_condition import Condition, Conditions, FinishedScan
-from gatectl.decision.timestamps import LoopTime, WallUs
+from gatectl.decision.timestamps import LONG_AGO, LoopTime, WallUs
 from gatectl.decision.verdict import Decision, Verdict
 from gatectl.partners.exchange import Endpoint, interpret
 from gatectl.partners.http.answer_record import clock_ahead_s
@@ -71,9 +71,9 @@ class PartnerService:
         """The check-in, ready to leave; only with numbers to which there is no objection."""
         return self._client.prepare(self._protocol.question(member, code, customer or ""))
 
-    async def ask(self, request: PreparedRequest, deadline: float) -> tuple[Exchange, Decision]:
+    async def ask(self, request: PreparedRequest, deadline_s: LoopTime) -> tuple[Exchange, Decision]:
         """Asks once; never raises for what a partner or a network does."""
-        exchange = await self._client.ask(request, deadline)
+        exchange = await self._client.ask(request, deadline_s)
         if exchange.answer is None:
             lost = exchange.lost or out_of_time(exchange)
             return exchange, Decision(Verdict.NONE, lost.fault, detail=lost.detail[:DETAIL_CHARS])
@@ -88,12 +88,12 @@ class PartnerService:
         return decision.reason is not None and decision.reason.key in self._descriptor.already_in
 
     def _rest(self, rest_s: float) -> None:
-        until = clock.now() + rest_s
-        self.conditions.rest(until)
+        until_s = LoopTime(clock.now() + rest_s)
+        self.conditions.rest(until_s)
         if self._rest_over is not None:
             self._rest_over.cancel()
         # The loop may call it a clock tick early, so it gets the moment that it is for.
-        self._rest_over = asyncio.get_running_loop().call_at(until, self.note_condition, until)
+        self._rest_over = asyncio.get_running_loop().call_at(until_s, self.note_condition, until_s)
 
     def recall(self, scans: Iterable[tuple[int, FinishedScan]]) -> None:
         """Takes the journal's last scans, the oldest first, each with its time (`at_us`).
@@ -107,9 +107,9 @@ class PartnerService:
         self._told = self.conditions.condition
         self._told_of_everyone = self.conditions.refuses_everyone
 
-    def note_condition(self, at: float = 0.0) -> None:
+    def note_condition(self, at_s: LoopTime = LONG_AGO) -> None:
         """Logs a condition that is another one than the last that was logged."""
-        self.conditions.update(max(at, clock.now()))
+        self.conditions.update(max(at_s, clock.now()))
         condition = self.conditions.condition
         self._told_of_everyone &= self.conditions.refuses_everyone
         if condition is self._told:
@@ -151,8 +151,8 @@ class PartnerService:
         return {
             "protocol": self._descriptor.name,
             "state": conditions.condition.value,
-            "since": timestamp(clock.wall_us(LoopTime(conditions.since))),
-            "rests_until": timestamp(clock.wall_us(LoopTime(conditions.rests_until))) if resting else None,
+            "since": timestamp(clock.wall_us(conditions.since)),
+            "rests_until": timestamp(clock.wall_us(conditions.rests_until)) if resting else None,
             "failing": failure
             and {"fault": failure.fault, "status": failure.status, "detail": failure.detail},
             "ready_connections": self._pool.ready,

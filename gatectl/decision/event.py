@@ -63,7 +63,7 @@ class DialRecord(NamedTuple):
     A warm connection was made for an earlier scan, or ahead of all: `begun_us` is then long past.
     """
 
-    begun_us: int
+    begun_us: WallUs
     look_up_ms: float | None
     stale: bool | None
     """Whether the addresses were an earlier answer's, as the name server gave none in time."""
@@ -96,8 +96,8 @@ class RequestRecord(NamedTuple):
     """
 
     sent: bool | None
-    sent_us: int | None
-    answered_us: int | None
+    sent_us: WallUs | None
+    answered_us: WallUs | None
     elapsed_ms: float | None
     budget_ms: int
     connection: Connection | None
@@ -118,7 +118,7 @@ class RequestRecord(NamedTuple):
 class GateRecord(NamedTuple):
     """The opening: when, how long after the complete code, and for how long."""
 
-    opened_us: int
+    opened_us: WallUs
     after_ms: float
     open_ms: int
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
+from gatectl.decision.timestamps import LoopTime
 from gatectl.decision.verdict import Fault, Verdict
 
 MEMBERS = 3
@@ -96,14 +97,14 @@ class Condition(StrEnum):
 
 
 class Conditions:
-    """One partner's condition and the moment of its last change. All moments are of one clock, in seconds."""
+    """One partner's condition and the moment of its last change."""
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: LoopTime) -> None:
         self.condition = Condition.HEALTHY
         self.since = now
         self.failure: FinishedScan | None = None
         """The last scan that counts towards an outage, since the last verdict."""
-        self.rests_until = -math.inf
+        self.rests_until = LoopTime(-math.inf)
         self._streak = OutageDetector()
         self._refusals = RefusalDetector()
         self._refuses_key = False
@@ -113,11 +114,11 @@ class Conditions:
         """Also where another condition hides it."""
         return self._refusals.are_of_everyone
 
-    def rest(self, until: float) -> None:
+    def rest(self, until: LoopTime) -> None:
         """No request goes out until then; `update` at that moment, too."""
         self.rests_until = until
 
-    def recall(self, scans: Iterable[tuple[FinishedScan, float]]) -> None:
+    def recall(self, scans: Iterable[tuple[FinishedScan, LoopTime]]) -> None:
         """Starts again from the journal's last scans, the oldest first, each with its moment.
 
         The key may have been replaced since an earlier run was refused with it, so no scan of the journal
@@ -128,7 +129,7 @@ class Conditions:
             self._count(scan)
             self.update(at)
 
-    def take(self, scan: FinishedScan, now: float) -> bool:
+    def take(self, scan: FinishedScan, now: LoopTime) -> bool:
         """Takes a scan that has just finished; says whether it is part of an outage."""
         if scan.status is not None:
             self._refuses_key = scan.fault is Fault.CREDENTIALS
@@ -136,7 +137,7 @@ class Conditions:
         self.update(now)
         return outage
 
-    def update(self, now: float) -> None:
+    def update(self, now: LoopTime) -> None:
         """Updates the condition, and the time of its change."""
         condition = self._condition(now)
         if condition is not self.condition:
@@ -150,7 +151,7 @@ class Conditions:
             self.failure = None
         return self._streak.take(scan.member, scan.verdict, scan.fault, scan.reason_key)
 
-    def _condition(self, now: float) -> Condition:
+    def _condition(self, now: LoopTime) -> Condition:
         if self._refuses_key:
             return Condition.REFUSING_KEY
         if now < self.rests_until:

@@ -7,6 +7,9 @@ from typing import NamedTuple, NewType
 LoopTime = NewType("LoopTime", float)
 """A moment on the event loop's clock: seconds, monotonic. Deadlines and durations go by it."""
 
+LONG_AGO = LoopTime(0.0)
+"""Before every moment of a run."""
+
 WallUs = NewType("WallUs", int)
 """A moment on the wall clock: microseconds since the epoch. People and time servers set that clock."""
 
@@ -35,6 +38,17 @@ class Timestamp(NamedTuple):
             return 0
         moved = (self.at_us - before.at_us) - (self.since_boot_us - before.since_boot_us)
         return moved if abs(moved) > SET_US else 0
+
+
+class Instant(NamedTuple):
+    """One moment on all clocks: `loop_s` decides, `named` is for the record."""
+
+    loop_s: LoopTime
+    named: Timestamp
+
+    def us_at(self, at_s: LoopTime) -> WallUs:
+        """Translate another moment of the loop's clock, as if the wall clock were not set in between."""
+        return WallUs(self.named.at_us + round((at_s - self.loop_s) * 1e6))
 
 
 def describe_change(before: Timestamp, after: Timestamp) -> str | None:

@@ -1,25 +1,38 @@
 """Switching off what the daemon drives, without the settings."""
 
+import importlib
 import json
 import subprocess
 import sys
 
 import pytest
-from gpiozero.pins.mock import MockFactory
 
-from gatectl.devices.gpio import pins
 from gatectl.devices.gpio.lines_off import FILE, FOLDER, save_lines, saved_lines_off
 
 LINES = [("main", 17, 0), ("side", 27, 1)]
 
 
-def test_what_was_written_down_is_switched_off(tmp_path, monkeypatch):
-    environ = {FOLDER: str(tmp_path)}
-    factory = MockFactory()
+@pytest.fixture
+def factory(tmp_path, monkeypatch):
+    """A pin factory that is installed under the name `kept`, with relays that are on."""
+    info = tmp_path / "installed" / "kept_pins-1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: kept-pins\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[gpiozero_pin_factories]\nkept = kept_pins:made\n")
+    (info.parent / "kept_pins.py").write_text(
+        "from gpiozero.pins.mock import MockFactory\nfactory = MockFactory()\ndef made(): return factory\n"
+    )
+    monkeypatch.syspath_prepend(info.parent)
+    factory = importlib.import_module("kept_pins").factory
     factory.pin(17).output_with_state(True)
     factory.pin(27).output_with_state(False)
-    monkeypatch.setattr(pins, "pin_factory", lambda *_: factory)
-    save_lines(environ, "mock", 0, LINES)
+    yield factory
+    del sys.modules["kept_pins"]
+
+
+def test_saved_lines_are_switched_off(tmp_path, factory):
+    environ = {FOLDER: str(tmp_path)}
+    save_lines(environ, "kept", 0, LINES)
     assert saved_lines_off(environ) == (["main", "side"], [])
     assert [factory.pin(number).state for number in (17, 27)] == [False, True]
     assert factory.pin(17).function == "output"

@@ -68,14 +68,14 @@ def event(chance: random.Random, at_us: int) -> tuple[Attempt, Outcome]:
     lot = chance.random()
     request = RequestRecord(
         sent=True,
-        sent_us=at_us + 1500,
-        answered_us=None if lot > 0.98 else at_us + 180_000,
+        sent_us=WallUs(at_us + 1500),
+        answered_us=None if lot > 0.98 else WallUs(at_us + 180_000),
         elapsed_ms=180.0,
         budget_ms=2000,
         connection="warm",
     )
     if lot < 0.9:
-        gate = GateRecord(at_us + 181_000, 181.0, 3000)
+        gate = GateRecord(WallUs(at_us + 181_000), 181.0, 3000)
         verdict, status, fault, reason, result = Verdict.ALLOWED, 200, None, None, Result.ADMITTED
     elif lot < 0.98:
         gate, result = None, Result.REJECTED

@@ -10,7 +10,6 @@ from gatectl.decision.door.messages import (
     Conclude,
     Energise,
     Feedback,
-    Instant,
     OpenByHand,
     Record,
     Recorded,
@@ -22,6 +21,7 @@ from gatectl.decision.door.messages import (
 from gatectl.decision.door.table import BY_HAND, Action, Happening, State, row_of
 from gatectl.decision.event import Attempt, Event, GateRecord, Outcome
 from gatectl.decision.indication import Indication
+from gatectl.decision.timestamps import Instant, LoopTime
 from gatectl.decision.verdict import Basis, Fault, Reason, Result, message_of
 
 
@@ -45,14 +45,14 @@ class HandOpenings:
     def __contains__(self, event_id: str) -> bool:
         return event_id in self._openings
 
-    def begin(self, given: OpenByHand, now_s: float) -> None:
+    def begin(self, given: OpenByHand, now_s: LoopTime) -> None:
         """Begins with an opening."""
         attempt = self._door.attempt(given.of, given.at)
         opening = _Opening(attempt, given.at, f"Opened by hand: {given.reason}")
         self._openings[given.of] = opening
         self._step(opening, Happening.BY_HAND, now_s)
 
-    def go_on(self, given: Feedback, now_s: float) -> None:
+    def go_on(self, given: Feedback, now_s: LoopTime) -> None:
         """Takes the result of an effect of one of the openings."""
         opening = self._openings[given.of]
         match given:
@@ -72,12 +72,12 @@ class HandOpenings:
                 raise ValueError(f"nobody is asked about opening {given.of}")
         self._step(opening, happening, now_s)
 
-    def _step(self, opening: _Opening, happening: Happening, now_s: float) -> None:
+    def _step(self, opening: _Opening, happening: Happening, now_s: LoopTime) -> None:
         row = row_of(BY_HAND, opening.state, happening)
         opening.state = row.to
         match row.action:
             case Action.RECORD:
-                until_s = now_s + self._door.site.patience_s
+                until_s = LoopTime(now_s + self._door.site.patience_s)
                 self._door.emit(Record(opening.attempt, until_s))
             case Action.ENERGISE:
                 self._door.emit(Energise(opening.attempt.id, try_again=True))

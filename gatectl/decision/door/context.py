@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from gatectl.decision.cards import Card
-from gatectl.decision.door.messages import CodeRead, Effect, Instant, Log, RelayOn
+from gatectl.decision.door.messages import CodeRead, Effect, Log, RelayOn
 from gatectl.decision.event import Attempt, GateRecord
 from gatectl.decision.log import LogEntry, Priority
 from gatectl.decision.partner_condition import Conditions
 from gatectl.decision.routing import Destination, Numbers, Route
+from gatectl.decision.timestamps import Instant, LoopTime
 from gatectl.decision.verdict import Decision
 
 
@@ -102,6 +103,6 @@ def gate_record(at: Instant, on: RelayOn) -> GateRecord:
     return GateRecord(at.us_at(on.at_s), ms_between(at.loop_s, on.at_s), on.open_ms)
 
 
-def ms_between(start_s: float, end_s: float) -> float:
+def ms_between(start_s: LoopTime, end_s: LoopTime) -> float:
     """Milliseconds, to the microsecond."""
     return round((end_s - start_s) * 1e3, 3)

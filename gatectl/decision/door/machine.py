@@ -26,6 +26,7 @@ from gatectl.decision.door.scan_queue import Admission, ScanQueue
 from gatectl.decision.door.table import State
 from gatectl.decision.indication import Indication
 from gatectl.decision.log import Priority
+from gatectl.decision.timestamps import LoopTime
 
 
 class DoorMachine:
@@ -55,7 +56,7 @@ class DoorMachine:
         """Codes that wait for their turn."""
         return self._queue.waiting
 
-    def handle(self, given: Input, now_s: float) -> list[Effect]:
+    def handle(self, given: Input, now_s: LoopTime) -> list[Effect]:
         """The effects of one input. Raises IllegalInputError where the table has no row for it."""
         self._door.effects = []
         match given:
@@ -99,7 +100,7 @@ class DoorMachine:
         if waited:
             self._door.log(Priority.WARNING, f"{waited} codes that waited were dropped: gatectl stops")
 
-    def _begin_waiting(self, now_s: float) -> None:
+    def _begin_waiting(self, now_s: LoopTime) -> None:
         while self._scan.state is State.FREE:
             self._queue.end()
             read = self._queue.begin()

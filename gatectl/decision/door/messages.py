@@ -14,20 +14,8 @@ from gatectl.decision.display import View
 from gatectl.decision.event import Attempt, Event, RequestRecord
 from gatectl.decision.indication import Indication
 from gatectl.decision.log import LogEntry
-from gatectl.decision.timestamps import Timestamp
+from gatectl.decision.timestamps import Instant, LoopTime
 from gatectl.decision.verdict import Decision
-
-
-class Instant(NamedTuple):
-    """One moment: `loop_s` on the event loop's clock, which decides, and its names on the record's clocks."""
-
-    loop_s: float
-    named: Timestamp
-
-    def us_at(self, at_s: float) -> int:
-        """The wall clock's name, in microseconds since the epoch, of another moment of the loop's clock."""
-        return self.named.at_us + round((at_s - self.loop_s) * 1e6)
-
 
 # --- Inputs ---------------------------------------------------------------------------------------
 
@@ -79,7 +67,7 @@ class RelayOn(NamedTuple):
     """The relay was energised at `at_s`, and stays so for `open_ms`."""
 
     of: str
-    at_s: float
+    at_s: LoopTime
     open_ms: int
 
 
@@ -127,7 +115,7 @@ class Record(NamedTuple):
     """Write the attempt. `Recorded` or, at `until_s`, `RecordLate` follows."""
 
     attempt: Attempt
-    until_s: float
+    until_s: LoopTime
 
 
 class Prepare(NamedTuple):
@@ -143,7 +131,7 @@ class Ask(NamedTuple):
     attempt: Attempt
     at: Instant
     partner: str
-    deadline_s: float
+    deadline_s: LoopTime
 
 
 class LookUp(NamedTuple):
@@ -151,7 +139,7 @@ class LookUp(NamedTuple):
 
     attempt: Attempt
     settle_s: int
-    until_s: float
+    until_s: LoopTime
 
 
 class Energise(NamedTuple):

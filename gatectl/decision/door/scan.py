@@ -15,7 +15,6 @@ from gatectl.decision.door.messages import (
     Conclude,
     Energise,
     Feedback,
-    Instant,
     LookedUp,
     LookUp,
     PartnerChanged,
@@ -33,6 +32,7 @@ from gatectl.decision.indication import indication_of
 from gatectl.decision.log import Priority
 from gatectl.decision.partner_condition import RESTING, FinishedScan
 from gatectl.decision.routing import Destination, destination, objection
+from gatectl.decision.timestamps import LONG_AGO, Instant, LoopTime
 from gatectl.decision.verdict import Basis, Decision, Fault, Reason, Result, Verdict, message_of
 
 SETTLED_MAX = 1000
@@ -47,7 +47,7 @@ class _Facts:
     at: Instant
     decision: Decision
     partner: Partner | None = None
-    deadline_s: float = 0.0
+    deadline_s: LoopTime = LONG_AGO
     request: Callable[[], RequestRecord] | None = None
     basis: Basis = Basis.PARTNER
     gate: GateRecord | None = None
@@ -65,10 +65,10 @@ class ScanFlow:
 
     def __init__(self, door: DoorContext) -> None:
         self.state = State.FREE
-        self.over_at_s = 0.0
+        self.over_at_s = LONG_AGO
         """When the scan under way is decided at the latest."""
         self._door = door
-        self._free_at_s = 0.0
+        self._free_at_s = LONG_AGO
         self._facts: _Facts | None = None
 
     @property
@@ -76,7 +76,7 @@ class ScanFlow:
         """The scan under way."""
         return None if self._facts is None else self._facts.attempt.id
 
-    def begin(self, read: CodeRead, now_s: float) -> None:
+    def begin(self, read: CodeRead, now_s: LoopTime) -> None:
         """Begins with the next code."""
         # The door may have been busy when the code was complete: the budget starts when both are.
         start_s = max(read.at.loop_s, self._free_at_s)
@@ -89,14 +89,14 @@ class ScanFlow:
             happening = Happening.NOBODY_TO_ASK
         else:
             attempt = door.attempt(event_id, read.at, read, found, whom.budget_ms)
-            deadline_s = start_s + whom.budget_ms / 1000
+            deadline_s = LoopTime(start_s + whom.budget_ms / 1000)
             facts = _Facts(attempt, read.at, Decision(None), whom, deadline_s)
             happening = Happening.TO_BE_ASKED
         self.over_at_s = max(start_s, facts.deadline_s)
         self._facts = facts
         self._step(facts, happening, now_s)
 
-    def go_on(self, given: Feedback, now_s: float) -> None:
+    def go_on(self, given: Feedback, now_s: LoopTime) -> None:
         """Takes the result of an effect of the scan under way."""
         facts = self._facts
         if facts is None:
@@ -120,7 +120,7 @@ class ScanFlow:
                 happening = Happening.RELAY_STUCK
         self._step(facts, happening, now_s)
 
-    def _whom_to_ask(self, code: str, found: Destination | None, now_s: float) -> Partner | Decision:
+    def _whom_to_ask(self, code: str, found: Destination | None, now_s: LoopTime) -> Partner | Decision:
         """The partner to ask, or the ruling where no partner is asked."""
         partner = self._partner(code, found)
         if self._door.broken is not None:
@@ -159,7 +159,7 @@ class ScanFlow:
             return Decision(None, Fault.UNRECOGNISED, detail=against.detail)
         return partner
 
-    def _step(self, facts: _Facts, happening: Happening, now_s: float) -> None:
+    def _step(self, facts: _Facts, happening: Happening, now_s: LoopTime) -> None:
         row = row_of(SCAN, self.state, happening)
         self.state = row.to
         match row.action:
@@ -185,15 +185,15 @@ class ScanFlow:
             case Action.ADMIT:
                 self._finish(facts, Result.ADMITTED, now_s)
 
-    def _refuse(self, facts: _Facts, now_s: float) -> None:
+    def _refuse(self, facts: _Facts, now_s: LoopTime) -> None:
         """Shows the refusal at once. The door is busy until it is on disk, so that no reader can flood it."""
-        self._door.emit(Record(facts.attempt, now_s + self._door.site.patience_s))
+        self._door.emit(Record(facts.attempt, LoopTime(now_s + self._door.site.patience_s)))
         self._show(facts, Result.REJECTED)
 
-    def _record(self, facts: _Facts, now_s: float) -> None:
+    def _record(self, facts: _Facts, now_s: LoopTime) -> None:
         door, attempt, partner = self._door, facts.attempt, facts.asked
         door.emit(
-            Record(attempt, min(now_s + door.site.patience_s, facts.deadline_s)),
+            Record(attempt, min(LoopTime(now_s + door.site.patience_s), facts.deadline_s)),
             Prepare(attempt, partner.name),
             Show(View(door.name, Screen.CHECKING, partner.name)),
         )
@@ -201,7 +201,7 @@ class ScanFlow:
     def _ask(self, facts: _Facts) -> None:
         self._door.emit(Ask(facts.attempt, facts.at, facts.asked.name, facts.deadline_s))
 
-    def _give_up(self, facts: _Facts, now_s: float) -> None:
+    def _give_up(self, facts: _Facts, now_s: LoopTime) -> None:
         detail = "the disk did not answer within the budget"
         facts.decision = Decision(Verdict.NONE, Fault.TIMEOUT, detail=detail)
         unsent = RequestRecord(
@@ -223,8 +223,8 @@ class ScanFlow:
             return Happening.PERHAPS_OURS
         return Happening.REFUSED
 
-    def _look_up(self, facts: _Facts, now_s: float) -> None:
-        until_s = now_s + self._door.site.patience_s
+    def _look_up(self, facts: _Facts, now_s: LoopTime) -> None:
+        until_s = LoopTime(now_s + self._door.site.patience_s)
         self._door.emit(LookUp(facts.attempt, facts.asked.settle_s, until_s))
 
     def _settle(self, facts: _Facts, unanswered: Sequence[str]) -> Happening:
@@ -242,7 +242,7 @@ class ScanFlow:
         facts.basis = Basis.SETTLED
         return Happening.ALLOWED
 
-    def _finish(self, facts: _Facts, result: Result, now_s: float) -> None:
+    def _finish(self, facts: _Facts, result: Result, now_s: LoopTime) -> None:
         self._show(facts, result)
         self._conclude(facts, result, now_s)
 
@@ -252,7 +252,7 @@ class ScanFlow:
         view = View(self._door.name, screen, facts.attempt.partner, facts.gate, decision.for_member)
         self._door.emit(Show(view, indication_of(result, decision.fault)))
 
-    def _conclude(self, facts: _Facts, result: Result, now_s: float) -> None:
+    def _conclude(self, facts: _Facts, result: Result, now_s: LoopTime) -> None:
         decision, gate = facts.decision, facts.gate
         outage = self._note_condition(facts, now_s)
         outcome = Outcome(
@@ -272,7 +272,7 @@ class ScanFlow:
         self._facts = None
         self._free_at_s = now_s
 
-    def _note_condition(self, facts: _Facts, now_s: float) -> bool:
+    def _note_condition(self, facts: _Facts, now_s: LoopTime) -> bool:
         """Counts the scan for its partner's condition; whether it is part of an outage."""
         if facts.partner is None:
             return False

@@ -6,6 +6,7 @@ from collections import deque
 from enum import Enum, auto
 
 from gatectl.decision.door.messages import CodeRead
+from gatectl.decision.timestamps import LoopTime
 
 PLACES = 4
 """Codes that may wait; a fifth member is too far from the gate to be meant by it."""
@@ -79,7 +80,7 @@ class ScanQueue:
         self._read_at.pop(read.key, None)  # so that it moves to the end
         self._read_at[read.key] = read.at.loop_s
 
-    def _forget(self, now_s: float) -> None:
+    def _forget(self, now_s: LoopTime) -> None:
         while self._read_at:
             key, at_s = next(iter(self._read_at.items()))
             if now_s - at_s < self._repeat_s:

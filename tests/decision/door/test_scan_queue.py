@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatectl.decision.door.messages import CodeRead, Instant
+from gatectl.decision.door.messages import CodeRead
 from gatectl.decision.door.scan_queue import PLACES, Admission, ScanQueue
-from gatectl.decision.timestamps import Timestamp
+from gatectl.decision.timestamps import Instant, Timestamp
 
 
 def code(text, at=0.0):
