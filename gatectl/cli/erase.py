@@ -15,7 +15,8 @@ from gatectl.config.model import Settings
 from gatectl.config.reader import find, load
 from gatectl.decision.event import Attempt, Event, Outcome
 from gatectl.decision.event_id import RANDOM_BITS, uuid7
-from gatectl.decision.verdict import Message, Result
+from gatectl.decision.outcomes import Message
+from gatectl.decision.verdict import Result
 from gatectl.errors import GatectlError
 from gatectl.journal.erase import erase, is_purge_due, purge
 from gatectl.journal.reader import Reader

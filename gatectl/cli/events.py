@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from gatectl.cli.names import require_known
 from gatectl.config.reader import find, load
 from gatectl.decision.cause import NEIGHBOURS, Past
-from gatectl.decision.event import KINDS
 from gatectl.decision.local_time import NotATimeError, parsed
+from gatectl.decision.outcomes import KINDS
 from gatectl.decision.reader.reading import bare
 from gatectl.decision.verdict import Result
 from gatectl.journal.reader import Filters, Reader

@@ -15,7 +15,7 @@ from gatectl.cli.check_result import CheckResult
 from gatectl.cli.control import call
 from gatectl.config import model
 from gatectl.daemon.partner_service import contexts
-from gatectl.decision.verdict import Fault
+from gatectl.decision.outcomes import Fault
 from gatectl.errors import GatectlError
 from gatectl.partners.exchange import Endpoint
 from gatectl.partners.http.connection import ConnectTiming, ExchangeFailed, PartnerConnection

@@ -10,6 +10,7 @@ from typing import Any
 from gatectl import clock
 from gatectl.decision.event import timestamp
 from gatectl.decision.log import Log, LogEntry, Priority
+from gatectl.decision.outcomes import Message
 from gatectl.decision.partner_condition import Condition, Conditions, FinishedScan
 from gatectl.decision.timestamps import LONG_AGO, LoopTime, WallUs
 from gatectl.decision.verdict import Decision, Verdict
@@ -21,7 +22,6 @@ from gatectl.partners.http.dial import Dialler, tls_context
 from gatectl.partners.http.pool import Pool
 from gatectl.partners.protocol import PartnerSettings, SettlingSettings
 from gatectl.partners.registry import PROTOCOLS
-from gatectl.sinks.systemd_journal import REFUSING_EVERYONE_ID
 
 DETAIL_CHARS = 200
 """An event's `detail` is one line; only a host's name can make it longer."""
@@ -124,7 +124,7 @@ class PartnerService:
                 _PRIORITIES.get(condition, Priority.WARNING),
                 f"partner {self.name}: {condition}{_MORE.get(condition, '')}",
                 {"PARTNER": self.name},
-                REFUSING_EVERYONE_ID if condition is Condition.REFUSING_EVERYONE else None,
+                Message.REFUSING_EVERYONE.catalog_id if condition is Condition.REFUSING_EVERYONE else None,
             )
         )
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from enum import Enum, auto
 from typing import Any, NamedTuple
 
 from gatectl.decision.event import Event, Outcome
+from gatectl.decision.outcomes import ERASED, KINDS, VERDICTS, Cause, Fault
 from gatectl.decision.partner_condition import RESTING, Condition, RefusalDetector, is_failure
-from gatectl.decision.verdict import Fault, Result, Verdict
+from gatectl.decision.verdict import Result, Verdict
 
 TOGETHER_US = 300_000_000
 """Two partners that fail within five minutes fail at the same time: a member tries again after as long."""
@@ -22,59 +22,18 @@ NEIGHBOURS = 200
 """Events on each side that are looked at: ten minutes of a full gym, so that a row of refusals is found."""
 
 
-class Cause(Enum):
-    """The cause of an event: it selects the advice, and whether it is a case for Support."""
-
-    ADMITTED = auto()
-    BY_HAND = auto()
-    BY_HAND_SHUT = auto()
-    ERASED = auto()
-    DECLINED = auto()
-    NOT_KNOWN = auto()
-    APP_FIRST = auto()
-    APP_AGAIN = auto()
-    IN_ALREADY = auto()
-    FRONT_DESK = auto()
-    FRONT_DESK_NOT_KNOWN = auto()
-    NO_ROUTE = auto()
-    NO_SUCH_NUMBER = auto()
-    CARDS = auto()
-    GATE_OUT_OF_ORDER = auto()
-    GATE_STAYED_SHUT = auto()
-    OUR_KEY = auto()
-    OUR_SETTINGS = auto()
-    OUR_URL = auto()
-    OUR_CLOCK = auto()
-    NOT_SENT = auto()
-    NOT_SENT_FOR_ANYONE = auto()
-    ALL_FAIL = auto()
-    OUTAGE = auto()
-    RESTING = auto()
-    HICCUP = auto()
-    STOPPED_UNASKED = auto()
-    STOPPED_ASKED = auto()
-
-
-BY_REASON = {
-    # Wellhub: the member makes a check-in in the app, and scans again.
-    "checkin.validation.notfound": Cause.APP_FIRST,
-    "checkin.validation.expired": Cause.APP_AGAIN,
-    "checkin.validation.cancelled": Cause.APP_AGAIN,
-    "checkin.validation.canceled": Cause.APP_AGAIN,
-    "checkin.already.validated": Cause.IN_ALREADY,
-    # Capitan is the gym's own software, so its customers ask at the gym.
-    "duplicate_check_in": Cause.IN_ALREADY,
-    "check_in_alerts": Cause.FRONT_DESK,
-    "no_entry_method": Cause.FRONT_DESK,
-    "customer_not_found": Cause.FRONT_DESK_NOT_KNOWN,
-}
-"""The partners' own keys for a refusal that the member or the front desk can clear up."""
-
-_BY_FAULT = {
-    Fault.CARDS: Cause.CARDS,
-    Fault.CREDENTIALS: Cause.OUR_KEY,
-    Fault.CONFIGURATION: Cause.OUR_SETTINGS,
-}
+_NO_SUCH_NUMBER = Cause("no_such_number", ("no_such_number", "support_if_right"), is_for_support=True)
+_RESTING = Cause("resting", ("resting", "again", "keeps"))
+_OUTAGE = Cause("outage", ("outage",))
+_OUR_CLOCK = Cause("our_clock", ("not_sent", "own_clock", "support"), is_for_support=True)
+_OUR_URL = Cause("our_url", ("our_url", "support"), is_for_support=True)
+_NOT_SENT = Cause("not_sent", ("not_sent", "own_network", "again", "support"), is_for_support=True)
+_NOT_SENT_FOR_ANYONE = Cause(
+    "not_sent_for_anyone", ("not_sent", "own_network", "then_partner", "support"), is_for_support=True
+)
+_ALL_FAIL = Cause("all_fail", ("all_fail", "own_network", "then_partner", "support"), is_for_support=True)
+_LATER_VERSION = Cause("later_version")
+"""Of an event that this version cannot have made."""
 
 
 class Around(NamedTuple):
@@ -139,49 +98,34 @@ def _another_failed_next(event: Event, after: Iterable[Event]) -> bool:
 
 
 def cause_of(event: Event, around: Around) -> Cause:
-    """The one cause of a finished event."""
+    """The one cause of a finished event: its row's, or a more precise one by further evidence."""
     attempt, outcome = event.attempt, event.outcome
-    if attempt.kind == "manual":
-        return Cause.BY_HAND if outcome.fault is None else Cause.BY_HAND_SHUT
-    is_code_erased = outcome.fault is Fault.UNRECOGNISED and attempt.credential is None
-    if attempt.kind == "erased" or is_code_erased:
-        return Cause.ERASED
-    if outcome.result is Result.ADMITTED:
-        return Cause.ADMITTED
-    match outcome.fault:
-        case None:
-            return _refusal(outcome)
-        case Fault.UNRECOGNISED:
-            return Cause.NO_ROUTE if attempt.partner is None else Cause.NO_SUCH_NUMBER
-        case Fault.INTERRUPTED:
-            return Cause.STOPPED_UNASKED if outcome.request is None else Cause.STOPPED_ASKED
-        case Fault.NETWORK | Fault.TLS | Fault.TIMEOUT | Fault.PARTNER:
-            return _communication(outcome, around)
-        case Fault.GATE:
-            # Without a verdict no partner was asked.
-            return Cause.GATE_OUT_OF_ORDER if outcome.verdict is None else Cause.GATE_STAYED_SHUT
-        case fault:
-            return _BY_FAULT[fault]
+    kind = KINDS.get(attempt.kind)
+    decided = outcome.fault or outcome.result is Result.ADMITTED or outcome.verdict in VERDICTS
+    if kind is None or (kind.is_scan and not decided):
+        return _LATER_VERSION
+    if kind.is_scan and outcome.fault is Fault.UNRECOGNISED:
+        if attempt.credential is None:
+            return ERASED.cause
+        if attempt.partner is not None:
+            return _NO_SUCH_NUMBER
+    row = event.row
+    return _communication(row.cause, outcome, around) if row.counts else row.cause
 
 
-def _refusal(outcome: Outcome) -> Cause:
-    known = BY_REASON.get(outcome.reason.key or "") if outcome.reason else None
-    return known or (Cause.NOT_KNOWN if outcome.verdict is Verdict.NOT_FOUND else Cause.DECLINED)
-
-
-def _communication(outcome: Outcome, around: Around) -> Cause:
+def _communication(hiccup: Cause, outcome: Outcome, around: Around) -> Cause:
     """The partner's own failure only where nothing speaks for our line, our clock or our url."""
     if outcome.reason is not None and outcome.reason.key == RESTING:
-        return Cause.RESTING
+        return _RESTING
     if outcome.request is None or outcome.request.sent is False:
         if "not yet valid" in (outcome.detail or ""):
-            return Cause.OUR_CLOCK
-        return Cause.NOT_SENT_FOR_ANYONE if outcome.outage else Cause.NOT_SENT
+            return _OUR_CLOCK
+        return _NOT_SENT_FOR_ANYONE if outcome.outage else _NOT_SENT
     if is_for_another_url(outcome.status):
-        return Cause.OUR_URL
+        return _OUR_URL
     if around.others_fail:
-        return Cause.ALL_FAIL
-    return Cause.OUTAGE if outcome.outage else Cause.HICCUP
+        return _ALL_FAIL
+    return _OUTAGE if outcome.outage else hiccup
 
 
 def is_for_another_url(status: int | None) -> bool:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gatectl.decision.cause import BY_REASON, Cause
-from gatectl.decision.event import GateRecord
-from gatectl.decision.verdict import Fault, MemberWords, Reason, Result, Verdict
+from gatectl.decision.verdict import MemberWords
+
+if TYPE_CHECKING:
+    from gatectl.decision.event import GateRecord  # an event's outcome names a screen
 
 
 class Screen(StrEnum):
@@ -55,37 +56,3 @@ class View:
             "name": words.first_name if with_name else None,
             "lines": list(words.lines),
         }
-
-
-_BY_CAUSE = {
-    Cause.APP_FIRST: Screen.CHECK_IN_FIRST,
-    Cause.APP_AGAIN: Screen.CHECK_IN_AGAIN,
-    Cause.IN_ALREADY: Screen.ALREADY_IN,
-    Cause.FRONT_DESK: Screen.ASK_AT_DESK,
-    Cause.FRONT_DESK_NOT_KNOWN: Screen.ASK_AT_DESK,
-}
-"""A refusal that the member or the front desk can clear up."""
-
-
-def screen_of(result: Result, verdict: Verdict | None, fault: Fault | None, reason: Reason | None) -> Screen:
-    """The screen for a finished scan."""
-    if result is Result.ADMITTED:
-        return Screen.WELCOME
-    match fault:
-        case Fault.UNRECOGNISED:
-            return Screen.UNRECOGNISED
-        case Fault.CARDS:
-            return Screen.NOT_READY
-        case Fault.GATE:
-            return Screen.GATE_OUT_OF_ORDER if verdict is None else Screen.GATE_STAYED_SHUT
-        case None:
-            return _of_a_refusal(verdict, reason)
-        case _:
-            return Screen.TRY_AGAIN
-
-
-def _of_a_refusal(verdict: Verdict | None, reason: Reason | None) -> Screen:
-    cause = BY_REASON.get(reason.key or "") if reason else None
-    if cause is not None:
-        return _BY_CAUSE[cause]
-    return Screen.NOT_FOUND if verdict is Verdict.NOT_FOUND else Screen.DECLINED

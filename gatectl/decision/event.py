@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple
 
+from gatectl.decision.outcomes import KINDS, Fault, Message, OutcomeRow, outcome_row
 from gatectl.decision.timestamps import BootUs, Timestamp, WallUs
-from gatectl.decision.verdict import Basis, Fault, Message, Reason, Result, Verdict
+from gatectl.decision.verdict import Basis, Reason, Result, Verdict
 
-Kind = Literal["scan", "manual", "erased"]
-KINDS: tuple[str, ...] = get_args(Kind)
 Connection = Literal["warm", "new"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -32,7 +31,8 @@ class Attempt:
     """The first half of an event: the code, the door and the member."""
 
     id: str
-    kind: Kind
+    kind: str
+    """One of `outcomes.KINDS`, or of a later version's."""
     at_us: WallUs
     tenant: str
     studio: str
@@ -157,6 +157,16 @@ class Event:
 
     attempt: Attempt
     outcome: Outcome
+
+    @property
+    def row(self) -> OutcomeRow:
+        """The row of its outcome; of a kind that this version makes."""
+        kind, outcome = KINDS[self.attempt.kind], self.outcome
+        if kind.row is not None and outcome.fault is None:
+            return kind.row
+        reason_key = outcome.reason.key if outcome.reason else None
+        row = outcome_row(outcome.result, outcome.verdict, outcome.fault, reason_key)
+        return row._replace(cause=kind.failed, counts=False) if kind.failed else row
 
     def to_json(self) -> dict[str, Any]:
         """The object that `events --json` prints, its fields in the order of gatectl-events(5)."""

@@ -6,8 +6,6 @@ from enum import StrEnum
 from functools import cache
 from typing import NamedTuple
 
-from gatectl.decision.verdict import Fault, Result
-
 BEEP_MS = 100
 """Shorter beeps of a piezo buzzer run together in a hall's noise."""
 BLINK_MS = 250
@@ -35,13 +33,6 @@ class LampStep(NamedTuple):
     at_ms: int
     lamp: Lamp
     on: bool
-
-
-def indication_of(result: Result, fault: Fault | None) -> Indication:
-    """Declined or unknown is a refusal; everything else that is not admitted may be tried again."""
-    if result is Result.ADMITTED:
-        return Indication.WELCOME
-    return Indication.REFUSED if fault in (None, Fault.UNRECOGNISED) else Indication.TRY_AGAIN
 
 
 @cache

@@ -7,21 +7,21 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
+from gatectl.decision.outcomes import Fault
 from gatectl.decision.timestamps import LoopTime
-from gatectl.decision.verdict import Fault, Verdict
+from gatectl.decision.verdict import Verdict
 
 MEMBERS = 3
 """Different members in a row that a partner fails in an outage; one or two may be chance."""
 MEMBERS_REFUSED = 5
 """Different members in a row that a partner refuses where the fault may be ours: a wrong key, url or ID."""
-COUNTED = frozenset({Fault.NETWORK, Fault.TLS, Fault.TIMEOUT, Fault.PARTNER})
 RESTING = "resting"
 """The `reason.key` of a scan that found its partner resting."""
 
 
 def is_failure(fault: Fault | None, reason_key: str | None) -> bool:
     """Whether a scan without a verdict counts towards an outage."""
-    return fault in COUNTED and reason_key != RESTING
+    return fault is not None and fault.row.counts and reason_key != RESTING
 
 
 class OutageDetector:

@@ -1,13 +1,13 @@
-"""The possible outcomes of a scan: verdict, fault, reason, and the Event Monitor's message.
-
-Source: https://support.magicline.com/hc/en-us/articles/47879904419857, the Event Monitor's page.
-"""
+"""What a partner's answer comes to: verdict, reason, and the words for the member."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from gatectl.decision.outcomes import Fault  # whose rows name verdicts
 
 
 class Result(StrEnum):
@@ -29,22 +29,6 @@ class Verdict(StrEnum):
     NONE = "none"
 
 
-class Fault(StrEnum):
-    """The cause, where the partner did not decide."""
-
-    UNRECOGNISED = "unrecognised"
-    CARDS = "cards"
-    """The enrolled cards cannot be read yet."""
-    NETWORK = "network"
-    TLS = "tls"
-    TIMEOUT = "timeout"
-    PARTNER = "partner"
-    CREDENTIALS = "credentials"
-    CONFIGURATION = "configuration"
-    GATE = "gate"
-    INTERRUPTED = "interrupted"
-
-
 class Basis(StrEnum):
     """The reason for which the gate opened."""
 
@@ -56,23 +40,6 @@ class Basis(StrEnum):
     """A refusal that says the member is in already, where the settings let that in."""
     MANUAL = "manual"
     """A person opened."""
-
-
-class Message(StrEnum):
-    """The Event Monitor's lines, to the letter."""
-
-    CHECKED_IN = "Aggregator member checked in"
-    NOT_ALLOWED = "Aggregator member check-in not allowed"
-    NOT_FOUND = "Aggregator member not found in partner system"
-    NO_VERDICT = (
-        "Unable to check in aggregator customer, partner service communication error, please try again"
-    )
-    NOT_RECOGNISED = "Credential not recognised"
-    CARDS_UNAVAILABLE = "Enrolled cards not available, please try again"
-    INTERRUPTED = "Interrupted: the outcome was not recorded"
-    GATE_STAYED_SHUT = "Checked in, but the gate did not open"
-    GATE_OUT_OF_ORDER = "Gate out of order"
-    ERASED = "One member's data erased"
 
 
 class Reason(NamedTuple):
@@ -110,29 +77,3 @@ class Decision:
     def admits(self) -> bool:
         """Only the partner's own success opens a gate."""
         return self.verdict is Verdict.ALLOWED and self.fault is None
-
-
-def message_of(verdict: Verdict | None, fault: Fault | None) -> Message:
-    """The Event Monitor's line for a finished scan."""
-    match fault:
-        case Fault.GATE:
-            return Message.GATE_OUT_OF_ORDER if verdict is None else Message.GATE_STAYED_SHUT
-        case Fault.UNRECOGNISED:
-            return Message.NOT_RECOGNISED
-        case Fault.CARDS:
-            return Message.CARDS_UNAVAILABLE
-        case Fault.INTERRUPTED:
-            return Message.INTERRUPTED
-        case None:
-            pass
-        case _:
-            return Message.NO_VERDICT
-    match verdict:
-        case Verdict.ALLOWED:
-            return Message.CHECKED_IN
-        case Verdict.NOT_ALLOWED:
-            return Message.NOT_ALLOWED
-        case Verdict.NOT_FOUND:
-            return Message.NOT_FOUND
-        case _:
-            raise ValueError(f"no message for verdict {verdict} without a fault")

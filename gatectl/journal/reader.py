@@ -26,7 +26,8 @@ from gatectl.decision.event import (
     Outcome,
     RequestRecord,
 )
-from gatectl.decision.verdict import Basis, Fault, Reason, Result, Verdict
+from gatectl.decision.outcomes import Fault
+from gatectl.decision.verdict import Basis, Reason, Result, Verdict
 from gatectl.errors import SUDO_OR_GROUP, GatectlError
 from gatectl.journal.cards import load_all
 from gatectl.journal.schema import connect_to_read, migrations, remedy

@@ -8,8 +8,9 @@ from collections import deque
 from typing import Any
 
 from gatectl.decision.event import Attempt, Event, Outcome, interrupted
+from gatectl.decision.outcomes import Fault
 from gatectl.decision.partner_condition import FinishedScan
-from gatectl.decision.verdict import Fault, Result, Verdict
+from gatectl.decision.verdict import Result, Verdict
 from gatectl.journal.transaction import transaction
 
 Statement = tuple[str, tuple[Any, ...]]

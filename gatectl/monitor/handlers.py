@@ -17,8 +17,10 @@ from starlette.responses import Response, StreamingResponse
 
 from gatectl.decision import event_csv
 from gatectl.decision.cause import NEIGHBOURS, Around, around
-from gatectl.decision.event import KINDS, Event
+from gatectl.decision.event import Event
+from gatectl.decision.outcomes import KINDS
 from gatectl.decision.verdict import Result
+from gatectl.decision.words import Language
 from gatectl.decision.words.advice import advice
 from gatectl.errors import GatectlError, visible
 from gatectl.journal.paging import Browser
@@ -28,7 +30,6 @@ from gatectl.monitor.feeds import LiveFeeds
 from gatectl.monitor.journal_worker import JournalWorker
 from gatectl.monitor.query import Query
 from gatectl.monitor.renderer import SiteInfo, TemplateRenderer
-from gatectl.monitor.texts import Language
 from gatectl.monitor.visitor import language_of
 
 PAGE_SIZE = 50

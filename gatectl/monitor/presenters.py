@@ -13,8 +13,10 @@ from gatectl.decision.display import Screen
 from gatectl.decision.event import DialRecord, Event, timestamp
 from gatectl.decision.local_time import clock_text, local
 from gatectl.decision.verdict import Basis, Result
+from gatectl.decision.words import Language
+from gatectl.decision.words.catalog import in_words
 from gatectl.errors import visible
-from gatectl.monitor.texts import Language, in_words, text
+from gatectl.monitor.texts import text
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
-from gatectl.decision.event import KINDS, Event
+from gatectl.decision.event import Event
 from gatectl.decision.local_time import NotATimeError, parsed
+from gatectl.decision.outcomes import KINDS
 from gatectl.decision.verdict import Result
 from gatectl.journal.paging import Search
 from gatectl.journal.reader import Filters

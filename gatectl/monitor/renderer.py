@@ -11,9 +11,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from gatectl.decision.words import LANGUAGES, Language
 from gatectl.monitor import presenters, texts
 from gatectl.monitor.feeds import HealthNews
-from gatectl.monitor.texts import Language
 from gatectl.monitor.visitor import language_of
 
 
@@ -54,7 +54,7 @@ class TemplateRenderer:
     def page(self, request: Request, name: str, status: int = 200, **values: Any) -> HTMLResponse:
         language = language_of(request)
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        other = texts.LANGUAGES[1 - texts.LANGUAGES.index(language)]
+        other = LANGUAGES[1 - LANGUAGES.index(language)]
         html = self.render(name, language, here=here, other=other, has_password=self._has_password, **values)
         return HTMLResponse(html, status, headers={"Vary": "Accept-Language, Cookie"})
 

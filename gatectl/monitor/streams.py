@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from gatectl.decision.words import Language
 from gatectl.journal.paging import Listed
 from gatectl.journal.reader import UnreadableError
 from gatectl.monitor import presenters
@@ -19,7 +20,6 @@ from gatectl.monitor.journal_worker import JournalWorker
 from gatectl.monitor.query import Query, number
 from gatectl.monitor.renderer import TemplateRenderer
 from gatectl.monitor.security import MAY_STAY
-from gatectl.monitor.texts import Language
 from gatectl.monitor.visitor import language_of
 
 STREAM_S = 12 * 3600.0

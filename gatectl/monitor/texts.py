@@ -1,4 +1,4 @@
-"""All texts of the pages, in English and in German.
+"""The texts of the pages, in English and in German, apart from the words in `decision/words/`.
 
 Support identifies the Event Monitor's three lines by their English wording, so a German page shows both.
 """
@@ -6,14 +6,10 @@ Support identifies the Event Monitor's three lines by their English wording, so 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
 
-from gatectl.decision.verdict import Message
+from gatectl.decision.words import LANGUAGES, Language, Pair, chosen
 
-Language = Literal["en", "de"]
-LANGUAGES: tuple[Language, ...] = ("en", "de")
-
-TEXTS: dict[str, tuple[str, str]] = {
+TEXTS: dict[str, Pair] = {
     "title": ("Event Monitor", "Event Monitor"),
     "events": ("Events", "Ereignisse"),
     "skip": ("Skip to the events", "Zu den Ereignissen springen"),
@@ -355,30 +351,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "partner_unknown": ("your partner", "deinem Partner"),
 }
 
-GERMAN_MESSAGES = {
-    Message.CHECKED_IN.value: "Mitglied des Partners eingecheckt",
-    Message.NOT_ALLOWED.value: "Check-in des Mitglieds nicht erlaubt",
-    Message.NOT_FOUND.value: "Mitglied beim Partner nicht gefunden",
-    Message.NO_VERDICT.value: (
-        "Check-in nicht möglich, Verbindungsfehler zum Partner, bitte noch einmal versuchen"
-    ),
-    Message.NOT_RECOGNISED.value: "Code nicht erkannt",
-    Message.CARDS_UNAVAILABLE.value: "Karten nicht verfügbar, bitte noch einmal versuchen",
-    Message.INTERRUPTED.value: "Unterbrochen: der Ausgang wurde nicht erfasst",
-    Message.GATE_STAYED_SHUT.value: "Eingecheckt, aber das Tor ging nicht auf",
-    Message.GATE_OUT_OF_ORDER.value: "Tor außer Betrieb",
-    Message.ERASED.value: "Daten eines Mitglieds gelöscht",
-}
-
 
 def text(language: Language, key: str, **values: object) -> str:
     """Return a text, with its values inserted."""
-    return TEXTS[key][LANGUAGES.index(language)].format(**values)
-
-
-def in_words(language: Language, message: str) -> str:
-    """Return an event's message for a reader of this language."""
-    return GERMAN_MESSAGES.get(message, message) if language == "de" else message
+    return chosen(TEXTS[key], language).format(**values)
 
 
 def language_of(chosen: str | None, accepted: str) -> Language:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from gatectl.decision.words import LANGUAGES, Language
 from gatectl.monitor import texts
-from gatectl.monitor.texts import Language
 
 LANGUAGE_COOKIE = "gatectl_language"
 YEAR_S = 365 * 86_400
@@ -20,7 +20,7 @@ def language_of(request: Request) -> Language:
 async def choose_language(request: Request) -> Response:
     to = request.query_params.get("to")
     response = RedirectResponse(own_path(request.query_params.get("next")), 303)
-    if to in texts.LANGUAGES:
+    if to in LANGUAGES:
         secure = request.url.scheme == "https"
         response.set_cookie(
             LANGUAGE_COOKIE, to, max_age=YEAR_S, secure=secure, httponly=True, samesite="strict"

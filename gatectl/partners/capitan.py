@@ -30,8 +30,9 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
 
+from gatectl.decision.outcomes import Fault
 from gatectl.decision.routing import Number, Numbers
-from gatectl.decision.verdict import Decision, Fault, MemberWords, Reason, Verdict
+from gatectl.decision.verdict import Decision, MemberWords, Reason, Verdict
 from gatectl.partners.exchange import (
     Endpoint,
     PartnerRequest,

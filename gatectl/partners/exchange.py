@@ -24,7 +24,8 @@ from functools import cached_property
 from typing import Any, NamedTuple, Never, Protocol
 from urllib.parse import quote, urlsplit
 
-from gatectl.decision.verdict import Decision, Fault, Reason, Verdict
+from gatectl.decision.outcomes import Fault
+from gatectl.decision.verdict import Decision, Reason, Verdict
 
 _PATH_SAFE = "/%:@!$&'()*+,;=~"  # RFC 3986, section 3.3; keep an installer's own escapes
 

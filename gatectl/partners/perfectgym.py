@@ -29,8 +29,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from gatectl.decision.outcomes import Fault
 from gatectl.decision.routing import Number, Numbers
-from gatectl.decision.verdict import Decision, Fault, Reason, Verdict
+from gatectl.decision.verdict import Decision, Reason, Verdict
 from gatectl.partners.exchange import (
     NOT_JSON,
     Endpoint,

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gatectl.decision.verdict import Fault, Verdict
+from gatectl.decision.outcomes import Fault
+from gatectl.decision.verdict import Verdict
 from gatectl.sim import capitan, perfectgym, shared_rows, special_rows, wellhub
 from gatectl.sim.http import PROTOCOLS, ProtocolName
 from gatectl.sim.row import ALLOWED, ScenarioRow

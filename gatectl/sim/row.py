@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gatectl.decision.verdict import Fault, Verdict
+from gatectl.decision.outcomes import Fault
+from gatectl.decision.verdict import Verdict
 from gatectl.sim.http import PROTOCOLS, ProtocolName
 from gatectl.sim.script import Build
 

@@ -5,7 +5,8 @@ from records import ADMITTED, NOT_ALLOWED, NOT_FOUND, TIMEOUT, UNRECOGNISED, sca
 
 from gatectl.decision.cause import Around
 from gatectl.decision.event import RequestRecord
-from gatectl.decision.verdict import Fault, Message, Reason, Result, Verdict
+from gatectl.decision.outcomes import Fault, Message
+from gatectl.decision.verdict import Reason, Result, Verdict
 from gatectl.decision.words.advice import advice
 
 PAGE = "https://status.example.com"

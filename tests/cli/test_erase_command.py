@@ -6,7 +6,8 @@ import pytest
 from records import MINUTE_US, NOT_ALLOWED, NOT_FOUND, START_US, UNRECOGNISED
 
 from gatectl.cli.main import main
-from gatectl.decision.verdict import Message, Reason
+from gatectl.decision.outcomes import Message
+from gatectl.decision.verdict import Reason
 from gatectl.journal.schema import open_store
 
 MEMBER = "9876543210987"

@@ -14,8 +14,9 @@ from records import MINUTE_US, NOT_ALLOWED, NOT_FOUND, START_US, TIMEOUT, UNRECO
 
 from gatectl.cli.events import _events
 from gatectl.decision.event import RequestRecord
+from gatectl.decision.outcomes import Fault, Message
 from gatectl.decision.spreadsheet import plain
-from gatectl.decision.verdict import Fault, Message, Reason, Result, Verdict
+from gatectl.decision.verdict import Reason, Result, Verdict
 from gatectl.journal.reader import Filters, Reader
 
 CREDENTIALS = {
@@ -71,9 +72,9 @@ Time     Door      Credential       Partner    Result   Answer           ms Sent
          Unable to check in aggregator customer, partner service communication
          error, please try again
          The partner refuses this gym's own key, or the key is not for this
-         gym's ID (at Wellhub: gym_id); no member can mend that. Contact
-         Support, with what `gatectl report
-         0199f0c6-0000-7000-8000-000000000008` collects.
+         gym's ID (at Wellhub: gym_id); no member can fix that. Contact Support,
+         with what `gatectl report 0199f0c6-0000-7000-8000-000000000008`
+         collects.
 2025-11-23 Sunday
 00:16:01 main      1234567890123    wellhub    unknown  interrupted         ?
          Interrupted: the outcome was not recorded

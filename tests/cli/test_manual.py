@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from gatectl.cli.completion.outline import outline
-from gatectl.decision.event import KINDS, Attempt, Event, GateRecord, Outcome, RequestRecord
-from gatectl.decision.verdict import Basis, Fault, Message, Reason, Result, Verdict
+from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestRecord
+from gatectl.decision.outcomes import KINDS, Fault, Message
+from gatectl.decision.verdict import Basis, Reason, Result, Verdict
 from gatectl.sinks.systemd_journal import entry_of
 
 ROOT = Path(__file__).parents[2]
@@ -120,6 +121,11 @@ FULL = Event(
 """Every field has a value."""
 
 
+LINES = [message.value for message in Message if message is not Message.REFUSING_EVERYONE]
+LINES[LINES.index("Opened by hand")] += ": REASON"
+"""The messages that events have."""
+
+
 def event_fields():
     printed = FULL.to_json()
     return [*printed, *printed["request"], *printed["gate"]]
@@ -144,7 +150,7 @@ def test_the_fields_of_an_event_stand_there_in_their_order():
         ("VERDICTS", [verdict.value for verdict in Verdict]),
         ("FAULTS", [fault.value for fault in Fault]),
         ("BASES", [basis.value for basis in Basis]),
-        ("RESULTS AND MESSAGES", [*(message.value for message in Message), "Opened by hand: REASON"]),
+        ("RESULTS AND MESSAGES", LINES),
     ],
 )
 def test_every_value_of_a_field_stands_there(section, values):

@@ -9,7 +9,8 @@ from records import ADMITTED, MINUTE_US, NOT_FOUND, START_US, TIMEOUT, scan
 from gatectl.cli.report import AROUND
 from gatectl.decision.cause import NEIGHBOURS
 from gatectl.decision.event import BodyRecord, DialRecord, Evidence, GateRecord, RequestRecord, interrupted
-from gatectl.decision.verdict import Basis, Fault, Reason
+from gatectl.decision.outcomes import Fault
+from gatectl.decision.verdict import Basis, Reason
 
 FILES = {"report.txt", "event-monitor.svg", "event.json", "settings.json", "system.json"}
 AT_US = START_US + 9 * MINUTE_US

@@ -9,7 +9,8 @@ import pytest
 from harness import GOOD, code
 
 from gatectl.decision.event import Attempt, Outcome, RequestRecord
-from gatectl.decision.verdict import Fault, Result, Verdict
+from gatectl.decision.outcomes import Fault
+from gatectl.decision.verdict import Result, Verdict
 from gatectl.journal.schema import open_store
 from gatectl.journal.statements import attempt_statement, outcome_statement
 

@@ -9,17 +9,21 @@ from pathlib import Path
 import pytest
 from records import ADMITTED, NOT_ALLOWED, TIMEOUT, scan
 
-from gatectl.decision.cause import BY_REASON, Around, Cause, around, cause_of, fail_together
-from gatectl.decision.display import Screen, screen_of
+from gatectl.decision.cause import Around, around, cause_of, fail_together
+from gatectl.decision.display import Screen
 from gatectl.decision.event import Outcome, RequestRecord
-from gatectl.decision.indication import Indication, indication_of
+from gatectl.decision.indication import Indication
+from gatectl.decision.outcomes import KINDS, REFUSALS, Fault, Message, outcome_row
 from gatectl.decision.partner_condition import RESTING
-from gatectl.decision.verdict import Fault, Message, Reason, Result, Verdict, message_of
-from gatectl.decision.words import advice, triage
-from gatectl.decision.words.advice_texts import WORDS, Key
+from gatectl.decision.verdict import Reason, Result, Verdict
+from gatectl.decision.words import LANGUAGES
+from gatectl.decision.words.advice import advice
+from gatectl.decision.words.advice_texts import SENTENCES
+from gatectl.decision.words.catalog import MESSAGES, catalog, in_words
+from gatectl.decision.words.triage import WHY, triage
 from gatectl.monitor.presenters import screen_of as shown_on
-from gatectl.monitor.texts import GERMAN_MESSAGES, LANGUAGES, TEXTS
-from gatectl.sinks.systemd_journal import MESSAGE_IDS, priority_of
+from gatectl.monitor.texts import TEXTS
+from gatectl.sinks.systemd_journal import entry_of
 
 ROOT = Path(__file__).parents[2]
 SENT = RequestRecord(True, 1, 2, 3.0, 2000, "warm")
@@ -89,12 +93,12 @@ def test_partners_that_fail_together_now(partners, expected):
     assert fail_together({"partners": dict(enumerate(partners))}) is expected
 
 
-# The tables: each fault, each message and each cause has its entry in all of them.
+# The rows: each fault, each message and each cause has its words.
 
 
 def outcomes():
     """Each thing that a scan can come to, with every fault, verdict, reason and request that there is."""
-    reasons = [None, *(Reason(key, None) for key in (*BY_REASON, RESTING))]
+    reasons = [None, *(Reason(key, None) for key in (*REFUSALS, RESTING))]
     for fault, verdict, reason, request, outage in product(
         [None, *Fault], [None, *Verdict], reasons, [None, SENT, UNSENT], [True, False]
     ):
@@ -104,7 +108,7 @@ def outcomes():
         result = Result.ADMITTED if admitted else Result.REJECTED
         for status, detail in ((None, None), (404, None), (None, "certificate is not yet valid")):
             yield Outcome(
-                result, message_of(verdict, fault), verdict, status, fault, detail=detail,
+                result, outcome_row(result, verdict, fault).message, verdict, status, fault, detail=detail,
                 reason=reason, outage=outage, request=request,
             )  # fmt: skip
 
@@ -113,7 +117,8 @@ def events():
     for outcome in outcomes():
         yield replace(scan(1), outcome=outcome)
         yield replace(scan(1, partner=None, member=None), outcome=outcome)
-        yield replace(scan(1, kind="manual", partner=None, member=None), outcome=outcome)
+        if outcome.result is Result.ADMITTED or outcome.fault in (Fault.GATE, Fault.INTERRUPTED):
+            yield replace(scan(1, kind="manual", partner=None, member=None), outcome=outcome)
     nobody = dict.fromkeys(("scanner", "credential", "partner", "member"))
     yield replace(
         scan(1, kind="erased", door="", **nobody), outcome=Outcome(Result.DONE, Message.ERASED.value)
@@ -125,56 +130,66 @@ EVENTS = list(events())
 AROUND = [Around(others, refuses) for others in (True, False) for refuses in (True, False)]
 
 
-def test_every_cause_comes_about_and_every_fault_has_one():
-    found = {cause_of(event, near) for event in EVENTS for near in AROUND}
-    assert found == set(Cause)
+CAUSES = {cause_of(event, near) for event in EVENTS for near in AROUND}
+
+
+def test_every_cause_has_its_words_and_all_words_are_of_a_cause():
+    assert {cause.key for cause in CAUSES} | {"later_version"} == set(WHY)
+    assert {key for cause in CAUSES for key in cause.advice} | {"refuses_everyone"} == set(SENTENCES)
     assert {event.outcome.fault for event in EVENTS} == {None, *Fault}
+    assert {event.attempt.kind for event in EVENTS} == set(KINDS)
 
 
-def test_every_cause_has_advice_and_says_whether_support_is_to_be_called():
-    assert set(advice._SENTENCES) == set(Cause)
-    assert set(triage._YES) | set(triage._NO) == set(Cause)
-    assert not set(triage._YES) & set(triage._NO)
-    for cause, keys in advice._SENTENCES.items():
-        called = any(key.startswith("support") for key in keys)
-        assert called is (cause in triage._YES), cause
+def test_a_case_for_support_is_one_whose_advice_names_support():
+    for cause in CAUSES:
+        assert any(key.startswith("support") for key in cause.advice) is cause.is_for_support, cause
 
 
-def test_every_sentence_stands_in_both_languages_with_the_same_values_and_is_used():
-    used = {key for keys in advice._SENTENCES.values() for key in keys} | {"refuses_everyone"}
-    assert used == set(Key.__args__)
-    for words in WORDS.values():
-        assert set(words) == used
-    for key in used:
-        values = [
-            {name for _, name, _, _ in string.Formatter().parse(words[key]) if name}
-            for words in WORDS.values()
-        ]
+def test_every_sentence_takes_the_same_values_in_both_languages():
+    for key, words in SENTENCES.items():
+        values = [{name for _, name, _, _ in string.Formatter().parse(text) if name} for text in words]
         assert set().union(*values) <= {"partner", "code", "door", "id", "page", "status"}
         assert values[0] == values[1], key
-
-
-WITHOUT_WORDS = (Cause.ADMITTED, Cause.BY_HAND, Cause.ERASED)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_event_has_its_words(language):
     for event in EVENTS:
-        words = advice.advice(event, None, language)
-        assert bool(words) is (cause_of(event, Around()) not in WITHOUT_WORDS)
+        words = advice(event, None, language)
+        assert bool(words) is bool(cause_of(event, Around()).advice)
         assert "\n" not in words
-        assert triage.triage(event).why
+        assert triage(event).why
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        scan(1, Outcome(Result.DONE, "Mode: held open"), kind="mode", partner=None),
+        scan(1, Outcome(Result.REJECTED, "Not today"), partner=None),
+    ],
+)
+def test_an_event_of_a_later_version_has_words_too(event):
+    assert advice(event, None) == ""
+    assert not triage(event).is_for_support
 
 
 def test_every_message_has_an_id_an_entry_in_both_catalogs_and_a_german_name():
-    assert {event.outcome.message for event in EVENTS} == set(Message)
-    assert set(MESSAGE_IDS) == set(Message)
-    assert len(set(MESSAGE_IDS.values())) == len(Message)
-    assert set(GERMAN_MESSAGES) == {message.value for message in Message}
-    for name in ("gatectl.catalog", "gatectl.de.catalog"):
-        catalog = (ROOT / "systemd/catalog" / name).read_text("utf-8")
-        for message, message_id in MESSAGE_IDS.items():
-            assert f"-- {message_id}\nSubject: {message}\nDefined-By: gatectl\n\n" in catalog, message
+    assert {event.row.message for event in EVENTS} | {Message.REFUSING_EVERYONE} == set(Message)
+    assert len({message.catalog_id for message in Message}) == len(Message)
+    assert set(MESSAGES) == set(Message)
+
+
+@pytest.mark.parametrize(("name", "language"), [("gatectl.catalog", "en"), ("gatectl.de.catalog", "de")])
+def test_the_catalogs_are_those_of_the_words(name, language):
+    (path,) = (ROOT / "systemd").rglob(name)
+    assert path.read_text("utf-8") == catalog(language), "scripts/catalogs writes them"
+
+
+def test_a_message_is_german_for_who_reads_german():
+    assert in_words("en", "Opened by hand: fire drill") == "Opened by hand: fire drill"
+    assert in_words("de", "Opened by hand: fire drill") == "Von Hand geöffnet: fire drill"
+    assert in_words("de", Message.GATE_OUT_OF_ORDER) == "Tor außer Betrieb"
+    assert in_words("de", "of a later version") == "of a later version"
 
 
 OURS = {Fault.CREDENTIALS, Fault.CONFIGURATION, Fault.GATE, Fault.CARDS}
@@ -190,20 +205,20 @@ def test_every_fault_is_as_loud_as_it_is_near():
             expected = 3
         elif outcome.fault in (None, Fault.UNRECOGNISED):
             expected = 5
-        assert priority_of(event) == expected, outcome
+        assert entry_of(event).priority == expected, outcome
 
 
 def test_every_fault_has_its_screen_and_its_lamps():
     screens = set()
     for event in EVENTS:
         outcome = event.outcome
-        screens.add(screen_of(outcome.result, outcome.verdict, outcome.fault, outcome.reason))
+        screens.add(event.row.screen)
         refused = outcome.fault in (None, Fault.UNRECOGNISED)
         expected = Indication.REFUSED if refused else Indication.TRY_AGAIN
         if outcome.result is Result.ADMITTED:
             expected = Indication.WELCOME
-        assert indication_of(outcome.result, outcome.fault) is expected
-    assert screens == set(Screen) - {Screen.IDLE, Screen.CHECKING}
+        assert event.row.indication is (None if outcome.result is Result.DONE else expected)
+    assert screens == set(Screen) - {Screen.CHECKING}
 
 
 @pytest.mark.parametrize("screen", Screen)
@@ -226,5 +241,6 @@ def test_every_text_of_the_monitor_stands_in_both_languages_with_the_same_values
 
 def test_the_readme_names_every_message_and_every_fault():
     readme = (ROOT / "README.md").read_text("utf-8")
-    assert [message for message in Message if f"`{message}`" not in readme] == []
+    of_scans = set(Message) - {Message.OPENED_BY_HAND, Message.REFUSING_EVERYONE}
+    assert [message for message in of_scans if f"`{message}`" not in readme] == []
     assert [fault for fault in Fault if f"`{fault}`" not in readme] == []

@@ -20,7 +20,8 @@ from gatectl.decision.event import (
     timestamp,
 )
 from gatectl.decision.event_id import uuid7
-from gatectl.decision.verdict import Basis, Decision, Fault, Message, Reason, Result, Verdict, message_of
+from gatectl.decision.outcomes import Fault, Message, outcome_row
+from gatectl.decision.verdict import Basis, Decision, Reason, Result, Verdict
 
 UNABLE = "Unable to check in aggregator customer, partner service communication error, please try again"
 FIELDS = [
@@ -125,7 +126,7 @@ def test_an_interrupted_scan_that_would_have_asked_nobody_has_no_request():
     ],
 )
 def test_the_event_monitors_lines_to_the_letter(verdict, fault, message):
-    assert message_of(verdict, fault) == message
+    assert outcome_row(Result.REJECTED, verdict, fault).message == message
 
 
 def test_every_message_is_reached():
@@ -133,11 +134,17 @@ def test_every_message_is_reached():
     for verdict in (*Verdict, None):
         for fault in (*Fault, None):
             if (verdict in (None, Verdict.NONE)) and fault is None:
-                with pytest.raises(ValueError, match="no message"):
-                    message_of(verdict, fault)
+                with pytest.raises(ValueError, match="no outcome"):
+                    outcome_row(Result.REJECTED, verdict, fault)
             else:
-                reached.add(message_of(verdict, fault))
-    assert reached == set(Message) - {Message.ERASED}, "which is no scan's"
+                reached.add(outcome_row(Result.REJECTED, verdict, fault).message)
+    others = {Message.ERASED, Message.OPENED_BY_HAND, Message.REFUSING_EVERYONE}
+    assert reached == set(Message) - others, "which are no scan's"
+
+
+def test_an_admission_is_one_whatever_the_verdict_was():
+    admitted = outcome_row(Result.ADMITTED, Verdict.NOT_ALLOWED, None, "checkin.already.validated")
+    assert admitted is outcome_row(Result.ADMITTED, Verdict.ALLOWED, None)
 
 
 def test_only_the_partners_own_success_admits():

@@ -2,8 +2,9 @@
 
 import pytest
 
-from gatectl.decision.indication import Indication, Lamp, indication_of, lamp_steps
-from gatectl.decision.verdict import Fault, Result
+from gatectl.decision.indication import Indication, Lamp, lamp_steps
+from gatectl.decision.outcomes import Fault, outcome_row
+from gatectl.decision.verdict import Result, Verdict
 
 
 @pytest.mark.parametrize(
@@ -19,8 +20,10 @@ from gatectl.decision.verdict import Fault, Result
         ),
     ],
 )
-def test_which_sight(result, fault, indication):
-    assert indication_of(result, fault) is indication
+def test_which_indication(result, fault, indication):
+    verdict = Verdict.NOT_ALLOWED if fault is None else Verdict.NONE
+    assert outcome_row(result, verdict, fault).indication is indication
+    assert outcome_row(result, verdict if fault is None else None, fault).indication is indication
 
 
 def spans(indication, lamp, open_ms=3000):

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gatectl.decision.outcomes import Fault
 from gatectl.decision.partner_condition import (
     RESTING,
     Condition,
@@ -12,7 +13,7 @@ from gatectl.decision.partner_condition import (
     OutageDetector,
     RefusalDetector,
 )
-from gatectl.decision.verdict import Fault, Verdict
+from gatectl.decision.verdict import Verdict
 
 
 def play(*scans):

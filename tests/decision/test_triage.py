@@ -4,8 +4,9 @@ import pytest
 from records import ADMITTED, NOT_ALLOWED, NOT_FOUND, TIMEOUT, UNRECOGNISED, scan
 
 from gatectl.decision.event import Attempt, RequestRecord, interrupted
+from gatectl.decision.outcomes import Fault, Message
 from gatectl.decision.partner_condition import RESTING
-from gatectl.decision.verdict import Fault, Message, Reason, Result, Verdict
+from gatectl.decision.verdict import Reason, Result, Verdict
 from gatectl.decision.words.advice import advice
 from gatectl.decision.words.triage import triage
 

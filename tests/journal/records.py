@@ -3,7 +3,8 @@
 from dataclasses import fields, replace
 
 from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestRecord
-from gatectl.decision.verdict import Fault, Message, Reason, Result, Verdict
+from gatectl.decision.outcomes import Fault, Message
+from gatectl.decision.verdict import Reason, Result, Verdict
 from gatectl.journal.statements import attempt_statement, outcome_statement
 
 START_US = 1_763_840_101_000_042

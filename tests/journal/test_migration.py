@@ -16,7 +16,8 @@ import pytest
 
 import gatectl
 from gatectl.decision.event import Attempt, Outcome, RequestRecord
-from gatectl.decision.verdict import Basis, Fault, Result, Verdict
+from gatectl.decision.outcomes import Fault
+from gatectl.decision.verdict import Basis, Result, Verdict
 from gatectl.journal.backup import CopyError, copy_to_take_back, restore
 from gatectl.journal.schema import copy_before_upgrade_to, migrations, open_store, version_of
 from gatectl.journal.statements import attempt_statement, outcome_statement

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestRecord
+from gatectl.decision.outcomes import Fault
 from gatectl.decision.partner_condition import RESTING, Condition, Conditions, FinishedScan
 from gatectl.decision.timestamps import Timestamp
-from gatectl.decision.verdict import Basis, Fault, Reason, Result, Verdict
+from gatectl.decision.verdict import Basis, Reason, Result, Verdict
 from gatectl.journal import statements
 from gatectl.journal.prune import DAY_US, EVERY_US, STEP, Pruning
 from gatectl.journal.reader import Reader

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestRecord
 from gatectl.decision.event_id import uuid7
-from gatectl.decision.verdict import Fault, Message, Reason, Result, Verdict
+from gatectl.decision.outcomes import Fault, Message
+from gatectl.decision.verdict import Reason, Result, Verdict
 from gatectl.journal.schema import open_store
 from gatectl.journal.statements import attempt_statement, outcome_statement
 from gatectl.journal.transaction import transaction

@@ -5,7 +5,7 @@ from many import event_of, fill, write
 from monitors import monitor, write_closed_gym
 from playwright.sync_api import expect
 
-from gatectl.decision.verdict import Fault, Message
+from gatectl.decision.outcomes import Fault, Message
 
 ROWS = "#events tr:not(.day)"
 PHONE, DESKTOP = (390, 844), (1280, 900)

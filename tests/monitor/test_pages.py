@@ -14,7 +14,8 @@ import pytest
 from many import event_of, fill, write
 from monitors import monitor, write_closed_gym
 
-from gatectl.decision.verdict import Basis, Fault, Message, Result
+from gatectl.decision.outcomes import Fault, Message
+from gatectl.decision.verdict import Basis, Result
 from gatectl.journal.paging import Browser, Search
 from gatectl.journal.schema import open_store
 from gatectl.sim.simulated_door import SimulatedDoor

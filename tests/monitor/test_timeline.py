@@ -3,7 +3,8 @@
 import pytest
 
 from gatectl.decision.event import Attempt, DialRecord, Event, Evidence, Outcome, RequestRecord
-from gatectl.decision.verdict import Fault, Result, Verdict
+from gatectl.decision.outcomes import Fault
+from gatectl.decision.verdict import Result, Verdict
 from gatectl.monitor.presenters import timeline_of
 
 

@@ -12,7 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from partner_rigs import ALL, KEY, answer
 
-from gatectl.decision.verdict import Fault, Verdict
+from gatectl.decision.outcomes import Fault
+from gatectl.decision.verdict import Verdict
 from gatectl.partners.exchange import interpret
 from gatectl.partners.reason import MASK, TEXT_CHARS_MAX
 

@@ -9,7 +9,7 @@ import pytest
 from partner_rigs import OK, QUESTION, Asker, Peer, answers, check_invariants, reply, run, until
 
 import gatectl
-from gatectl.decision.verdict import Fault
+from gatectl.decision.outcomes import Fault
 from gatectl.partners.http.answer import BODY_MAX, EVENTS_AT_ONCE, INTERIM_MAX
 from gatectl.partners.http.connection import PartnerConnection
 

@@ -8,7 +8,7 @@ import ssl
 import pytest
 from partner_rigs import Asker, Peer, run, until
 
-from gatectl.decision.verdict import Fault
+from gatectl.decision.outcomes import Fault
 from gatectl.partners.exchange import PartnerRequest
 from gatectl.partners.http.connection import ExchangeFailed, PartnerConnection
 from gatectl.partners.http.dial import tls_context

@@ -14,7 +14,7 @@ import pytest
 import trustme
 from partner_rigs import Asker, Peer, answers, run, until
 
-from gatectl.decision.verdict import Fault
+from gatectl.decision.outcomes import Fault
 from gatectl.partners.http import dial
 from gatectl.partners.http.connection import ExchangeFailed, failure_of, no_progress
 from gatectl.partners.http.dial import Resolver, connect, tls_context

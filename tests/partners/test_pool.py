@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from partner_rigs import Asker, Peer, answers, run, until
 
-from gatectl.decision.verdict import Fault
+from gatectl.decision.outcomes import Fault
 from gatectl.partners.http.connection import ExchangeFailed, no_progress
 from gatectl.partners.http.pool import (
     DIAL_PATIENCE_S,

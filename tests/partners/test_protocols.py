@@ -7,7 +7,8 @@ import h11
 import pytest
 from partner_rigs import ALL, CAPITAN, KEY, PERFECTGYM, WELLHUB, answer
 
-from gatectl.decision.verdict import Fault, Verdict
+from gatectl.decision.outcomes import Fault
+from gatectl.decision.verdict import Verdict
 from gatectl.partners.capitan import CapitanProtocol
 from gatectl.partners.exchange import Endpoint, interpret
 from gatectl.partners.perfectgym import PerfectGymProtocol

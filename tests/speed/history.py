@@ -8,8 +8,9 @@ from pathlib import Path
 
 from gatectl.decision.event import Attempt, GateRecord, Outcome, RequestRecord
 from gatectl.decision.event_id import RANDOM_BITS, uuid7
+from gatectl.decision.outcomes import Fault, outcome_row
 from gatectl.decision.timestamps import BootUs, WallUs
-from gatectl.decision.verdict import Fault, Reason, Result, Verdict, message_of
+from gatectl.decision.verdict import Reason, Result, Verdict
 from gatectl.journal.schema import open_store
 from gatectl.journal.statements import attempt_statement, outcome_statement
 from gatectl.journal.transaction import transaction
@@ -86,7 +87,7 @@ def event(chance: random.Random, at_us: int) -> tuple[Attempt, Outcome]:
         verdict, status, fault, reason = Verdict.NONE, None, Fault.TIMEOUT, None
     return attempt, Outcome(
         result=result,
-        message=message_of(verdict, fault).value,
+        message=outcome_row(result, verdict, fault).message.value,
         verdict=verdict,
         status=status,
         fault=fault,

@@ -21,8 +21,9 @@ from gatectl.decision.door.messages import (
 from gatectl.decision.door.table import BY_HAND, Action, Happening, State, row_of
 from gatectl.decision.event import Attempt, Event, GateRecord, Outcome
 from gatectl.decision.indication import Indication
+from gatectl.decision.outcomes import Fault, Message
 from gatectl.decision.timestamps import Instant, LoopTime
-from gatectl.decision.verdict import Basis, Fault, Reason, Result, message_of
+from gatectl.decision.verdict import Basis, Reason, Result
 
 
 @dataclass(slots=True)
@@ -48,7 +49,7 @@ class HandOpenings:
     def begin(self, given: OpenByHand, now_s: LoopTime) -> None:
         """Begins with an opening."""
         attempt = self._door.attempt(given.of, given.at)
-        opening = _Opening(attempt, given.at, f"Opened by hand: {given.reason}")
+        opening = _Opening(attempt, given.at, f"{Message.OPENED_BY_HAND}: {given.reason}")
         self._openings[given.of] = opening
         self._step(opening, Happening.BY_HAND, now_s)
 
@@ -97,7 +98,7 @@ class HandOpenings:
         reason = Reason(None, opening.message)
         return Outcome(
             Result.REJECTED,
-            message_of(None, Fault.GATE).value,
+            Fault.GATE.unasked.message.value,
             fault=Fault.GATE,
             detail=opening.cause,
             reason=reason,

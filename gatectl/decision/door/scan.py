@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gatectl.decision.cards import Card
-from gatectl.decision.display import Screen, View, screen_of
+from gatectl.decision.display import Screen, View
 from gatectl.decision.door.context import DoorContext, Partner, gate_record, ms_between
 from gatectl.decision.door.messages import (
     Answered,
@@ -28,12 +28,12 @@ from gatectl.decision.door.messages import (
 )
 from gatectl.decision.door.table import SCAN, Action, Happening, State, row_of
 from gatectl.decision.event import Attempt, Event, Evidence, GateRecord, Outcome, RequestRecord
-from gatectl.decision.indication import indication_of
 from gatectl.decision.log import Priority
+from gatectl.decision.outcomes import Fault, OutcomeRow, outcome_row
 from gatectl.decision.partner_condition import RESTING, FinishedScan
 from gatectl.decision.routing import Destination, destination, objection
 from gatectl.decision.timestamps import LONG_AGO, Instant, LoopTime
-from gatectl.decision.verdict import Basis, Decision, Fault, Reason, Result, Verdict, message_of
+from gatectl.decision.verdict import Basis, Decision, Reason, Result, Verdict
 
 SETTLED_MAX = 1000
 """Settled requests kept in memory until the journal has them: more than a disk that is late has at a door."""
@@ -51,6 +51,12 @@ class _Facts:
     request: Callable[[], RequestRecord] | None = None
     basis: Basis = Basis.PARTNER
     gate: GateRecord | None = None
+
+    def row(self, result: Result) -> OutcomeRow:
+        """The row of the outcome with which the scan ends."""
+        decision = self.decision
+        reason_key = decision.reason.key if decision.reason else None
+        return outcome_row(result, decision.verdict, decision.fault, reason_key)
 
     @property
     def asked(self) -> Partner:
@@ -247,17 +253,16 @@ class ScanFlow:
         self._conclude(facts, result, now_s)
 
     def _show(self, facts: _Facts, result: Result) -> None:
-        decision = facts.decision
-        screen = screen_of(result, decision.verdict, decision.fault, decision.reason)
-        view = View(self._door.name, screen, facts.attempt.partner, facts.gate, decision.for_member)
-        self._door.emit(Show(view, indication_of(result, decision.fault)))
+        decision, row = facts.decision, facts.row(result)
+        view = View(self._door.name, row.screen, facts.attempt.partner, facts.gate, decision.for_member)
+        self._door.emit(Show(view, row.indication))
 
     def _conclude(self, facts: _Facts, result: Result, now_s: LoopTime) -> None:
         decision, gate = facts.decision, facts.gate
         outage = self._note_condition(facts, now_s)
         outcome = Outcome(
             result,
-            message_of(decision.verdict, decision.fault).value,
+            facts.row(result).message.value,
             verdict=decision.verdict,
             status=decision.status,
             fault=decision.fault,

@@ -14,7 +14,7 @@ import zlib
 
 import h11
 
-from gatectl.decision.verdict import Fault
+from gatectl.decision.outcomes import Fault
 from gatectl.partners.exchange import PartnerResponse
 from gatectl.partners.http.connection import ExchangeFailed, PartnerConnection
 

@@ -9,7 +9,7 @@ import h11
 
 from gatectl import __version__
 from gatectl.decision.event import Connection
-from gatectl.decision.verdict import Fault
+from gatectl.decision.outcomes import Fault
 from gatectl.partners.exchange import Endpoint, PartnerRequest, PartnerResponse
 from gatectl.partners.http.answer import BODY_MAX, AnswerReader
 from gatectl.partners.http.connection import ConnectTiming, ExchangeFailed

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from gatectl.decision.verdict import Fault
+from gatectl.decision.outcomes import Fault
 
 CHUNK = 65536
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from aiohappyeyeballs import start_connection
 
-from gatectl.decision.verdict import Fault
+from gatectl.decision.outcomes import Fault
 from gatectl.partners.exchange import Endpoint
 from gatectl.partners.http.connection import (
     ConnectTiming,

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Never
 
 from gatectl.decision.event import Connection
-from gatectl.decision.verdict import Fault
+from gatectl.decision.outcomes import Fault
 from gatectl.partners.http.connection import ExchangeFailed, OnProgress, PartnerConnection, no_progress
 
 DIAL_PATIENCE_S = 5.0

@@ -28,8 +28,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
+from gatectl.decision.outcomes import Fault
 from gatectl.decision.routing import Number, Numbers
-from gatectl.decision.verdict import Decision, Fault, Reason, Verdict
+from gatectl.decision.verdict import Decision, Reason, Verdict
 from gatectl.partners.exchange import (
     NOT_JSON,
     Endpoint,

@@ -17,10 +17,11 @@ from gatectl.decision.door.scan import SETTLED_MAX
 from gatectl.decision.door.table import BY_HAND, SCAN, Action, Happening, IllegalInputError, State, row_of
 from gatectl.decision.event import RequestRecord
 from gatectl.decision.indication import Indication
+from gatectl.decision.outcomes import Fault
 from gatectl.decision.partner_condition import Conditions
 from gatectl.decision.routing import Number, Numbers, Route
 from gatectl.decision.timestamps import Timestamp
-from gatectl.decision.verdict import Basis, Decision, Fault, Reason, Result, Verdict
+from gatectl.decision.verdict import Basis, Decision, Reason, Result, Verdict
 
 ALLOWED = Decision(Verdict.ALLOWED, status=200)
 REFUSED = Decision(Verdict.NOT_ALLOWED, status=400, reason=Reason("checkin.expired", None))

@@ -1,0 +1,269 @@
+"""The messages for people: their German, and the text that `journalctl -x` shows below them.
+
+`scripts/catalogs` writes the journal's catalogs from these.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gatectl.decision.outcomes import Message
+from gatectl.decision.words import Language, Pair, chosen
+
+
+@dataclass(frozen=True, slots=True)
+class MessageWords:
+    """The words of one message, apart from the English line itself."""
+
+    german: str
+    explanation: Pair
+    """Paragraphs in lines of at most 110 characters, as the catalog has them; `@NAME@` is a journal field."""
+
+
+MESSAGES = {
+    Message.CHECKED_IN: MessageWords(
+        "Mitglied des Partners eingecheckt",
+        (
+            """\
+The partner admitted the member, and the gate was opened.
+""",
+            """\
+Der Partner hat das Mitglied zugelassen, das Tor wurde geöffnet.
+""",
+        ),
+    ),
+    Message.NOT_ALLOWED: MessageWords(
+        "Check-in des Mitglieds nicht erlaubt",
+        (
+            """\
+The partner knows the member and declines: a quota is used up, the contract has ended, or a
+payment is open. gatectl and the network did their part.
+
+Ask the member to contact the partner; at Capitan, to come to the front desk. Where the check-in has expired
+or was cancelled (Wellhub), the member performs it again in the app. A member who has been checked in already
+and stands outside can be let in with `gatectl open @GATECTL_DOOR@ --reason TEXT`.
+Everyone is refused: check the partner's key, url and IDs in the settings first.
+""",
+            """\
+Der Partner kennt das Mitglied und lehnt ab: Kontingent verbraucht, Vertrag beendet oder Zahlung
+offen. gatectl und das Netz haben ihren Teil getan.
+
+Das Mitglied soll sich an den Partner wenden, bei Capitan an den Empfang. Ist der Check-in abgelaufen oder
+storniert (Wellhub), checkt das Mitglied in der App noch einmal ein. Ein Mitglied, das schon eingecheckt ist
+und draußen steht, lässt `gatectl open @GATECTL_DOOR@ --reason TEXT` ein.
+Alle werden abgelehnt: zuerst Schlüssel, url und IDs des Partners in den Einstellungen prüfen.
+""",
+        ),
+    ),
+    Message.NOT_FOUND: MessageWords(
+        "Mitglied beim Partner nicht gefunden",
+        (
+            """\
+The partner does not know this member number, or (Wellhub) has no check-in waiting for it.
+
+Look at the card's number first, which may be stored incorrectly: `gatectl route CODE` shows which one was
+sent. Ask the member to check in in the partner's app, if it has one, and else to contact the partner.
+Everyone is refused: check the partner's key, url and IDs in the settings first.
+""",
+            """\
+Der Partner kennt diese Mitgliedsnummer nicht, oder es liegt (Wellhub) kein Check-in für sie vor.
+
+Zuerst die Nummer der Karte ansehen, sie kann falsch hinterlegt sein: `gatectl route CODE` zeigt, welche
+gesendet wurde. Das Mitglied soll in der App des Partners einchecken, wenn es eine gibt, und sich sonst an den
+Partner wenden.
+Alle werden abgelehnt: zuerst Schlüssel, url und IDs des Partners in den Einstellungen prüfen.
+""",
+        ),
+    ),
+    Message.NO_VERDICT: MessageWords(
+        "Check-in nicht möglich, Verbindungsfehler zum Partner, bitte noch einmal versuchen",
+        (
+            """\
+The partner gave no verdict: @GATECTL_FAULT@. network, tls and timeout lie between this door and the
+partner; partner is an error of the partner itself; credentials is the key of this gym, or an ID (gym_id) that
+the key is not for; configuration is another of its settings.
+What exactly failed, where it is known: @GATECTL_DETAIL@
+
+One member: try again in five minutes. Everyone, and the requests go out: it is an outage; see the partner's
+status page. Nothing goes out, or several partners fail at once: look at this door's own network and clock
+first (`gatectl check --connect`, `timedatectl`).
+A request that did not go out, a wrong url (3xx, 404, 405), credentials or configuration: contact Support with
+`gatectl report @GATECTL_EVENT_ID@`.
+""",
+            """\
+Der Partner hat nicht entschieden: @GATECTL_FAULT@. network, tls und timeout liegen zwischen dieser Tür und
+dem Partner; partner ist ein Fehler des Partners selbst; credentials ist der Schlüssel dieses Studios oder
+eine ID (gym_id), für die er nicht gilt; configuration eine andere seiner Einstellungen.
+Was genau fehlschlug, soweit bekannt: @GATECTL_DETAIL@
+
+Ein Mitglied: in fünf Minuten noch einmal. Alle, und die Anfragen gehen hinaus: ein Ausfall; siehe die
+Statusseite des Partners. Nichts geht hinaus, oder mehrere Partner versagen zugleich: zuerst das eigene Netz
+und die Uhr dieser Tür prüfen (`gatectl check --connect`, `timedatectl`).
+Eine Anfrage, die nicht hinausging, eine falsche url (3xx, 404, 405), credentials oder configuration: Support,
+mit `gatectl report @GATECTL_EVENT_ID@`.
+""",
+        ),
+    ),
+    Message.NOT_RECOGNISED: MessageWords(
+        "Code nicht erkannt",
+        (
+            """\
+No enrolled card and no route takes this code, or a number that its partner is asked with is missing or
+none that it can have. Nobody was asked.
+
+`gatectl route CODE` shows what was tried. Enrol the card with `gatectl cards add`, or add a route.
+""",
+            """\
+Keine hinterlegte Karte und keine Route nimmt diesen Code, oder eine Nummer, mit der sein Partner gefragt
+wird, fehlt oder kann keine sein. Niemand wurde gefragt.
+
+`gatectl route CODE` zeigt, was versucht wurde. Die Karte mit `gatectl cards add` hinterlegen oder
+eine Route ergänzen.
+""",
+        ),
+    ),
+    Message.CARDS_UNAVAILABLE: MessageWords(
+        "Karten nicht verfügbar, bitte noch einmal versuchen",
+        (
+            """\
+The store with the enrolled cards cannot be read yet. Until it can, no code is tried on the routes: it might
+be somebody's card. Nobody was asked.
+
+Ask the member to scan again. If it stays so, `gatectl status` says what is wrong with the store.
+Contact Support with `gatectl report @GATECTL_EVENT_ID@`.
+""",
+            """\
+Die Datenbank mit den Karten ist noch nicht zu lesen. So lange geht kein Code an die Muster (routes): er
+könnte die Karte eines Mitglieds sein. Niemand wurde gefragt.
+
+Das Mitglied soll noch einmal scannen. Bleibt es dabei, sagt `gatectl status`, was der Datenbank fehlt.
+Support, mit `gatectl report @GATECTL_EVENT_ID@`.
+""",
+        ),
+    ),
+    Message.INTERRUPTED: MessageWords(
+        "Unterbrochen: der Ausgang wurde nicht erfasst",
+        (
+            """\
+gatectl or the machine stopped while this scan was decided. The request may have reached the partner.
+
+Ask the member to scan again. If the partner then says that the member is in already, see settle_s.
+""",
+            """\
+gatectl oder der Rechner endete, während über diesen Scan entschieden wurde. Die Anfrage kann beim
+Partner angekommen sein.
+
+Das Mitglied soll noch einmal scannen. Sagt der Partner dann, es sei schon eingecheckt: siehe settle_s.
+""",
+        ),
+    ),
+    Message.GATE_STAYED_SHUT: MessageWords(
+        "Eingecheckt, aber das Tor ging nicht auf",
+        (
+            """\
+The partner admitted the member, but the relay could not be energised: the member stands outside.
+
+Open with `gatectl open @GATECTL_DOOR@ --reason TEXT`, then look at the relay and its wiring.
+Contact Support with `gatectl report @GATECTL_EVENT_ID@`.
+""",
+            """\
+Der Partner hat das Mitglied zugelassen, aber das Relais zog nicht an: das Mitglied steht draußen.
+
+Mit `gatectl open @GATECTL_DOOR@ --reason TEXT` öffnen, dann Relais und Verdrahtung prüfen.
+Support, mit `gatectl report @GATECTL_EVENT_ID@`.
+""",
+        ),
+    ),
+    Message.GATE_OUT_OF_ORDER: MessageWords(
+        "Tor außer Betrieb",
+        (
+            """\
+The relay of this gate cannot be driven. Nobody was asked, so no check-in was counted.
+
+`gatectl status` says what is wrong with it. Look at the relay, its pin and its wiring.
+Contact Support with `gatectl report @GATECTL_EVENT_ID@`.
+""",
+            """\
+Das Relais dieses Tors lässt sich nicht schalten. Niemand wurde gefragt, also wurde kein Check-in gezählt.
+
+`gatectl status` sagt, was ihm fehlt. Relais, Pin und Verdrahtung prüfen.
+Support, mit `gatectl report @GATECTL_EVENT_ID@`.
+""",
+        ),
+    ),
+    Message.ERASED: MessageWords(
+        "Daten eines Mitglieds gelöscht",
+        (
+            """\
+Somebody ran `gatectl erase`: one member's numbers were taken out of all events, and the member's cards were
+removed. The events themselves stay.
+
+Backups, reports and this journal keep what they have.
+""",
+            """\
+Jemand hat `gatectl erase` ausgeführt: die Nummern eines Mitglieds wurden aus allen Ereignissen entfernt,
+seine Karten gelöscht. Die Ereignisse selbst bleiben.
+
+Sicherungen, Berichte und dieses Journal behalten, was sie haben.
+""",
+        ),
+    ),
+    Message.OPENED_BY_HAND: MessageWords(
+        "Von Hand geöffnet",
+        (
+            """\
+A person opened the gate with `gatectl open`.
+""",
+            """\
+Ein Mensch hat das Tor mit `gatectl open` geöffnet.
+""",
+        ),
+    ),
+    Message.REFUSING_EVERYONE: MessageWords(
+        "Ein Partner lehnt alle ab",
+        (
+            """\
+The partner refused five different members in a row, and admitted none between. Its verdicts stay as they are.
+
+A wrong key, url or ID looks like that: check those of @GATECTL_PARTNER@ in the settings, then
+`systemctl restart gatectl`. If they are right, the members contact the partner.
+""",
+            """\
+Der Partner lehnte fünf verschiedene Mitglieder nacheinander ab und ließ dazwischen keines ein. Seine Urteile
+bleiben, wie sie sind.
+
+So sieht ein falscher Schlüssel, eine falsche url oder ID aus: die von @GATECTL_PARTNER@ in den Einstellungen
+prüfen, dann `systemctl restart gatectl`. Stimmen sie, wenden sich die Mitglieder an den Partner.
+""",
+        ),
+    ),
+}
+
+
+_BY_LINE = {message.value: words for message, words in MESSAGES.items()}
+
+
+def in_words(language: Language, message: str) -> str:
+    """An event's message for a reader of this language; one that is not in the table stays as it is."""
+    head, colon, reason = message.partition(": ")
+    if language == "en":
+        return message
+    if message in _BY_LINE:
+        return _BY_LINE[message].german
+    return f"{_BY_LINE[head].german}{colon}{reason}" if head in _BY_LINE else message
+
+
+_HEADS: Pair = (
+    "# The texts that `journalctl -x` shows below gatectl's entries. Written by scripts/catalogs.",
+    "# Die Texte, die `journalctl -x` unter gatectls Einträgen zeigt. Geschrieben von scripts/catalogs.",
+)
+
+
+def catalog(language: Language) -> str:
+    """The whole file for `journalctl --update-catalog` in this language."""
+    entries = (
+        f"-- {message.catalog_id}\nSubject: {message}\nDefined-By: gatectl\n\n"
+        f"{chosen(words.explanation, language)}"
+        for message, words in MESSAGES.items()
+    )
+    return "\n".join([f"{chosen(_HEADS, language)}\n", *entries])
