@@ -10,7 +10,7 @@ from gatectl import clock
 from gatectl.daemon.effects import Effects
 from gatectl.daemon.site_context import SiteContext
 from gatectl.decision import event_id
-from gatectl.decision.display import Screen, View
+from gatectl.decision.display import View
 from gatectl.decision.door.machine import DoorMachine
 from gatectl.decision.door.messages import CodeRead, Conclude, GateBroken, Input, OpenByHand, Stop, Unreadable
 from gatectl.decision.door.table import State
@@ -18,9 +18,6 @@ from gatectl.decision.event import Event
 from gatectl.decision.timestamps import LoopTime
 from gatectl.devices.gpio.gate import Gate
 from gatectl.partners.reason import mask_secrets
-
-STUCK_S = 10.0
-"""After its budget a scan has the disk's patience left, 5 s at most; one that takes longer never ends."""
 
 
 class Door:
@@ -43,7 +40,7 @@ class Door:
 
     def present(self, scanner: str, code: str, at_s: float) -> None:
         """Takes a complete code from one of the door's scanners."""
-        self._feed(CodeRead(code, scanner, self._context.names.instant(LoopTime(at_s))))
+        self._feed(CodeRead(code, scanner, self._context.instants.instant(LoopTime(at_s))))
 
     def show_unreadable(self) -> None:
         """Shows that a complete reading was no code."""
@@ -51,7 +48,7 @@ class Door:
 
     async def open_by_hand(self, reason: str) -> Event:
         """Opens for a person; the event, once it is concluded."""
-        at = self._context.names.instant(clock.now())
+        at = self._context.instants.instant(clock.now())
         event_id = self._new_id(at.named.at_us)
         concluded: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
         self._by_hand[event_id] = concluded
@@ -68,12 +65,12 @@ class Door:
         self._effects.abandon()
 
     def is_stuck(self, now_s: LoopTime) -> bool:
-        """Whether the scan under way is long past every limit that it has."""
-        return self.machine.state is not State.FREE and now_s > self.machine.over_at_s + STUCK_S
+        """Return whether the scan under way is long past all of its limits."""
+        return self.machine.is_stuck(now_s)
 
     def view(self) -> View:
-        """The screen for a display that connects now: no word to a member is shown twice."""
-        return View(self.name, Screen.IDLE if self.machine.state is State.FREE else Screen.CHECKING)
+        """The screen for a display that connects now."""
+        return self.machine.view()
 
     def _feed(self, given: Input) -> None:
         """Takes an input and performs what follows. One that comes up meanwhile waits for its turn."""

@@ -24,7 +24,7 @@ class SiteContext:
     viewers: DisplayFeed
     keys: tuple[str, ...] = field(default=(), repr=False)
     """Every partner's: a person's reason is kept without them."""
-    names: clock.InstantClock = field(default_factory=clock.InstantClock)
+    instants: clock.InstantClock = field(default_factory=clock.InstantClock)
     last_event: Event | None = None
     in_memory: bool = False
     """Whether the store lies where it is lost with the power."""

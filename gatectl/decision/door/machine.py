@@ -28,6 +28,9 @@ from gatectl.decision.indication import Indication
 from gatectl.decision.log import Priority
 from gatectl.decision.timestamps import LoopTime
 
+STUCK_S = 10.0
+"""After its budget a scan has the disk's patience left, 5 s at most; one that takes longer never ends."""
+
 
 class DoorMachine:
     """The rules of one door. `new_id` makes an event's id of microseconds since the epoch."""
@@ -46,10 +49,13 @@ class DoorMachine:
         """The state of the scan under way."""
         return self._scan.state
 
-    @property
-    def over_at_s(self) -> float:
-        """When the scan under way is decided at the latest."""
-        return self._scan.over_at_s
+    def is_stuck(self, now_s: LoopTime) -> bool:
+        """Return whether the scan under way is long past all of its limits."""
+        return self.state is not State.FREE and now_s > self._scan.over_at_s + STUCK_S
+
+    def view(self) -> View:
+        """The screen for a display that connects now: a member's words are not shown a second time."""
+        return View(self._door.name, Screen.IDLE if self.state is State.FREE else Screen.CHECKING)
 
     @property
     def waiting(self) -> int:

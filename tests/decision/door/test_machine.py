@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatectl.decision.cards import Card
+from gatectl.decision.display import Screen
 from gatectl.decision.door import messages as m
 from gatectl.decision.door.context import SharedState
-from gatectl.decision.door.machine import DoorMachine
+from gatectl.decision.door.machine import STUCK_S, DoorMachine
 from gatectl.decision.door.scan import SETTLED_MAX
 from gatectl.decision.door.table import BY_HAND, SCAN, Action, Happening, IllegalInputError, State, row_of
 from gatectl.decision.event import RequestRecord
@@ -20,7 +21,7 @@ from gatectl.decision.indication import Indication
 from gatectl.decision.outcomes import Fault
 from gatectl.decision.partner_condition import Conditions
 from gatectl.decision.routing import Number, Numbers, Route
-from gatectl.decision.timestamps import Timestamp
+from gatectl.decision.timestamps import Instant, Timestamp
 from gatectl.decision.verdict import Basis, Decision, Reason, Result, Verdict
 
 ALLOWED = Decision(Verdict.ALLOWED, status=200)
@@ -47,7 +48,7 @@ class Rules:
 
 
 def instant(at_s):
-    return m.Instant(at_s, Timestamp(round(at_s * 1e6), "0" * 32, round(at_s * 1e6)))
+    return Instant(at_s, Timestamp(round(at_s * 1e6), "0" * 32, round(at_s * 1e6)))
 
 
 class Shell:
@@ -105,6 +106,16 @@ def test_a_success_opens_the_gate_in_this_order():
     assert (event.outcome.result, event.outcome.basis) == (Result.ADMITTED, Basis.PARTNER)
     assert event.outcome.gate.after_ms == 250.0
     assert shell.machine.state is State.FREE
+
+
+def test_a_scan_past_its_budget_and_the_disks_patience_is_stuck():
+    shell = door()
+    assert not shell.machine.is_stuck(1000.0)
+    assert shell.machine.view().screen is Screen.IDLE
+    shell.scan("123")
+    assert shell.machine.view().screen is Screen.CHECKING
+    assert not shell.machine.is_stuck(BUDGET_S + STUCK_S)
+    assert shell.machine.is_stuck(BUDGET_S + STUCK_S + 0.001)
 
 
 def test_the_deadline_counts_from_the_complete_code_at_a_free_door():
