@@ -123,7 +123,7 @@ COMMAND = "the command; the other module does its work"
 SIMULATED = "the partner's protocol; in sim/ its simulator"
 SAME_NAME = {
     **dict.fromkeys(("backup", "cards", "codes", "devices", "erase", "status"), COMMAND),
-    **dict.fromkeys(("capitan", "connection", "perfectgym", "wellhub"), SIMULATED),
+    **dict.fromkeys(("capitan", "connection", "perfectgym", "protocol", "wellhub"), SIMULATED),
     "control": "the client of the control socket; its server",
     "clock": "the daemon's clocks; the identity of a boot, as the journal keeps it",
     "reader": "reads the settings; reads the journal",

@@ -16,6 +16,7 @@ from gatectl.decision.event import Event
 from gatectl.decision.reader.reading import Code, reading_of_text
 from gatectl.errors import GatectlError, UsageError, visible
 from gatectl.journal.reader import Filters, Reader
+from gatectl.sim.protocols import PROTOCOLS
 from gatectl.sim.simulated_door import SimulatedDoor
 
 EVENT_S = 10.0
@@ -24,20 +25,7 @@ EVENT_S = 10.0
 LOOK_S = 0.02
 """Between two looks at the journal's index: too short for a person to notice."""
 
-SCANS = (
-    ("1000000000200", "Wellhub: good"),
-    ("1000000000453", "Wellhub: declined, the check-in is expired"),
-    ("1000000000404", "Wellhub: unknown, no check-in in the app yet"),
-    ("1000000000600", "Wellhub: hangs; the budget ends after 2 s"),
-    ("WP-1001/293123213", "PerfectGym: good; the member's number and the customer's"),
-    ("WP-1001", "PerfectGym: good; one number for both"),
-    ("WP-1403", "PerfectGym: declined"),
-    ("WP-1600", "PerfectGym: hangs; the budget ends after 750 ms"),
-    ("CAP-GOOD-1", "Capitan: good"),
-    ("CAP-ALERTS", "Capitan: declined, no waiver"),
-    ("hello", "no route takes it: nobody is asked"),
-)
-"""Codes to type, a choice from the simulator's catalogue (`gatectl sim` prints it)."""
+NO_ROUTE = ("hello", "no route takes it: nobody is asked")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,15 +44,22 @@ def run(args: argparse.Namespace) -> int:
             Path(folder), lambda line: console.print(Text(f"journal: {visible(line)}", "bright_black"))
         )
         with door, Reader(door.journal) as reader:
-            played = _Play(door, reader, console)
+            scans = _Scans(door, reader, console)
             if codes:
-                played.all(codes)
+                scans.scan_all(codes)
             else:
-                show_table(("Type", "What happens"), SCANS)
+                show_table(("Type", "What happens"), _examples())
                 print("Then Enter, as a scanner does. Ctrl-D ends.")
                 print(f"As web pages, from another terminal: gatectl monitor -c {door.settings}")
-                played.all(_typed())
+                scans.scan_all(_typed())
     return 0
+
+
+def _examples() -> Iterator[tuple[str, str]]:
+    """Give codes to type, a choice from the simulator's scenarios (`gatectl sim` prints them all)."""
+    for protocol in PROTOCOLS.values():
+        yield from protocol.examples
+    yield NO_ROUTE
 
 
 def _code(text: str) -> str:
@@ -85,7 +80,7 @@ def _typed() -> Iterator[str]:
             yield code
 
 
-class _Play:
+class _Scans:
     """Scans one code after the other, and shows each result."""
 
     def __init__(self, door: SimulatedDoor, reader: Reader, console: TextConsole) -> None:
@@ -94,7 +89,7 @@ class _Play:
         self._console = console
         self._list = EventList({})
 
-    def all(self, codes: Iterable[str]) -> None:
+    def scan_all(self, codes: Iterable[str]) -> None:
         for code in codes:
             mark = self._reader.mark()
             self._door.type_code(code)

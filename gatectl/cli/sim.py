@@ -17,12 +17,9 @@ from rich.console import Console
 from rich.table import Table
 
 from gatectl.errors import GatectlError
-from gatectl.sim.catalogue import CATALOGUE, outcome
 from gatectl.sim.connection import Received
-from gatectl.sim.http import PROTOCOLS
-from gatectl.sim.partner_state import AGGREGATOR_ID
+from gatectl.sim.protocols import PROTOCOLS
 from gatectl.sim.server import Simulator
-from gatectl.sim.settings import partner_section
 
 PORT_MAX = 65535
 
@@ -100,28 +97,25 @@ def _cannot_listen(port: int, error: OSError) -> GatectlError:
 def _introduce(simulator: Simulator) -> None:
     print(f"CA: {simulator.ca_file}\n")
     for protocol in PROTOCOLS:
-        print(partner_section(simulator, protocol))
+        print(simulator.partner_section(protocol))
     _print_catalogue()
     print(f"\nListening on {simulator.host}, port {simulator.port}. Ctrl-C ends it.", flush=True)
 
 
 def _print_catalogue() -> None:
     """Print the table of IDs. Rich reads NO_COLOR and the terminal's width itself."""
-    caption = (
-        "Any other well-formed ID is not found. perfectgym: the ID is the member's, with any customer's "
-        f'number; with aggregator_id = "{AGGREGATOR_ID}" it is the customerId.'
+    notes = (protocol.id_note for protocol in PROTOCOLS.values() if protocol.id_note)
+    table = Table(
+        caption=" ".join(("Any other well-formed ID is not found.", *notes)), caption_justify="left"
     )
-    table = Table(caption=caption, caption_justify="left")
     table.add_column("Protocol", no_wrap=True)
     table.add_column("ID", no_wrap=True)
     table.add_column("The partner")
     table.add_column("gatectl", no_wrap=True)
-    before = None
-    for entry in CATALOGUE:
-        if before not in {None, entry.protocol}:
-            table.add_section()
-        before = entry.protocol
-        table.add_row(entry.protocol, entry.id, entry.what, outcome(entry))
+    for protocol in PROTOCOLS.values():
+        for scenario in protocol.catalogue():
+            table.add_row(protocol.name, scenario.id, scenario.description, scenario.outcome)
+        table.add_section()
     Console(highlight=False, markup=False).print(table)
 
 
@@ -129,7 +123,7 @@ def _line(request: Received) -> str:
     """Format one line per request; h11 admits only printable paths, but the member may need escapes."""
     member = "" if request.member is None else f" {_printable(request.member)}"
     head = f"{time.strftime('%H:%M:%S')} #{request.connection} {request.protocol or '-'}"
-    return f"{head} {request.method} {request.path}{member}: {request.what}"
+    return f"{head} {request.method} {request.path}{member}: {request.description}"
 
 
 def _printable(text: str) -> str:

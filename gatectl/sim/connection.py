@@ -1,4 +1,4 @@
-"""One accepted connection: reads requests with h11, gets their answers, and plays them.
+"""One accepted connection: reads requests with h11, gets their answers, and sends them.
 
 Requests on one connection are answered in order; pipelined ones wait. h11 is used only for reading: answers
 are scripts of bytes, since many of them are wrong on purpose.
@@ -16,8 +16,8 @@ from typing import cast
 
 import h11
 
-from gatectl.sim.http import ProtocolName, ReceivedRequest, text_reply
-from gatectl.sim.protocols import SimulatedProtocol
+from gatectl.sim.http import ReceivedRequest, text_reply
+from gatectl.sim.protocol import SimulatedAnswer
 from gatectl.sim.script import End, Script, ScriptStep, whole
 
 _MAX_BODY = 64 * 1024
@@ -31,20 +31,20 @@ class Received:
 
     `method`, `path` and `headers` are set once the head is complete, the rest once the request is `whole`.
     `answered` is when the last byte of a whole answer was passed to the socket; None for a hang, a reset, a
-    cut answer, or an answer that has not been played to its end.
+    cut answer, or an answer that has not been sent to its end.
     """
 
     connection: int
     first_byte: float
     last_byte: float
-    protocol: ProtocolName | None = None
+    protocol: str | None = None
     method: str = ""
     path: str = ""
     headers: dict[str, str] = field(default_factory=dict, repr=False)  # they hold the key
     body: bytes = b""
     member: str | None = None
     whole: bool = False
-    what: str = ""
+    description: str = ""
     status: int | None = None
     answered: float | None = None
 
@@ -57,8 +57,8 @@ class Hooks:
     lost: Callable[[ClientConnection], None]
     received: Callable[[Received], None]
     """Called at the first byte of a request."""
-    play: Callable[[Received, ReceivedRequest], SimulatedProtocol]
-    """Called with a whole request; returns the answer to play."""
+    answer: Callable[[Received, ReceivedRequest], SimulatedAnswer]
+    """Called with a whole request; returns the answer to send."""
     changed: Callable[[], None]
 
 
@@ -81,7 +81,7 @@ class ClientConnection(asyncio.Protocol):
         self._request: h11.Request | None = None
         self._body = bytearray()
         self._ahead = bytearray()
-        self._playing: Script | None = None
+        self._sending: Script | None = None
         self._steps: Iterator[ScriptStep] = iter(())
         self._timer: asyncio.TimerHandle | None = None
 
@@ -112,7 +112,7 @@ class ClientConnection(asyncio.Protocol):
         self._hooks.lost(self)
 
     def data_received(self, data: bytes) -> None:
-        if self._playing is not None:
+        if self._sending is not None:
             self._ahead += data
             return
         self._feed(data)
@@ -130,7 +130,7 @@ class ClientConnection(asyncio.Protocol):
             self._refuse(error.error_status_hint)
 
     def _read(self, record: Received) -> None:
-        while self._playing is None:
+        while self._sending is None:
             event = self._http.next_event()
             if isinstance(event, h11.Request):
                 self._request = event
@@ -150,18 +150,18 @@ class ClientConnection(asyncio.Protocol):
     def _whole(self, record: Received) -> None:
         record.whole, record.body = True, bytes(self._body)
         request = ReceivedRequest(record.method, record.path, record.headers, record.body)
-        self._start(self._hooks.play(record, request).script)
+        self._start(self._hooks.answer(record, request).script)
 
     def _refuse(self, status: int) -> None:
         """Answers bytes that are not HTTP, or too much of it, with an error, and closes."""
         self._start(whole(text_reply(status, "", ("Connection", "close")), end=End.CLOSE))
 
     def _start(self, script: Script) -> None:
-        self._playing, self._steps = script, iter(script.steps)
+        self._sending, self._steps = script, iter(script.steps)
         self._advance()
 
     def _advance(self) -> None:
-        """Play until the next wait, or to the end."""
+        """Send until the next wait, or to the end."""
         for step in self._steps:
             if step.after_s:
                 loop = asyncio.get_running_loop()
@@ -179,7 +179,7 @@ class ClientConnection(asyncio.Protocol):
             self._transport.write(data)
 
     def _finish(self) -> None:
-        script, record = self._playing, self._record
+        script, record = self._sending, self._record
         if script is None or record is None:
             raise RuntimeError("an answer ended that never began")
         record.status = script.status
@@ -199,7 +199,7 @@ class ClientConnection(asyncio.Protocol):
     def _next(self) -> None:
         ahead = self._http.trailing_data[0] + bytes(self._ahead)
         self._http = h11.Connection(h11.SERVER)
-        self._record = self._request = self._playing = self._timer = None
+        self._record = self._request = self._sending = self._timer = None
         self._body.clear()
         self._ahead.clear()
         if ahead:

@@ -6,10 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Literal
-
-ProtocolName = Literal["perfectgym", "wellhub", "capitan"]
-PROTOCOLS: tuple[ProtocolName, ...] = ("perfectgym", "wellhub", "capitan")
+from typing import Any
 
 _NO_BODY = frozenset({204, 304})
 """Statuses that carry neither a body nor a Content-Length (RFC 9110, section 8.6)."""
@@ -82,7 +79,7 @@ def json_object(request: ReceivedRequest) -> dict[str, Any] | None:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a key stands twice")
+        raise ValueError("a key occurs twice")
     return found
 
 

@@ -1,7 +1,7 @@
 """The script by which an answer goes onto the connection: steps of bytes and waits, and an end.
 
-Each builder below is one fault of the catalogue, for every protocol: it takes the scene (the success, and the
-delay that is too late) and returns the script.
+Each builder below is the answer of one scenario, in every protocol: it takes the context (the success, and
+the delay that is too late) and returns the script.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ class Script:
     end: End
     status: int | None
     whole: bool
-    """Whether the steps, played to their end, are a whole answer."""
+    """Whether the steps, sent to their end, are a whole answer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Scenario:
+class AnswerContext:
     """Values for a builder: this protocol's success for this member, and its sense of late."""
 
     member: str
@@ -54,7 +54,7 @@ class Scenario:
     now: datetime
 
 
-Build = Callable[[Scenario], Script]
+Build = Callable[[AnswerContext], Script]
 
 SLOW_S = 0.3
 """Seconds, inside every protocol's default budget (750 ms and 2 s)."""
@@ -73,69 +73,69 @@ def whole(reply: Reply, *, end: End = End.KEEP) -> Script:
 def fixed(reply: Reply) -> Build:
     """Make a builder of the same answer for every member."""
     script = whole(reply)
-    return lambda _scenario: script
+    return lambda _context: script
 
 
-def good(scenario: Scenario) -> Script:
-    return whole(scenario.success)
+def good(context: AnswerContext) -> Script:
+    return whole(context.success)
 
 
-def slow(scenario: Scenario) -> Script:
-    return _after(SLOW_S, scenario)
+def slow(context: AnswerContext) -> Script:
+    return _after(SLOW_S, context)
 
 
-def late(scenario: Scenario) -> Script:
-    return _after(scenario.late_s, scenario)
+def late(context: AnswerContext) -> Script:
+    return _after(context.late_s, context)
 
 
-def _after(seconds: float, scenario: Scenario) -> Script:
+def _after(seconds: float, context: AnswerContext) -> Script:
     return Script(
-        (ScriptStep(seconds, scenario.success.render()),), End.KEEP, scenario.success.status, whole=True
+        (ScriptStep(seconds, context.success.render()),), End.KEEP, context.success.status, whole=True
     )
 
 
-def hang(_scenario: Scenario) -> Script:
+def hang(_context: AnswerContext) -> Script:
     return Script((), End.HANG, None, whole=False)
 
 
-def reset(_scenario: Scenario) -> Script:
+def reset(_context: AnswerContext) -> Script:
     return Script((), End.RESET, None, whole=False)
 
 
-def closed(_scenario: Scenario) -> Script:
+def closed(_context: AnswerContext) -> Script:
     return Script((), End.CLOSE, None, whole=False)
 
 
-def drip(scenario: Scenario) -> Script:
-    data = scenario.success.render()
+def drip(context: AnswerContext) -> Script:
+    data = context.success.render()
     steps = tuple(ScriptStep(DRIP_S, data[at : at + 1]) for at in range(len(data)))
-    return Script(steps, End.KEEP, scenario.success.status, whole=True)
+    return Script(steps, End.KEEP, context.success.status, whole=True)
 
 
-def truncated(scenario: Scenario) -> Script:
+def truncated(context: AnswerContext) -> Script:
     """Send the success, ten bytes short of its Content-Length."""
-    reply = scenario.success
+    reply = context.success
     data = reply.head(("Content-Length", str(len(reply.body) + 10))) + reply.body
     return Script((ScriptStep(0, data),), End.CLOSE, reply.status, whole=False)
 
 
-def reset_inside(scenario: Scenario) -> Script:
+def reset_inside(context: AnswerContext) -> Script:
     """Send only the head, then RST: the status has arrived, the answer has not."""
-    data = scenario.success.head(("Content-Length", str(len(scenario.success.body) + 10)))
+    data = context.success.head(("Content-Length", str(len(context.success.body) + 10)))
     return Script(
-        (ScriptStep(0, data), ScriptStep(0.01, b"")), End.RESET, scenario.success.status, whole=False
+        (ScriptStep(0, data), ScriptStep(0.01, b"")), End.RESET, context.success.status, whole=False
     )
 
 
-def by_close(scenario: Scenario) -> Script:
+def by_close(context: AnswerContext) -> Script:
     """Send no Content-Length: the end of the connection ends the body (RFC 9112, section 6.3)."""
-    data = scenario.success.head(("Connection", "close")) + scenario.success.body
-    return Script((ScriptStep(0, data),), End.CLOSE, scenario.success.status, whole=True)
+    data = context.success.head(("Connection", "close")) + context.success.body
+    return Script((ScriptStep(0, data),), End.CLOSE, context.success.status, whole=True)
 
 
-def chunked(scenario: Scenario) -> Script:
+def chunked(context: AnswerContext) -> Script:
     """Send the success in chunks of at most 16 bytes."""
-    return _chunks(scenario.success, 16)
+    return _chunks(context.success, 16)
 
 
 def _chunks(reply: Reply, size: int) -> Script:
@@ -145,12 +145,12 @@ def _chunks(reply: Reply, size: int) -> Script:
     return Script((ScriptStep(0, data),), End.KEEP, reply.status, whole=True)
 
 
-def too_large(scenario: Scenario) -> Script:
-    return whole(_padded(scenario.success))
+def too_large(context: AnswerContext) -> Script:
+    return whole(_padded(context.success))
 
 
-def too_large_chunked(scenario: Scenario) -> Script:
-    return _chunks(_padded(scenario.success), 4096)
+def too_large_chunked(context: AnswerContext) -> Script:
+    return _chunks(_padded(context.success), 4096)
 
 
 def _padded(reply: Reply) -> Reply:
@@ -158,38 +158,38 @@ def _padded(reply: Reply) -> Reply:
     return Reply(reply.status, reply.body.ljust(OVERSIZE), reply.headers)
 
 
-def not_http(_scenario: Scenario) -> Script:
+def not_http(_context: AnswerContext) -> Script:
     return Script((ScriptStep(0, b"220 mail.example.com ESMTP ready\r\n"),), End.CLOSE, None, whole=False)
 
 
-def behind(scenario: Scenario) -> Script:
+def behind(context: AnswerContext) -> Script:
     """Send a Content-Length two bytes short of the body, so that the body's end follows the answer."""
-    reply = scenario.success if scenario.success.body else json_reply(200, {"authorized": False})
+    reply = context.success if context.success.body else json_reply(200, {"authorized": False})
     data = reply.head(("Content-Length", str(len(reply.body) - 2))) + reply.body
     return Script((ScriptStep(0, data),), End.CLOSE, reply.status, whole=True)
 
 
-def typed_as_html(scenario: Scenario) -> Script:
+def typed_as_html(context: AnswerContext) -> Script:
     """As frameworks type an answer whose type is not set."""
-    return whole(replace(_with_body(scenario.success), headers=AS_HTML))
+    return whole(replace(_with_body(context.success), headers=AS_HTML))
 
 
-def coded_as_utf_8(scenario: Scenario) -> Script:
+def coded_as_utf_8(context: AnswerContext) -> Script:
     """Send the charset in place of the content coding."""
-    reply = _with_body(scenario.success)
+    reply = _with_body(context.success)
     return whole(replace(reply, headers=(*reply.headers, ("Content-Encoding", "utf-8"))))
 
 
-def gzipped(scenario: Scenario) -> Script:
+def gzipped(context: AnswerContext) -> Script:
     """Send the success compressed, although `identity` was requested."""
-    reply = _with_body(scenario.success)
+    reply = _with_body(context.success)
     headers = (*reply.headers, ("Content-Encoding", "gzip"))
     return whole(Reply(reply.status, gzip.compress(reply.body, mtime=0), headers))
 
 
-def with_odd_header(scenario: Scenario) -> Script:
+def with_odd_header(context: AnswerContext) -> Script:
     """Send a header line whose name is not a token (RFC 9110, section 5.1), as faulty scripts do."""
-    return whole(replace(scenario.success, headers=(("PHP Warning", "x"), *scenario.success.headers)))
+    return whole(replace(context.success, headers=(("PHP Warning", "x"), *context.success.headers)))
 
 
 def _with_body(success: Reply) -> Reply:
@@ -201,30 +201,30 @@ def after_interim(*statuses: int) -> Build:
     """Make a builder that sends informational answers, then the success."""
     before = b"".join(Reply(status).head() for status in statuses)
 
-    def build(scenario: Scenario) -> Script:
-        step = ScriptStep(0, before + scenario.success.render())
-        return Script((step,), End.KEEP, scenario.success.status, whole=True)
+    def build(context: AnswerContext) -> Script:
+        step = ScriptStep(0, before + context.success.render())
+        return Script((step,), End.KEEP, context.success.status, whole=True)
 
     return build
 
 
-def interim_only(_scenario: Scenario) -> Script:
+def interim_only(_context: AnswerContext) -> Script:
     return Script((ScriptStep(0, Reply(103).head()),), End.CLOSE, None, whole=False)
 
 
-def switching(_scenario: Scenario) -> Script:
+def switching(_context: AnswerContext) -> Script:
     """Send 101: no HTTP follows; the connection stays open and silent."""
     head = Reply(101).head(("Connection", "Upgrade"), ("Upgrade", "websocket"))
     return Script((ScriptStep(0, head),), End.HANG, 101, whole=False)
 
 
-def empty(scenario: Scenario) -> Script:
-    return whole(Reply(scenario.success.status))
+def empty(context: AnswerContext) -> Script:
+    return whole(Reply(context.success.status))
 
 
-def busy_until(scenario: Scenario) -> Script:
+def busy_until(context: AnswerContext) -> Script:
     """Send 429 with an HTTP date, rounded up to whole seconds."""
-    until = scenario.now.replace(microsecond=0) + timedelta(seconds=RETRY_AFTER_S + 1)
+    until = context.now.replace(microsecond=0) + timedelta(seconds=RETRY_AFTER_S + 1)
     date = format_datetime(until, usegmt=True)
     return whole(text_reply(429, "Too Many Requests", ("Retry-After", date)))
 

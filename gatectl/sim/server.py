@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 import socket
 import ssl
@@ -15,12 +16,11 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 
-from gatectl.sim import perfectgym
 from gatectl.sim.certificates import Authority, Leaf
 from gatectl.sim.connection import ClientConnection, Hooks, Received, set_reset
-from gatectl.sim.http import PROTOCOLS, ProtocolName, ReceivedRequest
-from gatectl.sim.partner_state import PartnerState
-from gatectl.sim.protocols import SimulatedProtocol, play
+from gatectl.sim.http import ReceivedRequest, Reply, text_reply
+from gatectl.sim.protocol import SimulatedAnswer, SimulatedProtocol, refused
+from gatectl.sim.protocols import PROTOCOLS
 
 _SHUTDOWN_S = 1.0
 """A closing connection waits so long for the other side's close_notify before its FIN goes out."""
@@ -32,7 +32,8 @@ class Simulator:
     `port` 0 takes a free one, which `port` then holds. Entering raises OSError if the port is taken.
     `on_request` is called once for each whole request, as soon as its answer is chosen; it must not block.
 
-    Inside: `url(protocol)`, `ca_file`, `key_file(protocol)` (mode 0600) and `keys` are for settings.
+    Inside: `partners` has each protocol's partner, with its key and its memory. `partner_section(protocol)`,
+    `url(protocol)`, `ca_file` and `key_file(protocol)` (mode 0600) are for settings.
     `requests` holds every request since the start, in the order of their first bytes; `connections` counts
     accepted TCP connections, `handshakes` those that completed TLS. `await until(condition)` waits for
     any of it, without polling.
@@ -48,13 +49,14 @@ class Simulator:
         on_request: Callable[[Received], None] | None = None,
     ) -> None:
         self.host, self.port = host, port
-        self.keys: dict[ProtocolName, str] = {name: secrets.token_hex(16) for name in PROTOCOLS}
+        self.partners: dict[str, SimulatedProtocol] = {
+            name: protocol(secrets.token_hex(16)) for name, protocol in PROTOCOLS.items()
+        }
         self.requests: list[Received] = []
         self.connections = 0
         self.handshakes = 0
         self._tls, self._leaf = tls, leaf
         self._on_request = on_request
-        self._state = PartnerState(self.keys)
         self._context: ssl.SSLContext | None = None
         self._stack = ExitStack()
         self._folder = Path()
@@ -62,7 +64,7 @@ class Simulator:
         self._greeting: dict[int, tuple[asyncio.Task[None], socket.socket]] = {}
         self._open: set[ClientConnection] = set()
         self._changed = asyncio.Event()
-        self._hooks = Hooks(self._made, self._lost, self._received, self._play, self._changed.set)
+        self._hooks = Hooks(self._made, self._lost, self._received, self._answer, self._changed.set)
 
     async def __aenter__(self) -> Self:
         with ExitStack() as stack:
@@ -89,20 +91,30 @@ class Simulator:
         """The CA that a client has to trust, as PEM. Removed when the simulator ends."""
         return self._folder / "ca.pem"
 
-    def key_file(self, protocol: ProtocolName) -> Path:
+    def key_file(self, protocol: str) -> Path:
         """Return the file of the protocol's key, for the settings. Deleted when the simulator ends."""
         return self._folder / f"{protocol}.key"
 
-    def url(self, protocol: ProtocolName) -> str:
-        """Return the `url` for the settings: perfectgym's endpoint, the others' base."""
+    def url(self, protocol: str) -> str:
+        """Return the `url` for the settings: the endpoint or the base, as the protocol has it."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        base = f"{'https' if self._tls else 'http'}://{host}:{self.port}"
-        return base + perfectgym.PATH if protocol == "perfectgym" else base
+        return f"{'https' if self._tls else 'http'}://{host}:{self.port}{self.partners[protocol].url_path}"
 
-    @property
-    def codes(self) -> dict[str, str]:
-        """Return Wellhub's custom codes: wellhub_id to code."""
-        return self._state.codes
+    def partner_section(self, protocol: str, name: str | None = None) -> str:
+        """Return a `[partners.…]` section of TOML, ready to paste, with a final newline.
+
+        The partner is named like its protocol unless `name` is given. The section names the key's file,
+        never the key.
+        """
+        lines = (
+            f"[partners.{name or protocol}]",
+            f'protocol = "{protocol}"',
+            f"url = {_toml_text(self.url(protocol))}",
+            *self.partners[protocol].settings,
+            f"key = {{ file = {_toml_text(str(self.key_file(protocol)))} }}",
+            f"ca_file = {_toml_text(str(self.ca_file))}",
+        )
+        return "\n".join(lines) + "\n"
 
     @property
     def open_connections(self) -> int:
@@ -110,9 +122,9 @@ class Simulator:
         return len(self._open)
 
     def forget(self) -> None:
-        """Clear the partners' memory of check-ins, and all custom codes."""
-        self._state.validated.clear()
-        self._state.codes.clear()
+        """Clear the memory of all partners."""
+        for partner in self.partners.values():
+            partner.forget()
 
     def close_idle(self) -> int:
         """Close each connection that waits for its next request, in good order; return how many."""
@@ -141,9 +153,9 @@ class Simulator:
         authority = Authority()
         self._context = authority.server_context(self._leaf) if self._tls else None
         self.ca_file.write_bytes(authority.pem)
-        for protocol in PROTOCOLS:
+        for protocol, partner in self.partners.items():
             self.key_file(protocol).touch(mode=0o600, exist_ok=False)
-            self.key_file(protocol).write_text(f"{self.keys[protocol]}\n")
+            self.key_file(protocol).write_text(f"{partner.key}\n")
 
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -186,12 +198,24 @@ class Simulator:
     def _received(self, record: Received) -> None:
         self.requests.append(record)
 
-    def _play(self, record: Received, request: ReceivedRequest) -> SimulatedProtocol:
-        played = play(request, self._state, datetime.now(UTC))
-        record.protocol, record.member, record.what = played.protocol, played.member, played.what
+    def _answer(self, record: Received, request: ReceivedRequest) -> SimulatedAnswer:
+        answer = self._answer_of(request)
+        record.protocol, record.member, record.description = (
+            answer.protocol,
+            answer.member,
+            answer.description,
+        )
         if self._on_request is not None:
             self._on_request(record)
-        return played
+        return answer
+
+    def _answer_of(self, request: ReceivedRequest) -> SimulatedAnswer:
+        partner = next((one for one in self.partners.values() if one.owns(request.target)), None)
+        if request.method == "HEAD":  # no protocol has it, and its answer has no body
+            return refused(partner.name if partner else None, Reply(405))
+        if partner is None:
+            return refused(None, text_reply(404, "Not Found"))
+        return partner.answer(request, datetime.now(UTC))
 
 
 def _listener(host: str, port: int) -> socket.socket:
@@ -199,3 +223,8 @@ def _listener(host: str, port: int) -> socket.socket:
     listener = socket.create_server((host, port), family=family, backlog=128)
     listener.settimeout(0)
     return listener
+
+
+def _toml_text(value: str) -> str:
+    """Return a TOML basic string, which has the same escapes as JSON."""
+    return json.dumps(value, ensure_ascii=False)

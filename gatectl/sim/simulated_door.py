@@ -17,15 +17,14 @@ from types import TracebackType
 from typing import Self
 
 from gatectl.errors import GatectlError
-from gatectl.sim.http import PROTOCOLS
+from gatectl.sim.protocols import PROTOCOLS
 from gatectl.sim.server import Simulator
-from gatectl.sim.settings import partner_section
 from gatectl.sim.virtual_serial import VirtualSerialScanner
 
 READY_S = 30.0
 """An emulated Pi takes seconds to start Python, a desktop a fraction of one."""
 
-SETTINGS = """\
+_SETTINGS = """\
 [site]
 tenant = "Demo Fitness"
 studio = "This machine"
@@ -40,22 +39,7 @@ path = "journal.db"
 socket = "control.sock"
 
 {partners}
-[[routes]]
-match = '\\d{{13}}'
-partner = "wellhub"
-
-[[routes]]
-match = 'WP-(?P<member>[0-9A-Za-z-]{{1,40}})/(?P<customer>\\d{{1,12}})'
-partner = "perfectgym"
-
-[[routes]] # less to type: one number is the member's and the customer's
-match = 'WP-(?P<member>(?P<customer>\\d{{1,18}}))'
-partner = "perfectgym"
-
-[[routes]]
-match = 'CAP-(?P<member>.+)'
-partner = "capitan"
-
+{routes}
 [doors.main]
 repeat_ms = 0 # the same code may be tried again at once
 relay = {{ pin = 17, open_ms = 3000 }}
@@ -65,6 +49,18 @@ signals = {{ green = 22, red = 23, buzzer = 24 }}
 type = "serial"
 port = "scanner"
 """
+
+
+def demo_settings(partners: str) -> str:
+    """Return the settings of the whole door with these partners' sections, one named like each protocol."""
+    return _SETTINGS.format(partners=partners, routes="\n".join(_routes()))
+
+
+def _routes() -> Iterator[str]:
+    for protocol in PROTOCOLS.values():
+        for route in protocol.routes:
+            comment = f" # {route.comment}" if route.comment else ""
+            yield f"[[routes]]{comment}\nmatch = '{route.match}'\npartner = \"{protocol.name}\"\n"
 
 
 class SimulatedDoor:
@@ -82,8 +78,8 @@ class SimulatedDoor:
         with contextlib.ExitStack() as stack:
             simulator = stack.enter_context(_simulator())
             scanner = stack.enter_context(VirtualSerialScanner(self._folder / "scanner"))
-            sections = "\n".join(partner_section(simulator, protocol) for protocol in PROTOCOLS)
-            self.settings.write_text(SETTINGS.format(partners=sections), "utf-8")
+            sections = "\n".join(map(simulator.partner_section, PROTOCOLS))
+            self.settings.write_text(demo_settings(sections), "utf-8")
             stack.enter_context(self._daemon())
             self.type_code = scanner.type_code
             self._stack = stack.pop_all()

@@ -15,7 +15,6 @@ from partners import Partners
 from gatectl.cli import try_partners
 from gatectl.cli.main import main
 from gatectl.sim.certificates import Leaf
-from gatectl.sim.settings import partner_section
 from gatectl.sim.simulated_door import SimulatedDoor
 from gatectl.sim.virtual_serial import VirtualSerialScanner
 
@@ -117,7 +116,7 @@ def test_a_scanner_that_the_running_gatectl_waits_for(check, tmp_path):
 
 def test_every_partner_on_its_line_and_no_request(check):
     with Partners() as partners:
-        sections = [partner_section(partners.simulator, name) for name in ("wellhub", "perfectgym")]
+        sections = [partners.simulator.partner_section(name) for name in ("wellhub", "perfectgym")]
         status, out, err = check("\n".join(sections), "--connect")
         assert partners.requests == []
         port = partners.simulator.port
@@ -130,7 +129,7 @@ def test_every_partner_on_its_line_and_no_request(check):
 
 def test_a_connection_without_tls(check):
     with Partners(tls=False) as partners:
-        status, out, _ = check(partner_section(partners.simulator, "wellhub"), "--connect")
+        status, out, _ = check(partners.simulator.partner_section("wellhub"), "--connect")
     assert status == 0
     assert "connect N ms, TLS none\n" in out
 
@@ -145,7 +144,7 @@ def test_a_connection_without_tls(check):
 )
 def test_a_certificate_that_is_refused(check, leaf, why):
     with Partners(leaf=leaf) as partners:
-        status, _, err = check(partner_section(partners.simulator, "wellhub"), "--connect")
+        status, _, err = check(partners.simulator.partner_section("wellhub"), "--connect")
     assert status == 1
     line, hint = err.splitlines()
     assert f"tls: {why}" in line
@@ -245,7 +244,7 @@ def test_a_certificate_that_ends_soon(check, monkeypatch, tmp_path):
     with Partners() as partners:
         ca = tmp_path / "short.pem"
         ca.write_bytes(authority.cert_pem.bytes())
-        section = partner_section(partners.simulator, "wellhub")
+        section = partners.simulator.partner_section("wellhub")
         section = re.sub(r"ca_file = .*", f'ca_file = "{ca}"', section)
         status, out, _ = check(section, "--connect")
     assert status == 0
@@ -267,6 +266,6 @@ def test_the_clock_as_the_last_answer_shows_it(check, tmp_path, monkeypatch):
         status = {"partners": {"wellhub": {"clock_ahead_s": ahead}}}
         monkeypatch.setattr(try_partners, "call", lambda *_, status=status: status)
         with Partners() as partners:
-            _, out, _ = check(partner_section(partners.simulator, "wellhub"), "--connect")
+            _, out, _ = check(partners.simulator.partner_section("wellhub"), "--connect")
         assert f", clock {words} the partner's" in out
         assert f"this machine's clock is {words} the partner's" in out

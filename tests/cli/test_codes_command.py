@@ -16,7 +16,6 @@ from gatectl.cli import codes, codes_client
 from gatectl.cli.main import main
 from gatectl.journal.reader import enrolled
 from gatectl.journal.schema import open_store
-from gatectl.sim.settings import partner_section
 
 PACKAGE = Path(__file__).parents[2] / "gatectl"
 GOOD, OTHER = "1000000000200", "1000000000201"
@@ -41,7 +40,7 @@ class Bench:
         self.folder = folder
         self.partners = partners
         self.settings = folder / "gatectl.toml"
-        self.settings.write_text(partner_section(partners.simulator, "wellhub") + REST)
+        self.settings.write_text(partners.simulator.partner_section("wellhub") + REST)
         self._capsys = capsys
 
     def run(self, *args):
@@ -58,7 +57,7 @@ class Bench:
 
     @property
     def there(self):
-        return dict(self.partners.simulator.codes)
+        return dict(self.partners.simulator.partners["wellhub"].codes)
 
     @property
     def asked(self):
@@ -142,7 +141,7 @@ def test_what_wellhub_refuses_changes_nothing_here(bench):
 def test_faults_there(bench, action, member, words):
     if action == "delete" and member[-3:] in {"612", "614"}:
         return  # its answer has no body that could be cut or be too long
-    bench.partners.call(lambda: bench.partners.simulator.codes.update({member: "old"}))
+    bench.partners.call(lambda: bench.partners.simulator.partners["wellhub"].codes.update({member: "old"}))
     bench.enrol("old", member)
     status, out, err = bench.run(action, member, *([] if action == "delete" else ["new"]))
     assert (status, out) == (1, "")
@@ -178,7 +177,7 @@ def test_a_change_whose_answer_was_lost_is_repeated_safely(bench, member):
 
 @pytest.mark.parametrize("member", ["1000000000703", "1000000000705"])
 def test_a_deletion_whose_answer_was_lost_is_repeated_safely(bench, member):
-    bench.partners.call(lambda: bench.partners.simulator.codes.update({member: "A1"}))
+    bench.partners.call(lambda: bench.partners.simulator.partners["wellhub"].codes.update({member: "A1"}))
     bench.enrol("A1", member)
     assert bench.run("delete", member)[0] == 1
     assert (bench.there, bench.here) == ({}, {"A1": member})
@@ -299,7 +298,7 @@ def test_a_running_gatectl_is_told(bench):
 
 
 def test_no_key_in_any_output(bench):
-    key = bench.partners.simulator.keys["wellhub"]
+    key = bench.partners.simulator.partners["wellhub"].key
     for member in (GOOD, "1000000000403", "1000000000610", "1000000000616"):
         assert key not in "".join(bench.run("create", member, "A1")[1:])
 

@@ -27,7 +27,6 @@ from lines import NET_S, Lines
 from partners import Partners
 
 from gatectl.journal.reader import Filters, Reader
-from gatectl.sim.settings import partner_section
 from gatectl.sim.virtual_serial import VirtualSerialScanner
 
 HERE = Path(__file__).parent
@@ -157,7 +156,7 @@ class Gym:
 
     def _partner_lines(self, name: str, more: dict[str, Any]) -> Iterator[str]:
         protocol = name.partition("-")[0]
-        section = partner_section(self.partners.simulator, protocol)  # type: ignore[arg-type]
+        section = self.partners.simulator.partner_section(protocol)  # type: ignore[arg-type]
         for line in section.splitlines():
             if line.startswith("["):
                 yield f"[partners.{json.dumps(name)}]"

@@ -273,7 +273,7 @@ def test_a_file_in_the_control_sockets_place_is_not_removed(gym):
 
 
 def test_a_reason_is_kept_without_any_partners_key(shared):
-    key = shared.partners.simulator.keys["wellhub"]
+    key = shared.partners.simulator.partners["wellhub"].key
     done = shared.run("open", "main", "--reason", f"the key is {key}")
     assert done.returncode == 0
     assert shared.next_event()["message"] == "Opened by hand: the key is [masked]"

@@ -7,15 +7,14 @@ import contract
 import pytest
 from harness import GOOD, HANG, PINS, code
 
-from gatectl.sim.catalogue import CATALOGUE
-from gatectl.sim.http import PROTOCOLS
+from gatectl.sim.protocols import PROTOCOLS, catalogue
 
 BUDGET_MS = 600
 """Over the slow success (300 ms), under the late one (1.5 s)."""
 
 OPEN_MS = 100
 
-RESTING = {entry.id for entry in CATALOGUE if entry.id.endswith(("429", "430", "431"))} | {
+RESTING = {entry.id for entry in catalogue() if entry.id.endswith(("429", "430", "431"))} | {
     "BUSY",
     "BUSY-UNTIL",
     "BUSY-OPEN",
@@ -32,7 +31,7 @@ def name_of(entry):
 
 @pytest.fixture(scope="module")
 def gym(shared_gym):
-    names = dict.fromkeys(map(name_of, CATALOGUE))
+    names = dict.fromkeys(map(name_of, catalogue()))
     return shared_gym({name: {"budget_ms": BUDGET_MS} for name in names}, {"main": {"open_ms": OPEN_MS}})
 
 
@@ -42,7 +41,7 @@ def failing():
     return {}
 
 
-@pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: f"{entry.protocol}-{entry.id}")
+@pytest.mark.parametrize("entry", catalogue(), ids=lambda entry: f"{entry.protocol}-{entry.id}")
 def test_an_answer(gym, failing, entry):
     partner = name_of(entry)
     openings, asked = len(gym.openings()), len(gym.partners.requests)
@@ -97,7 +96,7 @@ def test_an_answer(gym, failing, entry):
 def test_the_commands_show_what_the_journal_holds(gym):
     gym.stop_following()
     shown = gym.events()
-    assert [event["member"] for event in shown] == [entry.id for entry in CATALOGUE]
+    assert [event["member"] for event in shown] == [entry.id for entry in catalogue()]
     assert [event["id"] for event in shown] == sorted(event["id"] for event in shown)
     assert gym.status()["last_event"] == shown[-1]
 

@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 import pytest
 from harness import GOOD, code
 
-from gatectl.sim import capitan, perfectgym, wellhub
-from gatectl.sim.catalogue import CATALOGUE
-from gatectl.sim.special_rows import NAMES
+from gatectl.sim.protocols import capitan, catalogue, perfectgym, wellhub
+from gatectl.sim.scenarios import NAMES
 
 NAMED = [
     ("capitan", "GOOD-1"),
@@ -61,7 +60,7 @@ def test_addresses_in_a_reason_without_fields(gym):
 def test_digests_that_a_name_could_be_tried_against(gym, tmp_path):
     """The partners' answers are as long as those here, so they are these ones."""
     named = {
-        ("capitan", "GOOD-1"): capitan.success("GOOD-1", datetime.now(UTC)),
+        ("capitan", "GOOD-1"): capitan.SimulatedCapitan.success("GOOD-1", datetime.now(UTC)),
         ("capitan", "ALERTS"): capitan.declined("check_in_alerts", "No waiver."),
         ("capitan", "NO-ENTRY"): capitan.declined("no_entry_method"),
         ("capitan", "DUPLICATE"): capitan.declined("duplicate_check_in"),
@@ -94,16 +93,18 @@ def digests(body):
 
 def test_keys(gym):
     """Whatever the partners answer, and with a wrong key too."""
-    for entry in CATALOGUE:
+    for entry in catalogue():
         if entry.fault == "credentials":
             gym.ask(entry.protocol, entry.id)
     for protocol in ("perfectgym", "wellhub", "capitan"):
         gym.ask(protocol, GOOD[protocol])
     held = remains(gym)
-    for protocol, key in gym.partners.simulator.keys.items():
-        assert any(key in str(request.headers) for request in gym.partners.requests), "the key is in use"
+    for protocol, partner in gym.partners.simulator.partners.items():
+        assert any(partner.key in str(request.headers) for request in gym.partners.requests), (
+            "the key is in use"
+        )
         for name, text in held.items():
-            assert key not in text, f"{protocol}'s key is in {name}"
+            assert partner.key not in text, f"{protocol}'s key is in {name}"
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import sys
 import threading
 from contextlib import contextmanager, suppress
 
-from gatectl.sim.simulated_door import SETTINGS
+from gatectl.sim.simulated_door import demo_settings
 
 NET_S = 30.0
 
@@ -122,7 +122,7 @@ class Proxy:
 
 def write_closed_gym(folder):
     settings = folder / "gatectl.toml"
-    settings.write_text(SETTINGS.format(partners=PARTNERS), "utf-8")
+    settings.write_text(demo_settings(PARTNERS), "utf-8")
     return settings
 
 

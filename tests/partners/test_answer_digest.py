@@ -9,8 +9,8 @@ from partner_rigs import answer
 from gatectl.decision.event import BodyRecord
 from gatectl.partners.exchange import PartnerResponse
 from gatectl.partners.http.answer_record import digest_of
-from gatectl.sim import capitan
-from gatectl.sim.special_rows import NAMES
+from gatectl.sim.protocols import capitan
+from gatectl.sim.scenarios import NAMES
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from gatectl.partners.http.dial import Dialler, tls_context
 from gatectl.partners.http.pool import Pool
 from gatectl.partners.perfectgym import PerfectGymProtocol
 from gatectl.partners.wellhub.check_in import WellhubProtocol
-from gatectl.sim.catalogue import CATALOGUE
+from gatectl.sim.protocols import catalogue
 from gatectl.sim.server import Simulator
 
 BUDGET_S = {"perfectgym": 0.75, "wellhub": 2.0, "capitan": 2.0}
@@ -34,7 +34,7 @@ def test_every_id_comes_to_what_the_catalogue_says(name):
     async def story():
         async with Simulator() as sim:
             endpoint = Endpoint.of(sim.url(name))
-            protocol = protocol_of(name, endpoint, sim.keys[name])
+            protocol = protocol_of(name, endpoint, sim.partners[name].key)
             pool = Pool(Dialler(endpoint, tls_context(sim.ca_file)).dial, TOGETHER, lambda _: None)
             client, loop = Client(endpoint, pool), asyncio.get_running_loop()
             turns = asyncio.Semaphore(TOGETHER)
@@ -52,10 +52,10 @@ def test_every_id_comes_to_what_the_catalogue_says(name):
                 decision = interpret(protocol, exchange.answer)
                 return decision.fault, decision.verdict
 
-            entries = [entry for entry in CATALOGUE if entry.protocol == name]
+            entries = [entry for entry in catalogue() if entry.protocol == name]
             came_to = dict(zip(entries, await asyncio.gather(*(ask(e.id) for e in entries)), strict=True))
             for entry, (fault, verdict) in came_to.items():
-                assert (fault, verdict or entry.verdict) == (entry.fault, entry.verdict), entry.what
+                assert (fault, verdict or entry.verdict) == (entry.fault, entry.verdict), entry.description
             asked = [request.member for request in sim.requests]
             assert sorted(asked) == sorted(entry.id for entry in entries)  # each once, whatever came
             pool.close()

@@ -26,7 +26,7 @@ def trust(sim):
 
 def check_in(sim, protocol, member):
     """Method, URL, headers and body of a check-in that follows the page to the letter."""
-    url, key = sim.url(protocol), sim.keys[protocol]
+    url, key = sim.url(protocol), sim.partners[protocol].key
     if protocol == "perfectgym":
         body = json.dumps({"aggregatorId": member, "customerId": 293123213})
         return "POST", url, {"X-API-Key": key, "Content-Type": "application/json; charset=utf-8"}, body

@@ -10,9 +10,8 @@ from email.utils import parsedate_to_datetime
 import pytest
 from asking import line
 
-from gatectl.sim import catalogue, script
-from gatectl.sim.catalogue import CATALOGUE, find
-from gatectl.sim.http import PROTOCOLS
+from gatectl.sim import script
+from gatectl.sim.protocols import PROTOCOLS, catalogue
 from gatectl.sim.server import Simulator
 
 KEEPS_NOBODY_WAITING = 0.05
@@ -304,16 +303,16 @@ TABLE = dict(_table())
 def soon(monkeypatch):
     """Late comes soon: the test of the delays themselves is another one."""
     for protocol in PROTOCOLS:
-        monkeypatch.setitem(catalogue.LATE_S, protocol, KEEPS_NOBODY_WAITING)
+        monkeypatch.setattr(PROTOCOLS[protocol], "late_s", KEEPS_NOBODY_WAITING)
 
 
 def test_the_table_covers_the_catalogue_and_ids_are_used_once():
-    assert {(entry.protocol, entry.id) for entry in CATALOGUE} == TABLE.keys()
-    assert len(CATALOGUE) == len(TABLE)
+    assert {(entry.protocol, entry.id) for entry in catalogue()} == TABLE.keys()
+    assert len(catalogue()) == len(TABLE)
 
 
 @pytest.mark.usefixtures("soon")
-@pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: f"{entry.protocol}-{entry.id}")
+@pytest.mark.parametrize("entry", catalogue(), ids=lambda entry: f"{entry.protocol}-{entry.id}")
 def test_each_id_does_what_its_row_says(entry):
     asyncio.run(_perform(entry, TABLE[entry.protocol, entry.id]))
 
@@ -332,14 +331,14 @@ async def _perform(entry, check):
             assert (sim.requests[0].answered is not None) == whole
         request = sim.requests[0]
         assert (request.protocol, request.member, request.whole) == (entry.protocol, entry.id, True)
-        assert request.what == entry.what
-        assert find(entry.protocol, entry.id) is entry
+        assert request.description == entry.description
+        assert PROTOCOLS[entry.protocol].find(entry.id) is entry
 
 
 async def _stays_silent(sim, one, entry):
     """Nothing but the 101, if any, has come when the line is cut at last."""
     await sim.until(lambda: sim.requests and sim.requests[0].whole)
-    if entry.what.startswith("101"):
+    if entry.description.startswith("101"):
         assert (await one.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
     async with line(sim) as other:
         # Whatever had come here would have come before another connection's whole exchange.
@@ -353,7 +352,7 @@ async def _stays_silent(sim, one, entry):
     assert (seen.end, seen.chunks) == ("reset", [])
 
 
-REMEMBERED = [entry for entry in CATALOGUE if entry.then is not None]
+REMEMBERED = [entry for entry in catalogue() if entry.then is not None]
 
 
 def test_only_the_partners_that_document_it_remember():
@@ -382,12 +381,12 @@ def test_the_first_request_counts_whatever_came_of_its_answer(entry):
             async with line(sim) as one:
                 one.send(entry.protocol, entry.id)
                 await sim.until(lambda: len(sim.requests) == 4 and sim.requests[3].whole)
-                assert sim.requests[3].what == entry.what
+                assert sim.requests[3].description == entry.description
 
     asyncio.run(story())
 
 
-@pytest.mark.parametrize("entry", [e for e in CATALOGUE if e.what == "good"], ids=lambda e: e.id)
+@pytest.mark.parametrize("entry", [e for e in catalogue() if e.description == "good"], ids=lambda e: e.id)
 def test_an_ordinary_good_id_is_good_every_time(entry):
     async def story():
         async with Simulator() as sim, line(sim) as one:
@@ -419,7 +418,8 @@ def test_any_other_id_is_not_found(protocol, member, check):
 
 
 def test_late_is_over_and_slow_inside_the_budgets():
-    assert catalogue.LATE_S == {"perfectgym": 1.5, "wellhub": 2.5, "capitan": 2.5}
+    late = {name: protocol.late_s for name, protocol in PROTOCOLS.items()}
+    assert late == {"perfectgym": 1.5, "wellhub": 2.5, "capitan": 2.5}
 
     async def story():
         async with Simulator() as sim, line(sim) as one:

@@ -16,7 +16,7 @@ import httpx
 import pytest
 from asking import CAPITAN
 
-from gatectl.sim.catalogue import CATALOGUE
+from gatectl.sim.protocols import catalogue
 
 COMMAND = [sys.executable, "-W", "error", "-m", "gatectl", "sim"]
 
@@ -90,7 +90,9 @@ def test_the_whole_catalogue_is_printed_and_nothing_is_coloured():
     with running(NO_COLOR="1", FORCE_COLOR="1") as sim:
         lines = [line.split("│") for line in sim.introduction.splitlines() if line.startswith("│")]
         rows = [tuple(cell.strip() for cell in line[1:5]) for line in lines]
-        assert [row[:3] for row in rows] == [(entry.protocol, entry.id, entry.what) for entry in CATALOGUE]
+        assert [row[:3] for row in rows] == [
+            (entry.protocol, entry.id, entry.description) for entry in catalogue()
+        ]
         assert {row[3] for row in rows} == {
             "allowed",
             "not allowed",

@@ -28,7 +28,7 @@ def test_perfectgym_validates_a_check_in():
         answer = await http.post(
             sim.url("perfectgym"),
             headers={
-                "X-API-Key": sim.keys["perfectgym"],
+                "X-API-Key": sim.partners["perfectgym"].key,
                 "Content-Type": "application/json; charset=utf-8",
             },
             content='{\n  "aggregatorId": "1001",\n  "customerId": 293123213\n}',
@@ -46,7 +46,7 @@ def test_wellhub_validates_a_check_in_and_keeps_the_custom_code():
             sim.url("wellhub") + "/access/v1/validate",
             headers={
                 "Content-Type": "application/json",
-                "Authorization": f"Bearer {sim.keys['wellhub']}",
+                "Authorization": f"Bearer {sim.partners['wellhub'].key}",
                 "X-Gym-Id": "1234",
             },
             content='{ "gympass_id": "1000000000200", "custom_code": "LOCKER-7" }',
@@ -56,7 +56,7 @@ def test_wellhub_validates_a_check_in_and_keeps_the_custom_code():
         assert list(body) == ["metadata", "results"]
         assert list(body["results"]) == ["user", "gym", "validated_at"]
         assert list(body["results"]["gym"]["product"]) == ["Id", "description"]
-        assert sim.codes == {"1000000000200": "LOCKER-7"}
+        assert sim.partners["wellhub"].codes == {"1000000000200": "LOCKER-7"}
 
     with_simulator(story)
 
@@ -78,12 +78,12 @@ def test_wellhub_keeps_custom_codes_as_its_page_says(member, kept):
         asking = asyncio.create_task(
             http.post(
                 sim.url("wellhub") + "/access/v1/validate",
-                headers={"Authorization": f"Bearer {sim.keys['wellhub']}", "X-Gym-Id": "1234"},
+                headers={"Authorization": f"Bearer {sim.partners['wellhub'].key}", "X-Gym-Id": "1234"},
                 json={"gympass_id": member, "custom_code": "7"},
             )
         )
         await sim.until(lambda: sim.requests and sim.requests[0].whole)
-        assert sim.codes == ({member: "7"} if kept else {})
+        assert sim.partners["wellhub"].codes == ({member: "7"} if kept else {})
         asking.cancel()
         await asyncio.wait([asking])
 
@@ -93,7 +93,7 @@ def test_wellhub_keeps_custom_codes_as_its_page_says(member, kept):
 def test_wellhub_manages_custom_codes():
     async def story(sim, http):
         url = sim.url("wellhub") + "/access/v1/code/1000000000200"
-        headers = {"Authorization": f"Bearer {sim.keys['wellhub']}", "X-Gym-Id": "1234"}
+        headers = {"Authorization": f"Bearer {sim.partners['wellhub'].key}", "X-Gym-Id": "1234"}
 
         async def send(method, **body):
             answer = await http.request(method, url, headers=headers, **({"json": body} if body else {}))
@@ -106,12 +106,12 @@ def test_wellhub_manages_custom_codes():
         assert await send("PUT", custom_code="A1") == (404, missing)
         assert await send("POST", custom_code="A1") == (201, CODE_OK)
         assert await send("POST", custom_code="A2") == (409, exists)
-        assert sim.codes == {"1000000000200": "A1"}
+        assert sim.partners["wellhub"].codes == {"1000000000200": "A1"}
         assert await send("PUT", custom_code="A2") == (200, CODE_OK)
-        assert sim.codes == {"1000000000200": "A2"}
+        assert sim.partners["wellhub"].codes == {"1000000000200": "A2"}
         assert await send("DELETE") == (204, None)
         assert await send("DELETE") == (404, missing)
-        assert sim.codes == {}
+        assert sim.partners["wellhub"].codes == {}
 
     with_simulator(story)
 
@@ -123,12 +123,12 @@ def test_wellhub_refuses_bad_custom_codes(method, code):
         answer = await http.request(
             method,
             sim.url("wellhub") + "/access/v1/code/1000000000200",
-            headers={"Authorization": f"Bearer {sim.keys['wellhub']}", "X-Gym-Id": "1234"},
+            headers={"Authorization": f"Bearer {sim.partners['wellhub'].key}", "X-Gym-Id": "1234"},
             json={"custom_code": code},
         )
         assert answer.status_code == 400
         assert answer.json() == wellhub_error("custom_code", "length must be between 1 and 13 characters")
-        assert sim.codes == {}
+        assert sim.partners["wellhub"].codes == {}
 
     with_simulator(story)
 
@@ -139,10 +139,10 @@ def test_wellhub_refuses_bad_custom_codes(method, code):
 def test_a_custom_code_meets_the_faults_of_its_id_and_stays_as_it_was(member, status):
     async def story(sim, http):
         url = sim.url("wellhub") + f"/access/v1/code/{member}"
-        headers = {"Authorization": f"Bearer {sim.keys['wellhub']}", "X-Gym-Id": "1234"}
+        headers = {"Authorization": f"Bearer {sim.partners['wellhub'].key}", "X-Gym-Id": "1234"}
         answer = await http.post(url, headers=headers, json={"custom_code": "A1"})
         assert answer.status_code == status
-        assert sim.codes == {}
+        assert sim.partners["wellhub"].codes == {}
         assert sim.requests[0].member == member
 
     with_simulator(story)
@@ -151,7 +151,7 @@ def test_a_custom_code_meets_the_faults_of_its_id_and_stays_as_it_was(member, st
 def test_capitan_checks_in_with_and_without_a_location():
     async def story(sim, http):
         url = sim.url("capitan") + CAPITAN
-        headers = {"Authorization": f"Token {sim.keys['capitan']}"}
+        headers = {"Authorization": f"Token {sim.partners['capitan'].key}"}
         without = await http.post(url + "GOOD-1/", headers=headers)
         empty = await http.post(url + "GOOD-1/", headers=headers, json={})
         at_three = await http.post(url + "GOOD-1/", headers=headers, json={"location_id": 3})
@@ -182,7 +182,7 @@ def test_capitan_checks_in_with_and_without_a_location():
 
 def test_capitan_decodes_the_barcode():
     async def story(sim, http):
-        headers = {"Authorization": f"Token {sim.keys['capitan']}"}
+        headers = {"Authorization": f"Token {sim.partners['capitan'].key}"}
         for path in ("%47OOD%2D1/", "a%2Fb%20%C3%A9/"):
             await http.post(sim.url("capitan") + CAPITAN + path, headers=headers)
         assert [request.member for request in sim.requests] == ["GOOD-1", "a/b é"]

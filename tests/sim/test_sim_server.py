@@ -14,11 +14,9 @@ import httpx
 import pytest
 from asking import ask, check_in, client, line, trust, wire
 
-from gatectl.sim.catalogue import LATE_S
 from gatectl.sim.certificates import Authority, Leaf
-from gatectl.sim.http import PROTOCOLS
+from gatectl.sim.protocols import PROTOCOLS
 from gatectl.sim.server import Simulator
-from gatectl.sim.settings import partner_section
 
 
 def test_connections_are_kept_between_requests_of_all_protocols():
@@ -74,10 +72,10 @@ def test_a_record_tells_what_came_and_when():
                 "POST",
                 "/access/v1/validate",
             )
-            assert request.headers["authorization"] == f"Bearer {sim.keys['wellhub']}"
+            assert request.headers["authorization"] == f"Bearer {sim.partners['wellhub'].key}"
             assert request.body == b'{"gympass_id": "1000000000200"}'
-            assert (request.whole, request.status, request.what) == (True, 200, "good")
-            assert sim.keys["wellhub"] not in repr(request)
+            assert (request.whole, request.status, request.description) == (True, 200, "good")
+            assert sim.partners["wellhub"].key not in repr(request)
 
     asyncio.run(story())
 
@@ -97,7 +95,7 @@ def test_a_request_that_was_cut_is_recorded_as_such():
 
 
 def test_a_client_that_leaves_before_a_late_answer_is_not_answered(monkeypatch):
-    monkeypatch.setitem(LATE_S, "perfectgym", 0.25)
+    monkeypatch.setattr(PROTOCOLS["perfectgym"], "late_s", 0.25)
 
     async def story():
         async with Simulator() as sim, line(sim) as other:
@@ -181,7 +179,7 @@ def test_everything_is_gone_at_the_end():
             assert stat.S_IMODE(folder.stat().st_mode) == 0o700
             for protocol in PROTOCOLS:
                 assert stat.S_IMODE(sim.key_file(protocol).stat().st_mode) == 0o600
-                assert sim.key_file(protocol).read_text().strip() == sim.keys[protocol]
+                assert sim.key_file(protocol).read_text().strip() == sim.partners[protocol].key
             async with line(sim) as one:
                 one.send("perfectgym", "1600")
                 await sim.until(lambda: sim.requests and sim.requests[0].whole)
@@ -258,13 +256,13 @@ def test_it_runs_in_a_thread():
 def test_the_settings_lead_to_it_and_name_no_key(protocol):
     async def story():
         async with Simulator() as sim:
-            text = partner_section(sim, protocol)
+            text = sim.partner_section(protocol)
             section = tomllib.loads(text)["partners"][protocol]
             assert section["protocol"] == protocol
             assert section["url"] == sim.url(protocol)
             assert section["key"] == {"file": str(sim.key_file(protocol))}
             assert section["ca_file"] == str(sim.ca_file)
-            assert sim.keys[protocol] not in text
+            assert sim.partners[protocol].key not in text
 
     asyncio.run(story())
 

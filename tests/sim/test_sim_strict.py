@@ -6,7 +6,7 @@ import json
 import pytest
 from asking import CAPITAN, check_in, client, line
 
-from gatectl.sim.http import PROTOCOLS
+from gatectl.sim.protocols import PROTOCOLS
 from gatectl.sim.server import Simulator
 
 GOOD = {"perfectgym": "1001", "wellhub": "1000000000200", "capitan": "GOOD-1"}
@@ -114,7 +114,7 @@ def test_capitan_refuses_the_token(key):
 def test_capitans_token_is_no_bearer():
     async def story():
         async with Simulator() as sim, client(sim) as http:
-            bearer = {"Authorization": f"Bearer {sim.keys['capitan']}"}
+            bearer = {"Authorization": f"Bearer {sim.partners['capitan'].key}"}
             answer = await http.post(sim.url("capitan") + CAPITAN + "GOOD-1/", headers=bearer)
             assert answer.status_code == 401
 
@@ -222,7 +222,7 @@ def test_capitan_refuses_a_barcode_that_is_none(path):
 def test_a_header_sent_twice_is_not_the_key():
     async def story():
         async with Simulator() as sim, line(sim) as one:
-            key = f"X-API-Key: {sim.keys['perfectgym']}\r\n"
+            key = f"X-API-Key: {sim.partners['perfectgym'].key}\r\n"
             head = f"POST /checkin-validation HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n{key}{key}\r\n"
             one.writer.write(head.encode())
             assert (await one.see()).status == 401

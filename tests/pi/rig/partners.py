@@ -17,7 +17,7 @@ from typing import Any, Self
 import trustme
 
 from gatectl.sim.connection import Received
-from gatectl.sim.http import PROTOCOLS
+from gatectl.sim.protocols import PROTOCOLS
 from gatectl.sim.server import Simulator
 
 NAME = "partner.test"
@@ -51,7 +51,7 @@ class Partners:
         self._over = asyncio.Event()
         async with Simulator() as self.simulator:
             for protocol in PROTOCOLS:
-                self.simulator.keys[protocol] = (self._secrets / protocol).read_text().strip()
+                self.simulator.partners[protocol].key = (self._secrets / protocol).read_text().strip()
             self._show(GOOD_FOR_LONG)
             self._ready.set()
             await self._over.wait()
