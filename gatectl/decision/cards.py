@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from gatectl.decision import spreadsheet
-
 # 3 to 10 bytes in hex: 26-bit Wiegand, EM4100, ISO 14443 (4, 7 or 10 bytes) and ISO 15693 (8 bytes). Readers
 # differ in case and in what they put between the digits. Without a letter the text may be a decimal number,
 # in which a separator counts.
@@ -76,6 +74,8 @@ def from_csv(text: str, check: Check) -> tuple[list[Enrolment], list[BadLine]]:
 
     A card that is listed twice for the same member counts once.
     """
+    from gatectl.decision import spreadsheet  # noqa: PLC0415 - the daemon reads no file of cards
+
     found: dict[str, Enrolment] = {}
     problems: list[BadLine] = []
     columns: Sequence[str] = COLUMNS
@@ -134,6 +134,8 @@ def _take(
 
 def to_csv(cards: Iterable[Card]) -> str:
     """The cards as CSV with a header, as `from_csv` takes it back."""
+    from gatectl.decision import spreadsheet  # noqa: PLC0415 - the daemon reads no file of cards
+
     return "".join(spreadsheet.written(table(cards)))
 
 

@@ -13,14 +13,17 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gatectl.decision.cards import Card, key_of
 from gatectl.decision.event import Attempt, Event, interrupted
 from gatectl.journal import cards, statements
-from gatectl.journal.pages import LeafRecord, Pages, Value, each_page
 from gatectl.journal.schema import open_ours
 from gatectl.journal.store_file import BESIDE, place_aside, put_aside
 from gatectl.journal.transaction import transaction
+
+if TYPE_CHECKING:
+    from gatectl.journal.pages import LeafRecord, Value
 
 STEP = 50
 """Interrupted scans closed in a transaction; a page of the damaged store has fewer rows."""
@@ -60,6 +63,8 @@ class Salvage:
 
 def looks_like_ours(path: Path) -> bool:
     """Whether a file without a header has a row of a gatectl store."""
+    from gatectl.journal.pages import Pages  # noqa: PLC0415 - only where a store is damaged
+
     with Pages(path) as file:
         numbers = range(1, min(file.count, LOOKED_AT) + 1)
         return any(_is_attempt(row) or _card(row) for number in numbers for row in file.rows(number))
@@ -67,6 +72,8 @@ def looks_like_ours(path: Path) -> bool:
 
 def look_through(path: Path) -> Salvage:
     """Looks at each page once. Raises OSError."""
+    from gatectl.journal.pages import each_page  # noqa: PLC0415 - only where a store is damaged
+
     found = Salvage()
     for page in each_page(path):
         for first in islice(page, 1):  # which says what the page is: most need no further look
@@ -175,6 +182,8 @@ class Carrying:
         return next(self._steps, None) is not None
 
     def _work(self) -> Iterator[bool]:
+        from gatectl.journal.pages import each_page  # noqa: PLC0415 - only where a store is damaged
+
         for table, is_row in (("attempts", _is_attempt), ("outcomes", _is_outcome)):
             names = [row[1] for row in self._connection.execute(f"PRAGMA table_info({table})")]
             for page in each_page(self._path):

@@ -61,8 +61,7 @@ _NICE = 19
 """Nobody waits for the look through the store."""
 
 
-@dataclass(slots=True)
-class _Write:
+class _Write(NamedTuple):
     attempt_id: str
     statement: statements.Statement
     is_end: bool

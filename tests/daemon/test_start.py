@@ -10,6 +10,7 @@ def test_a_running_daemon_has_nothing_that_it_does_not_need(gym):
     imported = {line.rpartition("|")[2].strip() for line in gym.stderr if line.startswith("import time:")}
     assert {"gatectl.daemon.serve", "gatectl.config.reader", "pydantic_core"} <= imported
     assert not imported & {"pydantic", "rich", "httpx", "cryptography", "trustme", "hypothesis"}
+    assert not imported & {"gatectl.journal.pages", "gatectl.decision.spreadsheet", "html.entities", "uuid"}
     assert "evdev" not in mapped, "no scanner here is a keyboard"
 
 
