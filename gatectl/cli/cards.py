@@ -228,5 +228,8 @@ def notify_daemon(settings: Settings) -> None:
     except NotRunning:
         return  # the next start reads them
     except GatectlError as error:
-        print(f"the cards are saved, but the running daemon was not told: {error.message}", file=sys.stderr)
+        print(
+            f"the cards are saved, but the daemon could not be notified: {error.message}",
+            file=sys.stderr,
+        )
         print("hint: restart it: systemctl restart gatectl", file=sys.stderr)

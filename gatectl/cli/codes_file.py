@@ -54,7 +54,7 @@ def _take(
     if problem is not None:
         return problem
     first, other = found.setdefault(change.wellhub_id, (line, change))
-    return None if other == change else f"{change.wellhub_id} stands in line {first} with another code"
+    return None if other == change else f"{change.wellhub_id} is in line {first} with another code"
 
 
 class Report:

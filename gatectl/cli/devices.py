@@ -208,7 +208,7 @@ async def _first_scan(free: list[DeviceInfo], known: Known, baud: int, drivers: 
             line.waits(probe.open)
             while True:
                 if not probe.open and probe.captures.empty():
-                    raise GatectlError("no device is left to scan at", "what became of them stands above")
+                    raise GatectlError("no device is left to scan at", "the lines above say why")
                 match await probe.captures.get():
                     case ProbeFailedError(device, cause):
                         line.says(f"{device.path}: {cause}{_holders(device)}")
@@ -306,7 +306,7 @@ def _state(device: DeviceInfo, known: Known) -> tuple[str, str]:
 
 def _stability(device: DeviceInfo) -> Iterator[str]:
     if device.may_change_name:
-        yield "this name may change when it is plugged in anew"
+        yield "this name may change when it is plugged in again"
     elif device.stability == "by-path":
         twin = ", since another one here has the same name by-id" if device.has_twin else ""
         yield f"this name means the socket that it is plugged into{twin}"
@@ -331,7 +331,7 @@ def _show_scan(scan: ScannedCode) -> None:
         )
     if scan.device.may_change_name:
         console.print(
-            f"{_INDENT}This name may change when it is plugged in anew, and then it is not found: "
+            f"{_INDENT}This name may change when it is plugged in again, and then it is not found: "
             "give it a name of its own with a udev rule (SYMLINK+=), and name that in the settings.",
             style="yellow",
         )

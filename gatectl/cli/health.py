@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from gatectl.decision.cause import fail_together, is_for_another_url
+from gatectl.decision.local_time import when
 from gatectl.decision.partner_condition import Condition
 from gatectl.devices.reader.supervisor import SAME_DEVICE, LossCause
 from gatectl.partners.registry import PROTOCOLS
@@ -26,7 +27,7 @@ _MANY = 3
 _SCANNER_ADVICE: dict[str, str] = {
     LossCause.UNPLUGGED: "Plug it in; `gatectl devices` shows under which name each scanner is there.",
     LossCause.HELD: "Another program has it open; `gatectl devices` shows which.",
-    LossCause.DENIED: "Plug it in anew, or: systemctl start gatectl-devices. "
+    LossCause.DENIED: "Unplug it and plug it in again, or: systemctl start gatectl-devices. "
     "udev gives gatectl what the settings name.",
     LossCause.SLOW: "Unplug it and plug it in again; gatectl takes it up by itself. If that does not last: "
     "another cable, socket or hub.",
@@ -57,7 +58,7 @@ _JOURNAL_ADVICE = (
     "df -h, journalctl -k"
 )
 
-_MENDING_ADVICE = "Members are still let in; the records follow when it is mended. journalctl -u gatectl"
+_MENDING_ADVICE = "Members are still let in; the records follow when it is repaired. journalctl -u gatectl"
 
 _DAMAGED_ADVICE = (
     "Are all cards there? gatectl cards list. Is the disk failing? journalctl -k. "
@@ -65,7 +66,7 @@ _DAMAGED_ADVICE = (
 )
 
 _CARDS_ADVICE = (
-    "They stand in the journal's file. Does another program hold it, is the disk failing? "
+    "They are kept in the journal's file. Does another program hold it, is the disk failing? "
     "journalctl -u gatectl"
 )
 
@@ -229,10 +230,8 @@ def _damaged(damaged: Mapping[str, Any], now: datetime) -> Fact:
 
 def since(moment: str, now: datetime) -> str:
     """Return `since 20:35:01, 12 min`: local time, with the day if not today, and how long ago."""
-    then = datetime.fromisoformat(moment).astimezone()
-    here = now.astimezone()
-    shown = f"{then:%H:%M:%S}" if then.date() == here.date() else f"{then:%Y-%m-%d %H:%M}"
-    return f"since {shown}, {length(max((here - then).total_seconds(), 0.0))}"
+    age_s = (now - datetime.fromisoformat(moment)).total_seconds()
+    return f"since {when(moment, now, seconds=True)}, {length(max(age_s, 0.0))}"
 
 
 def length(seconds: float) -> str:

@@ -14,7 +14,7 @@ from gatectl.errors import GatectlError, UsageError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The door, and the reason."""
     parser.add_argument("door", metavar="DOOR", help="as it is called in the settings")
-    parser.add_argument("--reason", metavar="TEXT", required=True, help="stands in the event")
+    parser.add_argument("--reason", metavar="TEXT", required=True, help="is kept in the event")
 
 
 def run(args: argparse.Namespace) -> int:

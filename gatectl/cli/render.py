@@ -23,6 +23,7 @@ from gatectl.decision.local_time import clock_text, local
 from gatectl.decision.timestamps import Timestamp, describe_change
 from gatectl.decision.verdict import Result
 from gatectl.decision.words.advice import advice
+from gatectl.decision.words.event_words import answer_of, elapsed_of, reason_of, sent_of
 from gatectl.errors import visible
 
 _COLOUR = {Result.ADMITTED: "green", Result.REJECTED: "red", Result.UNKNOWN: "yellow", Result.DONE: ""}
@@ -104,9 +105,8 @@ class EventList:
         colour = _COLOUR[event.outcome.result]
         self._row(_facts(event, clock_text(moment, self._zone)), "", colour)
         self._below(event.outcome.message + (" (outage)" if event.outcome.outage else ""), colour)
-        if event.outcome.reason is not None:
-            reason = event.outcome.reason
-            self._below(f"Reason: {': '.join(part for part in (reason.key, reason.text) if part)}", "")
+        if reason := reason_of(event):
+            self._below(f"Reason: {reason}", "")
         if event.outcome.detail:
             self._below(f"Detail: {event.outcome.detail}", "")
         self._advise(event)
@@ -158,37 +158,19 @@ def _without_code(event: Event) -> Event:
 
 
 def _facts(event: Event, time: str) -> tuple[str, ...]:
-    attempt, outcome = event.attempt, event.outcome
-    answer = outcome.fault.value if outcome.fault else ""
-    if outcome.status is not None:
-        answer = str(outcome.status)
+    attempt = event.attempt
     return (
         time,
         attempt.door,
         _short(attempt.credential or ""),
         attempt.partner or "",
-        outcome.result.value,
-        answer,
-        _elapsed(event),
-        _sent(event),
+        event.outcome.result.value,
+        answer_of(event),
+        elapsed_of(event),
+        sent_of(event).mark,
     )
 
 
 def _short(code: str) -> str:
     """Shorten a code to a few rows of its column; `--json` shows longer ones whole."""
     return code if len(code) <= _CODE_CHARS else f"{code[: _CODE_CHARS - 5]}…{code[-4:]}"
-
-
-def _elapsed(event: Event) -> str:
-    request = event.outcome.request
-    return "" if request is None or request.elapsed_ms is None else f"{request.elapsed_ms:.0f}"
-
-
-def _sent(event: Event) -> str:
-    """Return whether the request was sent: the first question of every support case."""
-    if event.attempt.kind != "scan":
-        return ""
-    request = event.outcome.request
-    if request is None:
-        return "no"
-    return {True: "yes", False: "no", None: "?"}[request.sent]

@@ -29,6 +29,7 @@ from gatectl.decision.event import Event, timestamp
 from gatectl.decision.local_time import local
 from gatectl.decision.verdict import Reason
 from gatectl.decision.words.advice import advice
+from gatectl.decision.words.event_words import reason_of, sent_of
 from gatectl.decision.words.triage import Triage, triage
 from gatectl.errors import GatectlError, visible
 from gatectl.journal.reader import Reader
@@ -136,9 +137,8 @@ def report_text(
         ("Time", f"{timestamp(attempt.at_us)} (here {local(attempt.at_us, zone):%Y-%m-%d %H:%M:%S %Z})"),
         ("Picture", "event-monitor.svg"),
         ("Error text", outcome.message),
-        ("Request sent", _sent(event)),
+        ("Request sent", sent_of(event).sentence),
     ]
-    reason = outcome.reason and ": ".join(part for part in (outcome.reason.key, outcome.reason.text) if part)
     evidence = [
         ("Event", attempt.id),
         ("Kind", attempt.kind),
@@ -153,7 +153,7 @@ def report_text(
         ("HTTP status", outcome.status),
         ("Fault", outcome.fault and outcome.fault.value),
         ("Detail", outcome.detail),
-        ("Reason", reason),
+        ("Reason", reason_of(event)),
         ("Outage", "yes" if outcome.outage else "no"),
     ]
     times: list[str] = []
@@ -180,19 +180,6 @@ def report_text(
     lines += _section("The clock", system["clock"].items())
     lines += ["", "Also here: event.json, settings.json (without keys), system.json."]
     return "\n".join(lines) + "\n"
-
-
-def _sent(event: Event) -> str:
-    if event.attempt.kind == "manual":
-        return "no, and none was wanted: the door was opened by hand"
-    request = event.outcome.request
-    if event.attempt.kind != "scan":
-        return "no, and none was wanted"
-    if request is None:
-        return "no, none was tried"
-    return {True: "yes", False: "no, none of its bytes left", None: "perhaps: that was not recorded"}[
-        request.sent
-    ]
 
 
 def _section(heading: str, rows: Iterable[tuple[str, object]]) -> list[str]:

@@ -37,11 +37,11 @@ def tables(raw: Raw, name: str) -> Iterator[tuple[str, Raw]]:
 def _keys_in_the_open(raw: Raw) -> Iterator[SettingIssue]:
     for name, partner in tables(raw, "partners"):
         if isinstance(partner.get("key"), str):
-            what = "a key must not stand in the settings, which others may read"
+            what = "a key must not be in the settings, which others may read"
             yield SettingIssue(("partners", name, "key"), what, (key_hint(name),))
     monitor = raw.get("monitor")
     if isinstance(monitor, dict) and isinstance(monitor.get("password"), str):
-        what = "a password must not stand in the settings, which others may read"
+        what = "a password must not be in the settings, which others may read"
         yield SettingIssue(("monitor", "password"), what, (MONITOR_HINT,))
 
 

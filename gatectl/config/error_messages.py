@@ -224,7 +224,7 @@ def _dotted_name(where: Where, table: object) -> tuple[str, ...]:
     """Return a hint for a partner's name with a dot, which TOML reads as a table inside a table."""
     inner = table.items() if isinstance(table, dict) else ()
     names = (f"{where[1]}.{name}" for name, value in inner if isinstance(value, dict) and "protocol" in value)
-    return tuple(f'a name with a dot stands in quotes: [partners."{name}"]' for name in names)
+    return tuple(f'a name with a dot needs quotes: [partners."{name}"]' for name in names)
 
 
 def _about_unknown(loc: Where, where: Where) -> tuple[str, ...]:
@@ -232,7 +232,7 @@ def _about_unknown(loc: Where, where: Where) -> tuple[str, ...]:
     name, table = str(loc[-1]), loc[:-1]
     known = _settings_of(_model_of(table))
     if where[0] == "partners" and _SECRET.search(name):
-        return ("a key must not stand in the settings", key_hint(str(where[1])))
+        return ("a key must not be in the settings", key_hint(str(where[1])))
     if name in _OTHER_KEYS and (name != "port" or where[0] == "monitor"):
         return (_OTHER_KEYS[name],)
     kin = _kin(table)

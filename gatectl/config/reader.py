@@ -21,7 +21,7 @@ _PYTHONS_NAMES = re.compile(r"\('(.*?)',?\)")
 """How tomli's messages show a table: ('doors', 'main')."""
 
 _TOML_HINTS = (
-    (("Unescaped",), r"patterns stand in single quotes, as in match = '\d{13}'"),
+    (("Unescaped",), r"patterns need single quotes, as in match = '\d{13}'"),
     (
         ("twice", "overwrite", "Duplicate", "redefine", "mutate"),
         "each key and each [table] stands once; [[routes]] and scanners repeat, in two brackets",
@@ -40,10 +40,8 @@ _LINE_HINTS = (
 )
 """Hints, by the text at the place of a TOML error."""
 
-_HEADER_HINT = (
-    'a table is [doors.NAME] or [[routes]]; a name with blanks stands in quotes: [doors."main gate"]'
-)
-_TOML_HINT = "text stands in quotes, and so do numbers with leading zeros; each setting has its own line"
+_HEADER_HINT = 'a table is [doors.NAME] or [[routes]]; a name with blanks needs quotes: [doors."main gate"]'
+_TOML_HINT = "text needs quotes, and so do numbers with leading zeros; each setting has its own line"
 
 
 def find(given: str | None, environ: Mapping[str, str]) -> Path:

@@ -156,9 +156,9 @@ def _fit(content: bytes) -> Secret:
         raise KeyRefused(f"begins with the word {word[1]}", "put the key alone there: gatectl adds that word")
     if not is_visible_ascii(text):
         raise KeyRefused(
-            "the key holds characters that cannot stand in an HTTP header",
+            "the key holds characters that cannot be in an HTTP header",
             "a key is one line of visible ASCII characters without blanks",
         )
     if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
-        raise KeyRefused("the key stands in quotes", "put the key alone there, without quotes")
+        raise KeyRefused("the key is in quotes", "put the key alone there, without quotes")
     return Secret(text)

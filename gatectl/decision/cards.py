@@ -126,9 +126,9 @@ def _take(
     first = found.setdefault(key_of(card.code), Enrolment(line, card))
     same = (first.card.partner, first.card.member) == (card.partner, card.member)
     if not same:
-        return f"card {card.code!r} stands in line {first.line} for another member"
+        return f"card {card.code!r} is in line {first.line} for another member"
     if first.card.customer != card.customer:
-        return f"card {card.code!r} stands in line {first.line} with another customer's number"
+        return f"card {card.code!r} is in line {first.line} with another customer's number"
     return None
 
 

@@ -28,6 +28,14 @@ def local(at_us: int, zone: tzinfo | None) -> datetime:
     return (_EPOCH + timedelta(seconds=at_us // 1_000_000)).astimezone(zone)
 
 
+def when(stamp: str, now: datetime, *, seconds: bool) -> str:
+    """An RFC 3339 time on this machine's clock, with its day if that is not today's: `20:35`."""
+    then = datetime.fromisoformat(stamp).astimezone()
+    if then.date() != now.astimezone().date():
+        return f"{then:%Y-%m-%d %H:%M}"
+    return f"{then:%H:%M:%S}" if seconds else f"{then:%H:%M}"
+
+
 def offset_text(moment: datetime) -> str:
     """`+01:00`: how far the clock is ahead of UTC."""
     return moment.isoformat(timespec="minutes")[-6:]

@@ -22,6 +22,7 @@ from gatectl.decision.outcomes import KINDS
 from gatectl.decision.verdict import Result
 from gatectl.decision.words import Language
 from gatectl.decision.words.advice import advice
+from gatectl.decision.words.event_words import basis_of
 from gatectl.errors import GatectlError, visible
 from gatectl.journal.paging import Browser
 from gatectl.journal.reader import UnreadableError
@@ -215,7 +216,7 @@ def _facts(event: Event, language: Language) -> list[tuple[str, str]]:
         "credential": attempt.credential,
         "partner": attempt.partner,
         "customer": attempt.customer,
-        "basis": outcome.basis and presenters.basis_in_words(outcome.basis, language),
+        "basis": outcome.basis and basis_of(outcome.basis, language),
         "status": outcome.status,
         "verdict": outcome.verdict,
         "fault": outcome.fault,

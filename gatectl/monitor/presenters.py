@@ -11,10 +11,18 @@ from typing import Any
 from gatectl.decision.cause import fail_together, is_for_another_url
 from gatectl.decision.display import Screen
 from gatectl.decision.event import DialRecord, Event, timestamp
-from gatectl.decision.local_time import clock_text, local
+from gatectl.decision.local_time import clock_text, local, when
 from gatectl.decision.verdict import Basis, Result
-from gatectl.decision.words import Language
+from gatectl.decision.words import Language, chosen
 from gatectl.decision.words.catalog import in_words
+from gatectl.decision.words.event_words import (
+    answer_of,
+    basis_of,
+    elapsed_of,
+    first_step_of,
+    is_scan,
+    sent_of,
+)
 from gatectl.errors import visible
 from gatectl.monitor.texts import text
 
@@ -57,7 +65,7 @@ def row_of(event: Event, language: Language, *, whole_codes: bool = False) -> Ev
         message=visible(in_words(language, outcome.message)),
         answer=answer_of(event),
         elapsed=elapsed_of(event),
-        sent=sent_of(event, language),
+        sent=chosen(sent_of(event).cell, language),
         notes=list(_notes(event, language)),
     )
 
@@ -78,37 +86,10 @@ def _notes(event: Event, language: Language) -> Iterator[str]:
     outcome = event.outcome
     if outcome.detail:
         yield visible(outcome.detail)
-    if outcome.basis and outcome.basis is not Basis.PARTNER and event.attempt.kind == "scan":
-        yield f"{text(language, 'basis')}: {basis_in_words(outcome.basis, language)}"
+    if outcome.basis and outcome.basis is not Basis.PARTNER and is_scan(event):
+        yield f"{text(language, 'basis')}: {basis_of(outcome.basis, language)}"
     if event.attempt.customer:
         yield f"{text(language, 'customer')} {visible(event.attempt.customer)}"
-
-
-def basis_in_words(basis: Basis, language: Language) -> str:
-    """Return the basis's name in the journal, and its meaning."""
-    return f"{basis.value} ({text(language, f'basis_{basis.value}')})"
-
-
-def answer_of(event: Event) -> str:
-    """Return the status, else the fault."""
-    if event.outcome.status is not None:
-        return str(event.outcome.status)
-    return event.outcome.fault.value if event.outcome.fault else ""
-
-
-def elapsed_of(event: Event) -> str:
-    request = event.outcome.request
-    return "" if request is None or request.elapsed_ms is None else f"{request.elapsed_ms:.0f}"
-
-
-def sent_of(event: Event, language: Language) -> str:
-    """Return whether the request was sent: the first question of every support case."""
-    if event.attempt.kind != "scan":
-        return ""
-    request = event.outcome.request
-    if request is None or request.sent is False:
-        return text(language, "sent_no")
-    return text(language, "sent_unknown" if request.sent is None else "sent_yes")
 
 
 def timeline_of(event: Event, language: Language) -> list[tuple[str, str]]:
@@ -122,7 +103,7 @@ def timeline_of(event: Event, language: Language) -> list[tuple[str, str]]:
         words = _dialled(dial, language, cut_short=not request.sent)
         steps.append((_milliseconds(dial.begun_us), text(language, "step_dialled", steps=words)))
     if request is None:
-        if attempt.kind == "scan":
+        if is_scan(event):
             steps.append(("", text(language, "step_not_asked")))
     elif request.sent is None:
         steps.append(("", text(language, "step_unrecorded")))
@@ -149,8 +130,8 @@ def timeline_of(event: Event, language: Language) -> list[tuple[str, str]]:
 
 
 def _first_step(event: Event, language: Language) -> str:
-    if event.attempt.kind != "scan":
-        return text(language, f"step_{event.attempt.kind}")
+    if not is_scan(event):
+        return visible(first_step_of(event, language))
     return text(language, "step_read", scanner=visible(event.attempt.scanner or ""))
 
 
@@ -285,12 +266,8 @@ def _sentences(
 
 
 def _when(stamp: str) -> str:
-    """Return the local time of a timestamp, with its day if not today."""
-    if not stamp:
-        return ""
-    moment = datetime.fromisoformat(stamp).astimezone()
-    today = datetime.fromtimestamp(time.time(), UTC).astimezone().date()
-    return moment.strftime("%H:%M" if moment.date() == today else "%Y-%m-%d %H:%M")
+    """Return the local time of a timestamp, with its day if not today; "" where there is none."""
+    return when(stamp, datetime.fromtimestamp(time.time(), UTC), seconds=False) if stamp else ""
 
 
 HOLD_MS = 6000

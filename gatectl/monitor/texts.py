@@ -55,9 +55,6 @@ TEXTS: dict[str, Pair] = {
     "answer": ("Answer", "Antwort"),
     "elapsed": ("ms", "ms"),
     "sent": ("Sent", "Gesendet"),
-    "sent_yes": ("yes", "ja"),
-    "sent_no": ("no", "nein"),
-    "sent_unknown": ("not recorded", "nicht erfasst"),
     "admitted": ("Admitted", "Zugelassen"),
     "rejected": ("Rejected", "Abgewiesen"),
     "unknown": ("Unknown", "Unbekannt"),
@@ -91,13 +88,6 @@ TEXTS: dict[str, Pair] = {
     "customer": ("Customer", "Kunde"),
     "belongs_to": ("Belongs to the event", "Gehört zum Ereignis"),
     "basis": ("Basis", "Grundlage"),
-    "basis_partner": ("the partner admitted", "der Partner hat zugelassen"),
-    "basis_settled": (
-        "the late answer to an unanswered request",
-        "die späte Antwort auf eine unbeantwortete Anfrage",
-    ),
-    "basis_already_in": ("the partner says: already validated", "der Partner sagt: schon eingecheckt"),
-    "basis_manual": ("a person opened", "ein Mensch hat geöffnet"),
     "status": ("Status", "Status"),
     "verdict": ("Verdict", "Urteil"),
     "fault": ("Fault", "Fehler"),
@@ -107,8 +97,6 @@ TEXTS: dict[str, Pair] = {
     "outage": ("Part of an outage", "Teil eines Ausfalls"),
     "yes": ("yes", "ja"),
     "step_read": ("Code read at {scanner}", "Code gelesen an {scanner}"),
-    "step_manual": ("Opened by a person", "Von einem Menschen geöffnet"),
-    "step_erased": ("A member's data was erased", "Daten eines Mitglieds wurden gelöscht"),
     "step_not_asked": ("Nobody was asked", "Niemand wurde gefragt"),
     "step_sent": ("Request sent to {partner}", "Anfrage an {partner} gesendet"),
     "step_not_sent": (
@@ -223,7 +211,7 @@ TEXTS: dict[str, Pair] = {
     "damaged_sentence": (
         (
             "The journal was damaged ({since}). {cards} cards and {events} events were carried over; what is "
-            "missing has to be enrolled anew. Once that is done: gatectl status --acknowledge"
+            "missing has to be enrolled again. Once that is done: gatectl status --acknowledge"
         ),
         (
             "Das Journal war beschädigt ({since}). {cards} Karten und {events} Ereignisse wurden übernommen; "

@@ -363,7 +363,7 @@ def test_a_daemon_that_refuses_is_told_to_the_person(run, daemon, enrolled):
     status, _, err = run("cards", "add", "x", "wellpass", "1")
     assert status == 0
     assert err.splitlines() == [
-        "the cards are saved, but the running daemon was not told: it will not",
+        "the cards are saved, but the daemon could not be notified: it will not",
         "hint: restart it: systemctl restart gatectl",
     ]
     assert "x" in enrolled()

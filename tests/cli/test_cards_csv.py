@@ -135,7 +135,7 @@ def test_all_problems_come_at_once_with_their_lines():
     assert problems == [
         BadLine(3, f"1 {columns}"),
         BadLine(5, "no such partner"),
-        BadLine(6, "card 'a' stands in line 2 for another member"),
+        BadLine(6, "card 'a' is in line 2 for another member"),
         BadLine(8, f"4 {columns}"),
     ]
 
@@ -147,7 +147,7 @@ def test_the_same_card_in_another_notation_is_the_same():
 
 def test_a_card_cannot_have_two_customers():
     _, problems = from_csv("a,wellpass,1,5\na,wellpass,1,6\n", anything)
-    assert problems == [BadLine(2, "card 'a' stands in line 1 with another customer's number")]
+    assert problems == [BadLine(2, "card 'a' is in line 1 with another customer's number")]
 
 
 def test_quotes_that_do_not_close():

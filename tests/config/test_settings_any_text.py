@@ -155,5 +155,5 @@ def test_no_content_of_a_key_is_told(text):
             '[doors.d]\nrelay.pin = 1\nscanners = [{ type = "evdev", device = "e" }]\n'
         )
         lines = lines_of(load_with_keys, path, {})
-    assert "cannot stand in an HTTP header" in lines[0]
+    assert "cannot be in an HTTP header" in lines[0]
     assert not any(SECRET in line for line in lines)

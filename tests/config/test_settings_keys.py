@@ -105,11 +105,11 @@ def test_a_key_file_that_is_none(write, refusal, key_file, spoil, what):
     [
         (b"", "the key is empty"),
         (b" \r\n", "the key is empty"),
-        (b"a b", "the key holds characters that cannot stand in an HTTP header"),
-        (b"a\r\nX-Evil: b", "the key holds characters that cannot stand in an HTTP header"),
-        (b"a\0b", "the key holds characters that cannot stand in an HTTP header"),
-        (b"\xef\xbb\xbfkey", "the key holds characters that cannot stand in an HTTP header"),
-        ("schlüssel".encode(), "the key holds characters that cannot stand in an HTTP header"),
+        (b"a b", "the key holds characters that cannot be in an HTTP header"),
+        (b"a\r\nX-Evil: b", "the key holds characters that cannot be in an HTTP header"),
+        (b"a\0b", "the key holds characters that cannot be in an HTTP header"),
+        (b"\xef\xbb\xbfkey", "the key holds characters that cannot be in an HTTP header"),
+        ("schlüssel".encode(), "the key holds characters that cannot be in an HTTP header"),
         (b"k" * 8193, "is longer than the 8192 bytes of a key"),
     ],
 )
@@ -131,7 +131,7 @@ def test_a_content_that_is_no_key(write, refusal, key_file, content, what):
             'env = "NONE"',
             {"NONE": "\udcff"},
             "env",
-            "the key holds characters that cannot stand in an HTTP header",
+            "the key holds characters that cannot be in an HTTP header",
         ),
         (
             'credential = "none"',

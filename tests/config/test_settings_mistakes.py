@@ -28,7 +28,7 @@ NO_CUSTOMER = (
     "routes[1].match: wellpass is asked with the customer's number, and without a group (?P<customer>...) "
     "no code of this route is recognised"
 )
-HEADER = 'a table is [doors.NAME] or [[routes]]; a name with blanks stands in quotes: [doors."main gate"]'
+HEADER = 'a table is [doors.NAME] or [[routes]]; a name with blanks needs quotes: [doors."main gate"]'
 POSSESSIVE = "has a group inside a possessive repetition, with which Python fails on some codes"
 NO_NUMBER = "leave out the + behind the repetition, or make the group one without a number, (?:...)"
 BRACKETS = 'write ["…", "…"], with square brackets also around a single one'
@@ -344,7 +344,7 @@ def test_a_partners_name_with_a_dot(write, refusal):
         (16, "partners.capi.protocol"),
         (16, "partners.capi.key"),
     ]
-    assert problems[0].hints == ('a name with a dot stands in quotes: [partners."capi.tan"]',)
+    assert problems[0].hints == ('a name with a dot needs quotes: [partners."capi.tan"]',)
 
 
 @pytest.mark.usefixtures("key_file")
@@ -353,8 +353,8 @@ def test_a_partners_name_with_a_dot(write, refusal):
     [
         ("Bearer s3cr3t", "begins with the word Bearer"),
         ("token\ts3cr3t\n", "begins with the word token"),
-        ('"s3cr3t"', "the key stands in quotes"),
-        ("'s3cr3t'\n", "the key stands in quotes"),
+        ('"s3cr3t"', "the key is in quotes"),
+        ("'s3cr3t'\n", "the key is in quotes"),
     ],
 )
 def test_a_key_with_something_around_it(write, refusal, key_file, content, what):

@@ -15,7 +15,7 @@ TWO_BRACKETS = (
     "hint: each scanner is a table of its own, under [[doors.NAME.scanners]] in two brackets; "
     "`gatectl devices` prints it"
 )
-QUOTES = "hint: text stands in quotes, and so do numbers with leading zeros; each setting has its own line"
+QUOTES = "hint: text needs quotes, and so do numbers with leading zeros; each setting has its own line"
 ONCE = "hint: each key and each [table] stands once; [[routes]] and scanners repeat, in two brackets"
 HEADER = (
     "7: partners.wellhub.gym_id: must be visible ASCII characters without blanks, "
@@ -25,9 +25,7 @@ TYPES = (
     'hint: a reader on a serial port, also over USB, is "serial", one that types like a keyboard is "evdev"'
 )
 PIN = "hint: it is the BCM number, 17 for GPIO17, and not the place on the header"
-HEADING = (
-    'hint: a table is [doors.NAME] or [[routes]]; a name with blanks stands in quotes: [doors."main gate"]'
-)
+HEADING = 'hint: a table is [doors.NAME] or [[routes]]; a name with blanks needs quotes: [doors."main gate"]'
 LOOPBACK = "hint: write https://; http is for this machine alone (localhost, 127.0.0.0/8, ::1)"
 PLAIN = "12: partners.wellpass.url: plain http is refused, since the key could be read on the way"
 LIKE = 'hint: it looks like "https://api.example.com"'
@@ -138,7 +136,7 @@ MATCH = "match = '\\d{13}'"
             'gym_id = "0123"\nkey = { file = "key" }',
             'gym_id = "0123"\nkey = "s3cr3t"',
             [
-                "8: partners.wellhub.key: a key must not stand in the settings, which others may read",
+                "8: partners.wellhub.key: a key must not be in the settings, which others may read",
                 KEY_HINT % "wellhub",
             ],
         ),
@@ -152,7 +150,7 @@ MATCH = "match = '\\d{13}'"
             'gym_id = "0123"\napi_key = "s3cr3t"',
             [
                 "8: partners.wellhub.api_key: is not a known key",
-                "hint: a key must not stand in the settings",
+                "hint: a key must not be in the settings",
                 KEY_HINT % "wellhub",
             ],
         ),
@@ -190,7 +188,7 @@ MATCH = "match = '\\d{13}'"
             "",
             '[monitor]\npassword = "s3cr3t"\n',
             [
-                "41: monitor.password: a password must not stand in the settings, which others may read",
+                "41: monitor.password: a password must not be in the settings, which others may read",
                 MONITOR,
             ],
         ),
@@ -571,7 +569,7 @@ def test_one_problem(write, refusal, old, new, lines):
             '[[routes]]\nmatch = "\\d"\n',
             [
                 r"2: toml: unescaped '\' in a string, at column 12",
-                r"hint: patterns stand in single quotes, as in match = '\d{13}'",
+                r"hint: patterns need single quotes, as in match = '\d{13}'",
             ],
         ),
         (

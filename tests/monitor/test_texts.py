@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gatectl.decision.verdict import Basis, Result
+from gatectl.decision.verdict import Result
 from gatectl.monitor.presenters import OFFLINE, shortened
 from gatectl.monitor.texts import TEXTS
 
@@ -15,7 +15,7 @@ SOURCES = "\n".join(
     for path in (*MONITOR.glob("*.py"), *MONITOR.glob("templates/*"))
     if path.name != "texts.py"
 )
-MADE = ("display_", "basis_", "connection_", "dial_", "step_")
+MADE = ("display_", "connection_", "dial_")
 """Keys that are put together of this and a value."""
 
 
@@ -26,7 +26,6 @@ def test_every_text_is_used(key):
 
 
 def test_every_value_has_its_words():
-    assert {f"basis_{basis.value}" for basis in Basis} <= set(TEXTS)
     assert {result.value for result in Result} <= set(TEXTS)
     assert f"display_{OFFLINE}" in TEXTS
 

@@ -1,0 +1,103 @@
+"""An event's facts in words, for the lists of terminal and monitor and for the report."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from gatectl.decision.event import Event
+from gatectl.decision.outcomes import KINDS
+from gatectl.decision.verdict import Basis
+from gatectl.decision.words import Language, Pair, chosen
+from gatectl.decision.words.catalog import in_words
+
+
+class Sent(NamedTuple):
+    """Whether the request was sent: the first question of every support case."""
+
+    mark: str
+    """For a narrow column of a terminal."""
+    cell: Pair
+    sentence: str
+    """For the report."""
+
+
+_SENT = Sent("yes", ("yes", "ja"), "yes")
+_NONE_TRIED = Sent("no", ("no", "nein"), "no, none was tried")
+_UNSENT = Sent("no", ("no", "nein"), "no, none of its bytes left")
+_UNRECORDED = Sent("?", ("not recorded", "nicht erfasst"), "perhaps: that was not recorded")
+_NOT_WANTED = Sent("", ("", ""), "no, and none was wanted")
+
+
+class _KindWords(NamedTuple):
+    step: Pair
+    """The first line of its timeline."""
+    no_request: str
+    """Why no request was wanted, for the report."""
+
+
+_KINDS = {
+    "manual": _KindWords(
+        ("Opened by a person", "Von einem Menschen geöffnet"),
+        "no, and none was wanted: the door was opened by hand",
+    ),
+    "erased": _KindWords(
+        ("A member's data was erased", "Daten eines Mitglieds wurden gelöscht"), _NOT_WANTED.sentence
+    ),
+}
+
+BASES: dict[Basis, Pair] = {
+    Basis.PARTNER: ("the partner admitted", "der Partner hat zugelassen"),
+    Basis.SETTLED: (
+        "the late answer to an unanswered request",
+        "die späte Antwort auf eine unbeantwortete Anfrage",
+    ),
+    Basis.ALREADY_IN: ("the partner says: already validated", "der Partner sagt: schon eingecheckt"),
+    Basis.MANUAL: ("a person opened", "ein Mensch hat geöffnet"),
+}
+
+
+def is_scan(event: Event) -> bool:
+    """Whether a code was read; an event of a later version's kind counts as none."""
+    return event.attempt.kind in KINDS and KINDS[event.attempt.kind].is_scan
+
+
+def answer_of(event: Event) -> str:
+    """The status, else the fault."""
+    outcome = event.outcome
+    if outcome.status is not None:
+        return str(outcome.status)
+    return outcome.fault.value if outcome.fault else ""
+
+
+def elapsed_of(event: Event) -> str:
+    """Whole milliseconds from the complete code to the answer, or to giving up."""
+    request = event.outcome.request
+    return "" if request is None or request.elapsed_ms is None else f"{request.elapsed_ms:.0f}"
+
+
+def reason_of(event: Event) -> str:
+    """The partner's own reason: its key and its text, as far as there are any."""
+    reason = event.outcome.reason
+    return ": ".join(part for part in reason if part) if reason else ""
+
+
+def sent_of(event: Event) -> Sent:
+    """Whether its request was sent."""
+    request = event.outcome.request
+    if not is_scan(event):
+        words = _KINDS.get(event.attempt.kind)
+        return _NOT_WANTED._replace(sentence=words.no_request) if words else _NOT_WANTED
+    if request is None:
+        return _NONE_TRIED
+    return {True: _SENT, False: _UNSENT, None: _UNRECORDED}[request.sent]
+
+
+def first_step_of(event: Event, language: Language) -> str:
+    """What began an event that is no scan; of a later version's kind, its message."""
+    words = _KINDS.get(event.attempt.kind)
+    return chosen(words.step, language) if words else in_words(language, event.outcome.message)
+
+
+def basis_of(basis: Basis, language: Language) -> str:
+    """The basis's name in the journal, and its meaning."""
+    return f"{basis.value} ({chosen(BASES[basis], language)})"
