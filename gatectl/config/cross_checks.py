@@ -14,6 +14,7 @@ from typing import Any
 from gatectl.config.problems import MONITOR_HINT, SettingIssue, Where, key_hint, key_of
 from gatectl.devices.reader.reader_types import device_keys
 from gatectl.errors import near
+from gatectl.partners.registry import PROTOCOLS
 from gatectl.validators.values import resolve
 
 Raw = dict[str, Any]
@@ -22,6 +23,7 @@ Raw = dict[str, Any]
 def findings(raw: Raw, folder: Path) -> Iterator[SettingIssue]:
     """Every contradiction in the file; relative paths start at `folder`."""
     yield from _keys_in_the_open(raw)
+    yield from _partners(raw)
     yield from _routes(raw)
     yield from _pins(raw)
     yield from _devices(raw, folder)
@@ -59,6 +61,14 @@ def _reference(raw: Raw, section: str, name: object, where: Where) -> Iterator[S
         kind = section.removesuffix("s")
         hints = near(name, known) or (f"name one of the [{section}.NAME] tables, or add one",)
         yield SettingIssue(where, f"there is no {kind} {name!r}", hints)
+
+
+def _partners(raw: Raw) -> Iterator[SettingIssue]:
+    for name, partner in tables(raw, "partners"):
+        protocol = partner.get("protocol")
+        if isinstance(protocol, str) and protocol in PROTOCOLS:
+            for where, what, hints in PROTOCOLS[protocol].contradictions(partner):
+                yield SettingIssue(("partners", name, *where), what, hints)
 
 
 def _pins(raw: Raw) -> Iterator[SettingIssue]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from gatectl.decision.routing import Numbers
 from gatectl.partners.exchange import Endpoint, PartnerProtocol
@@ -52,6 +52,19 @@ Remark = tuple[str, str]
 """A setting's name, and a warning about its value, which is valid but most likely a mistake."""
 
 
+class Contradiction(NamedTuple):
+    """A setting's place below its partner's table, and why it contradicts another, with hints."""
+
+    where: tuple[str | int, ...]
+    what: str
+    hints: tuple[str, ...] = ()
+
+
+def no_contradictions(_raw: Mapping[str, Any]) -> Iterable[Contradiction]:
+    """Return none, for a protocol whose settings do not depend on each other."""
+    return ()
+
+
 def no_remarks(_settings: PartnerSettings) -> Iterable[Remark]:
     """Return no warnings, for a protocol without any of its own."""
     return ()
@@ -59,7 +72,7 @@ def no_remarks(_settings: PartnerSettings) -> Iterable[Remark]:
 
 @dataclass(frozen=True, kw_only=True)
 class ProtocolDescriptor:
-    """A protocol. The callables take an instance of `settings`."""
+    """A protocol. The callables take an instance of `settings`, unless they say otherwise."""
 
     name: str
     """The value of the setting `protocol`, and the simulator's name."""
@@ -74,6 +87,8 @@ class ProtocolDescriptor:
     """Other words that an installer may write as `protocol`, in small letters, each with a hint."""
     examples: Mapping[str, str] = field(default_factory=dict)
     """Hints with an example, by the protocol's own settings."""
+    contradictions: Callable[[Mapping[str, Any]], Iterable[Contradiction]] = no_contradictions
+    """Finds contradictions in the partner's raw table, whose values may be of any type."""
     remarks: Callable[[Any], Iterable[Remark]] = no_remarks
     key_advice: str = ""
     """The addition to the advice for a refused key: another setting that may be wrong."""
