@@ -41,6 +41,9 @@ _SPEEDS = range(50, 4_000_001)
 
 _INDENT = "    "
 
+_OTHERS = 5
+"""Other readings of a scan to show: a keyboard's layouts make up to twenty."""
+
 Drivers = Mapping[str, Driver[Any]]
 
 
@@ -320,7 +323,9 @@ def _show_scan(scan: ScannedCode) -> None:
     console = TextConsole()
     console.print(visible(scan.device.path), style="cyan", soft_wrap=True)
     rows = [("read", scan.seen.code), ("how", scan.seen.how)]
-    rows += [("or", f"{one.code}, {one.how}") for one in scan.others]
+    rows += [("or", f"{one.code}, {one.how}") for one in scan.others[:_OTHERS]]
+    if more := len(scan.others[_OTHERS:]):
+        rows.append(("", f"and {more} less likely"))
     rows += [("goes to" if index == 0 else "", one.sentence()) for index, one in enumerate(scan.ways)]
     for name, words in rows:
         console.print(f"{_INDENT}{name:<9}{visible(words)}", soft_wrap=True)

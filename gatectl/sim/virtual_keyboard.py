@@ -5,19 +5,24 @@ from __future__ import annotations
 import os
 import struct
 import threading
+import unicodedata
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from gatectl.decision.reader.keymap import Key, layout_of
+from gatectl.decision.reader.keymap import SPACING_ACCENTS, Key, Layout
 from gatectl.decision.reader.keys import (
     EV_KEY,
+    EV_LED,
     EV_SYN,
+    LED_CAPSL,
     PRESSED,
     RELEASED,
     SYN_DROPPED,
     SYN_REPORT,
     KeyEvent,
 )
+from gatectl.devices.reader.layouts import layout_of
 from gatectl.devices.reader.supervisor import DeviceLost, LossCause
 
 _EVENT = struct.Struct("=HHi")  # `struct input_event` without its time
@@ -34,7 +39,7 @@ class VirtualKeyboard:
     def __init__(self, layout: str, *, caps_lock: bool = False) -> None:
         self.caps_lock = caps_lock
         self.held: set[int] = set()
-        self._strokes = _strokes(layout)
+        self._strokes = _strokes(layout_of(layout))
         self._plugged = False
         self._line: int | None = None
         self._reader: VirtualKeySource | None = None
@@ -97,15 +102,28 @@ class VirtualKeyboard:
         self.release(key)
 
     def type_text(self, text: str) -> None:
-        """Type characters, with the layout's Shift and AltGr; KeyError for a character that it lacks."""
+        """Type characters, as the layout has them; KeyError for a character that it lacks."""
         for char in text:
-            key, modifier = self._strokes[char]
-            if modifier is None:
-                self.tap(key)
-            else:
-                self.press(modifier)
-                self.tap(key)
-                self.release(modifier)
+            for key, modifiers in self._strokes[char]:
+                self.type_with(modifiers, key)
+
+    def type_with(self, modifiers: Sequence[int], *keys: int) -> None:
+        """Tap keys while modifiers are held."""
+        for modifier in modifiers:
+            self.press(modifier)
+        for key in keys:
+            self.tap(key)
+        for modifier in reversed(modifiers):
+            self.release(modifier)
+
+    def type_alt_number(self, digits: str) -> None:
+        """Type a character by its number: Alt with the keypad's digits."""
+        self.type_with([Key.LEFTALT], *(_KEYPAD[digit] for digit in digits))
+
+    def light_caps_lock(self, *, on: bool) -> None:
+        """Switch the lamp, as the host does."""
+        self.caps_lock = on
+        self.send((EV_LED, LED_CAPSL, int(on)), (EV_SYN, SYN_REPORT, 0))
 
     def type_code(self, code: str, ending: int = Key.ENTER) -> None:
         """Type a code and the key that ends it."""
@@ -151,12 +169,27 @@ class VirtualKeySource:
         self._keyboard.released(self)
 
 
-def _strokes(layout: str) -> dict[str, tuple[int, int | None]]:
-    """Map each character to its first key and the modifier to hold."""
-    strokes: dict[str, tuple[int, int | None]] = {}
-    for key, cap in layout_of(layout).caps.items():
-        levels = ((cap.plain, None), (cap.shifted, Key.LEFTSHIFT), (cap.third, Key.RIGHTALT))
-        for char, modifier in levels:
-            if char:
-                strokes.setdefault(char, (key, modifier))
-    return strokes
+Strokes = list[tuple[int, list[int]]]
+"""Keys to tap in turn, each with the modifiers to hold."""
+
+_KEYPAD = {char: key for key, char in layout_of("us").keypad.items()}
+
+
+def _strokes(layout: Layout) -> dict[str, Strokes]:
+    """Map each character to its first way: a key alone, or behind the accent of a dead key."""
+    held: list[list[int]] = [[], [Key.LEFTSHIFT]]
+    if layout.has_altgr:
+        held += [[Key.RIGHTALT], [Key.RIGHTALT, Key.LEFTSHIFT]]
+    typed: dict[str, Strokes] = {}
+    for level, modifiers in enumerate(held):
+        for key, levels in layout.keys.items():
+            if levels[level]:
+                typed.setdefault(levels[level], [(key, modifiers)])
+    accents = {char: typed.pop(char) for char in list(typed) if char in SPACING_ACCENTS}
+    for accent, strokes in accents.items():
+        typed.setdefault(SPACING_ACCENTS[accent], [*strokes, *typed[" "]])
+        for char in list(typed):
+            joined = unicodedata.normalize("NFC", char + accent)
+            if len(char) == len(joined) == 1 and len(typed[char]) == 1 and char != " ":
+                typed.setdefault(joined, [*strokes, *typed[char]])
+    return typed

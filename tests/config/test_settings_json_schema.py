@@ -100,7 +100,7 @@ def test_what_is_taken(more):
         "[doors.e]\nrelay = { pin = 54 }\nscanners = [{ type = 'evdev', device = 'e' }]\n",
         "[doors.e]\nrelay = { pin = 2, active_high = 1 }\nscanners = [{ type = 'evdev', device = 'e' }]\n",
         "[doors.e]\nrelay = { pin = 2 }\nscanners = [{ type = 'evdev', port = 'e' }]\n",
-        "[doors.e]\nrelay = { pin = 2 }\nscanners = [{ type = 'evdev', device = 'e', layout = 'fr' }]\n",
+        "[doors.e]\nrelay = { pin = 2 }\nscanners = [{ type = 'evdev', device = 'e', layout = 'qwerty' }]\n",
         "[doors.e]\nrelay = { pin = 2 }\nscanners = [{ type = 'evdev', device = 'e', idle_ms = 4 }]\n",
     ],
 )

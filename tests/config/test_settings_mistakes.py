@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
 from gatectl.config.reader import load, load_with_keys
 from gatectl.config.warnings import warnings_of
+from gatectl.decision.reader.keymap import LayoutName
 
 MATCH = r"match = '\d{13}'"
 GYM_ID = 'gym_id = "0123"'
@@ -19,6 +22,7 @@ WELLHUB_KEY = 'gym_id = "0123"\nkey = { file = "key" }'
 ROUTE = "21: routes[0].match: "
 GROUPS = "; the groups with a meaning are member and customer"
 MS = "it is in milliseconds, without a unit: 2 seconds are 2000"
+LAYOUTS = f"{', '.join(map(repr, get_args(LayoutName)[:-1]))} or 'tr'"
 TYPES = 'a reader on a serial port, also over USB, is "serial", one that types like a keyboard is "evdev"'
 KEY = 'put the key alone into a file with mode 640, and write key = { file = "/etc/gatectl/secrets/wellhub" }'
 NO_MEMBER = "routes[0].match: takes no number of a member that "
@@ -265,7 +269,7 @@ BRACKETS = 'write ["…", "…"], with square brackets also around a single one'
         (
             DEVICE,
             f'{DEVICE}\nlayout = "de_DE"',
-            "40: doors.main.scanners[1].layout: must be 'us' or 'de'",
+            f"40: doors.main.scanners[1].layout: must be {LAYOUTS}",
             ["did you mean de?"],
         ),
         (

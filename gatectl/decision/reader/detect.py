@@ -12,14 +12,22 @@ import json
 import math
 import operator
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import get_args
 
 from gatectl.decision.reader.framing import Framing, framer
-from gatectl.decision.reader.keymap import Key, LayoutName
-from gatectl.decision.reader.keys import EV_KEY, PRESSED, KeyDecoder, KeyEvent
-from gatectl.decision.reader.reading import Code, Dropped, DropReason, Encoding, reading_of, reading_of_text
+from gatectl.decision.reader.keymap import Layout
+from gatectl.decision.reader.keys import KeyDecoder, KeyEvent
+from gatectl.decision.reader.reading import (
+    ENDINGS,
+    Code,
+    Dropped,
+    DropReason,
+    Encoding,
+    Reading,
+    reading_of,
+    reading_of_text,
+)
 
 HAND_S = 0.06
 """Scanners type a character every 8 to 50 ms, as their USB interval and their setting have it; a very fast
@@ -44,11 +52,9 @@ _SYMBOLOGIES = {
 }
 _AIM = re.compile(rf"\]([{''.join(_SYMBOLOGIES)}])[0-9A-Za-z]")
 
-_CONTROLS = {0x00: "NUL", 0x03: "ETX", 0x04: "EOT", 0x09: "TAB", 0x0A: "LF", 0x0D: "CR"}
 _LINE = re.compile(rb"([\r\n\t\x03\x04\x00]*)([^\r\n\t\x03\x04\x00]+)([\r\n\t\x03\x04\x00]*)")
 _STX, _ETX = 2, 3
 _LRC_FRAME = re.compile(rb"\x02[^\x02\x03]*\x03")
-_ENDS = {Key.ENTER: "Enter", Key.KPENTER: "the keypad's Enter", Key.TAB: "Tab"}
 
 _FRAMES: dict[Framing, str] = {
     "id12la": "STX, ten hex digits, a checksum that is right, CR LF, ETX",
@@ -64,6 +70,9 @@ _MOSTLY = 0.6
 
 _SILENCE = "a silence"
 
+_OTHERS = 6
+"""Layouts to name besides the first that read the same."""
+
 _IDLE_MS = {"serial": 100, "evdev": 500}
 """The shortest silence to set for readers that send no ending. A USB hub reports an unplugged keyboard
 within 256 ms, and a code that it cut in two must be known as such before a silence makes it whole."""
@@ -71,7 +80,7 @@ _IDLE_FACTOR = 3
 """Of the longest gap that a scan had: the next one may have a longer one."""
 _IDLE_STEP_MS, _IDLE_MAX_MS = 50, 2000
 
-_DEFAULTS = {"mode": "8N1", "encoding": "utf-8"}
+_DEFAULTS = {"mode": "8N1", "encoding": "utf-8", "caps_lock": "ignore"}
 """Settings that are left out of the table to paste where they have these values."""
 
 
@@ -233,45 +242,66 @@ def _has_lrc(data: bytes) -> bool:
 
 
 def detect_keys(
-    events: Iterable[KeyEvent], *, caps_lock: bool = False, gap_s: float = 0.0
+    events: Sequence[KeyEvent],
+    layouts: Mapping[str, Layout],
+    *,
+    caps_lock: bool = False,
+    gap_s: float = 0.0,
 ) -> list[DetectedFormat] | NotRecognised | None:
     """Recognises what a scanner typed with one scan, in each layout that can have it.
 
-    Of layouts that agree, the first one is returned alone. None where nothing was typed. `gap_s` is the
-    longest time within it without a key.
+    Of layouts that agree, the first one is returned alone; those whose code looks most like one come first.
+    None where nothing was typed. `caps_lock` is the host's lamp, `gap_s` the longest time without a key.
     """
-    events = list(events)
-    ending = _ended_by(events)
-    idle_ms = _idle_ms("evdev", gap_s) if ending == _SILENCE else 0
-    found: dict[str, DetectedFormat] = {}
+    found: dict[tuple[str, str], list[tuple[str, bool]]] = {}
     flaw: Dropped | None = None
-    for layout in get_args(LayoutName):
-        decoder = KeyDecoder(layout, caps_lock=caps_lock)
-        reading = next(iter([*decoder.feed(events), *decoder.silence()]), None)
-        if isinstance(reading, Code):
-            code, aim, words = _aim_of(reading.text)
-            how = f"keys in the layout {layout}, ended by {ending}{words}"
-            settings = _settings(layout=layout, strip_aim=bool(aim), idle_ms=idle_ms)
-            found.setdefault(reading.text, DetectedFormat(code, how, ending, aim=aim, settings=settings))
-        elif reading is not None:
-            flaw = reading
+    for name, layout in layouts.items():
+        for lamp in (None, True) if caps_lock else (None,):
+            reading, ending = _first_reading(events, KeyDecoder(layout, caps_lock=lamp))
+            if isinstance(reading, Code):
+                found.setdefault((reading.text, ending), []).append((name, bool(lamp)))
+            elif reading is not None:
+                flaw = flaw or reading
     if not found:
         return None if flaw is None else _unreadable(flaw)
-    return list(found.values())
+    seen = [_keys_format(text, ending, ways, gap_s) for (text, ending), ways in found.items()]
+    return sorted(seen, key=lambda one: _oddness(one.code))
+
+
+def _first_reading(events: Sequence[KeyEvent], decoder: KeyDecoder) -> tuple[Reading | None, str]:
+    """Return the first reading, and what ended it."""
+    for event in events:
+        if readings := decoder.feed([event]):
+            return readings[0], decoder.ended_by
+    return next(iter(decoder.silence()), None), _SILENCE
+
+
+def _keys_format(text: str, ending: str, ways: Sequence[tuple[str, bool]], gap_s: float) -> DetectedFormat:
+    """Describe what was read so in some layouts, each with whether the lamp of Caps Lock counts."""
+    code, aim, words = _aim_of(text)
+    layout, follows_lamp = ways[0]
+    others = [name for name, lamp in ways[1:] if lamp == follows_lamp]
+    same = f" (or {', '.join(others[:_OTHERS])}{' …' if others[_OTHERS:] else ''})" if others else ""
+    lamp = ", by the lamp of Caps Lock" if follows_lamp else ""
+    settings = _settings(
+        layout=layout,
+        caps_lock="follow" if follows_lamp else "ignore",
+        strip_aim=bool(aim),
+        idle_ms=_idle_ms("evdev", gap_s) if ending == _SILENCE else 0,
+    )
+    how = f"keys in the layout {layout}{same}{lamp}, ended by {ending}{words}"
+    return DetectedFormat(code, how, ending, aim=aim, settings=settings)
+
+
+def _oddness(code: str) -> int:
+    """Return how little this looks like a code: letters and digits of ASCII are usual, signs less so."""
+    signs = sum(not char.isalnum() for char in code)
+    return signs + 2 * sum(not char.isascii() for char in code)
 
 
 def chosen(seen: Sequence[DetectedFormat], is_taken: Callable[[str], bool]) -> DetectedFormat:
     """The layout whose code a card or a route takes; else the first."""
     return next((one for one in seen if is_taken(one.code)), seen[0])
-
-
-def _ended_by(events: Iterable[KeyEvent]) -> str:
-    keys = [code for kind, code, value in events if kind == EV_KEY and value == PRESSED]
-    return next((_ENDS[key] for key in map(_as_key, keys) if key in _ENDS), _SILENCE)
-
-
-def _as_key(code: int) -> Key | None:
-    return Key(code) if code in Key.__members__.values() else None
 
 
 def _aim_of(text: str) -> tuple[str, str | None, str]:
@@ -295,14 +325,14 @@ def _unreadable(reading: Dropped | None) -> NotRecognised:
         case Dropped(DropReason.KEY, detail):
             return NotRecognised(
                 f"keys that type no character in any layout known here ({detail})",
-                "set the scanner to the US layout, which is its factory setting",
+                "set the scanner to a layout that gatectl.toml(5) lists; US is the usual factory setting",
             )
         case _:
             return NotRecognised("more than a code can be", "a code has at most 512 characters")
 
 
 def _named(ending: bytes) -> str:
-    return " ".join(_CONTROLS[byte] for byte in ending)
+    return " ".join(ENDINGS[chr(byte)] for byte in ending)
 
 
 def _key(name: str) -> str:

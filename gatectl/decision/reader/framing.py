@@ -9,6 +9,7 @@ import re
 from typing import Literal, Protocol, Unpack, get_args
 
 from gatectl.decision.reader.reading import (
+    ENDINGS,
     MAX_BYTES,
     Code,
     Dropped,
@@ -23,7 +24,7 @@ Flow = Literal["none", "rts-cts", "xon-xoff"]
 
 _STX = b"\x02"
 _ETX = b"\x03"
-_ENDINGS = re.compile(rb"[\r\n\t\x03\x04\x00]+")
+_ENDINGS = re.compile(f"[{''.join(ENDINGS)}]+".encode())
 _LINE_END = b"\r\n"
 _HEX = re.compile(rb"[0-9A-Fa-f]*")
 _CARD_DIGITS = 10

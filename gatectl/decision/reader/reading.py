@@ -26,6 +26,10 @@ _AROUND = (
 """The byte order mark and the blanks of Unicode that are no control characters (categories Zs, Zl, Zp)."""
 
 
+ENDINGS = {"\0": "NUL", "\x03": "ETX", "\x04": "EOT", "\t": "TAB", "\n": "LF", "\r": "CR"}
+"""The control characters that end a line, with their names."""
+
+
 class DropReason(StrEnum):
     """Why input was dropped; the values are keys of `status` and words of the systemd journal."""
 

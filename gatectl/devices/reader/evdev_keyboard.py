@@ -7,6 +7,7 @@ Source: the kernel's linux/input.h and Documentation/input/input.rst.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
 import fcntl
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from gatectl.decision.reader.keys import EV_KEY, PRESSED, KeyDecoder, KeyEvent
+from gatectl.devices.reader.layouts import all_layouts, layout_of
 from gatectl.devices.reader.reader_types import EvdevScanner
 from gatectl.devices.reader.supervisor import Decoder, DeviceLost, LossCause, cause_of
 from gatectl.devices.reader.system import DeviceClass, SystemPaths, by_number, text_of
@@ -180,7 +182,11 @@ class KeyboardDriver:
         return self._grabbed(settings.path)
 
     def decoder(self, settings: EvdevScanner, keyboard: KeyEvents) -> Decoder:
-        return KeyDecoder(settings.layout, caps_lock=keyboard.caps_lock, **settings.affixes)
+        # Load these here, in the device's thread: an Alt code must not wait for the disk.
+        codecs.lookup("cp437")
+        codecs.lookup("cp1252")
+        caps_lock = keyboard.caps_lock if settings.caps_lock == "follow" else None
+        return KeyDecoder(layout_of(settings.layout), caps_lock=caps_lock, **settings.affixes)
 
     def open_shared(self, path: str, _baud: int) -> KeyEvents:
         """Do not grab the keyboard: it may be the technician's own."""
@@ -197,7 +203,7 @@ class KeyboardDriver:
         pressed = sum(kind == EV_KEY and value == PRESSED for kind, _, value in events)
         if is_by_hand(pressed, scan.seconds):
             return TYPED_BY_HAND
-        return detect_keys(events, caps_lock=scan.port.caps_lock, gap_s=scan.gap_s)
+        return detect_keys(events, all_layouts(), caps_lock=scan.port.caps_lock, gap_s=scan.gap_s)
 
 
 DRIVER = KeyboardDriver()

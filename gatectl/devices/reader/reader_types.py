@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from gatectl.decision.reader.framing import Flow, Framing
-from gatectl.decision.reader.keymap import LayoutName
+from gatectl.decision.reader.keymap import CapsLock, LayoutName
 from gatectl.decision.reader.reading import Affixes, Encoding
 from gatectl.devices.reader.paths import InputDevice, SerialPort, is_stable
 from gatectl.validators.values import LineMode, Text, whole
@@ -92,6 +92,9 @@ class EvdevScanner(ScannerSettings):
     """The device's path, one that stays when it is plugged in again."""
     layout: LayoutName = "us"
     """The layout that the reader is set to; the host's own layout does not matter."""
+    caps_lock: CapsLock = "ignore"
+    """Whether the reader looks at the host's Caps Lock lamp and types accordingly: "follow"; "ignore" for all
+    others."""
 
     @property
     def path(self) -> str:

@@ -4,17 +4,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from gatectl.decision.reader import detect
 from gatectl.decision.reader.detect import (
     DetectedFormat,
     NotRecognised,
     chosen,
-    detect_keys,
     detect_serial,
     is_by_hand,
 )
-from gatectl.decision.reader.keymap import Key, layout_of
+from gatectl.decision.reader.keymap import SPACING_ACCENTS, Key
 from gatectl.decision.reader.keys import EV_KEY, EV_SYN, PRESSED, RELEASED, SYN_DROPPED, SYN_REPORT
 from gatectl.decision.reader.reading import Code, reading_of_text
+from gatectl.devices.reader.layouts import all_layouts
 
 CARD = b"\x020500207B326C\x03"
 SAME_WITH_LINE_END = b"\x020500207B326C\r\n\x03"
@@ -174,21 +175,24 @@ def test_every_card_is_known_by_its_checksum(number, tail, junk):
     assert (seen.code, seen.settings["framing"]) == (number.hex().upper(), "id12la" if tail else "rdm6300")
 
 
+LAYOUTS = all_layouts()
+
 TYPEABLE = {
-    name: sorted(
-        {char for cap in layout_of(name).caps.values() for char in (cap.plain, cap.shifted, cap.third)}
-    )[1:]
-    for name in ("us", "de")
+    name: sorted({levels[at] for levels in layout.keys.values() for at in (0, 1)} - {"", *SPACING_ACCENTS})
+    for name, layout in LAYOUTS.items()
 }
 
 
+def detect_keys(events, **options):
+    return detect.detect_keys(list(events), LAYOUTS, **options)
+
+
 def typed(text, layout, ending=Key.ENTER):
-    """The events of a scanner in this layout."""
+    """The events of a scanner in this layout; no text has an accent of a dead key."""
     strokes = {}
-    for key, cap in layout_of(layout).caps.items():
-        for char, modifier in ((cap.plain, None), (cap.shifted, Key.LEFTSHIFT), (cap.third, Key.RIGHTALT)):
-            if char:
-                strokes.setdefault(char, (key, modifier))
+    for level, modifier in enumerate((None, Key.LEFTSHIFT, Key.RIGHTALT)):
+        for key, levels in LAYOUTS[layout].keys.items():
+            strokes.setdefault(levels[level], (key, modifier))
     events = []
     for char in text:
         key, modifier = strokes[char]
@@ -205,25 +209,37 @@ def typed(text, layout, ending=Key.ENTER):
     [(Key.ENTER, "Enter"), (Key.KPENTER, "the keypad's Enter"), (Key.TAB, "Tab"), (None, "a silence")],
 )
 def test_how_keys_end(ending, words):
-    (seen,) = detect_keys(typed("4006381333931", "de", ending))
+    seen = detect_keys(typed("4006381333931", "de", ending))[0]
     assert (seen.code, seen.settings["layout"], seen.ending) == ("4006381333931", "us", words)
 
 
-def test_layouts_that_disagree_are_both_told():
-    assert [(one.settings["layout"], one.code) for one in detect_keys(typed("WP-4711", "us"))] == [
-        ("us", "WP-4711"),
-        ("de", "WPß4711"),
-    ]
+def shown(found):
+    return [(one.settings["layout"], one.code) for one in found]
+
+
+def test_layouts_that_disagree_are_all_told_those_whose_codes_are_likely_first():
+    found = shown(detect_keys(typed("WP-4711", "us")))
+    assert found[0] == ("us", "WP-4711")
+    assert ("de", "WPß4711") in found
+    assert not {"gb", "br"} & {layout for layout, _ in found}, "they agree with us"
+    french = shown(detect_keys(typed("WP-1403", "fr")))
+    assert french[0] == ("fr", "WP-1403")
+    assert ("us", "ZP6!$)#") in french
 
 
 def test_a_layout_that_lacks_what_was_typed_is_left_out():
-    assert [(one.settings["layout"], one.code) for one in detect_keys(typed("a@b", "de"))] == [("de", "a@b")]
+    found = detect_keys(typed("a@b", "de"))
+    assert ("gb", "a@b") in shown(found)
+    assert "in the layout gb (or de, ch, at, es, it, pt …)" in next(
+        one.how for one in found if one.code == "a@b"
+    )
+    assert not {"us", "fi"} & {layout for layout, _ in shown(found)}
 
 
 def test_an_identifier_in_front_is_found_in_the_layout_that_has_it():
-    us, de = detect_keys(typed("]C1WP", "us"))
+    us, *others = detect_keys(typed("]C1WP", "us"))
     assert (us.code, us.aim) == ("WP", "]C1")
-    assert (de.code, de.aim) == ("+C1WP", None)
+    assert ("+C1WP", None) in [(one.code, one.aim) for one in others]
 
 
 def test_the_layout_whose_code_somebody_takes_is_chosen():
@@ -232,9 +248,20 @@ def test_the_layout_whose_code_somebody_takes_is_chosen():
     assert chosen(seen, lambda _: False).settings["layout"] == "us"
 
 
-def test_caps_lock_counts():
-    (seen,) = detect_keys(typed("abc", "us"), caps_lock=True)
-    assert seen.code == "ABC"
+def test_with_the_lamp_of_caps_lock_both_readings_are_told():
+    plain = {(one.code, one.settings.get("caps_lock")) for one in detect_keys(typed("bcd", "us"))}
+    assert plain == {("bcd", None)}
+    lit = {
+        (one.code, one.settings.get("caps_lock")) for one in detect_keys(typed("bcd", "us"), caps_lock=True)
+    }
+    assert lit == {("bcd", None), ("BCD", "follow")}
+
+
+def test_an_ending_by_a_control_character_or_an_arrow_is_named():
+    scan = typed("1", "us", None)
+    ctrl_m = [(EV_KEY, Key.LEFTCTRL, PRESSED), *typed("m", "us", None), (EV_KEY, Key.LEFTCTRL, RELEASED)]
+    assert detect_keys([*scan, *ctrl_m])[0].ending == "CR"
+    assert detect_keys(typed("1", "us", Key.DOWN))[0].ending == "the arrow down"
 
 
 def test_dropped_events_and_unknown_keys_are_told():
@@ -250,7 +277,7 @@ def test_no_keys_are_nothing():
 
 
 @given(
-    st.sampled_from(["us", "de"]).flatmap(
+    st.sampled_from(sorted(LAYOUTS)).flatmap(
         lambda name: st.tuples(st.just(name), st.text(TYPEABLE[name], min_size=1))
     )
 )

@@ -228,7 +228,7 @@ class VirtualKeyboardRig:
 
     def type_rubbish(self):
         self.device.type_text("12")
-        self.device.tap(ecodes.KEY_F5)
+        self.device.tap(ecodes.KEY_INSERT)
         self.device.type_code("34")
 
     def make(self, idle_s=IDLE_S, strip_aim=False, **watching):

@@ -7,14 +7,22 @@ import errno
 import os
 import select
 import termios
+from pathlib import Path
 
 import pytest
 import serial
 from evdev import ecodes
 from fuse_device import FuseDevice, needs_fuse
 
-from gatectl.decision.reader.keys import KeyDecoder
-from gatectl.devices.reader.evdev_keyboard import EVENT_FORMAT, GET_LEDS, GET_VERSION, GRAB, Keyboard
+from gatectl.devices.reader.evdev_keyboard import (
+    EVENT_FORMAT,
+    GET_LEDS,
+    GET_VERSION,
+    GRAB,
+    Keyboard,
+    KeyboardDriver,
+)
+from gatectl.devices.reader.reader_types import EvdevScanner
 from gatectl.devices.reader.serial_port import SerialPort
 from gatectl.devices.reader.supervisor import DeviceLost
 from gatectl.sim.virtual_keyboard import VirtualKeyboard
@@ -193,15 +201,17 @@ def test_the_numbers_of_the_requests_are_the_kernels():
     assert GET_LEDS == 0x80024519  # EVIOCGLED(2)
 
 
-def test_caps_lock_as_it_was_when_the_keyboard_was_opened():
-    with (
-        VirtualKeyboard("us", caps_lock=True) as keyboard,
-        contextlib.closing(keyboard.connect("")) as source,
-    ):
-        keyboard.type_code("a1")
-        decoder = KeyDecoder("us", caps_lock=source.caps_lock)
-        (code,) = decoder.feed(source.read())
-        assert code.text == "A1"
+@pytest.mark.parametrize(("caps_lock", "codes"), [("ignore", ["a1", "a1"]), ("follow", ["A1", "a1"])])
+def test_the_lamp_of_caps_lock_counts_for_a_scanner_that_follows_it(caps_lock, codes):
+    settings = EvdevScanner(type="evdev", device=Path("x"), layout="us", caps_lock=caps_lock)
+    with VirtualKeyboard("us", caps_lock=True) as keyboard:
+        driver = KeyboardDriver(keyboard.connect)
+        with contextlib.closing(driver.open(settings)) as source:
+            decoder = driver.decoder(settings, source)
+            keyboard.type_code("a1")
+            keyboard.light_caps_lock(on=False)
+            keyboard.type_code("a1")
+            assert [one.text for one in decoder.feed(source.read())] == codes
 
 
 def test_a_virtual_scanner_that_is_unplugged_sends_nothing(tmp_path):
