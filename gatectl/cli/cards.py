@@ -15,10 +15,11 @@ from pathlib import Path
 from gatectl.cli.control import NotRunning, call
 from gatectl.config.model import Settings
 from gatectl.config.reader import find, load
-from gatectl.decision.cards import BadLine, Card, Enrolment, from_csv, key_of, table, to_csv
+from gatectl.decision.cards import Card, key_of
+from gatectl.decision.cards_csv import Enrolment, from_csv, table, to_csv
 from gatectl.decision.reader.reading import MAX_CHARS, Code, bare, reading_of_text
 from gatectl.decision.routing import objection
-from gatectl.decision.spreadsheet import NotTextError, decoded, shortened, zeros_lost
+from gatectl.decision.spreadsheet import BadLine, NotTextError, decoded, shortened, zeros_lost
 from gatectl.errors import SUDO, GatectlError, near, visible
 from gatectl.journal import cards as store
 from gatectl.journal.reader import enrolled

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from gatectl.decision import spreadsheet
-from gatectl.decision.cards import BadLine
+from gatectl.decision.spreadsheet import BadLine, Columns, bad_lines
 from gatectl.errors import GatectlError
 from gatectl.partners.wellhub.codes import Action, Change
 
-_HEADER = ("wellhub_id", "code")
 _COLUMNS: Final = ("action", "wellhub_id", "code", "outcome", "what")
 
 DONE = "done"
@@ -27,34 +26,24 @@ def changes(text: str, action: Action, check: Check) -> tuple[list[Change], list
 
     A deletion may leave out the code.
     """
+    columns = Columns(
+        names=("wellhub_id", "code"),
+        least=1 if action == "delete" else 2,
+        headings={},
+        shape="wellhub_id,code",
+    )
     found: dict[str, tuple[int, Change]] = {}
-    bad: list[BadLine] = []
-    widths = (1, 2) if action == "delete" else (2,)
-    try:
-        for number, (line, cells) in enumerate(spreadsheet.rows(text, widths)):
-            if number == 0 and cells[0].casefold() == _HEADER[0]:
-                continue
-            problem = _take(cells, line, action, check, found)
-            if problem is not None:
-                bad.append(BadLine(line, problem))
-    except spreadsheet.NotCsvError as error:
-        bad.append(BadLine(error.line, str(error)))
+
+    def take(line: int, values: dict[str, str]) -> str | None:
+        change = Change(action, values["wellhub_id"], values.get("code", ""))
+        problem = check(change)
+        if problem is not None:
+            return problem
+        first, other = found.setdefault(change.wellhub_id, (line, change))
+        return None if other == change else f"{change.wellhub_id} is in line {first} with another code"
+
+    bad = bad_lines(text, columns, take)
     return [change for _, change in found.values()], bad
-
-
-def _take(
-    row: list[str], line: int, action: Action, check: Check, found: dict[str, tuple[int, Change]]
-) -> str | None:
-    while len(row) > len(_HEADER) and not row[-1]:
-        row = row[:-1]  # spreadsheets pad each row to the length of the longest
-    if len(row) > len(_HEADER) or (len(row) < len(_HEADER) and action != "delete"):
-        return f"{len(row)} columns instead of wellhub_id,code"
-    change = Change(action, *row)
-    problem = check(change)
-    if problem is not None:
-        return problem
-    first, other = found.setdefault(change.wellhub_id, (line, change))
-    return None if other == change else f"{change.wellhub_id} is in line {first} with another code"
 
 
 class Report:

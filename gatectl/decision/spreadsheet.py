@@ -9,7 +9,8 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 _SEPARATORS = (",", ";", "\t")
 
@@ -42,6 +43,49 @@ class NotCsvError(ValueError):
         self.line = line
 
 
+class BadLine(NamedTuple):
+    """A line of CSV that cannot be taken, and why; `line` counts from 1."""
+
+    line: int
+    what: str
+
+
+class Columns(NamedTuple):
+    """The columns of a list, which a header may have in another order."""
+
+    names: tuple[str, ...]
+    least: int
+    """So many of them, from the first, are needed."""
+    headings: Mapping[str, str]
+    """The column's name for each other word for it in a header, in lower case."""
+    shape: str
+    """A line for people."""
+
+    def is_header(self, cells: Sequence[str]) -> bool:
+        """Return whether a row names the first column and, if it has more cells, another one."""
+        known = [name for cell in cells if (name := self._named(cell)) in self.names[: max(self.least, 2)]]
+        return self.names[0] in known and len(known) >= min(len(cells), 2)
+
+    def in_header(self, cells: Sequence[str]) -> list[str]:
+        """Return the columns' names in the order of a header, which has them in other words."""
+        return [self._named(cell) for cell in cells]
+
+    def header_flaw(self, names: Sequence[str]) -> str | None:
+        """Return the objection to a header."""
+        for name in filter(None, names):
+            if name not in self.names:
+                return f"the column {name!r} is none of {', '.join(self.names)}"
+            if names.count(name) > 1:
+                return f"two columns are the {name}"
+        missing = [name for name in self.names[: self.least] if name not in names]
+        return f"there is no column {missing[0]}" if missing else None
+
+    def _named(self, cell: str) -> str:
+        return next(
+            (name for name in self.names if name == cell.casefold()), self.headings.get(cell.casefold(), cell)
+        )
+
+
 def decoded(content: bytes) -> str:
     """The text of a file: UTF-8 with or without a byte order mark, else Windows-1252; raises NotTextError.
 
@@ -71,6 +115,36 @@ def rows(text: str, widths: Collection[int]) -> Iterator[tuple[int, list[str]]]:
     except csv.Error as error:
         # Quotes that do not close swallow what follows: nothing after this line can be trusted.
         raise NotCsvError(reader.line_num, str(error)) from error
+
+
+def bad_lines(
+    text: str, columns: Columns, take: Callable[[int, dict[str, str]], str | None]
+) -> list[BadLine]:
+    """Pass the number and the values of each line to `take`, which may object; return all that is wrong.
+
+    A header is optional. After one that is wrong no line is taken.
+    """
+    bad: list[BadLine] = []
+    names: Sequence[str] = columns.names
+    try:
+        for number, (line, cells) in enumerate(rows(text, range(columns.least, len(columns.names) + 1))):
+            if number == 0 and columns.is_header(cells):
+                names = columns.in_header(cells)
+                flaw = columns.header_flaw(names)
+                if flaw is not None:
+                    return [BadLine(line, flaw)]
+                continue
+            while len(cells) > columns.least and not cells[-1]:
+                cells.pop()  # a spreadsheet gives each row as many cells as the longest has
+            if columns.least <= len(cells) <= len(names):
+                problem = take(line, dict(zip(names, cells, strict=False)))
+            else:
+                problem = f"{len(cells)} columns instead of {columns.shape}"
+            if problem is not None:
+                bad.append(BadLine(line, problem))
+    except NotCsvError as error:
+        bad.append(BadLine(error.line, str(error)))
+    return bad
 
 
 def plain(cell: str) -> str:

@@ -2,8 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatectl.decision.cards import BadLine, Card, Enrolment, from_csv, key_of, to_csv
-from gatectl.decision.spreadsheet import NotTextError, decoded, plain, protected, shortened
+from gatectl.decision.cards import Card, key_of
+from gatectl.decision.cards_csv import Enrolment, from_csv, to_csv
+from gatectl.decision.spreadsheet import BadLine, NotTextError, decoded, plain, protected, shortened
 
 
 def anything(_card):
