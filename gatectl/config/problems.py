@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from gatectl.decision.toml_text import toml_key, toml_value
 from gatectl.errors import GatectlError, visible
 
 Where = tuple[str | int, ...]
@@ -18,8 +17,6 @@ MONITOR_HINT = (
     'password = { file = "/etc/gatectl/monitor-password" }'
 )
 """Hint: the ways to set the monitor's password."""
-
-_BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class SettingIssue(NamedTuple):
@@ -70,8 +67,7 @@ def key_of(where: Where) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            name = part if _BARE.fullmatch(part) else json.dumps(part, ensure_ascii=False)
-            text += f".{name}" if text else name
+            text += f".{toml_key(part)}" if text else toml_key(part)
     return text
 
 
@@ -83,5 +79,5 @@ def listed(names: Sequence[str], word: str = "or") -> str:
 
 def key_hint(partner: str) -> str:
     """Return the hint with the ways to set a partner's key."""
-    file = json.dumps(f"/etc/gatectl/secrets/{partner}", ensure_ascii=False)
+    file = toml_value(f"/etc/gatectl/secrets/{partner}")
     return f"put the key alone into a file with mode 640, and write key = {{ file = {file} }}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 import socket
 import ssl
@@ -16,6 +15,7 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 
+from gatectl.decision.toml_text import toml_value
 from gatectl.sim.certificates import Authority, Leaf
 from gatectl.sim.connection import ClientConnection, Hooks, Received, set_reset
 from gatectl.sim.http import ReceivedRequest, Reply, text_reply
@@ -109,10 +109,10 @@ class Simulator:
         lines = (
             f"[partners.{name or protocol}]",
             f'protocol = "{protocol}"',
-            f"url = {_toml_text(self.url(protocol))}",
+            f"url = {toml_value(self.url(protocol))}",
             *self.partners[protocol].settings,
-            f"key = {{ file = {_toml_text(str(self.key_file(protocol)))} }}",
-            f"ca_file = {_toml_text(str(self.ca_file))}",
+            f"key = {{ file = {toml_value(str(self.key_file(protocol)))} }}",
+            f"ca_file = {toml_value(str(self.ca_file))}",
         )
         return "\n".join(lines) + "\n"
 
@@ -223,8 +223,3 @@ def _listener(host: str, port: int) -> socket.socket:
     listener = socket.create_server((host, port), family=family, backlog=128)
     listener.settimeout(0)
     return listener
-
-
-def _toml_text(value: str) -> str:
-    """Return a TOML basic string, which has the same escapes as JSON."""
-    return json.dumps(value, ensure_ascii=False)

@@ -8,7 +8,6 @@ Source: ISO/IEC 15424 for the symbology identifiers.
 from __future__ import annotations
 
 import functools
-import json
 import math
 import operator
 import re
@@ -28,6 +27,7 @@ from gatectl.decision.reader.reading import (
     reading_of,
     reading_of_text,
 )
+from gatectl.decision.toml_text import toml_key, toml_value
 
 HAND_S = 0.06
 """Scanners type a character every 8 to 50 ms, as their USB interval and their setting have it; a very fast
@@ -103,8 +103,8 @@ class DetectedFormat:
     def toml(self, door: str, kind: str, device_key: str, path: str) -> str:
         """Return the table to put into the settings, for a reader type and its device's key and path."""
         table = {"type": kind, device_key: path, **self.settings}
-        lines = "".join(f"{key} = {_value(value)}\n" for key, value in table.items())
-        return f"[[doors.{_key(door)}.scanners]]\n{lines}"
+        lines = "".join(f"{key} = {toml_value(value)}\n" for key, value in table.items())
+        return f"[[doors.{toml_key(door)}.scanners]]\n{lines}"
 
 
 def _settings(**settings: str | int | None) -> dict[str, str | int]:
@@ -333,13 +333,3 @@ def _unreadable(reading: Dropped | None) -> NotRecognised:
 
 def _named(ending: bytes) -> str:
     return " ".join(ENDINGS[chr(byte)] for byte in ending)
-
-
-def _key(name: str) -> str:
-    """A TOML key: bare where it can be."""
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _value(name)
-
-
-def _value(value: str | int) -> str:
-    """A TOML value: its basic strings escape as JSON's do."""
-    return json.dumps(value, ensure_ascii=False)
