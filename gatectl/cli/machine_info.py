@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from gatectl import __version__
+from gatectl.devices.reader.system import text_of
 
 _PACKAGES = ("evdev", "gpiozero", "h11", "lgpio", "pydantic", "pyserial", "rich")
 
@@ -27,7 +28,7 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         "system": _system(),
         "kernel": platform.release(),
-        "machine": _text(Path("/proc/device-tree/model")) or platform.machine(),
+        "machine": text_of(Path("/proc/device-tree/model")) or platform.machine(),
         "sqlite": sqlite3.sqlite_version,
         "openssl": ssl.OPENSSL_VERSION,
         **{name: _version(name) for name in _PACKAGES},
@@ -59,10 +60,3 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "none"
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8", "replace").strip(" \n\0")
-    except OSError:
-        return ""

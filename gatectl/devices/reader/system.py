@@ -46,9 +46,9 @@ class DeviceClass:
 
 
 def text_of(path: Path) -> str:
-    """Return the text of a small kernel file; empty if it is missing."""
+    """Return the text of a small kernel file without blanks and NULs around it; empty if it is missing."""
     try:
-        return path.read_text("utf-8", "replace").strip()
+        return path.read_text("utf-8", "replace").strip(" \t\n\0")
     except OSError:
         return ""
 
