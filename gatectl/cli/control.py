@@ -1,13 +1,19 @@
-"""Talk to the running daemon: send one JSON line and get one back, over its Unix socket."""
+"""Ask the running daemon over its control socket, once."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
 from pathlib import Path
 from typing import Any
 
+from gatectl.decision.control_messages import (
+    ANSWER_BYTES_MAX,
+    NoAnswerError,
+    RefusedError,
+    answer_of,
+    message_line,
+)
 from gatectl.errors import SUDO_OR_GROUP, GatectlError
 
 PATIENCE_S = 10.0
@@ -28,9 +34,9 @@ def call(path: Path, request: dict[str, Any]) -> dict[str, Any]:
             connection.settimeout(PATIENCE_S)
             connection.connect(str(path))
             with contextlib.suppress(BrokenPipeError):  # a daemon at its limit answers before reading
-                connection.sendall(json.dumps(request).encode() + b"\n")
+                connection.sendall(message_line(request))
             with connection.makefile("rb") as lines:
-                line = lines.readline()
+                line = lines.readline(ANSWER_BYTES_MAX)
     except (FileNotFoundError, ConnectionRefusedError) as error:
         raise NotRunning(
             f"gatectl is not running: nobody listens on {path}", "start it: systemctl start gatectl"
@@ -39,9 +45,9 @@ def call(path: Path, request: dict[str, Any]) -> dict[str, Any]:
         raise GatectlError(f"{path}: permission denied", SUDO_OR_GROUP) from error
     except OSError as error:
         raise GatectlError(f"{path}: the daemon did not answer ({error})") from error
-    if not line.endswith(b"\n"):
-        raise GatectlError(f"{path}: the daemon closed the connection without a whole answer")
-    answer: dict[str, Any] = json.loads(line)
-    if "error" in answer:
-        raise GatectlError(answer["error"], *answer.get("hints", ()))
-    return answer
+    try:
+        return answer_of(line)
+    except RefusedError as refused:
+        raise GatectlError(str(refused), *refused.hints) from refused
+    except NoAnswerError as error:
+        raise GatectlError(f"{path}: the daemon closed the connection without a whole answer") from error

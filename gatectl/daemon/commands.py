@@ -6,10 +6,11 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gatectl.daemon.control import REASON_CHARS, Command, ControlConnection, RefusedError, Stay
+from gatectl.daemon.control import REASON_CHARS, Command, ControlConnection, Stay
 from gatectl.daemon.door import Door
 from gatectl.daemon.site_context import SiteContext
 from gatectl.daemon.status import status_of
+from gatectl.decision.control_messages import RefusedError
 from gatectl.devices.reader.supervisor import Scanner
 from gatectl.journal import cards
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from gatectl.decision.control_messages import RefusedError, message_line, refusal_line
 from gatectl.decision.log import Log, LogEntry, Priority
 from gatectl.errors import GatectlError
 
@@ -51,14 +52,6 @@ END_S = 1.0
 """The end waits so long for commands under way."""
 
 Command = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
-
-
-class RefusedError(Exception):
-    """The request makes no sense; `hints` say what would."""
-
-    def __init__(self, message: str, *hints: str) -> None:
-        super().__init__(message)
-        self.hints = hints
 
 
 class ControlConnection:
@@ -279,16 +272,18 @@ class _Server:
             name = request["command"]
             command = self._commands[name]
         except (ValueError, KeyError, TypeError, RecursionError):
-            return None, _error("not a request", f'{{"command": …}} with one of {", ".join(self._commands)}')
+            known = ", ".join(self._commands)
+            return None, refusal_line(RefusedError("not a request", f'{{"command": …}} with one of {known}'))
         try:
-            return self._stays.get(name), _line(await command(request))
+            return self._stays.get(name), message_line(await command(request))
         except RefusedError as error:
-            return None, _error(str(error), *error.hints)
+            return None, refusal_line(error)
         except Exception as error:  # noqa: BLE001 - logged; no client's request may end the doors
             where = traceback.extract_tb(error.__traceback__)[-1]
             what = f"the command {name} failed: {type(error).__name__} in {where.name}, line {where.lineno}"
             self._log(LogEntry(Priority.ERROR, what))
-            return None, _error(f"the daemon failed at {name}", "journalctl -u gatectl says where")
+            failed = RefusedError(f"the daemon failed at {name}", "journalctl -u gatectl says where")
+            return None, refusal_line(failed)
 
     async def close(self) -> None:
         """Ends all connections; commands under way get a moment to finish."""
@@ -306,12 +301,5 @@ class _Server:
 
 def _refuse(connected: socket.socket) -> None:
     with connected, contextlib.suppress(OSError):
-        connected.send(_error("too many connections at once", "try again in a moment"), socket.MSG_DONTWAIT)
-
-
-def _error(message: str, *hints: str) -> bytes:
-    return _line({"error": message, "hints": hints})
-
-
-def _line(answer: dict[str, Any]) -> bytes:
-    return json.dumps(answer, ensure_ascii=False).encode() + b"\n"
+        full = RefusedError("too many connections at once", "try again in a moment")
+        connected.send(refusal_line(full), socket.MSG_DONTWAIT)

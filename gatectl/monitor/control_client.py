@@ -10,6 +10,14 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, Never
 
+from gatectl.decision.control_messages import (
+    ANSWER_BYTES_MAX,
+    NoAnswerError,
+    RefusedError,
+    answer_of,
+    message_line,
+)
+
 PATIENCE_S = 2.0
 """The daemon answers within milliseconds; a page does not wait longer for a stuck one."""
 
@@ -18,9 +26,6 @@ RETRY_S = 0.5
 
 FRESH_S = 1.0
 """The greatest age of a status on a page, so that twenty viewers cause one request to the daemon."""
-
-LINE_MAX = 1 << 20
-"""Enough for the status of a hundred doors; a longer line is an error."""
 
 
 class Away(Exception):
@@ -72,17 +77,15 @@ class ControlClient:
     @contextlib.asynccontextmanager
     async def _connected(self, command: str) -> AsyncIterator[tuple[dict[str, Any], asyncio.StreamReader]]:
         try:
-            reader, writer = await asyncio.open_unix_connection(str(self._socket), limit=LINE_MAX)
+            reader, writer = await asyncio.open_unix_connection(str(self._socket), limit=ANSWER_BYTES_MAX)
         except OSError as error:
             raise Away(denied=isinstance(error, PermissionError)) from error
         try:
-            writer.write(json.dumps({"command": command}).encode() + b"\n")
+            writer.write(message_line({"command": command}))
             try:
-                answer = json.loads(await reader.readline())
-            except (OSError, ValueError) as error:
+                answer = answer_of(await reader.readline())
+            except (OSError, ValueError, NoAnswerError, RefusedError) as error:
                 raise Away from error
-            if not isinstance(answer, dict) or "error" in answer:
-                raise Away
             yield answer, reader
         finally:
             writer.close()

@@ -7,10 +7,10 @@ kernel some time after the step that it shows, and a viewer that does not read i
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Protocol
 
+from gatectl.decision.control_messages import message_line
 from gatectl.decision.display import View
 
 AFTER_S = 0.02
@@ -61,19 +61,15 @@ class DisplayFeed:
 
     def _send(self) -> None:
         views, self._waiting = self._waiting, []
-        lines = b"".join(_line(view.to_json(with_name=view.door in self._named)) for view in views)
+        lines = b"".join(message_line(view.to_json(with_name=view.door in self._named)) for view in views)
         for viewer in self._viewers:
             viewer.show(lines)
         self._forget()
 
     def add(self, viewer: Viewer, now: Iterable[View]) -> None:
         """Send `now`, and every later view until the viewer is gone."""
-        viewer.show(b"".join(_line(view.to_json(with_name=False)) for view in now))
+        viewer.show(b"".join(message_line(view.to_json(with_name=False)) for view in now))
         self._viewers.add(viewer)
 
     def _forget(self) -> None:
         self._viewers = {viewer for viewer in self._viewers if not viewer.is_closed}
-
-
-def _line(shown: dict[str, Any]) -> bytes:
-    return json.dumps(shown, ensure_ascii=False).encode() + b"\n"

@@ -14,7 +14,8 @@ import pytest
 from harness import GOOD
 from lines import NET_S
 
-from gatectl.daemon.control import ASKING_MAX, LINE_MAX, MODE, PATIENCE_S, RefusedError, listening
+from gatectl.daemon.control import ASKING_MAX, LINE_MAX, MODE, PATIENCE_S, listening
+from gatectl.decision.control_messages import RefusedError
 from gatectl.decision.log import Priority
 
 
