@@ -10,9 +10,9 @@ def main() -> int:
     """Run this process's command line; what is returned is the exit status."""
     if sys.argv[1:] == ["relay", "off"]:
         # After a SIGKILL the gate is open until this has run: before the command line's imports.
-        from gatectl.cli import last_step  # noqa: PLC0415
+        from gatectl.cli.relay import off_from_saved_lines  # noqa: PLC0415
 
-        status = last_step.taken()
+        status = off_from_saved_lines()
         if status is not None:
             return status
     # Imported objects stay: the collector's walks over them again and again are a tenth of a start.

@@ -6,9 +6,9 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from gatectl.cli.check_result import CheckResult
 from gatectl.config.model import Settings
 from gatectl.config.problems import SettingIssue as Problem
 from gatectl.config.reader import find, load_with_keys, located
@@ -17,6 +17,18 @@ from gatectl.devices.gpio.pins import PinsError, known_factory
 from gatectl.errors import SUDO_OR_GROUP, GatectlError, visible
 from gatectl.journal.store_file import NotOursError, require_ours
 from gatectl.journal.volatile import lies_in_memory
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """The subject of a trial, a device or a partner, and its result.
+
+    `hint` says what to do, and is None where all is well. `warnings` are about problems to come.
+    """
+
+    line: str
+    hint: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,8 +13,7 @@ from gatectl.cli.cards import notify_daemon, opened
 from gatectl.cli.names import require_known
 from gatectl.config.model import Settings
 from gatectl.config.reader import find, load
-from gatectl.decision.event import Attempt, Event, Outcome
-from gatectl.decision.event_id import RANDOM_BITS, uuid7
+from gatectl.decision.event import ID_RANDOM_BITS, Attempt, Event, Outcome, uuid7
 from gatectl.decision.outcomes import Message
 from gatectl.decision.verdict import Result
 from gatectl.errors import GatectlError
@@ -71,7 +70,7 @@ def _copies(path: Path) -> list[str]:
 def _record(settings: Settings) -> Event:
     now = clock.timestamp_now()
     attempt = Attempt(
-        id=uuid7(now.at_us, secrets.randbits(RANDOM_BITS)),
+        id=uuid7(now.at_us, secrets.randbits(ID_RANDOM_BITS)),
         kind="erased",
         at_us=now.at_us,
         tenant=settings.site.tenant,

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from gatectl.cli.check_result import CheckResult
+from gatectl.cli.check import CheckResult
 from gatectl.cli.control import NotRunning, call
 from gatectl.config import model
 from gatectl.daemon.gates import PIN_HINTS, switch_off

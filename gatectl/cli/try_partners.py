@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from gatectl.cli.check_result import CheckResult
+from gatectl.cli.check import CheckResult
 from gatectl.cli.control import call
 from gatectl.config import model
 from gatectl.daemon.partner_service import contexts

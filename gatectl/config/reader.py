@@ -9,7 +9,7 @@ from typing import Any
 
 import tomli
 
-from gatectl.config import authorities, cross_checks, error_messages, secrets
+from gatectl.config import cross_checks, error_messages, secrets
 from gatectl.config.lines import Lines
 from gatectl.config.model import Secret, Settings
 from gatectl.config.problems import Problem, SettingIssue, SettingsError, key_of
@@ -68,7 +68,7 @@ def load_with_keys(path: Path, environ: Mapping[str, str]) -> tuple[Settings, di
     folder = path.absolute().parent
     settings, found = _checked(raw, folder)
     keys, about_keys = secrets.collect(raw, folder, environ)
-    found = [*found, *about_keys, *authorities.findings(raw, folder)]
+    found = [*found, *about_keys, *secrets.authority_issues(raw, folder)]
     return _result(path, text, settings, found), keys
 
 

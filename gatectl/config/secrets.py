@@ -1,4 +1,7 @@
-"""Read the partners' keys from the places in the settings, and check that they fit an HTTP header."""
+"""Read the partners' keys from the places in the settings, and check the files that a partner needs.
+
+A key has to fit an HTTP header; a `ca_file` has to hold certificates.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from gatectl.config.model import Secret
 from gatectl.config.problems import SettingIssue, key_hint
 from gatectl.errors import SUDO_OR_GROUP, GatectlError
 from gatectl.validators.key_source import Key, KeySource
-from gatectl.validators.values import is_visible_ascii
+from gatectl.validators.values import is_visible_ascii, resolve
 
 KEY_CHARS_LEAST = 16
 """Characters. Shorter keys can be guessed."""
@@ -162,3 +165,31 @@ def _fit(content: bytes) -> Secret:
     if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
         raise KeyRefused("the key is in quotes", "put the key alone there, without quotes")
     return Secret(text)
+
+
+_CA_HINT = "ca_file holds the certificates to trust, in PEM form; leave it out to use the system's store"
+
+
+def authority_issues(raw: dict[str, Any], folder: Path) -> Iterator[SettingIssue]:
+    """Yield the problems of each partner's `ca_file`."""
+    for name, partner in tables(raw, "partners"):
+        text = partner.get("ca_file")
+        path = resolve(text, folder) if isinstance(text, str) else None
+        flaw = path and _authority_flaw(path)
+        if flaw:
+            yield SettingIssue(("partners", name, "ca_file"), flaw, (_CA_HINT,))
+
+
+def _authority_flaw(path: Path) -> str | None:
+    import ssl  # noqa: PLC0415 - costs a quarter of this package's import, and few settings need it
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return f"{path} is not a plain file"  # and opening a pipe would block the start
+        context.load_verify_locations(cafile=path)
+    except ssl.SSLError:
+        return f"{path} holds no certificates"
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror}"
+    return None if context.cert_store_stats()["x509"] else f"{path} holds no certificates"

@@ -9,12 +9,11 @@ from collections import deque
 from gatectl import clock
 from gatectl.daemon.effects import Effects
 from gatectl.daemon.site_context import SiteContext
-from gatectl.decision import event_id
 from gatectl.decision.display import View
 from gatectl.decision.door.machine import DoorMachine
 from gatectl.decision.door.messages import CodeRead, Conclude, GateBroken, Input, OpenByHand, Stop, Unreadable
 from gatectl.decision.door.table import State
-from gatectl.decision.event import Event
+from gatectl.decision.event import Event, uuid7
 from gatectl.decision.timestamps import LoopTime
 from gatectl.devices.gpio.gate import Gate
 from gatectl.partners.reason import mask_secrets
@@ -110,4 +109,4 @@ class EventIds:
         if not self._bytes:
             self._bytes = os.urandom(64 * 8)
         taken, self._bytes = self._bytes[:8], self._bytes[8:]
-        return event_id.uuid7(at_us, int.from_bytes(taken))
+        return uuid7(at_us, int.from_bytes(taken))

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from gatectl.decision.cards import Card, key_of
 from gatectl.errors import GatectlError
-from gatectl.journal.transaction import transaction
+from gatectl.journal.schema import transaction
 
 _PUT = "INSERT OR REPLACE INTO cards (key, code, partner, member, customer) VALUES (?, ?, ?, ?, ?)"
 

@@ -16,7 +16,7 @@ from typing import BinaryIO
 from gatectl.decision.cards import key_of
 from gatectl.decision.event import Event
 from gatectl.journal import statements
-from gatectl.journal.transaction import transaction
+from gatectl.journal.schema import transaction
 
 STEP = 50
 """Events a transaction: a scan that comes between waits for one of them at most."""

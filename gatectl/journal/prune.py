@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Callable
 
 from gatectl.decision.timestamps import Timestamp
-from gatectl.journal.transaction import transaction
+from gatectl.journal.schema import transaction
 
 STEP = 20
 """Events a step: some forty pages of a store with a million events, whose indexes lie all over it. More would

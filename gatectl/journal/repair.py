@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from gatectl.journal.schema import connect_to_read, is_damage, known_version
+from gatectl.journal.schema import connect_to_read, is_damage, known_version, transaction
 from gatectl.journal.store_file import APPLICATION_ID
-from gatectl.journal.transaction import transaction
 
 _LINES_MAX = 1_000_000
 """So many may be harmless: the pages of an index that was rebuilt elsewhere."""

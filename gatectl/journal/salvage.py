@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING
 from gatectl.decision.cards import Card, key_of
 from gatectl.decision.event import Attempt, Event, interrupted
 from gatectl.journal import cards, statements
-from gatectl.journal.schema import open_ours
+from gatectl.journal.schema import open_ours, transaction
 from gatectl.journal.store_file import BESIDE, place_aside, put_aside
-from gatectl.journal.transaction import transaction
 
 if TYPE_CHECKING:
     from gatectl.journal.pages import LeafRecord, Value

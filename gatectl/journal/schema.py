@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
 from gatectl.journal.store_file import StoreError, require_ours
-from gatectl.journal.transaction import transaction
 
 BUSY_TIMEOUT_MS = 5000
 """A writer waits so long for the transaction of another process (an enrolment, an upgrade)."""
@@ -229,3 +228,20 @@ def _statements(script: str) -> list[str]:
             statements.append(lines)
             lines = ""
     return statements
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commit at the end of the block; roll back if it ends early, and raise its error.
+
+    The connection is one of `open_store`, in autocommit mode.
+    """
+    # IMMEDIATE: what is read inside must still be true when it is written.
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # SQLite rolls back by itself where the disk is full or fails
+            connection.execute("ROLLBACK")
+        raise

@@ -11,7 +11,7 @@ from gatectl.decision.event import Attempt, Event, Outcome, interrupted
 from gatectl.decision.outcomes import Fault
 from gatectl.decision.partner_condition import FinishedScan
 from gatectl.decision.verdict import Result, Verdict
-from gatectl.journal.transaction import transaction
+from gatectl.journal.schema import transaction
 
 Statement = tuple[str, tuple[Any, ...]]
 

@@ -31,9 +31,8 @@ from gatectl.journal.cards import load_all
 from gatectl.journal.prune import Pruning
 from gatectl.journal.reader import UnreadableError, enrolled
 from gatectl.journal.repair import header_problem_of, problem_of, repair
-from gatectl.journal.schema import DamagedError, connect_to_mend, is_damage, open_ours
+from gatectl.journal.schema import DamagedError, connect_to_mend, is_damage, open_ours, transaction
 from gatectl.journal.store_file import StoreError, require_ours
-from gatectl.journal.transaction import transaction
 
 T = TypeVar("T")
 

@@ -16,12 +16,10 @@ from gatectl.monitor.control_client import ControlClient
 from gatectl.monitor.feeds import LiveFeeds
 from gatectl.monitor.handlers import PageHandlers, Report
 from gatectl.monitor.journal_worker import JournalWorker
-from gatectl.monitor.login import Login
+from gatectl.monitor.login import Login, choose_language
 from gatectl.monitor.password import Password
-from gatectl.monitor.renderer import SiteInfo, TemplateRenderer
-from gatectl.monitor.static_files import StaticFiles
+from gatectl.monitor.renderer import SiteInfo, StaticFiles, TemplateRenderer
 from gatectl.monitor.streams import Streams
-from gatectl.monitor.visitor import choose_language
 
 
 class Monitor:

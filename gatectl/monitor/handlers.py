@@ -30,8 +30,7 @@ from gatectl.monitor import chart, presenters, texts
 from gatectl.monitor.feeds import LiveFeeds
 from gatectl.monitor.journal_worker import JournalWorker
 from gatectl.monitor.query import Query
-from gatectl.monitor.renderer import SiteInfo, TemplateRenderer
-from gatectl.monitor.visitor import language_of
+from gatectl.monitor.renderer import SiteInfo, TemplateRenderer, language_of
 
 PAGE_SIZE = 50
 """Events per page: two screens of a desktop."""

@@ -1,4 +1,4 @@
-"""Sign in with the password, and sign out."""
+"""The forms of every page: sign in with the password, sign out, choose the language."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
+from gatectl.decision.words import LANGUAGES
 from gatectl.monitor import texts
 from gatectl.monitor.password import Password
-from gatectl.monitor.renderer import TemplateRenderer
+from gatectl.monitor.renderer import LANGUAGE_COOKIE, YEAR_S, TemplateRenderer, language_of
 from gatectl.monitor.security import session_cookie, session_in
-from gatectl.monitor.visitor import language_of, own_path
 
 FORM_MAX = 4096
 """Bytes of the password's form; a larger body is refused."""
@@ -82,3 +82,26 @@ async def _password_in(request: Request) -> str:
     except ClientDisconnect:
         raise HTTPException(400) from None
     return parse_qs(body.decode("utf-8", "replace")).get("password", [""])[0]
+
+
+async def choose_language(request: Request) -> Response:
+    to = request.query_params.get("to")
+    response = RedirectResponse(own_path(request.query_params.get("next")), 303)
+    if to in LANGUAGES:
+        secure = request.url.scheme == "https"
+        response.set_cookie(
+            LANGUAGE_COOKIE, to, max_age=YEAR_S, secure=secure, httponly=True, samesite="strict"
+        )
+    return response
+
+
+def own_path(wanted: str | None) -> str:
+    """Return a path of this monitor; replace any other target by the list."""
+    if (
+        not wanted
+        or not wanted.startswith("/")
+        or wanted.startswith(("//", "/\\"))
+        or not wanted.isprintable()
+    ):
+        return "/"
+    return wanted

@@ -1,25 +1,38 @@
-"""The templates of the pages and the parts of the settings that they show."""
+"""The templates of the pages, with the values that every one of them may use, and the static files."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import resources
 from typing import Any
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 
 from gatectl.decision.words import LANGUAGES, Language
 from gatectl.monitor import presenters, texts
 from gatectl.monitor.feeds import HealthNews
-from gatectl.monitor.visitor import language_of
+
+LANGUAGE_COOKIE = "gatectl_language"
+YEAR_S = 365 * 86_400
+
+_TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
+
+
+def language_of(request: Request) -> Language:
+    """Return the reader's language: his own choice, else his browser's."""
+    chosen = request.cookies.get(LANGUAGE_COOKIE)
+    return texts.language_of(chosen, request.headers.get("accept-language", ""))
 
 
 @dataclass(frozen=True, slots=True)
 class SiteInfo:
-    """The site, its doors by name, and of each partner, by its name, the status page."""
+    """The settings that the pages need: the site, its doors, and each partner's status page by its name."""
 
     tenant: str
     studio: str
@@ -66,3 +79,23 @@ class TemplateRenderer:
         else:
             health = presenters.health_of(news.status, self._gym.status_pages, language)
         return self.render("health.html", language, health=health)
+
+
+class StaticFiles:
+    """All static files, read once, so that no path is ever made from a browser's request."""
+
+    def __init__(self) -> None:
+        folder = resources.files("gatectl.monitor") / "static"
+        self._files = {entry.name: entry.read_bytes() for entry in folder.iterdir() if entry.is_file()}
+
+    def address(self, name: str) -> str:
+        """Return the address, which contains the content's digest: a changed file has another address."""
+        return f"/static/{name}?v={hashlib.sha256(self._files[name]).hexdigest()[:12]}"
+
+    async def answer(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        content = self._files.get(name)
+        if content is None:
+            raise HTTPException(404)
+        caching = {"Cache-Control": f"public, max-age={YEAR_S}, immutable"}
+        return Response(content, media_type=_TYPES[name.rpartition(".")[2]], headers=caching)

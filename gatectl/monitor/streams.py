@@ -18,9 +18,8 @@ from gatectl.monitor import presenters
 from gatectl.monitor.feeds import NEWS_MAX, HealthNews, LiveFeeds, Reload
 from gatectl.monitor.journal_worker import JournalWorker
 from gatectl.monitor.query import Query, number
-from gatectl.monitor.renderer import TemplateRenderer
+from gatectl.monitor.renderer import TemplateRenderer, language_of
 from gatectl.monitor.security import MAY_STAY
-from gatectl.monitor.visitor import language_of
 
 STREAM_S = 12 * 3600.0
 """A stream ends after so long and the browser reopens it, which renews a display's session."""

@@ -9,8 +9,7 @@ import threading
 import pytest
 
 from gatectl.journal.cards import load_all
-from gatectl.journal.schema import open_store
-from gatectl.journal.transaction import transaction
+from gatectl.journal.schema import open_store, transaction
 
 MEMBER = "1234567890123"
 

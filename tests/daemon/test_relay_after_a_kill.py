@@ -65,3 +65,13 @@ def test_relay_off_needs_no_settings_after_a_kill(gym, tmp_path):
     last = [change for change in gym.pins(PINS["main"]["relay"]) if change.level is not None][-1]
     assert last.level == 0
     assert last.pid != killed
+
+
+def test_the_last_step_imports_no_more_than_a_relay_needs():
+    """Imports are most of the time that a gate stays open after a kill of the whole service."""
+    source = "import sys, gatectl.cli.relay; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", source], check=True, capture_output=True, text=True)
+    modules = set(loaded.stdout.split())
+    parts = {name.split(".")[1] for name in modules if name.startswith("gatectl.")}
+    assert parts == {"cli", "devices", "errors"}
+    assert not modules & {"argparse", "asyncio", "pydantic_core", "tomli"}

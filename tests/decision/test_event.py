@@ -18,8 +18,8 @@ from gatectl.decision.event import (
     RequestRecord,
     interrupted,
     timestamp,
+    uuid7,
 )
-from gatectl.decision.event_id import uuid7
 from gatectl.decision.outcomes import Fault, Message, outcome_row
 from gatectl.decision.verdict import Basis, Decision, Reason, Result, Verdict
 

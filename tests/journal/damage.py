@@ -7,12 +7,10 @@ from contextlib import closing
 from pathlib import Path
 
 from gatectl.decision.cards import Card
-from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestRecord
-from gatectl.decision.event_id import uuid7
+from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestRecord, uuid7
 from gatectl.decision.verdict import Basis, Result, Verdict
 from gatectl.journal import cards, statements
-from gatectl.journal.schema import open_store
-from gatectl.journal.transaction import transaction
+from gatectl.journal.schema import open_store, transaction
 
 PAGE = 4096
 BOOT = "0123456789abcdef" * 2

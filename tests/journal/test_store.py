@@ -20,7 +20,7 @@ from gatectl.decision.verdict import Basis, Reason, Result, Verdict
 from gatectl.journal import statements
 from gatectl.journal.prune import DAY_US, EVERY_US, STEP, Pruning
 from gatectl.journal.reader import Reader
-from gatectl.journal.schema import migrations, open_store
+from gatectl.journal.schema import migrations, open_store, transaction
 from gatectl.journal.store import Store
 from gatectl.journal.store_file import (
     APPLICATION_ID,
@@ -30,7 +30,6 @@ from gatectl.journal.store_file import (
     put_aside,
     require_ours,
 )
-from gatectl.journal.transaction import transaction
 
 BOOT = "b" * 32
 

@@ -9,13 +9,11 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestRecord
-from gatectl.decision.event_id import uuid7
+from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestRecord, uuid7
 from gatectl.decision.outcomes import Fault, Message
 from gatectl.decision.verdict import Reason, Result, Verdict
-from gatectl.journal.schema import open_store
+from gatectl.journal.schema import open_store, transaction
 from gatectl.journal.statements import attempt_statement, outcome_statement
-from gatectl.journal.transaction import transaction
 
 GAP_US = 60_000_000
 """A scan a minute: 1440 a day."""

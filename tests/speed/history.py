@@ -6,14 +6,12 @@ import random
 import time
 from pathlib import Path
 
-from gatectl.decision.event import Attempt, GateRecord, Outcome, RequestRecord
-from gatectl.decision.event_id import RANDOM_BITS, uuid7
+from gatectl.decision.event import ID_RANDOM_BITS, Attempt, GateRecord, Outcome, RequestRecord, uuid7
 from gatectl.decision.outcomes import Fault, outcome_row
 from gatectl.decision.timestamps import BootUs, WallUs
 from gatectl.decision.verdict import Reason, Result, Verdict
-from gatectl.journal.schema import open_store
+from gatectl.journal.schema import open_store, transaction
 from gatectl.journal.statements import attempt_statement, outcome_statement
-from gatectl.journal.transaction import transaction
 from speed.rig import member
 
 MEMBERS = 5_000
@@ -52,7 +50,7 @@ def event(chance: random.Random, at_us: int) -> tuple[Attempt, Outcome]:
     """A scan as gyms have them: nine in ten are admitted."""
     who = member(chance.randrange(MEMBERS))
     attempt = Attempt(
-        id=uuid7(at_us, chance.getrandbits(RANDOM_BITS)),
+        id=uuid7(at_us, chance.getrandbits(ID_RANDOM_BITS)),
         kind="scan",
         at_us=WallUs(at_us),
         tenant="FitCo GmbH",
