@@ -132,7 +132,7 @@ class CodeChanger:
     ) -> None:
         self.settings = settings
         self.partner = partner
-        self.sleep = sleep
+        self._sleep = sleep
         self._client = client
 
     def objection(self, change: Change, enrolled: dict[str, Card]) -> str | None:
@@ -177,7 +177,7 @@ class CodeChanger:
             outcome = self._client.change(change)
             if outcome.kind is not ChangeKind.BUSY:
                 return outcome
-            self.sleep(outcome.wait_s)
+            self._sleep(outcome.wait_s)
         return self._client.change(change)
 
     def _here(self, connection: sqlite3.Connection, change: Change, outcome: ChangeOutcome) -> Done:
@@ -252,7 +252,7 @@ def _many(changer: CodeChanger, args: argparse.Namespace) -> int:
     done = failed = 0
     try:
         with report.writing() as write, _progress(len(left)) as advance:
-            for change in _paced(left, args.rate, changer.sleep):
+            for change in paced(left, args.rate):
                 became = changer.do(change)
                 advance()
                 if became.problem is None:
@@ -273,14 +273,19 @@ def _many(changer: CodeChanger, args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _paced(left: list[Change], rate: float, sleep: Callable[[float], None]) -> Iterator[Change]:
+def paced(
+    left: list[Change],
+    rate: float,
+    now: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[Change]:
     """Yield the changes one by one, at most `rate` per second."""
-    due = time.monotonic()
+    due = now()
     for change in left:
-        pause = due - time.monotonic()
+        pause = due - now()
         if pause > 0:
             sleep(pause)
-        due = max(due, time.monotonic()) + 1 / rate
+        due = max(due, now()) + 1 / rate
         yield change
 
 

@@ -41,15 +41,15 @@ _HINTS = {
 _REFUSED = "does the partner want a client certificate, or know this gym's address (an allow list)?"
 
 
-def partners(settings: model.Settings) -> Iterator[CheckResult]:
-    """Yield a finding for each partner, as it comes."""
+def partners(settings: model.Settings, patience_s: float = CONNECT_PATIENCE_S) -> Iterator[CheckResult]:
+    """Yield a finding for each partner, as it comes; give up a connection after `patience_s`."""
     made = contexts(settings.partners)
     ahead = _clocks(settings)
     with asyncio.Runner() as runner:
         for name, partner in settings.partners.items():
             endpoint = Endpoint.of(partner.url)
             dialler = Dialler(endpoint, made[name])
-            yield runner.run(_connection(name, endpoint, dialler, ahead.get(name)))
+            yield runner.run(_connection(name, endpoint, dialler, patience_s, ahead.get(name)))
 
 
 def _clocks(settings: model.Settings) -> dict[str, int | None]:
@@ -61,14 +61,16 @@ def _clocks(settings: model.Settings) -> dict[str, int | None]:
     return {name: partner["clock_ahead_s"] for name, partner in status["partners"].items()}
 
 
-async def _connection(name: str, endpoint: Endpoint, dialler: Dialler, ahead_s: int | None) -> CheckResult:
+async def _connection(
+    name: str, endpoint: Endpoint, dialler: Dialler, patience_s: float, ahead_s: int | None
+) -> CheckResult:
     where = f"partner {name} at {endpoint.host}:{endpoint.port}"
     heard: list[ConnectTiming] = []
     try:
-        async with asyncio.timeout(CONNECT_PATIENCE_S):
+        async with asyncio.timeout(patience_s):
             wire = await dialler.dial(heard.append)
     except TimeoutError:
-        slow = f"{_STEPS[len(_done(heard[-1]))]} took over {CONNECT_PATIENCE_S:.0f} s"
+        slow = f"{_STEPS[len(_done(heard[-1]))]} took over {patience_s:g} s"
         return CheckResult(f"{where}: {slow}{_so_far(heard[-1])}", _HINTS[Fault.NETWORK])
     except ExchangeFailed as lost:
         return CheckResult(f"{where}: {lost.fault}: {lost.detail}{_so_far(heard[-1])}", _HINTS[lost.fault])

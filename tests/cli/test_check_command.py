@@ -10,10 +10,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import trustme
+from control_server import daemon_that_answers
 from partners import Partners
 
-from gatectl.cli import try_partners
 from gatectl.cli.main import main
+from gatectl.cli.try_partners import partners
+from gatectl.config.reader import load
 from gatectl.sim.certificates import Leaf
 from gatectl.sim.simulated_door import SimulatedDoor
 from gatectl.sim.virtual_serial import VirtualSerialScanner
@@ -115,11 +117,11 @@ def test_a_scanner_that_the_running_gatectl_waits_for(check, tmp_path):
 
 
 def test_every_partner_on_its_line_and_no_request(check):
-    with Partners() as partners:
-        sections = [partners.simulator.partner_section(name) for name in ("wellhub", "perfectgym")]
+    with Partners() as gym:
+        sections = [gym.simulator.partner_section(name) for name in ("wellhub", "perfectgym")]
         status, out, err = check("\n".join(sections), "--connect")
-        assert partners.requests == []
-        port = partners.simulator.port
+        assert gym.requests == []
+        port = gym.simulator.port
     assert (status, err) == (0, "")
     steps = r"look-up N ms, connect N ms, TLS N ms \(TLSv1\.3\), certificate to \d{4}-\d\d-\d\d"
     first, second = found(out)
@@ -128,8 +130,8 @@ def test_every_partner_on_its_line_and_no_request(check):
 
 
 def test_a_connection_without_tls(check):
-    with Partners(tls=False) as partners:
-        status, out, _ = check(partners.simulator.partner_section("wellhub"), "--connect")
+    with Partners(tls=False) as gym:
+        status, out, _ = check(gym.simulator.partner_section("wellhub"), "--connect")
     assert status == 0
     assert "connect N ms, TLS none\n" in out
 
@@ -143,8 +145,8 @@ def test_a_connection_without_tls(check):
     ],
 )
 def test_a_certificate_that_is_refused(check, leaf, why):
-    with Partners(leaf=leaf) as partners:
-        status, _, err = check(partners.simulator.partner_section("wellhub"), "--connect")
+    with Partners(leaf=leaf) as gym:
+        status, _, err = check(gym.simulator.partner_section("wellhub"), "--connect")
     assert status == 1
     line, hint = err.splitlines()
     assert f"tls: {why}" in line
@@ -220,39 +222,34 @@ def test_nobody_there(check):
     )
 
 
-def test_a_partner_that_says_nothing(check, monkeypatch):
-    monkeypatch.setattr(try_partners, "CONNECT_PATIENCE_S", 0.2)
+def test_a_partner_that_says_nothing(check, tmp_path):
     section = '[partners.w]\nprotocol = "wellhub"\ngym_id = "1"\nkey = { env = "HOME" }\n'
     with socket.create_server(("127.0.0.1", 0)) as mute:
-        url = f'url = "https://127.0.0.1:{mute.getsockname()[1]}"\n'
-        status, _, err = check(section + url, "--connect")
-    assert status == 1
-    assert "TLS took over 0 s (the look-up N ms, the connection N ms, tried for N ms)" in err
+        check(f'{section}url = "https://127.0.0.1:{mute.getsockname()[1]}"\n')
+        (result,) = partners(load(tmp_path / "gatectl.toml"), patience_s=0.2)
+    line = re.sub(r"\d+ ms", "N ms", result.line)
+    assert "TLS took over 0.2 s (the look-up N ms, the connection N ms, tried for N ms)" in line
+    assert "firewall" in result.hint
 
 
-def test_a_certificate_that_ends_soon(check, monkeypatch, tmp_path):
+def test_a_certificate_that_ends_soon(check, tmp_path):
     authority = trustme.CA()
     ends = datetime.now(UTC) + timedelta(days=3, hours=1)
-    leaf = authority.issue_cert("127.0.0.1", not_after=ends.replace(tzinfo=None))
-
-    def context(*_):
-        made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        leaf.configure_cert(made)
-        return made
-
-    monkeypatch.setattr("gatectl.sim.certificates.Authority.server_context", context)
-    with Partners() as partners:
-        ca = tmp_path / "short.pem"
-        ca.write_bytes(authority.cert_pem.bytes())
-        section = partners.simulator.partner_section("wellhub")
-        section = re.sub(r"ca_file = .*", f'ca_file = "{ca}"', section)
-        status, out, _ = check(section, "--connect")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1", not_after=ends.replace(tzinfo=None)).configure_cert(context)
+    ca_file = tmp_path / "short.pem"
+    ca_file.write_bytes(authority.cert_pem.bytes())
+    section = (
+        f'[partners.w]\nprotocol = "wellhub"\ngym_id = "1"\nkey = {{ env = "HOME" }}\nca_file = "{ca_file}"\n'
+    )
+    with partner_that(lambda secured: secured.recv(1), context) as port:
+        status, out, _ = check(f'{section}url = "https://127.0.0.1:{port}"\n', "--connect")
     assert status == 0
     assert f"certificate to {ends:%Y-%m-%d}" in out
     assert "the certificate ends in 3 days" in out
 
 
-def test_the_clock_as_the_last_answer_shows_it(check, tmp_path, monkeypatch):
+def test_the_clock_as_the_last_answer_shows_it(check, tmp_path):
     answered = threading.Event()
     with SimulatedDoor(tmp_path, lambda line: answered.set() if "checked in" in line else None) as door:
         _, out, _ = check("", "--connect", settings=door.settings)
@@ -264,8 +261,7 @@ def test_the_clock_as_the_last_answer_shows_it(check, tmp_path, monkeypatch):
         assert "warning" not in out
     for ahead, words in ((94, "94 s ahead of"), (-7, "7 s behind")):
         status = {"partners": {"wellhub": {"clock_ahead_s": ahead}}}
-        monkeypatch.setattr(try_partners, "call", lambda *_, status=status: status)
-        with Partners() as partners:
-            _, out, _ = check(partners.simulator.partner_section("wellhub"), "--connect")
+        with Partners() as gym, daemon_that_answers(tmp_path / "control.sock", status):
+            _, out, _ = check(gym.simulator.partner_section("wellhub"), "--connect")
         assert f", clock {words} the partner's" in out
         assert f"this machine's clock is {words} the partner's" in out

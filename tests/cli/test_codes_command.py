@@ -3,19 +3,24 @@
 import ast
 import csv
 import http.server
-import json
+import os
 import re
 import socket
+import sqlite3
 import threading
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from control_server import daemon_that_answers
 from partners import Partners
 
 from gatectl.cli import codes, codes_client
+from gatectl.cli.codes_client import CodesClient
 from gatectl.cli.main import main
+from gatectl.config.reader import load_with_keys
 from gatectl.journal.reader import enrolled
-from gatectl.journal.schema import open_store
+from gatectl.partners.wellhub.codes import Change
 
 PACKAGE = Path(__file__).parents[2] / "gatectl"
 GOOD, OTHER = "1000000000200", "1000000000201"
@@ -96,16 +101,23 @@ class PagesDeletion(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def test_a_deletion_answered_as_the_page_shows_it(bench):
-    bench.enrol("A1", GOOD)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), PagesDeletion) as server:
+@contextmanager
+def served(handler, bench):
+    """A Wellhub on loopback whose requests this handler answers; the settings name it."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f'url = "http://127.0.0.1:{server.server_address[1]}"'
         text = bench.settings.read_text()
         bench.settings.write_text(re.sub('url = ".*"', url, re.sub("ca_file = .*", "", text)))
+        yield server
+        server.shutdown()
+
+
+def test_a_deletion_answered_as_the_page_shows_it(bench):
+    bench.enrol("A1", GOOD)
+    with served(PagesDeletion, bench):
         said = f"{GOOD}: the code is deleted there; A1 is removed here\n"
         assert bench.run("delete", GOOD) == (0, said, "")
-        server.shutdown()
     assert bench.here == {}
 
 
@@ -186,32 +198,41 @@ def test_a_deletion_whose_answer_was_lost_is_repeated_safely(bench, member):
     assert bench.here == {}
 
 
+class WellhubBesideALockedStore(http.server.BaseHTTPRequestHandler):
+    """Does what it is asked; meanwhile another program begins to write to the store, and does not end."""
+
+    def do_PUT(self):
+        self.server.lock.execute("BEGIN IMMEDIATE")
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    do_DELETE = do_PUT  # noqa: N815 - the library's name
+
+    def log_message(self, *_):
+        pass
+
+
 def test_a_failure_here_is_told_and_repeated_safely(bench, monkeypatch):
-    bench.run("create", GOOD, "A1")
-    lock = open_store(bench.folder / "journal.db")
+    bench.enrol("A1", GOOD)
     monkeypatch.setattr("gatectl.journal.schema.BUSY_TIMEOUT_MS", 50)
-    ask = codes_client.CodesClient.change
-
-    def ask_and_lock(self, change):
-        outcome = ask(self, change)
-        lock.execute("BEGIN IMMEDIATE")
-        return outcome
-
-    monkeypatch.setattr(codes_client.CodesClient, "change", ask_and_lock)
-    status, _, err = bench.run("update", GOOD, "A 2")
-    assert status == 1
-    line, hint = err.splitlines()
-    assert line.startswith("Wellhub has the code now, but here it is not done: ")
-    assert hint == f"hint: gatectl cards add 'A 2' wellhub {GOOD}"
-    lock.execute("ROLLBACK")
-    status, _, err = bench.run("delete", GOOD)
-    assert status == 1
-    assert err.startswith("Wellhub has no such code now, but here it is not done: ")
-    lock.execute("ROLLBACK")
-    monkeypatch.undo()
-    assert bench.run("delete", GOOD)[0] == 0
-    assert (bench.there, bench.here) == ({}, {})
-    lock.close()
+    lock = sqlite3.connect(bench.folder / "journal.db", isolation_level=None, check_same_thread=False)
+    with closing(lock), served(WellhubBesideALockedStore, bench) as server:
+        server.lock = lock
+        status, _, err = bench.run("update", GOOD, "A 2")
+        assert status == 1
+        line, hint = err.splitlines()
+        assert line.startswith("Wellhub has the code now, but here it is not done: ")
+        assert hint == f"hint: gatectl cards add 'A 2' wellhub {GOOD}"
+        lock.execute("ROLLBACK")
+        status, _, err = bench.run("delete", GOOD)
+        assert status == 1
+        assert err.startswith("Wellhub has no such code now, but here it is not done: ")
+        lock.execute("ROLLBACK")
+    with served(PagesDeletion, bench):
+        assert bench.run("delete", GOOD)[0] == 0
+    assert bench.here == {}
 
 
 def test_a_store_that_cannot_be_written_is_told_before_anybody_is_asked(bench):
@@ -278,22 +299,8 @@ def test_a_member_with_several_cards_keeps_those_that_were_no_code(bench):
 
 
 def test_a_running_gatectl_is_told(bench):
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(bench.folder / "control.sock"))
-    listener.listen()
-    heard = []
-
-    def serve():
-        connection, _ = listener.accept()
-        with connection:
-            heard.append(json.loads(connection.recv(100)))
-            connection.sendall(b"{}\n")
-
-    daemon = threading.Thread(target=serve)
-    daemon.start()
-    assert bench.run("create", GOOD, "A1")[0] == 0
-    daemon.join()
-    listener.close()
+    with daemon_that_answers(bench.folder / "control.sock", {}) as heard:
+        assert bench.run("create", GOOD, "A1")[0] == 0
     assert heard == [{"command": "reload_cards"}]
 
 
@@ -306,42 +313,44 @@ def test_no_key_in_any_output(bench):
 # --- Many -----------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def pauses(monkeypatch):
-    """Time that passes where it is slept."""
-    slept = []
-    clock = [0.0]
-
-    def sleep(seconds):
-        slept.append(round(seconds, 3))
-        clock[0] += seconds
-
-    monkeypatch.setattr(codes.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(codes.CodeChanger.__init__, "__defaults__", (sleep,))
-    return slept
+FAST = ("--rate", "999")
+"""Pauses of a millisecond; `test_many_are_paced` has those that count."""
 
 
 def members(*numbers):
     return [f"100000000{number:04d}" for number in numbers]
 
 
-def test_many(bench, pauses):
+def test_many_are_paced():
+    slept, clock = [], [0.0]
+
+    def sleep(seconds):
+        slept.append(seconds)
+        clock[0] += seconds
+
+    def asks(change):
+        clock[0] += 0.25 if change == 2 else 0.75  # the third is asked late, by more than a pause
+        return change
+
+    changes = [asks(change) for change in codes.paced([1, 2, 3, 4], 2, lambda: clock[0], sleep)]
+    assert (changes, slept) == ([1, 2, 3, 4], [0.25])
+
+
+def test_many(bench):
     file = bench.folder / "codes.csv"
     listed = members(1, 2, 404, 451)
     file.write_text("wellhub_id,code\n" + "".join(f"{member},C-{member[-3:]}\n" for member in listed))
-    status, out, err = bench.run("create", "--from", str(file), "--rate", "2")
+    status, out, err = bench.run("create", *FAST, "--from", str(file))
     assert (status, out, err) == (0, "", "done: 4 of 4\n")
     assert bench.here == {f"C-{member[-3:]}": member for member in listed}
     assert bench.there == {member: f"C-{member[-3:]}" for member in listed}
-    assert pauses == [0.5] * 3
 
 
-@pytest.mark.usefixtures("pauses")
 def test_an_interrupted_run_goes_on_where_it_was(bench):
     file = bench.folder / "codes.csv"
     listed = members(1, 500, 2)
     file.write_text("".join(f"{member},C-{member[-3:]}\n" for member in listed))
-    status, _, err = bench.run("create", "--from", str(file))
+    status, _, err = bench.run("create", *FAST, "--from", str(file))
     assert status == 1
     assert "Wellhub failed (500)" in err
     assert "done: 2 of 3" in err
@@ -350,22 +359,21 @@ def test_an_interrupted_run_goes_on_where_it_was(bench):
         zip(listed, ["done", "failed", "done"], strict=True)
     )
     before = len(bench.asked)
-    status, _, err = bench.run("create", "--from", str(file))
+    status, _, err = bench.run("create", *FAST, "--from", str(file))
     assert status == 1
     assert err.startswith("done before: 2\n")
     assert bench.asked[before:] == [("POST", listed[1])]
 
 
-@pytest.mark.usefixtures("pauses")
 def test_no_cell_of_a_report_is_a_formula_and_it_goes_on_all_the_same(bench):
     file, report = bench.folder / "codes.csv", bench.folder / "r.csv"
     (member,) = members(1)
     file.write_text(f"{member},=1+1\n")
-    assert bench.run("create", "--from", str(file), "--report", str(report))[0] == 0
+    assert bench.run("create", *FAST, "--from", str(file), "--report", str(report))[0] == 0
     assert bench.here == {"=1+1": member}
     assert f"{member},'=1+1," in report.read_text()
     asked = len(bench.asked)
-    assert "done before: 1" in bench.run("create", "--from", str(file), "--report", str(report))[2]
+    assert "done before: 1" in bench.run("create", *FAST, "--from", str(file), "--report", str(report))[2]
     assert len(bench.asked) == asked
 
 
@@ -374,52 +382,50 @@ def test_a_report_that_was_cut_short(bench):
     one, two = members(1, 2)
     file.write_text(f"{one},A\n{two},B\n")
     report.write_text(f"action,wellhub_id,code,outcome,what\ncreate,{one},A,done,\ncreate,{two},B,do")
-    assert bench.run("create", "--from", str(file), "--report", str(report))[0] == 0
+    assert bench.run("create", *FAST, "--from", str(file), "--report", str(report))[0] == 0
     assert bench.asked == [("POST", two)]
     before = len(bench.asked)
-    assert bench.run("create", "--from", str(file), "--report", str(report))[0] == 0
+    assert bench.run("create", *FAST, "--from", str(file), "--report", str(report))[0] == 0
     assert len(bench.asked) == before
 
 
-@pytest.mark.usefixtures("pauses")
 def test_a_refused_key_ends_the_run(bench):
     file = bench.folder / "codes.csv"
     file.write_text("".join(f"{member},C{member[-3:]}\n" for member in members(403, 1, 2)))
-    status, _, err = bench.run("create", "--from", str(file))
+    status, _, err = bench.run("create", *FAST, "--from", str(file))
     assert status == 1
     assert "done: 0 of 3" in err
     assert len(bench.asked) == 1
 
 
-def test_wellhubs_pause_is_kept(bench, pauses):
-    file = bench.folder / "codes.csv"
-    file.write_text(f"{members(429)[0]},A\n")
-    status, _, err = bench.run("create", "--from", str(file))
-    assert status == 1
-    assert "asks to be left alone for 2 s" in err
-    assert pauses == [2.0, 2.0]
+def test_wellhubs_pause_is_kept(bench):
+    slept = []
+    settings, keys = load_with_keys(bench.settings, os.environ)
+    change = Change("create", *members(429), "A")
+    with CodesClient("wellhub", settings.partners["wellhub"], keys["wellhub"].value) as client:
+        done = codes.CodeChanger(settings, "wellhub", client, slept.append).do(change)
+    assert "asks to be left alone for 2 s" in done.problem.message
+    assert slept == [2.0, 2.0]
     assert len(bench.asked) == 3
 
 
-@pytest.mark.usefixtures("pauses")
 def test_a_bad_file_changes_nothing(bench):
     file = bench.folder / "codes.csv"
     one, two, three = members(1, 2, 3)
     file.write_text(f"{one},A\n{one},B\n12,C\n{two}\n{two},12345678901234\n{three},6.5E+09\n1.2E+12,D\n")
-    status, _, err = bench.run("create", "--from", str(file))
+    status, _, err = bench.run("create", *FAST, "--from", str(file))
     assert status == 1
     assert [line.split(":")[1] for line in err.splitlines()[:-1]] == ["2", "3", "4", "5", "6", "7"]
     assert bench.asked == []
 
 
-@pytest.mark.usefixtures("pauses")
 def test_many_deletions_by_their_ids_alone(bench):
     file = bench.folder / "codes.csv"
     listed = members(1, 2)
     for number, member in enumerate(listed):
         bench.run("create", member, f"A{number}")
     file.write_text("wellhub_id\n" + "\n".join(listed))
-    assert bench.run("delete", "--from", str(file))[0] == 0
+    assert bench.run("delete", *FAST, "--from", str(file))[0] == 0
     assert (bench.there, bench.here) == ({}, {})
 
 

@@ -18,7 +18,6 @@ from gatectl.cli import devices
 from gatectl.cli.main import main
 from gatectl.devices.reader.driver import all_drivers
 from gatectl.devices.reader.evdev_keyboard import KeyboardDriver
-from gatectl.devices.reader.probe import Probe
 from gatectl.errors import GatectlError
 from gatectl.sim.simulated_door import SimulatedDoor
 from gatectl.sim.virtual_keyboard import VirtualKeyboard
@@ -61,29 +60,36 @@ def bench(tmp_path, settings):
     return Bench(tmp_path / "machine", settings)
 
 
+class Overheard:
+    """A stream whose texts also go to a queue."""
+
+    def __init__(self, stream):
+        self._stream = stream
+        self.said = queue.SimpleQueue()
+
+    def write(self, text):
+        self._stream.write(text)
+        self.said.put(text)
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
+
+
+LISTENS = "scan something now"
+
+
 @pytest.fixture
 def meanwhile(monkeypatch):
-    """Does something once the command listens; then, once it has said a line with these words, the next."""
-    said = queue.SimpleQueue()
+    """Once the command has written a line with these words to stderr, does something; then the next."""
     threads = []
 
-    class Listening(Probe):
-        def listen(self, devices):
-            super().listen(devices)
-            said.put("listens")
-
-    class Line(devices._Line):
-        def says(self, words):
-            super().says(words)
-            said.put(words)
-
-    monkeypatch.setattr(devices, "Probe", Listening)
-    monkeypatch.setattr(devices, "_Line", Line)
-
     def start(*steps):
+        overheard = Overheard(sys.stderr)
+        monkeypatch.setattr(sys, "stderr", overheard)
+
         def work():
             for words, step in steps:
-                while words not in said.get(timeout=PATIENCE_S):
+                while words not in overheard.said.get(timeout=PATIENCE_S):
                     pass
                 step()
 
@@ -127,7 +133,7 @@ def test_a_name_that_may_change_is_pointed_out_where_it_would_be_pasted(bench, c
     path = str(bench.dev / "input/event7")
     with VirtualKeyboard("us") as scanner:
         bench.keyboards[path] = scanner
-        meanwhile(("listens", lambda: scanner.type_code("4711")))
+        meanwhile((LISTENS, lambda: scanner.type_code("4711")))
         assert bench.run() == 0
     assert "with a udev rule (SYMLINK+=)" in " ".join(capsys.readouterr().out.split())
 
@@ -201,7 +207,7 @@ framing = "id12la"
 
 def test_a_card_at_a_serial_reader(bench, capsys, meanwhile):
     with bench.serial("usb-Reader") as reader:
-        meanwhile(("listens", lambda: reader.send(CARD * 3)))
+        meanwhile((LISTENS, lambda: reader.send(CARD * 3)))
         assert bench.run() == 0
     out, err = capsys.readouterr()
     assert out.replace(str(bench.dev), "DEV").partition("that a scanner may be\n")[2] == SCAN
@@ -210,7 +216,7 @@ def test_a_card_at_a_serial_reader(bench, capsys, meanwhile):
 
 def test_what_is_printed_can_be_pasted(bench, capsys, meanwhile, settings):
     with bench.serial("usb-Reader") as reader:
-        meanwhile(("listens", lambda: reader.send(b"]E01234567890123\r")))
+        meanwhile((LISTENS, lambda: reader.send(b"]E01234567890123\r")))
         assert bench.run("--json") == 0
         scan = json.loads(capsys.readouterr().out)["scan"]
         assert (scan["code"], scan["aim"], scan["ending"]) == ("1234567890123", "]E0", "CR")
@@ -232,7 +238,7 @@ def test_what_is_printed_can_be_pasted(bench, capsys, meanwhile, settings):
 def test_an_enrolled_card_is_told(bench, capsys, meanwhile, settings):
     assert main(["cards", "add", "0500207B32", "wellhub", "1234567890123", "-c", str(settings)]) == 0
     with bench.serial("usb-Reader") as reader:
-        meanwhile(("listens", lambda: reader.send(CARD)))
+        meanwhile((LISTENS, lambda: reader.send(CARD)))
         bench.run()
     assert "main: an enrolled card leads to wellhub, member 1234567890123" in capsys.readouterr().out
 
@@ -242,7 +248,7 @@ def test_a_scanner_that_types(bench, capsys, meanwhile, settings):
     settings.write_text(route + settings.read_text())
     scanner, other = bench.keyboard(3, "Scanner", "de"), bench.keyboard(4, "Other")
 
-    meanwhile(("listens", lambda: scanner.type_code("WP-4711")))
+    meanwhile((LISTENS, lambda: scanner.type_code("WP-4711")))
     with scanner, other:
         assert bench.run() == 0
     out = capsys.readouterr().out
@@ -256,7 +262,7 @@ def test_a_scanner_that_types(bench, capsys, meanwhile, settings):
 def test_what_cannot_be_read_is_told_and_the_next_scan_counts(bench, capsys, meanwhile):
     with bench.serial("usb-Reader") as reader, bench.serial("usb-Second") as second:
         meanwhile(
-            ("listens", lambda: reader.send(b"\x020500207B32FF\x03")),
+            (LISTENS, lambda: reader.send(b"\x020500207B32FF\x03")),
             ("checksum is wrong", lambda: second.send(CARD)),
         )
         assert bench.run() == 0
@@ -269,7 +275,7 @@ def test_devices_that_go_and_devices_that_are_held(bench, capsys, meanwhile):
     scanner = bench.keyboard(3, "Scanner")
     source = scanner.connect("somebody else's")
     with bench.serial("usb-Reader") as reader:
-        meanwhile(("listens", reader.unplug))
+        meanwhile((LISTENS, reader.unplug))
         with pytest.raises(GatectlError, match="no device is left"):
             bench.run()
     source.close()
@@ -281,7 +287,7 @@ def test_devices_that_go_and_devices_that_are_held(bench, capsys, meanwhile):
 def test_without_settings(bench, capsys, meanwhile, settings):
     settings.unlink()
     with bench.serial("usb-Reader") as reader:
-        meanwhile(("listens", lambda: reader.send(b"4711\n")))
+        meanwhile((LISTENS, lambda: reader.send(b"4711\n")))
         assert bench.run() == 0
     out, err = capsys.readouterr()
     assert "[[doors.main.scanners]]" in out

@@ -1,0 +1,32 @@
+"""A control socket with one answer, where a real daemon cannot be brought to give it."""
+
+import contextlib
+import json
+import socket
+import threading
+
+PATIENCE_S = 20
+
+
+@contextlib.contextmanager
+def daemon_that_answers(path, answer):
+    """Answers one request on the socket; gives the list of what it was asked."""
+    heard = []
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        listener.settimeout(PATIENCE_S)
+
+        def serve():
+            connection, _ = listener.accept()
+            with connection, connection.makefile("rb") as lines:
+                heard.append(json.loads(lines.readline()))
+                connection.sendall(json.dumps(answer).encode() + b"\n")
+
+        serving = threading.Thread(target=serve)
+        serving.start()
+        try:
+            yield heard
+        finally:
+            serving.join()
+    path.unlink()
