@@ -8,11 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from gatectl.decision.cause import fail_together, is_for_another_url
+from gatectl.decision.cause import fail_together
 from gatectl.decision.local_time import when
 from gatectl.decision.partner_condition import Condition
+from gatectl.decision.words.status_words import (
+    cards_trouble,
+    damaged_trouble,
+    journal_trouble,
+    partner_advice,
+)
 from gatectl.devices.reader.supervisor import SAME_DEVICE, LossCause
-from gatectl.partners.registry import PROTOCOLS
 
 _GATE_ADVICE = (
     "Nobody is let in here, and no partner is asked. It is tried again by itself, and at once by: gatectl "
@@ -36,38 +41,6 @@ _SCANNER_ADVICE: dict[str, str] = {
 _SHARED_ADVICE = (
     "What it reads is missing in the codes. Stop it; a login prompt: "
     "systemctl disable --now serial-getty@NAME"
-)
-
-_UNCONNECTED_ADVICE = {
-    "network": "Look at this door's own network, name server and firewall first, then at the partner: "
-    "gatectl check --connect",
-    "tls": "Is the clock right, and does the partner need a ca_file? gatectl check --connect",
-}
-
-_OWN_SIDE_FIRST = (
-    "Look at this door's own network, name server and clock first: gatectl check --connect, timedatectl."
-)
-
-_MEMORY_ADVICE = (
-    "Put journal.path on a disk that is written to: on Raspberry Pi OS a partition or a stick of its own, "
-    "or raspi-config, Performance, Overlay File System: off."
-)
-
-_JOURNAL_ADVICE = (
-    "Members are still let in; the records follow when the disk takes them. Is it full or failing? "
-    "df -h, journalctl -k"
-)
-
-_MENDING_ADVICE = "Members are still let in; the records follow when it is repaired. journalctl -u gatectl"
-
-_DAMAGED_ADVICE = (
-    "Are all cards there? gatectl cards list. Is the disk failing? journalctl -k. "
-    "The damaged file is kept next to the journal. When you know: gatectl status --acknowledge"
-)
-
-_CARDS_ADVICE = (
-    "They are kept in the journal's file. Does another program hold it, is the disk failing? "
-    "journalctl -u gatectl"
 )
 
 
@@ -94,16 +67,16 @@ def facts(status: Mapping[str, Any], pages: Mapping[str, str | None], now: datet
     alone = not fail_together(status)
     for name, partner in status["partners"].items():
         found += _partner(name, partner, pages.get(name), now, alone=alone)
-    found.append(_journal(status["journal"]))
-    if status.get("damaged"):
-        found.append(_damaged(status["damaged"], now))
-    return found
+    found.append(Fact(*(journal_trouble(status["journal"]) or ("journal: written",))))
+    damaged = damaged_trouble(status, lambda moment: since(moment, now))
+    return [*found, Fact(*damaged)] if damaged else found
 
 
 def _runs(status: Mapping[str, Any]) -> Fact:
     runs, cards = f"gatectl {status['version']} runs (process {status['pid']})", status["cards"]
-    if cards is None:
-        return Fact(f"{runs}, the enrolled cards cannot be read: every code is rejected", _CARDS_ADVICE)
+    unreadable = cards_trouble(status)
+    if unreadable is not None:
+        return Fact(f"{runs}, {unreadable.words}", unreadable.advice)
     return Fact(f"{runs}, {cards} card{'' if cards == 1 else 's'} enrolled")
 
 
@@ -167,65 +140,11 @@ def _partner(
         words += f", {ready} connection{'' if ready == 1 else 's'} ready"
     else:
         words += f", no connection ({lost['fault']}: {lost['detail']})"
-    yield Fact(words, _partner_advice(name, partner, page, alone=alone))
+    yield Fact(words, partner_advice(name, partner, page, alone=alone))
     ahead = partner["clock_ahead_s"]
     if ahead:
         off = f"{abs(ahead)} s {'ahead of' if ahead > 0 else 'behind'}"
         yield Fact(f"this machine's clock is {off} {name}'s", "Is the time set by the network? timedatectl")
-
-
-def _partner_advice(name: str, partner: Mapping[str, Any], page: str | None, *, alone: bool) -> str:
-    lost = partner["unconnected"]
-    match partner["state"]:
-        case Condition.OUTAGE:
-            where = f" ({page})" if page else ""
-            failing = partner["failing"]
-            if failing and is_for_another_url(failing["status"]):
-                status = failing["status"]
-                return f"{name}'s server has nothing at this url (HTTP {status}): check it in the settings."
-            check = f"check the status page of {name}{where} and contact {name}."
-            if lost is None and alone:
-                return f"C{check[1:]} There is no need to contact Support."
-            return f"{_OWN_SIDE_FIRST} If they are in order, {check} Else it is a case for Support."
-        case Condition.RESTING:
-            return f"{name} asked for a pause, and is asked again by itself. If it goes on, contact {name}."
-        case Condition.REFUSING_KEY:
-            also = PROTOCOLS[partner["protocol"]].key_advice
-            also = also and f", {also}"
-            return (
-                f"Ask {name} whether the key is still valid{also}; after a change: systemctl restart gatectl"
-            )
-        case Condition.REFUSING_EVERYONE:
-            return (
-                f"{name} refused five different members in a row and admitted none: check key, url and IDs "
-                f"in the settings; after a change: systemctl restart gatectl"
-            )
-    if lost is None:
-        return ""
-    if "not yet valid" in lost["detail"]:
-        return "Is this machine's clock right, and does the network set it? timedatectl"
-    return _UNCONNECTED_ADVICE.get(lost["fault"], "gatectl check --connect")
-
-
-def _journal(journal: Mapping[str, Any]) -> Fact:
-    if journal["error"] is not None:
-        advice = _MENDING_ADVICE if "is damaged" in journal["error"] else _JOURNAL_ADVICE
-        return Fact(f"journal: {journal['error']}; {journal['late']} records wait", advice)
-    if journal["lost"]:
-        return Fact(f"journal: written, but {journal['lost']} records were lost", _JOURNAL_ADVICE)
-    if journal.get("in_memory"):
-        return Fact(
-            "journal: written to memory, no record and no enrolled card outlives the power", _MEMORY_ADVICE
-        )
-    return Fact("journal: written")
-
-
-def _damaged(damaged: Mapping[str, Any], now: datetime) -> Fact:
-    cards, events = damaged["cards"], damaged["events"]
-    carried = f"{cards} card{'' if cards == 1 else 's'} and {events} event{'' if events == 1 else 's'}"
-    when = since(damaged["since"], now)
-    words = f"the journal was damaged, {when}: {carried} were carried over into a new one"
-    return Fact(words, _DAMAGED_ADVICE)
 
 
 def since(moment: str, now: datetime) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from gatectl.decision.cause import fail_together, is_for_another_url
+from gatectl.decision.cause import fail_together
 from gatectl.decision.display import Screen
 from gatectl.decision.event import DialRecord, Event, timestamp
 from gatectl.decision.local_time import clock_text, local, when
@@ -23,6 +23,7 @@ from gatectl.decision.words.event_words import (
     is_scan,
     sent_of,
 )
+from gatectl.decision.words.status_words import partner_advice, store_troubles
 from gatectl.errors import visible
 from gatectl.monitor.texts import text
 
@@ -233,36 +234,14 @@ def _partner_badge(name: str, partner: Mapping[str, Any], language: Language) ->
 def _sentences(
     status: Mapping[str, Any], pages: Mapping[str, str | None], language: Language
 ) -> Iterator[str]:
-    fail_alone = not fail_together(status)
+    alone = not fail_together(status)
     for name, partner in status["partners"].items():
-        page = f" ({pages[name]})" if pages.get(name) else ""
-        since = _when(partner["since"])
-        match partner["state"]:
-            case "outage":
-                alone = fail_alone and not partner["unconnected"]
-                failing = partner["failing"]
-                if failing and is_for_another_url(failing["status"]):
-                    yield text(language, "url_sentence", partner=name, since=since, status=failing["status"])
-                    continue
-                key = "outage_sentence" if alone else "own_side_sentence"
-                yield text(language, key, partner=name, since=since, page=page)
-            case "refusing our key":
-                yield text(language, "key_sentence", partner=name, since=since)
-            case "refusing everyone":
-                yield text(language, "everyone_sentence", partner=name, since=since)
-    if "cards" in status and status["cards"] is None:
-        yield text(language, "cards_sentence")
-    damaged = status.get("damaged")
-    if damaged:
-        values = {"since": _when(damaged["since"]), "cards": damaged["cards"], "events": damaged["events"]}
-        yield text(language, "damaged_sentence", **values)
-    journal = status["journal"]
-    if journal["error"] is None and journal["lost"]:
-        yield text(language, "lost_sentence", lost=journal["lost"])
-    if journal["error"] is not None:
-        yield text(language, "journal_sentence", error=visible(journal["error"]), late=journal["late"])
-    if journal.get("in_memory"):
-        yield text(language, "memory_sentence")
+        advice = partner_advice(name, partner, pages.get(name), language, alone=alone)
+        if advice:
+            _, state, _ = _partner_badge(name, partner, language)
+            yield f"{name}: {state}. {advice}"
+    for words, advice in store_troubles(status, _when, language):
+        yield visible(f"{words[0].upper()}{words[1:]}. {advice}")
 
 
 def _when(stamp: str) -> str:

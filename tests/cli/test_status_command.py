@@ -73,10 +73,10 @@ UNWELL_SCREEN = """\
       Plug it in; `gatectl devices` shows under which name each scanner is
       there.
   !!  partner wellhub: outage, since 2025-11-21 19:47, 25 h, 0 connections ready
-      Look at this door's own network, name server and clock first: gatectl
-      check --connect, timedatectl. If they are in order, check the status page
-      of wellhub (https://status.example.com) and contact wellhub. Else it is a
-      case for Support.
+      Look at this door's own network and clock first (name server, firewall):
+      gatectl check --connect, timedatectl. If they are in order, check the
+      status page of wellhub (https://status.example.com) and contact wellhub.
+      Else it is a case for Support.
   !!  this machine's clock is 94 s ahead of wellhub's
       Is the time set by the network? timedatectl
   !!  partner wellpass: healthy, no connection (tls: certificate expired on
@@ -214,7 +214,7 @@ def test_what_to_do_about_a_scanner(change, said, advised):
         ({"state": "outage"}, "https://status.example.com"),
         ({"state": "outage"}, "There is no need to contact Support"),
         ({"state": "outage", "failing": {"fault": "partner", "status": 404, "detail": None}}, "at this url"),
-        ({"state": "outage", "unconnected": LOST}, "own network, name server and clock first"),
+        ({"state": "outage", "unconnected": LOST}, "own network and clock first"),
         ({"state": "refusing everyone"}, "check key, url and IDs"),
         ({"state": "refusing our key"}, "for this gym_id"),
         ({"unconnected": NOT_YET}, "clock right"),

@@ -253,9 +253,9 @@ def test_an_outage_is_told_in_a_plain_sentence(tmp_path):
             door.type_code(code)
         with httpx.Client(base_url=address) as client:
             page = until_shown(client, "/", "There is no need to contact Support")
-            assert "perfectgym has failed for everyone since" in page
+            assert "perfectgym: outage since" in page
             german = client.get("/", headers={"Accept-Language": "de"}).text
-            assert "perfectgym versagt seit" in german
+            assert "perfectgym: Ausfall seit" in german
 
 
 SCANS = int(os.environ.get("GATECTL_EVENTS", "100000"))

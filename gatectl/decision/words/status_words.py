@@ -1,0 +1,257 @@
+"""What the daemon's status says of its partners and its store, and what to do: for terminal and monitor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from gatectl.decision.cause import is_for_another_url
+from gatectl.decision.partner_condition import Condition
+from gatectl.decision.words import Language, Pair, chosen
+
+
+class NotWell(NamedTuple):
+    """One thing that is not well, and what to do about it."""
+
+    words: str
+    advice: str
+
+
+_ADVICE: dict[str, Pair] = {
+    "page": (
+        "check the status page of {partner}{page} and contact {partner}.",
+        "die Statusseite von {partner}{page} ansehen und {partner} ansprechen.",
+    ),
+    "no_support": (
+        "There is no need to contact Support.",
+        "Der Support muss nicht verständigt werden.",
+    ),
+    "own_side": (
+        (
+            "Look at this door's own network and clock first (name server, firewall): gatectl check "
+            "--connect, timedatectl."
+        ),
+        (
+            "Zuerst das eigene Netz und die Uhr dieser Tür prüfen (Nameserver, Firewall): gatectl check "
+            "--connect, timedatectl."
+        ),
+    ),
+    "then_partner": ("If they are in order,", "Sind sie in Ordnung,"),
+    "else_support": ("Else it is a case for Support.", "Sonst den Support verständigen."),
+    "url": (
+        "{partner}'s server has nothing at this url (HTTP {status}): check it in the settings.",
+        (
+            "Der Server von {partner} hat nichts unter dieser url (HTTP {status}): sie in den Einstellungen "
+            "prüfen."
+        ),
+    ),
+    "resting": (
+        "{partner} asked for a pause, and is asked again by itself. If it goes on, contact {partner}.",
+        (
+            "{partner} bat um eine Pause und wird von selbst wieder gefragt. Bleibt es dabei, {partner} "
+            "ansprechen."
+        ),
+    ),
+    "key": (
+        (
+            "No member can fix that. Ask {partner} whether the key is still valid{gym}; after a change: "
+            "systemctl restart gatectl"
+        ),
+        (
+            "Das kann kein Mitglied beheben. {partner} fragen, ob der Schlüssel noch gilt{gym}; nach einer "
+            "Änderung: systemctl restart gatectl"
+        ),
+    ),
+    "gym": (", and whether it is for this gym_id", ", und ob er für diese gym_id gilt"),
+    "everyone": (
+        (
+            "{partner} refused five different members in a row and admitted none: check key, url and IDs in "
+            "the settings; after a change: systemctl restart gatectl"
+        ),
+        (
+            "{partner} lehnte fünf verschiedene Mitglieder nacheinander ab und ließ keines ein: Schlüssel, "
+            "url und IDs in den Einstellungen prüfen; nach einer Änderung: systemctl restart gatectl"
+        ),
+    ),
+    "clock": (
+        "Is this machine's clock right, and does the network set it? timedatectl",
+        "Geht die Uhr dieses Rechners richtig, und stellt das Netz sie? timedatectl",
+    ),
+    "tls": (
+        "Is the clock right, and does the partner need a ca_file? gatectl check --connect",
+        "Geht die Uhr richtig, und braucht der Partner ein ca_file? gatectl check --connect",
+    ),
+    "connect": ("gatectl check --connect", "gatectl check --connect"),
+}
+
+
+def partner_advice(
+    name: str, partner: Mapping[str, Any], page: str | None, language: Language = "en", *, alone: bool
+) -> str:
+    """What to do about a partner; "" where it is well. `alone`: no other partner fails at the same time."""
+    failing = partner["failing"]
+    values = {
+        "partner": name,
+        "page": f" ({page})" if page else "",
+        "status": failing and failing["status"],
+        "gym": chosen(_ADVICE["gym"], language) if partner.get("protocol") == "wellhub" else "",
+    }
+    sentences = (chosen(_ADVICE[key], language).format(**values) for key in _keys(partner, alone=alone))
+    text = " ".join(sentences)
+    return text[:1].upper() + text[1:] if partner["state"] == Condition.OUTAGE else text
+
+
+def _keys(partner: Mapping[str, Any], *, alone: bool) -> tuple[str, ...]:
+    lost, failing = partner["unconnected"], partner["failing"]
+    match partner["state"]:
+        case Condition.OUTAGE:
+            if failing and is_for_another_url(failing["status"]):
+                return ("url",)
+            if lost is None and alone:
+                return "page", "no_support"
+            return "own_side", "then_partner", "page", "else_support"
+        case Condition.RESTING:
+            return ("resting",)
+        case Condition.REFUSING_KEY:
+            return ("key",)
+        case Condition.REFUSING_EVERYONE:
+            return ("everyone",)
+    if lost is None:
+        return ()
+    if "not yet valid" in lost["detail"]:
+        return ("clock",)
+    return ({"network": "own_side", "tls": "tls"}.get(lost["fault"], "connect"),)
+
+
+_DISK: Pair = (
+    (
+        "Members are still let in; the records follow when the disk takes them. Is it full or failing? df "
+        "-h, journalctl -k"
+    ),
+    (
+        "Mitglieder werden weiter eingelassen; die Einträge folgen, sobald die Platte sie nimmt. Ist sie "
+        "voll oder defekt? df -h, journalctl -k"
+    ),
+)
+
+_STORE: dict[str, tuple[Pair, Pair]] = {
+    "cards": (
+        (
+            "the enrolled cards cannot be read: every code is rejected",
+            "die Karten sind nicht lesbar, also wird jeder Code abgewiesen",
+        ),
+        (
+            (
+                "They are kept in the journal's file. Does another program hold it, is the disk failing? "
+                "journalctl -u gatectl"
+            ),
+            (
+                "Sie liegen in der Datei des Journals. Hält ein anderes Programm sie fest, ist die Platte "
+                "defekt? journalctl -u gatectl"
+            ),
+        ),
+    ),
+    "repair": (
+        ("journal: {error}; {late} records wait", "Journal: {error}; {late} Einträge warten"),
+        (
+            "Members are still let in; the records follow when it is repaired. journalctl -u gatectl",
+            (
+                "Mitglieder werden weiter eingelassen; die Einträge folgen, sobald es repariert ist. "
+                "journalctl -u gatectl"
+            ),
+        ),
+    ),
+    "error": (("journal: {error}; {late} records wait", "Journal: {error}; {late} Einträge warten"), _DISK),
+    "lost": (
+        (
+            "journal: written, but {lost} records were lost",
+            "Journal: geschrieben, aber {lost} Einträge gingen verloren",
+        ),
+        _DISK,
+    ),
+    "in_memory": (
+        (
+            "journal: written to memory, no record and no enrolled card outlives the power",
+            "Journal: liegt im Arbeitsspeicher, kein Eintrag und keine Karte überlebt einen Stromausfall",
+        ),
+        (
+            (
+                "Put journal.path on a disk that is written to: on Raspberry Pi OS a partition or a stick of "
+                "its own, or raspi-config, Performance, Overlay File System: off."
+            ),
+            (
+                "journal.path auf einen Datenträger legen, der beschrieben wird: auf Raspberry Pi OS eine "
+                "eigene Partition oder ein Stick, oder raspi-config, Performance, Overlay File System: aus."
+            ),
+        ),
+    ),
+    "damaged": (
+        (
+            "the journal was damaged, {since}: {cards} and {events} were carried over into a new one",
+            "das Journal war beschädigt ({since}): {cards} und {events} wurden in ein neues übernommen",
+        ),
+        (
+            (
+                "Are all cards there? gatectl cards list. Is the disk failing? journalctl -k. The damaged "
+                "file is kept next to the journal. When you know: gatectl status --acknowledge"
+            ),
+            (
+                "Sind alle Karten da? gatectl cards list. Ist die Platte defekt? journalctl -k. Die "
+                "beschädigte Datei liegt neben dem Journal. Ist das geklärt: gatectl status --acknowledge"
+            ),
+        ),
+    ),
+}
+
+_CARDS: tuple[Pair, Pair] = ("card", "Karte"), ("cards", "Karten")
+_EVENTS: tuple[Pair, Pair] = ("event", "Ereignis"), ("events", "Ereignisse")
+
+
+def cards_trouble(status: Mapping[str, Any], language: Language = "en") -> NotWell | None:
+    """The enrolled cards, where they cannot be read."""
+    return _trouble("cards", language) if "cards" in status and status["cards"] is None else None
+
+
+def journal_trouble(journal: Mapping[str, Any], language: Language = "en") -> NotWell | None:
+    """The journal, where it is not written as it should be."""
+    if journal["error"] is not None:
+        key = "repair" if "is damaged" in journal["error"] else "error"
+        return _trouble(key, language, error=journal["error"], late=journal["late"])
+    if journal["lost"]:
+        return _trouble("lost", language, lost=journal["lost"])
+    return _trouble("in_memory", language) if journal.get("in_memory") else None
+
+
+def damaged_trouble(
+    status: Mapping[str, Any], since: Callable[[str], str], language: Language = "en"
+) -> NotWell | None:
+    """The damage of the journal, until it is acknowledged; `since` puts its time in words."""
+    damaged = status.get("damaged")
+    if not damaged:
+        return None
+    cards = _counted(damaged["cards"], _CARDS, language)
+    events = _counted(damaged["events"], _EVENTS, language)
+    return _trouble("damaged", language, since=since(damaged["since"]), cards=cards, events=events)
+
+
+def store_troubles(
+    status: Mapping[str, Any], since: Callable[[str], str], language: Language
+) -> Iterator[NotWell]:
+    """All that is not well with cards and journal."""
+    for found in (
+        cards_trouble(status, language),
+        damaged_trouble(status, since, language),
+        journal_trouble(status["journal"], language),
+    ):
+        if found is not None:
+            yield found
+
+
+def _counted(count: int, words: tuple[Pair, Pair], language: Language) -> str:
+    """`1 card`, `12 cards`."""
+    return f"{count} {chosen(words[count != 1], language)}"
+
+
+def _trouble(key: str, language: Language, **values: object) -> NotWell:
+    words, advice = (chosen(pair, language) for pair in _STORE[key])
+    return NotWell(words.format(**values), advice)
