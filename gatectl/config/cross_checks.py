@@ -26,6 +26,7 @@ def findings(raw: Raw, folder: Path) -> Iterator[SettingIssue]:
     yield from _partners(raw)
     yield from _routes(raw)
     yield from _pins(raw)
+    yield from _contacts(raw)
     yield from _devices(raw, folder)
 
 
@@ -76,17 +77,38 @@ def _pins(raw: Raw) -> Iterator[SettingIssue]:
     for where, pin in _uses_of_pins(raw):
         if pin in seen:
             what = f"pin {pin} is already used by {key_of(seen[pin])}"
-            yield SettingIssue(where, what, ("each relay and each signal needs a pin of its own",))
+            yield SettingIssue(where, what, ("each relay, input and signal needs a pin of its own",))
         seen.setdefault(pin, where)
 
 
 def _uses_of_pins(raw: Raw) -> Iterator[tuple[Where, int]]:
     for door, settings in tables(raw, "doors"):
-        for table, key in (("relay", "pin"), ("signals", "green"), ("signals", "red"), ("signals", "buzzer")):
-            part = settings.get(table)
-            pin = part.get(key) if isinstance(part, dict) else None
-            if type(pin) is int and 0 <= pin <= 53:
-                yield ("doors", door, table, key), pin
+        yield from _pins_below(settings, ("doors", door))
+
+
+def _pins_below(table: Raw, where: Where) -> Iterator[tuple[Where, int]]:
+    """Every pin of a door, wherever it is set: relays and inputs have a `pin`, each signal is one."""
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _pins_below(value, (*where, key))
+        elif (key == "pin" or where[2:] == ("signals",)) and type(value) is int and 0 <= value <= 53:
+            yield (*where, key), value
+
+
+def _contacts(raw: Raw) -> Iterator[SettingIssue]:
+    for door, settings in tables(raw, "doors"):
+        contact, signals = settings.get("contact"), settings.get("signals")
+        if not isinstance(contact, dict):
+            continue
+        warn_s, held_s = contact.get("warn_s", 0), contact.get("held_s", 30)
+        where = ("doors", door, "contact", "warn_s")
+        if type(warn_s) is not int or type(held_s) is not int or not warn_s:
+            continue
+        if warn_s > held_s:
+            yield SettingIssue(where, f"must be at most held_s, which is {held_s}", ())
+        if not isinstance(signals, dict) or "buzzer" not in signals:
+            hint = f"set doors.{door}.signals.buzzer to its pin, or leave warn_s out"
+            yield SettingIssue(where, "warns with the buzzer, and this door has none", (hint,))
 
 
 def _devices(raw: Raw, folder: Path) -> Iterator[SettingIssue]:

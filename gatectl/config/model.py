@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from gatectl.decision.routing import Route
 from gatectl.devices.reader import reader_types
@@ -141,6 +141,58 @@ class RelaySettings:
     the gate no longer keeps others out."""
 
 
+Active = Literal["low", "high"]
+"""The level at which an input means what it is named for."""
+
+Debounce = Annotated[int, whole(0, 1000)]
+"""Milliseconds for which a level must stand before it counts; contacts bounce for some 10 ms."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputSettings:
+    """A pin that is read."""
+
+    pin: Pin
+    active: Active = "low"
+    """The level that counts as active. It also sets the pull: up for low, down for high."""
+    debounce_ms: Debounce = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContactSettings(InputSettings):
+    """The door contact; active is open."""
+
+    held_s: Annotated[int, whole(0, 3600)] = 30
+    """Seconds after which an open door is an alarm; 0 raises none."""
+    warn_s: Annotated[int, whole(0, 3600)] = 0
+    """Seconds before that alarm at which the buzzer begins to warn."""
+    relock: Literal["open_ms", "on_open", "on_close"] = "open_ms"
+    """When the relay goes off after an admission: after `open_ms`, or when the door opens or closes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExitRelaySettings:
+    """A relay for the way out alone."""
+
+    pin: Pin
+    active_high: bool = True
+    """Whether a high level lets out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExitSettings:
+    """The way out. Nobody may depend on it: a button that cuts the lock's power by wire comes first."""
+
+    button: InputSettings | None = None
+    """The exit button."""
+    unlock: bool = True
+    """False where the button itself cuts the lock's power: then it only tells the contact."""
+    open_ms: Annotated[int, whole(100, 60_000)] = 5000
+    """Milliseconds for which the way out is open; a button that stays pressed extends it."""
+    relay: ExitRelaySettings | None = None
+    """Where the way out has a lock of its own; left out, the door's relay opens."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Signals:
     """The lamps and the buzzer for the member; each is optional."""
@@ -161,6 +213,8 @@ class DoorSettings:
     """Milliseconds. The same code again within this time of its last reading is the same scan."""
     relay: RelaySettings
     signals: Signals = Signals()
+    contact: ContactSettings | None = None
+    exit: ExitSettings | None = None
     show_name: bool = False
     """Whether the display at the door may welcome a member by the first name that the partner sends. Others
     read it too."""

@@ -10,12 +10,24 @@ from gatectl import clock
 from gatectl.daemon.effects import Effects
 from gatectl.daemon.site_context import SiteContext
 from gatectl.decision.display import View
-from gatectl.decision.door.machine import DoorMachine
-from gatectl.decision.door.messages import CodeRead, Conclude, GateBroken, Input, OpenByHand, Stop, Unreadable
+from gatectl.decision.door.inputs import InputName, LevelChange
+from gatectl.decision.door.machine import DoorMachine, DoorRules
+from gatectl.decision.door.messages import (
+    CodeRead,
+    Conclude,
+    GateBroken,
+    Input,
+    InputChanged,
+    InputLost,
+    OpenByHand,
+    Stop,
+    Unreadable,
+)
 from gatectl.decision.door.table import State
 from gatectl.decision.event import Event, uuid7
 from gatectl.decision.timestamps import LoopTime
 from gatectl.devices.gpio.gate import Gate
+from gatectl.devices.gpio.input_watcher import Lost
 from gatectl.partners.reason import mask_secrets
 
 
@@ -23,13 +35,13 @@ class Door:
     """One door. Used from the event loop alone; `tasks` carries what waits for a partner or a pin."""
 
     def __init__(
-        self, name: str, repeat_s: float, gate: Gate, context: SiteContext, tasks: asyncio.TaskGroup
+        self, name: str, rules: DoorRules, gate: Gate, context: SiteContext, tasks: asyncio.TaskGroup
     ) -> None:
         self.name = name
         self.gate = gate
         self._context = context
         self._new_id = EventIds()
-        self.machine = DoorMachine(name, repeat_s, context.site, self._new_id)
+        self.machine = DoorMachine(name, rules, context.site, self._new_id)
         self._effects = Effects(gate, context, tasks, self._feed)
         self._inputs: deque[Input] = deque()
         self._by_hand: dict[str, asyncio.Future[Event]] = {}
@@ -37,13 +49,20 @@ class Door:
         self._free = asyncio.Event()
         self._free.set()
 
-    def present(self, scanner: str, code: str, at_s: float) -> None:
-        """Takes a complete code from one of the door's scanners."""
-        self._feed(CodeRead(code, scanner, self._context.instants.instant(LoopTime(at_s))))
+    def present(self, scanner: str, leaves: bool, code: str, at_s: float) -> None:  # noqa: FBT001 - bound first
+        """Takes a complete code from one of the door's scanners; `leaves` on the inside."""
+        self._feed(CodeRead(code, scanner, self._context.instants.instant(LoopTime(at_s)), leaves))
 
     def show_unreadable(self) -> None:
         """Shows that a complete reading was no code."""
         self._feed(Unreadable(showing=self.gate.is_showing))
+
+    def take_input(self, name: InputName, told: LevelChange | Lost) -> None:
+        """Takes a stable level of an input, or its loss."""
+        if isinstance(told, Lost):
+            self._feed(InputLost(name, told.cause, self._context.instants.instant(clock.now())))
+        else:
+            self._feed(InputChanged(name, told.active, self._context.instants.instant(told.since_s)))
 
     async def open_by_hand(self, reason: str) -> Event:
         """Opens for a person; the event, once it is concluded."""

@@ -13,7 +13,7 @@ from gatectl.decision.door import messages as m
 from gatectl.decision.door.context import ms_between
 from gatectl.decision.event import DialRecord, Evidence, RequestRecord
 from gatectl.decision.timestamps import Instant, LoopTime, WallUs
-from gatectl.devices.gpio.gate import Gate
+from gatectl.devices.gpio.gate import Gate, RelaySwitch
 from gatectl.devices.gpio.relay_pin import StuckError
 from gatectl.errors import visible
 from gatectl.journal.statements import unanswered
@@ -35,13 +35,14 @@ class Effects:
         self._tasks = tasks
         self._feed = feed
         self._requests: dict[str, PreparedRequest] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
         self._asking: asyncio.Task[None] | None = None
 
     @property
     def gate_fault(self) -> str | None:
         """The technical cause for which the relay is out of order."""
-        cause = self._gate.out_of_order
-        return None if cause is None else visible(cause)[:DETAIL_CHARS]
+        cause = self._gate.entry.out_of_order
+        return None if cause is None else _cut(cause)
 
     def perform(self, effect: m.Effect) -> None:
         """Performs one effect; never waits."""
@@ -52,16 +53,10 @@ class Effects:
                 self._requests[attempt.id] = self._context.partners[partner].prepare(
                     attempt.member or "", attempt.credential or "", attempt.customer
                 )
-            case m.Show(view, indication):
-                self._context.sinks.take(view)
-                if indication is not None:
-                    self._gate.show(indication)
             case m.Ask():
                 self._asking = self._tasks.create_task(self._ask(effect))
             case m.LookUp():
                 self._look_up(effect)
-            case m.Energise():
-                self._energise(effect)
             case m.PartnerChanged(partner):
                 self._context.partners[partner].note_condition()
             case m.Conclude(event):
@@ -69,8 +64,28 @@ class Effects:
                 self._context.store.finish(event.attempt.id, event.outcome)
                 self._context.sinks.take(event)
                 self._context.last_event = event
+            case m.Note(event):
+                self._context.store.note(event)
+                self._context.sinks.take(event)
             case m.Log(entry):
                 self._context.sinks.take(entry)
+            case _:
+                self._perform_at_gate(effect)
+
+    def _perform_at_gate(self, effect: m.GateEffect) -> None:
+        match effect:
+            case m.Energise():
+                self._energise(effect)
+            case m.Release():
+                self._gate.entry.release()
+            case m.Show(view, indication):
+                self._context.sinks.take(view)
+                if indication is not None:
+                    self._gate.show(indication)
+            case m.Warn(on):
+                self._gate.warn(on=on)
+            case m.StartTimer():
+                self._start_timer(effect)
 
     def abandon(self) -> None:
         """Gives up the request under way; the next start closes its scan as interrupted."""
@@ -99,21 +114,38 @@ class Effects:
         _first_of(found, effect.until_s, done, partial(self._feed, m.LookedUp(of, ())))
 
     def _energise(self, effect: m.Energise) -> None:
-        if effect.try_again and self._gate.out_of_order:
-            self._tasks.create_task(self._retry(effect.of))
+        switch = self._gate.exit if effect.for_exit else self._gate.entry
+        if effect.try_again and switch.out_of_order:
+            self._tasks.create_task(self._retry(effect, switch))
         else:
-            self._feed(self._open(effect.of))
+            self._feed(self._open(effect, switch))
 
-    async def _retry(self, of: str) -> None:
-        await self._gate.retry()
-        self._feed(self._open(of))
+    async def _retry(self, effect: m.Energise, switch: RelaySwitch) -> None:
+        await switch.retry()
+        self._feed(self._open(effect, switch))
 
-    def _open(self, of: str) -> m.RelayOn | m.RelayStuck:
+    def _open(self, effect: m.Energise, switch: RelaySwitch) -> m.RelayOn | m.RelayStuck:
         try:
-            self._gate.open()
+            switch.open(effect.open_ms)
         except StuckError as error:
-            return m.RelayStuck(of, self.gate_fault or visible(str(error))[:DETAIL_CHARS])
-        return m.RelayOn(of, clock.now(), self._gate.relay.open_ms)
+            return m.RelayStuck(effect.of, _cut(switch.out_of_order or str(error)))
+        return m.RelayOn(effect.of, clock.now(), effect.open_ms or switch.relay.open_ms)
+
+    def _start_timer(self, effect: m.StartTimer) -> None:
+        earlier = self._timers.pop(effect.name, None)
+        if earlier is not None:
+            earlier.cancel()
+        if effect.at_s is not None:
+            loop = asyncio.get_running_loop()
+            self._timers[effect.name] = loop.call_at(effect.at_s, self._time_up, effect.name)
+
+    def _time_up(self, name: str) -> None:
+        del self._timers[name]
+        self._feed(m.TimeUp(name, self._context.instants.instant(clock.now())))
+
+
+def _cut(cause: str) -> str:
+    return visible(cause)[:DETAIL_CHARS]
 
 
 def _first_of(

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from gatectl.config.model import Settings
+from gatectl.config.model import (
+    DoorSettings,
+    ExitRelaySettings,
+    ExitSettings,
+    InputSettings,
+    RelaySettings,
+    Settings,
+)
 from gatectl.config.problems import SettingIssue
+from gatectl.decision.door.contact import ContactRules
+from gatectl.decision.door.exits import ExitRules
+from gatectl.decision.door.inputs import InputName, LevelChange, LevelFilter
+from gatectl.decision.door.machine import DoorRules
 from gatectl.decision.indication import Lamp
 from gatectl.decision.log import Log, LogEntry, Priority
 from gatectl.devices.gpio import chips, lines_off
 from gatectl.devices.gpio.chips import ChipError, chip_number
 from gatectl.devices.gpio.failsafe import FailsafeProcess
 from gatectl.devices.gpio.gate import Gate
+from gatectl.devices.gpio.input_watcher import InputWatcher, Lost, WatchedInput
 from gatectl.devices.gpio.lamp import LampPin
 from gatectl.devices.gpio.lines_off import Failure, Line
 from gatectl.devices.gpio.pins import LGPIO, PinsError, factory_name, import_lgpio, pin_factory
@@ -37,6 +49,8 @@ class Gates(NamedTuple):
 
     by_door: Mapping[str, Gate]
     guard: RelayTimer
+    factory: Any
+    """gatectl's pins come from it, the inputs' too."""
 
 
 @contextlib.contextmanager
@@ -50,36 +64,100 @@ def opened(
     with contextlib.ExitStack() as stack:
         chip, factory = _factory(settings, environ)
         stack.callback(factory.close)
-        relays = {
-            name: RelayPin(
-                name,
-                door.relay.pin,
-                active_high=door.relay.active_high,
-                open_ms=door.relay.open_ms,
-                factory=factory,
-                log=log,
-            )
+        relays = _relays(settings, factory, log)
+        failed = lines_off.each_off(lines_of(settings), lambda line: relays[line[1]].claim())
+        _require_one(settings, failed)
+        for (_, pin, _), cause in failed:
+            relays[pin].failed(cause)
+        _remember(settings, chip, environ, log, last)
+        lamps = {name: _lamps(settings, name, factory, log) for name in settings.doors}
+        guard = RelayTimer(list(relays.values()), [lamp for some in lamps.values() for lamp in some])
+        gates = {
+            name: Gate(relays[door.relay.pin], guard, lamps[name], _exit_relay(door, relays))
             for name, door in settings.doors.items()
         }
-        failed = lines_off.each_off(lines_of(settings), lambda line: relays[line[0]].claim())
-        if len(failed) == len(relays):
-            raise NoGateError([_finding(failure) for failure in failed])
-        for (door, _, _), cause in failed:
-            relays[door].failed(cause)
-        _remember(settings, chip, environ, log, last)
-        lamps = {name: _lamps(settings, name, factory, log) for name in relays}
-        guard = RelayTimer(list(relays.values()), [lamp for some in lamps.values() for lamp in some])
-        gates = {name: Gate(relay, guard, lamps[name]) for name, relay in relays.items()}
         for gate in gates.values():
             stack.callback(_close, gate, log)
         guard.start()
         stack.callback(guard.stop)
-        yield Gates(gates, guard)
+        yield Gates(gates, guard, factory)
+
+
+def _relays(settings: Settings, factory: Any, log: Log) -> dict[int, RelayPin]:
+    """Every relay by its pin; no pin is touched yet."""
+    relays = {}
+    for door, relay, name in _each_relay(settings):
+        relays[relay.pin] = RelayPin(
+            door,
+            relay.pin,
+            active_high=relay.active_high,
+            open_ms=settings.doors[door].relay.open_ms,
+            factory=factory,
+            log=log,
+            name=name,
+        )
+    return relays
+
+
+def _each_relay(settings: Settings) -> Iterator[tuple[str, RelaySettings | ExitRelaySettings, str]]:
+    for name, door in settings.doors.items():
+        yield name, door.relay, "relay"
+        if door.exit is not None and door.exit.relay is not None:
+            yield name, door.exit.relay, "exit relay"
+
+
+def _exit_relay(door: DoorSettings, relays: Mapping[int, RelayPin]) -> RelayPin | None:
+    return relays[door.exit.relay.pin] if door.exit is not None and door.exit.relay is not None else None
+
+
+def _require_one(settings: Settings, failed: Sequence[Failure]) -> None:
+    """Raises NoGateError unless at least one door's own relay can be driven."""
+    broken = {pin for (_, pin, _), _ in failed}
+    if all(door.relay.pin in broken for door in settings.doors.values()):
+        raise NoGateError([_finding(settings, failure) for failure in failed])
 
 
 def lines_of(settings: Settings) -> list[Line]:
     """Every relay's line with the level at which it is off."""
-    return [(name, door.relay.pin, int(not door.relay.active_high)) for name, door in settings.doors.items()]
+    return [(door, relay.pin, int(not relay.active_high)) for door, relay, _ in _each_relay(settings)]
+
+
+def rules_of(door: DoorSettings) -> DoorRules:
+    """The door's settings as its machine takes them."""
+    repeat_s, contact, out = door.repeat_ms / 1000, door.contact, door.exit
+    if out is None and any(scanner.direction == "out" for scanner in door.scanners):
+        out = ExitSettings()
+    return DoorRules(
+        repeat_s,
+        None if contact is None else ContactRules(contact.held_s, contact.warn_s, contact.relock),
+        None if out is None else ExitRules(out.open_ms, out.unlock, repeat_s, out.button is not None),
+    )
+
+
+def watched(
+    settings: Settings, factory: Any, told: Callable[[str, InputName, LevelChange | Lost], None]
+) -> InputWatcher:
+    """The inputs of all doors; `told` is called in the watcher's thread."""
+    inputs = [
+        WatchedInput(
+            door,
+            name,
+            one.pin,
+            one.active == "low",
+            LevelFilter(one.debounce_ms / 1000),
+            partial(told, door, name),
+        )
+        for door, door_settings in settings.doors.items()
+        for name, one in _inputs(door_settings)
+    ]
+    return InputWatcher(inputs, factory)
+
+
+def _inputs(door: DoorSettings) -> Iterator[tuple[InputName, InputSettings]]:
+    if door.contact is not None:
+        yield InputName.CONTACT, door.contact
+    if door.exit is not None and door.exit.button is not None:
+        yield InputName.EXIT, door.exit.button
 
 
 def switch_off(settings: Settings, environ: Mapping[str, str]) -> list[Failure]:
@@ -132,9 +210,10 @@ def _lamps(settings: Settings, door: str, factory: Any, log: Log) -> list[LampPi
     return lamps
 
 
-def _finding(failure: Failure) -> SettingIssue:
+def _finding(settings: Settings, failure: Failure) -> SettingIssue:
     (door, pin, _), cause = failure
-    return SettingIssue(("doors", door, "relay", "pin"), f"pin {pin} cannot be driven: {cause}", PIN_HINTS)
+    table = ("relay",) if settings.doors[door].relay.pin == pin else ("exit", "relay")
+    return SettingIssue(("doors", door, *table, "pin"), f"pin {pin} cannot be driven: {cause}", PIN_HINTS)
 
 
 def _close(gate: Gate, log: Log) -> None:

@@ -24,8 +24,10 @@ from gatectl.daemon.sd_notify import feed_watchdog, keep_notifying, notify, watc
 from gatectl.daemon.site_context import SiteContext
 from gatectl.decision.cards import Card
 from gatectl.decision.door.context import SharedState
+from gatectl.decision.door.inputs import InputName, LevelChange
 from gatectl.decision.log import LogEntry, Priority
 from gatectl.devices.gpio.failsafe import FailsafeProcess
+from gatectl.devices.gpio.input_watcher import InputWatcher, Lost
 from gatectl.devices.reader.driver import claims_of, scanner_of
 from gatectl.devices.reader.supervisor import Scanner
 from gatectl.errors import GatectlError
@@ -44,6 +46,9 @@ EXTEND_S = 30
 
 PASSAGE_S = 2.0
 """A turnstile's cycle is 1.7 to 2.4 s: a member who was admitted just before a stop still gets through."""
+
+INPUTS_S = 1.5
+"""A start waits so long for the first level of every input, which may take its `debounce_ms`."""
 
 FLUSH_S = 5.0
 """The end waits so long for a disk that does not take the last records."""
@@ -84,12 +89,14 @@ class _Daemon:
         self._keys = keys
         self._gates = opened.by_door
         self._guard = opened.guard
+        self._factory = opened.factory
         self._sinks = sinks
         self._viewers = viewers
         self._environ = environ
         self._stopped = asyncio.Event()
         self._hurried = asyncio.Event()
         self._cards_missed = False
+        self._inputs: InputWatcher | None = None
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -105,6 +112,8 @@ class _Daemon:
             async with asyncio.TaskGroup() as group:
                 await self._supervise(group, context, broken, opening)
         finally:
+            if self._inputs is not None:
+                self._inputs.stop()
             for gate in self._gates.values():
                 gate.shut()
             for service in context.partners.values():
@@ -150,9 +159,19 @@ class _Daemon:
 
     def _doors(self, context: SiteContext, tasks: asyncio.TaskGroup) -> dict[str, Door]:
         return {
-            name: Door(name, door.repeat_ms / 1000, self._gates[name], context, tasks)
+            name: Door(name, gates.rules_of(door), self._gates[name], context, tasks)
             for name, door in self._settings.doors.items()
         }
+
+    def _watch_inputs(self, doors: Mapping[str, Door]) -> InputWatcher:
+        loop = asyncio.get_running_loop()
+
+        def told(door: str, name: InputName, what: LevelChange | Lost) -> None:
+            loop.call_soon_threadsafe(doors[door].take_input, name, what)
+
+        self._inputs = gates.watched(self._settings, self._factory, told)
+        self._inputs.start()
+        return self._inputs
 
     async def _wait_for_store(self, context: SiteContext) -> Coroutine[Any, Any, None] | None:
         """Takes up what the last run left; what is still to be awaited if the disk does not answer."""
@@ -234,7 +253,7 @@ class _Daemon:
                 scanner_of(
                     scanner,
                     claims,
-                    on_code=partial(doors[name].present, scanner.path),
+                    on_code=partial(doors[name].present, scanner.path, scanner.direction == "out"),
                     on_unreadable=doors[name].show_unreadable,
                     log=self._sinks.take,
                 ),
@@ -252,9 +271,12 @@ class _Daemon:
         """Any error here, or in what is started here, ends the daemon; the service restarts it."""
         doors = self._doors(context, group)
         scanners = self._scanners(doors)
+        inputs = self._watch_inputs(doors)
         reading = [group.create_task(scanner.run()) for _, scanner in scanners]
         keeping = [group.create_task(service.keep_connected()) for service in context.partners.values()]
-        threads = (asyncio.wrap_future(ended) for ended in (self._guard.broken, *self._sinks.broken))
+        threads = (
+            asyncio.wrap_future(ended) for ended in (self._guard.broken, inputs.broken, *self._sinks.broken)
+        )
         ends = (broken, context.store.broken, *threads)
         watching = [group.create_task(_raised(future)) for future in ends]
         watching.append(group.create_task(clock.log_clock_steps(self._sinks.take)))
@@ -267,6 +289,7 @@ class _Daemon:
         # Wait until each device was tried, so that who is told "ready" may scan. One that does not answer
         # costs a second.
         await asyncio.gather(*(scanner.tried.wait() for _, scanner in scanners))
+        await asyncio.wait([asyncio.wrap_future(inputs.read_once)], timeout=INPUTS_S)
         async with self._listening(commands(context, doors, scanners), subscriptions(context, doors)):
             # Freeze the objects of the start: a collection that walked them would hold up a scan by 30 ms.
             gc.freeze()

@@ -9,6 +9,7 @@ from typing import Any
 from gatectl import __version__, clock
 from gatectl.daemon.door import Door
 from gatectl.daemon.site_context import SiteContext
+from gatectl.decision.door.inputs import InputState
 from gatectl.decision.event import timestamp
 from gatectl.decision.reader.reading import Dropped
 from gatectl.decision.timestamps import LoopTime
@@ -67,6 +68,16 @@ def _door_status(door: Door) -> dict[str, Any]:
             for lamp, pin in gate.lamps.items()
             if pin.trouble.cause is not None
         },
+        "inputs": {name.value: _input(state) for name, state in machine.inputs.items()},
+    }
+
+
+def _input(state: InputState) -> dict[str, Any]:
+    """`level` is whether the input is active; null while it is not known."""
+    return {
+        "level": state.level,
+        "since": None if state.level is None else timestamp(clock.wall_us(state.since_s)),
+        "state": state.word,
     }
 
 

@@ -102,7 +102,7 @@ def cause_of(event: Event, around: Around) -> Cause:
     attempt, outcome = event.attempt, event.outcome
     kind = KINDS.get(attempt.kind)
     decided = outcome.fault or outcome.result is Result.ADMITTED or outcome.verdict in VERDICTS
-    if kind is None or (kind.is_scan and not decided):
+    if kind is None or not (decided or outcome.result in kind.rows):
         return _LATER_VERSION
     if kind.is_scan and outcome.fault is Fault.UNRECOGNISED:
         if attempt.credential is None:

@@ -177,8 +177,8 @@ class Event:
     def row(self) -> OutcomeRow:
         """The row of its outcome; of a kind that this version makes."""
         kind, outcome = KINDS[self.attempt.kind], self.outcome
-        if kind.row is not None and outcome.fault is None:
-            return kind.row
+        if outcome.result in kind.rows and outcome.fault is None:
+            return kind.rows[outcome.result]
         reason_key = outcome.reason.key if outcome.reason else None
         row = outcome_row(outcome.result, outcome.verdict, outcome.fault, reason_key)
         return row._replace(cause=kind.failed, counts=False) if kind.failed else row

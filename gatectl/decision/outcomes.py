@@ -7,7 +7,9 @@ depends on a fault is derived from here. Sources: https://support.magicline.com/
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import NamedTuple, Self
 
 from gatectl.decision.display import Screen
@@ -41,6 +43,13 @@ class Message(StrEnum):
     GATE_STAYED_SHUT = "Checked in, but the gate did not open", "47f1c8e6a25d4b93bd0e7a9c5f38e117"
     GATE_OUT_OF_ORDER = "Gate out of order", "d30b7e5a91c2486fa4e81f6b05c9d728"
     ERASED = "One member's data erased", "0c7a4f92e1d84b35b6f20d9e8a531c47"
+    EXIT = "Exit", "71d2c4a80f3b4e6c9a57b1e08d64f2c3"
+    FORCED = "Door forced open", "b84e1f6d27c94a03a5d8e6f1920b7c4e"
+    HELD_OPEN = "Door held open", "3f9a7c12e5d64b80b2c7a41f6d08e953"
+    CLOSED_AGAIN = "Door closed again after", "d05c8e2b4a7f41969e1b3c7d82f6a40e"
+    """The time follows it in the event."""
+    INPUT = "The inputs of a gate", "a6e3d18f90b24c7d8f42e5b7c1609d3a"
+    """Each event says which input, and what happened to it: `The exit button is stuck`."""
     OPENED_BY_HAND = "Opened by hand", "9a3d5c0e7f214b68a1c94e6d2b50f738"
     """The person's reason follows it in the event."""
     REFUSING_EVERYONE = "A partner refuses everyone", "6b1f0d92e7a84c35b90a4e2d8c6f13a7"
@@ -214,9 +223,9 @@ REFUSALS: dict[str, tuple[Screen, Cause]] = {
 
 
 class KindRow(NamedTuple):
-    """A kind of event. `row` is that of its success; a scan has none of its own."""
+    """A kind of event. `rows` are those of its results without a fault; a scan has none of its own."""
 
-    row: OutcomeRow | None = None
+    rows: Mapping[Result, OutcomeRow] = MappingProxyType({})
     failed: Cause | None = None
     """The cause of its failure, in place of the fault's."""
     is_scan: bool = False
@@ -225,13 +234,37 @@ class KindRow(NamedTuple):
 
 ERASED = OutcomeRow(Message.ERASED, None, Screen.IDLE, Priority.NOTICE, Cause("erased"))
 
+_OUR_RELAY = Cause("by_hand_shut", ("our_relay", "support"), is_for_support=True)
+
+
+def _quiet(message: Message, priority: Priority, cause: str) -> OutcomeRow:
+    """The row of an event that no member sees."""
+    return OutcomeRow(message, None, Screen.IDLE, priority, Cause(cause))
+
+
 KINDS: dict[str, KindRow] = {
     "scan": KindRow(is_scan=True),
     "manual": KindRow(
-        ADMITTED._replace(message=Message.OPENED_BY_HAND, cause=Cause("by_hand")),
-        Cause("by_hand_shut", ("our_relay", "support"), is_for_support=True),
+        {Result.ADMITTED: ADMITTED._replace(message=Message.OPENED_BY_HAND, cause=Cause("by_hand"))},
+        _OUR_RELAY,
     ),
-    "erased": KindRow(ERASED),
+    "exit": KindRow({Result.OPENED: _quiet(Message.EXIT, Priority.INFO, "exit")}, _OUR_RELAY),
+    "contact": KindRow(
+        {
+            Result.FORCED: _quiet(Message.FORCED, Priority.ERROR, "forced"),
+            Result.HELD: _quiet(Message.HELD_OPEN, Priority.WARNING, "held_open"),
+            Result.CLOSED: _quiet(Message.CLOSED_AGAIN, Priority.NOTICE, "closed_again"),
+        }
+    ),
+    "input": KindRow(
+        {
+            Result.STUCK: _quiet(Message.INPUT, Priority.WARNING, "input"),
+            Result.FLUTTERS: _quiet(Message.INPUT, Priority.WARNING, "input"),
+            Result.LOST: _quiet(Message.INPUT, Priority.ERROR, "input"),
+            Result.OK: _quiet(Message.INPUT, Priority.NOTICE, "input_ok"),
+        }
+    ),
+    "erased": KindRow({Result.DONE: ERASED}),
 }
 """The kinds of events that this version makes; a store may hold further ones of a later version."""
 

@@ -18,6 +18,17 @@ class Result(StrEnum):
     UNKNOWN = "unknown"
     DONE = "done"
     """Of events that are not at a gate."""
+    OPENED = "opened"
+    """Of the way out."""
+    FORCED = "forced"
+    HELD = "held"
+    CLOSED = "closed"
+    """Of the door contact."""
+    OK = "ok"
+    STUCK = "stuck"
+    FLUTTERS = "flutters"
+    LOST = "lost"
+    """Of an input."""
 
 
 class Verdict(StrEnum):
@@ -40,6 +51,8 @@ class Basis(StrEnum):
     """A refusal that says the member is in already, where the settings let that in."""
     MANUAL = "manual"
     """A person opened."""
+    EXIT = "exit"
+    """Somebody left."""
 
 
 class Reason(NamedTuple):

@@ -168,6 +168,12 @@ class Store:
         statement = statements.outcome_statement(attempt_id, outcome)
         self._jobs.put(_Write(attempt_id, statement, is_end=True, done=None))
 
+    def note(self, event: Event) -> None:
+        """Writes both halves of an event that nobody waits for."""
+        statement = statements.attempt_statement(event.attempt)
+        self._jobs.put(_Write(event.attempt.id, statement, is_end=False, done=None))
+        self.finish(event.attempt.id, event.outcome)
+
     def ask(self, question: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
         """Runs a question after all records before it; the future may carry sqlite3.Error."""
         done: asyncio.Future[T] = self._loop.create_future()

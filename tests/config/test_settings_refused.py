@@ -432,7 +432,7 @@ MATCH = "match = '\\d{13}'"
             "green = 17",
             [
                 "31: doors.main.signals.green: pin 17 is already used by doors.main.relay.pin",
-                "hint: each relay and each signal needs a pin of its own",
+                "hint: each relay, input and signal needs a pin of its own",
             ],
         ),
         (

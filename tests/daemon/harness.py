@@ -63,7 +63,8 @@ class Gym:
     """A context manager; inside, `start` runs the daemon. At its end every process has ended.
 
     `partners` is partner → settings beside the simulator's own; what stands before a `-` in its name is its
-    protocol. `doors` is door → settings (`repeat_ms`, `open_ms`, `active_high`, `show_name`, `scanner`).
+    protocol. `doors` is door → settings (`repeat_ms`, `open_ms`, `active_high`, `show_name`, `scanner`, and
+    the tables `contact` and `exit`).
     """
 
     def __init__(
@@ -109,6 +110,11 @@ class Gym:
             self.faults = self.folder / "faults"
             self._pipe = Path(f"{self.faults}.pipe")
             os.mkfifo(self._pipe)
+            self._levels = self.folder / "levels"
+            os.mkfifo(self._levels)
+            # For reading too: it does not wait for a daemon, and lines outlive one.
+            self._levels_end = os.open(self._levels, os.O_RDWR)
+            stack.callback(os.close, self._levels_end)
             self._register_pins()
             self.write_settings()
             stack.callback(self._end_daemon)
@@ -173,6 +179,9 @@ class Gym:
         yield from _table(
             f"doors.{name}.signals", {lamp: pin for lamp, pin in pins.items() if lamp != "relay"}
         )
+        for table in ("contact", "exit"):
+            if table in door:
+                yield from _table(f"doors.{name}.{table}", door[table])
         scanner = {"type": "serial", "port": str(self.folder / f"scanner-{name}")}
         settings = scanner | door.get("scanner", {})
         yield from _table(
@@ -196,6 +205,7 @@ class Gym:
             "PYTHONSAFEPATH": "1",  # `installed` comes before the folder in which the tests run
             "PINS_LOG_DESCRIPTOR": str(self._pins_end),
             "PINS_FAULTS_FILE": str(self.faults),
+            "PINS_LEVELS_PIPE": str(self._levels),
         }
 
     @property
@@ -421,6 +431,12 @@ class Gym:
         beside = self.faults.with_suffix(".new")
         beside.write_text(" ".join(faults))
         beside.rename(self.faults)
+
+    def drive(self, pin: int, level: int) -> float:
+        """Sets an input's level; when that was (s, monotonic)."""
+        at = time.monotonic()
+        os.write(self._levels_end, f"{pin} {level}\n".encode())
+        return at
 
     def unblock(self) -> None:
         """Lets a pin go on that blocks its caller."""

@@ -120,6 +120,13 @@ def test_energised_twice_it_stays_on_for_a_full_time_from_the_second(relay):
     one.close()
 
 
+def test_a_shorter_opening_cuts_no_longer_one_short(relay):
+    one = relay(open_ms=60_000)
+    off_at = one.energise()
+    assert one.energise(100) == off_at
+    one.close()
+
+
 def test_the_guard_switches_off_while_the_event_loop_is_stuck(relay):
     one = relay()
     guard = RelayTimer([one])
@@ -127,7 +134,7 @@ def test_the_guard_switches_off_while_the_event_loop_is_stuck(relay):
     guard.start()
 
     async def stuck():
-        gate.open()
+        gate.entry.open()
         assert one.is_on
         one._device.wait_for(lambda: not one.is_on)  # blocks the loop: only the guard's thread can do it
 
@@ -143,8 +150,8 @@ def test_an_opening_wakes_the_guard_only_if_it_would_sleep_longer(relay):
     guard._pause()
     guard.changed(one.energise())
     assert not guard._woken.is_set(), "it looks at the pins within a second anyway"
-    one.open_ms = 10
-    guard.changed(one.energise())
+    one.release()
+    guard.changed(one.energise(10))
     assert guard._woken.is_set()
     guard._woken.clear()
     guard.changed()
@@ -167,7 +174,7 @@ def test_the_loop_switches_off_while_the_guard_is_dead(relay):
     gate = Gate(one, guard, [])
 
     async def turning():
-        gate.open()
+        gate.entry.open()
         while one.is_on:
             await asyncio.sleep(0)
 

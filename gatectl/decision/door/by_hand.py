@@ -48,7 +48,7 @@ class HandOpenings:
 
     def begin(self, given: OpenByHand, now_s: LoopTime) -> None:
         """Begins with an opening."""
-        attempt = self._door.attempt(given.of, given.at)
+        attempt = self._door.attempt("manual", given.of, given.at)
         opening = _Opening(attempt, given.at, f"{Message.OPENED_BY_HAND}: {given.reason}")
         self._openings[given.of] = opening
         self._step(opening, Happening.BY_HAND, now_s)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from gatectl.decision.cards import Card
-from gatectl.decision.door.messages import CodeRead, Effect, Log, RelayOn
-from gatectl.decision.event import Attempt, GateRecord
+from gatectl.decision.door.messages import CodeRead, Effect, Log, Note, RelayOn
+from gatectl.decision.event import Attempt, Event, GateRecord, Outcome
 from gatectl.decision.log import LogEntry, Priority
 from gatectl.decision.partner_condition import Conditions
-from gatectl.decision.routing import Destination, Numbers, Route
-from gatectl.decision.timestamps import Instant, LoopTime
+from gatectl.decision.routing import Destination, Numbers, Route, destination
+from gatectl.decision.timestamps import LONG_AGO, Instant, LoopTime
 from gatectl.decision.verdict import Decision
 
 
@@ -57,6 +57,8 @@ class DoorContext:
     broken: str | None = None
     """The technical cause for which the relay is known to be out of order."""
     effects: list[Effect] = field(default_factory=list)
+    unlocked_until_s: LoopTime = LONG_AGO
+    """When the lock engages again, on the loop's clock: an opening before it was allowed."""
 
     def emit(self, *effects: Effect) -> None:
         """Adds effects, to be performed in this order."""
@@ -71,18 +73,33 @@ class DoorContext:
         if self.site.patience_s > 0:
             self.log(Priority.WARNING, f"{record} is late: the disk does not answer")
 
+    def destination(self, code: str) -> Destination | None:
+        """Find the partner and the member of a code; None also as long as the cards cannot be read."""
+        if self.site.cards is None:
+            return None
+        found = destination(code, self.name, self.site.cards, self.site.routes)
+        partner = self.site.partners.get(found.partner) if found else None
+        if found is not None and partner is not None and partner.numbers.customer is None:
+            return found._replace(customer=None)
+        return found
+
+    def unlock(self, until_s: LoopTime) -> None:
+        """Note that the lock is open, or somebody's own way out, until then."""
+        self.unlocked_until_s = max(self.unlocked_until_s, until_s)
+
     def attempt(
         self,
+        kind: str,
         event_id: str,
         at: Instant,
         read: CodeRead | None = None,
         found: Destination | None = None,
         budget_ms: int | None = None,
     ) -> Attempt:
-        """The first half of an event: of a scan, or of an opening by hand, which has no code."""
+        """The first half of an event of this door."""
         return Attempt(
             id=event_id,
-            kind="scan" if read else "manual",
+            kind=kind,
             at_us=at.named.at_us,
             tenant=self.site.tenant,
             studio=self.site.studio,
@@ -96,6 +113,21 @@ class DoorContext:
             boot=at.named.boot,
             since_boot_us=at.named.since_boot_us,
         )
+
+    def note(self, kind: str, at: Instant, outcome: Outcome, of: Attempt | None = None) -> Attempt:
+        """Record an event that nobody waits for; `of` is the event it belongs to, whose member it names."""
+        attempt = self.attempt(kind, self.new_id(at.named.at_us), at)
+        if of is not None:
+            attempt = replace(
+                attempt,
+                of=of.id,
+                credential=of.credential,
+                partner=of.partner,
+                member=of.member,
+                customer=of.customer,
+            )
+        self.emit(Note(Event(attempt, outcome)))
+        return attempt
 
 
 def gate_record(at: Instant, on: RelayOn) -> GateRecord:

@@ -6,19 +6,30 @@ never waits, and nothing that a member, a partner, a disk or a relay does makes 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from gatectl.decision.display import Screen, View
 from gatectl.decision.door.by_hand import HandOpenings
+from gatectl.decision.door.contact import ContactRules
 from gatectl.decision.door.context import DoorContext, SharedState
+from gatectl.decision.door.exits import ExitRules
+from gatectl.decision.door.gate_inputs import GateInputs
+from gatectl.decision.door.inputs import InputName, InputState
 from gatectl.decision.door.messages import (
     CodeRead,
     Effect,
+    Feedback,
     GateBroken,
     Input,
+    InputChanged,
+    InputLost,
     OpenByHand,
+    RelayOn,
+    RelayStuck,
     Show,
     Stop,
+    TimeUp,
     Unreadable,
 )
 from gatectl.decision.door.scan import ScanFlow
@@ -32,16 +43,27 @@ STUCK_S = 10.0
 """After its budget a scan has the disk's patience left, 5 s at most; one that takes longer never ends."""
 
 
+@dataclass(frozen=True, slots=True)
+class DoorRules:
+    """The settings of one door. What its gate does not have is None."""
+
+    repeat_s: float
+    """The same code again within this time is the same scan."""
+    contact: ContactRules | None = None
+    exits: ExitRules | None = None
+
+
 class DoorMachine:
     """The rules of one door. `new_id` makes an event's id of microseconds since the epoch."""
 
-    def __init__(self, name: str, repeat_s: float, site: SharedState, new_id: Callable[[int], str]) -> None:
+    def __init__(self, name: str, rules: DoorRules, site: SharedState, new_id: Callable[[int], str]) -> None:
         self.dropped = 0
         """Codes for which there was no place, since the start."""
         self._door = DoorContext(name, site, new_id)
-        self._queue = ScanQueue(repeat_s)
+        self._queue = ScanQueue(rules.repeat_s)
         self._scan = ScanFlow(self._door)
         self._by_hand = HandOpenings(self._door)
+        self._inputs = GateInputs(self._door, rules.contact, rules.exits)
         self._dropped_logged = 0
 
     @property
@@ -66,6 +88,8 @@ class DoorMachine:
         """The effects of one input. Raises IllegalInputError where the table has no row for it."""
         self._door.effects = []
         match given:
+            case CodeRead(leaves=True) if self._inputs.exits is not None:
+                self._inputs.exits.code(given)
             case CodeRead():
                 self._offer(given)
             case Unreadable():
@@ -74,16 +98,35 @@ class DoorMachine:
                 self._by_hand.begin(given, now_s)
             case GateBroken():
                 self._door.broken = given.cause
+            case InputChanged():
+                self._inputs.changed(given)
+            case InputLost():
+                self._inputs.lost(given)
+            case TimeUp():
+                self._inputs.time_up(given)
             case Stop():
                 self._stop()
-            case _ if given.of in self._by_hand:
-                self._by_hand.go_on(given, now_s)
-            case _ if given.of == self._scan.event_id:
-                self._scan.go_on(given, now_s)
             case _:
-                pass  # a late result of an event that is concluded
+                self._go_on(given, now_s)
         self._begin_waiting(now_s)
         return self._door.effects
+
+    def _go_on(self, given: Feedback, now_s: LoopTime) -> None:
+        """Takes the result of an effect; a late one of an event that is concluded changes nothing."""
+        if isinstance(given, RelayOn):
+            self._door.unlock(LoopTime(given.at_s + given.open_ms / 1000))
+        exits = self._inputs.exits
+        if given.of in self._by_hand:
+            self._by_hand.go_on(given, now_s)
+        elif given.of == self._scan.event_id:
+            self._scan.go_on(given, now_s)
+        elif exits is not None and given.of in exits and isinstance(given, RelayOn | RelayStuck):
+            exits.go_on(given)
+
+    @property
+    def inputs(self) -> Mapping[InputName, InputState]:
+        """The inputs that the door has."""
+        return self._inputs.states
 
     def _offer(self, read: CodeRead) -> None:
         if self._door.stopping or self._queue.offer(read) is not Admission.FULL:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from gatectl.decision.cards import key_of
 from gatectl.decision.display import View
+from gatectl.decision.door.inputs import InputName
 from gatectl.decision.event import Attempt, Event, RequestRecord
 from gatectl.decision.indication import Indication
 from gatectl.decision.log import LogEntry
@@ -26,6 +27,8 @@ class CodeRead(NamedTuple):
     code: str
     scanner: str
     at: Instant
+    leaves: bool = False
+    """Whether the scanner is on the inside."""
 
     @property
     def key(self) -> str:
@@ -102,10 +105,33 @@ class Stop(NamedTuple):
     """The daemon stops: no further code is taken, and the scan under way is decided."""
 
 
+class InputChanged(NamedTuple):
+    """An input has a level that is stable; `at` is when it began. The first level of each is a change too."""
+
+    name: InputName
+    active: bool
+    at: Instant
+
+
+class InputLost(NamedTuple):
+    """An input's pin cannot be read, for this technical cause."""
+
+    name: InputName
+    cause: str
+    at: Instant
+
+
+class TimeUp(NamedTuple):
+    """The timer of this name has run out, at this moment."""
+
+    name: str
+    at: Instant
+
+
 Feedback = Recorded | RecordLate | Answered | LookedUp | RelayOn | RelayStuck
 """The results of effects; each belongs to one event."""
 
-Input = CodeRead | Unreadable | OpenByHand | GateBroken | Stop | Feedback
+Input = CodeRead | Unreadable | OpenByHand | GateBroken | InputChanged | InputLost | TimeUp | Stop | Feedback
 
 
 # --- Effects --------------------------------------------------------------------------------------
@@ -145,11 +171,31 @@ class LookUp(NamedTuple):
 class Energise(NamedTuple):
     """Open the gate for its time. `RelayOn` or `RelayStuck` follows.
 
-    With `try_again`, a relay that is known to be out of order is tried once more.
+    With `try_again`, a relay that is known to be out of order is tried once more. An `open_ms` of None is the
+    relay's own time; `for_exit` means the exit's relay, where it has one.
     """
 
     of: str
     try_again: bool = False
+    open_ms: int | None = None
+    for_exit: bool = False
+
+
+class Release(NamedTuple):
+    """Switch the door's relay off before its time."""
+
+
+class Warn(NamedTuple):
+    """Let the buzzer sound, or no longer."""
+
+    on: bool
+
+
+class StartTimer(NamedTuple):
+    """Give `TimeUp` of this name at `at_s`, in place of an earlier time; None stops the timer."""
+
+    name: str
+    at_s: LoopTime | None
 
 
 class Show(NamedTuple):
@@ -171,10 +217,19 @@ class Conclude(NamedTuple):
     event: Event
 
 
+class Note(NamedTuple):
+    """Write a whole event, and hand it to whatever follows events; nobody waits for the disk."""
+
+    event: Event
+
+
 class Log(NamedTuple):
     """Write a line to the systemd journal."""
 
     entry: LogEntry
 
 
-Effect = Record | Prepare | Ask | LookUp | Energise | Show | PartnerChanged | Conclude | Log
+GateEffect = Energise | Release | Show | Warn | StartTimer
+"""What happens at the door itself."""
+
+Effect = Record | Prepare | Ask | LookUp | PartnerChanged | Conclude | Note | Log | GateEffect

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from gatectl.decision.cards import Card
 from gatectl.decision.display import Screen, View
 from gatectl.decision.door.context import DoorContext, Partner, gate_record, ms_between
 from gatectl.decision.door.messages import (
@@ -31,7 +30,7 @@ from gatectl.decision.event import Attempt, Event, Evidence, GateRecord, Outcome
 from gatectl.decision.log import Priority
 from gatectl.decision.outcomes import Fault, OutcomeRow, outcome_row
 from gatectl.decision.partner_condition import RESTING, FinishedScan
-from gatectl.decision.routing import Destination, destination, objection
+from gatectl.decision.routing import Destination, objection
 from gatectl.decision.timestamps import LONG_AGO, Instant, LoopTime
 from gatectl.decision.verdict import Basis, Decision, Reason, Result, Verdict
 
@@ -86,15 +85,15 @@ class ScanFlow:
         """Begins with the next code."""
         # The door may have been busy when the code was complete: the budget starts when both are.
         start_s = max(read.at.loop_s, self._free_at_s)
-        door, cards = self._door, self._door.site.cards
-        found = None if cards is None else self._destination(read.code, cards)
+        door = self._door
+        found = door.destination(read.code)
         whom = self._whom_to_ask(read.code, found, now_s)
         event_id = door.new_id(read.at.named.at_us)
         if isinstance(whom, Decision):
-            facts = _Facts(door.attempt(event_id, read.at, read, found), read.at, whom)
+            facts = _Facts(door.attempt("scan", event_id, read.at, read, found), read.at, whom)
             happening = Happening.NOBODY_TO_ASK
         else:
-            attempt = door.attempt(event_id, read.at, read, found, whom.budget_ms)
+            attempt = door.attempt("scan", event_id, read.at, read, found, whom.budget_ms)
             deadline_s = LoopTime(start_s + whom.budget_ms / 1000)
             facts = _Facts(attempt, read.at, Decision(None), whom, deadline_s)
             happening = Happening.TO_BE_ASKED
@@ -138,13 +137,6 @@ class ScanFlow:
             reason = Reason(RESTING, f"the partner asked for a rest, {rest_s:.0f} s of it are left")
             return Decision(Verdict.NONE, Fault.PARTNER, reason=reason)
         return partner
-
-    def _destination(self, code: str, cards: Mapping[str, Card]) -> Destination | None:
-        found = destination(code, self._door.name, cards, self._door.site.routes)
-        partner = self._door.site.partners.get(found.partner) if found else None
-        if found is not None and partner is not None and partner.numbers.customer is None:
-            return found._replace(customer=None)
-        return found
 
     def _partner(self, code: str, found: Destination | None) -> Partner | Decision:
         """The partner that can be asked about the code; the log says why there is none."""

@@ -191,6 +191,88 @@ Support, mit `gatectl report @GATECTL_EVENT_ID@`.
 """,
         ),
     ),
+    Message.EXIT: MessageWords(
+        "Ausgang",
+        (
+            """\
+Somebody pressed the exit button, or a scanner on the inside read a code; the way out was opened.
+
+Nobody may depend on this software to get out: a button that cuts the lock's power by wire comes first.
+""",
+            """\
+Jemand hat den Ausgangstaster gedrückt, oder ein Scanner innen hat einen Code gelesen; der Ausgang wurde
+geöffnet.
+
+Niemand darf für den Weg nach draußen auf diese Software angewiesen sein: zuerst kommt ein Taster, der das
+Schloss über den Draht stromlos macht.
+""",
+        ),
+    ),
+    Message.FORCED: MessageWords(
+        "Tür aufgebrochen",
+        (
+            """\
+The door contact opened while nothing unlocked the door: no admission, no exit, no opening by hand.
+
+Look at the door. If people leave through it, give it an exit button (doors.@GATECTL_DOOR@.exit) or wire the
+second contact of the one it has.
+""",
+            """\
+Der Türkontakt ging auf, ohne dass etwas die Tür entriegelt hatte: kein Einlass, kein Ausgang, keine Öffnung
+von Hand.
+
+Nach der Tür sehen. Wird sie zum Hinausgehen benutzt, braucht sie einen Ausgangstaster
+(doors.@GATECTL_DOOR@.exit), oder der zweite Kontakt des vorhandenen gehört angeschlossen.
+""",
+        ),
+    ),
+    Message.HELD_OPEN: MessageWords(
+        "Tür steht offen",
+        (
+            """\
+The door has been open for longer than doors.@GATECTL_DOOR@.contact.held_s.
+
+Close the door. If it is closed, look at the contact and its wiring.
+""",
+            """\
+Die Tür ist länger offen als doors.@GATECTL_DOOR@.contact.held_s.
+
+Die Tür schließen. Ist sie zu, Türkontakt und Verdrahtung prüfen.
+""",
+        ),
+    ),
+    Message.CLOSED_AGAIN: MessageWords(
+        "Tür wieder zu",
+        (
+            """\
+A door that was forced or stood open is closed. GATECTL_OF names the alarm.
+""",
+            """\
+Eine Tür, die aufgebrochen wurde oder offen stand, ist wieder zu. GATECTL_OF nennt den Alarm.
+""",
+        ),
+    ),
+    Message.INPUT: MessageWords(
+        "Eingang des Tors",
+        (
+            """\
+What happened to an input: it is stuck (active for too long), flutters (more than 20 changes a minute), is
+lost (its pin cannot be read), or works again. The door goes on; alarms of an input that flutters or is lost
+are suspended.
+
+Look at its wiring. `gatectl status` shows every input. What exactly failed, where it is known:
+@GATECTL_DETAIL@
+""",
+            """\
+Was einem Eingang fehlt: er klemmt (is stuck: zu lange aktiv), flattert (flutters: mehr als 20 Wechsel in
+einer Minute), ist verloren (is lost: sein Pin ist nicht zu lesen), oder er geht wieder (works again). Die
+Tür arbeitet weiter; Alarme eines Eingangs, der flattert oder verloren ist, ruhen.
+
+Die Verdrahtung prüfen. `gatectl status` zeigt jeden Eingang. Was genau fehlschlug, soweit bekannt:
+@GATECTL_DETAIL@
+""",
+        ),
+    ),
     Message.ERASED: MessageWords(
         "Daten eines Mitglieds gelöscht",
         (

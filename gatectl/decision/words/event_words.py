@@ -40,6 +40,9 @@ _KINDS = {
         ("Opened by a person", "Von einem Menschen geöffnet"),
         "no, and none was wanted: the door was opened by hand",
     ),
+    "exit": _KindWords(("Somebody left", "Jemand ging hinaus"), _NOT_WANTED.sentence),
+    "contact": _KindWords(("The door contact", "Der Türkontakt"), _NOT_WANTED.sentence),
+    "input": _KindWords(("An input of the gate", "Ein Eingang des Tors"), _NOT_WANTED.sentence),
     "erased": _KindWords(
         ("A member's data was erased", "Daten eines Mitglieds wurden gelöscht"), _NOT_WANTED.sentence
     ),
@@ -53,6 +56,7 @@ BASES: dict[Basis, Pair] = {
     ),
     Basis.ALREADY_IN: ("the partner says: already validated", "der Partner sagt: schon eingecheckt"),
     Basis.MANUAL: ("a person opened", "ein Mensch hat geöffnet"),
+    Basis.EXIT: ("somebody left", "jemand ging hinaus"),
 }
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 
 from gatectl import clock
-from gatectl.decision.indication import Indication, LampStep, lamp_steps
+from gatectl.decision.indication import Indication, Lamp, LampStep, lamp_steps
 from gatectl.devices.gpio.lamp import LampPin
 from gatectl.devices.gpio.relay_pin import RelayPin, StuckError
 from gatectl.devices.gpio.relay_timer import RelayTimer
@@ -15,15 +16,13 @@ RETRY_S = 1.0
 """How long an opening by hand waits for another try of the relay; a driver takes microseconds for it."""
 
 
-class Gate:
-    """Opens for a bounded time, and signals the decision. Used from the event loop only."""
+class RelaySwitch:
+    """One relay, switched off on time by the event loop. Used from the event loop only."""
 
-    def __init__(self, relay: RelayPin, guard: RelayTimer, lamps: Iterable[LampPin]) -> None:
+    def __init__(self, relay: RelayPin, guard: RelayTimer) -> None:
         self.relay = relay
-        self.lamps = {lamp.lamp: lamp for lamp in lamps}
         self._guard = guard
         self._closing: asyncio.TimerHandle | None = None
-        self._shown: list[asyncio.TimerHandle] = []
 
     @property
     def out_of_order(self) -> str | None:
@@ -35,23 +34,74 @@ class Gate:
         tried = asyncio.wrap_future(self._guard.retry(self.relay))
         await asyncio.wait([tried], timeout=RETRY_S)
 
-    def open(self) -> None:
-        """Energise the relay for a full `open_ms` from now. Raises StuckError."""
+    def open(self, open_ms: int | None = None) -> None:
+        """Energise for this time, or the relay's own, from now; never cut a longer one. Raises StuckError."""
         try:
-            off_at = self.relay.energise()
+            off_at = self.relay.energise(open_ms)
         except StuckError:
             self._guard.changed()
             raise
         self._guard.changed(off_at)
+        self._cancel()
+        self._closing = asyncio.get_running_loop().call_at(off_at, self._close_on_time)
+
+    def release(self) -> None:
+        """Switch off early; the guard retries a relay that does not go off."""
+        self._cancel()
+        if self.relay.off_at is not None:
+            try:
+                self.relay.release()
+            except StuckError:
+                self._guard.changed()
+
+    def close(self) -> None:
+        """Switch off and release the pin. Raises StuckError if the relay does not go off."""
+        self._cancel()
+        self.relay.close()
+
+    def _cancel(self) -> None:
         if self._closing:
             self._closing.cancel()
-        self._closing = asyncio.get_running_loop().call_at(off_at, self._close_on_time)
 
     def _close_on_time(self) -> None:
         try:
             self.relay.release_if_due(clock.monotonic())
         except StuckError:
             self._guard.changed()  # the guard keeps trying
+
+
+class Gate:
+    """Opens for a bounded time, and signals the decision. Used from the event loop only."""
+
+    def __init__(
+        self,
+        relay: RelayPin,
+        guard: RelayTimer,
+        lamps: Iterable[LampPin],
+        exit_relay: RelayPin | None = None,
+    ) -> None:
+        self.entry = RelaySwitch(relay, guard)
+        self.exit = RelaySwitch(exit_relay, guard) if exit_relay else self.entry
+        """Where the way out has no lock of its own, it is the door's."""
+        self.lamps = {lamp.lamp: lamp for lamp in lamps}
+        self._shown: list[asyncio.TimerHandle] = []
+        self._warns = False
+
+    @property
+    def relay(self) -> RelayPin:
+        """Return the relay of the way in."""
+        return self.entry.relay
+
+    @property
+    def relays(self) -> list[RelayPin]:
+        """Return every relay of the gate."""
+        return list(dict.fromkeys((self.entry.relay, self.exit.relay)))
+
+    def warn(self, *, on: bool) -> None:
+        """Let the buzzer sound until it is switched off."""
+        self._warns = on
+        if Lamp.BUZZER in self.lamps:
+            self.lamps[Lamp.BUZZER].set(on=on)
 
     def show(self, indication: Indication) -> None:
         """Show a signal with lamps and buzzer from now on, in place of the one before."""
@@ -77,27 +127,23 @@ class Gate:
             timer.cancel()
         self._shown.clear()
         for lamp in self.lamps.values():
-            lamp.set(on=False)
+            lamp.set(on=self._warns and lamp.lamp is Lamp.BUZZER)
 
     def _set(self, step: LampStep) -> None:
-        self.lamps[step.lamp].set(on=step.on)
+        self.lamps[step.lamp].set(on=step.on or (self._warns and step.lamp is Lamp.BUZZER))
 
     def shut(self) -> None:
-        """Switch the relay off early, and the lamps; the guard retries a relay that does not go off."""
-        if self.relay.off_at is not None:
-            try:
-                self.relay.release()
-            except StuckError:
-                self._guard.changed()
+        """Switch the relays off early, and the lamps."""
+        self.entry.release()
+        self.exit.release()
         self._dark()
 
     def close(self) -> None:
-        """Switch everything off and release the pins. Raises StuckError if the relay does not go off."""
-        if self._closing:
-            self._closing.cancel()
-        try:
-            self.relay.close()
-        finally:
-            self._dark()
+        """Switch everything off and release the pins. Raises StuckError if a relay does not go off."""
+        self._warns = False
+        with contextlib.ExitStack() as stack:  # all are tried before the first error is raised
             for lamp in self.lamps.values():
-                lamp.close()
+                stack.callback(lamp.close)
+            stack.callback(self._dark)
+            for switch in {self.entry, self.exit}:
+                stack.callback(switch.close)

@@ -28,10 +28,19 @@ class RelayPin:
     """
 
     def __init__(
-        self, door: str, pin: int, *, active_high: bool, open_ms: int, factory: Any, log: Log
+        self,
+        door: str,
+        pin: int,
+        *,
+        active_high: bool,
+        open_ms: int,
+        factory: Any,
+        log: Log,
+        name: str = "relay",
     ) -> None:
-        """Do not touch the pin yet: `claim` does."""
+        """Do not touch the pin yet: `claim` does. `name` distinguishes the relays of one door."""
         self.door = door
+        self.name = name
         self.open_ms = open_ms
         self.trouble = Trouble(log, door, "the gate is in order again")
         self._log = log
@@ -62,14 +71,18 @@ class RelayPin:
         """Record that the first claim failed: the relay is out of order, and retried from now on."""
         self._not_recovered(StuckError(cause))
 
-    def energise(self) -> LoopTime:
-        """Switch on for a full `open_ms` from now; return until when. Raises StuckError."""
+    def energise(self, open_ms: int | None = None) -> LoopTime:
+        """Switch on for a full `open_ms` from now; return until when . Raises StuckError.
+
+        While it is on, this extends its time and never cuts it short.
+        """
         if self._device is None:
             raise StuckError(f"pin {self._pin} is not ours")
         try:
             with self._held():
                 # Set the deadline before the pin moves, so that an interruption cannot leave it on.
-                self._off_at = off_at = LoopTime(clock.monotonic() + self.open_ms / 1000)
+                until_s = LoopTime(clock.monotonic() + (open_ms or self.open_ms) / 1000)
+                self._off_at = off_at = max(until_s, self._off_at or until_s)
                 try:
                     self._drive(on=True)
                 except StuckError:
@@ -107,7 +120,7 @@ class RelayPin:
                 self._release()
             if not self._moved:
                 self._moved = True
-                what = f"{self.door}: another program moved the relay's pin; it was driven back"
+                what = f"{self.door}: another program moved the {self.name}'s pin; it was driven back"
                 self._log(LogEntry(Priority.WARNING, what, {"DOOR": self.door}))
 
     def _drive_on_again(self) -> None:
@@ -153,7 +166,7 @@ class RelayPin:
             self._not_off(error)
         else:
             self.trouble.begin(
-                PinFault.NOT_CLAIMED, f"the relay's pin {self._pin} cannot be driven ({error})"
+                PinFault.NOT_CLAIMED, f"the {self.name}'s pin {self._pin} cannot be driven ({error})"
             )
 
     def _claim(self) -> None:
@@ -172,10 +185,12 @@ class RelayPin:
             self.trouble.end()
 
     def _not_on(self, error: StuckError) -> None:
-        self.trouble.begin(PinFault.NOT_ON, f"the relay cannot be energised ({error})")
+        self.trouble.begin(PinFault.NOT_ON, f"the {self.name} cannot be energised ({error})")
 
     def _not_off(self, error: StuckError) -> None:
-        self.trouble.begin(PinFault.NOT_OFF, f"THE RELAY DOES NOT GO OFF ({error}): the gate may stand open")
+        self.trouble.begin(
+            PinFault.NOT_OFF, f"THE {self.name.upper()} DOES NOT GO OFF ({error}): the gate may stand open"
+        )
 
     def _drive(self, *, on: bool) -> None:
         if self._device is None:

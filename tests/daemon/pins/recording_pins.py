@@ -8,6 +8,8 @@ when the process is killed. Faults are words in a file, looked at each time:
     22=1:block  setting pin 22 to 1, or claiming it so, blocks its caller until the pipe beside the file is
                 written to
     17:bug      reading pin 17 in a thread of its own raises what no driver raises
+
+The levels of inputs come through a pipe, a line each: `26 0`. With PINS_EDGES=none the pins have no edges.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from gpiozero.pins.mock import MockFactory, MockPin
 
 LOG_ENVIRONMENT = "PINS_LOG_DESCRIPTOR"
 FAULTS_ENVIRONMENT = "PINS_FAULTS_FILE"
+LEVELS_ENVIRONMENT = "PINS_LEVELS_PIPE"
+EDGES_ENVIRONMENT = "PINS_EDGES"
 
 
 class RecordingPin(MockPin):
@@ -34,7 +38,19 @@ class RecordingPin(MockPin):
         self._record(int(state))
         self._block_where(int(state))
 
+    def _set_function(self, value):
+        self._fail_where("")
+        super()._set_function(value)
+        if value == "input":
+            self.factory.listen()
+
+    def _set_edges(self, value):
+        if os.environ.get(EDGES_ENVIRONMENT) == "none":
+            raise OSError("no edges")
+        super()._set_edges(value)
+
     def _get_state(self):
+        self._fail_where(":unread")
         if threading.current_thread() is not threading.main_thread() and f"{self._pin}:bug" in _faults():
             raise SystemExit("a bug")
         return super()._get_state()
@@ -50,7 +66,8 @@ class RecordingPin(MockPin):
 
     def close(self):
         was_output = self._function == "output"
-        super().close()
+        self.when_changed = None
+        self._function = "input"  # not by its setter, which claims it
         if was_output:
             self._record(None)
 
@@ -76,6 +93,20 @@ class RecordingPin(MockPin):
 class RecordingFactory(MockFactory):
     def __init__(self):
         super().__init__(pin_class=RecordingPin)
+        self._listener = None
+
+    def listen(self):
+        """From now on the pipe's levels are the inputs'."""
+        if self._listener is None:
+            self._listener = threading.Thread(target=self._drive, daemon=True)
+            self._listener.start()
+
+    def _drive(self):
+        with Path(os.environ[LEVELS_ENVIRONMENT]).open() as levels:
+            for line in levels:
+                number, level = line.split()
+                pin = self.pin(int(number))
+                pin.drive_high() if int(level) else pin.drive_low()
 
 
 def _faults():

@@ -13,7 +13,7 @@ from gatectl.decision.cards import Card
 from gatectl.decision.display import Screen
 from gatectl.decision.door import messages as m
 from gatectl.decision.door.context import SharedState
-from gatectl.decision.door.machine import STUCK_S, DoorMachine
+from gatectl.decision.door.machine import STUCK_S, DoorMachine, DoorRules
 from gatectl.decision.door.scan import SETTLED_MAX
 from gatectl.decision.door.table import BY_HAND, SCAN, Action, Happening, IllegalInputError, State, row_of
 from gatectl.decision.event import RequestRecord
@@ -60,7 +60,9 @@ class Shell:
         self.site = SharedState(
             "t", "s", [Route(re.compile(r"\w+", re.ASCII), "p")], {"p": self.partner}, patience_s, cards
         )
-        self.machine = DoorMachine("main", 3.0, self.site, lambda at_us: f"scan-{at_us}-{next(ids)}")
+        self.machine = DoorMachine(
+            "main", DoorRules(3.0), self.site, lambda at_us: f"scan-{at_us}-{next(ids)}"
+        )
         self.now = 0.0
         self.effects = []
 

@@ -1,0 +1,93 @@
+"""The door contact: a door that is forced open, held open, and closed again.
+
+The words are ONVIF's, https://www.onvif.org/specs/srv/door/ONVIF-DoorControl-Service-Spec.pdf.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from gatectl.decision.door.context import DoorContext
+from gatectl.decision.door.messages import Release, StartTimer, Warn
+from gatectl.decision.event import Attempt, Outcome
+from gatectl.decision.log import Priority
+from gatectl.decision.outcomes import Message
+from gatectl.decision.timestamps import Instant, LoopTime, format_duration
+from gatectl.decision.verdict import Result
+
+TAIL_S = 1.5
+"""After the lock has engaged again: a door that was pushed in the last moment opens a little later."""
+
+HELD = "contact held"
+WARN = "contact warn"
+"""The names of its timers."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContactRules:
+    """`held_s` of 0 raises no alarm; the buzzer sounds `warn_s` before it."""
+
+    held_s: int
+    warn_s: int
+    relock: Literal["open_ms", "on_open", "on_close"]
+
+
+class Contact:
+    """Follows the contact of one door; `active` means open."""
+
+    def __init__(self, door: DoorContext, rules: ContactRules) -> None:
+        self.trusted = True
+        """False while the contact flutters: it raises no alarm then."""
+        self._door = door
+        self._rules = rules
+        self._opened: Instant | None = None
+        self._alarm: Attempt | None = None
+        """The alarm that has not ended."""
+
+    def changed(self, *, is_open: bool, at: Instant, is_first: bool = False) -> None:
+        """Take a level. The first one, at the start or after the pin was lost, is never a forced opening."""
+        if not is_open:
+            self._close(at)
+            return
+        self._open(at)
+        if is_first:
+            self._door.log(Priority.NOTICE, "the door stands open")
+        elif at.loop_s > self._door.unlocked_until_s + TAIL_S and self.trusted:
+            self._raise(Result.FORCED, Message.FORCED, at)
+        elif self._rules.relock == "on_open":
+            self._door.emit(Release())
+
+    def time_up(self, name: str, at: Instant) -> None:
+        """Take the end of one of its two timers."""
+        if self._opened is None or not self.trusted:
+            return
+        if name == WARN:
+            self._door.emit(Warn(on=True))
+        elif self._alarm is None:
+            self._raise(Result.HELD, Message.HELD_OPEN, at)
+
+    def _open(self, at: Instant) -> None:
+        self._opened = at
+        if self._rules.held_s:
+            held_at_s = LoopTime(at.loop_s + self._rules.held_s)
+            self._door.emit(StartTimer(HELD, held_at_s))
+            if self._rules.warn_s:
+                self._door.emit(StartTimer(WARN, LoopTime(held_at_s - self._rules.warn_s)))
+
+    def _close(self, at: Instant) -> None:
+        opened, self._opened = self._opened, None
+        if opened is None:
+            return
+        alarm, self._alarm = self._alarm, None
+        self._door.emit(StartTimer(HELD, None), StartTimer(WARN, None), Warn(on=False))
+        if self._rules.relock == "on_close":
+            self._door.emit(Release())
+        if alarm is not None:
+            took = format_duration(round((at.loop_s - opened.loop_s) * 1e6))
+            self._door.note(
+                "contact", at, Outcome(Result.CLOSED, f"{Message.CLOSED_AGAIN.value} {took}"), alarm
+            )
+
+    def _raise(self, result: Result, message: Message, at: Instant) -> None:
+        self._alarm = self._door.note("contact", at, Outcome(result, message.value))

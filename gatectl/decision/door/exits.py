@@ -1,0 +1,108 @@
+"""The way out by a button or a code on the inside. The relay comes first, the record after it.
+
+Nothing may be in the way: no disk, no partner, no mode.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gatectl.decision.door.context import DoorContext, gate_record
+from gatectl.decision.door.messages import CodeRead, Energise, Note, RelayOn, RelayStuck, StartTimer
+from gatectl.decision.event import Attempt, Event, GateRecord, Outcome
+from gatectl.decision.outcomes import Fault, Message
+from gatectl.decision.timestamps import Instant, LoopTime
+from gatectl.decision.verdict import Basis, Result
+
+PRESSED = "exit pressed"
+"""The name of the timer that extends a press."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExitRules:
+    """`unlock` is False where the button itself cuts the lock's power."""
+
+    open_ms: int
+    unlock: bool
+    repeat_s: float
+    has_button: bool = True
+
+
+@dataclass(slots=True)
+class _Press:
+    attempt: Attempt
+    at: Instant
+
+
+class Exits:
+    """Lets people out; one event for each press of the button and each code."""
+
+    def __init__(self, door: DoorContext, rules: ExitRules) -> None:
+        self._door = door
+        self._rules = rules
+        self._unanswered: dict[str, _Press] = {}
+        """Presses and codes whose relay has not answered."""
+        self._pressed: str | None = None
+        self._seen: CodeRead | None = None
+        """The latest code at a scanner on the inside."""
+
+    def __contains__(self, event_id: str) -> bool:
+        return event_id in self._unanswered
+
+    def changed(self, *, is_pressed: bool, at: Instant) -> None:
+        """Take the button's level."""
+        if not is_pressed:
+            self._pressed = None
+            self._door.emit(StartTimer(PRESSED, None))
+            return
+        attempt = self._door.attempt("exit", self._door.new_id(at.named.at_us), at)
+        self._pressed = attempt.id
+        if self._rules.unlock:
+            self._unanswered[attempt.id] = _Press(attempt, at)
+        else:
+            self._conclude(attempt, None)
+        self._let_out(attempt.id, at.loop_s)
+
+    def code(self, read: CodeRead) -> None:
+        """Let out with a code, whatever it is; the same one again within `repeat_s` is the same reading."""
+        seen, self._seen = self._seen, read
+        if (
+            seen is not None
+            and seen.key == read.key
+            and read.at.loop_s < seen.at.loop_s + self._rules.repeat_s
+        ):
+            return
+        found = self._door.destination(read.code)
+        attempt = self._door.attempt("exit", self._door.new_id(read.at.named.at_us), read.at, read, found)
+        self._unanswered[attempt.id] = _Press(attempt, read.at)
+        self._energise(attempt.id)
+
+    def time_up(self, now_s: LoopTime) -> None:
+        """Extend the opening: the button is still pressed."""
+        if self._pressed is not None:
+            self._let_out(self._pressed, now_s)
+
+    def go_on(self, given: RelayOn | RelayStuck) -> None:
+        """Take the relay's answer to a press."""
+        press = self._unanswered.pop(given.of)
+        if isinstance(given, RelayOn):
+            self._conclude(press.attempt, gate_record(press.at, given))
+            return
+        shut = Outcome(Result.REJECTED, Message.GATE_OUT_OF_ORDER.value, fault=Fault.GATE, detail=given.cause)
+        self._door.emit(Note(Event(press.attempt, shut)))
+
+    def _let_out(self, event_id: str, now_s: LoopTime) -> None:
+        open_s = self._rules.open_ms / 1000
+        if self._rules.unlock:
+            self._energise(event_id)
+        else:
+            self._door.unlock(LoopTime(now_s + open_s))
+        # After half of the time, so that the lock does not engage for a moment between two extensions.
+        self._door.emit(StartTimer(PRESSED, LoopTime(now_s + open_s / 2)))
+
+    def _energise(self, event_id: str) -> None:
+        self._door.emit(Energise(event_id, try_again=True, open_ms=self._rules.open_ms, for_exit=True))
+
+    def _conclude(self, attempt: Attempt, gate: GateRecord | None) -> None:
+        opened = Outcome(Result.OPENED, Message.EXIT.value, basis=Basis.EXIT, gate=gate)
+        self._door.emit(Note(Event(attempt, opened)))

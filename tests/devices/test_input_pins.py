@@ -1,0 +1,135 @@
+"""The inputs' thread: with edges and without, with pins that are lost, and with drivers that hang."""
+
+import queue
+from contextlib import contextmanager
+
+import pytest
+from gpiozero.pins.mock import MockFactory, MockPin
+
+from gatectl.decision.door.inputs import InputName, LevelChange, LevelFilter
+from gatectl.devices.gpio.input_watcher import InputWatcher, Lost, WatchedInput
+
+PATIENCE_S = 10
+PIN = 26
+
+
+class WithoutEdges(MockPin):
+    """A pin of a factory that cannot listen for edges."""
+
+    def _set_edges(self, _value):
+        raise OSError("no edges here")
+
+
+class Failing(MockPin):
+    """A pin whose reading fails while there is a cause."""
+
+    cause = None
+
+    def _get_state(self):
+        if self.cause:
+            raise OSError(self.cause)
+        return super()._get_state()
+
+
+@pytest.fixture
+def failing():
+    yield Failing
+    Failing.cause = None
+
+
+@contextmanager
+def watching(pin_class=MockPin, name=InputName.CONTACT, *, active_low=True, debounce_s=0.0):
+    factory, told = MockFactory(pin_class=pin_class), queue.Queue()
+    one = WatchedInput("main", name, PIN, active_low, LevelFilter(debounce_s), told.put)
+    watcher = InputWatcher([one], factory)
+    watcher.start()
+    try:
+        yield factory, told
+        assert one.edges is (pin_class is not WithoutEdges)
+    finally:
+        watcher.stop()
+        factory.reset()
+
+
+def next_of(told):
+    return told.get(timeout=PATIENCE_S)
+
+
+def until_claimed(told):
+    """The first level is told; an open input is inactive by its pull."""
+    first = next_of(told)
+    assert (type(first), first.active) == (LevelChange, False)
+
+
+@pytest.mark.parametrize(("active_low", "pull"), [(True, "up"), (False, "down")])
+def test_an_open_input_is_inactive_by_its_pull(active_low, pull):
+    with watching(active_low=active_low) as (factory, told):
+        until_claimed(told)
+        pin = factory.pin(PIN)
+        assert (pin.function, pin.pull) == ("input", pull)
+
+
+@pytest.mark.parametrize(
+    ("pin_class", "name"),
+    [(MockPin, InputName.CONTACT), (MockPin, InputName.EXIT), (WithoutEdges, InputName.EXIT)],
+    ids=["edges", "edges of an exit", "no edges"],
+)
+def test_a_level_is_told_once(pin_class, name):
+    with watching(pin_class, name) as (factory, told):
+        until_claimed(told)
+        factory.pin(PIN).drive_low()
+        assert next_of(told).active
+        factory.pin(PIN).drive_high()
+        assert not next_of(told).active
+        assert told.empty()
+
+
+def test_a_level_without_an_edge_is_found_by_reading():
+    with watching(WithoutEdges) as (factory, told):
+        until_claimed(told)
+        factory.pin(PIN).drive_low()
+        assert next_of(told).active
+
+
+def test_a_pin_that_cannot_be_read_is_lost_once_and_found_again(failing):
+    with watching(failing) as (factory, told):
+        until_claimed(told)
+        failing.cause = "bus error"
+        assert next_of(told) == Lost("bus error")
+        failing.cause = None
+        factory.pin(PIN)  # whatever the level is now, it is told anew
+        assert not next_of(told).active
+        assert told.empty()
+
+
+def test_a_pin_that_another_program_holds_is_lost_and_claimed_later():
+    class Busy(MockPin):
+        tries = 0
+
+        def _set_function(self, value):
+            type(self).tries += 1
+            if self.tries == 1:
+                raise OSError("GPIO busy")
+            super()._set_function(value)
+
+    with watching(Busy) as (_, told):
+        assert next_of(told) == Lost("GPIO busy")
+        assert not next_of(told).active
+
+
+def test_a_bug_in_the_thread_ends_the_daemon():
+    factory = MockFactory()
+    one = WatchedInput("main", InputName.EXIT, PIN, True, LevelFilter(0), lambda _: 1 / 0)
+    watcher = InputWatcher([one], factory)
+    watcher.start()
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        watcher.broken.result(PATIENCE_S)
+    watcher.stop()
+    factory.reset()
+
+
+def test_without_inputs_there_is_no_thread():
+    watcher = InputWatcher([], MockFactory())
+    watcher.start()
+    assert watcher._thread is None
+    watcher.stop()
