@@ -1,10 +1,12 @@
 """The direction of the imports, the purity of the decisions, and the folders of the house."""
 
 import ast
+import io
 import re
 import shutil
 import subprocess
 import sys
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -202,3 +204,26 @@ def test_nothing_cites_a_file_that_is_not_in_the_repository():
         pages = {f"{name}.{section}" for name, section in MAN_PAGE.findall(text)}
         missing += [f"{path}: the man page {page}" for page in pages if f"config/man/{page}" not in paths]
     assert not missing
+
+
+RIDDLE = re.compile(r"(What|Who|Whom|Whose|Where|Whoever|Whatever|Wherever)\b")
+"""Openings that leave the reader to guess the subject; a sentence starts with its subject or its verb."""
+
+
+def prose(path: Path) -> Iterator[tuple[int, str]]:
+    """The docstrings and comments of a module, each with its line."""
+    text = path.read_text("utf-8")
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            yield node.lineno, str(node.value.value)
+    previous = 0
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            if token.start[0] != previous + 1:  # else it may continue a sentence
+                yield token.start[0], token.string.lstrip("# ")
+            previous = token.start[0]
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_prose_opens_with_its_subject_or_verb(path):
+    assert [f"line {line}: {text}" for line, text in prose(path) if RIDDLE.match(text.strip())] == []

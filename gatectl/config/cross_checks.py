@@ -1,6 +1,6 @@
 """Find contradictions between settings.
 
-The checks work on the raw tables, whatever their types, so that they find contradictions even where another
+The checks work on the raw tables and accept any types, so that they find contradictions even where another
 part of the file is wrong. The model reports values of the wrong type.
 """
 

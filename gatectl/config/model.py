@@ -181,16 +181,16 @@ class ExitRelaySettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ExitSettings:
-    """The way out. Nobody may depend on it: a button that cuts the lock's power by wire comes first."""
+    """The way out. It must also have a button that cuts the lock's power by wire."""
 
     button: InputSettings | None = None
     """The exit button."""
     unlock: bool = True
-    """False where the button itself cuts the lock's power: then it only tells the contact."""
+    """False if the button itself cuts the lock's power: then it is only recorded."""
     open_ms: Annotated[int, whole(100, 60_000)] = 5000
     """Milliseconds for which the way out is open; a button that stays pressed extends it."""
     relay: ExitRelaySettings | None = None
-    """Where the way out has a lock of its own; left out, the door's relay opens."""
+    """The relay of the way out's own lock, if it has one; else the door's relay opens."""
 
 
 @dataclass(frozen=True, kw_only=True)

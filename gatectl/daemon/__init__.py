@@ -1,1 +1,1 @@
-"""The one place where the parts are put together and supervised."""
+"""The daemon: puts the parts together and supervises them."""

@@ -1,7 +1,7 @@
 """The control socket: one JSON line asks, one answers. Only the owner and the group may use it.
 
-`watch` is answered by lines without end: what each door's display shows, as it changes. Whoever connects may
-send and hold open whatever he likes: connections, bytes and time are bounded, and no door waits for him.
+`watch` is answered by lines without end: the screen of each door, whenever it changes. Connections, bytes and
+time are bounded for every client, and no door waits for one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from gatectl.errors import GatectlError
 
 MODE = 0o660
 LINE_MAX = 65536
-"""No request comes near; more is not one."""
+"""The longest request that is accepted; real ones are far shorter."""
 
 REASON_CHARS = 200
 """A reason for an opening by hand is a line in the event, as a partner's reason is."""
@@ -33,14 +33,15 @@ WATCH_SOCKET = "GATECTL_WATCH_SOCKET"
 to open doors."""
 
 ASKING_MAX = 8
-"""Connections of one socket that ask, or have not asked yet; a question takes milliseconds. Viewers are
-counted by themselves."""
+"""Connections of one socket whose request is under way or has not come yet; a request takes milliseconds.
+Viewers are counted separately."""
 
 PATIENCE_S = 2.0
-"""A client sends its line at once, and takes its answer at once."""
+"""The time limit for a client's request, and for taking the answer: a working client does both at once."""
 
 BEHIND_BYTES = 16_384
-"""Bytes that may wait for one viewer, beyond the kernel's buffer: dozens of screens, so it is gone."""
+"""Bytes that may wait for one viewer, beyond the kernel's buffer: dozens of screens. A viewer with more is
+taken to be gone."""
 
 ACCEPT_AGAIN_S = 1.0
 """Until the next try to accept a connection after the table of open files was full."""
@@ -49,7 +50,7 @@ BACKLOG = 256
 """Connections that the kernel holds until the event loop has its next turn; they cost the daemon nothing."""
 
 END_S = 1.0
-"""The end waits so long for commands under way."""
+"""How long a stop waits for commands under way."""
 
 Command = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
@@ -87,7 +88,7 @@ class ControlConnection:
         except OSError:
             came = b""
         if self._asked:
-            self.close()  # a viewer has nothing more to say, or has gone
+            self.close()  # a viewer sends nothing after its request, so it has gone or breaks the protocol
             return
         self._in += came
         line, newline, _ = self._in.partition(b"\n")
@@ -132,7 +133,7 @@ class ControlConnection:
         except BlockingIOError:
             pass
         except OSError:
-            self.close()  # a client that is gone before its answer is its own affair
+            self.close()  # the client left before its answer
             return
         if self._out:
             self._loop.add_writer(self._socket, self._writable)
@@ -147,7 +148,7 @@ class ControlConnection:
         self._deadline = None if seconds is None else self._loop.call_later(seconds, self.close)
 
     def close(self) -> None:
-        """Ends it, whatever waits; idempotent."""
+        """Close the connection and drop unsent lines; idempotent."""
         if self.is_closed:
             return
         self._set_deadline(None)
@@ -158,7 +159,7 @@ class ControlConnection:
 
 
 Stay = Callable[[ControlConnection], None]
-"""Takes over a connection that has got its answer and stays."""
+"""Takes over a connection that stays open after its answer."""
 
 
 @contextlib.asynccontextmanager
@@ -187,11 +188,11 @@ async def listening(
 
 def _listener(path: Path) -> socket.socket:
     if path.is_socket():
-        path.unlink()  # of a daemon that was killed: the lock says that none is alive
+        path.unlink()  # a socket left by a daemon that was killed: the lock shows that none is running
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         # The path gets the descriptor's mode without what the umask takes away (unix(7)): at no moment is it
-        # open to more than MODE, and until `listen` nobody can connect.
+        # open to more than MODE, and before `listen` no client can connect.
         os.fchmod(listener.fileno(), MODE)
         listener.bind(str(path))
         path.chmod(MODE)
@@ -230,7 +231,7 @@ class _Server:
         except (BlockingIOError, ConnectionAbortedError):
             return
         except OSError as error:
-            # Most likely the table of open files is full, which is a state: it is tried again.
+            # Most likely the table of open files is full, which passes: try again.
             self._loop.remove_reader(self._listener)
             self._again = self._loop.call_later(ACCEPT_AGAIN_S, self._accept_from_now)
             if not self._told_full:

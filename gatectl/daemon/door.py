@@ -1,4 +1,4 @@
-"""One door's shell: feeds its machine, and has the effects performed. It knows no rule."""
+"""One door's shell: feeds its machine, and performs the effects. All rules are in `decision/door/`."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Door:
             self._feed(InputChanged(name, told.active, self._context.instants.instant(told.since_s)))
 
     async def open_by_hand(self, reason: str) -> Event:
-        """Opens for a person; the event, once it is concluded."""
+        """Open the gate for a person; return the event once it is concluded."""
         at = self._context.instants.instant(clock.now())
         event_id = self._new_id(at.named.at_us)
         concluded: asyncio.Future[Event] = asyncio.get_running_loop().create_future()

@@ -21,7 +21,7 @@ from gatectl.partners.http.answer_record import digest_of
 from gatectl.partners.http.client import Exchange, PreparedRequest
 
 DETAIL_CHARS = 200
-"""A driver may say more than an event keeps."""
+"""An event keeps this much of a driver's error message."""
 
 
 class Effects:
@@ -60,7 +60,7 @@ class Effects:
             case m.PartnerChanged(partner):
                 self._context.partners[partner].note_condition()
             case m.Conclude(event):
-                self._requests.pop(event.attempt.id, None)  # not asked, where the disk took the whole budget
+                self._requests.pop(event.attempt.id, None)  # left over if nothing was sent
                 self._context.store.finish(event.attempt.id, event.outcome)
                 self._context.sinks.take(event)
                 self._context.last_event = event
@@ -108,7 +108,7 @@ class Effects:
         found = self._context.store.ask(lambda connection: unanswered(connection, attempt, settle_us))
 
         def done() -> None:
-            # A disk that gives no answer gives no unanswered request.
+            # If the disk does not answer, go on as if there were no unanswered request.
             self._feed(m.LookedUp(of, () if found.exception() else tuple(found.result())))
 
         _first_of(found, effect.until_s, done, partial(self._feed, m.LookedUp(of, ())))
@@ -161,7 +161,7 @@ def _first_of(
         done()
 
     def expired() -> None:
-        timer.cancel()  # a result of the same turn of the loop comes too late
+        timer.cancel()  # ignore a result that comes in this same turn of the loop
         late()
 
     timer = loop.call_at(until_s, expired)

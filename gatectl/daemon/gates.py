@@ -37,7 +37,7 @@ PIN_HINTS = ("is the number a BCM number of this board, and does no other progra
 
 
 class NoGateError(PinsError):
-    """No door can work; `findings` say why, each at its place in the settings."""
+    """No door can work. `findings` are the reasons, each at its place in the settings."""
 
     def __init__(self, findings: list[SettingIssue]) -> None:
         super().__init__(findings[0].what, *findings[0].hints)
@@ -57,7 +57,7 @@ class Gates(NamedTuple):
 def opened(
     settings: Settings, environ: Mapping[str, str], log: Log, last: FailsafeProcess
 ) -> Iterator[Gates]:
-    """All gates off; off and closed again at the end.
+    """Claim all gates, off; switch them off and release them at the end.
 
     A gate whose relay cannot be driven is out of order, and tried again. Raises NoGateError where all are.
     """
@@ -137,7 +137,7 @@ def rules_of(door: DoorSettings) -> DoorRules:
 def watched(
     settings: Settings, factory: Any, told: Callable[[str, InputName, LevelChange | Lost], None]
 ) -> InputWatcher:
-    """The inputs of all doors; `told` is called in the watcher's thread."""
+    """The inputs of all doors; `told` is called in the watcher's thread with each change."""
     inputs = [
         WatchedInput(
             door,
@@ -161,10 +161,10 @@ def _inputs(door: DoorSettings) -> Iterator[tuple[InputName, InputSettings]]:
 
 
 def switch_off(settings: Settings, environ: Mapping[str, str]) -> list[Failure]:
-    """Every configured relay off, without the daemon; those that failed. Raises PinsError."""
+    """Switch every configured relay off, without the daemon; return those that failed. Raises PinsError."""
     name = factory_name(settings.gpio.pin_factory, environ)
     if name == LGPIO:
-        import_lgpio()  # in a folder of its own, before it is needed
+        import_lgpio()  # imported here, in a folder of its own, before `lines_off` imports it
     try:
         return lines_off.lines_off(name, _chip(settings, environ), lines_of(settings))
     except PinsError:
@@ -187,7 +187,7 @@ def _remember(
 
 
 def _chip(settings: Settings, environ: Mapping[str, str]) -> int:
-    """The chip's number; other pin factories than lgpio know their own. Raises ChipError."""
+    """Return the chip's number, which only lgpio needs. Raises ChipError."""
     is_lgpio = factory_name(settings.gpio.pin_factory, environ) == LGPIO
     return chip_number(settings.gpio.chip) if is_lgpio else 0
 

@@ -1,4 +1,4 @@
-"""A partner as the daemon keeps it: its client, its rest, its outage, and what `status` says of it."""
+"""One partner in the running daemon: its client, its rest after a 429, its condition, its status."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from gatectl.partners.protocol import PartnerSettings, SettlingSettings
 from gatectl.partners.registry import PROTOCOLS
 
 DETAIL_CHARS = 200
-"""An event's `detail` is one line; only a host's name can make it longer."""
+"""An event's `detail` is one line; only a host's name can make it longer than this."""
 
 
 _PRIORITIES = {Condition.HEALTHY: Priority.NOTICE, Condition.REFUSING_KEY: Priority.ERROR}
@@ -68,11 +68,11 @@ class PartnerService:
         await self._pool.keep()
 
     def prepare(self, member: str, code: str, customer: str | None) -> PreparedRequest:
-        """The check-in, ready to leave; only with numbers to which there is no objection."""
+        """Prepare the check-in's request. The numbers must be ones that the protocol can carry."""
         return self._client.prepare(self._protocol.question(member, code, customer or ""))
 
     async def ask(self, request: PreparedRequest, deadline_s: LoopTime) -> tuple[Exchange, Decision]:
-        """Asks once; never raises for what a partner or a network does."""
+        """Ask once. Failures of the partner or the network are results, not exceptions."""
         exchange = await self._client.ask(request, deadline_s)
         if exchange.answer is None:
             lost = exchange.lost or out_of_time(exchange)
@@ -92,7 +92,7 @@ class PartnerService:
         self.conditions.rest(until_s)
         if self._rest_over is not None:
             self._rest_over.cancel()
-        # The loop may call it a clock tick early, so it gets the moment that it is for.
+        # The loop may call it a clock tick early, so pass the moment that it is for.
         self._rest_over = asyncio.get_running_loop().call_at(until_s, self.note_condition, until_s)
 
     def recall(self, scans: Iterable[tuple[int, FinishedScan]]) -> None:
@@ -100,7 +100,7 @@ class PartnerService:
 
         Their condition was logged when it began, and is not logged again.
         """
-        # A clock that was set back since would put them into the future.
+        # If the clock was set back since, these times would be in the future.
         self.conditions.recall(
             (scan, min(clock.loop_time(WallUs(at_us)), clock.now())) for at_us, scan in scans
         )
@@ -108,7 +108,7 @@ class PartnerService:
         self._told_of_everyone = self.conditions.refuses_everyone
 
     def note_condition(self, at_s: LoopTime = LONG_AGO) -> None:
-        """Logs a condition that is another one than the last that was logged."""
+        """Log the condition if it differs from the last one logged."""
         self.conditions.update(max(at_s, clock.now()))
         condition = self.conditions.condition
         self._told_of_everyone &= self.conditions.refuses_everyone
@@ -117,7 +117,7 @@ class PartnerService:
         self._told = condition
         if condition is Condition.REFUSING_EVERYONE:
             known, self._told_of_everyone = self._told_of_everyone, True
-            if known:  # a rest or a refused key hid it for a while
+            if known:  # it was logged before a rest or a refused key hid it for a while
                 return
         self._log(
             LogEntry(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Never
 from gatectl import clock
 from gatectl.decision.timestamps import LoopTime
 
-if TYPE_CHECKING:  # `gatectl monitor` notifies too, and needs no door
+if TYPE_CHECKING:  # `gatectl monitor` notifies too, without importing doors
     from gatectl.daemon.door import Door
     from gatectl.devices.gpio.relay_timer import RelayTimer
 
@@ -42,7 +42,7 @@ def notify(state: str, environ: Mapping[str, str]) -> bool:
         except BlockingIOError:
             return False
         except OSError:
-            return True  # no service manager is there: a repetition would change nothing
+            return True  # there is no service manager: repeating would change nothing
     return True
 
 
@@ -65,7 +65,7 @@ def watchdog_interval_s(environ: Mapping[str, str], pid: int) -> float | None:
 async def feed_watchdog(
     pause_s: float, doors: Iterable[Door], guard: RelayTimer, environ: Mapping[str, str]
 ) -> Never:
-    """Feed as long as all is well. A loop that is stuck does not run this, and so feeds nothing."""
+    """Feed as long as all is well; the watchdog also ends a daemon whose loop is stuck."""
     while True:
         if all_well(doors, guard):
             notify("WATCHDOG=1", environ)

@@ -39,10 +39,10 @@ from gatectl.sinks.sink import Sinks
 from gatectl.sinks.systemd_journal import SystemdJournal
 
 OPEN_PATIENCE_S = 2.0
-"""A start waits so long for a disk that does not answer: no scanner is read meanwhile."""
+"""How long a start waits for a disk that does not answer. No scanner is read meanwhile."""
 
 EXTEND_S = 30
-"""A store that is brought up to date gets so much more time to be ready, again and again."""
+"""An upgrade of the store extends the service's start by this much, repeatedly."""
 
 PASSAGE_S = 2.0
 """A turnstile's cycle is 1.7 to 2.4 s: a member who was admitted just before a stop still gets through."""
@@ -51,7 +51,7 @@ INPUTS_S = 1.5
 """A start waits so long for the first level of every input, which may take its `debounce_ms`."""
 
 FLUSH_S = 5.0
-"""The end waits so long for a disk that does not take the last records."""
+"""How long a stop waits for a disk that does not take the last records."""
 
 
 def run(
@@ -174,7 +174,7 @@ class _Daemon:
         return self._inputs
 
     async def _wait_for_store(self, context: SiteContext) -> Coroutine[Any, Any, None] | None:
-        """Takes up what the last run left; what is still to be awaited if the disk does not answer."""
+        """Load the cards and close the last run's scans; return the rest if the disk does not answer."""
         store = context.store
 
         def arm(enrolled: asyncio.Future[dict[str, Card]]) -> None:
@@ -203,7 +203,7 @@ class _Daemon:
     async def _until_upgraded(self, store: Store) -> None:
         """Waits for a store that is being brought up to date. Doors work meanwhile.
 
-        Ready is what `scripts/install` takes for a success: an upgrade that fails here is taken back.
+        `scripts/install` takes the notification READY for success, and rolls back an upgrade that fails here.
         """
         stopped = asyncio.create_task(self._stopped.wait())
         awaited: list[asyncio.Future[Any]] = [store.opened, store.slow, stopped]
@@ -213,7 +213,7 @@ class _Daemon:
         stopped.cancel()
 
     def _note_cards(self, context: SiteContext) -> None:
-        """Says that the cards are not known, and that they are after all."""
+        """Log that the cards cannot be read, and later that they can."""
         if context.site.cards is None:
             self._cards_missed = True
             self._sinks.take(
@@ -233,7 +233,7 @@ class _Daemon:
         try:
             context.site.cards = await context.store.ask(cards.load_all)
             self._note_cards(context)
-            # In the store's thread: a disk that does not answer holds up nobody else.
+            # In the store's thread: a disk that does not answer must not hold up the event loop.
             context.in_memory = await context.store.ask(lambda _: lies_in_memory(self._settings.journal.path))
             past = await context.store.ask(statements.last_scans)
             for name, service in context.partners.items():
@@ -286,8 +286,8 @@ class _Daemon:
         if feeding_s is not None:
             feeding = feed_watchdog(feeding_s, doors.values(), self._guard, self._environ)
             watching.append(group.create_task(feeding))
-        # Wait until each device was tried, so that who is told "ready" may scan. One that does not answer
-        # costs a second.
+        # Wait until each device was tried, so that after "ready" scans are taken. A device that does not
+        # answer costs a second.
         await asyncio.gather(*(scanner.tried.wait() for _, scanner in scanners))
         await asyncio.wait([asyncio.wrap_future(inputs.read_once)], timeout=INPUTS_S)
         async with self._listening(commands(context, doors, scanners), subscriptions(context, doors)):
@@ -321,7 +321,7 @@ class _Daemon:
                     await stack.enter_async_context(
                         control.listening(path, looking, self._sinks.take, going_on)
                     )
-                except GatectlError as error:  # a door works without displays
+                except GatectlError as error:  # doors work without displays
                     self._sinks.take(LogEntry(Priority.WARNING, f"nobody can watch: {error.message}"))
             yield
 
@@ -339,7 +339,7 @@ class _Daemon:
 
 
 async def _until_usable(store: Store) -> None:
-    """Returns when the store is open, or where that takes longer, when the cards are known."""
+    """Wait until the store is open or, if that takes longer, until the cards are known."""
     for other in (store.slow, store.cards):
         awaited: list[asyncio.Future[Any]] = [store.opened, other]
         await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)

@@ -15,7 +15,7 @@ from gatectl.sinks.sink import Sinks
 
 @dataclass(slots=True)
 class SiteContext:
-    """`site` has what the doors' rules share; the rest does their work."""
+    """`site` is the state that the doors' rules share; the rest performs their effects."""
 
     site: SharedState
     partners: dict[str, PartnerService]
@@ -23,8 +23,8 @@ class SiteContext:
     sinks: Sinks
     viewers: DisplayFeed
     keys: tuple[str, ...] = field(default=(), repr=False)
-    """Every partner's: a person's reason is kept without them."""
+    """The keys of all partners, to mask them in the reasons that people give."""
     instants: clock.InstantClock = field(default_factory=clock.InstantClock)
     last_event: Event | None = None
     in_memory: bool = False
-    """Whether the store lies where it is lost with the power."""
+    """Whether the store is on a file system in memory, and lost with the power."""

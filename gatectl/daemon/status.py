@@ -62,7 +62,7 @@ def _door_status(door: Door) -> dict[str, Any]:
             "closes_in_ms": None if off_at is None else max(round((off_at - clock.now()) * 1e3), 0),
         }
         | _condition(gate.relay.trouble),
-        # Only those that are out of order: a signal that works has nothing to say.
+        # List only the signals that are out of order.
         "signals": {
             lamp.value: _condition(pin.trouble)
             for lamp, pin in gate.lamps.items()

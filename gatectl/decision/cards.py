@@ -1,6 +1,6 @@
 """Enrolled cards, and how codes compare.
 
-Codes compare exactly, but hex card numbers do whatever their case and separators: readers differ in both.
+Codes compare exactly, but hex card numbers without regard to case and separators, in which readers differ.
 """
 
 from __future__ import annotations
@@ -34,5 +34,5 @@ def key_of(code: str) -> str:
 
 
 def is_hex_number(code: str) -> bool:
-    """Whether it is compared whatever its case and separators."""
+    """Return whether it is a hex card number, compared without regard to case and separators."""
     return bool(_HEX_NUMBER.fullmatch(code)) and len(code.translate(_SEPARATORS)) % 2 == 0

@@ -14,7 +14,7 @@ ANSWER_BYTES_MAX = 1 << 20
 
 
 class NoAnswerError(Exception):
-    """What came is not one whole answer."""
+    """The bytes received are not one whole answer."""
 
 
 class RefusedError(Exception):

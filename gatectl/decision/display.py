@@ -1,6 +1,6 @@
 """The member's display at the door: one screen for each state of a scan.
 
-It is made for the moment. Nothing of it belongs into an event, the store or a log.
+Screens are shown and forgotten: no part of one may get into an event, the store or a log.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Screen(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A screen of one door, and what the partner has to say to this member."""
+    """A screen of one door, with the partner's words to this member."""
 
     door: str
     screen: Screen

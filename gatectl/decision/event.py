@@ -216,8 +216,8 @@ class Event:
 def interrupted(attempt: Attempt) -> Outcome:
     """The outcome with which the next start closes an attempt that has none.
 
-    Whether bytes of a request left was not recorded, so `request.sent` is None; where nobody was
-    going to be asked there is no request.
+    Whether bytes of a request left was not recorded, so `request.sent` is None; without a partner to ask
+    there is no request.
     """
     request = None
     if attempt.budget_ms is not None:

@@ -28,4 +28,4 @@ class LogEntry:
 
 
 Log = Callable[[LogEntry], None]
-"""Hands a notice over; never blocks, never raises."""
+"""Takes a log entry; never blocks or raises."""

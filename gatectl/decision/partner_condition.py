@@ -59,9 +59,9 @@ class RefusalDetector:
     def take(self, member: str, verdict: Verdict | None, *, admitted: bool) -> bool:
         """Counts one finished scan, now or read back; says whether it is one of a row of refusals.
 
-        `admitted` is the event's result: a refusal that lets the member in all the same is no refusal. A
-        success of the partner ends the row, also where the gate did not open. Scans without a verdict
-        neither count nor end it.
+        `admitted` is the event's result: a refusal after which the gate opened all the same does not count. A
+        success of the partner ends the row, also where the gate did not open. Scans without a verdict change
+        nothing.
         """
         if admitted or verdict is Verdict.ALLOWED:
             self._members.clear()

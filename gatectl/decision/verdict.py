@@ -1,4 +1,4 @@
-"""What a partner's answer comes to: verdict, reason, and the words for the member."""
+"""The result of a partner's answer: verdict, reason, and the words for the member."""
 
 from __future__ import annotations
 

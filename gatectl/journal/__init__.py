@@ -1,1 +1,1 @@
-"""The durable record: the store, its reader, the enrolled cards, the systemd journal."""
+"""The durable record: the store, its reader, the enrolled cards."""

@@ -40,14 +40,14 @@ def back_up(path: Path, file: Path) -> None:
 
 
 def restore(path: Path, file: Path) -> Path | None:
-    """Puts a copy of the backup into the store's place; returns where the one before is now, if any.
+    """Replace the store by a copy of the backup; return the path of the former store, if any.
 
-    Nobody may write the store meanwhile. Raises CopyError and NotOursError.
+    No process may write the store meanwhile. Raises CopyError and NotOursError.
     """
     with _told(file, f"{file} could not be restored"):
         try:
             _require_store(file)
-        except NotOursError as error:  # its hint and status are for `journal.path`
+        except NotOursError as error:  # its hint and exit status are for `journal.path`
             raise CopyError(error.what, "name a file that `gatectl backup` made") from None
         require_ours(path)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,7 +58,7 @@ def restore(path: Path, file: Path) -> Path | None:
         if path.exists():
             aside = place_aside(path, "replaced")
             put_aside(path, aside)
-        for beside in BESIDE:  # of a store that is gone: its log would be taken for the new one's
+        for beside in BESIDE:  # the log of the former store would be taken for the new one's
             Path(f"{path}{beside}").unlink(missing_ok=True)
         new.rename(path)
         _sync(path.parent)
@@ -121,7 +121,7 @@ def _require_whole(copy: sqlite3.Connection, path: Path) -> None:
 
 
 def _give_to_owner(file: Path, path: Path) -> None:
-    """The store belongs to whom it belonged, or to whom its folder belongs."""
+    """Keep the store's owner; a new store gets its folder's."""
     if os.geteuid() == 0:
         like = (path if path.exists() else path.parent).stat()
         os.chown(file, like.st_uid, like.st_gid)
@@ -137,7 +137,7 @@ def _sync(path: Path) -> None:
 
 @contextmanager
 def _told(path: Path, what: str) -> Iterator[None]:
-    """Whatever goes wrong, in the words of the person who asked."""
+    """Convert any failure into an error for the user."""
     try:
         yield
     except FileExistsError as error:

@@ -1,7 +1,7 @@
 """The enrolled cards, in the same database as the journal.
 
 Every function takes a connection of `schema.open_store`; a change is one transaction. They raise
-`sqlite3.Error` for what the disk says.
+`sqlite3.Error` for the disk's errors.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def add(connection: sqlite3.Connection, card: Card) -> None:
 
 
 def remove(connection: sqlite3.Connection, code: str) -> Card | None:
-    """Forget a card; the one that was there, or None."""
+    """Remove a card; return it, or None if there was none."""
     with transaction(connection):
         present = _get(connection, code)
         connection.execute("DELETE FROM cards WHERE key = ?", (key_of(code),))
@@ -61,7 +61,7 @@ def remove(connection: sqlite3.Connection, code: str) -> Card | None:
 
 
 def put_all(connection: sqlite3.Connection, cards: Iterable[Card], *, replace: bool = False) -> int:
-    """Enrol all of them or, where anything fails, none; the number of those that had another member before.
+    """Enrol all of them or, if anything fails, none; return how many had another member before.
 
     Raises OthersCardsError where codes are enrolled for another member, unless `replace` is set.
     """
@@ -80,7 +80,7 @@ def put_all(connection: sqlite3.Connection, cards: Iterable[Card], *, replace: b
 
 
 def put(connection: sqlite3.Connection, cards: Iterable[Card]) -> None:
-    """Enrol all of them inside a transaction of the caller's, whatever member had them before."""
+    """Enrol all of them inside the caller's transaction; those of another member are replaced."""
     connection.executemany(_PUT, map(_row, cards))
 
 

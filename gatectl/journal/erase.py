@@ -1,7 +1,7 @@
-"""Taking one member's data out of the store, which else keeps every event as it was.
+"""Take one member's data out of the store, which otherwise never changes an event.
 
-The triggers let this pass only while the mark `erasing` is set, inside one transaction, where no other
-process sees it. The events stay, without what leads to the member.
+The triggers allow this only while the mark `erasing` is set, inside one transaction, where no other process
+sees it. The events stay, without the data that leads to the member.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from gatectl.journal import statements
 from gatectl.journal.schema import transaction
 
 STEP = 50
-"""Events a transaction: a scan that comes between waits for one of them at most."""
+"""Events per transaction: a scan that comes meanwhile waits for one transaction at most."""
 
 WHOLE_CHARS = 8
-"""A number of so many characters is looked for inside longer ones too; a shorter one is there by chance."""
+"""Numbers of at least this length are also searched for inside longer ones, where shorter ones occur by
+chance."""
 
 WORD_CHARS = 4
-"""The least for a number to be looked for in sentences: a shorter one may be a count of something."""
+"""Numbers of at least this length are searched for in sentences, where a shorter one may be a count."""
 
 ERASED = "[erased]"
 
@@ -63,7 +64,7 @@ class _Traces:
             self.numbers.add(customer)
 
     def in_code(self, code: str, *, of_nobody: bool) -> bool:
-        """A short number in a code that led to another member is a part of that one's."""
+        """A short number in a code of another member is part of that member's number."""
         numbers = self.numbers if of_nobody else self.numbers & self.in_sentences
         return key_of(code) in self.keys or any(_pattern(number).search(code) for number in numbers)
 
@@ -91,9 +92,9 @@ def _pattern(number: str) -> re.Pattern[str]:
 def erase(connection: sqlite3.Connection, member: str, partner: str | None, record: Event) -> Erased:
     """Take the member's numbers out of all events, remove the cards, and write `record`, which says so.
 
-    Without `partner` at every partner. Nothing is written where nothing is found. Events are changed a few at
-    a time, those that lead to others last: what ends early can be repeated. `connection` is one of
-    `schema.open_store`; `purge` has to follow.
+    Without `partner`, at every partner. If nothing is found, nothing is written. Events are changed a few at
+    a time, those that lead to others last, so that an interrupted erasure can be repeated. `connection` is
+    one of `schema.open_store`; `purge` has to follow.
     """
     # Overwrite deleted rows, and former values of cells, with zeros.
     connection.execute("PRAGMA secure_delete = ON").fetchall()
@@ -112,7 +113,7 @@ def erase(connection: sqlite3.Connection, member: str, partner: str | None, reco
             with _erasing(connection):
                 change(connection, seqs[begin : begin + STEP], traces)
     with _erasing(connection):
-        late = _own(connection, whose)  # what came since
+        late = _own(connection, whose)  # events that came since
         found.update(late)
         _take_out(connection, late, traces)
         cards = connection.execute(f"DELETE FROM cards WHERE {_WHOSE}", whose).rowcount  # noqa: S608 ours
@@ -125,7 +126,7 @@ def erase(connection: sqlite3.Connection, member: str, partner: str | None, reco
 
 
 def is_purge_due(connection: sqlite3.Connection) -> bool:
-    """Whether an erasure ended early, so that nothing may be found and something be left all the same."""
+    """Return whether an erasure was interrupted: then unused parts of the file may still hold numbers."""
     due: int = connection.execute("SELECT value FROM marks WHERE name = 'purge_due'").fetchone()[0]
     return bool(due)
 
@@ -171,7 +172,7 @@ def _own(connection: sqlite3.Connection, whose: _Whose) -> list[int]:
 
 
 def _scans(connection: sqlite3.Connection, traces: _Traces, whose: _Whose) -> tuple[list[int], list[int]]:
-    """Further scans of the member's cards or of codes that hold a number: of nobody, and of other members."""
+    """Further scans of the member's cards, or of codes that hold a number, without this member."""
     of_nobody: list[int] = []
     of_others: list[int] = []
     for seq, code, member in connection.execute(
@@ -201,7 +202,7 @@ def _in_sentences(connection: sqlite3.Connection, traces: _Traces, whose: _Whose
 
 
 def _take_out(connection: sqlite3.Connection, seqs: Iterable[int], traces: _Traces) -> None:
-    """The event says no more who it was, nor what the partner said of him."""
+    """Remove from the event the member and the partner's words about the member."""
     _clean(connection, seqs, traces)
     which = [(seq,) for seq in seqs]
     connection.executemany(
@@ -213,18 +214,18 @@ def _take_out(connection: sqlite3.Connection, seqs: Iterable[int], traces: _Trac
 
 
 def _hide_code(connection: sqlite3.Connection, seqs: Iterable[int], _traces: _Traces) -> None:
-    """The event stays another member's, without the code."""
+    """Remove the code; the event remains another member's."""
     connection.executemany("UPDATE attempts SET credential = NULL WHERE seq = ?", [(seq,) for seq in seqs])
 
 
 def _clean(connection: sqlite3.Connection, seqs: Iterable[int], traces: _Traces) -> None:
-    """The event's texts without the numbers."""
+    """Remove the numbers from the event's texts."""
     for seq in seqs:
         row = connection.execute(f"SELECT {', '.join(_TEXTS)} FROM outcomes WHERE seq = ?", (seq,)).fetchone()  # noqa: S608 ours
         for column, text in zip(_TEXTS, row or (), strict=False):
             cleaned = text and traces.out_of(text)
             if cleaned != text:
-                # An object of JSON may be none any more after a change of its text.
+                # A JSON object may become invalid when its text is changed.
                 cleaned = None if column == "facts" else cleaned
                 connection.execute(f"UPDATE outcomes SET {column} = ? WHERE seq = ?", (cleaned, seq))  # noqa: S608 ours
 

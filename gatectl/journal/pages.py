@@ -1,8 +1,8 @@
 """The rows that a damaged SQLite file still has, page by page, without its schema, its roots and its indexes.
 
-A table's rows are in the leaves of its tree, each whole by itself: whatever became of the pages that lead
-to it, a leaf that can be read gives its rows. The format is https://www.sqlite.org/fileformat.html; what does
-not fit it is no row.
+A table's rows are in the leaves of its tree, each complete in itself: a leaf that can be read gives its rows
+even if the pages that lead to it are damaged. The format is https://www.sqlite.org/fileformat.html; bytes
+that do not fit it are no row.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Value = int | float | str | bytes | None
 TABLE_LEAF, INDEX_LEAF, INDEX_INTERIOR = 0x0D, 0x0A, 0x02
 
 PAYLOAD_MAX = 1 << 20
-"""No row of a store comes near: a longer one is a damaged length."""
+"""The longest plausible row: a longer one has a damaged length."""
 
 _PAGE_SIZES = {1 << power for power in range(9, 17)}
 _USUAL_PAGE_SIZE = 4096
@@ -119,7 +119,7 @@ class Pages:
         return b"".join(parts)
 
     def _page(self, number: int) -> bytes | None:
-        """None where the disk does not give it out any more."""
+        """None if the disk cannot read it any more."""
         if number < 1:
             return None
         with contextlib.suppress(OSError):
@@ -177,7 +177,7 @@ def each_page(path: Path) -> Iterator[Iterator[LeafRecord]]:
     with Pages(path) as pages:
         for number in range(1, pages.count + 1):
             yield pages.rows(number)
-            time.sleep(0)  # lets the event loop have the interpreter: a scan may be under way
+            time.sleep(0)  # release the interpreter to the event loop: a scan may be under way
 
 
 def _slice(data: bytes, at: int, size: int) -> bytes:

@@ -1,7 +1,7 @@
-"""Reading the store for a page: the newest first, a page at a time, and what a day came to.
+"""Read the store for the monitor's pages: the newest events first, a page at a time, and a day's counts.
 
-Each filter has its index. Two that are common alone and rare together have none for both: such a walk says
-how far it came when its time is over, and can be gone on with.
+Each filter has its index. Two that are common alone and rare together have none for both: such a search stops
+when its time is over, returns how far it came, and can be continued.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ SPAN = 20_000
 """Scans looked at in one transaction: some milliseconds, on a Pi some ten."""
 
 PATIENCE_S = 0.05
-"""After so long a page shows what was found so far; the rest of its tenth of a second is the page's own."""
+"""After this time a page shows the events found so far; the rest of its tenth of a second is for
+rendering."""
 
 NEIGHBOURS = 1000
-"""The scans next to a moment that are looked at for the order of the scans: a clock that was set back by less
-than they took is no matter."""
+"""The number of scans around a moment that are compared for their order, which covers a clock that was set
+back by less than they took."""
 
 TALLIED = 200_000
 """Scans of one stretch that are counted: over two a second, day and night."""
@@ -71,7 +72,7 @@ class Browser(Reader):
     """A reader that turns pages."""
 
     def page(self, search: Search, size: int, until: int) -> Page:
-        """So many events at most, none decided after the mark `until`."""
+        """At most this many events, none decided after the mark `until`."""
         give_up_at = time.monotonic() + PATIENCE_S
         bounds = self._bounds(search)
         found: list[int] = []
@@ -118,7 +119,7 @@ class Browser(Reader):
         return [event_of(row) for row in rows], following if following <= bounds[1] else None
 
     def version(self) -> int:
-        """Another number once somebody has written."""
+        """A number that changes with each write."""
         with self._told():
             number: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
         return number
@@ -169,7 +170,7 @@ class Browser(Reader):
 
     def _seqs(self, search: Search, until: int, low: int, high: int, limit: int) -> list[int]:
         where, values = search.filters.conditions()
-        # SQLite keeps the order of a CROSS JOIN, and what is rare goes first: interruptions and erasures are.
+        # SQLite keeps the order of a CROSS JOIN, so the rare kinds go first: interruptions and erasures.
         rare = search.filters.result in {Result.UNKNOWN, Result.DONE} and search.filters.member is None
         tables = "outcomes CROSS JOIN attempts" if rare else "attempts CROSS JOIN outcomes"
         statement = (

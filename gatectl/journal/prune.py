@@ -1,8 +1,8 @@
-"""Forgetting events that are older than the gym wants to keep them.
+"""Delete events that are older than `journal.keep_days`.
 
-A clock that is years ahead must not empty the journal. So nothing is forgotten by a clock that was set in
-the last hours, nor by one that has not heard its time server; and the events of the running boot are as old
-as the clock since the boot says, whatever the wall clock named them before it was set.
+A clock that is years ahead must not empty the journal. So nothing is deleted while the clock was set in the
+last hours or has not reached its time server, and the age of the running boot's events is measured on the
+boot clock.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from gatectl.decision.timestamps import Timestamp
 from gatectl.journal.schema import transaction
 
 STEP = 20
-"""Events a step: some forty pages of a store with a million events, whose indexes lie all over it. More would
-take an SD card longer than a scan's patience."""
+"""Events per step: some forty pages of a store with a million events, whose indexes are spread all over it.
+More would take an SD card longer than a scan waits for its record."""
 
 EVERY_US = 6 * 3_600_000_000
-"""A day's events are a small heap; four times a day keeps it small. A wall clock that was set must have run
-for as long: a time server, asked twice an hour, has put a mistyped date right by then."""
+"""Four times a day keeps each deletion small. A wall clock that was set must have run for as long: by then a
+time server, asked twice an hour, has corrected a mistyped date."""
 
 DAY_US = 86_400_000_000
 
 
 class Pruning:
-    """Deletes what is older than `keep_days`, a little at a time; 0 keeps all. `now` is its begin."""
+    """Deletes what is older than `keep_days`, a little at a time; 0 keeps all. `now` is the start."""
 
     def __init__(self, keep_days: int, now: Timestamp, is_right: Callable[[], bool]) -> None:
         self._keep_us = keep_days * DAY_US
@@ -34,7 +34,7 @@ class Pruning:
         self._next_us: int = now.since_boot_us
 
     def is_due(self, now: Timestamp) -> bool:
-        """Whether there may be something to delete, and the clock is to be believed."""
+        """Return whether there may be something to delete and the clock can be trusted."""
         if now.clock_step_since(self._seen):
             self._next_us = now.since_boot_us + EVERY_US
         self._seen = now
@@ -54,11 +54,11 @@ class Pruning:
             self._next_us = now.since_boot_us + EVERY_US
             return False
         with transaction(connection):
-            # The mark moves with the deletion: the triggers let nothing younger go.
+            # The mark moves with the deletion: the triggers refuse to delete younger events.
             connection.execute(
                 "UPDATE marks SET value = max(value, ?) WHERE name = 'kept_from_us'", (before_us,)
             )
-            # The numbers of the decisions go on behind those that are pruned, also where nothing is left.
+            # The numbers of the decisions continue after the pruned ones, even if none is left.
             connection.executemany(
                 "UPDATE marks SET value = max(value, coalesce((SELECT ended FROM outcomes WHERE seq = ?), 0))"
                 " WHERE name = 'pruned_to'",

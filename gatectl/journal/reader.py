@@ -1,4 +1,4 @@
-"""Reading the store while the daemon writes it: the finished events, oldest first, and those to come.
+"""Read the store while the daemon writes it: the finished events, oldest first, and those to come.
 
 Everything is read in short transactions, so that a reader who pauses (a pager left open over night)
 never keeps the write-ahead log from being emptied.
@@ -34,12 +34,12 @@ from gatectl.journal.schema import connect_to_read, migrations, remedy
 from gatectl.journal.store_file import APPLICATION_ID
 
 POLL_S = 0.1
-"""SQLite does not tell of another process's commits, so -f has to look. `PRAGMA data_version` looks at
-the log's index alone, which is shared memory: ten looks a second read nothing from the disk, and a
-person does not see a tenth of a second."""
+"""SQLite does not notify of another process's commits, so -f polls. `PRAGMA data_version` reads only the
+log's index, which is shared memory: ten polls a second read nothing from the disk, and a person does not
+notice a tenth of a second."""
 
 PAGE = 500
-"""Events a transaction: some milliseconds each."""
+"""Events per transaction, which takes some milliseconds."""
 
 _MOST = 2**63 - 1
 """The largest integer that SQLite takes."""
@@ -71,7 +71,7 @@ class Filters(NamedTuple):
     partner: str | None = None
     member: str | None = None
     code: str | None = None
-    """Compared as cards are: a hex number whatever its notation."""
+    """Compared as cards are: a hex number in any notation."""
     result: Result | None = None
     kind: str | None = None
 
@@ -113,7 +113,7 @@ class Filters(NamedTuple):
 
 
 class Reader:
-    """An open store. It may be used by one thread, and raises UnreadableError for whatever goes wrong."""
+    """An open store. It may be used by one thread, and raises UnreadableError for every failure."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -149,7 +149,7 @@ class Reader:
 
     @property
     def at_rest(self) -> bool:
-        """Nobody writes the store, and what is read is what it was when it was opened."""
+        """Whether the store is at rest: no process writes it, and reading gives its state at opening."""
         return self._at_rest
 
     def mark(self) -> int:
@@ -257,7 +257,8 @@ class Reader:
 
     def names(self, column: Named) -> list[str]:
         """The doors, partners or kinds that events have."""
-        # Jumps from name to name in the index by door and by partner, whatever the number of events.
+        # Jump from name to name in the index by door and by partner: the time does not depend on the number
+        # of events.
         statement = (
             f"WITH RECURSIVE found(name) AS (SELECT min({column}) FROM attempts UNION ALL"  # noqa: S608 our words
             f" SELECT (SELECT min({column}) FROM attempts WHERE {column} > name) FROM found"
@@ -335,11 +336,11 @@ def _is_there(path: Path) -> bool:
 
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
-    """Whatever SQLite says, in the words of the person who asked."""
+    """Convert SQLite's errors into an error for the user."""
     try:
         yield
     except sqlite3.ProgrammingError:
-        raise  # ours, not the disk's
+        raise  # an error of ours, not of the disk
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
             raise _not_a_journal(path) from error

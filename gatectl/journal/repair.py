@@ -1,4 +1,4 @@
-"""Damage to the store: looking for it, and mending what SQLite has twice, the header and the indexes."""
+"""Find damage in the store, and repair the redundant parts: the header and the indexes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gatectl.journal.schema import connect_to_read, is_damage, known_version, tr
 from gatectl.journal.store_file import APPLICATION_ID
 
 _LINES_MAX = 1_000_000
-"""So many may be harmless: the pages of an index that was rebuilt elsewhere."""
+"""This many complaints may be harmless: the pages of an index that was rebuilt elsewhere."""
 
 _MISPLACED = re.compile("free-?list|reference to page|page number", re.IGNORECASE)
 _HARMLESS = re.compile(r"\*\*\* in database|ok$|Page \d+(: | is )never used", re.IGNORECASE)
@@ -21,10 +21,10 @@ _HARMLESS = re.compile(r"\*\*\* in database|ok$|Page \d+(: | is )never used", re
 def problem_of(path: Path) -> str | None:
     """The first thing that is wrong in the whole store, None where all is well. Takes seconds to minutes.
 
-    Raises sqlite3.DatabaseError where the disk does not say.
+    Raises sqlite3.DatabaseError if the disk cannot be read.
     """
     try:
-        # A connection of its own: those that are there may have in memory what the disk has lost.
+        # A connection of its own: the existing ones may have in memory what the disk has lost.
         with closing(connect_to_read(path)[0]) as connection:
             return next((line for line in _lines(connection, "integrity_check")), None)
     except sqlite3.DatabaseError as error:
@@ -95,7 +95,7 @@ def _rebuild(connection: sqlite3.Connection, name: str, sql: str) -> None:
     except sqlite3.DatabaseError as error:
         if not is_damage(error):
             raise
-        # Its pages cannot even be given back: it is forgotten, and made in other ones.
+        # Its pages cannot even be freed: drop it from the schema, and rebuild it in other pages.
         connection.execute("PRAGMA writable_schema = ON")
         try:
             with transaction(connection):

@@ -1,7 +1,7 @@
-"""Carrying over what a damaged store still has: the cards at once, the events in small steps behind them.
+"""Carry over the content of a damaged store: the cards at once, then the events in small steps.
 
-Rows keep their numbers, and the new store goes on behind them: what others know of the journal stays true. A
-row is recognised by its form alone, since the schema and the trees may be what is damaged.
+Rows keep their numbers, and the new store continues after them, so that others' positions in the journal stay
+valid. A row is recognised by its form alone, since the schema and the trees may be what is damaged.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ STEP = 50
 """Interrupted scans closed in a transaction; a page of the damaged store has fewer rows."""
 
 UNDECIDED_MAX = 1000
-"""More scans are never undecided at once: by so many an outcome's place may differ from its attempt's."""
+"""At most this many scans are undecided at once, so an outcome's position differs from its attempt's by at
+most this."""
 
 LOOKED_AT = 100_000
 """Pages in which a file without a header is searched for a row of ours: 400 MB."""
@@ -36,7 +37,7 @@ LOOKED_AT = 100_000
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _HEX_32 = re.compile(r"[0-9a-f]{32}")
 _LARGEST = 1 << 40
-"""No store comes to so many rows: a larger number is a damaged one."""
+"""The largest plausible row number: a larger one is damaged."""
 _TRUE_MARKS = frozenset({"kept_from_us", "pruned_to", "purge_due"})
 """The marks that stay true in the new store."""
 _MARKS = _TRUE_MARKS | {
@@ -75,7 +76,7 @@ def look_through(path: Path) -> Salvage:
 
     found = Salvage()
     for page in each_page(path):
-        for first in islice(page, 1):  # which says what the page is: most need no further look
+        for first in islice(page, 1):  # the page's type: most pages need no further look
             if _is_attempt(first):
                 found.last_attempt = max(found.last_attempt, first.rowid or 0)
             elif _is_outcome(first):
@@ -101,9 +102,9 @@ def _take(row: LeafRecord, found: Salvage) -> None:
 def take_place(
     path: Path, known: Mapping[str, Card], under_way: Iterable[statements.Statement], since_us: int
 ) -> Path:
-    """Puts a damaged store aside and a new one with its cards in its place; where the damaged one is now.
+    """Put a damaged store aside and a new one with its cards in its place; return the damaged one's path.
 
-    Nobody here may have it open. Raises OSError and sqlite3.Error, and can then be tried again.
+    This process must not have it open. Raises OSError and sqlite3.Error, and can then be tried again.
     """
     found = look_through(path)
     successor = successor_of(path)
@@ -118,7 +119,7 @@ def take_place(
         if not aside.stat().st_size:
             aside.unlink()
         raise
-    # The next start does this where the power fails here.
+    # After a power failure here, the next start does this.
     successor.rename(path)
     return aside
 
@@ -129,7 +130,7 @@ def successor_of(path: Path) -> Path:
 
 
 def finish_taking_place(path: Path) -> None:
-    """Does what a power cut kept from being done."""
+    """Finish a replacement that a power cut interrupted."""
     if not path.exists() and successor_of(path).exists():
         successor_of(path).rename(path)
 
@@ -169,7 +170,7 @@ def begin(
 
 
 class Carrying:
-    """Brings the events of a damaged store into the one that took its place; a repetition does no harm."""
+    """Carries the events of a damaged store over into its replacement; repeating it does no harm."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
@@ -213,7 +214,7 @@ class Carrying:
         )
 
     def _close(self) -> Iterator[bool]:
-        """Attempts whose outcome is lost end as interrupted ones do."""
+        """Close attempts whose outcome is lost, as interrupted ones."""
         while True:
             found = self._connection.execute(
                 f"SELECT {statements.ATTEMPT_COLUMNS} FROM attempts AS a"  # noqa: S608 ours
@@ -255,7 +256,7 @@ def damage_of(connection: sqlite3.Connection) -> tuple[int, int, int] | None:
 
 
 def acknowledge(connection: sqlite3.Connection) -> None:
-    """Somebody knows of the damage."""
+    """Record that a person has acknowledged the damage."""
     connection.execute("UPDATE marks SET value = 0 WHERE name = 'damaged_us'")
 
 

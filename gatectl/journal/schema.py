@@ -16,7 +16,7 @@ from urllib.parse import quote
 from gatectl.journal.store_file import StoreError, require_ours
 
 BUSY_TIMEOUT_MS = 5000
-"""A writer waits so long for the transaction of another process (an enrolment, an upgrade)."""
+"""How long a writer waits for another process's transaction (an enrolment, an upgrade)."""
 
 
 class DamagedError(StoreError):
@@ -24,13 +24,13 @@ class DamagedError(StoreError):
 
 
 def is_damage(error: sqlite3.DatabaseError) -> bool:
-    """Does SQLite say that the file itself is at fault?"""
+    """Return whether SQLite reports damage of the file itself."""
     # The low byte is the kind of the error; the others say where it was seen.
     return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def remedy(error: sqlite3.DatabaseError, who_may: str) -> str:
-    """The hint that fits what SQLite says; `who_may` where the user may not read or write the file."""
+    """The hint that fits SQLite's error; `who_may` if the user may not read or write the file."""
     if is_damage(error):
         return "the file is damaged: gatectl run mends what can be mended"
     match error.sqlite_errorcode & 0xFF:
@@ -68,8 +68,8 @@ def copy_before_upgrade_to(path: Path, version: int) -> Path:
 def connect_to_read(path: Path) -> tuple[sqlite3.Connection, bool]:
     """A connection that only reads, and whether it reads a store at rest. Raises sqlite3.DatabaseError.
 
-    Without a writer there is no index of the log, and who may not write in the folder cannot make one.
-    Where there is no log either, nothing is in it: the file alone is the whole journal.
+    Without a writer there is no index of the log, and a user who may not write in the folder cannot make one.
+    If there is no log either, the file alone is the whole journal.
     """
     location = f"file:{quote(str(path.absolute()))}?mode=ro"
     try:
@@ -134,7 +134,7 @@ def open_ours(path: Path, tell_upgrade: Callable[[], None] = lambda: None) -> sq
 
 
 def connect_to_mend(path: Path) -> sqlite3.Connection:
-    """A connection that may write, to a store of which nothing is sure."""
+    """A connection that may write, to a store that may be damaged."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
     return connection
@@ -185,15 +185,15 @@ def _apply(connection: sqlite3.Connection, script: str, path: Path) -> None:
             connection.execute(statement)
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT):
-            # Not the disk: to try it again would change nothing.
+            # Not a failure of the disk: trying again would change nothing.
             raise StoreError(f"{path}: the journal could not be brought up to date: {error}") from error
         raise
 
 
 def _keep_copy(path: Path, version: int) -> None:
-    """Copies the store as it is, so that the upgrade can be taken back. Nobody may write it meanwhile.
+    """Copies the store as it is, so that the upgrade can be taken back. No process may write it meanwhile.
 
-    Raises StoreError where it cannot be copied: what could not be taken back is not begun.
+    Raises StoreError if it cannot be copied: an upgrade that could not be undone is not begun.
     """
     copy = copy_before_upgrade_to(path, version)
     unfinished = copy.with_name(f"{copy.name}.unfinished")

@@ -1,4 +1,4 @@
-"""The journal's statements: an attempt, an outcome, and the questions the daemon asks of the past."""
+"""The journal's SQL: an attempt, an outcome, and the daemon's queries of past events."""
 
 from __future__ import annotations
 
@@ -170,8 +170,8 @@ def unanswered(connection: sqlite3.Connection, attempt: Attempt, settle_us: int)
     """Our own requests that may be what this refusal answers; the latest first, as event IDs.
 
     The same partner and member, not older than `settle_us`, sent or perhaps sent, with no whole answer.
-    A later success of the partner, settled ones included, used them up. Within a boot the age is true
-    whatever the wall clock did.
+    A later success of the partner, settled ones included, used them up. Within a boot the age is measured on
+    the boot clock, so a step of the wall clock does not matter.
     """
     rows = connection.execute(
         "SELECT e.id FROM events AS e WHERE e.member = :member AND e.partner = :partner"

@@ -1,7 +1,7 @@
 """The store's one writer: a thread that commits, and notifies the event loop when a record is on disk.
 
-A disk that is full, read-only or stuck stops nobody: records wait here, in order, and follow when it
-can take them again.
+A disk that is full, read-only or stuck stops no door: records wait here, in order, and are written when it
+works again.
 """
 
 from __future__ import annotations
@@ -37,27 +37,29 @@ from gatectl.journal.store_file import StoreError, require_ours
 T = TypeVar("T")
 
 RETRY_S = 0.05
-"""A disk that failed is tried again this soon, then ever more slowly: the next scan's patience is 100 ms."""
+"""The first pause before a failed disk is tried again; later ones are longer. The next scan waits 100 ms for
+its record."""
 RETRY_MAX_S = 1.0
 
 LATE_MAX = 20_000
 """Records kept in memory while the disk takes none: 10,000 scans, about 20 MB, days at a door."""
 
 QUIET_S = 0.5
-"""After so long without a scan there is time for the store's housekeeping."""
+"""The store's housekeeping begins after this long without a scan."""
 CHECKPOINT_EVERY = 100
-"""Commits between two quiet checkpoints: few enough that each takes less than a scan's patience."""
+"""Commits between two quiet checkpoints: few enough that each takes less time than a scan waits for its
+record."""
 
 
 CHECK_AFTER_S = 2.0
-"""The whole store is looked through this long after it was opened: the start has the disk for itself."""
+"""How long after its opening the whole store is checked, so that the start has the disk for itself."""
 HEADER_S = 3.0
-"""Between two looks at the header."""
+"""Between two checks of the header."""
 MEND_AGAIN_S = 600.0
 """Damage so soon after a repair cannot be repaired in place."""
 
 _NICE = 19
-"""Nobody waits for the look through the store."""
+"""The check of the whole store runs at the lowest priority."""
 
 
 class _Write(NamedTuple):
@@ -65,7 +67,7 @@ class _Write(NamedTuple):
     statement: statements.Statement
     is_end: bool
     done: asyncio.Future[None] | None
-    """None where nobody waits: the event loop is not woken for it."""
+    """None if no future waits for it: then the event loop is not woken."""
 
 
 class _Question(NamedTuple):
@@ -93,10 +95,10 @@ class StoreHealth:
     """The store's health, for `status`."""
 
     lost: int = 0
-    """Records that found no room any more."""
+    """Records that were dropped because the queue was full."""
     error: str | None = None
     damage: Damage | None = None
-    """Until somebody has acknowledged it."""
+    """Set until a person has acknowledged it."""
 
 
 class Store:
@@ -116,7 +118,7 @@ class Store:
         self._unwritten: deque[_Write] = deque()
         self._unanswered: deque[_Question] = deque()
         self._under_way: dict[str, statements.Statement] = {}
-        """Attempts on disk whose outcomes are not: a store that takes this one's place needs them."""
+        """Attempts on disk whose outcomes are not: a replacement of this store needs them."""
         self._retry_s = RETRY_S
         self._pruning = Pruning(keep_days, clock.timestamp_now(), is_clock_right)
         self._commits = 0
@@ -169,7 +171,7 @@ class Store:
         self._jobs.put(_Write(attempt_id, statement, is_end=True, done=None))
 
     def note(self, event: Event) -> None:
-        """Writes both halves of an event that nobody waits for."""
+        """Write both halves of an event, without a future to wait for."""
         statement = statements.attempt_statement(event.attempt)
         self._jobs.put(_Write(event.attempt.id, statement, is_end=False, done=None))
         self.finish(event.attempt.id, event.outcome)
@@ -181,12 +183,12 @@ class Store:
         return done
 
     def acknowledge(self) -> asyncio.Future[None]:
-        """Somebody knows of the damage."""
+        """Record that a person has acknowledged the damage."""
         self.health.damage = None
         return self.ask(salvage.acknowledge)
 
     async def stop(self, patience_s: float) -> None:
-        """Writes what waits, for so long at most, and says what could not be kept."""
+        """Write the waiting records, for this long at most, and log how many were lost."""
         self._give_up_at = time.monotonic() + patience_s
         self._stopping.set()
         self._jobs.put(None)
@@ -223,7 +225,7 @@ class Store:
 
     def _look_for_damage(self) -> None:
         """In a thread of its own: the whole store once, then its header again and again."""
-        with contextlib.suppress(OSError):  # where the service may not, it looks as fast as it can
+        with contextlib.suppress(OSError):  # without permission it checks at full speed
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
         try:
             looks: Iterator[Callable[[], str | None]] = chain(
@@ -234,7 +236,7 @@ class Store:
                 self._is_whole.wait()
                 if self._stopping.wait(pause_s):
                     return
-                with contextlib.suppress(sqlite3.Error, OSError):  # what the disk says, the writer hears too
+                with contextlib.suppress(sqlite3.Error, OSError):  # the writer meets the disk's errors too
                     problem = look()
                     if problem is not None and self._is_whole.is_set():
                         self._is_whole.clear()
@@ -242,7 +244,7 @@ class Store:
         except Exception as error:  # noqa: BLE001 - not hidden: it ends the daemon
             self._hand_over([(self.broken, error)])
 
-    # The rest runs in the writer's thread.
+    # The methods from here on run in the writer's thread.
 
     def _run(self) -> None:
         connection = None
@@ -271,7 +273,7 @@ class Store:
             try:
                 salvage.finish_taking_place(self._path)
                 if not self._is_ours.is_set():
-                    # Once, and before anybody has the file open: to close it takes SQLite's locks away.
+                    # Once, and before the file is open: closing it would take SQLite's locks away.
                     require_ours(self._path)
                     self._is_ours.set()
                 connection, interrupted = self._open_once()
@@ -306,7 +308,7 @@ class Store:
                 raise DamagedError(f"{self._path}: the journal is damaged ({error})") from error
             raise
         except BaseException:
-            # SQLite shares what it knows of a file, "read-only" included, among a process's connections.
+            # SQLite shares its state of a file, "read-only" included, among a process's connections.
             connection.close()
             raise
 
@@ -324,7 +326,7 @@ class Store:
         self.health.damage = None if found is None else Damage(*found)
 
     def _repair(self, connection: sqlite3.Connection, damaged: DamagedError) -> sqlite3.Connection | None:
-        """Mends the store, or puts another into its place; None where the end comes first. Scans go on."""
+        """Repair the store, or replace it; return None if the daemon stops first. Scans go on meanwhile."""
         self._is_whole.clear()
         self.health.error = f"{damaged.message}; it is being mended"
         self._log(LogEntry(Priority.ERROR, f"{damaged.message}: it is being mended, and scans go on"))
@@ -357,7 +359,7 @@ class Store:
         return connection
 
     def _replace(self, connection: sqlite3.Connection) -> sqlite3.Connection:
-        """Another store takes the place of this one, with its cards; its events follow in small steps."""
+        """Replace the store by one with its cards; its events follow in small steps."""
         connection.close()
         if self._aside is None:
             under_way = list(self._under_way.values())
@@ -380,7 +382,7 @@ class Store:
         return successor
 
     def _carry(self, connection: sqlite3.Connection, carrying: salvage.Carrying) -> bool:
-        """A small step of carrying events over; False where nothing is left."""
+        """Carry some events over; return False if none is left."""
         try:
             if carrying.step():
                 return True
@@ -397,7 +399,7 @@ class Store:
         return False
 
     def _turn(self, connection: sqlite3.Connection) -> None:
-        """One round: what has come is written, or tried again. Raises DamagedError."""
+        """One round: write the new records, or try the failed ones again. Raises DamagedError."""
         damage = None
         for job in self._next_jobs(connection):
             match job:
@@ -452,7 +454,7 @@ class Store:
                 for write in self._unwritten:
                     connection.execute(*write.statement)
         except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
-            raise  # not the disk: a record that never fits would hold up all others for ever
+            raise  # not a failure of the disk: a record that can never be written would hold up all others
         except (sqlite3.DatabaseError, OSError) as error:
             self._drop_excess()
             if isinstance(error, sqlite3.DatabaseError) and is_damage(error):
@@ -498,8 +500,8 @@ class Store:
             if self._commits >= CHECKPOINT_EVERY:
                 self._commits = 0
                 _checkpoint(connection)
-            # In small steps: a scan that comes between waits for one of them at most. What a step has changed
-            # goes into the file at once: SQLite would let a thousand pages gather, and then write them all.
+            # In small steps: a scan that comes meanwhile waits for one step at most. The changes of a step go
+            # into the file at once: SQLite would let a thousand pages gather, and then write them all.
             while self._jobs.empty() and self._small_step(connection):
                 _checkpoint(connection)
         except (sqlite3.Error, OSError) as error:

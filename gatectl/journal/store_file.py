@@ -30,7 +30,7 @@ class StoreError(GatectlError):
 
 
 class NotOursError(StoreError):
-    """The file is somebody else's."""
+    """The file belongs to another program."""
 
     exit_status = 78  # EX_CONFIG of sysexits.h
 
@@ -40,7 +40,7 @@ class NotOursError(StoreError):
 
 
 def require_ours(path: Path) -> None:
-    """Raises NotOursError for a text, another program's database, and whatever else is no store of gatectl.
+    """Raises NotOursError for a text, another program's database, and any other file that is no store.
 
     A damaged store passes: it has SQLite's magic, our application ID or rows of ours. So does a file without
     content, and one that is not there. Raises OSError where it cannot be read. The process must not have it
@@ -64,7 +64,7 @@ def require_ours(path: Path) -> None:
 
 
 def _has_our_rows(path: Path) -> bool:
-    """Whether behind a header that is none there are a store's rows all the same."""
+    """Return whether a file with a damaged header has a store's rows."""
     from gatectl.journal.salvage import looks_like_ours  # noqa: PLC0415 - only for a file with a strange header
 
     return looks_like_ours(path)
@@ -80,12 +80,12 @@ def _is_anothers(path: Path) -> bool:
             application: int = connection.execute("PRAGMA application_id").fetchone()[0]
             is_new = connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone() is None
     except sqlite3.DatabaseError:
-        return False  # damaged, or not to be had just now: whoever opens it says so
+        return False  # damaged or unreadable: opening it reports that
     return application != APPLICATION_ID and not is_new
 
 
 def place_aside(path: Path, ending: str) -> Path:
-    """A path for a store that is put aside, where an empty file is now: nothing else can take it."""
+    """Reserve a path for a store that is put aside, by an empty file."""
     return _unused(f"{path}.{ending}-{time.time_ns() // 1_000_000_000}")
 
 
@@ -104,4 +104,4 @@ def _unused(name: str) -> Path:
         with contextlib.suppress(FileExistsError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o640))
             return path
-    raise AssertionError  # the numbers do not end
+    raise AssertionError  # the loop ends at the first free number

@@ -1,4 +1,4 @@
-"""Whether a file lies in memory, where it is gone with the power: a tmpfs, or a read-only system's overlay.
+"""Find out whether a file is in memory, and lost with the power: on a tmpfs, or a read-only system's overlay.
 
 The form of mountinfo is that of proc_pid_mountinfo(5).
 """
@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 _IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 _OVERLAY_ROOT = re.compile(r"(?:^|\s)(?:boot=overlay|overlayroot=(?!disabled))")
-"""The kernel's command line of a root that forgets: raspi-config's overlay, and Debian's overlayroot."""
+"""Words in the kernel's command line for a root in memory: raspi-config's overlay, and Debian's
+overlayroot."""
 
 
 class _Mount(NamedTuple):
@@ -22,7 +23,7 @@ class _Mount(NamedTuple):
 
 
 def lies_in_memory(path: Path, proc: Path = Path("/proc")) -> bool:
-    """Whether what is written there will not outlive the power; False where the system does not say."""
+    """Return whether files there are lost with the power; False if that cannot be found out."""
     try:
         mounts = [_mount(line) for line in (proc / "self/mountinfo").read_text("utf-8").splitlines()]
         command_line = (proc / "cmdline").read_text("utf-8", "replace")

@@ -1,6 +1,6 @@
 """A request to a partner and its answer, as values, and the rules that hold for the answers of all protocols.
 
-These answers are not a verdict, whatever the protocol says about their status (`interpret`):
+These answers are no verdict, even if the protocol gives their status a meaning (`interpret`):
 
 | answer | comes to |
 |---|---|

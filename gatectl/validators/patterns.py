@@ -181,7 +181,7 @@ def tries(pattern: str, length: int = MAX_CHARS) -> int:
     parsed = _parser.parse(pattern, re.ASCII)
     items, follow = parsed, _END
     if items and _is_rest_of_code(*items[-1]):
-        items, follow = items[:-1], _ALL  # it takes whatever is left, so the first try is the last one
+        items, follow = items[:-1], _ALL  # it takes all that is left, so there is only one try
     return _Bounds(length).sequence(items, _Place(0, follow, parsed.state.flags)).tries
 
 
@@ -270,7 +270,7 @@ class _Bounds:
         is_decided = least == most or (shortest > 0 and not again & place.follow)
         ways = 1 if is_decided else max(turns - least, 0) + 1
         if len(items) == 1 and items[0][0] in _CHARACTERS:
-            # Where it cannot begin inside itself, all its runs together are at most as long as the code.
+            # If it cannot begin inside itself, all its runs together are at most as long as the code.
             is_read_over_and_over = is_decided and again & place.before
             return _Cost(ways, turns // _CHARACTERS_OF_A_TRY + 1 if is_read_over_and_over else ways)
         if most > 1:

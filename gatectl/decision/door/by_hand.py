@@ -1,4 +1,4 @@
-"""Openings by a person, on the record first. Several may be under way at once, and a scan too."""
+"""Openings by a person, recorded first. Several may be under way at once, also next to a scan."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class HandOpenings:
                 opening.cause = given.cause
                 happening = Happening.RELAY_STUCK
             case _:
-                raise ValueError(f"nobody is asked about opening {given.of}")
+                raise ValueError(f"no partner was asked about opening {given.of}")
         self._step(opening, happening, now_s)
 
     def _step(self, opening: _Opening, happening: Happening, now_s: LoopTime) -> None:

@@ -45,9 +45,9 @@ class SharedState:
 
 @dataclass(slots=True)
 class DoorContext:
-    """One door, as its parts see it.
+    """The state that the parts of one door share.
 
-    `new_id` makes an event's id of microseconds since the epoch; nothing else of a door is left to chance.
+    `new_id` makes an event's id of microseconds since the epoch; nothing else here is random.
     """
 
     name: str
@@ -115,7 +115,7 @@ class DoorContext:
         )
 
     def note(self, kind: str, at: Instant, outcome: Outcome, of: Attempt | None = None) -> Attempt:
-        """Record an event that nobody waits for; `of` is the event it belongs to, whose member it names."""
+        """Record a whole event without waiting for the disk; `of` is the event whose member it names."""
         attempt = self.attempt(kind, self.new_id(at.named.at_us), at)
         if of is not None:
             attempt = replace(

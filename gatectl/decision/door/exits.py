@@ -64,7 +64,7 @@ class Exits:
         self._let_out(attempt.id, at.loop_s)
 
     def code(self, read: CodeRead) -> None:
-        """Let out with a code, whatever it is; the same one again within `repeat_s` is the same reading."""
+        """Open the way out for any code; the same code again within `repeat_s` is the same reading."""
         seen, self._seen = self._seen, read
         if (
             seen is not None

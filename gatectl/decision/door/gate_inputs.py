@@ -12,7 +12,7 @@ from gatectl.decision.timestamps import Instant, LoopTime
 from gatectl.decision.verdict import Result
 
 STUCK_S = {InputName.EXIT: 60.0}
-"""How long an input may be active: nobody presses a button for a minute."""
+"""How long an input may be active: no person presses a button for a minute."""
 
 STUCK, QUIET = "stuck ", "quiet "
 """The names of the timers, before the input's."""

@@ -1,7 +1,7 @@
 """One door as a machine: every input that can happen to it, and the effects that follow.
 
 `DoorMachine.handle(given, now_s)` returns the effects in the order in which they are to be performed. It
-never waits, and nothing that a member, a partner, a disk or a relay does makes it fail.
+never waits, and raises for no behaviour of members, partners, disks or relays.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ from gatectl.decision.log import Priority
 from gatectl.decision.timestamps import LoopTime
 
 STUCK_S = 10.0
-"""After its budget a scan has the disk's patience left, 5 s at most; one that takes longer never ends."""
+"""After its budget a scan still waits for the disk, 5 s at most; one that takes longer than this never
+ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ class DoorMachine:
             )
 
     def _show_unreadable(self, given: Unreadable) -> None:
-        """Shows that the member may try again, where that hides nothing of another scan."""
+        """Show that the member may try again, unless another scan's outcome is being shown."""
         if given.showing or self._door.stopping or self._scan.state is not State.FREE:
             return
         self._door.emit(Show(View(self._door.name, Screen.TRY_AGAIN), Indication.TRY_AGAIN))

@@ -1,4 +1,4 @@
-"""The inputs of a door's machine, and its effects: everything that passes between the rules and the world.
+"""The inputs of a door's machine, and its effects: all that passes between the rules and the shell.
 
 Moments (`at_s`, `until_s`, `deadline_s`) are seconds on the event loop's clock. `of` is the id of the event
 that an input or effect belongs to: the machine recognises a late result by it.
@@ -75,7 +75,7 @@ class RelayOn(NamedTuple):
 
 
 class RelayStuck(NamedTuple):
-    """The relay could not be energised; the cause is a technician's."""
+    """The relay could not be energised; the cause is in a technician's words."""
 
     of: str
     cause: str
@@ -212,13 +212,13 @@ class PartnerChanged(NamedTuple):
 
 
 class Conclude(NamedTuple):
-    """Write the outcome, and hand the finished event to whatever follows events."""
+    """Write the outcome, and pass the finished event to the sinks."""
 
     event: Event
 
 
 class Note(NamedTuple):
-    """Write a whole event, and hand it to whatever follows events; nobody waits for the disk."""
+    """Write a whole event, and pass it to the sinks, without waiting for the disk."""
 
     event: Event
 
@@ -230,6 +230,6 @@ class Log(NamedTuple):
 
 
 GateEffect = Energise | Release | Show | Warn | StartTimer
-"""What happens at the door itself."""
+"""An input of the door itself changed."""
 
 Effect = Record | Prepare | Ask | LookUp | PartnerChanged | Conclude | Note | Log | GateEffect

@@ -1,7 +1,7 @@
 """The states of a scan and of an opening by hand, and the rows between them. The table drives the machine.
 
-Two guarantees are rows that are missing here: nobody is asked before the attempt is recorded or known to be
-late, and the relay is energised only after a basis was found. An input without a row is an error.
+Two guarantees are rows that are missing here: no partner is asked before the attempt is recorded or known to
+be late, and the relay is energised only after a basis was found. An input without a row is an error.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ class DetectedFormat:
     code: str
     """As it is read with these settings."""
     how: str
-    """A line for people: what stood around the code."""
+    """Describe the bytes around the code, for people."""
     ending: str
     checksum: str | None = None
     """`right`, or `not checked`; None where there is none."""
@@ -131,7 +131,7 @@ def is_by_hand(characters: int, seconds: float) -> bool:
 
 
 def detect_serial(data: bytes, gap_s: float = 0.0, baud: int = 9600) -> Recognised | None:
-    """Recognises what a serial scanner sent with one scan, as often as it sent it; None for nothing.
+    """Recognise the bytes of one serial scan, which may be repeated; return None if there are none.
 
     `gap_s` is the longest time within it without a character, `baud` the speed at which it was read.
     """
@@ -248,7 +248,7 @@ def detect_keys(
     caps_lock: bool = False,
     gap_s: float = 0.0,
 ) -> list[DetectedFormat] | NotRecognised | None:
-    """Recognises what a scanner typed with one scan, in each layout that can have it.
+    """Recognise the keys of one scan, in each layout that fits.
 
     Of layouts that agree, the first one is returned alone; those whose code looks most like one come first.
     None where nothing was typed. `caps_lock` is the host's lamp, `gap_s` the longest time without a key.

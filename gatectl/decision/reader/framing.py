@@ -1,6 +1,6 @@
 """Framers turn bytes into readings, one for each family of readers. No clock, no I/O.
 
-However a stream is cut into `feed`s, the readings are the same.
+The readings do not depend on how a stream is divided among calls of `feed`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _INCOMPLETE = Dropped(DropReason.INCOMPLETE)
 
 
 class Framer(Protocol):
-    """Finds the codes in a stream of bytes. Never raises, whatever the bytes."""
+    """Finds the codes in a stream of bytes. Raises for no input."""
 
     begun: int
     """Codes that have begun so far. After a change, the pending bytes began with the last `feed`."""
@@ -137,7 +137,7 @@ class Em4100Framer:
     frames give one a run.
     """
 
-    discarding = False  # the next frame begins with STX, whatever comes before it
+    discarding = False  # the next frame begins at the next STX
 
     def __init__(self, tail: bytes) -> None:
         self.begun = 0

@@ -74,7 +74,7 @@ class Layout:
     """The characters of each key: alone, with Shift, with AltGr, with both; and the same four with Caps Lock
     where that makes others. Empty where there is none. A combining mark is the accent of a dead key."""
     keypad: Mapping[int, str]
-    """The keypad as it types with Num Lock on: a scanner means the digits, whatever the lock's state."""
+    """The keypad as it types with Num Lock on: a scanner means the digits in either state of the lock."""
     has_altgr: bool
 
     def character(self, code: int, *, shift: bool, altgr: bool, caps_lock: bool) -> str:

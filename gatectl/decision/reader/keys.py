@@ -66,7 +66,7 @@ _CONTROLS = frozenset("@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_")
 
 
 class KeyDecoder:
-    """The codes in a stream of key events. Never raises, whatever the events.
+    """The codes in a stream of key events. Raises for no input.
 
     A code ends at Enter, Tab, an arrow, a control character that ends lines, or a silence. One that cannot be
     known whole (the kernel dropped events, a key types no character) gives one `Dropped` at its end: never
@@ -90,7 +90,7 @@ class KeyDecoder:
         self.begun = 0
         """Codes that have begun so far. After a change, the pending keys began with the last `feed`."""
         self.ended_by = ""
-        """What ended the last code, in words; empty for a silence."""
+        """The ending of the last code, in words; empty for a silence."""
 
     @property
     def pending(self) -> bool:
@@ -154,7 +154,7 @@ class KeyDecoder:
             self._ignoring = False
 
     def _damage(self, dropped: Dropped) -> None:
-        """Makes this code worthless up to its end. Lost events explain whatever else is wrong with it."""
+        """Drop this code up to its end. Lost events take precedence over other flaws: they explain them."""
         self.begun += not self.pending
         if self._flaw is None or dropped.flaw is DropReason.LOST:
             self._flaw = dropped
@@ -162,7 +162,7 @@ class KeyDecoder:
     def _key(self, code: int, value: int) -> list[Reading]:
         if code in _MODIFIERS:
             return self._hold(code, value)
-        if value != PRESSED or code in _WITHOUT_CHARACTER:  # the keypad types digits whatever Num Lock
+        if value != PRESSED or code in _WITHOUT_CHARACTER:  # Num Lock does not matter here
             return []
         if code == Key.CAPSLOCK:
             self._caps_lock = not self._caps_lock

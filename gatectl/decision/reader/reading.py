@@ -93,7 +93,7 @@ class TextOptions(Affixes, total=False):
 
 
 def reading_of(raw: bytes, *, encoding: Encoding = "utf-8", **affixes: Unpack[Affixes]) -> Reading | None:
-    """The code in these bytes, or the reason why they are none; None where nothing is left to read."""
+    """Return the code in these bytes, or the reason why there is none; None if there are no bytes left."""
     if len(raw) > MAX_BYTES:
         return Dropped(DropReason.TOO_LONG)
     try:
@@ -121,7 +121,7 @@ def reading_of_text(
     text = whole.removeprefix(strip_prefix)
     if strip_aim and _AIM.match(text):
         text = text[AIM_CHARS:]
-        if text.startswith(strip_prefix) and not whole.startswith(strip_prefix):  # it stood behind the AIM
+        if text.startswith(strip_prefix) and not whole.startswith(strip_prefix):  # after the AIM
             text = text.removeprefix(strip_prefix)
     text = bare(text.removesuffix(strip_suffix))
     if len(text) > MAX_CHARS:

@@ -97,7 +97,7 @@ def sent_of(event: Event) -> Sent:
 
 
 def first_step_of(event: Event, language: Language) -> str:
-    """What began an event that is no scan; of a later version's kind, its message."""
+    """The beginning of an event that is no scan; for a later version's kind, its message."""
     words = _KINDS.get(event.attempt.kind)
     return chosen(words.step, language) if words else in_words(language, event.outcome.message)
 

@@ -1,4 +1,4 @@
-"""What the daemon's status says of its partners and its store, and what to do: for terminal and monitor."""
+"""Sentences about partners and store in the daemon's status, with the remedy: for terminal and monitor."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ _ADVICE: dict[str, Pair] = {
 def partner_advice(
     name: str, partner: Mapping[str, Any], page: str | None, language: Language = "en", *, alone: bool
 ) -> str:
-    """What to do about a partner; "" where it is well. `alone`: no other partner fails at the same time."""
+    """The remedy for a partner's condition; "" for a healthy one. `alone`: the others work."""
     failing = partner["failing"]
     values = {
         "partner": name,

@@ -82,7 +82,7 @@ class Gate:
     ) -> None:
         self.entry = RelaySwitch(relay, guard)
         self.exit = RelaySwitch(exit_relay, guard) if exit_relay else self.entry
-        """Where the way out has no lock of its own, it is the door's."""
+        """The door's own lock, if the way out has none."""
         self.lamps = {lamp.lamp: lamp for lamp in lamps}
         self._shown: list[asyncio.TimerHandle] = []
         self._warns = False

@@ -1,7 +1,7 @@
-"""The inputs of all doors: their pins are read in one thread, which tells of debounced changes.
+"""The inputs of all doors: their pins are read in one thread, which reports debounced changes.
 
 Every level is read once a second, and an exit's every 20 ms where the pin factory has no edges; an edge only
-makes the thread read earlier. So an edge that was missed costs time, and nothing else.
+makes the thread read earlier. So a missed edge only costs time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gatectl.devices.gpio.lines_off import cause_of
 from gatectl.devices.gpio.output import FIRST_RETRY_S, LAST_RETRY_S
 
 IDLE_S = 1.0
-"""Between two readings of a level that nobody waits for."""
+"""Between two readings of a level that is not urgent."""
 CLOSE_S = 0.02
 """Between two readings of a level that counts at once, or is being debounced."""
 STOP_S = 1.0
@@ -39,7 +39,7 @@ class Lost:
 
 @dataclass(slots=True)
 class WatchedInput:
-    """One input of one door. `told` takes what happens to it, in the watcher's thread."""
+    """One input of one door. `told` takes its changes, in the watcher's thread."""
 
     door: str
     name: InputName
@@ -54,7 +54,7 @@ class WatchedInput:
     _is_lost: bool = False
 
     def claim(self, factory: Any, changed: Callable[..., None]) -> None:
-        """Claim the pin with its pull, and its edges where there are any. A failure is told and retried."""
+        """Claim the pin with its pull, and its edges if it has any; report a failure, and retry it."""
         try:
             self._device = factory.pin(self.pin)
             self._device.function = "input"
@@ -89,7 +89,7 @@ class WatchedInput:
 
     @property
     def is_known(self) -> bool:
-        """Whether its level was told, or its loss."""
+        """Return whether its level or its loss was reported."""
         return self._is_lost or self.filter.is_settled
 
     def close(self) -> None:
@@ -126,7 +126,7 @@ class InputWatcher:
         self.broken: Future[None] = Future()
         """The error that ended the thread: a bug, which must end the daemon too."""
         self.read_once: Future[None] = Future()
-        """Done once the first level of every input was told, or its loss."""
+        """Done once the first level of every input, or its loss, was reported."""
         self._inputs = inputs
         self._factory = factory
         self._woken = threading.Event()

@@ -55,7 +55,7 @@ class RelayTimer:
             self._woken.set()
 
     def retry(self, relay: RelayPin) -> Future[None]:
-        """Try at once to recover this relay; the future is done after the try, whatever its result."""
+        """Try at once to recover this relay; the future is done after the try, successful or not."""
         done: Future[None] = Future()
         self._asked.append((relay, done))
         self._woken.set()

@@ -34,7 +34,7 @@ class ScannerSettings:
 
     type: str
     direction: Literal["in", "out"] = "in"
-    """"out" for a reader on the inside: any code lets out, and nobody is asked."""
+    """"out" for a reader on the inside: any code opens the way out, and no partner is asked."""
     idle_ms: Idle = 0
     strip_aim: bool = False
     """Whether the reader sends an AIM identifier such as ]C1 before each code, to be removed."""

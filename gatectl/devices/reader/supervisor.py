@@ -97,7 +97,7 @@ def cause_of(number: int | None) -> str:
 
 
 class Decoder(Protocol):
-    """Turns a device's input into readings. Never raises, whatever the input."""
+    """Turns a device's input into readings. Raises for no input."""
 
     @property
     def begun(self) -> int:
@@ -350,7 +350,7 @@ class _Session:
     """One connection on the event loop, until it ends.
 
     `over` is then done, with the cause of the loss. An error of `take` is not a loss: it becomes the future's
-    exception, and so reaches whoever awaits it.
+    exception, and so reaches its awaiter.
     """
 
     def __init__(
