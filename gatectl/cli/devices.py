@@ -27,9 +27,10 @@ from gatectl.config.reader import find, load
 from gatectl.decision.cards import Card
 from gatectl.decision.reader.detect import DetectedFormat, NotRecognised, chosen
 from gatectl.devices.reader.discovery import DeviceInfo, devices, rivals
-from gatectl.devices.reader.driver import Driver, all_drivers
+from gatectl.devices.reader.driver import Driver, all_drivers, locate
 from gatectl.devices.reader.probe import Probe, ProbeFailedError
 from gatectl.devices.reader.reader_types import READER_TYPES
+from gatectl.devices.reader.supervisor import DeviceLost
 from gatectl.devices.reader.system import SystemPaths
 from gatectl.errors import SUDO_OR_GROUP, GatectlError, visible
 from gatectl.journal.reader import enrolled
@@ -64,8 +65,9 @@ class Known:
         """Return the door whose settings name this device; else None."""
         for name, door in self.settings.doors.items() if self.settings else ():
             for scanner in door.scanners:
-                if os.path.realpath(scanner.path) == device.node:
-                    return name
+                with contextlib.suppress(DeviceLost):
+                    if locate(scanner) == device.node:
+                        return name
         return None
 
     def is_free(self, device: DeviceInfo) -> bool:
@@ -158,11 +160,21 @@ def _known(config: str | None) -> Known:
         )
         return Known(settings, cards, {}, notes, is_daemon_unheard=True)
     scanners = {
-        os.path.realpath(scanner["scanner"]): scanner | {"door": door}
+        _node_of(scanner["scanner"], settings): scanner | {"door": door}
         for door, state in status["doors"].items()
         for scanner in state["scanners"]
     }
     return Known(settings, cards, scanners, notes, is_daemon_unheard=False)
+
+
+def _node_of(name: str, settings: Settings | None) -> str:
+    """Return the node of a running gatectl's scanner, by the name that its status shows."""
+    for door in settings.doors.values() if settings else ():
+        for scanner in door.scanners:
+            if scanner.path == name:
+                with contextlib.suppress(DeviceLost):
+                    return locate(scanner)
+    return os.path.realpath(name)
 
 
 # --- Waiting --------------------------------------------------------------------------------------
@@ -244,7 +256,8 @@ def _judge(
 
     best = chosen(seen, lambda code: any(one.recognised for one in ways(code)))
     door = known.door_of(device) or (doors[0] if doors else "main")
-    toml = best.toml(door, device.type, READER_TYPES[device.type].device_key, device.path)
+    named_by = device.other_name or (READER_TYPES[device.type].path_key, device.path)
+    toml = best.toml(door, device.type, *named_by)
     return ScannedCode(device, best, [one for one in seen if one is not best], ways(best.code), toml)
 
 
@@ -334,7 +347,7 @@ def _show_scan(scan: ScannedCode) -> None:
             f"{_INDENT}Compare with what is printed on the card: the reader's own setting decides.",
             style="yellow",
         )
-    if scan.device.may_change_name:
+    if scan.device.may_change_name and scan.device.other_name is None:
         console.print(
             f"{_INDENT}This name may change when it is plugged in again, and then it is not found: "
             "give it a name of its own with a udev rule (SYMLINK+=), and name that in the settings.",

@@ -36,6 +36,7 @@ _SCANNER_ADVICE: dict[str, str] = {
     "udev gives gatectl what the settings name.",
     LossCause.SLOW: "Unplug it and plug it in again; gatectl takes it up by itself. If that does not last: "
     "another cable, socket or hub.",
+    LossCause.SEVERAL: "Name it by its path, or by its Bluetooth address; `gatectl devices` prints it.",
 }
 
 _SHARED_ADVICE = (

@@ -16,8 +16,8 @@ from gatectl.config import model
 from gatectl.daemon.gates import PIN_HINTS, switch_off
 from gatectl.devices.gpio.lines_off import sentence
 from gatectl.devices.gpio.pins import PinsError
-from gatectl.devices.reader.contention import Claims, holders
-from gatectl.devices.reader.driver import claims_of, driver_of
+from gatectl.devices.reader.contention import Claims
+from gatectl.devices.reader.driver import claims_of, driver_of, others_at
 from gatectl.devices.reader.reader_types import ScannerSettings
 from gatectl.devices.reader.supervisor import SAME_DEVICE, DeviceLost, LossCause
 from gatectl.devices.thread import bounded
@@ -79,12 +79,12 @@ def _opened(door: str, scanner: ScannerSettings, claims: Claims) -> Iterator[Che
         yield CheckResult(f"{line}{LossCause.SLOW}, {_since(began)}", _hint(LossCause.SLOW, _UNOPENED))
         return
     except DeviceLost as lost:
-        others = holders(path) if lost.cause == LossCause.HELD else ()
+        others = others_at(scanner) if lost.cause == LossCause.HELD else ()
         by = f" ({', '.join(others)})" if others else ""
         yield CheckResult(f"{line}{lost.cause}{by}, {_since(began)}", _hint(lost.cause, _UNOPENED))
         return
     yield CheckResult(f"{line}opened, {_since(began)}")
-    yield from _shared(line, scanner, holders(path))
+    yield from _shared(line, scanner, others_at(scanner))
 
 
 def _hint(cause: str | None, other: str) -> str:
@@ -129,7 +129,7 @@ def _told(
         elif found["state"] == "ready":
             yield CheckResult(f"{line}the running gatectl has it, {found['codes']} codes so far")
             # Root sees more than the daemon, which runs as an ordinary user.
-            others = [one for one in holders(path) if not one.endswith(f"({pid})")]
+            others = [one for one in others_at(scanner) if not one.endswith(f"({pid})")]
             yield from _shared(line, scanner, others)
         else:
             words = f"{found['state']} since {found['since']} ({found['cause']})"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gatectl.config.problems import MONITOR_HINT, SettingIssue, Where, key_hint, key_of
-from gatectl.devices.reader.reader_types import device_keys
+from gatectl.devices.reader.reader_types import other_keys, path_keys
 from gatectl.errors import near
 from gatectl.partners.registry import PROTOCOLS
 from gatectl.validators.values import resolve
@@ -114,26 +114,29 @@ def _contacts(raw: Raw) -> Iterator[SettingIssue]:
 def _devices(raw: Raw, folder: Path) -> Iterator[SettingIssue]:
     """Refuse one device for two scanners: each of them would read half a code.
 
-    Only one path written twice is an error here. Two names that lead to one device are detected when it is
-    opened: the names of two identical readers change when one is unplugged, although the settings are right.
+    Only one path or name written twice is an error here. Two names that lead to one device are detected when
+    it is opened: the names of two identical readers change when one is unplugged, although the settings are
+    right.
     """
-    seen: dict[str, Where] = {}
-    for where, path in _uses_of_devices(raw, folder):
-        device = os.path.normpath(path)
+    seen: dict[tuple[str, str], Where] = {}
+    for where, device in _uses_of_devices(raw, folder):
         if device in seen:
             what = f"is the same device as {key_of(seen[device])}"
             yield SettingIssue(where, what, ("each scanner needs a device of its own",))
         seen.setdefault(device, where)
 
 
-def _uses_of_devices(raw: Raw, folder: Path) -> Iterator[tuple[Where, Path]]:
+def _uses_of_devices(raw: Raw, folder: Path) -> Iterator[tuple[Where, tuple[str, str]]]:
+    """Yield each device that a scanner has: its setting, and what is equal for the same device."""
     for door, settings in tables(raw, "doors"):
         for index, scanner in _indexed(settings.get("scanners")):
-            for key in device_keys():
-                text = scanner.get(key)
-                path = resolve(text, folder) if isinstance(text, str) else None
-                if path is not None:
-                    yield ("doors", door, "scanners", index, key), path
+            named = {key: text for key, text in scanner.items() if isinstance(text, str)}
+            where = ("doors", door, "scanners", index)
+            for key in named.keys() & set(path_keys()):
+                if path := resolve(named[key], folder):
+                    yield (*where, key), ("path", os.path.normpath(path))
+            for key in named.keys() & set(other_keys()):
+                yield (*where, key), (key, named[key].casefold())
 
 
 def _indexed(values: object) -> Iterator[tuple[int, Raw]]:

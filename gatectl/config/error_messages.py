@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails, ValidationError
 from gatectl.config import model, schema
 from gatectl.config.problems import MONITOR_HINT, SettingIssue, Where, key_hint, listed
 from gatectl.devices.reader import reader_types
-from gatectl.devices.reader.reader_types import READER_TYPES, device_keys
+from gatectl.devices.reader.reader_types import READER_TYPES, path_keys
 from gatectl.errors import near
 from gatectl.partners.protocol import PartnerSettings
 from gatectl.partners.registry import PROTOCOLS, settings_classes
@@ -171,7 +171,7 @@ def _example(where: Where, kind: str) -> tuple[str, ...]:
             return (_EXAMPLES["pin"],)
         case (*_, str(last)) if last.endswith("_ms") and kind == REFUSED:
             return ("it is in milliseconds, without a unit: 2 seconds are 2000",)
-        case ("doors", _, "scanners", _, str(last)) if last in device_keys() and kind != REFUSED:
+        case ("doors", _, "scanners", _, str(last)) if last in path_keys() and kind != REFUSED:
             return (f"`gatectl devices` prints the {last}'s path",)
         case (*_, str(last)) if kind != REFUSED:
             return _examples(where[0], last)

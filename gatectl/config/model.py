@@ -202,7 +202,7 @@ class Signals:
     buzzer: Pin | None = None
 
 
-Scanner = Annotated[ScannerSettings, TaggedBy("type", reader_types.settings_classes)]
+Scanner = Annotated[ScannerSettings, TaggedBy("type", reader_types.tables)]
 
 
 @dataclass(frozen=True, kw_only=True)

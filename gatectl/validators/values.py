@@ -49,7 +49,7 @@ class TaggedBy:
     """
 
     key: str
-    choices: Callable[[], Mapping[str, type]] | None = None
+    choices: Callable[[], Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

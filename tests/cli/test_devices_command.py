@@ -113,7 +113,7 @@ Input devices
     Scanner; free
   DEV/input/event7
     Some Keyboard; open in Xorg (12); this name may change when it is plugged in
-anew
+again
 """
 
 
@@ -128,14 +128,37 @@ def test_the_list_for_people(bench, capsys):
     assert capsys.readouterr().out.replace(str(bench.dev), "DEV") == LISTING
 
 
-def test_a_name_that_may_change_is_pointed_out_where_it_would_be_pasted(bench, capsys, meanwhile):
-    bench.trees.keyboard(7, "Bluetooth Scanner")
+def scan_at_event7(bench, capsys, meanwhile):
+    """What the command says of a scan at a keyboard without a stable path."""
     path = str(bench.dev / "input/event7")
     with VirtualKeyboard("us") as scanner:
         bench.keyboards[path] = scanner
         meanwhile((LISTENS, lambda: scanner.type_code("4711")))
         assert bench.run() == 0
-    assert "with a udev rule (SYMLINK+=)" in " ".join(capsys.readouterr().out.split())
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("uniq", "setting"),
+    [("", 'name = "A \\"Scanner\\""'), ("00:1a:7d:da:71:13", 'bluetooth = "00:1A:7D:DA:71:13"')],
+)
+def test_a_device_without_a_stable_path_is_named_otherwise(bench, capsys, meanwhile, settings, uniq, setting):
+    bench.trees.keyboard(7, 'A "Scanner"', uniq=uniq)
+    out = scan_at_event7(bench, capsys, meanwhile)
+    assert f'type = "evdev"\n{setting}\n' in out
+    assert "udev rule" not in out
+    settings.write_text(settings.read_text() + out.partition("For the settings:\n\n")[2])
+    assert main(["check", "-c", str(settings)]) == 78  # the keys cannot be read; nothing else is wrong
+    assert "scanners" not in capsys.readouterr().err
+
+
+def test_a_name_that_may_change_is_pointed_out_where_it_would_be_pasted(bench, capsys, meanwhile):
+    bench.trees.keyboard(7, "Scanner")
+    bench.trees.keyboard(8, "Scanner")
+    bench.keyboards[str(bench.dev / "input/event8")] = VirtualKeyboard("us")
+    out = scan_at_event7(bench, capsys, meanwhile)
+    assert "with a udev rule (SYMLINK+=)" in " ".join(out.split())
+    assert f'device = "{bench.dev}/input/event7"' in out
 
 
 def test_what_keeps_an_adapter_from_its_reader(bench, capsys):
@@ -183,6 +206,7 @@ def test_json_without_waiting(bench, capsys):
         "is_console": False,
         "held_by": [],
         "may_change_name": False,
+        "other_name": None,
         "door": None,
         "gatectl": None,
         "free": True,

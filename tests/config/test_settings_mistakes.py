@@ -22,6 +22,7 @@ WELLHUB_KEY = 'gym_id = "0123"\nkey = { file = "key" }'
 ROUTE = "21: routes[0].match: "
 GROUPS = "; the groups with a meaning are member and customer"
 MS = "it is in milliseconds, without a unit: 2 seconds are 2000"
+ONE_NAME = "must have exactly one of device, name and bluetooth"
 LAYOUTS = f"{', '.join(map(repr, get_args(LayoutName)[:-1]))} or 'tr'"
 TYPES = 'a reader on a serial port, also over USB, is "serial", one that types like a keyboard is "evdev"'
 KEY = 'put the key alone into a file with mode 640, and write key = { file = "/etc/gatectl/secrets/wellhub" }'
@@ -265,6 +266,25 @@ BRACKETS = 'write ["…", "…"], with square brackets also around a single one'
             'protocol = "gympass"',
             "6: partners.wellhub.protocol: must be 'perfectgym', 'wellhub' or 'capitan'",
             ["Gympass is Wellhub now: did you mean wellhub?"],
+        ),
+        (DEVICE, "", f"37: doors.main.scanners[1]: {ONE_NAME}", ["`gatectl devices` prints it"]),
+        (
+            DEVICE,
+            f'{DEVICE}\nname = "Scanner"',
+            f"37: doors.main.scanners[1]: {ONE_NAME}",
+            ["`gatectl devices` prints it"],
+        ),
+        (
+            DEVICE,
+            'bluetooth = "00:1A:7D:DA:71"',
+            "39: doors.main.scanners[1].bluetooth: must be a Bluetooth address, such as 00:1A:7D:DA:71:13",
+            ["`bluetoothctl devices` lists them"],
+        ),
+        (
+            DEVICE,
+            'name = "Scanner"\n[[doors.main.scanners]]\ntype = "evdev"\nname = "scanner"',
+            "42: doors.main.scanners[2].name: is the same device as doors.main.scanners[1].name",
+            ["each scanner needs a device of its own"],
         ),
         (
             DEVICE,

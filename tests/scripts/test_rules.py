@@ -31,7 +31,8 @@ def is_scanner(tmp_path):
     settings.write_text(SETTINGS)
     text = (UDEV / "gatectl-is-scanner").read_text()
     script = tmp_path / "gatectl-is-scanner"
-    script.write_text(text.replace("/etc/gatectl/gatectl.toml", str(settings)))
+    text = text.replace("/etc/gatectl/gatectl.toml", str(settings))
+    script.write_text(text.replace("/sys/class/input", str(tmp_path / "sys")))
 
     def ask(*names):
         return subprocess.run(["/bin/sh", script, *names], check=False).returncode == 0
@@ -68,6 +69,34 @@ def test_a_device_that_the_settings_name(is_scanner, names):
 )
 def test_a_device_that_they_do_not_name(is_scanner, names):
     assert not is_scanner(*names)
+
+
+@pytest.mark.parametrize(
+    ("own", "address", "is_ours"),
+    [
+        ("BT Scanner", "", True),
+        ("BT Scanner 2", "", False),
+        ("BT", "", False),
+        ("Scanner", "00:1a:7d:da:71:13", True),
+        ("Scanner", "00:1a:7d:da:71:14", False),
+        ("Commented", "", False),
+        ("", "", False),
+        ("*", "", False),
+    ],
+)
+def test_a_keyboard_that_the_settings_name_by_its_own_name_or_address(
+    is_scanner, tmp_path, own, address, is_ours
+):
+    device = tmp_path / "sys/event5/device"
+    device.mkdir(parents=True)
+    (device / "name").write_text(f"{own}\n")
+    (device / "uniq").write_text(f"{address}\n")
+    settings = tmp_path / "gatectl.toml"
+    with settings.open("a") as file:
+        file.write('\nname = "BT Scanner"\nbluetooth = "00:1A:7d:DA:71:13"\n#name = "Commented"\n')
+    assert is_scanner("input/event5") is is_ours
+    assert is_scanner("event5") is is_ours
+    assert not is_scanner("event6")
 
 
 def test_without_settings_nothing_is_a_scanner(is_scanner, tmp_path):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -41,24 +41,27 @@ Opened = TypeVar("Opened", bound=_Closable)
 class Claims:
     """The open devices, by their nodes. Used by all devices' threads."""
 
-    def __init__(self, paths: Sequence[str]) -> None:
-        """Take the settings' device paths, in their order."""
-        self._paths = list(paths)
+    def __init__(self, locate: Mapping[str, Callable[[], str]]) -> None:
+        """Take the settings' names of devices, in their order, each with how its present node is found.
+
+        A search raises DeviceLost where there is none.
+        """
+        self._locate = dict(locate)
         self._open: dict[str, str] = {}
         self._lock = threading.Lock()
 
-    def take(self, path: str) -> str:
-        """Claim the device behind this path and return its node; DeviceLost if another scanner has it.
+    def take(self, name: str) -> str:
+        """Claim the device of this name and return its node; DeviceLost if another scanner has it.
 
         A free device belongs to the scanner that comes first in the settings, so that the result does not
         depend on which thread is faster at the start.
         """
-        node = os.path.realpath(path)
+        node = self._locate[name]()
         with self._lock:
-            owner = self._open.get(node) or self._earlier(path, node)
+            owner = self._open.get(node) or self._earlier(name, node)
             if owner is not None:
                 raise DeviceLost(f"{SAME_DEVICE} {owner}")
-            self._open[node] = path
+            self._open[node] = name
         return node
 
     def release(self, node: str) -> None:
@@ -66,11 +69,11 @@ class Claims:
         with self._lock:
             self._open.pop(node, None)
 
-    def opened(self, path: str, connect: Callable[[], Opened]) -> tuple[Opened, Callable[[], None]]:
-        """Claim and open a device; return it with the function that closes and releases it."""
-        node = self.take(path)
+    def opened(self, name: str, connect: Callable[[str], Opened]) -> tuple[Opened, Callable[[], None]]:
+        """Claim and open a device by its node; return it with the function that closes and releases it."""
+        node = self.take(name)
         try:
-            device = connect()
+            device = connect(node)
         except BaseException:
             self.release(node)
             raise
@@ -81,13 +84,14 @@ class Claims:
 
         return device, close
 
-    def _earlier(self, path: str, node: str) -> str | None:
+    def _earlier(self, name: str, node: str) -> str | None:
         taken = set(self._open.values())
-        for earlier in self._paths:
-            if earlier == path:
+        for earlier, locate in self._locate.items():
+            if earlier == name:
                 return None
-            if earlier not in taken and os.path.realpath(earlier) == node:
-                return earlier
+            with suppress(DeviceLost):
+                if earlier not in taken and locate() == node:
+                    return earlier
         return None
 
 

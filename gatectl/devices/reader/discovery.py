@@ -47,7 +47,9 @@ class DeviceInfo:
     held_by: tuple[str, ...]
     """The other programs that have it open, from `holders`."""
     may_change_name: bool
-    """Whether it may have another name after a restart or when it is plugged in again."""
+    """Whether its path may be another after a restart or when it is plugged in again."""
+    other_name: tuple[str, str] | None
+    """The setting, and its value, that names it where the path may change."""
 
 
 def devices(places: SystemPaths, drivers: Mapping[str, Driver[Any]]) -> list[DeviceInfo]:
@@ -63,6 +65,7 @@ def _of_type(name: str, kind: DeviceClass, places: SystemPaths) -> Iterator[Devi
         identity = _identity(kind, node, places.sys)
         has_twin = identity is not None and identities[identity] > 1
         path, stability = _stable(kind, node, places.dev, has_twin=has_twin)
+        may_change_name = stability == "none" and not kind.is_fixed(node.name)
         yield DeviceInfo(
             name,
             str(path),
@@ -72,7 +75,8 @@ def _of_type(name: str, kind: DeviceClass, places: SystemPaths) -> Iterator[Devi
             kind.name_of(node, places),
             node.name in consoles,
             holders(str(node), places.proc),
-            stability == "none" and not kind.is_fixed(node.name),
+            may_change_name,
+            kind.other_name_of(node, places) if may_change_name else None,
         )
 
 

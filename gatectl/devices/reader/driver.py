@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from gatectl.decision.log import Log
 from gatectl.devices.reader.contention import Claims, holders
 from gatectl.devices.reader.reader_types import READER_TYPES, ScannerSettings
-from gatectl.devices.reader.supervisor import Decoder, OnCode, Port, ReaderConnection, Scanner
+from gatectl.devices.reader.supervisor import Decoder, DeviceLost, OnCode, Port, ReaderConnection, Scanner
 from gatectl.devices.reader.system import DeviceClass
 
 if TYPE_CHECKING:
@@ -56,8 +56,11 @@ class Driver(Protocol[Settings_contra]):
     def describe(self, settings: Settings_contra) -> str:
         """Return in a few words how the reader is read."""
 
-    def open(self, settings: Settings_contra) -> Port:
-        """Open the device. DeviceLost if that fails; may block."""
+    def locate(self, settings: Settings_contra) -> str:
+        """Return the device's present node. DeviceLost if it cannot be found; may block."""
+
+    def open(self, settings: Settings_contra, node: str) -> Port:
+        """Open the device at a node. DeviceLost if that fails; may block."""
 
     def decoder(self, settings: Settings_contra, port: Port) -> Decoder:
         """Return a new decoder for an open device."""
@@ -80,9 +83,22 @@ def all_drivers() -> dict[str, Driver[Any]]:
     return {name: driver_of(name) for name in READER_TYPES}
 
 
+def locate(settings: ScannerSettings) -> str:
+    """Return the present node of a scanner's device. DeviceLost if it cannot be found; may block."""
+    return driver_of(settings.type).locate(settings)
+
+
+def others_at(settings: ScannerSettings) -> tuple[str, ...]:
+    """Return the other programs that have a scanner's device open, as `holders` does."""
+    try:
+        return holders(locate(settings))
+    except DeviceLost:
+        return ()
+
+
 def claims_of(scanners: Iterable[ScannerSettings]) -> Claims:
     """Return the devices that one process may have open at once, one scanner each."""
-    return Claims([scanner.path for scanner in scanners])
+    return Claims({scanner.path: partial(locate, scanner) for scanner in scanners})
 
 
 def scanner_of(
@@ -109,6 +125,6 @@ def scanner_of(
         on_code,
         log,
         is_exclusive=driver.is_exclusive,
-        holders=partial(holders, settings.path),
+        holders=partial(others_at, settings),
         on_unreadable=on_unreadable,
     )

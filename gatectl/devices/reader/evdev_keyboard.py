@@ -13,6 +13,7 @@ import errno
 import fcntl
 import math
 import os
+import re
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from gatectl.decision.reader.keys import EV_KEY, PRESSED, KeyDecoder, KeyEvent
 from gatectl.devices.reader.layouts import all_layouts, layout_of
+from gatectl.devices.reader.paths import BLUETOOTH
 from gatectl.devices.reader.reader_types import EvdevScanner
 from gatectl.devices.reader.supervisor import Decoder, DeviceLost, LossCause, cause_of
 from gatectl.devices.reader.system import DeviceClass, SystemPaths, by_number, text_of
@@ -143,8 +145,23 @@ def _types_codes(device: Path) -> bool:
     return all(bits >> key & 1 for key in _KEYS_OF_A_SCANNER)
 
 
+def _fact(node: Path, places: SystemPaths, name: str) -> str:
+    """Return what the kernel says of a device: its `name`, or its address (`uniq`) if it has one."""
+    return text_of(places.sys / "class/input" / node.name / "device" / name)
+
+
 def _name_of(node: Path, places: SystemPaths) -> str:
-    return text_of(places.sys / "class/input" / node.name / "device/name")
+    return _fact(node, places, "name")
+
+
+def _other_name_of(node: Path, places: SystemPaths) -> tuple[str, str] | None:
+    """Return the setting that finds a device without a stable path, if one does."""
+    address = _fact(node, places, "uniq").upper()
+    if re.fullmatch(BLUETOOTH, address):
+        return "bluetooth", address
+    name = _name_of(node, places)
+    is_alone = [_name_of(other, places) for other in _nodes(places)].count(name) == 1
+    return ("name", name) if name and name.isprintable() and is_alone else None
 
 
 _CLASS = DeviceClass(
@@ -155,6 +172,7 @@ _CLASS = DeviceClass(
     nodes=_nodes,
     name_of=_name_of,
     is_fixed=lambda _: False,
+    other_name_of=_other_name_of,
 )
 
 
@@ -170,16 +188,36 @@ class KeyboardDriver:
         self,
         grabbed: Callable[[str], KeyEvents] = Keyboard,
         shared: Callable[[str], KeyEvents] = SharedKeyboard,
+        places: SystemPaths | None = None,
     ) -> None:
-        """`grabbed` and `shared` open a keyboard by its path."""
+        """`grabbed` and `shared` open a keyboard by its path; `places` are searched for names."""
+        self._places = places or SystemPaths()
         self._grabbed = grabbed
         self._shared = shared
 
     def describe(self, settings: EvdevScanner) -> str:
         return f"layout {settings.layout}"
 
-    def open(self, settings: EvdevScanner) -> KeyEvents:
-        return self._grabbed(settings.path)
+    def locate(self, settings: EvdevScanner) -> str:
+        if settings.device is not None:
+            return os.path.realpath(settings.device)
+        if settings.name is not None:
+            return self._search("name", settings.name)
+        return self._search("uniq", str(settings.bluetooth))
+
+    def _search(self, fact: str, wanted: str) -> str:
+        """Return the node of the only keyboard of which the kernel says this."""
+        events = (self._places.dev / "input").glob("event*")
+        same = [node for node in events if _fact(node, self._places, fact).casefold() == wanted.casefold()]
+        found = [node for node in same if _types_codes(self._places.sys / "class/input" / node.name)]
+        if not found:
+            raise DeviceLost(LossCause.UNPLUGGED)
+        if len(found) > 1:
+            raise DeviceLost(LossCause.SEVERAL)
+        return str(found[0])
+
+    def open(self, _settings: EvdevScanner, node: str) -> KeyEvents:
+        return self._grabbed(node)
 
     def decoder(self, settings: EvdevScanner, keyboard: KeyEvents) -> Decoder:
         # Load these here, in the device's thread: an Alt code must not wait for the disk.

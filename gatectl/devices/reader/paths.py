@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from gatectl.validators.values import Validator, path_of, refuse
+from gatectl.validators.values import Validator, path_of, refuse, string
 
 _FIND = "`gatectl devices` prints the path"
 _PATHS = "`gatectl devices` prints the paths below"
@@ -34,6 +34,7 @@ _UNSTABLE = r"/dev/input/event\d+|/dev/tty(?:USB|ACM)\d+"
 _BARE = r"(?:tty[A-Za-z]+\d+|rfcomm\d+|event\d+|hidraw\d+)"
 _BARE_LINK = r"(?:usb|bluetooth|pci)-.+"
 _WINDOWS = r"(?i)(?:\\\\\.\\)?COM\d+:?"
+BLUETOOTH = r"(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}"
 _USB_ID = r"[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}"
 _ADDRESS = r"[A-Za-z][A-Za-z0-9+.-]*://.*|[\w.-]+:\d{1,5}"
 
@@ -88,5 +89,15 @@ def _device(value: object, folder: Path, links: str) -> tuple[Path, str]:
     return path, text
 
 
+def _bluetooth(value: object, _folder: Path) -> str:
+    text = string(value)
+    if not re.fullmatch(BLUETOOTH, text):
+        raise refuse(
+            "must be a Bluetooth address, such as 00:1A:7D:DA:71:13", "`bluetoothctl devices` lists them"
+        )
+    return text.upper()
+
+
+BluetoothAddress = Annotated[str, Validator(_bluetooth, {"type": "string", "pattern": f"^{BLUETOOTH}$"})]
 SerialPort = Annotated[Path, Validator(_port, {"type": "string", "minLength": 1})]
 InputDevice = Annotated[Path, Validator(_input, {"type": "string", "minLength": 1})]

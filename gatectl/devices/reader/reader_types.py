@@ -14,8 +14,8 @@ from typing import Annotated, Any, Final, Literal
 from gatectl.decision.reader.framing import Flow, Framing
 from gatectl.decision.reader.keymap import CapsLock, LayoutName
 from gatectl.decision.reader.reading import Affixes, Encoding
-from gatectl.devices.reader.paths import InputDevice, SerialPort, is_stable
-from gatectl.validators.values import LineMode, Text, whole
+from gatectl.devices.reader.paths import BluetoothAddress, InputDevice, SerialPort, is_stable
+from gatectl.validators.values import LineMode, Name, TableCheck, Text, refuse, whole
 
 Idle = Annotated[int, whole(5, 2000, or_zero=True)]
 """Milliseconds of silence that end a code, for readers that send no ending; 0 for none. Under 5 a gap
@@ -45,7 +45,7 @@ class ScannerSettings:
 
     @property
     def path(self) -> str:
-        """The path by which the settings name the device."""
+        """The path by which the settings name the device, or another name of it."""
         raise NotImplementedError
 
     @property
@@ -90,8 +90,12 @@ class EvdevScanner(ScannerSettings):
 
     type: Literal["evdev"]
     """It is a USB or Bluetooth keyboard to the system."""
-    device: InputDevice
+    device: InputDevice | None = None
     """The device's path, one that stays when it is plugged in again."""
+    name: Name | None = None
+    """The name that the device reports, where no path stays. No other keyboard may have it."""
+    bluetooth: BluetoothAddress | None = None
+    """The address of a Bluetooth device, which has no path that stays."""
     layout: LayoutName = "us"
     """The layout that the reader is set to; the host's own layout does not matter."""
     caps_lock: CapsLock = "ignore"
@@ -100,7 +104,7 @@ class EvdevScanner(ScannerSettings):
 
     @property
     def path(self) -> str:
-        return str(self.device)
+        return str(self.device or self.name or self.bluetooth)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,8 +114,12 @@ class ReaderType:
     settings: type[ScannerSettings]
     driver: str
     """The module whose `DRIVER` is a `gatectl.devices.reader.driver.Driver` for these settings."""
-    device_key: str
-    """The setting that names the device."""
+    path_key: str
+    """The setting that names the device by its path."""
+    other_keys: tuple[str, ...] = ()
+    """The settings that may name it instead."""
+    check: TableCheck | None = None
+    """Conditions between the settings."""
     is_for: str
     """The readers that it is for, in words."""
     also_called: frozenset[str] = frozenset()
@@ -127,7 +135,14 @@ def _about_serial(settings: SerialScanner) -> Iterator[tuple[str, str]]:
 
 
 def _about_evdev(settings: EvdevScanner) -> Iterator[tuple[str, str]]:
-    yield from _about_path("device", settings.device, "/dev/input/by-id")
+    if settings.device is not None:
+        yield from _about_path("device", settings.device, "/dev/input/by-id")
+
+
+def _exactly_one_device(settings: EvdevScanner) -> EvdevScanner:
+    if sum(way is not None for way in (settings.device, settings.name, settings.bluetooth)) != 1:
+        raise refuse("must have exactly one of device, name and bluetooth", "`gatectl devices` prints it")
+    return settings
 
 
 def _about_path(key: str, path: Path, links: str) -> Iterator[tuple[str, str]]:
@@ -140,7 +155,7 @@ READER_TYPES: Final[dict[str, ReaderType]] = {
     "serial": ReaderType(
         settings=SerialScanner,
         driver="gatectl.devices.reader.serial_port",
-        device_key="port",
+        path_key="port",
         is_for="a reader on a serial port, also over USB,",
         also_called=frozenset({"rs232", "uart", "tty"}),
         remarks=_about_serial,
@@ -148,7 +163,12 @@ READER_TYPES: Final[dict[str, ReaderType]] = {
     "evdev": ReaderType(
         settings=EvdevScanner,
         driver="gatectl.devices.reader.evdev_keyboard",
-        device_key="device",
+        path_key="device",
+        other_keys=("name", "bluetooth"),
+        check=TableCheck(
+            _exactly_one_device,
+            {"oneOf": [{"required": [key]} for key in ("device", "name", "bluetooth")]},
+        ),
         is_for="one that types like a keyboard",
         also_called=frozenset({"usb", "hid", "hidraw", "keyboard", "kbd", "input", "barcode"}),
         remarks=_about_evdev,
@@ -157,11 +177,24 @@ READER_TYPES: Final[dict[str, ReaderType]] = {
 """The types by their names in the settings."""
 
 
-def device_keys() -> list[str]:
-    """Return the settings that name a device, of all types."""
-    return [kind.device_key for kind in READER_TYPES.values()]
+def path_keys() -> list[str]:
+    """Return the settings that name a device by its path, of all types."""
+    return [kind.path_key for kind in READER_TYPES.values()]
+
+
+def other_keys() -> list[str]:
+    """Return the settings that name a device otherwise, of all types."""
+    return [key for kind in READER_TYPES.values() for key in kind.other_keys]
 
 
 def settings_classes() -> dict[str, type[ScannerSettings]]:
     """Return the class of settings of each type."""
     return {name: kind.settings for name, kind in READER_TYPES.items()}
+
+
+def tables() -> dict[str, Any]:
+    """Return the table of each type: its class, with its check where it has one."""
+    return {
+        name: Annotated[kind.settings, kind.check] if kind.check else kind.settings
+        for name, kind in READER_TYPES.items()
+    }

@@ -142,10 +142,11 @@ class SerialDriver:
         mode = "" if settings.mode == "8N1" else f" {settings.mode}"
         return f"{settings.baud} baud{mode}, {settings.framing}"
 
-    def open(self, settings: SerialScanner) -> SerialPort:
-        return SerialPort(
-            settings.path, settings.baud, mode=settings.mode, flow=settings.flow, dtr=settings.dtr
-        )
+    def locate(self, settings: SerialScanner) -> str:
+        return os.path.realpath(settings.port)
+
+    def open(self, settings: SerialScanner, node: str) -> SerialPort:
+        return SerialPort(node, settings.baud, mode=settings.mode, flow=settings.flow, dtr=settings.dtr)
 
     def decoder(self, settings: SerialScanner, _port: Port) -> Decoder:
         return framer(settings.framing, encoding=settings.encoding, **settings.affixes)

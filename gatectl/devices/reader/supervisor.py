@@ -62,6 +62,7 @@ class LossCause(StrEnum):
     DENIED = "permission denied"
     NO_SCANNER = "not a device of this type"
     SLOW = "it does not answer"
+    SEVERAL = "several devices have this name"
 
 
 SAME_DEVICE = "the same device as"

@@ -38,6 +38,8 @@ class DeviceClass:
     """Return the name that the device at a node reports; empty if none."""
     is_fixed: Callable[[str], bool]
     """Whether the node's name belongs to the hardware and does not change."""
+    other_name_of: Callable[[Path, SystemPaths], tuple[str, str] | None] = lambda _node, _places: None
+    """Return the setting and its value that name a device without a stable path; None if there is none."""
 
     def parents_of(self, node: Path, sys: Path) -> list[Path]:
         """Return the node's device below /sys and the devices that it hangs on."""

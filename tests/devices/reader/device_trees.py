@@ -20,7 +20,7 @@ class Trees:
     def console(self, names):
         self._write("class/tty/console/active", names)
 
-    def keyboard(self, number, name, *, by_id=None, by_path=None, keys=SCANNER_KEYS, usb=None):
+    def keyboard(self, number, name, *, by_id=None, by_path=None, keys=SCANNER_KEYS, usb=None, uniq=""):
         """`usb` is (socket, vendor and model, serial number, interface), as the kernel shows a USB device."""
         node = self.places.dev / f"input/event{number}"
         node.touch()
@@ -34,6 +34,7 @@ class Trees:
             (self.places.sys / f"class/input/event{number}/device").symlink_to(folder)
         device = f"class/input/event{number}/device"
         self._write(f"{device}/name", name)
+        self._write(f"{device}/uniq", uniq)
         word = 2**64 - 1
         words = [keys >> shift & word for shift in (128, 64, 0)]
         self._write(f"{device}/capabilities/key", " ".join(f"{one:x}" for one in words))

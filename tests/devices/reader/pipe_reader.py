@@ -59,8 +59,11 @@ class PipeDriver:
     def describe(self, settings):
         return settings.encoding
 
-    def open(self, settings):
-        return Pipe(settings.path)
+    def locate(self, settings):
+        return settings.path
+
+    def open(self, _settings, node):
+        return Pipe(node)
 
     def decoder(self, settings, _port):
         return framer("line", encoding=settings.encoding, **settings.affixes)
@@ -78,7 +81,7 @@ DRIVER = PipeDriver()
 READER_TYPES["pipe"] = ReaderType(
     settings=PipeScanner,
     driver=__name__,
-    device_key="pipe",
+    path_key="pipe",
     is_for="one that writes into a pipe",
     also_called=frozenset({"fifo"}),
     remarks=lambda settings: [("pipe", "is a toy")] if settings.encoding == "latin-1" else [],

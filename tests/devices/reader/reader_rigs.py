@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import os
 import select
 import time
 from functools import partial
@@ -182,6 +183,10 @@ class Bench:
         await self.stop()
 
 
+def claims(path):
+    return Claims({path: partial(os.path.realpath, path)})
+
+
 def common(idle_s, strip_aim):
     """The settings of all types; the schema's checks do not apply here, so that a silence may be any time."""
     return {"idle_ms": idle_s * 1000, "strip_aim": strip_aim}
@@ -189,7 +194,7 @@ def common(idle_s, strip_aim):
 
 def keyboard_scanner(path, idle_s, strip_aim, driver, **watching):
     settings = EvdevScanner(type="evdev", device=Path(path), layout="de", **common(idle_s, strip_aim))
-    return scanner_of(settings, Claims([path]), drivers={"evdev": driver}, **watching)
+    return scanner_of(settings, claims(path), drivers={"evdev": driver}, **watching)
 
 
 class SerialRig:
@@ -209,7 +214,7 @@ class SerialRig:
 
     def make(self, idle_s=IDLE_S, strip_aim=False, **watching):
         settings = SerialScanner(type="serial", port=Path(self.path), **common(idle_s, strip_aim))
-        return scanner_of(settings, Claims([self.path]), **watching)
+        return scanner_of(settings, claims(self.path), **watching)
 
 
 class VirtualKeyboardRig:

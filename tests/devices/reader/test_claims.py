@@ -1,8 +1,11 @@
 """Two names in the settings that lead to one device."""
 
+import os
+from functools import partial
+
 import pytest
 
-from gatectl.devices.reader.contention import Claims
+from gatectl.devices.reader import contention
 from gatectl.devices.reader.supervisor import DeviceLost
 
 
@@ -15,19 +18,23 @@ def dev(tmp_path):
     return tmp_path
 
 
+def claims_of(paths):
+    return contention.Claims({path: partial(os.path.realpath, path) for path in paths})
+
+
 def led_to(dev, name, node):
     (dev / name).unlink()
     (dev / name).symlink_to(node)
 
 
 def test_each_has_its_own(dev):
-    claims = Claims([str(dev / "by-id"), str(dev / "by-path")])
+    claims = claims_of([str(dev / "by-id"), str(dev / "by-path")])
     assert claims.take(str(dev / "by-id")) == str(dev / "ttyUSB0")
     assert claims.take(str(dev / "by-path")) == str(dev / "ttyUSB1")
 
 
 def test_a_name_that_moves_to_a_device_that_is_open_is_the_fault_of_its_own_scanner(dev):
-    claims = Claims([str(dev / "by-id"), str(dev / "by-path")])
+    claims = claims_of([str(dev / "by-id"), str(dev / "by-path")])
     claims.release(claims.take(str(dev / "by-id")))
     other = claims.take(str(dev / "by-path"))
     led_to(dev, "by-id", "ttyUSB1")
@@ -39,7 +46,7 @@ def test_a_name_that_moves_to_a_device_that_is_open_is_the_fault_of_its_own_scan
 
 def test_where_no_one_has_it_the_first_in_the_settings_gets_it_whoever_asks_first(dev):
     led_to(dev, "by-path", "ttyUSB0")
-    claims = Claims([str(dev / "by-id"), str(dev / "by-path")])
+    claims = claims_of([str(dev / "by-id"), str(dev / "by-path")])
     for _ in range(2):
         with pytest.raises(DeviceLost, match=f"^the same device as {dev}/by-id$"):
             claims.take(str(dev / "by-path"))
@@ -47,16 +54,16 @@ def test_where_no_one_has_it_the_first_in_the_settings_gets_it_whoever_asks_firs
 
 
 def test_a_scanner_that_has_another_device_keeps_no_one_away(dev):
-    claims = Claims([str(dev / "by-id"), str(dev / "by-path")])
+    claims = claims_of([str(dev / "by-id"), str(dev / "by-path")])
     claims.take(str(dev / "by-id"))
     led_to(dev, "by-id", "ttyUSB1")
     assert claims.take(str(dev / "by-path")) == str(dev / "ttyUSB1")
 
 
 def test_a_device_that_cannot_be_opened_is_not_kept(dev):
-    claims = Claims([str(dev / "by-id"), str(dev / "ttyUSB0")])
+    claims = claims_of([str(dev / "by-id"), str(dev / "ttyUSB0")])
 
-    def fail():
+    def fail(_node):
         raise DeviceLost("permission denied")
 
     with pytest.raises(DeviceLost, match="permission denied"):

@@ -206,7 +206,7 @@ def test_the_lamp_of_caps_lock_counts_for_a_scanner_that_follows_it(caps_lock, c
     settings = EvdevScanner(type="evdev", device=Path("x"), layout="us", caps_lock=caps_lock)
     with VirtualKeyboard("us", caps_lock=True) as keyboard:
         driver = KeyboardDriver(keyboard.connect)
-        with contextlib.closing(driver.open(settings)) as source:
+        with contextlib.closing(driver.open(settings, "")) as source:
             decoder = driver.decoder(settings, source)
             keyboard.type_code("a1")
             keyboard.light_caps_lock(on=False)

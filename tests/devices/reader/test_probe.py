@@ -28,6 +28,7 @@ def found(kind, path):
         is_console=False,
         held_by=(),
         may_change_name=False,
+        other_name=None,
     )
 
 
