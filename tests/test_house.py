@@ -135,12 +135,12 @@ SAME_NAME = {
 """Module names that stand in more than one folder, with the difference that the folders make."""
 
 
-def test_no_module_name_stands_twice_unless_the_folder_says_the_difference():
+def test_each_module_name_is_unique_unless_the_folder_says_the_difference():
     names = [path.stem for path in sources() if path.name != "__init__.py"]
     assert {name for name in names if names.count(name) > 1} <= set(SAME_NAME)
 
 
-def test_no_class_name_stands_twice():
+def test_each_class_name_is_unique():
     trees = [ast.parse(path.read_text("utf-8")) for path in sources()]
     names = [node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
     assert not {name for name in names if names.count(name) > 1}

@@ -158,7 +158,7 @@ def test_a_request_that_never_went_out_is_a_case_for_support(kind, request_):
 
 
 @pytest.mark.parametrize("kind", [Fault.CREDENTIALS, Fault.CONFIGURATION])
-def test_what_no_member_can_mend_is_a_case_for_support(kind):
+def test_a_cause_beyond_the_member_is_a_case_for_support(kind):
     words = advice(fault(kind, status=401), PAGE)
     assert says_support(words)
     assert REPORT in words
@@ -184,7 +184,7 @@ def test_an_unknown_code_the_route_is_checked():
     assert "No card and no route" in words
 
 
-def test_a_code_that_nobody_types_is_not_repeated_in_the_advice():
+def test_an_unknown_code_is_not_repeated_in_the_advice():
     words = advice(scan(1, UNRECOGNISED, partner=None, member=None, credential="x" * 512), None)
     assert "`gatectl route CODE --door main`" in words
     assert "xxx" not in words

@@ -109,7 +109,7 @@ def test_settings_that_an_ordinary_user_cannot_read(door, command):
 
 
 @pytest.mark.parametrize("command", COMMANDS[:-1])
-def test_settings_that_can_be_read_with_nothing_beside_them(door, command):
+def test_readable_settings_with_unreadable_files_next_to_them(door, command):
     (door / "etc").chmod(0o755)
     status, out, err = as_nobody(door, command)
     assert status in (1, 78)
@@ -130,7 +130,7 @@ def test_devices_are_shown_all_the_same(door, mode):
     assert {0o750: "the settings cannot be read", 0o755: "the journal cannot be read"}[mode] in err
 
 
-def test_a_file_that_nobody_expected_to_be_closed_is_named(door):
+def test_an_unexpectedly_unreadable_file_is_named(door):
     (door / "etc").chmod(0o755)
     (door / "lib").chmod(0o755)
     (door / "lib/journal.db").chmod(0o600)

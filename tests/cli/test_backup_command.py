@@ -53,7 +53,7 @@ def test_a_file_that_is_there_is_no_place_for_a_backup(run, write, file):
     assert file.read_text() == "mine"
 
 
-def test_a_restored_store_stands_alone_and_the_one_before_is_kept_whole(run, journal, file):
+def test_a_restored_store_is_complete_and_the_former_one_is_kept_whole(run, journal, file):
     run("cards", "add", "CARD-1", "wellhub", "1000000000200")
     assert run("backup", str(file))[0] == 0
     run("cards", "add", "CARD-2", "wellhub", "1000000000201")

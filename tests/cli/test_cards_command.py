@@ -104,7 +104,7 @@ def test_a_card_of_another_member_is_not_taken_away(run, enrolled):
         ),
     ],
 )
-def test_what_cannot_be_enrolled(run, enrolled, card, message, hint):
+def test_cards_that_cannot_be_enrolled(run, enrolled, card, message, hint):
     assert run("cards", "add", *card) == (1, "", f"{message}\nhint: {hint}\n")
     assert enrolled() == {}
 
@@ -127,7 +127,7 @@ def test_a_number_that_a_spreadsheet_has_spoiled_is_refused(run, enrolled, tmp_p
 
 
 @pytest.mark.parametrize("code", ["", "a\nb", "a" * 513])
-def test_what_is_no_code(run, enrolled, code):
+def test_texts_that_are_no_code(run, enrolled, code):
     status, _, err = run("cards", "add", code, "wellhub", MEMBER)
     assert status == 1
     assert "is not a code" in err
@@ -253,7 +253,7 @@ def test_the_list(run, settings):
     ]
 
 
-def test_what_is_exported_can_be_imported(run, enrolled, tmp_path):
+def test_an_export_can_be_imported(run, enrolled, tmp_path):
     for code in ("04a3b2c1", "a,b", 'say "hi"', "=1+1"):
         run("cards", "add", code, "wellhub", MEMBER)
     status, out, _ = run("cards", "export")
@@ -346,7 +346,7 @@ def test_an_import_that_fails_half_way_leaves_nothing(settings, enrolled, run, t
     assert enrolled() == {}
 
 
-def test_the_daemon_is_told_of_every_change(run, daemon, tmp_path):
+def test_the_daemon_is_notified_of_every_change(run, daemon, tmp_path):
     file = tmp_path / "cards.csv"
     file.write_text("y,wellpass,12\n", "utf-8")
     for change in (["add", "x", "wellpass", "1"], ["remove", "x"], ["import", str(file)]):
@@ -357,7 +357,7 @@ def test_the_daemon_is_told_of_every_change(run, daemon, tmp_path):
     assert daemon == []
 
 
-def test_a_daemon_that_refuses_is_told_to_the_person(run, daemon, enrolled):
+def test_a_refusal_by_the_daemon_is_shown(run, daemon, enrolled):
     daemon.answer = '{"error": "it will not"}'
     status, _, err = run("cards", "add", "x", "wellpass", "1")
     assert status == 0
@@ -368,7 +368,7 @@ def test_a_daemon_that_refuses_is_told_to_the_person(run, daemon, enrolled):
     assert "x" in enrolled()
 
 
-def test_what_is_read_before_a_change_is_still_true_at_the_change(settings):
+def test_values_read_before_a_change_still_hold_at_the_change(settings):
     ours, other = (open_store(settings.with_name("journal.db")) for _ in range(2))
     other.execute("PRAGMA busy_timeout = 0")
     with transaction(ours), pytest.raises(sqlite3.OperationalError, match="locked"):
@@ -377,7 +377,7 @@ def test_what_is_read_before_a_change_is_still_true_at_the_change(settings):
     other.close()
 
 
-def test_a_store_that_another_keeps_busy_is_told(run, settings, monkeypatch):
+def test_a_busy_store_is_reported(run, settings, monkeypatch):
     monkeypatch.setattr("gatectl.journal.schema.BUSY_TIMEOUT_MS", 1)
     other = open_store(settings.with_name("journal.db"))
     other.execute("BEGIN IMMEDIATE")

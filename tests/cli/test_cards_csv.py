@@ -41,7 +41,7 @@ def anything(_card):
         ("", ""),
     ],
 )
-def test_hex_card_numbers_compare_whatever_their_case_and_separators(code, key):
+def test_hex_card_numbers_compare_without_case_and_separators(code, key):
     assert key_of(code) == key
 
 
@@ -72,7 +72,7 @@ def test_a_header_is_taken_or_left(header):
         "",
     ],
 )
-def test_what_a_german_spreadsheet_saves(header):
+def test_files_as_german_spreadsheets_save_them(header):
     text = f"{header}\r\n04A3B2C1;wellpass;1001;55\r\n;;;\r\n04A3B2C2;wellhub;1234567890123;\r\n"
     if header.endswith(";"):
         text = text.replace(";55", ";")
@@ -170,7 +170,7 @@ def test_the_encodings_of_spreadsheets(content):
     assert cards_in(decoded(content)) == [Card("Käthe", "wellhub", "1")]
 
 
-def test_what_is_no_text():
+def test_bytes_that_are_no_text():
     with pytest.raises(NotTextError):
         decoded(b"\x81")  # neither UTF-8 nor in Windows-1252
 
@@ -183,7 +183,7 @@ def test_a_number_that_a_spreadsheet_has_shortened(text):
 @pytest.mark.parametrize(
     "text", ["12E034", "6547886", "0E1234567890", "E+09", "6.5E", "1.5", "", "6,5", "\u0666.\u0665E+\u0669"]
 )
-def test_what_looks_like_a_shortened_number_and_is_none(text):
+def test_numbers_that_only_look_shortened(text):
     assert shortened(text) is None
 
 
@@ -195,7 +195,7 @@ def test_no_cell_is_a_formula(cell):
 
 
 @given(st.text(st.sampled_from("'=+-@ab1\t ;,\"\uff1d")))
-def test_what_was_protected_is_plain_again_and_never_a_formula(text):
+def test_protected_cells_are_read_plain_and_never_as_formulas(text):
     cell = text.strip()
     assert not protected(cell).startswith(("=", "+", "-", "@", "\t", "\uff1d"))
     assert plain(protected(cell)) == cell
@@ -211,5 +211,5 @@ words = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filt
         st.builds(Card, words, words, words, st.none() | words), unique_by=lambda card: key_of(card.code)
     )
 )
-def test_what_is_printed_is_read_back(cards):
+def test_printed_csv_is_read_back(cards):
     assert cards_in(to_csv(cards)) == cards

@@ -73,7 +73,7 @@ def test_every_device_on_its_line(check, tmp_path):
     ]
 
 
-def test_a_running_gatectl_keeps_its_devices_and_tells_of_them(check, tmp_path):
+def test_a_running_gatectl_keeps_its_devices_and_reports_them(check, tmp_path):
     with SimulatedDoor(tmp_path, lambda _: None) as door:
         status, out, err = check("", "--devices", settings=door.settings)
         assert (status, err) == (0, "")
@@ -210,7 +210,7 @@ def test_a_partner_that_refuses_behind_the_handshake(check, kind, version, tmp_p
         )
 
 
-def test_nobody_there(check):
+def test_no_server(check):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     section = '[partners.w]\nprotocol = "wellhub"\ngym_id = "1"\nkey = { env = "HOME" }\n'

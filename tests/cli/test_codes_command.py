@@ -121,7 +121,7 @@ def test_a_deletion_answered_as_the_page_shows_it(bench):
     assert bench.here == {}
 
 
-def test_what_wellhub_refuses_changes_nothing_here(bench):
+def test_a_refusal_by_wellhub_changes_nothing_here(bench):
     bench.run("create", GOOD, "A1")
     status, _, err = bench.run("create", GOOD, "A2")
     assert (status, "replace it: gatectl codes update" in err) == (1, True)
@@ -214,7 +214,7 @@ class WellhubBesideALockedStore(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def test_a_failure_here_is_told_and_repeated_safely(bench, monkeypatch):
+def test_a_failure_here_is_reported_and_repeated_safely(bench, monkeypatch):
     bench.enrol("A1", GOOD)
     monkeypatch.setattr("gatectl.journal.schema.BUSY_TIMEOUT_MS", 50)
     lock = sqlite3.connect(bench.folder / "journal.db", isolation_level=None, check_same_thread=False)
@@ -235,7 +235,7 @@ def test_a_failure_here_is_told_and_repeated_safely(bench, monkeypatch):
     assert bench.here == {}
 
 
-def test_a_store_that_cannot_be_written_is_told_before_anybody_is_asked(bench):
+def test_a_store_that_cannot_be_written_is_reported_before_any_request(bench):
     (bench.folder / "journal.db").write_text("this is no database, and it is long enough to say so" * 20)
     assert bench.run("create", GOOD, "A1")[0] == 78
     assert bench.asked == []
@@ -254,7 +254,7 @@ def test_a_store_that_cannot_be_written_is_told_before_anybody_is_asked(bench):
         (["create", GOOD, "A1", "--partner", "nobody"], "there is no partner 'nobody'"),
     ],
 )
-def test_what_is_refused_before_anybody_is_asked(bench, args, words):
+def test_arguments_refused_before_any_request(bench, args, words):
     bench.enrol("taken", "1000000000404")
     status, _, err = bench.run(*args)
     assert status == 1
@@ -298,7 +298,7 @@ def test_a_member_with_several_cards_keeps_those_that_were_no_code(bench):
     assert bench.here == dict.fromkeys(["0500207B32", "A1"], GOOD)
 
 
-def test_a_running_gatectl_is_told(bench):
+def test_a_running_gatectl_is_notified(bench):
     with daemon_that_answers(bench.folder / "control.sock", {}) as heard:
         assert bench.run("create", GOOD, "A1")[0] == 0
     assert heard == [{"command": "reload_cards"}]

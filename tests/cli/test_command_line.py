@@ -130,7 +130,7 @@ def test_an_error_is_its_lines_and_its_status(command, capsys):
     assert capsys.readouterr().err == "it failed\nhint: do this\nhint: or that\n"
 
 
-def test_an_error_stays_on_its_line_whatever_is_in_it():
+def test_an_error_stays_on_one_line_for_any_content():
     error = GatectlError("a\nb\x1b[2J: not there", "try\rc")
     assert error.lines() == [r"a\nb\x1b[2J: not there", r"hint: try\rc"]
 

@@ -161,7 +161,7 @@ def test_a_name_that_may_change_is_pointed_out_where_it_would_be_pasted(bench, c
     assert f'device = "{bench.dev}/input/event7"' in out
 
 
-def test_what_keeps_an_adapter_from_its_reader(bench, capsys):
+def test_programs_that_keep_an_adapter_from_its_reader(bench, capsys):
     bench.trees.adapter("1-1", ("1a86", "7523"))
     bench.trees.adapter("1-2", ("10c4", "ea60"), port="ttyUSB0")
     bench.trees.adapter("1-3", ("046d", "c31c"))  # no adapter
@@ -238,7 +238,7 @@ def test_a_card_at_a_serial_reader(bench, capsys, meanwhile):
     assert err == "scan something now: waiting at 1 device; Ctrl-C ends it\n"
 
 
-def test_what_is_printed_can_be_pasted(bench, capsys, meanwhile, settings):
+def test_printed_settings_can_be_pasted(bench, capsys, meanwhile, settings):
     with bench.serial("usb-Reader") as reader:
         meanwhile((LISTENS, lambda: reader.send(b"]E01234567890123\r")))
         assert bench.run("--json") == 0
@@ -259,7 +259,7 @@ def test_what_is_printed_can_be_pasted(bench, capsys, meanwhile, settings):
         assert "free, in the settings of door main" in capsys.readouterr().out
 
 
-def test_an_enrolled_card_is_told(bench, capsys, meanwhile, settings):
+def test_an_enrolled_card_is_reported(bench, capsys, meanwhile, settings):
     assert main(["cards", "add", "0500207B32", "wellhub", "1234567890123", "-c", str(settings)]) == 0
     with bench.serial("usb-Reader") as reader:
         meanwhile((LISTENS, lambda: reader.send(CARD)))
@@ -283,7 +283,7 @@ def test_a_scanner_that_types(bench, capsys, meanwhile, settings):
     assert "Compare with what is printed" in out
 
 
-def test_what_cannot_be_read_is_told_and_the_next_scan_counts(bench, capsys, meanwhile):
+def test_an_unreadable_scan_is_reported_and_the_next_one_counts(bench, capsys, meanwhile):
     with bench.serial("usb-Reader") as reader, bench.serial("usb-Second") as second:
         meanwhile(
             (LISTENS, lambda: reader.send(b"\x020500207B32FF\x03")),
@@ -365,7 +365,7 @@ def test_a_speed_that_is_none(run, speed):
     assert run("devices", "--baud", speed)[0] == 2
 
 
-def test_what_a_scanner_types_does_not_reach_the_shell(monkeypatch):
+def test_scanned_keys_do_not_reach_the_shell(monkeypatch):
     outer, inner = os.openpty()
     with os.fdopen(inner) as stdin:
         monkeypatch.setattr(sys, "stdin", stdin)

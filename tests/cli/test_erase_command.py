@@ -108,7 +108,7 @@ def test_one_that_ended_early_is_finished_by_the_next(run, settings):
 
 
 @pytest.mark.usefixtures("some")
-def test_copies_that_stand_beside_the_store_are_named(run, settings):
+def test_copies_next_to_the_store_are_named(run, settings):
     copy = settings.with_name("journal.db.before-version-2")
     copy.write_bytes(b"older")
     assert run("erase", "--member", MEMBER)[2].splitlines()[-1] == (
@@ -168,7 +168,7 @@ def test_short_numbers_are_not_looked_for_inside_of_others(run, write, events):
     assert after[4]["message"] == "Opened by hand: 7 guests"
 
 
-def test_what_pruned_events_left_in_unused_parts_is_gone_too(run, write, settings):
+def test_data_of_pruned_events_in_unused_parts_is_gone_too(run, write, settings):
     for number in range(400):
         write(number, member=MEMBER, credential=f"{CARD}-{number}")
     with closing(open_store(settings.with_name("journal.db"))) as store:
@@ -200,7 +200,7 @@ def test_everything_else_stays_append_only(run, settings):
                 store.execute(statement)
 
 
-def test_one_that_reads_all_the_time_is_told(run, write, settings, monkeypatch):
+def test_a_constant_reader_is_reported(run, write, settings, monkeypatch):
     monkeypatch.setattr("gatectl.journal.schema.BUSY_TIMEOUT_MS", 1)
     write(1, member=MEMBER)
     with closing(sqlite3.connect(settings.with_name("journal.db"), isolation_level=None)) as reader:
@@ -228,7 +228,7 @@ def test_one_that_reads_all_the_time_is_told(run, write, settings, monkeypatch):
         ),
     ],
 )
-def test_what_is_not_there(run, events, args, message):
+def test_members_that_do_not_exist(run, events, args, message):
     before = events()
     status, out, err = run("erase", *args)
     assert (status, out) == (1, "")

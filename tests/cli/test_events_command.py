@@ -122,7 +122,7 @@ def test_two_partners_that_fail_at_once_and_one_that_refuses_everyone(run, write
 
 
 @pytest.mark.parametrize("chosen", [("-n", "1"), ("--member", "5"), ("--door", "main")])
-def test_what_the_list_leaves_out_counts_for_the_advice(run, write, chosen):
+def test_events_outside_the_list_count_for_the_advice(run, write, chosen):
     for number in range(1, 6):
         write(number, NOT_ALLOWED, member=str(number))
     assert "five different members in a row" in " ".join(run("events", *chosen)[1].split())
@@ -137,14 +137,14 @@ def test_an_admission_that_the_list_leaves_out_ends_a_row_of_refusals(run, write
     assert "in a row" not in run("events", "--result", "rejected")[1]
 
 
-def test_a_partner_that_fails_beside_the_listed_one_is_named(run, write):
+def test_a_partner_that_fails_next_to_the_listed_one_is_named(run, write):
     write(6, TIMEOUT, partner="wellpass", outage=True)
     write(7, TIMEOUT, outage=True)
     said = " ".join(run("events", "--partner", "wellhub")[1].split())
     assert "Another partner fails at the same time as wellhub." in said
 
 
-def test_what_failed_is_shown(run, write):
+def test_the_detail_of_a_failure_is_shown(run, write):
     write(1, TIMEOUT, detail="502 with a text/html page, as a proxy sends it")
     assert "Detail: 502 with a text/html page, as a proxy sends it" in run("events")[1]
 
@@ -176,7 +176,7 @@ def test_the_list_for_people(run):
 
 
 @pytest.mark.usefixtures("in_berlin")
-def test_what_happened_to_the_clock_stands_between_the_events(run, write):
+def test_changes_of_the_clock_are_shown_between_the_events(run, write):
     hour, day = 60 * MINUTE_US, 24 * 60 * MINUTE_US
     write(1)
     write(2, at_us=START_US + 2 * MINUTE_US + 3 * 365 * day + 2 * day)
@@ -214,7 +214,7 @@ def test_json_is_the_contracts_object_a_line(run, write):
     assert list(json.loads(lines[0])) == list(scan(1).to_json())
 
 
-def test_json_is_utf_8_whatever_the_terminal_is(start, write):
+def test_json_is_utf_8_in_any_terminal(start, write):
     write(1, credential="Käthe ☃")
     process = start("events", "--json", env=os.environ | {"PYTHONIOENCODING": "ascii"})
     assert json.loads(process.stdout.read())["credential"] == "Käthe ☃"
@@ -342,7 +342,7 @@ def test_following_shows_the_last_ones_and_then_each_as_it_comes(start, write, f
     assert process.poll() is None
 
 
-def test_what_comes_between_the_last_ones_and_the_next_is_shown_once(settings, write):
+def test_an_event_between_the_last_ones_and_the_next_is_shown_once(settings, write):
     class Busy(Reader):
         def mark(self):
             mark = super().mark()
@@ -437,7 +437,7 @@ def test_a_name_that_the_settings_or_the_journal_have_is_none(run, write, args):
 
 
 @pytest.mark.usefixtures("in_berlin")
-def test_the_hour_that_comes_twice_is_told_apart(run, write):
+def test_both_passes_of_a_repeated_hour_are_distinguished(run, write):
     twice_us = round(datetime(2026, 10, 25, 0, 10, tzinfo=UTC).timestamp()) * 1_000_000
     for number, hours in enumerate((-1, 0, 1, 2)):
         write(number, at_us=twice_us + hours * 60 * MINUTE_US, since_boot_us=hours * 60 * MINUTE_US)
@@ -478,7 +478,7 @@ def test_csv_for_a_spreadsheet(run, write):
     assert len(table(run("events", "--csv", "-n", "2")[1])) == 2
 
 
-def test_csv_is_utf_8_whatever_the_terminal_is(start, write):
+def test_csv_is_utf_8_in_any_terminal(start, write):
     write(1, credential="Käthe ☃")
     process = start("events", "--csv", env=os.environ | {"PYTHONIOENCODING": "ascii"})
     assert table(process.stdout.read())[0]["credential"] == "Käthe ☃"

@@ -34,7 +34,7 @@ def _words(macro, arguments):
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.line)
-def test_every_command_stands_there_with_its_options_and_arguments(command):
+def test_every_command_is_documented_with_its_options_and_arguments(command):
     name = " ".join(command.path[1:])
     headings = re.findall(r"^\.TP\n(.*)$", plain(PAGES[0]), re.MULTILINE)
     named = [line for line in headings if re.match(rf"{name.replace(' ', ' *')}(?![a-z])", line)]
@@ -75,11 +75,11 @@ def sample_settings():
 
 
 @pytest.mark.parametrize("name", sample_settings())
-def test_every_setting_stands_there(name):
+def test_every_setting_is_documented(name):
     assert re.search(rf"^\.(?:B|BR|BI|RB) .*\b{name}\b", PAGES[1].read_text(), re.MULTILINE)
 
 
-def test_every_table_stands_there():
+def test_every_table_is_documented():
     tables = re.findall(r"^\.SS (\[.*\])$", PAGES[1].read_text(), re.MULTILINE)
     sample = (ROOT / "config/gatectl.toml").read_text()
     for table in re.findall(r"^(?:# )?(\[.*\])$", sample, re.MULTILINE):
@@ -153,16 +153,16 @@ def test_the_fields_of_an_event_stand_there_in_their_order():
         ("RESULTS AND MESSAGES", LINES),
     ],
 )
-def test_every_value_of_a_field_stands_there(section, values):
+def test_every_value_of_a_field_is_documented(section, values):
     assert sorted(headings(section)) == sorted(values)
 
 
-def test_every_result_stands_there():
+def test_every_result_is_documented():
     text = plain(EVENTS)
     assert all(re.search(rf"^{result.value}\b", text, re.MULTILINE) for result in Result)
 
 
-def test_every_field_in_the_systemd_journal_stands_there():
+def test_every_field_in_the_systemd_journal_is_documented():
     described = [name for line in headings("THE SYSTEMD JOURNAL") for name in line.split(", ")]
     fields = [f"GATECTL_{name}" for name in entry_of(FULL).fields]
     assert described == [*fields, "PRIORITY", "MESSAGE_ID"]
@@ -178,7 +178,7 @@ def test_every_field_in_the_systemd_journal_stands_there():
     ],
     ids=lambda command: command[0],
 )
-def test_nobody_who_shows_it_complains(command, page):
+def test_man_shows_it_without_warnings(command, page):
     if not shutil.which(command[0]):
         pytest.skip(f"there is no {command[0]} here: apt-get install {command[0]}")
     done = subprocess.run([*command, page], capture_output=True, text=True, check=False)

@@ -311,7 +311,7 @@ def test_the_picture_asks_the_internet_for_nothing(run, tmp_path):
     assert "http" not in svg.replace("http://www.w3.org/2000/svg", "")
 
 
-def test_what_stands_in_a_code_stays_text(run, write, tmp_path):
+def test_markup_in_a_code_stays_text(run, write, tmp_path):
     write(9, TIMEOUT, credential="</text><script>alert(1)</script>", member=None, partner=None)
     run("report", EVENT, "-o", str(tmp_path / "r"))
     picture = ET.parse(tmp_path / "r" / "event-monitor.svg")
@@ -366,7 +366,7 @@ def test_a_folder_that_cannot_be_made(run, write, tmp_path):
 
 
 @pytest.mark.parametrize("text", ["../../etc/passwd", "", "9", "0199f0c6-0000-7000-8000-00000000000/"])
-def test_what_is_no_id(run, write, text):
+def test_texts_that_are_no_id(run, write, text):
     write(9)
     status, _, err = run("report", text)
     assert status == 1
@@ -382,7 +382,7 @@ def test_an_event_that_is_not_there(run, write):
         assert "there is no finished event" in err
 
 
-def test_no_key_whatever_holds_it(run, write, settings, tmp_path):
+def test_no_key_in_any_field(run, write, settings, tmp_path):
     key = "Sup3rS3cretK3y"
     (tmp_path / "key").write_text(key)
     (tmp_path / "key").chmod(0o600)

@@ -196,7 +196,7 @@ def advice_for(change, part="partners", name="wellhub"):
         ),
     ],
 )
-def test_what_to_do_about_a_scanner(change, said, advised):
+def test_remedies_for_a_scanner(change, said, advised):
     status = copy.deepcopy(WELL)
     status["doors"]["main"]["scanners"][0] |= change
     (fact,) = (fact for fact in facts(status, PAGES, NOW) if fact.advice)
@@ -220,7 +220,7 @@ def test_what_to_do_about_a_scanner(change, said, advised):
         ({"unconnected": NOT_YET}, "clock right"),
     ],
 )
-def test_what_to_do_about_a_partner(change, words):
+def test_remedies_for_a_partner(change, words):
     (advice,) = advice_for(change)
     assert words in advice
 
@@ -258,7 +258,7 @@ def test_more_dropped_than_read():
     assert advice(0, 3) == []
 
 
-def test_lost_records_are_told():
+def test_lost_records_are_reported():
     assert advice_for({}) == []
     status = copy.deepcopy(WELL)
     status["journal"]["lost"] = 3

@@ -136,7 +136,7 @@ PARTNER_KEYS = st.sampled_from(["token", "api_key", "password", "Key", "bearer",
 @example(protocol="wellhub", name="url", value=f"https://a/?key={SECRET}", broken="")
 @example(protocol="wellhub", name="url", value=f"http://a/#{SECRET}", broken="")
 @example(protocol="wellhub", name="gym_id", value={"key": SECRET}, broken="")
-def test_no_secret_is_told(protocol, name, value, broken):
+def test_no_secret_is_printed(protocol, name, value, broken):
     lines = told(f'[partners.p]\nprotocol = "{protocol}"\n{name} = {toml(value)}{broken}\n'.encode())
     assert lines
     assert not any(SECRET in line for line in lines)
@@ -144,7 +144,7 @@ def test_no_secret_is_told(protocol, name, value, broken):
 
 @REPEATABLE
 @given(st.text(min_size=1, max_size=20).filter(lambda text: " " in text.strip() or not text.isascii()))
-def test_no_content_of_a_key_is_told(text):
+def test_no_content_of_a_key_is_printed(text):
     with tempfile.TemporaryDirectory() as folder:
         key = Path(folder) / "k"
         key.write_text(SECRET + text + SECRET)

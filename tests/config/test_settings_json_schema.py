@@ -69,7 +69,7 @@ def test_every_setting_says_what_it_is():
         "[doors.e]\nrelay = { pin = 53, open_ms = 100 }\nscanners = [{ type = 'evdev', device = 'e' }]\n",
     ],
 )
-def test_what_is_taken(more):
+def test_values_that_are_accepted(more):
     assert is_taken(DOOR + more)
 
 
@@ -104,7 +104,7 @@ def test_what_is_taken(more):
         "[doors.e]\nrelay = { pin = 2 }\nscanners = [{ type = 'evdev', device = 'e', idle_ms = 4 }]\n",
     ],
 )
-def test_what_is_refused(more):
+def test_values_that_are_refused(more):
     assert not is_taken(DOOR + more)
 
 

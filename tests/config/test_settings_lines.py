@@ -70,7 +70,7 @@ end = 1"""
         (("late", "end"), 33),
     ],
 )
-def test_where_it_stands(where, line):
+def test_the_line_of_each_key(where, line):
     assert Lines(TEXT).of(where) == line
 
 
@@ -85,5 +85,5 @@ def test_where_it_stands(where, line):
         (("list", 9, "absent"), 17),
     ],
 )
-def test_what_is_missing_is_told_at_the_nearest_table(where, line):
+def test_a_missing_key_is_reported_at_the_nearest_table(where, line):
     assert Lines(TEXT).of(where) == line

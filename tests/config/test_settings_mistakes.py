@@ -448,7 +448,7 @@ def test_it_works_and_is_warned_of(write, old, new, warning):
         r"match = '\\server'",
     ],
 )
-def test_what_looks_like_a_mistake_and_is_none(write, new):
+def test_settings_that_only_look_like_a_mistake(write, new):
     path = write(MATCH, new)
     assert [warning for warning in warnings_of(load(path)) if "no number" not in warning] == []
 

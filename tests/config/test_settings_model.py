@@ -51,7 +51,7 @@ def test_defaults_are_the_contracts(write):
     assert (evdev.layout, evdev.idle_ms, evdev.strip_aim) == ("us", 0, False)
 
 
-def test_partners_are_told_apart_by_protocol(write):
+def test_partners_are_distinguished_by_protocol(write):
     partners = load(write()).partners
     wellhub, wellpass, capitan = partners.values()
     assert list(partners) == ["wellhub", "wellpass", "capitan"]
@@ -222,7 +222,7 @@ proxies = ["192.0.2.10", "2001:DB8::1"]
         ),
     ],
 )
-def test_where_the_monitor_listens(text, parts):
+def test_addresses_at_which_the_monitor_listens(text, parts):
     assert host_and_port(text) == parts
 
 

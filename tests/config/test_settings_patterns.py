@@ -115,7 +115,7 @@ def matched_within(seconds: int, patterns: list[str]) -> int:
     ).returncode
 
 
-def test_what_is_taken_is_over_soon_and_what_is_refused_is_not():
+def test_accepted_patterns_end_soon_and_refused_ones_do_not():
     assert matched_within(20, ORDINARY) == 0
     assert matched_within(1, TOO_LONG[:1]) in {-signal.SIGXCPU, -signal.SIGKILL}
 

@@ -54,7 +54,7 @@ def test_the_sample_is_good_with_all_that_it_offers(installed):
         (None, {}, "/etc/gatectl/gatectl.toml"),
     ],
 )
-def test_where_the_settings_are(given, environ, found):
+def test_places_of_the_settings_file(given, environ, found):
     assert find(given, environ) == Path(found)
 
 

@@ -148,7 +148,7 @@ def _newer(path):
 
 
 @pytest.mark.parametrize("spoil", [_text, _other, _torn, _newer, Path.unlink])
-def test_what_is_no_whole_backup_changes_nothing(door, tmp_path, spoil):
+def test_an_incomplete_backup_changes_nothing(door, tmp_path, spoil):
     file = back_up(door, tmp_path / "backup.db")
     if spoil in (_text, _other):
         file.unlink()

@@ -37,14 +37,14 @@ def told(set_by_us):
     return entries
 
 
-def test_each_setting_is_told_once_and_how_far():
+def test_each_clock_step_is_logged_once_with_its_size():
     assert told([0, 1200 * DAY, 0, 0, -3600 * SECOND, 0]) == [
         LogEntry(Priority.NOTICE, "the clock was set forward by 3 years 105 days"),
         LogEntry(Priority.NOTICE, "the clock was set back by 1 h"),
     ]
 
 
-def test_small_corrections_are_not_told():
+def test_small_corrections_are_not_logged():
     assert told([SECOND, 0, -SECOND, SECOND, SECOND, SECOND]) == []
 
 

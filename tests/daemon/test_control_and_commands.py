@@ -81,7 +81,7 @@ def test_opening_by_hand(shared):
         (["route", "1234567890123", "--door", "nowhere"], 1),
     ],
 )
-def test_what_makes_no_sense_is_refused(shared, arguments, status):
+def test_invalid_requests_are_refused(shared, arguments, status):
     openings = len(shared.openings()) + len(shared.openings("side"))
     done = shared.run(*arguments)
     assert done.returncode == status
@@ -163,7 +163,7 @@ def test_an_enrolled_card_goes_before_the_routes(shared):
     assert shared.next_event()["partner"] == "capitan"
 
 
-def test_one_members_data_is_erased_beside_the_running_daemon(gym):
+def test_one_members_data_is_erased_while_the_daemon_runs(gym):
     gym = gym({"wellhub": {}}).start()
     member, card = GOOD["wellhub"], "04:a3:b2:c1:d2"
     gym.scan(card)
@@ -238,7 +238,7 @@ def test_check(shared):
     assert len(shared.partners.requests) == asked
 
 
-def test_check_tells_a_partner_that_cannot_be_reached_as_an_error(gym):
+def test_check_reports_an_unreachable_partner_as_an_error(gym):
     done = gym({"wellhub": {"url": "https://127.0.0.1:1"}}).run("check", "--connect")
     assert done.returncode == 1
     failed, hint = done.stderr.splitlines()

@@ -128,7 +128,7 @@ def test_the_sockets_mode_is_there_from_the_first_moment_and_no_umask_changes(tm
     assert not path.exists()
 
 
-def test_a_bug_in_a_command_is_answered_and_told(tmp_path):
+def test_a_bug_in_a_command_is_answered_and_logged(tmp_path):
     path, told = tmp_path / "control.sock", []
 
     async def broken(_request):

@@ -55,7 +55,7 @@ def scan_and_stop(gym):
     return [event["member"] for event in gym.events()]
 
 
-def test_an_index_is_mended_and_no_record_is_lost(door):
+def test_an_index_is_repaired_and_no_record_is_lost(door):
     zero(door.journal, root(door.journal, "attempts_by_member"))
     door.start()
     members = scan_and_stop(door)
@@ -86,7 +86,7 @@ def test_another_store_takes_the_place_while_the_daemon_runs(door, table):
     assert len([file for file in door.journal.parent.iterdir() if ".damaged-" in file.name]) >= 1
 
 
-def test_what_was_carried_over_is_told_until_somebody_has_acknowledged_it(door):
+def test_a_replaced_store_is_reported_until_it_is_acknowledged(door):
     zero(door.journal, root(door.journal, "sqlite_sequence"))
     zero(door.journal, root(door.journal, "marks"))
     door.start()

@@ -59,7 +59,7 @@ def test_another_door_goes_on_while_a_scanner_is_gone(gym):
     assert gym.openings("main") == []
 
 
-def test_what_was_typed_while_the_daemon_was_down_opens_nothing(gym):
+def test_codes_typed_while_the_daemon_was_down_open_nothing(gym):
     gym = gym()
     gym.scan(code("wellhub", GOOD["wellhub"]))
     gym.start()

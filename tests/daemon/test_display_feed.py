@@ -32,7 +32,7 @@ def shown(door, screen, partner=None, **more):
     } | more
 
 
-def test_a_viewer_hears_of_the_doors_as_they_are(shared):
+def test_a_viewer_gets_the_present_state_of_the_doors(shared):
     with Viewer(shared) as viewer:
         assert viewer.answer == {"doors": ["main", "side"]}
         assert [viewer.next(), viewer.next()] == [shown("main", "idle"), shown("side", "idle")]
@@ -60,7 +60,7 @@ def test_a_scan_is_shown_while_it_is_checked_and_when_it_is_decided(shared, part
         assert viewer.next() == shown("main", screen, partner, **more)
 
 
-def test_a_code_that_nobody_takes(shared):
+def test_a_code_without_a_route(shared):
     with Viewer(shared) as viewer:
         viewer.next(), viewer.next()
         shared.scan("nobody's")
@@ -165,7 +165,7 @@ def test_the_first_name_is_shown_where_the_settings_allow_and_kept_nowhere(gym):
     assert "Buzz" not in held
 
 
-def test_what_staff_noted_is_not_shown(shared):
+def test_staffs_notes_are_not_shown(shared):
     with Viewer(shared) as viewer:
         viewer.next(), viewer.next()
         shared.ask("capitan", "GOOD-1")
@@ -179,7 +179,7 @@ def test_nothing_that_is_shown_is_kept(shared):
     assert "Buzz" not in held
 
 
-def test_on_the_socket_for_looking_nobody_acts(gym):
+def test_the_watch_socket_allows_no_action(gym):
     gym = gym()
     looking = gym.folder / "watch.sock"
     gym.start(GATECTL_WATCH_SOCKET=str(looking))
@@ -194,7 +194,7 @@ def test_on_the_socket_for_looking_nobody_acts(gym):
     assert gym.call({"command": "status"})["viewers"] in {0, 1}
 
 
-def test_no_door_stands_still_for_want_of_a_socket_for_looking(gym):
+def test_doors_work_without_a_watch_socket(gym):
     gym = gym()
     gym.start(GATECTL_WATCH_SOCKET=str(gym.folder / "nowhere" / "watch.sock"))
     gym.told("nobody can watch")

@@ -57,7 +57,7 @@ def test_codes_that_wait_for_their_turn_are_not_asked_any_more(gym):
     assert len(gym.partners.requests) == 1
 
 
-def test_whoever_was_admitted_passes_before_the_end(gym):
+def test_an_admitted_member_passes_before_the_end(gym):
     gym = gym(doors={"main": {"open_ms": 700}}).start()
     gym.ask("wellhub", GOOD["wellhub"])
     assert gym.terminate() == 0
@@ -107,7 +107,7 @@ def test_a_second_signal_hurries_a_scan_which_the_next_start_closes(gym):
     assert gym.openings() == []
 
 
-def test_an_end_without_anything_to_do_is_quick_and_tells_the_service_manager(gym):
+def test_an_end_without_work_is_quick_and_notifies_the_service_manager(gym):
     gym = gym().start()
     gym.signal(signal.SIGTERM)
     gym.wait_for_notice("STOPPING=1")
@@ -133,7 +133,7 @@ def test_a_second_daemon_refuses_to_start_and_disturbs_nothing(gym):
     assert gym.terminate() == 0
 
 
-def test_a_control_socket_that_cannot_be_made_is_told_without_a_traceback(gym):
+def test_a_control_socket_that_cannot_be_made_is_reported_without_a_traceback(gym):
     gym = gym()
     gym.write_settings()
     folder = gym.folder / ("d" * 108)  # one byte more than Linux takes for a socket's whole path

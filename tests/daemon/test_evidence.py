@@ -161,7 +161,7 @@ def test_a_new_connection_was_made_for_this_scan(gym, entrance):
         ("wellhub-silent", "timeout", ["look-up", "connect"]),
     ],
 )
-def test_how_far_a_connection_came_that_never_stood(gym, tmp_path, partner, fault, steps):
+def test_steps_of_a_connection_that_was_never_ready(gym, tmp_path, partner, fault, steps):
     found = gym.ask(partner, GOOD["wellhub"])
     event = recorded(gym, found)
     assert found["fault"] == fault
@@ -201,7 +201,7 @@ def test_no_digest_of_an_answer_that_names_somebody(gym, tmp_path):
     assert f"{body.length} bytes; there is no digest" in reported(gym, found, tmp_path / "r")
 
 
-def test_where_no_request_was_tried_there_is_none_to_tell_of(gym, tmp_path):
+def test_no_steps_are_recorded_where_no_request_was_tried(gym, tmp_path):
     found = gym.ask("wellhub", "not thirteen digits")
     assert recorded(gym, found).outcome.request is None
     assert "Its times" not in reported(gym, found, tmp_path / "r")
@@ -218,7 +218,7 @@ def test_a_budget_that_ends_before_the_record_is_made_has_begun_no_connection(gy
     assert reported(gym, found, tmp_path / "r").count("  not begun\n") == 3
 
 
-def test_what_died_on_the_way_was_not_recorded(gym, tmp_path):
+def test_a_killed_exchange_was_not_recorded(gym, tmp_path):
     gym.scan(code("wellhub-late", HANG["wellhub"]))
     gym.until_state("asking")
     gym.kill9()

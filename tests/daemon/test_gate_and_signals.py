@@ -164,7 +164,7 @@ def test_the_relay_cannot_be_claimed_at_the_start(gym):
     assert not gym.journal.exists()
 
 
-def test_every_relay_that_cannot_be_claimed_is_told_where_none_can(gym):
+def test_every_relay_that_cannot_be_claimed_is_reported_if_none_can(gym):
     gym = gym(doors={"main": {}, "side": {}})
     gym.fail("17", "5")
     gym.spawn()
@@ -181,7 +181,7 @@ def half(gym):
     return gym.start()
 
 
-def test_a_door_without_its_relay_asks_nobody_and_the_other_door_works(half):
+def test_a_door_without_its_relay_asks_no_partner_and_the_other_door_works(half):
     half.told("main: the relay's pin 17 cannot be driven (GPIO17 does not answer)")
     assert half.ask("wellhub", GOOD["wellhub"], "side")["result"] == "admitted"
     asked = len(half.partners.requests)
@@ -310,7 +310,7 @@ def test_a_lamp_that_fails_later_stops_no_member(gym):
     assert gym.count_told("cannot be driven") == 2
 
 
-def test_a_relay_that_does_not_go_off_is_told_and_tried_again(gym):
+def test_a_relay_that_does_not_go_off_is_reported_and_retried(gym):
     gym = gym().start()
     gym.fail("17=0")
     gym.ask("wellhub", GOOD["wellhub"])

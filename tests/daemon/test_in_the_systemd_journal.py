@@ -185,7 +185,7 @@ def test_scans_and_the_end_do_not_wait_for_a_journal_that_hangs(gym, tmp_path):
         assert gym.terminate() == 0
 
 
-def test_what_is_for_the_member_is_in_no_entry_nor_in_the_store(gym, journal, tmp_path):
+def test_words_for_the_member_are_in_no_entry_nor_in_the_store(gym, journal, tmp_path):
     gym = gym({"capitan": {}})
     gym.start(["unshare", "-m", "sh", "-c", IN_ITS_PLACE, str(tmp_path / "journal.socket")])
     with Viewer(gym) as viewer:

@@ -60,7 +60,7 @@ def shown_card(request):
     return json.loads(request.body)["custom_code"]
 
 
-def test_whatever_dies_in_between(gym, capsys):
+def test_any_process_killed_in_between(gym, capsys):
     chance = random.Random(SEED)
     gym = gym({"wellhub": {"budget_ms": 60, "send_custom_code": True}})
     codes = {f"C{number:06}": chance.choice(MEMBERS) for number in range(400 * ROUNDS)}
@@ -143,7 +143,7 @@ def test_the_relay_that_a_death_left_on_is_off_before_anything_else(gym):
     assert gym.terminate() == 0
 
 
-def test_an_interrupted_scan_is_closed_once_and_told(gym):
+def test_an_interrupted_scan_is_closed_once_and_logged(gym):
     gym = gym().start()
     gym.scan("wellhub:" + HANG["wellhub"])
     gym.partners.until(lambda: gym.partners.requests and gym.partners.requests[0].whole)

@@ -40,12 +40,12 @@ def test_the_same_member_does_not_count_twice(failing):
     assert outages(failing, HANGS) == [True]
 
 
-def test_a_verdict_between_starts_anew(failing):
+def test_a_verdict_in_between_resets_the_count(failing):
     assert outages(failing, RESET, CLOSED, NOT_FOUND, FAILED, RESET) == [False] * 5
     assert outages(failing, HANGS) == [True]
 
 
-def test_a_refused_key_neither_counts_nor_starts_anew(failing):
+def test_a_refused_key_neither_counts_nor_resets_the_count(failing):
     assert outages(failing, RESET, OUR_KEY, CLOSED, OUR_KEY, HANGS) == [False, False, False, False, True]
     assert outages(failing, OUR_KEY) == [False]
 

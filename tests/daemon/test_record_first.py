@@ -128,7 +128,7 @@ def test_nothing_leaves_while_a_disk_answers_within_patience(gym):
     assert gym.count_told("late") == 0
 
 
-def test_a_budget_that_ends_before_the_record_is_made_asks_nobody(gym):
+def test_a_budget_that_ends_before_the_record_is_made_asks_no_partner(gym):
     gym = gym({"wellhub": {"budget_ms": 200}}, journal={"patience_ms": 5000}).start()
     with locked(gym.journal):
         gym.scan(code("wellhub", GOOD["wellhub"]))
@@ -141,7 +141,7 @@ def test_a_budget_that_ends_before_the_record_is_made_asks_nobody(gym):
     assert gym.openings() == []
 
 
-def test_a_stalled_disk_locks_nobody_out(gym):
+def test_a_stalled_disk_locks_no_member_out(gym):
     gym = gym(journal={"patience_ms": 80}).start()
     with locked(gym.journal):
         for member in OTHER_GOOD:
@@ -162,7 +162,7 @@ def test_a_stalled_disk_locks_nobody_out(gym):
     assert [event["member"] for event in gym.events()] == [*OTHER_GOOD, GOOD["wellhub"]]
 
 
-def test_nobody_waits_for_the_disk_without_patience_and_no_record_is_late(gym):
+def test_without_patience_no_scan_waits_for_the_disk_and_no_record_is_late(gym):
     gym = gym(journal={"patience_ms": 0}).start()
     with locked(gym.journal):
         gym.scan(code("wellhub", GOOD["wellhub"]))
@@ -229,7 +229,7 @@ def test_no_code_is_routed_as_long_as_the_cards_cannot_be_read(gym):
     assert gym.next_event()["partner"] == "capitan"
 
 
-def test_a_full_disk_locks_nobody_out(gym, small_disk):
+def test_a_full_disk_locks_no_member_out(gym, small_disk):
     gym = gym({"wellhub": {"budget_ms": 300}}, journal_folder=small_disk).start()
     assert gym.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
     filler = fill(small_disk)
@@ -264,7 +264,7 @@ def test_a_disk_that_stays_full_costs_records_and_says_so(gym, small_disk):
     assert gym.count_told("records are lost with this end") == 1
 
 
-def test_a_disk_that_turns_read_only_locks_nobody_out(gym, failing_disk):
+def test_a_disk_that_turns_read_only_locks_no_member_out(gym, failing_disk):
     disk, break_it = failing_disk
     gym = gym(journal_folder=disk / "journal").start()
     first = gym.ask("wellhub", "1000000000404")  # none of those that follow: their lines are waited for
@@ -282,7 +282,7 @@ def test_a_disk_that_turns_read_only_locks_nobody_out(gym, failing_disk):
     assert gym.count_told("records are lost with this end") == 1
 
 
-def test_a_start_on_a_read_only_disk_locks_nobody_out(gym, small_disk):
+def test_a_start_on_a_read_only_disk_locks_no_member_out(gym, small_disk):
     gym = gym(journal_folder=small_disk).start()
     card = code("wellhub", "1000000000404")  # as a route would have it, nobody's
     assert gym.run("cards", "add", card, "wellhub", GOOD["wellhub"]).returncode == 0

@@ -28,7 +28,7 @@ def taken_from(manager):
             yield manager.recv(4096)
 
 
-def test_it_is_told(manager):
+def test_the_service_manager_gets_the_state(manager):
     taken, environ = manager
     assert notify("READY=1", environ)
     assert taken.recv(4096) == b"READY=1"
@@ -51,7 +51,7 @@ def test_a_manager_that_does_not_read_is_not_waited_for(manager):
 
 
 @pytest.mark.parametrize("environ", [{}, {"NOTIFY_SOCKET": ""}, {"NOTIFY_SOCKET": "/nowhere/notify"}])
-def test_where_nobody_is_nobody_is_told(environ):
+def test_without_a_service_manager_nothing_is_sent(environ):
     assert notify("READY=1", environ)
 
 

@@ -10,7 +10,7 @@ MEMORY = Path("/dev/shm")
 
 
 @pytest.mark.skipif(not os.access(MEMORY, os.W_OK), reason="there is no /dev/shm to write to")
-def test_a_store_in_memory_is_told(gym):
+def test_a_store_in_memory_is_reported(gym):
     folder = MEMORY / f"gatectl-test-{os.getpid()}"
     folder.mkdir()
     try:

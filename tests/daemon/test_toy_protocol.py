@@ -78,7 +78,7 @@ def test_check_explains_what_is_wrong_with_its_settings(toys, settings, lines):
     assert not [line for line in lines if line not in done.stderr], done.stderr
 
 
-def test_what_is_missing_is_shown_by_its_example(toys):
+def test_missing_keys_are_shown_by_their_example(toys):
     text = toys.settings.read_text("utf-8")
     toys.settings.write_text(text.replace('colour = "red"\n', ""), "utf-8")
     done = toys.run("check")

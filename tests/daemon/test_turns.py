@@ -38,7 +38,7 @@ def test_four_wait_in_order_and_a_sixth_is_dropped(busy):
         assert after.first_byte > before.answered
 
 
-def test_more_than_one_dropped_code_is_told_by_its_number_alone(busy):
+def test_several_dropped_codes_are_logged_by_their_number_alone(busy):
     for number in range(20):
         busy.scan(code("wellhub", f"{number:013}"))
     busy.next_events(5)

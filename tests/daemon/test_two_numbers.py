@@ -41,7 +41,7 @@ def test_a_card_gives_both(gym):
     assert asked(gym) == {"aggregatorId": "1403", "customerId": 77}
 
 
-def test_the_members_number_is_text_as_it_stands(gym):
+def test_the_members_number_is_kept_as_text(gym):
     gym.scan(f"perfectgym:0550e840-ü/{CUSTOMER}")
     event = gym.next_event()
     assert event["message"] == contract.NOT_FOUND
@@ -111,7 +111,7 @@ def test_a_partner_without_customers_is_asked_and_recorded_without(gym):
         ),
     ],
 )
-def test_without_both_nobody_is_asked(gym, code, numbers, told, detail):
+def test_no_partner_is_asked_without_both_numbers(gym, code, numbers, told, detail):
     requests = len(gym.partners.requests)
     gym.scan(code)
     event = gym.next_event()

@@ -42,6 +42,6 @@ def test_a_bug_in_the_guards_thread_ends_the_daemon_with_every_relay_off(gym):
     gym.stderr.clear()  # with the traceback of an end that is meant
 
 
-def test_nobody_is_told_where_nobody_watches(gym):
+def test_without_a_watchdog_nothing_is_fed(gym):
     gym = gym().start()
     assert gym.entries(0.5) == []

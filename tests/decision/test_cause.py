@@ -245,7 +245,7 @@ def test_every_screen_has_its_words_and_its_colours(screen, language):
     assert screen is Screen.IDLE or re.search(rf"main\.{screen}[,\s]", style)
 
 
-def test_every_text_of_the_monitor_stands_in_both_languages_with_the_same_values():
+def test_every_text_of_the_monitor_exists_in_both_languages_with_the_same_values():
     for key, pair in TEXTS.items():
         values = [{name for _, name, _, _ in string.Formatter().parse(words) if name} for words in pair]
         assert len(pair) == 2

@@ -71,14 +71,14 @@ def test_the_fields_stand_in_the_contracts_order(evidence):
     assert shown["gate"] == {"opened_at": "1970-01-01T00:00:00.000003Z", "after_ms": 2.5, "open_ms": 3000}
 
 
-def test_what_is_not_there_is_null():
+def test_absent_values_are_null():
     shown = Event(attempt(budget_ms=None), Outcome(Result.REJECTED, "m")).to_json()
     nulls = ("of", "customer", "basis", "verdict", "status", "fault", "detail", "reason", "request", "gate")
     assert [shown[name] for name in nulls] == [None] * len(nulls)
     assert shown["outage"] is False
 
 
-def test_what_belongs_to_another_event_names_it():
+def test_an_event_that_belongs_to_another_names_it():
     shown = Event(attempt(of="y", customer="77"), Outcome(Result.REJECTED, "m", detail="why")).to_json()
     assert [shown[name] for name in ("of", "customer", "detail")] == ["y", "77", "why"]
 
@@ -94,7 +94,7 @@ def test_an_interrupted_scan_may_have_been_sent():
     assert outcome.request == RequestRecord(None, None, None, None, 750, None)
 
 
-def test_an_interrupted_scan_that_would_have_asked_nobody_has_no_request():
+def test_an_interrupted_scan_without_a_partner_has_no_request():
     outcome = interrupted(attempt(budget_ms=None))
     assert outcome.request is None
     assert outcome.verdict is None
@@ -143,7 +143,7 @@ def test_every_message_is_reached():
     assert reached == set(Message) - others, "which are no scan's"
 
 
-def test_an_admission_is_one_whatever_the_verdict_was():
+def test_an_admission_is_one_with_any_verdict():
     admitted = outcome_row(Result.ADMITTED, Verdict.NOT_ALLOWED, None, "checkin.already.validated")
     assert admitted is outcome_row(Result.ADMITTED, Verdict.ALLOWED, None)
 

@@ -53,7 +53,7 @@ def zone(request, monkeypatch):
         ("2026-10-25", "2026-10-24T22:00:00+00:00"),
     ],
 )
-def test_what_people_write(text, expected, zone):
+def test_times_as_people_write_them(text, expected, zone):
     assert parsed(text, NOW, zone) == micros(expected)
 
 
@@ -69,7 +69,7 @@ def test_what_people_write(text, expected, zone):
         ("2h", "2026-11-26T06:30:00+00:00"),
     ],
 )
-def test_what_they_write_of_an_end(text, expected, zone):
+def test_ends_of_spans_as_people_write_them(text, expected, zone):
     assert parsed(text, NOW, zone, is_end=True) == micros(expected)
 
 
@@ -90,7 +90,7 @@ def test_what_they_write_of_an_end(text, expected, zone):
         "12:00Z",
     ],
 )
-def test_what_is_no_time(text, zone):
+def test_texts_that_are_no_time(text, zone):
     with pytest.raises(NotATimeError):
         parsed(text, NOW, zone, is_end=True)
 
@@ -101,7 +101,7 @@ def test_any_text_is_a_time_or_a_value_error(text):
         assert isinstance(parsed(text, NOW, BERLIN, is_end=True), int)
 
 
-def test_each_hour_around_the_change_of_clocks_is_told_apart(zone):
+def test_each_hour_around_the_change_of_clocks_is_distinguished(zone):
     begin = micros("2026-10-25T01:30:00+02:00")
     moments = [local(begin + half_hours * 1_800_000_000, zone) for half_hours in range(6)]
     assert [clock_text(moment, zone) for moment in moments] == [

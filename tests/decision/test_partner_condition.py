@@ -137,7 +137,7 @@ def test_a_row_of_refusals_is_what_the_rule_says(scans):
 
 
 @given(st.lists(SCANS, max_size=40))
-def test_what_is_read_back_is_what_was(scans):
+def test_a_condition_read_back_equals_the_former_one(scans):
     keyless = [scan for scan in scans if scan.fault is not Fault.CREDENTIALS]
     live, recalled = Conditions(0.0), Conditions(1e6)
     for at, scan in enumerate(keyless, 1):

@@ -134,7 +134,7 @@ def test_an_enrolled_card_goes_first():
     assert destination("123", "main", cards, [route(r"\d+")]) == Destination("gym", "7", None)
 
 
-def test_hex_card_numbers_compare_whatever_their_case_and_nothing_else_does():
+def test_hex_card_numbers_compare_without_case_and_other_codes_exactly():
     for number in ("0500207b32", "042b73321a3180", "deadbeef", "a" * 20):
         cards = {key_of(number): Card(number, "gym", "7")}
         assert destination(number.upper(), "main", cards, []) is not None

@@ -70,7 +70,7 @@ def test_a_path_that_is_no_chip(name):
         ("pinctrl-rp1", "there is no GPIO chip with the label 'pinctrl-rp1'"),
     ],
 )
-def test_what_is_there_is_listed_on_another_board(chip, what):
+def test_the_chips_of_another_board_are_listed(chip, what):
     with pytest.raises(ChipError) as error:
         chip_number(chip, lambda: ROCK)
     assert error.value.message == what
@@ -79,7 +79,7 @@ def test_what_is_there_is_listed_on_another_board(chip, what):
     assert all(label in known for label in HEADER_LABELS)
 
 
-def test_where_there_is_no_chip_at_all_the_error_says_so():
+def test_without_any_chip_the_error_says_so():
     with pytest.raises(ChipError) as error:
         chip_number("auto", list)
     assert "there is no /dev/gpiochip* here" in error.value.hints[0]
@@ -93,7 +93,7 @@ def test_chips_that_may_not_be_opened_are_listed_with_what_to_do():
     assert "gatectl" in error.value.hints[1]
 
 
-def test_two_chips_of_one_label_have_to_be_told_apart():
+def test_two_chips_of_one_label_must_be_distinguished():
     with pytest.raises(ChipError) as error:
         chip_number("mcp23017", lambda: machine((0, "mcp23017"), (3, "mcp23017")))
     assert "/dev/gpiochip0, /dev/gpiochip3" in error.value.message
@@ -117,7 +117,7 @@ def test_the_chips_of_a_folder(tmp_path):
     assert ten.problem == "permission denied"
 
 
-def test_what_is_no_chip_is_refused_by_the_kernel(tmp_path):
+def test_a_device_that_is_no_chip_is_refused_by_the_kernel(tmp_path):
     (tmp_path / "gpiochip0").touch()
     with pytest.raises(OSError, match="Inappropriate ioctl"):
         read_info(tmp_path / "gpiochip0")

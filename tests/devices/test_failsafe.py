@@ -103,7 +103,7 @@ def test_a_daemon_that_died_before_it_had_a_relay_leaves_nothing_to_do(daemon):
 
 
 @pytest.mark.parametrize("name", ["TERM", "INT", "HUP", "QUIT"])
-def test_what_ends_the_daemon_does_not_end_it(daemon, name):
+def test_signals_that_end_the_daemon_do_not_end_it(daemon, name):
     """systemd sends its signals to every process of the service, and a terminal to all of its group."""
     armed(daemon)
     os.kill(failsafe_of(daemon), signal.Signals[f"SIG{name}"])

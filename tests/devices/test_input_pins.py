@@ -74,7 +74,7 @@ def test_an_open_input_is_inactive_by_its_pull(active_low, pull):
     [(MockPin, InputName.CONTACT), (MockPin, InputName.EXIT), (WithoutEdges, InputName.EXIT)],
     ids=["edges", "edges of an exit", "no edges"],
 )
-def test_a_level_is_told_once(pin_class, name):
+def test_a_level_is_reported_once(pin_class, name):
     with watching(pin_class, name) as (factory, told):
         until_claimed(told)
         factory.pin(PIN).drive_low()

@@ -45,7 +45,7 @@ def test_without_a_place_nothing_is_written(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "{", "{}", '{"factory": "mock", "chip": 0, "lines": [{}]}', "[]"])
-def test_what_cannot_be_read_is_not_there(tmp_path, text):
+def test_an_unreadable_list_counts_as_none(tmp_path, text):
     (tmp_path / FILE).write_text(text)
     assert saved_lines_off({FOLDER: str(tmp_path)}) is None
 
@@ -110,7 +110,7 @@ def test_a_line_that_is_busy_leaves_no_other_on(tmp_path):
     assert done.returncode == 1
 
 
-def test_where_the_chip_is_gone_the_settings_are_tried(tmp_path):
+def test_without_the_chip_the_settings_are_tried(tmp_path):
     (tmp_path / FILE).write_text(json.dumps({"factory": "lgpio", "chip": 99, "lines": []}))
     done = relay_off(tmp_path, {FOLDER: str(tmp_path), "GATECTL_CONFIG": str(tmp_path / "absent.toml")})
     assert done.returncode == 78

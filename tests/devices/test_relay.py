@@ -201,7 +201,7 @@ def test_a_pin_that_does_not_follow_is_an_error_and_not_an_open_gate(stubborn, f
     assert stubborn.off_at is not None, "the guard still has to see to it"
 
 
-def test_a_pin_that_does_not_go_off_is_tried_until_it_does_and_told_once(stubborn, entries):
+def test_a_pin_that_does_not_go_off_is_retried_until_it_does_and_logged_once(stubborn, entries):
     guard = RelayTimer([stubborn])
     guard.start()
     stubborn.energise()
@@ -247,7 +247,7 @@ def lamps_of(pins, factory, entries):
     return lamps
 
 
-def test_what_lamps_show(relay, factory, entries):
+def test_signals_of_the_lamps(relay, factory, entries):
     one = relay(open_ms=60_000)
     lamps = lamps_of({Lamp.GREEN: 22, Lamp.RED: 23, Lamp.BUZZER: 24}, factory, entries)
     gate = Gate(one, RelayTimer([one], lamps), lamps)
@@ -345,7 +345,7 @@ def test_the_pauses_between_two_tries_grow_to_a_limit(faulty, entries):
     assert rounded[-1] == LAST_RETRY_S
 
 
-def test_a_relay_that_cannot_be_energised_is_told_once_until_it_can(faulty, entries):
+def test_a_relay_that_cannot_be_energised_is_logged_once_until_it_can(faulty, entries):
     """Driving it off works all the time, and says nothing about driving it on."""
     one = unclaimed(faulty, entries)
     one.claim()
@@ -363,7 +363,7 @@ def test_a_relay_that_cannot_be_energised_is_told_once_until_it_can(faulty, entr
     assert said(entries)[1:] == [(Priority.NOTICE, "main: the gate is in order again")]
 
 
-def test_a_line_that_cannot_be_driven_off_any_more_is_claimed_anew(faulty, entries):
+def test_a_line_that_cannot_be_driven_off_is_claimed_again(faulty, entries):
     one = unclaimed(faulty, entries, open_ms=60_000)
     one.claim()
     one.energise()
@@ -419,7 +419,7 @@ def test_a_pin_that_another_program_moved_is_driven_back(relay, entries, on):
     ]
 
 
-def test_a_driver_that_does_not_come_back_holds_up_nobody_for_long(relay, entries):
+def test_a_driver_that_does_not_come_back_holds_up_no_caller_for_long(relay, entries):
     one = relay()
     with one._lock:  # as a driver's call in another thread has it
         with pytest.raises(StuckError):
@@ -449,7 +449,7 @@ def test_a_bug_in_the_guards_thread_is_not_hidden(relay):
     assert "TypeError" in str(guard.broken.exception(timeout=10))
 
 
-def test_a_broken_lamp_is_told_once_and_stops_nobody(relay, factory, entries):
+def test_a_broken_lamp_is_logged_once_and_stops_no_scan(relay, factory, entries):
     one = relay()
     (lamp,) = lamps = lamps_of({Lamp.GREEN: 22}, factory, entries)
     lamp._device = _Watched(lamp._device)

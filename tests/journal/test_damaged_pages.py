@@ -38,7 +38,7 @@ def test_every_row_is_read_as_sqlite_wrote_it(tmp_path_factory, written, size):
 
 
 @pytest.mark.parametrize("emptied", [False, True], ids=["in the log", "in the file"])
-def test_what_was_committed_is_read_and_nothing_else(tmp_path, emptied):
+def test_committed_rows_are_read_and_no_others(tmp_path, emptied):
     path = tmp_path / "some.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")

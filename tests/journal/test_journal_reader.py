@@ -70,7 +70,7 @@ def test_the_newest_come_oldest_first(path, write):
         assert list(reader.query(EVERYTHING, 10**30)) == written
 
 
-def test_the_order_is_that_of_the_scans_whatever_the_clock_did(path, write, store):
+def test_the_order_is_that_of_the_scans_after_any_clock_step(path, write, store):
     first = write(50, outcome=None)
     second = write(10)
     finish(store, first)
@@ -343,7 +343,7 @@ def become_nobody(folder):
         os.seteuid(65534)
 
 
-def test_who_may_only_read_reads_a_journal_at_rest(somebody_else):
+def test_a_user_who_may_only_read_reads_a_journal_at_rest(somebody_else):
     store = open_store(somebody_else / "journal.db")
     written = record(store, 1)
     store.close()
@@ -354,7 +354,7 @@ def test_who_may_only_read_reads_a_journal_at_rest(somebody_else):
             next(reader.follow(EVERYTHING, 0, wait=pytest.fail))
 
 
-def test_who_may_only_read_reads_along_with_the_daemon(somebody_else):
+def test_a_user_who_may_only_read_reads_along_with_the_daemon(somebody_else):
     with closing(open_store(somebody_else / "journal.db")) as store:
         written = record(store, 1)
         become_nobody(somebody_else)
@@ -363,7 +363,7 @@ def test_who_may_only_read_reads_along_with_the_daemon(somebody_else):
             assert next(reader.follow(EVERYTHING, 0, wait=pytest.fail)) == written
 
 
-def test_a_damaged_journal_is_told(path, store, write):
+def test_a_damaged_journal_is_reported(path, store, write):
     for number in range(200):
         write(number)
     store.close()

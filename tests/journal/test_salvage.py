@@ -57,7 +57,7 @@ def carry_over(path, known=()):
     "attempts_by_id", "attempts_by_member", "attempts_by_time", "attempts_by_door", "attempts_by_partner",
     "attempts_of", "outcomes_by_attempt", "outcomes_by_result", "cards_by_key",
 ])  # fmt: skip
-def test_an_index_whose_root_is_gone_is_made_anew(path, index):
+def test_an_index_without_its_root_is_rebuilt(path, index):
     events, cards = write(path)
     overwrite(path, roots(path)[index])
     with closing(connect_to_mend(path)) as connection:
@@ -70,7 +70,7 @@ def test_an_index_whose_root_is_gone_is_made_anew(path, index):
         connection.execute(*statements.attempt_statement(events[0].attempt))
 
 
-def test_an_index_that_lacks_an_entry_is_made_anew(path):
+def test_an_index_that_lacks_an_entry_is_rebuilt(path):
     events, _ = write(path)
     with closing(connect_to_mend(path)) as connection:
         connection.execute("PRAGMA writable_schema = ON")
@@ -89,7 +89,7 @@ def test_an_index_that_lacks_an_entry_is_made_anew(path):
     assert read(path) == [*events, new]
 
 
-def test_a_header_is_written_anew_by_who_has_it_in_memory(path):
+def test_a_header_is_rewritten_from_a_connections_memory(path):
     write(path)
     with closing(open_store(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -129,7 +129,7 @@ def test_all_keep_their_places_and_the_store_goes_on_behind_them(path):
     assert read(path) == [*events, new]
 
 
-def test_a_page_that_is_gone_costs_what_stood_on_it_and_nothing_behind_it(path):
+def test_a_lost_page_costs_its_own_rows_alone(path):
     events, _ = write(path)
     overwrite(path, leaves(path, b"code 500")[0])
     carry_over(path)
@@ -153,7 +153,7 @@ def test_an_attempt_whose_outcome_is_lost_ends_as_interrupted(path):
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_random_pages_cost_no_more_than_what_stood_on_them(path, seed):
+def test_random_lost_pages_cost_their_own_rows_alone(path, seed):
     chance = random.Random(seed)
     events, cards = write(path, events=400, enrolled=100)
     with closing(open_store(path)) as connection:
@@ -289,7 +289,7 @@ async def until(condition):
 
 
 @pytest.mark.parametrize("index", ["attempts_by_member", "attempts_by_id", "outcomes_by_attempt"])
-def test_the_next_scan_mends_an_index_without_a_restart(path, index):
+def test_the_next_scan_repairs_an_index_without_a_restart(path, index):
     events, _ = write(path)
     overwrite(path, roots(path)[index])
     entries, new = [], event(5000)
@@ -351,7 +351,7 @@ def test_another_store_takes_the_place_without_a_restart(path, table):
     assert len(told(entries, "was put aside as")) == 1
 
 
-def test_the_damage_is_told_until_it_is_acknowledged(path):
+def test_the_damage_is_reported_until_it_is_acknowledged(path):
     write(path, events=20)
     overwrite(path, roots(path)["outcomes"])
     found = []
@@ -388,7 +388,7 @@ def test_a_header_is_looked_at_again_and_again(path):
     assert len(read(path)) == 21
 
 
-def test_a_question_that_meets_damage_is_answered_after_it_is_mended(path):
+def test_a_question_that_meets_damage_is_answered_after_the_repair(path):
     write(path)
     overwrite(path, roots(path)["attempts_by_member"])
 

@@ -266,7 +266,7 @@ async def _interrupted_at(path):
         return await store.opened
 
 
-def test_a_stuck_disk_loses_nothing_and_is_told_once(tmp_path):
+def test_a_stuck_disk_loses_nothing_and_is_logged_once(tmp_path):
     path = tmp_path / "journal.db"
     entries = []
 
@@ -308,7 +308,7 @@ def fill(path):
             pass
 
 
-def test_a_full_disk_loses_nothing_is_told_once_and_its_end_is_told(small_disk):
+def test_a_full_disk_loses_nothing_is_logged_once_and_so_is_its_end(small_disk):
     path = small_disk / "journal.db"
     entries = []
 
@@ -437,7 +437,7 @@ def test_a_file_of_somebody_else_is_refused_and_left_as_it_is(tmp_path, make):
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
-def test_what_is_no_file_is_refused_at_once(tmp_path, make):
+def test_a_path_that_is_no_file_is_refused_at_once(tmp_path, make):
     make(tmp_path / "journal.db")
     with pytest.raises(NotOursError):
         require_ours(tmp_path / "journal.db")
@@ -453,7 +453,7 @@ def test_a_new_store_whose_id_is_in_its_log_alone_is_ours(tmp_path):
         assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
 
 
-def test_stores_that_are_put_aside_in_one_second_stand_beside_each_other(tmp_path):
+def test_stores_put_aside_in_one_second_get_different_names(tmp_path):
     path = tmp_path / "journal.db"
     aside = []
     for content in ("first", "second", "third"):
@@ -518,7 +518,7 @@ def test_a_damaged_store_is_put_aside_and_a_new_one_begins(tmp_path, damage):
     assert str(aside) in entries[1].message
 
 
-def test_what_a_stuck_disk_keeps_out_is_counted_at_the_end(tmp_path):
+def test_records_kept_out_by_a_stuck_disk_are_counted_at_the_end(tmp_path):
     entries = []
 
     async def write():
@@ -650,7 +650,7 @@ def test_which_attempts_are_unanswered(tmp_path, event, counts):
     [(90, 500, True), (5000, 500, True), (1, 500, True), (90, 400, False), (5000, 400, False)],
     ids=["not set", "set back", "set forward", "too old, set back", "too old, set far back"],
 )
-def test_a_clock_that_is_set_ages_nobody(tmp_path, at_s, since_boot_s, counts):
+def test_a_clock_step_changes_no_age(tmp_path, at_s, since_boot_s, counts):
     path = tmp_path / "journal.db"
     scans(path, Event(of_member(1, at_s, boot=BOOT, since_boot_us=since_boot_s * 1_000_000), TIMED_OUT))
     with closing(open_store(path)) as connection:

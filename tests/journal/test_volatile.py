@@ -62,7 +62,7 @@ STORE = Path("/var/lib/gatectl-of-a-test/journal.db")
         ([], "", False),
     ],
 )
-def test_what_the_mounts_say(system, mounts, command_line, expected):
+def test_file_systems_in_mountinfo(system, mounts, command_line, expected):
     assert lies_in_memory(STORE, system(*mounts, command_line=command_line)) is expected
 
 

@@ -57,7 +57,7 @@ def get(address, path="/login", source="127.0.0.1"):
 
 @pytest.mark.parametrize("sent", [b"", HALF_A_REQUEST, HALF_A_FORM], ids=["nothing", "half", "form"])
 @pytest.mark.parametrize("sources", [1, 5], ids=["one place", "five places"])
-def test_connections_that_are_held_open_keep_nobody_out(closed, sent, sources):
+def test_held_connections_keep_no_other_user_out(closed, sent, sources):
     with contextlib.ExitStack() as held:
         for number in range(CONNECTIONS_MAX + 30):
             held.enter_context(connected(closed, f"127.0.0.{1 + number % sources}", sent))
@@ -159,7 +159,7 @@ def test_a_request_has_its_time(sent, drip):
     assert REQUEST_S <= lifetime(sent, drip=drip, app=reads_the_form) <= REQUEST_S + 2
 
 
-def test_an_answer_that_nobody_reads_is_given_up():
+def test_an_answer_that_is_not_read_is_given_up():
     whole = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
     assert STALLED_S <= lifetime(whole) <= STALLED_S + 3
 
@@ -195,7 +195,7 @@ def peak_kb(process):
     return int(status.partition("VmHWM:")[2].split()[0])
 
 
-def test_a_stream_that_asks_for_everything_is_told_to_begin_anew_and_takes_no_memory(closed_gym):
+def test_a_stream_that_asks_for_everything_is_restarted_and_takes_no_memory(closed_gym):
     fill(closed_gym.with_name("journal.db"), 20_000)
     with monitor_process(closed_gym) as (process, address):
         get(address, "/")
@@ -206,7 +206,7 @@ def test_a_stream_that_asks_for_everything_is_told_to_begin_anew_and_takes_no_me
         assert peak_kb(process) - before < 8_000
 
 
-def test_what_is_new_is_read_up_to_a_bound(tmp_path):
+def test_news_are_read_up_to_a_bound(tmp_path):
     fill(tmp_path / "journal.db", NEWS_MAX + 100)
     with Browser(tmp_path / "journal.db") as browser:
         news, until = browser.since(0, NEWS_MAX + 1)
@@ -227,7 +227,7 @@ def test_parallel_tries_pass_the_limit_no_more_often_than_one_after_the_other(cl
     assert statuses == [b"403"] * 5 + [b"429"] * 7
 
 
-def test_wrong_passwords_of_many_addresses_lock_nobody_else_out(closed):
+def test_wrong_passwords_of_many_addresses_lock_no_other_user_out(closed):
     def try_from(number):
         transport = httpx.HTTPTransport(local_address=f"127.0.1.{number}")
         with httpx.Client(base_url=closed, transport=transport) as client:

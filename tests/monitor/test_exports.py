@@ -119,7 +119,7 @@ def test_until_means_the_whole_minute_and_day_and_both_of_an_hour_that_comes_twi
     assert shown(client, **query) == found
 
 
-def test_an_hour_that_comes_twice_is_told_apart_in_the_list(client):
+def test_both_passes_of_a_repeated_hour_are_distinguished_in_the_list(client):
     page = client.get("/", params={"since": "2026-10-25", "until": "2026-10-25"}).text
     assert re.findall(r">(0?2:30:00[^<]*)</time>", page) == ["02:30:00+01:00", "02:30:00+02:00"]
 
@@ -131,7 +131,7 @@ def test_an_hour_that_comes_twice_is_told_apart_in_the_list(client):
         ("2026-03-29", ["01:00", "03:00"], ["0", "6", "12", "18"]),
     ],
 )
-def test_the_days_chart_stands_right_around_the_change_of_the_clocks(client, day, hours, marks):
+def test_the_days_chart_is_right_around_the_change_of_the_clocks(client, day, hours, marks):
     page = client.get("/", params={"day": day}).text
     assert re.findall(r'<th scope="row">([^<]*)</th>', page) == hours
     assert re.findall(r'<text x="[\d.]+" y="135">(\d+)</text>', page) == marks

@@ -104,7 +104,7 @@ SINCE = "2025-11-22T19:35:01Z"
         ({"journal": {"error": "no space left"}}, {"en": "no space left", "de": "no space left"}),
     ],
 )
-def test_what_is_wrong_with_the_store_is_said_in_a_sentence(language, more, words):
+def test_damage_of_the_store_is_shown_in_a_sentence(language, more, words):
     assert health_with().sentences == []
     (sentence,) = health_with(language, **more).sentences
     assert words[language] in sentence

@@ -77,7 +77,7 @@ def test_only_what_fits_the_filters_appears(door, live):
     expect(page.locator(ROWS).first).to_contain_text("…1403")
 
 
-def test_what_comes_during_a_pause_waits(door, live):
+def test_news_during_a_pause_wait(door, live):
     page = live()
     before = page.locator(ROWS).count()
     page.get_by_role("button", name="Pause").click()
@@ -166,7 +166,7 @@ def test_the_display_shows_each_outcome(door, display, pictures, size, scheme):
         fits(page)
 
 
-def test_the_display_tells_what_the_partner_says_to_the_member(door, display):
+def test_the_display_shows_the_partners_words_to_the_member(door, display):
     page = display()
     door.type_code("CAP-ALERTS")
     expect(page.locator("#lines li")).to_have_text(["No waiver."], timeout=SOON_MS)

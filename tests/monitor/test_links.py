@@ -150,7 +150,7 @@ def test_behind_a_named_proxy_each_browser_has_its_own_tries(gym, attacker, same
         assert {sign_in(address, PROXY, one, PASSWORD).status_code for one in others} == {303}
 
 
-def test_what_others_say_of_a_browser_counts_for_nothing(gym):
+def test_headers_of_others_about_a_browser_are_ignored(gym):
     with monitor(gym) as address:
         tries = [sign_in(address, "127.0.0.60", f"198.51.100.{number}").status_code for number in range(6)]
         assert tries == [403] * 5 + [429]

@@ -124,7 +124,7 @@ def test_the_list_says_so_and_comes_back(look, proxy, address, how):
     assert is_the_same(page)
 
 
-def test_a_list_whose_journal_is_another_one_begins_anew_in_its_place(look, closed_gym):
+def test_a_list_of_another_journal_is_reloaded_in_place(look, closed_gym):
     store = closed_gym.with_name("journal.db")
     write(store, event_of(credential="the first"))
     open_now = sqlite3.connect(store)  # as the daemon has it: it is no store at rest

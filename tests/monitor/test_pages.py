@@ -62,7 +62,7 @@ def test_the_report_for_support_is_there_to_download(door, page_of):
     assert page_of.get("/events/nope/report").status_code == 404
 
 
-def test_what_a_code_says_is_text_and_nothing_else(door, page_of):
+def test_markup_in_a_code_is_text(door, page_of):
     door.type_code("<script>alert(1)</script>")
     page = until_shown(page_of, "/?codes=whole", "&lt;script&gt;alert(1)")
     assert "<script>alert" not in page
@@ -84,7 +84,7 @@ def test_the_language_is_the_readers_and_can_be_switched(page_of):
     page_of.cookies.clear()
 
 
-def test_what_failed_why_the_gate_opened_and_the_customer_are_shown_where_they_are_set(closed_gym):
+def test_cause_basis_and_customer_are_shown_if_they_are_set(closed_gym):
     settled = event_of(
         1, result=Result.ADMITTED, message=Message.CHECKED_IN, basis=Basis.SETTLED, customer="4711"
     )
@@ -219,7 +219,7 @@ def test_a_restored_store_is_shown_without_a_restart(closed_gym, tmp_path):
         assert "<bdi>second</bdi>" not in page
 
 
-def test_what_is_pruned_while_the_page_is_open_is_gone(closed_gym):
+def test_events_pruned_while_the_page_is_open_are_gone(closed_gym):
     store = closed_gym.with_name("journal.db")
     fill(store, 10)
     with monitor(closed_gym) as address, httpx.Client(base_url=address) as client:
@@ -238,7 +238,7 @@ def test_what_is_pruned_while_the_page_is_open_is_gone(closed_gym):
 @pytest.mark.parametrize(
     "path", ["/events/nope", "/events/%00", "/events/" + "x" * 5000, "/display/nowhere", "/x"]
 )
-def test_what_is_not_there(page_of, path):
+def test_members_that_do_not_exist(page_of, path):
     assert page_of.get(path).status_code == 404
 
 
@@ -247,7 +247,7 @@ def test_a_made_up_place_is_no_error(page_of, before):
     assert page_of.get("/", params={"before": before}).status_code == 200
 
 
-def test_an_outage_is_told_in_a_plain_sentence(tmp_path):
+def test_an_outage_is_shown_in_a_plain_sentence(tmp_path):
     with SimulatedDoor(tmp_path, lambda _: None) as door, monitor(door.settings) as address:
         for code in ("WP-1500", "WP-1503", "WP-1400"):
             door.type_code(code)

@@ -69,7 +69,7 @@ def test_a_young_session_stays_as_it_is(guarded, session_of, path):
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_an_older_one_is_made_anew_when_it_is_used(guarded, session_of, path):
+def test_an_older_session_is_renewed_at_its_use(guarded, session_of, path):
     old = session_of(SESSION_S - LEEWAY_S)
     answer = get(guarded, path, old)
     assert answer.status_code == 200
@@ -81,7 +81,7 @@ def test_an_older_one_is_made_anew_when_it_is_used(guarded, session_of, path):
     assert (again.status_code, again.headers.get("set-cookie")) == (200, None)
 
 
-def test_a_session_that_nobody_used_is_over(guarded, session_of):
+def test_an_unused_session_expires(guarded, session_of):
     session = session_of(SESSION_S + LEEWAY_S)
     assert get(guarded, "/", session).headers["location"].startswith("/login")
     assert get(guarded, "/live/events", session).status_code != 200

@@ -30,7 +30,7 @@ def words(dial, *, sent, connection, language="en"):
         (DialRecord(1, None, None, None, None), False, "look-up not done"),
     ],
 )
-def test_a_new_connection_is_told_step_by_step(dial, sent, told):
+def test_a_new_connection_is_shown_step_by_step(dial, sent, told):
     story = words(dial, sent=sent, connection="new")
     assert story[1] == f"New connection: {told}"
 

@@ -25,7 +25,7 @@ from gatectl.sim.scenarios import NAMES
         b"x" * 65536,
     ],
 )
-def test_a_body_that_names_nobody(body):
+def test_a_body_that_names_no_person(body):
     assert digest_of(answer(200, body)) == BodyRecord(len(body), hashlib.sha256(body).digest())
 
 

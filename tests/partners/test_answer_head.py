@@ -29,7 +29,7 @@ def framing(line):
 
 
 @given(st.lists(lines | anything, max_size=8), st.sampled_from([b"\n", b"\r\n"]))
-def test_whatever_the_lines_good_ones_stay_and_none_frames_unseen(given_lines, end):
+def test_of_any_lines_valid_ones_are_kept_and_no_framing_is_hidden(given_lines, end):
     given_lines = [line for line in given_lines if line not in {b"", b"\r"}]  # they would end the head
     try:
         found = cleaned(end.join([STATUS, *given_lines, b"", b""]))

@@ -187,7 +187,7 @@ SHORT = b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{}"
         (then(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000, "hang"), Fault.PARTNER),
     ],
 )
-def test_what_is_no_whole_answer_is_told_at_once_and_never_asked_again(script, fault, tls, ca_file):
+def test_an_incomplete_answer_is_reported_at_once_and_never_asked_again(script, fault, tls, ca_file):
     async def story(peer, asker):
         exchange = await asker.ask()
         assert exchange.lost.fault is fault, exchange.lost
@@ -327,7 +327,7 @@ def test_an_answer_that_is_whole_after_the_deadline_is_none(tls, ca_file):
     against(answers(), tls, ca_file, story)
 
 
-def test_a_loop_that_was_blocked_over_the_deadline_admits_nobody(tls, ca_file):
+def test_a_loop_blocked_past_the_deadline_admits_no_member(tls, ca_file):
     async def story(peer, asker):
         loop = asyncio.get_running_loop()
         deadline = loop.time() + SOON_S
@@ -380,7 +380,7 @@ def test_a_ready_connection_that_ends_or_speaks_is_replaced_unasked(how, tls, ca
 
 
 @pytest.mark.parametrize("how", ["end", "cut", "reset", "say"])
-def test_what_is_noticed_only_when_a_scan_comes_costs_that_scan_nothing(how, tls, ca_file):
+def test_a_loss_noticed_at_a_scan_costs_that_scan_nothing(how, tls, ca_file):
     """The loop had no time to see that the ready connection ended, or spoke."""
 
     async def play(line, number):
@@ -618,7 +618,7 @@ RAW_DEFLATE = zlib.compress(PLAIN)[2:-4]
         (coded(gzip.compress(b" " * BODY_MAX), "gzip"), b" " * BODY_MAX),
     ],
 )
-def test_a_coding_that_nobody_asked_for_is_undone(data, body, tls, ca_file):
+def test_an_unrequested_coding_is_decoded(data, body, tls, ca_file):
     async def story(_peer, asker):
         answer = (await asker.ask()).answer
         assert (answer.body, answer.is_packed) == (body, False)
@@ -721,7 +721,7 @@ def test_after_a_5xx_the_connection_is_not_used_again(tls, ca_file):
         (then(INTERIM, "end"), "closed before the answer was whole"),
     ],
 )
-def test_what_exactly_failed_is_said_in_our_own_words(script, detail, tls, ca_file):
+def test_the_exact_failure_is_said_in_our_own_words(script, detail, tls, ca_file):
     async def story(_peer, asker):
         lost = (await asker.ask()).lost
         assert lost.detail == detail
@@ -889,7 +889,7 @@ def test_a_ready_connection_says_when_it_was_made(tls, ca_file):
     against(answers(), tls, ca_file, story, keep=True)
 
 
-def test_where_another_had_to_be_dialled_its_own_way_is_told(tls, ca_file):
+def test_the_failure_of_a_second_dial_is_the_one_reported(tls, ca_file):
     """The ready one took no byte, and the partner is gone: how far the second one came is what counts."""
 
     async def story(peer, asker):

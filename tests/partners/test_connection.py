@@ -186,7 +186,7 @@ def test_closing_twice_is_closing_once(tls, ca_file):
     run(story())
 
 
-def test_an_idle_connection_is_told_of_once(tls, ca_file):
+def test_a_disturbed_idle_connection_calls_back_once(tls, ca_file):
     async def story():
         async with connected(tls, ca_file) as (server, wire):
             told = []
@@ -208,7 +208,7 @@ def _read_to_the_end(sock):
         pass
 
 
-def test_what_was_given_up_never_arrives():
+def test_a_request_that_was_given_up_never_arrives():
     async def story():
         with socket.create_server(("127.0.0.1", 0)) as listener:
             # A partner whose kernel takes nothing for now, as where the network is away.

@@ -264,7 +264,7 @@ def test_every_address_that_failed_is_named():
 
 
 @pytest.mark.parametrize("good_first", [True, False])
-def test_an_attempt_that_fails_does_not_win_over_one_that_stands(good_first, monkeypatch):
+def test_an_attempt_that_fails_does_not_win_over_a_successful_one(good_first, monkeypatch):
     """Both end in one turn of the loop."""
     monkeypatch.setattr(dial, "AGAIN_S", 0.01)
 
@@ -352,7 +352,7 @@ def knocking(port):
     return sum(remote.endswith(f":{port:04X}") and state == "02" for remote, state in theirs)
 
 
-def test_while_nobody_hears_it_knocks_again_and_leaves_nothing_behind(monkeypatch):
+def test_without_an_answer_it_dials_again_and_leaves_nothing_behind(monkeypatch):
     monkeypatch.setattr(dial, "AGAIN_S", 0.01)
 
     async def story():

@@ -153,7 +153,7 @@ def test_a_reason_fit_to_be_kept(text, body, kept):
     assert reason_of(None, text, body, [KEY]) == (None if kept is None else Reason(None, kept))
 
 
-def test_a_documented_key_stays_whatever_the_answer_calls_a_name():
+def test_a_documented_key_stays_even_if_the_answer_calls_it_a_name():
     documented = {"checkin.already.validated"}
     names = {f"name{n}": f"n{n}" for n in range(HIDDEN_MAX + 1)}
     for body in ({"name": "already"}, {"name": "checkin"}, names):
@@ -197,7 +197,7 @@ def test_a_documented_key_stays_whatever_the_answer_calls_a_name():
         ("capitan", 400, {"customer_alerts": [{"alert_text": "internal"}]}, None),
     ],
 )
-def test_where_each_protocol_has_its_reason(protocol, status, body, reason):
+def test_places_of_the_reason_in_each_protocol(protocol, status, body, reason):
     assert ALL[protocol].interpret(answer(status, json.dumps(body).encode())).reason == reason
 
 
@@ -214,7 +214,7 @@ def test_a_success_keeps_no_words(protocol):
     assert decision.reason is None
 
 
-def test_no_partners_key_is_kept_whoever_repeats_it():
+def test_every_partners_key_is_masked_in_any_partners_answer():
     assert reason_of("k", f"xx{KEY}-long {KEY} other-key", {}, [KEY, f"{KEY}-long", "other-key"]) == Reason(
         "k", f"xx{MASK} {MASK} {MASK}"
     )

@@ -183,7 +183,7 @@ def test_success_resets_the_pauses():
     run_virtually(story())
 
 
-def test_a_dial_that_hangs_is_given_up_and_tried_anew():
+def test_a_hanging_dial_is_given_up_and_repeated():
     async def story():
         partner = Partner(play=asyncio.Event().wait)
         await partner.keep_for(60)
@@ -273,7 +273,7 @@ def test_once_members_come_idle_connections_are_replaced_at_once_again():
     run_virtually(story())
 
 
-def test_a_connection_refused_behind_its_handshake_is_told_until_one_stands():
+def test_a_connection_refused_after_its_handshake_is_logged_until_one_works():
     async def story():
         partner = Partner()
         partner.play = closing_after(partner, 0.1)
@@ -413,7 +413,7 @@ def test_a_scan_does_not_wait_for_a_keeper_that_is_stuck_or_pausing():
     run_virtually(story())
 
 
-def test_what_arrives_after_closing_is_closed():
+def test_a_connection_that_arrives_after_closing_is_closed():
     async def story():
         gate = asyncio.Event()
         partner = Partner(play=gate.wait)
@@ -493,7 +493,7 @@ happenings = st.tuples(
 
 @settings(max_examples=300, deadline=None)
 @given(st.integers(1, 3), st.lists(happenings, max_size=40))
-def test_whatever_happens_every_connection_is_accounted_for(want, order):
+def test_every_connection_is_accounted_for_in_any_order_of_events(want, order):
     async def story():
         evening = Evening(want)
         pool, partner = evening.pool, evening.partner

@@ -265,7 +265,7 @@ def test_a_2xx_that_is_not_what_it_says_is_no_verdict(protocol, flaw):
         ),
     ],
 )
-def test_what_exactly_came(protocol, status, value, headers, detail):
+def test_details_of_unexpected_answers(protocol, status, value, headers, detail):
     assert interpret(ALL[protocol], answer(status, body_of(value), headers)).detail == detail
 
 
@@ -354,7 +354,7 @@ def test_a_documented_capitan_error_decides(status, error, expected):
 
 
 @pytest.mark.parametrize("status", [200, 201, 302, 400, 401, 403, 404, 422, 429, 500])
-def test_an_invalid_location_is_ours_to_mend_whatever_the_status(status):
+def test_an_invalid_location_is_our_fault_with_any_status(status):
     assert judged("capitan", status, {"error": "invalid_location"}) == CONFIGURATION
 
 

@@ -28,7 +28,7 @@ def answer(status, body=None, **headers):
         ("delete", "DELETE", b""),
     ],
 )
-def test_what_is_asked(action, method, body):
+def test_the_request_to_wellhub(action, method, body):
     question = Change(action, MEMBER, "A1").question("/base", "1234", "k3y")
     assert (question.method, question.target, question.body) == (
         method,

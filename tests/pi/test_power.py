@@ -29,7 +29,7 @@ def test_the_relay_is_off_from_power_on_to_ready(image, measured):
         assert not relay.ever_energised
 
 
-def test_after_a_panic_with_the_relay_on_the_machine_starts_anew_with_it_off(pi):
+def test_after_a_panic_with_the_relay_on_the_machine_restarts_with_it_off(pi):
     pi.change_settings("open_ms = 3000", "open_ms = 60000")
     pi.check("gatectl open main --reason test")
     assert pi.energised()

@@ -132,7 +132,7 @@ def test_users_and_folders(machine):
         assert (folder.stat().st_uid, folder.stat().st_gid, mode(folder)) == (owner, gid, 0o750)
 
 
-def test_the_same_again_makes_nothing_anew(machine, wheelhouse):
+def test_a_repeated_installation_rebuilds_nothing(machine, wheelhouse):
     machine.path(SETTINGS).write_text(WITH_KEYS)
     before = machine.current
     made = machine.path(f"/opt/gatectl/versions/{before}/.complete").stat()
@@ -142,7 +142,7 @@ def test_the_same_again_makes_nothing_anew(machine, wheelhouse):
     assert machine.path(SETTINGS).read_text() == WITH_KEYS
 
 
-def test_a_version_made_anew_stays_current(machine, wheelhouse):
+def test_a_rebuilt_version_stays_current(machine, wheelhouse):
     before = machine.current
     machine.install("--wheelhouse", wheelhouse, "--rebuild")
     rebuilt = machine.current

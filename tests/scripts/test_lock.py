@@ -40,7 +40,7 @@ def test_every_package_has_its_hashes_and_no_index_is_named(lock):
     assert text.splitlines()[1].strip("# ") == "scripts/lock"
 
 
-def test_what_the_locked_packages_need_is_locked_too():
+def test_needs_of_locked_packages_are_locked_too():
     lock = locked()
     for name in lock:
         try:

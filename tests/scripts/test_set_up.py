@@ -75,7 +75,7 @@ def test_a_demo_gets_none(system):
     assert "chromium" not in asked(system)
 
 
-def test_who_may_not_install_is_told_what_and_goes_on(system):
+def test_a_user_who_may_not_install_sees_the_commands_and_setup_goes_on(system):
     as_nobody = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
     done = run(system, "install_for_tests; echo went on", **as_nobody)
     assert (done.returncode, done.stdout) == (0, "went on\n")

@@ -101,7 +101,7 @@ def test_a_daemon_that_ends_with_78_pauses_as_well_and_a_failed_check_does_not_p
 
 
 @pytest.mark.parametrize("status", ["0", "1", "KILL", "ABRT"])
-def test_after_any_other_end_the_count_begins_anew_and_the_next_start_comes_at_once(start, status):
+def test_after_any_other_end_the_count_restarts_and_the_next_start_comes_at_once(start, status):
     start.check_ends_with(0)
     for _ in range(4):
         start.run("ended", EXIT_STATUS="78")
@@ -134,9 +134,7 @@ def test_the_step_does_nothing_where_the_environment_fits(machine, tmp_path):
     assert machine.current == before
 
 
-def test_after_another_python_the_environment_is_made_anew_from_the_kept_wheels(
-    machine, tmp_path, wheelhouse
-):
+def test_after_another_python_the_environment_is_rebuilt_from_the_kept_wheels(machine, tmp_path, wheelhouse):
     before = machine.current
     for_another_python(machine)
     done = step(machine, tmp_path)
@@ -151,7 +149,7 @@ def test_after_another_python_the_environment_is_made_anew_from_the_kept_wheels(
     assert machine.current == rebuilt
 
 
-def test_where_the_wheels_do_not_do_it_says_what_to_do_and_changes_nothing(machine, tmp_path):
+def test_if_the_wheels_do_not_suffice_it_names_the_remedy_and_changes_nothing(machine, tmp_path):
     before = machine.current
     for_another_python(machine)
     for path in machine.path("/opt/gatectl/current/wheels").glob("h11-*"):

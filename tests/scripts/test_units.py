@@ -66,11 +66,11 @@ def test_the_documentation_is_a_page_that_is_installed(path):
 
 
 @pytest.mark.parametrize("name", ["gatectl.service", "gatectl-monitor.service"])
-def test_what_strangers_can_open_is_bounded(name):
+def test_connections_of_strangers_are_bounded(name):
     assert re.search(r"^LimitNOFILE=\d+$", (UNITS / name).read_text(), re.MULTILINE)
 
 
-def test_every_step_after_an_end_comes_whatever_becomes_of_the_one_before():
+def test_every_step_after_an_end_runs_even_if_the_one_before_fails():
     steps = re.findall(r"^ExecStopPost=(.*)$", (UNITS / "gatectl.service").read_text(), re.MULTILINE)
     assert [step.split("/")[-1] for step in steps] == ["gatectl relay off", "gatectl-start ended"]
     assert all(step.startswith("-") for step in steps)

@@ -365,7 +365,7 @@ def test_only_the_partners_that_document_it_remember():
 
 @pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize("entry", REMEMBERED, ids=lambda entry: f"{entry.protocol}-{entry.id}")
-def test_the_first_request_counts_whatever_came_of_its_answer(entry):
+def test_the_first_request_counts_with_any_fate_of_its_answer(entry):
     async def story():
         async with Simulator() as sim:
             async with line(sim) as one:

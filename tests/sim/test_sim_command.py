@@ -121,7 +121,7 @@ def test_ctrl_c_ends_it_too_and_a_hanging_request_does_not_hold_it():
         assert (out, err, status) == ("", "", 0)
 
 
-def test_the_port_is_the_one_that_was_asked_for_and_a_taken_one_is_told():
+def test_the_port_is_the_requested_one_and_a_taken_one_is_reported():
     with running() as sim:
         port = httpx.URL(sim.partners["wellhub"]["url"]).port
         second = subprocess.run([*COMMAND, "--port", str(port)], capture_output=True, text=True, check=False)
@@ -135,7 +135,7 @@ def test_the_port_is_the_one_that_was_asked_for_and_a_taken_one_is_told():
 
 
 @pytest.mark.parametrize("port", ["-1", "65536", "http", "٨"])
-def test_what_is_no_port_is_wrong_usage(port):
+def test_values_that_are_no_port_are_wrong_usage(port):
     ended = subprocess.run([*COMMAND, f"--port={port}"], capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert "is not a port" in ended.stderr

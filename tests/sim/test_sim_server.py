@@ -55,7 +55,7 @@ def test_nothing_waits_for_an_acknowledgement():
     asyncio.run(story())
 
 
-def test_a_record_tells_what_came_and_when():
+def test_a_record_has_content_and_time():
     async def story():
         async with Simulator() as sim, line(sim) as one:
             started = time.monotonic()

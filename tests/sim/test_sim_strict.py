@@ -198,7 +198,7 @@ def test_wellhub_refuses_another_body(body):
 @pytest.mark.parametrize(
     "path", ["/access/v1/code/", "/access/v1/code/12", "/access/v1/code/1000000000200/x"]
 )
-def test_wellhub_refuses_a_code_for_nobody(path):
+def test_wellhub_refuses_a_code_without_a_member(path):
     assert_says_nothing(send("wellhub", path=path, body='{"custom_code": "A1"}'))
 
 
@@ -240,7 +240,7 @@ def test_a_header_sent_twice_is_not_the_key():
     ],
     ids=["garbage", "no-host", "large-head", "large-body"],
 )
-def test_what_is_not_http_or_too_much_ends_the_connection(sent, status):
+def test_input_that_is_not_http_or_too_much_ends_the_connection(sent, status):
     async def story():
         async with Simulator(tls=False) as sim, line(sim) as one:
             one.writer.write(sent)

@@ -295,7 +295,7 @@ STEPS = st.lists(
 
 @settings(max_examples=300)
 @given(STEPS, st.sampled_from(["open_ms", "on_open", "on_close"]), st.booleans())
-def test_whatever_happens(steps, relock, unlock):
+def test_any_sequence_of_contacts_and_exits(steps, relock, unlock):
     door = at_rest(contact=replace(CONTACT, relock=relock), exits=ExitRules(EXIT_MS, unlock, 3.0))
     levels, presses, unlocked_s = {"contact": False, "exit": False}, 0, -100.0
     for step, tenths in steps:

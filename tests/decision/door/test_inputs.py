@@ -22,7 +22,7 @@ def changes(debounce_s, *readings):
     return [change for level, at_s in readings if (change := levels.read(level, at_s)) is not None]
 
 
-def test_the_first_level_is_told_once_it_has_lasted():
+def test_the_first_level_is_reported_once_it_has_lasted():
     assert changes(0.05, (False, 1.0), (False, 1.02), (False, 1.05), (False, 2.0)) == [
         LevelChange(False, 1.0)
     ]
@@ -76,7 +76,7 @@ LEVELS = st.lists(st.tuples(st.booleans(), st.integers(1, 400)), min_size=1, max
 
 
 @given(LEVELS, st.integers(0, 100), st.integers(1, 50))
-def test_whatever_is_read_changes_alternate_and_end_at_the_true_level(levels, debounce_ms, step_ms):
+def test_reported_changes_alternate_and_end_at_the_true_level(levels, debounce_ms, step_ms):
     truth = [level for level, length_ms in levels for _ in range(length_ms)]
     truth += [truth[-1]] * (debounce_ms + 2 * step_ms)
     told = changes(debounce_ms / 1000, *((truth[at], at / 1000) for at in range(0, len(truth), step_ms)))

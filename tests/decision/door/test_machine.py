@@ -147,7 +147,7 @@ def test_the_deadline_counts_from_the_complete_code_at_a_free_door():
         ),
     ],
 )
-def test_a_scan_about_which_nobody_is_asked(how, code, fault, message):
+def test_a_scan_without_a_partner_to_ask(how, code, fault, message):
     shell = door(**how)
     assert names(shell.scan(code))[-2:] == ["Record", "Show"], "shown at once"
     shell.feed(m.Recorded(shell.attempt))
@@ -156,7 +156,7 @@ def test_a_scan_about_which_nobody_is_asked(how, code, fault, message):
     assert (outcome.fault, outcome.message, outcome.request) == (fault, message, None)
 
 
-def test_a_broken_gate_asks_nobody_until_it_works_again():
+def test_a_broken_gate_asks_no_partner_until_it_works_again():
     shell = door()
     shell.feed(m.GateBroken("GPIO busy"))
     shell.scan("123")
@@ -168,7 +168,7 @@ def test_a_broken_gate_asks_nobody_until_it_works_again():
     assert names(shell.scan("124")) == ["Record", "Prepare", "Show"]
 
 
-def test_a_flood_of_codes_that_nobody_takes_is_dropped():
+def test_a_flood_of_codes_without_a_route_is_dropped():
     shell = door()
     for number in range(100):
         shell.scan(f"x{number}")
@@ -285,7 +285,7 @@ def test_three_members_without_a_verdict_are_an_outage():
     assert [effect.event.outcome.outage for effect in shell.of(m.Conclude)] == [False, False, True]
 
 
-def test_a_person_opens_beside_a_scan():
+def test_a_person_opens_during_a_scan():
     shell = door()
     shell.scan("123")
     assert names(shell.feed(m.OpenByHand("by-hand", instant(shell.now), "a delivery"))) == ["Record"]
@@ -414,7 +414,7 @@ class Chance(Shell):
 
 @settings(max_examples=300, deadline=None)
 @given(st.data())
-def test_whatever_happens_in_whatever_order(data):
+def test_any_inputs_in_any_order(data):
     door = Chance(data)
     fed = []
     feed = door.feed

@@ -90,7 +90,7 @@ def test_frames(data, code, framing, checksum):
         (b"7" * 600, "more than a code"),
     ],
 )
-def test_what_cannot_be_read(data, word):
+def test_scans_that_cannot_be_read(data, word):
     found = detect_serial(data)
     assert isinstance(found, NotRecognised)
     assert word in found.what
@@ -217,7 +217,7 @@ def shown(found):
     return [(one.settings["layout"], one.code) for one in found]
 
 
-def test_layouts_that_disagree_are_all_told_those_whose_codes_are_likely_first():
+def test_all_readings_of_differing_layouts_are_shown_the_likely_ones_first():
     found = shown(detect_keys(typed("WP-4711", "us")))
     assert found[0] == ("us", "WP-4711")
     assert ("de", "WPß4711") in found
@@ -248,7 +248,7 @@ def test_the_layout_whose_code_somebody_takes_is_chosen():
     assert chosen(seen, lambda _: False).settings["layout"] == "us"
 
 
-def test_with_the_lamp_of_caps_lock_both_readings_are_told():
+def test_with_the_lamp_of_caps_lock_both_readings_are_shown():
     plain = {(one.code, one.settings.get("caps_lock")) for one in detect_keys(typed("bcd", "us"))}
     assert plain == {("bcd", None)}
     lit = {
@@ -264,7 +264,7 @@ def test_an_ending_by_a_control_character_or_an_arrow_is_named():
     assert detect_keys(typed("1", "us", Key.DOWN))[0].ending == "the arrow down"
 
 
-def test_dropped_events_and_unknown_keys_are_told():
+def test_dropped_events_and_unknown_keys_are_reported():
     lost = detect_keys([(EV_SYN, SYN_DROPPED, 0), (EV_SYN, SYN_REPORT, 0), *typed("4711", "us")])
     assert "dropped" in lost.what
     unknown = detect_keys([(EV_KEY, 240, PRESSED), *typed("4711", "us")])
@@ -281,7 +281,7 @@ def test_no_keys_are_nothing():
         lambda name: st.tuples(st.just(name), st.text(TYPEABLE[name], min_size=1))
     )
 )
-def test_what_was_typed_is_among_what_is_told(given_):
+def test_the_typed_code_is_among_those_shown(given_):
     layout, text = given_
     whole = reading_of_text(text)
     found = detect_keys(typed(text, layout))

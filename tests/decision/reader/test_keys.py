@@ -71,7 +71,7 @@ Z y Y   X x X   C c C   V v V   B b B   N n N   M m M µ   COMMA , ;   DOT . :  
 
 
 @pytest.mark.parametrize(("layout", "table"), [("us", US), ("de", DE)])
-def test_every_key_types_what_stands_on_it(layout, table):
+def test_every_key_types_its_character(layout, table):
     rows = [cap.split() for line in table.split("\n") for cap in line.strip().split("   ") if cap]
     assert len(rows) == 48
     for name, plain, shifted, *third in rows:
@@ -98,7 +98,7 @@ def test_every_printable_ascii_character_comes_back(layout):
 
 
 @pytest.mark.parametrize("ending", ["ENTER", "KPENTER", "TAB", "UP", "DOWN", "LEFT", "RIGHT"])
-def test_what_ends_a_code(ending):
+def test_keys_that_end_a_code(ending):
     decoder = KeyDecoder(layout_of("us"))
     assert decoder.feed(taps("1", "2")) == []
     assert decoder.pending
@@ -136,7 +136,7 @@ KEYPAD += ["KPPLUS", "KPMINUS", "KPASTERISK", "KPSLASH", "KPEQUAL", "KPCOMMA", "
 
 
 @pytest.mark.parametrize(("layout", "decimal"), [("us", "."), ("de", ",")])
-def test_the_keypad_types_digits_whatever_num_lock_and_shift(layout, decimal):
+def test_the_keypad_types_digits_in_any_state_of_num_lock_and_shift(layout, decimal):
     text = "0123456789+-*/=." + decimal
     assert typed(layout, *taps(*KEYPAD)) == [Code(text)]
     assert typed(layout, *held("LEFTSHIFT", *taps(*KEYPAD)), caps_lock=True) == [Code(text)]

@@ -40,7 +40,7 @@ def test_text_is_a_code_as_it_was_sent(raw, text):
         (("ü" * (MAX_CHARS + 1)).encode(), DropReason.TOO_LONG),
     ],
 )
-def test_what_is_no_code_is_dropped_with_its_flaw(raw, flaw):
+def test_texts_that_are_no_code_are_dropped_with_their_flaw(raw, flaw):
     assert reading_of(raw) == Dropped(flaw)
 
 

@@ -44,7 +44,7 @@ def test_a_name_that_moves_to_a_device_that_is_open_is_the_fault_of_its_own_scan
     assert claims.take(str(dev / "by-id")) == str(dev / "ttyUSB1")
 
 
-def test_where_no_one_has_it_the_first_in_the_settings_gets_it_whoever_asks_first(dev):
+def test_without_an_owner_the_first_in_the_settings_gets_the_device_in_any_order_of_claims(dev):
     led_to(dev, "by-path", "ttyUSB0")
     claims = claims_of([str(dev / "by-id"), str(dev / "by-path")])
     for _ in range(2):

@@ -26,7 +26,7 @@ def test_a_machine_without_any(tmp_path):
     assert devices(trees.places) == []
 
 
-def test_the_best_name_is_told(trees):
+def test_the_best_name_is_shown(trees):
     trees.keyboard(10, "ten")
     trees.keyboard(2, "two", by_id="usb-Two-event-kbd", by_path="platform-2-event-kbd")
     trees.keyboard(3, "three", by_path="platform-3-event-kbd")
@@ -70,7 +70,7 @@ def test_two_interfaces_of_one_device_are_no_twins(trees):
     assert [one.stability for one in devices(trees.places)] == ["by-id", "by-id"]
 
 
-def test_what_cannot_type_a_code_is_left_out(trees):
+def test_devices_that_cannot_type_a_code_are_left_out(trees):
     trees.keyboard(0, "Power Button", keys=POWER_BUTTON_KEYS)
     trees.keyboard(1, "half a keyboard", keys=sum(1 << key for key in range(2, 12)))
     assert devices(trees.places) == []
@@ -93,7 +93,7 @@ def test_ports_that_are_not_there_are_left_out(trees):
     assert shown(trees) == [("serial", "ttyS0", "none")]
 
 
-def test_the_console_is_told(trees):
+def test_the_console_is_reported(trees):
     trees.console("tty1 ttyAMA0")
     trees.port("ttyAMA0")
     trees.port("ttyAMA1")
@@ -111,7 +111,7 @@ def test_the_names_that_they_give_themselves(trees):
     ]
 
 
-def test_who_has_it_open(trees):
+def test_programs_that_have_it_open(trees):
     node = trees.keyboard(0, "scanner", by_id="usb-1-event-kbd")
     trees.process(12, "Xorg", "/dev/null", node, node)
     trees.process(7, "evtest", node)

@@ -51,7 +51,7 @@ def open_keyboard(path):
         ("null", "not a device of this type"),
     ],
 )
-def test_what_is_no_device(opening, name, cause, tmp_path):
+def test_paths_that_are_no_device(opening, name, cause, tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
     (tmp_path / "null").symlink_to("/dev/null")
@@ -62,7 +62,7 @@ def test_what_is_no_device(opening, name, cause, tmp_path):
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may open everything")
 @pytest.mark.parametrize("opening", [open_serial, open_keyboard])
-def test_what_may_not_be_opened(opening, tmp_path):
+def test_devices_that_may_not_be_opened(opening, tmp_path):
     (tmp_path / "device").touch(mode=0)
     with pytest.raises(DeviceLost, match="permission denied"):
         opening(tmp_path / "device")

@@ -42,7 +42,7 @@ def port():
     os.close(inner)
 
 
-def test_nobody(port, tmp_path):
+def test_no_process_has_it_open(port, tmp_path):
     assert holders(port) == ()
     assert holders(str(tmp_path / "gone")) == ()
 
@@ -109,7 +109,7 @@ def test_the_program_behind_a_pty_is_the_device_itself():
         process.stdin.close()
 
 
-def test_a_login_prompt_of_systemd_is_seen_where_proc_shows_nobody_else(port, tmp_path):
+def test_a_login_prompt_of_systemd_is_seen_even_if_proc_shows_no_process(port, tmp_path):
     unit = f"serial-getty@{Path(port).name}.service"
     group = tmp_path / "cgroups/system.slice/system-serial\\x2dgetty.slice" / unit
     group.mkdir(parents=True)

@@ -105,7 +105,7 @@ def expected(text):
 
 @pytest.mark.parametrize("layout", NAMES)
 @given(data=st.data())
-def test_what_xkb_types_is_read_back(layout, data):
+def test_characters_typed_by_xkb_are_read_back(layout, data):
     text = data.draw(st.text(st.sampled_from(sorted(strokes(layout))), max_size=30))
     decoder = KeyDecoder(layout_of(layout))
     readings = [*decoder.feed(typing(layout, text)), *decoder.silence()]
@@ -124,7 +124,7 @@ MEMBERS = [
 
 @pytest.mark.parametrize("layout", NAMES)
 @pytest.mark.parametrize("member", MEMBERS)
-def test_what_members_present_is_read_back(layout, member):
+def test_codes_of_members_are_read_back(layout, member):
     decoder = KeyDecoder(layout_of(layout))
     events = typing(layout, member)
     assert [*decoder.feed(events), *decoder.silence()] == [Code(member)]

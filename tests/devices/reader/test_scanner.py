@@ -76,7 +76,7 @@ async def test_a_device_that_dies_at_once_neither_spins_nor_floods_the_log():
 
 @pytest.mark.parametrize("proof", ["time", "code"])
 @on_shifted_clock
-async def test_its_return_is_told_when_it_lasts_at_last(proof):
+async def test_a_lasting_return_is_logged(proof):
     lives = [b"!"] * 20 + [b"1" if proof == "code" else b""]
     async with Bench(making(lambda: Scripted(lives.pop(0)))) as bench:
         while len(lives) > 1:
@@ -92,7 +92,7 @@ async def test_its_return_is_told_when_it_lasts_at_last(proof):
 
 
 @on_shifted_clock
-async def test_a_cause_that_changes_is_shown_and_not_told_again():
+async def test_a_cause_that_changes_is_shown_and_not_logged_again():
     causes = [LossCause.UNPLUGGED, LossCause.HELD, LossCause.DENIED]
 
     def connect():

@@ -148,7 +148,7 @@ async def test_input_that_comes_with_the_end_of_the_time_is_not_the_rest_of_the_
 
 
 @on_shifted_clock
-async def test_a_code_in_time_is_not_dropped_and_starts_the_time_of_the_next_anew(rig):
+async def test_a_code_in_time_is_kept_and_starts_the_time_of_the_next(rig):
     async with Bench(rig.make, idle_s=0) as bench:
         await bench.ready()
         await bench.consumed(lambda: rig.type_part("12"))
@@ -190,7 +190,7 @@ async def test_input_that_came_while_the_loop_was_busy_wins_over_the_silence(rig
 
 
 @on_shifted_clock
-async def test_what_was_typed_before_the_start_opens_nothing(rig):
+async def test_codes_typed_before_the_start_open_nothing(rig):
     rig.type_code("OLD")
     async with Bench(rig.make) as bench:
         await bench.ready()
@@ -218,7 +218,7 @@ async def test_unplugged_in_the_middle_of_a_code(rig):
 
 
 @on_shifted_clock
-async def test_a_loss_is_told_once_however_long_it_lasts(rig):
+async def test_a_loss_is_logged_once_however_long_it_lasts(rig):
     async with Bench(rig.make) as bench:
         for count in (1, 3, 5):
             await bench.ready()
@@ -251,7 +251,7 @@ async def test_absent_at_the_start(rig):
 
 
 @on_shifted_clock
-async def test_rubbish_is_counted_and_told_once(rig):
+async def test_rubbish_is_counted_and_logged_once(rig):
     async with Bench(rig.make) as bench:
         await bench.ready()
         for _ in range(3):
