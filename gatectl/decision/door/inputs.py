@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from gatectl.decision.timestamps import LONG_AGO, LoopTime
 
@@ -34,8 +35,7 @@ class InputHealth(StrEnum):
     LOST = "lost"
 
 
-@dataclass(frozen=True, slots=True)
-class LevelChange:
+class LevelChange(NamedTuple):
     """A level that has been stable for its time; `since_s` is when it began."""
 
     active: bool

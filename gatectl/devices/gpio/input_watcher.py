@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from gatectl import clock
 from gatectl.decision.door.inputs import InputName, LevelChange, LevelFilter
@@ -30,8 +30,7 @@ URGENT = {InputName.EXIT}
 """Read every 20 ms where the pin factory has no edges: from a stable level to the relay are 50 ms at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
+class Lost(NamedTuple):
     """The pin cannot be read; the cause is a technician's."""
 
     cause: str

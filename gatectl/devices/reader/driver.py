@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from gatectl.decision.log import Log
 from gatectl.devices.reader.contention import Claims, holders
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
 Settings_contra = TypeVar("Settings_contra", contravariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(NamedTuple):
     """The input of one scan."""
 
     port: Any

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 _PARENTS = 8
 """Levels to climb from an input device or a port to its USB device, which has a name."""
 
 
-@dataclass(frozen=True, slots=True)
-class SystemPaths:
+class SystemPaths(NamedTuple):
     """Roots of the system's trees; tests use others."""
 
     dev: Path = Path("/dev")
@@ -20,8 +19,7 @@ class SystemPaths:
     udev: Path = Path("/run/udev/data")
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceClass:
+class DeviceClass(NamedTuple):
     """A class of devices, as the kernel and udev show them."""
 
     heading: str
