@@ -66,26 +66,6 @@ def key_name(code: int) -> str:
     return f"key {code} ({name})" if name else f"key {code}"
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """A layout, as xkeyboard-config has it."""
-
-    keys: Mapping[int, tuple[str, ...]]
-    """The characters of each key: alone, with Shift, with AltGr, with both; and the same four with Caps Lock
-    where that makes others. Empty where there is none. A combining mark is the accent of a dead key."""
-    keypad: Mapping[int, str]
-    """The keypad as it types with Num Lock on: a scanner means the digits in either state of the lock."""
-    has_altgr: bool
-
-    def character(self, code: int, *, shift: bool, altgr: bool, caps_lock: bool) -> str:
-        """Return the character of a key while these are held; empty for none."""
-        levels = self.keys.get(code)
-        if levels is None:
-            return ""
-        level = shift | altgr << 1
-        return levels[level + 4] if caps_lock and len(levels) > 4 else levels[level]
-
-
 SPACING_ACCENTS: Mapping[str, str] = {
     "\u0300": "`",
     "\u0301": "\N{ACUTE ACCENT}",
@@ -102,3 +82,28 @@ SPACING_ACCENTS: Mapping[str, str] = {
     "\u0328": "\N{OGONEK}",
 }
 """The accents of dead keys, and the characters that they type with the space bar."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A layout, as xkeyboard-config has it."""
+
+    keys: Mapping[int, tuple[str, ...]]
+    """The characters of each key: alone, with Shift, with AltGr, with both; and the same four with Caps Lock
+    where that makes others. Empty where there is none. A combining mark is the accent of a dead key."""
+    keypad: Mapping[int, str]
+    """The keypad as it types with Num Lock on: a scanner means the digits in either state of the lock."""
+    has_altgr: bool
+
+    def alone(self) -> dict[int, str]:
+        """Return the keys that type a character by themselves, the keypad's too; without the dead ones."""
+        typed = {code: levels[0] for code, levels in self.keys.items()} | dict(self.keypad)
+        return {code: char for code, char in typed.items() if char and char not in SPACING_ACCENTS}
+
+    def character(self, code: int, *, shift: bool, altgr: bool, caps_lock: bool) -> str:
+        """Return the character of a key while these are held; empty for none."""
+        levels = self.keys.get(code)
+        if levels is None:
+            return ""
+        level = shift | altgr << 1
+        return levels[level + 4] if caps_lock and len(levels) > 4 else levels[level]

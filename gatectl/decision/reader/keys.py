@@ -33,7 +33,7 @@ SYN_REPORT, SYN_DROPPED = 0, 3
 LED_CAPSL = 1
 RELEASED, PRESSED = 0, 1  # 2 is autorepeat: not a further character of a code
 
-_ENDS = {
+_ENDS: dict[int, str] = {
     Key.ENTER: "Enter",
     Key.KPENTER: "the keypad's Enter",
     Key.TAB: "Tab",
@@ -76,6 +76,7 @@ class KeyDecoder:
 
     def __init__(self, layout: Layout, *, caps_lock: bool | None = None, **affixes: Unpack[Affixes]) -> None:
         self._layout = layout
+        self._alone = layout.alone()  # for nearly all keys of nearly all codes
         self._follows_lamp = caps_lock is not None
         self._caps_lock = bool(caps_lock)
         self._affixes = affixes
@@ -162,13 +163,18 @@ class KeyDecoder:
     def _key(self, code: int, value: int) -> list[Reading]:
         if code in _MODIFIERS:
             return self._hold(code, value)
-        if value != PRESSED or code in _WITHOUT_CHARACTER:  # Num Lock does not matter here
+        if value != PRESSED:
+            return []
+        if code in self._alone and not (self._held or self._caps_lock or self._accent):
+            self._add(self._alone[code])
+            return []
+        if code in _WITHOUT_CHARACTER:  # Num Lock does not matter here
             return []
         if code == Key.CAPSLOCK:
             self._caps_lock = not self._caps_lock
             return []
         if code in _ENDS:
-            return self._end(_ENDS[Key(code)])
+            return self._end(_ENDS[code])
         return self._character_key(code)
 
     def _hold(self, code: int, value: int) -> list[Reading]:
@@ -244,27 +250,35 @@ class KeyDecoder:
         if char in ENDINGS:
             self._alt_number = ""
             return self._end(ENDINGS[char])
-        self.begun += not self.pending
         if char in SPACING_ACCENTS:
+            self.begun += not self.pending
             self._join_accent("")
             self._accent = char
-        else:
+        elif self._accent:
             self._join_accent(char)
+        else:
+            self._add(char)
         return []
 
-    def _join_accent(self, char: str) -> None:
-        """Add a character with the accent that waits for it; with a blank, or none, the accent alone."""
-        if self._accent:
-            accent, self._accent = self._accent, ""
-            joined = unicodedata.normalize("NFC", char + accent)
-            if char == " " or not char:
-                char = SPACING_ACCENTS[accent]
-            else:
-                char = joined if len(joined) == 1 else SPACING_ACCENTS[accent] + char
-        if len(self._text) + len(char) > MAX_CHARS + ROOM:
+    def _add(self, text: str) -> None:
+        if not self._text:
+            self.begun += not self.pending
+        if len(self._text) + len(text) > MAX_CHARS + ROOM:
             self._damage(Dropped(DropReason.TOO_LONG))
         else:
-            self._text += char
+            self._text += text
+
+    def _join_accent(self, char: str) -> None:
+        """Add the accent that waits, if one does, with its character; with a blank, or none, it is alone."""
+        if not self._accent:
+            return
+        alone = SPACING_ACCENTS[self._accent]
+        joined = unicodedata.normalize("NFC", char + self._accent)
+        if char in {"", " "}:
+            self._add(alone)
+        else:
+            self._add(joined if len(joined) == 1 else alone + char)
+        self._accent = ""
 
     def _pressed(self, code: int) -> str:
         """The key with what is held, for a technician."""

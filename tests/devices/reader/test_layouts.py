@@ -1,5 +1,6 @@
 """The layouts against xkeyboard-config itself, as libxkbcommon compiles it on this machine."""
 
+import contextlib
 import json
 import unicodedata
 from functools import cache
@@ -16,7 +17,10 @@ from hypothesis import strategies as st
 from gatectl.decision.reader.keymap import SPACING_ACCENTS, Key, LayoutName
 from gatectl.decision.reader.keys import KeyDecoder
 from gatectl.decision.reader.reading import Code, reading_of_text
+from gatectl.devices.reader.evdev_keyboard import KeyboardDriver
 from gatectl.devices.reader.layouts import layout_of
+from gatectl.devices.reader.reader_types import EvdevScanner
+from gatectl.sim.virtual_keyboard import VirtualKeyboard
 
 SCRIPT = Path(__file__).parents[3] / "scripts/layouts"
 NAMES = get_args(LayoutName)
@@ -146,5 +150,10 @@ def test_a_scanner_in_another_layout_types_other_characters(layout, member, in_u
 
 def test_only_the_layouts_in_use_are_loaded():
     layout_of.cache_clear()
-    layout_of("fr")
+    settings = EvdevScanner(type="evdev", name="x", layout="fr")
+    with VirtualKeyboard("us") as keyboard:
+        layout_of.cache_clear()
+        driver = KeyboardDriver(keyboard.connect)
+        with contextlib.closing(driver.open(settings, "")) as source:
+            driver.decoder(settings, source)
     assert layout_of.cache_info().currsize == 1
