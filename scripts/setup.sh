@@ -5,7 +5,7 @@
 #   venv     its virtual environment
 #   set_up [EXTRA]   installs gatectl with that extra of pyproject.toml; does nothing where that is done
 #
-# Everything is said on stderr. A stamp in .venv tells what it was made from; it is written last, so a
+# Everything is said on stderr. A stamp in .venv records what it was made from; it is written last, so a
 # set-up that was cut short is done again.
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -94,7 +94,7 @@ has_browser() {
 
 has_no_browser_package() { grep -qx 'ID=ubuntu' /etc/os-release 2>/dev/null; }
 
-# Nobody is asked for a password: whoever started this may have gone for a coffee.
+# Never ask for a password: this may run unattended.
 can_be_root() { ((EUID == 0)) || { command -v sudo && sudo -n true; } >/dev/null 2>&1 </dev/null; }
 
 install_packages() { # PACKAGE…
@@ -137,7 +137,7 @@ install_for_tests() {
 
 # --- The virtual environment ---------------------------------------------------------------------
 
-# What .venv is made from; nothing where its Python does not run.
+# The sources of .venv; empty if its Python does not run.
 fingerprint() {
     "$venv/bin/python" -c 'import sys; print(sys.version)' 2>/dev/null </dev/null &&
         printf '%s\n' "$root" && cat -- "$root/pyproject.toml" "$root/scripts/setup.sh"

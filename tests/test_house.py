@@ -44,10 +44,11 @@ MAY_IMPORT = {
     },
     "__main__": {"cli"},
 }
-"""What each part may import beside itself and the package's own version."""
+"""The imports that each part is allowed, in addition to itself and the package's own version."""
 
 DESCRIPTORS = {"gatectl.partners.protocol", "gatectl.partners.registry"}
-"""What `config` and `sim` may import of the partners: they derive the settings and names from it."""
+"""The imports from the partners that `config` and `sim` are allowed: they derive the settings and names from
+it."""
 
 OUTSIDE = {
     *("asyncio", "concurrent", "multiprocessing", "threading", "queue"),
@@ -56,7 +57,7 @@ OUTSIDE = {
     *("socket", "selectors", "select", "ssl", "http", "urllib.request"),
     *("os", "pathlib", "shutil", "tempfile", "subprocess", "fcntl", "signal", "sqlite3"),
 }
-"""What a decision cannot need: a clock, chance, and everything that touches the machine."""
+"""Modules that a decision cannot need: clocks, chance, and everything that touches the machine."""
 
 CLOCK_AND_IO = {"now", "utcnow", "today", "open", "print", "input"}
 
@@ -186,7 +187,7 @@ def test_the_readme_says_what_each_folder_holds():
 FILE_NAME = re.compile(r"(?<![\w/.$*{}%-])[\w-]+(?:/[\w.-]+)*\.(?:py|md|sql|html|js|css|png)\b")
 MAN_PAGE = re.compile(r"\b(gatectl(?:[.-]\w+)*)\((\d)\)")
 ELSEWHERE = ["reference/", "the contract's", "of the contract", "contract says", "contract names"]
-"""Notes about the partners, and a specification, that lie beside the repository and do not come with it."""
+"""Notes about the partners, and a specification, that are not part of the repository."""
 
 
 @needs_git

@@ -39,7 +39,7 @@ device = "/dev/input/by-id/usb-1"
 
 @pytest.fixture
 def settings(tmp_path, monkeypatch):
-    """The path of a whole settings file; the journal beside it is not there yet."""
+    """The path of a whole settings file; the journal next to it does not exist yet."""
     monkeypatch.delenv("GATECTL_CONFIG", raising=False)
     for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)

@@ -74,7 +74,7 @@ def _by_keyboard(shell, line, folder, environ):
     )
     os.close(child)
     shown = bytearray()
-    # A terminal that nobody reads would stop the shell.
+    # An unread terminal would stop the shell.
     screen = threading.Thread(target=_drain, args=(parent, shown), daemon=True)
     screen.start()
     try:

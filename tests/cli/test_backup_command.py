@@ -30,7 +30,7 @@ def mode(path):
 def test_a_backup_of_a_store_that_is_written_has_all_of_it(run, write, journal, file):
     for number in (1, 2, 3):
         write(number, credential=f"code-{number}")
-    # What a plain copy would miss: the records stand in the log.
+    # A plain copy would miss these records, which are in the log.
     assert journal.with_name("journal.db-wal").stat().st_size > journal.stat().st_size
     assert run("backup", str(file))[0] == 0
     assert mode(file) == 0o600
@@ -57,7 +57,7 @@ def test_a_restored_store_is_complete_and_the_former_one_is_kept_whole(run, jour
     run("cards", "add", "CARD-1", "wellhub", "1000000000200")
     assert run("backup", str(file))[0] == 0
     run("cards", "add", "CARD-2", "wellhub", "1000000000201")
-    # A kill leaves a log beside the store; it must not be taken for the restored one's.
+    # A kill leaves a log next to the store; it must not be taken for the restored store's.
     left = sqlite3.connect(journal, isolation_level=None)
     left.execute("PRAGMA wal_autocheckpoint = 0")
     left.execute("UPDATE cards SET member = '1000000000299' WHERE code = 'CARD-1'")

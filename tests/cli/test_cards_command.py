@@ -141,7 +141,7 @@ def test_a_card_that_is_not_there_cannot_be_removed(run):
 
 @pytest.fixture
 def customers(settings):
-    """A partner that is asked with the customer's number beside the member's."""
+    """A partner that is asked with the customer's number and the member's."""
     more = """
 [partners.urban]
 protocol = "perfectgym"

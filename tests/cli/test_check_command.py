@@ -1,4 +1,4 @@
-"""`gatectl check --devices --connect`: with and without a running gatectl, and whatever fails."""
+"""`gatectl check --devices --connect`: with and without a running gatectl, and each failure."""
 
 import contextlib
 import json
@@ -55,7 +55,7 @@ def check(tmp_path, monkeypatch, capsys):
 
 
 def found(out):
-    """What was found, without what is said of the settings."""
+    """The results, without those about the settings."""
     return [line for line in out.splitlines() if line.startswith("ok: ")]
 
 

@@ -14,7 +14,7 @@ from gatectl.errors import GatectlError
 
 @pytest.fixture
 def command(monkeypatch):
-    """Stands in for every command: calls what `run` is set to, with `args`."""
+    """Replaces every command: calls the present `run` with `args`."""
 
     def add_arguments(parser):
         parser.add_argument("--json", action="store_true")

@@ -1,4 +1,4 @@
-"""What bash, zsh and fish offer for gatectl, in the shells themselves."""
+"""The completions of bash, zsh and fish for gatectl, in the shells themselves."""
 
 import shutil
 import subprocess
@@ -23,7 +23,7 @@ key = "[partners.none]"
 
 @pytest.fixture(params=SHELLS)
 def offers(request, tmp_path):
-    """What the shell offers at the end of a line, as a set."""
+    """The shell's offers at the end of a line, as a set."""
     (tmp_path / "gym.toml").write_text(SETTINGS)
     (tmp_path / "cards.csv").touch()
     (tmp_path / "folder").mkdir()
@@ -31,7 +31,7 @@ def offers(request, tmp_path):
 
     def ask(line, **more):
         words = {word.rstrip(" /") for word in offered(request.param, line, tmp_path, environ | more)}
-        # Where nothing else fits zsh offers the options, asked or not.
+        # If nothing else fits, zsh offers the options even before a dash.
         is_about_options = line.split(" ")[-1].startswith("-")
         return {word for word in words if is_about_options or not word.startswith("-")}
 

@@ -1,4 +1,4 @@
-"""`gatectl devices` over ptys and the virtual keyboard, beside a real daemon where one is meant."""
+"""`gatectl devices` over ptys and the virtual keyboard, next to a real daemon in some tests."""
 
 import argparse
 import json
@@ -129,7 +129,7 @@ def test_the_list_for_people(bench, capsys):
 
 
 def scan_at_event7(bench, capsys, meanwhile):
-    """What the command says of a scan at a keyboard without a stable path."""
+    """The command's output for a scan at a keyboard without a stable path."""
     path = str(bench.dev / "input/event7")
     with VirtualKeyboard("us") as scanner:
         bench.keyboards[path] = scanner

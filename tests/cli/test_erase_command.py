@@ -20,7 +20,7 @@ MANUAL = {"kind": "manual", **dict.fromkeys(["scanner", "credential", "partner",
 
 @pytest.fixture
 def events(run):
-    """What `events --json` says, by the last three digits of the ID."""
+    """The events of `events --json`, by the last three digits of the ID."""
 
     def read(*args):
         found = [json.loads(line) for line in run("events", "--json", *args)[1].splitlines()]
@@ -149,7 +149,7 @@ def test_a_member_of_one_partner_alone(run, events, settings):
     assert run("erase", "--member", MEMBER, "--partner", "wellpass")[0] == 0
     after = events()
     changed = {number for number in after if after[number] != before[number]}
-    # Scans that led to nobody may be of either; an opening by hand as well.
+    # Scans without a member may belong to either; openings by hand too.
     assert changed == {4, 5, 8, 9}
     assert AS_READ in run("cards", "list")[1]
     assert run("erase", "--member", MEMBER, "--partner", "wellhub")[0] == 0

@@ -370,7 +370,7 @@ def test_json_does_not_wait_for_rich(settings, write):
 
 
 def on_a_terminal(settings, **environ):
-    """What a command writes where a person sits."""
+    """A command's output on a terminal."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "gatectl", "events", "-c", str(settings)]
     environ = {"PATH": os.environ["PATH"], "TERM": "xterm-256color", "COLUMNS": "80"} | environ

@@ -69,7 +69,7 @@ def test_the_readme_has_every_command_and_no_option_that_is_not_there():
 
 
 def sample_settings():
-    """Every name that stands before a `=` in the sample, which has all settings."""
+    """Every name before a `=` in the sample, which has all settings."""
     sample = (ROOT / "config/gatectl.toml").read_text()
     return sorted(set(re.findall(r"(?<![\w<])([a-z_]+) = ", sample)))
 

@@ -1,4 +1,4 @@
-"""Every problem of a file in one run, whatever else is wrong with it."""
+"""Every problem of a file is reported in one run."""
 
 from __future__ import annotations
 

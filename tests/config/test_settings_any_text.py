@@ -1,4 +1,4 @@
-"""Whatever stands in the file: it loads, or it is refused; and no secret is told."""
+"""Any text as settings: it loads or is refused, and no secret is printed."""
 
 from __future__ import annotations
 

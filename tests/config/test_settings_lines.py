@@ -1,4 +1,4 @@
-"""The line on which a key stands."""
+"""The line of each key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mistakes that installers make: each is refused, or warned of, with the remedy beside it."""
+"""Mistakes that installers make: each is refused, or warned of, with the remedy."""
 
 from __future__ import annotations
 

@@ -197,7 +197,7 @@ def test_the_bound_holds(pattern, start, end):
     bound = tries(pattern, len(code))
     assume(bound <= 3000)
     parsed = _parser.parse(pattern, re.ASCII)
-    # Beside what is tried, one character after the other is read, through every pair of brackets.
+    # In addition to the attempts, each character is read once, through every pair of brackets.
     reference = Reference(code, 4 * (bound + 1) * (len(code) + 1) * (len(pattern) + 1))
     found = any(found == len(code) for found in reference.ends(parsed, 0))
     assert found is (re.fullmatch(pattern, code, re.ASCII) is not None)

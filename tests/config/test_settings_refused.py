@@ -1,4 +1,4 @@
-"""What is refused, to the letter: line, key, what is wrong, and what to do instead."""
+"""Refused settings, to the letter: line, key, problem and remedy."""
 
 from __future__ import annotations
 
@@ -598,7 +598,7 @@ def test_a_file_that_is_not_there(tmp_path, refusal):
 
 
 def test_a_file_that_cannot_be_read(tmp_path, refusal):
-    # A folder in its place fails for every user; root may read any file, whatever its mode.
+    # A folder in its place fails for every user; root may read a file of any mode.
     assert refusal(tmp_path).lines()[0] == f"{tmp_path}:1: settings: the file cannot be read: Is a directory"
 
 

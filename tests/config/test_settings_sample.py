@@ -18,7 +18,7 @@ SAMPLE = Path(__file__).parents[2] / "config" / "gatectl.toml"
 
 @pytest.fixture
 def installed(tmp_path):
-    """The sample as it stands on a door, with its keys."""
+    """The sample as it is installed on a door, with its keys."""
     path = tmp_path / "gatectl.toml"
     shutil.copy(SAMPLE, path)
     secrets = tmp_path / "secrets"

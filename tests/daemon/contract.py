@@ -1,4 +1,4 @@
-"""The rules of gatectl-events(5) for any event, whatever happened: its fields, their order and forms."""
+"""The rules of gatectl-events(5) for every event: its fields, their order and forms."""
 
 from __future__ import annotations
 

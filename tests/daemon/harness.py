@@ -2,7 +2,7 @@
 
 The daemon is `python -m gatectl run` as a process of its own. Nothing here waits by sleeping: readiness
 comes through NOTIFY_SOCKET, lines and pins through pipes, requests through the simulator. The journal alone
-has to be looked at again and again, since SQLite tells nobody of another process's commits.
+has to be looked at again and again, since SQLite does not notify of another process's commits.
 """
 
 from __future__ import annotations
@@ -55,16 +55,16 @@ CUSTOMER = "293123213"
 
 
 def code(partner: str, member: str) -> str:
-    """What a member of this partner shows: each partner has a route of its own."""
+    """The code of a member of this partner: each partner has a route of its own."""
     return f"{partner}:{member}/{CUSTOMER}" if partner.startswith("perfectgym") else f"{partner}:{member}"
 
 
 class Gym:
     """A context manager; inside, `start` runs the daemon. At its end every process has ended.
 
-    `partners` is partner → settings beside the simulator's own; what stands before a `-` in its name is its
-    protocol. `doors` is door → settings (`repeat_ms`, `open_ms`, `active_high`, `show_name`, `scanner`, and
-    the tables `contact` and `exit`).
+    `partners` is partner → settings in addition to the simulator's own; its name up to a `-` is its protocol.
+    `doors` is door → settings (`repeat_ms`, `open_ms`, `active_high`, `show_name`, `scanner`, and the tables
+    `contact` and `exit`).
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Gym:
         self.socket = folder / "control.sock"
         self.scanners: dict[str, VirtualSerialScanner] = {}
         self.stderr: list[str] = []
-        """What ended daemons said."""
+        """The lines of daemons that have ended."""
         self._stack = ExitStack()
         self._daemon: subprocess.Popen[bytes] | None = None
         self._lines: Lines | None = None
@@ -259,7 +259,7 @@ class Gym:
         os.kill(self.pid, number)
 
     def kill9(self) -> None:
-        """The process is gone, and what it had told before can be seen."""
+        """The process is gone, and its last lines have been read."""
         self.signal(signal.SIGKILL)
         assert self._end_daemon() == -signal.SIGKILL
 
@@ -269,7 +269,7 @@ class Gym:
         return self.wait()
 
     def wait(self) -> int:
-        """The exit status of a daemon that ends by itself, or was told to."""
+        """The exit status of a daemon that ends, by itself or after a signal."""
         assert self._daemon is not None
         self._daemon.wait(NET_S)
         return self._end_daemon()
@@ -285,7 +285,7 @@ class Gym:
         self.entries(0)
         return status
 
-    # What it says.
+    # Output.
 
     def told(self, *words: str) -> str:
         """The first line on the running daemon's stderr that holds all the words, now or later."""
@@ -302,7 +302,7 @@ class Gym:
     def count_told(self, *words: str) -> int:
         return sum(all(word in line for word in words) for line in self.lines_so_far())
 
-    # What goes in.
+    # Input.
 
     def scan(self, credential: str, door: str = "main") -> None:
         self.scanners[door].type_code(credential)
@@ -312,7 +312,7 @@ class Gym:
         self.scan(code(partner, member), door)
         return self.next_event()
 
-    # What comes out.
+    # Results.
 
     def next_event(self) -> dict[str, Any]:
         """The next finished event in the order of the decisions, as the journal has it."""
@@ -352,13 +352,13 @@ class Gym:
         time.sleep(0.001)
 
     def events(self, *arguments: str) -> list[dict[str, Any]]:
-        """What `gatectl events --json` prints, the oldest first."""
+        """The events of `gatectl events --json`, the oldest first."""
         done = self.run("events", "--json", *arguments)
         assert (done.returncode, done.stderr) == (0, "")
         return [contract.check(json.loads(line)) for line in done.stdout.splitlines()]
 
     def status(self) -> dict[str, Any]:
-        """What `gatectl status --json` prints."""
+        """The output of `gatectl status --json`."""
         done = self.run("status", "--json")
         assert (done.returncode, done.stderr) == (0, "")
         return json.loads(done.stdout)
@@ -387,7 +387,7 @@ class Gym:
             assert time.monotonic() < until, "a partner is not connected"
 
     def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """A command beside the daemon."""
+        """Run a command while the daemon runs."""
         return subprocess.run(
             [*self.command, *arguments],
             input=stdin,

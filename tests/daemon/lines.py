@@ -60,7 +60,7 @@ class Lines:
 
 
 def fill(address: str | bytes) -> None:
-    """Fill a datagram socket that nobody reads, until it takes no more."""
+    """Fill an unread datagram socket until it takes no more."""
     with (
         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sent,
         contextlib.suppress(BlockingIOError),

@@ -17,7 +17,7 @@ class Over(Exception):
 
 
 def told(set_by_us):
-    """What is told while the clock is set by so much between one look and the next."""
+    """The log entries while the clock is set by these steps, one between each two checks."""
     wall, boot, entries = [50 * DAY], [DAY], []
     steps = iter(set_by_us)
 

@@ -1,4 +1,4 @@
-"""The commands beside the running daemon: status, open, cards, route; and the socket they speak over."""
+"""The commands while the daemon runs: status, open, cards, route; and the socket they speak over."""
 
 import json
 import stat

@@ -1,4 +1,4 @@
-"""Whoever connects to a socket of the daemon stops no door, whatever he sends or holds open."""
+"""No client of a socket of the daemon stops a door, by anything it sends or holds open."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,5 @@
-"""A damaged store under a running daemon: it is mended or replaced without a restart, and status tells."""
+"""A damaged store under a running daemon: it is repaired or replaced without a restart, and status shows
+it."""
 
 import sqlite3
 import time

@@ -1,4 +1,4 @@
-"""A scanner, a door or a partner that fails is told once, and disturbs nobody else."""
+"""A scanner, a door or a partner that fails is logged once, and disturbs no other."""
 
 import os
 import random
@@ -24,7 +24,7 @@ def test_unplugged_in_the_middle_of_a_code(gym):
     assert (gone["state"], gone["cause"], gone["codes"]) == ("lost", "unplugged", 0)
     scanner.plug()
     gym.told(f"scanner {scanner.link}: ready")
-    # The rest of that code is nobody's code, and no ending for it.
+    # The rest of that code is no code, and no ending.
     scanner.send(b"00200\r")
     event = gym.next_event()
     assert (event["credential"], event["message"]) == ("00200", "Credential not recognised")

@@ -1,4 +1,4 @@
-"""What viewers are shown over the control socket, and that no scan waits for them."""
+"""Screens for viewers over the control socket; no scan waits for viewers."""
 
 import asyncio
 import contextlib

@@ -24,7 +24,7 @@ ROUNDING_US = 2
 
 
 class Entrance(threading.Thread):
-    """Stands before the simulator: the first connection is not let in, all others are."""
+    """A proxy in front of the simulator: the first connection is not let in, all others are."""
 
     def __init__(self):
         super().__init__(daemon=True)
@@ -119,7 +119,7 @@ ALL = ["look-up", "connect", "TLS"]
 
 
 def ready_us(dial):
-    """When the connection stood."""
+    """The time at which the connection was ready."""
     return dial.begun_us + 1000 * (dial.look_up_ms + dial.connect_ms + dial.tls_ms)
 
 
@@ -209,7 +209,7 @@ def test_no_steps_are_recorded_where_no_request_was_tried(gym, tmp_path):
 
 def test_a_budget_that_ends_before_the_record_is_made_has_begun_no_connection(gym, tmp_path):
     with closing(sqlite3.connect(gym.journal, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")  # nobody else can write, as on a stalled disk
+        other.execute("BEGIN IMMEDIATE")  # no other process can write, as on a stalled disk
         gym.scan(code("wellhub-stalled", GOOD["wellhub"]))
         gym.told("rejected", "wellhub-stalled timeout")
         other.execute("ROLLBACK")

@@ -1,4 +1,4 @@
-"""What the pins do, seen from outside: the pulse, the lamps, and pins that fail."""
+"""The pins, seen from outside: the pulse, the lamps, and pins that fail."""
 
 import re
 import time
@@ -10,7 +10,7 @@ from viewing import Viewer
 
 MAIN = PINS["main"]
 LATE_S = 0.05
-"""What a busy machine may add to a timer."""
+"""The delay that a busy machine may add to a timer."""
 
 DECLINED, UNKNOWN = "1000000000453", "1000000000404"
 

@@ -19,7 +19,7 @@ def pour(scanner, data):
 
 
 def held(pid):
-    """What the process holds: descriptors and threads."""
+    """The process's open descriptors and threads."""
     return len(list(Path(f"/proc/{pid}/fd").iterdir())), len(list(Path(f"/proc/{pid}/task").iterdir()))
 
 

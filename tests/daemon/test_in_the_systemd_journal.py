@@ -1,4 +1,4 @@
-"""What the systemd journal gets of each kind of event, at a socket of the test's own in its place."""
+"""The systemd journal's entry for each kind of event, at a socket of the test's own in its place."""
 
 import os
 import socket
@@ -87,7 +87,7 @@ def journal(tmp_path):
 
 
 EVENTS = [
-    # member, priority, what stands in brackets before the time
+    # member, priority, the text in brackets before the time
     (GOOD["wellhub"], "6", "wellhub 200"),
     ("1000000000453", "5", "wellhub 400"),
     ("1000000000404", "5", "wellhub 404"),

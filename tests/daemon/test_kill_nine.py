@@ -24,8 +24,8 @@ MEMBERS = [
     HANG["wellhub"],
 ]
 ADMITTED = set(MEMBERS[:4])
-"""No two scans show the same card, and the card's code goes along as `custom_code`: so a request can be
-told from any other."""
+"""No two scans show the same card, and the card's code goes along as `custom_code`: so each request can be
+identified."""
 
 DEADLY_S = 0.15
 """Scans take some milliseconds here, so this is many of them."""

@@ -92,7 +92,7 @@ def digests(body):
 
 
 def test_keys(gym):
-    """Whatever the partners answer, and with a wrong key too."""
+    """Every answer of the partners, also to a wrong key."""
     for entry in catalogue():
         if entry.fault == "credentials":
             gym.ask(entry.protocol, entry.id)

@@ -1,4 +1,4 @@
-"""What the journal is read back for: outages, and refusals that answer our own unanswered requests."""
+"""Outages across a restart, and refusals that answer our own unanswered requests."""
 
 import time
 import uuid
@@ -113,7 +113,7 @@ def test_the_end_of_a_rest_is_logged_and_dated_by_itself(gym):
     assert event["status"] == 429
     resting = gym.status()["partners"]["wellhub"]
     assert resting["state"] == "resting"
-    gym.told("partner wellhub: healthy")  # nobody scans, and nobody looks at the status
+    gym.told("partner wellhub: healthy")  # there are no scans and no status requests
     healthy = gym.status()["partners"]["wellhub"]
     assert (healthy["state"], healthy["rests_until"]) == ("healthy", None)
     assert abs(contract.moment(healthy["since"]) - contract.moment(resting["rests_until"])) < 0.5

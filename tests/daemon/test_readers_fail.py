@@ -93,7 +93,7 @@ def test_a_keyboard_whose_name_is_no_utf_8(gym, device):
             while events := source.read():
                 device.send(b"".join(EVENT_FORMAT.pack(0, 0, *event) for event in events))
     assert gym.next_event()["result"] == "admitted"
-    # What else has it open gets nothing of what it types: this test, a desktop.
+    # Other programs that have it open, such as this test or a desktop, get none of its keys.
     assert reader_of(gym)["held_by"] == []
     device.unplug()
     gym.told(f"scanner {device.path}: lost (unplugged)")

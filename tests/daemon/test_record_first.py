@@ -35,7 +35,8 @@ def test_each_record_names_the_boot_and_an_events_times_agree(tmp_path):
 
 @contextmanager
 def locked(journal):
-    """Nobody else can write: another process holds SQLite's lock, as a stalled disk would."""
+    """Block all other writers: another process holds SQLite's lock, which has the effect of a stalled
+    disk."""
     with closing(sqlite3.connect(journal, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         yield
@@ -284,7 +285,7 @@ def test_a_disk_that_turns_read_only_locks_no_member_out(gym, failing_disk):
 
 def test_a_start_on_a_read_only_disk_locks_no_member_out(gym, small_disk):
     gym = gym(journal_folder=small_disk).start()
-    card = code("wellhub", "1000000000404")  # as a route would have it, nobody's
+    card = code("wellhub", "1000000000404")  # by a route it has no member
     assert gym.run("cards", "add", card, "wellhub", GOOD["wellhub"]).returncode == 0
     gym.scan(card)
     assert gym.next_event()["result"] == "admitted"

@@ -1,4 +1,4 @@
-"""After a SIGKILL the relay goes off by what the daemon left behind, whatever became of the settings."""
+"""After a SIGKILL the relay goes off by the daemon's saved lines, in any state of the settings."""
 
 import os
 import signal

@@ -63,7 +63,7 @@ def test_kills_with_one_line_that_is_stuck_leave_no_other_on(gym, seed):
         gym.told(f"{stuck}: the gate is in order again")
         assert {change.level for change in gym.pins(RELAY[stuck], gym.pid)} == {0}
         gym.signal(signal.SIGTERM)
-        assert gym.terminate() == 0  # the second signal: nobody has to pass
+        assert gym.terminate() == 0  # the second signal: do not wait for a passage
 
 
 def test_a_stopped_daemon_with_a_stuck_line_is_killed_and_the_other_relay_goes_off(gym):

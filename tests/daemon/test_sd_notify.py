@@ -1,4 +1,4 @@
-"""The service manager is told, and no door waits for it."""
+"""Notifications of the service manager, which no door waits for, and its watchdog."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""What a daemon brings with it: each module is memory for good, and time at each start of a door."""
+"""The modules that a daemon imports: each costs memory, and time at each start of a door."""
 
 from pathlib import Path
 

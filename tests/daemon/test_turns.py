@@ -29,7 +29,7 @@ def test_four_wait_in_order_and_a_sixth_is_dropped(busy):
     assert busy.partners.asked_for(GOOD["wellhub"]) == []
     assert busy.status()["doors"]["main"]["dropped"] == 1
 
-    # Who was dropped may scan again at once.
+    # A member whose code was dropped may scan again at once.
     assert busy.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
 
     requests = busy.partners.requests

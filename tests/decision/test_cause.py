@@ -1,4 +1,4 @@
-"""What the events next to an event say about it, and the tables that every fault and message stands in."""
+"""The cause of an event from the events next to it, and the tables that have a row for every fault."""
 
 import re
 import string
@@ -34,7 +34,7 @@ def refused(number, **changes):
     return scan(number, NOT_ALLOWED, member=str(number), **changes)
 
 
-# What stands around.
+# The events around it.
 
 
 def test_the_fifth_refusal_in_a_row_and_those_after_it():

@@ -1,4 +1,4 @@
-"""What a member sees and hears."""
+"""The signals of lamps and buzzer."""
 
 import pytest
 

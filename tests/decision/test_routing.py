@@ -1,4 +1,4 @@
-"""Whose member it is, and which numbers a protocol can carry."""
+"""Routing of codes to partners, and the numbers that a protocol can carry."""
 
 import re
 from dataclasses import replace

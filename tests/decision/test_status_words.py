@@ -1,4 +1,4 @@
-"""What the status says of partners and store: the same for terminal and monitor, in both languages."""
+"""The status of partners and store in words: the same for terminal and monitor, in both languages."""
 
 import string
 from datetime import UTC, datetime

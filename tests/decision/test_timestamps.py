@@ -1,4 +1,4 @@
-"""What two moments on two clocks say of the time between them."""
+"""Steps of the clock between two moments on two clocks."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What switches the relays off when the daemon cannot."""
+"""The failsafe process switches the relays off when the daemon cannot."""
 
 import os
 import signal

@@ -56,7 +56,7 @@ def next_of(told):
 
 
 def until_claimed(told):
-    """The first level is told; an open input is inactive by its pull."""
+    """The first level is reported; an open input is inactive by its pull."""
     first = next_of(told)
     assert (type(first), first.active) == (LevelChange, False)
 
@@ -97,7 +97,7 @@ def test_a_pin_that_cannot_be_read_is_lost_once_and_found_again(failing):
         failing.cause = "bus error"
         assert next_of(told) == Lost("bus error")
         failing.cause = None
-        factory.pin(PIN)  # whatever the level is now, it is told anew
+        factory.pin(PIN)  # the present level is reported again in any case
         assert not next_of(told).active
         assert told.empty()
 

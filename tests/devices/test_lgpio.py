@@ -1,4 +1,4 @@
-"""What becomes of a line when its process ends, with as much of lgpio as says what it was asked last.
+"""The level of a line after its process has ended, with a part of lgpio that records the last request.
 
 The driver's own rules hold here too: a line that is an output already is not claimed again, and its pull is
 taken up with the claim alone.

@@ -62,7 +62,7 @@ def relay_off(folder, environ, options=("-X", "importtime")):
 
 
 def imported(done):
-    """What `-X importtime` says was imported."""
+    """The modules that `-X importtime` lists."""
     lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
     return {line.rpartition("|")[2].strip() for line in lines}
 

@@ -23,7 +23,7 @@ NO_CHIP = pytest.mark.skipif(not Path("/dev/gpiochip0").exists(), reason="this m
 
 
 class _Watched:
-    """Wraps a device: tells of every change, and its pin can be made to stick or to fail."""
+    """Wraps a device: notifies of every change, and its pin can be made to stick or to fail."""
 
     def __init__(self, device):
         self._device = device

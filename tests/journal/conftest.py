@@ -11,7 +11,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def store(path):
-    """What the daemon has: a connection that writes, open all the time."""
+    """A connection like the daemon's: it writes, and is open all the time."""
     connection = open_store(path)
     yield connection
     connection.close()

@@ -1,4 +1,4 @@
-"""What an erasure must leave intact in the store."""
+"""The store's guarantees after an erasure."""
 
 import os
 from contextlib import closing

@@ -82,7 +82,7 @@ def newer(tmp_path, schema=NEXT_SCHEMA):
 
 
 def opened(folder, path):
-    """What the other version's process says and reads of the store."""
+    """The other version's output, and its reading of the store."""
     return subprocess.run(
         [sys.executable, "-c", OPEN, str(path)], cwd=folder, capture_output=True, text=True, check=False
     )

@@ -1,4 +1,4 @@
-"""What a damaged store still has is carried over; what SQLite has twice is mended in place."""
+"""The content of a damaged store is carried over; redundant parts are repaired in place."""
 
 import asyncio
 import random

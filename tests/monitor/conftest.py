@@ -1,4 +1,4 @@
-"""A simulated door with a monitor beside it, and a browser that looks at it."""
+"""A simulated door with a monitor, and a browser that shows it."""
 
 import os
 import shutil
@@ -93,6 +93,6 @@ def look(chromium):
 
 @pytest.fixture
 def pictures():
-    """Where screenshots go, if somebody wants to look: $GATECTL_PICTURES."""
+    """The folder for screenshots, if they are wanted: $GATECTL_PICTURES."""
     folder = os.environ.get("GATECTL_PICTURES")
     return Path(folder) if folder else None

@@ -51,7 +51,7 @@ BAD_GATEWAY = (
 
 
 class Proxy:
-    """A way to a monitor that can be cut and mended; a context manager."""
+    """A connection to a monitor that can be cut and restored; a context manager."""
 
     def __init__(self, address, name="127.0.0.1"):
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -71,11 +71,11 @@ class Proxy:
                     end.shutdown(socket.SHUT_RDWR)
 
     def swallow(self):
-        """Whatever comes on any connection is taken and goes nowhere; none is closed."""
+        """Take and drop the bytes of every connection; close none."""
         self._swallows = True
 
     def lead_to(self, address):
-        """Is mended, and leads to this monitor."""
+        """Restore the connection, to this monitor."""
         host, _, port = address.removeprefix("http://").rpartition(":")
         with self._lock:
             self._target = (host, int(port))

@@ -1,4 +1,4 @@
-"""Whatever a browser or a proxy sends: addresses, sessions, keys and filters are understood or are none."""
+"""Any input of a browser or a proxy: addresses, sessions, keys and filters are valid or ignored."""
 
 import contextlib
 import ipaddress

@@ -57,7 +57,7 @@ def become(uid):
 
 
 def as_user(uid, work):
-    """What `work` returns (as JSON) when that user does it, in a process of its own."""
+    """Return the result of `work` (as JSON), run by that user in a process of its own."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:

@@ -37,7 +37,7 @@ class Running:
     def __init__(self, folder):
         self.folder = folder
         self.said = []
-        """What its daemons told."""
+        """The log entries of its daemons."""
 
     def start(self):
         (self.folder / "ready.sock").unlink(missing_ok=True)

@@ -32,7 +32,7 @@ def proxy(address):
 
 
 def stay(page):
-    """From here on, `is_the_same` tells whether the page was ever left."""
+    """From here on, `is_the_same` shows whether the page was ever left."""
     page.evaluate("window.stays = true")
 
 

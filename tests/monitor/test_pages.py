@@ -1,4 +1,4 @@
-"""The pages over HTTP: what they say, in both languages, and whatever becomes of the store and the daemon."""
+"""The pages over HTTP: their content in both languages, in every state of the store and the daemon."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""Who gets a page, from where, and what a page may do."""
+"""Access to the pages, by user and origin, and the limits of a page."""
 
 import socket
 import subprocess

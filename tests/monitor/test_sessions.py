@@ -1,4 +1,4 @@
-"""How long a sign-in lasts: made anew while it is used, over when it is not, or the password is another."""
+"""The life of a session: renewed while it is used, ended by disuse or a new password."""
 
 import time
 

@@ -16,12 +16,12 @@ SOON_MS = 20_000
 """Nothing here takes so long; a machine that is busy is no failure."""
 
 CODES = (f"STREAM-{number}" for number in itertools.count())
-"""Nobody's: decided at once, and each different."""
+"""Codes without a route: decided at once, and each different."""
 
 
 @pytest.fixture(scope="module")
 def door(tmp_path_factory):
-    """Nobody else scans here."""
+    """There are no other scans here."""
     with SimulatedDoor(tmp_path_factory.mktemp("door"), str) as door:
         yield door
 
@@ -56,7 +56,7 @@ def scan(door):
 
 
 def mark_of(client, path="/"):
-    """Where a page that is opened now lets its stream begin."""
+    """The point at which a page that is opened now lets its stream begin."""
     return client.get(path).text.partition("after=")[2].partition('"')[0]
 
 
@@ -83,7 +83,7 @@ def rows(client, *, after=None, last_id=None, **query):
 def test_a_stream_goes_on_after_its_last_row(client, scan):
     before = mark_of(client)
     codes = scan(3)
-    # Nobody listened: those three are news for the monitor itself, too.
+    # There was no listener: those three are news for the monitor itself, too.
     stream = rows(client, after=before)
     first = list(itertools.islice(stream, 3))
     codes += scan(1)

@@ -1,4 +1,4 @@
-"""An event's story: what is told of the connection that its request went out on."""
+"""An event's timeline: the steps of the connection that carried its request."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the tests of the partners share: a peer that says anything over real TLS, and one who asks it."""
+"""Shared by the partners' tests: a peer that sends any bytes over real TLS, and a client that asks it."""
 
 import asyncio
 import contextlib
@@ -41,7 +41,7 @@ def reply(body, *lines, status="200 OK"):
 
 
 def run(story):
-    """Runs the coroutine; sees to it that it leaves no task and no open file behind."""
+    """Run the coroutine, and check that it leaves no task or open file behind."""
 
     async def main():
         before = _sockets()
@@ -137,7 +137,7 @@ class Peer:
             await self._play(line, len(self.lines) - 1)
         except (ConnectionError, ssl.SSLError, asyncio.CancelledError):
             pass
-        except Exception as error:  # noqa: BLE001 - told where the test can see it
+        except Exception as error:  # noqa: BLE001 - raised where the test sees it
             self.failures.append(error)
         finally:
             self._tasks.discard(task)
@@ -163,7 +163,7 @@ class Peer:
 
 
 def answers(*scripts):
-    """Plays one script a request, whatever the connection; bytes are said, callables are awaited.
+    """Plays one script per request, on any connection; bytes are sent, callables are awaited.
 
     After the last script each request gets a plain success.
     """

@@ -1,4 +1,4 @@
-"""What is kept of an answer's body, and of which bodies nothing is that names could be tried against."""
+"""The digest of an answer's body; bodies with names get none, as names could be tried against it."""
 
 import hashlib
 import json

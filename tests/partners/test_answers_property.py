@@ -1,6 +1,6 @@
-"""Whatever a partner answers: only its own success admits, and its words are harmless where they are kept.
+"""Any answer of a partner: only its own success admits, and its words are harmless where they are kept.
 
-`may_admit` says beside the protocols what may open a gate, and shares no code with them.
+`may_admit` states independently of the protocols what may open a gate, and shares no code with them.
 """
 
 import json
@@ -224,12 +224,12 @@ plain_texts = st.text(st.characters(categories=["L", "N", "P", "Zs"]), min_size=
     data=st.data(),
 )
 def test_no_other_text_of_the_answer_is_kept(protocol, others, before, after, data):
-    """Whatever its key is called."""
+    """The text under any key."""
     secret = data.draw(st.sampled_from(sorted(others.values())))
     text = f"{before} {secret} {after}"
     own = {"message": text, "error": "some_error", "alerts": [text], "errors": [{"message": text}]}
     decision = interpret(ALL[protocol], answer(400, json.dumps(own | others).encode()))
-    spelt = re.findall(r"[^\W_]", secret)  # letters or digits: anything else names nobody
+    spelt = re.findall(r"[^\W_]", secret)  # letters or digits: other characters name no person
     if decision.reason is not None and decision.reason.text is not None and spelt:
         kept_text = f" {decision.reason.text} ".replace(MASK, "")
         around = f" {before} {after} "

@@ -164,7 +164,8 @@ SHORT = b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{}"
         (then(INTERIM, "end"), Fault.NETWORK),
         (then(chunks(5)[:-4], "end"), Fault.NETWORK),
         (then(b"HTTP/1.1 200 OK\r\n\r\n{}", "reset"), Fault.NETWORK),
-        # Whole, but not the protocol's; the connection stays open, and nobody waits for the deadline.
+        # Whole, but not the protocol's; the connection stays open, and the answer is decided before the
+        # deadline.
         (then(reply(b"x" * (BODY_MAX + 1)), "hang"), Fault.PARTNER),
         (then(chunks(65000, 537), "hang"), Fault.PARTNER),
         (closing(BODY_MAX + 1), Fault.PARTNER),
@@ -269,7 +270,7 @@ def test_a_deadline_that_is_over_sends_nothing(budget_s, keep, tls, ca_file):
         exchange = await asker.ask(budget_s)
         assert exchange.lost.fault is Fault.TIMEOUT
         assert not exchange.sent
-        if keep:  # and the connection, which nobody used, still serves
+        if keep:  # and the unused connection still serves
             assert asker.pool.ready == 1
             assert (await asker.ask()).connection == "warm"
             assert asker.dials == 1
@@ -773,7 +774,7 @@ def test_bytes_that_trail_an_answer_later_are_never_the_next_answer(tls, ca_file
 
 
 class Stutter:
-    """A socket whose sends go as told: a number takes so many bytes, an error is raised."""
+    """A socket with scripted sends: a number takes so many bytes, an error is raised."""
 
     def __init__(self, real, *sends):
         self._real, self._sends = real, list(sends)

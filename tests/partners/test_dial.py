@@ -254,7 +254,7 @@ def test_every_address_that_failed_is_named():
             await connect(addresses)
         named = ", ".join(f"127.0.0.{n}:{port}" for n in range(1, 4))
         assert lost.value.detail == f"connection refused ({named}, 2 more)"
-        # An address that no interface has, beside one where nobody listens.
+        # An address that no interface has, and one without a listener.
         with pytest.raises(ExchangeFailed) as lost:
             await connect(found(("::1", port), ("127.0.0.1", port), ("255.255.255.255", port)))
         assert "connection refused" in lost.value.detail
@@ -368,7 +368,7 @@ def test_without_an_answer_it_dials_again_and_leaves_nothing_behind(monkeypatch)
 
 
 def found(*addresses):
-    """What `getaddrinfo` gives for these."""
+    """The result of `getaddrinfo` for these."""
     return [
         (socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port))
         for host, port in addresses
@@ -434,7 +434,7 @@ def test_a_name_server_that_hangs_holds_one_thread_and_ends_with_the_budget(look
                 assert [exchange.lost.fault for exchange in both] == [Fault.TIMEOUT] * 2
                 assert lookups.asked == 1
                 released.set()
-                unsent(await asker.ask(), Fault.NETWORK)  # its answer serves whoever asks next
+                unsent(await asker.ask(), Fault.NETWORK)  # its answer serves the next request
         finally:
             released.set()
 

@@ -82,7 +82,7 @@ class StubWire:
 
 
 class Partner:
-    """What the pool dials: `play` is awaited at each dial, and may raise ExchangeFailed."""
+    """The pool's dialler: `play` is awaited at each dial, and may raise ExchangeFailed."""
 
     def __init__(self, want=1, play=None):
         self.wires, self.linked, self.dialled_at = [], [], []

@@ -1,4 +1,4 @@
-"""What a scanner types reaches gatectl and nobody else."""
+"""A scanner's keys reach gatectl alone."""
 
 from __future__ import annotations
 

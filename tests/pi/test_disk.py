@@ -12,7 +12,7 @@ mkdir -p /etc/systemd/journald.conf.d
 printf '[Journal]\\nStorage=volatile\\n' >/etc/systemd/journald.conf.d/volatile.conf
 systemctl restart systemd-journald
 """
-"""As on newer Raspberry Pi OS: else what is told goes the way of the card."""
+"""As on newer Raspberry Pi OS: otherwise log entries are lost with the card."""
 
 FILL = """
 mkdir /filler
@@ -26,7 +26,7 @@ sync
 echo u >/proc/sysrq-trigger
 until grep -q '^/dev/mmcblk0 / ext4 ro' /proc/mounts; do sleep 0.1; done
 """
-"""All at once and asking nobody, as the kernel does it when the card fails."""
+"""All at once and without asking a process, as the kernel does when the card fails."""
 
 FAILURES = {
     "full": (FILL, "rm -r /filler && sync"),

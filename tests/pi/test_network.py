@@ -1,4 +1,5 @@
-"""The network, the name server and the partner's certificate fail and come back: nobody restarts anything."""
+"""The network, the name server and the partner's certificate fail and come back, without a restart of
+anything."""
 
 from __future__ import annotations
 

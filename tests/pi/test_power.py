@@ -87,7 +87,7 @@ def cut_in_mid_scan(door, partners, relay, moment, chance):
 
 
 def next_start(store):
-    """What the next start makes of the store: all events, in the order of their scans."""
+    """The store after the next start: all events, in the order of their scans."""
     with closing(open_store(store)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         close_interrupted(connection)

@@ -83,7 +83,7 @@ def test_a_scanner_is_taken_up_each_time_it_comes_back(door, rounds, measured):
     measured(f"half a code to the loss of its scanner, worst of {len(took)}", max(took))
     assert len(lines_of(door, pid, f"{SCANNER}: lost")) == len(took)
     assert len(lines_of(door, pid, f"{SCANNER}: ready")) == len(took)
-    # Where this machine was so slow that the scanner was silent for longer, half a code is rightly one.
+    # If this machine was so slow that the scanner was silent for longer, half a code is rightly a code.
     slow = {half(turn) for turn, seconds in enumerate(took, 1) if seconds >= IDLE_S}
     assert [event["credential"] for event in door.events() if event["credential"] not in slow] == codes
 

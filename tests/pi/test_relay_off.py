@@ -1,4 +1,4 @@
-"""The relay goes off, whatever ends the daemon."""
+"""The relay goes off after any end of the daemon."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def signal(pi, relay, name, *, survivor=False):
 
 
 def seconds(pi, command, runs=5):
-    """What the command takes in the guest, while nothing else runs there, in such seconds too."""
+    """The command's time in the idle guest, in the same seconds."""
     begin = pi.seconds() - pi.held_up()
     pi.check(f"for ((run = 0; run < {runs}; run++)); do {command}; done")
     return (pi.seconds() - pi.held_up() - begin) / runs

@@ -48,7 +48,7 @@ def wheel(folder, name, version, files, *, requires=(), scripts=""):
 
 
 def locked(name="requirements.lock"):
-    """What a lock names: package, its version and the hashes of its files."""
+    """The entries of a lock: package, version and the hashes of its files."""
     text = (ROOT / "config" / name).read_text("utf-8").replace("\\\n", " ")
     found = {}
     for line in text.splitlines():
@@ -60,7 +60,7 @@ def locked(name="requirements.lock"):
 
 
 def make_wheelhouse(folder, *, change=None, without=()):
-    """gatectl as it stands here, and hollow packages in place of those that it needs.
+    """The present gatectl, and hollow packages in place of those that it needs.
 
     The installer's own work is the same with them, and it is done in seconds, offline: what gatectl imports
     comes from this environment. `change` maps a file of the package to another text.

@@ -1,4 +1,4 @@
-"""What scripts/setup.sh asks the system for: the tests' packages for the tests alone, only where it may."""
+"""The packages that scripts/setup.sh installs: the tests' for the tests alone, only with permission."""
 
 import os
 import shutil

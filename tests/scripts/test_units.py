@@ -1,4 +1,4 @@
-"""The units and what stands beside them, by systemd's own tools."""
+"""The units and the files next to them, checked with systemd's own tools."""
 
 import re
 import subprocess

@@ -43,7 +43,7 @@ async def ask(http, sim, protocol, member):
 
 @dataclass
 class Seen:
-    """What came over the line: `end` is kept, closed, cut (too short), reset, or garbage."""
+    """The bytes that came, and the end: `end` is kept, closed, cut (too short), reset, or garbage."""
 
     interim: list[int] = field(default_factory=list)
     status: int | None = None

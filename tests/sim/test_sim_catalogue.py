@@ -116,7 +116,7 @@ def packed(protocol, member, seen):
 
 
 def behind(protocol, _member, seen):
-    """What h11 reads is two bytes short; what stands behind it ends the connection."""
+    """h11 reads two bytes too few; the bytes behind them end the connection."""
     if protocol == "perfectgym":
         assert seen.body == b'{"authorized": fals'
     assert (seen.status, int(seen.headers["content-length"])) == (200, len(seen.body))
@@ -341,7 +341,7 @@ async def _stays_silent(sim, one, entry):
     if entry.description.startswith("101"):
         assert (await one.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
     async with line(sim) as other:
-        # Whatever had come here would have come before another connection's whole exchange.
+        # Any byte here would have come before another connection's whole exchange.
         other.send("perfectgym", "1001")
         await other.see()
         assert sim.close_idle() == 1

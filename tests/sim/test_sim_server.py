@@ -37,7 +37,7 @@ def test_connections_are_kept_between_requests_of_all_protocols():
 
 
 def test_nothing_waits_for_an_acknowledgement():
-    """What Nagle's algorithm would hold back for 40 ms: the end of a connection, after an answer."""
+    """The end of a connection after an answer, which Nagle's algorithm would hold back for 40 ms."""
 
     async def story():
         async with Simulator() as sim:
@@ -311,7 +311,7 @@ def old_client(sim):
 def test_tls_1_1_alone_is_refused_by_a_client_of_today():
     async def story():
         async with Simulator(leaf=Leaf.OLD_TLS) as sim:
-            # Whose refusal comes first, and in which words, is OpenSSL's configuration's to say.
+            # OpenSSL's configuration decides which side refuses first, and in which words.
             with pytest.raises(ssl.SSLError, match=r"(?i)protocol version|legacy sigalg"):
                 await asyncio.open_connection(sim.host, sim.port, ssl=trust(sim), server_hostname="localhost")
             try:

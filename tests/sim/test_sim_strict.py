@@ -1,4 +1,4 @@
-"""What does not follow a page to the letter is refused, and never with a key that means something."""
+"""Requests that do not follow a page to the letter are refused, with a key that has no meaning."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What the measured partner may do with a check-in: a good answer, or seven kinds that must open nothing."""
+"""The measured partner's reactions to a check-in: a good answer, or seven kinds that must open nothing."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ GOOD = Script((Step(0.0, success()),), "kept")
 
 
 def kind_of(seed: int, member: str, *, hostile: bool) -> Kind:
-    """What this member meets; the same for the same seed. One in eight is good, so that gates do open."""
+    """This member's reaction; the same for the same seed. One in eight is good, so that gates do open."""
     return random.Random(f"{seed}:{member}").choice(("good", *HOSTILE)) if hostile else "good"
 
 

@@ -14,7 +14,7 @@ import sys
 from urllib.parse import quote, urlsplit
 
 NICE = 19
-"""Browsers are other machines: what they take of this one's time is nobody's."""
+"""Browsers run on other machines: their time on this one does not count."""
 
 SHOWN = (b"event: row\n", b"event: screen\n")
 

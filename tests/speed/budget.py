@@ -68,7 +68,7 @@ def _run(gym: Gym, size: Size) -> list[_Line]:
         for change in gym.stamps.new():
             if change.level and change.pin in relays:
                 relays[change.pin].openings += 1
-            # What is shown for a decision begins with all lamps dark; blinking darkens one alone.
+            # A decision's signal begins with all lamps dark; blinking darkens one alone.
             line = darkened.get((before.pin, change.pin)) if before else None
             if line is not None and before is not None and not (before.level or change.level):
                 _note(line, change.at)

@@ -14,7 +14,7 @@ from speed.rig import PINS, Certificates, Gym, PartnerProcess, PlainScript, Plan
 from speed.row import Row, median
 
 TARGET_DOORS = 4
-"""What the targets are for."""
+"""The machine that the targets are for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ TINY = Size((1, 4), 1, 0.0, 0.2, 2)
 
 
 def measure(size: Size, folder: Path) -> Iterator[Row]:
-    """Rows for each number of doors; a bare interpreter, and the plain script, stand beside."""
+    """Rows for each number of doors; a bare interpreter and the plain script are the baselines."""
     certificates = Certificates(folder)
     with PartnerProcess(folder) as partner:
         for doors in size.doors:

@@ -1,6 +1,6 @@
 """The real daemon: `python -m speed.daemon [--profile FILE] ARGUMENT…` is `gatectl ARGUMENT…`.
 
-What it tells goes to stderr, not into the systemd journal of the door that the measurements may run on.
+Its log goes to stderr, not into the systemd journal of the door that the measurements may run on.
 """
 
 from __future__ import annotations

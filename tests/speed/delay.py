@@ -1,8 +1,7 @@
 """A line of a given length between two tun devices: `python -m speed.delay FD FD DELAY_MS`.
 
-Stands in for `tc netem` where the kernel has none. Every packet goes on after the delay, in either
-direction. A line on its standard input that says `down` makes it lose all packets, `up` none; each is
-answered by itself.
+Replaces `tc netem` where the kernel has none. Every packet goes on after the delay, in either direction. A
+line on its standard input that says `down` makes it lose all packets, `up` none; each is answered by itself.
 """
 
 from __future__ import annotations

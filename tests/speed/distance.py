@@ -30,10 +30,10 @@ BACK_S = 2.0
 """How long the line, or the partner, was back before the scan."""
 
 AFTER_S = 3.0
-"""When a scan's budget is over, whatever became of it."""
+"""The end of a scan's budget, with or without an answer."""
 
 MACHINE_S = 0.005
-"""Beside the round trips: the journal's disk, TLS, and the pin."""
+"""In addition to the round trips: the journal's disk, TLS, and the pin."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ def fill(path: Path, events: int) -> None:
     """A journal with so many finished events up to now, but for their times the same ones each time."""
     last_us = time.time_ns() // 1000
     connection = open_store(path)
-    # What is made here can be made again.
+    # The result can be made again.
     connection.execute("PRAGMA synchronous = OFF")
     try:
         chance = random.Random(1)

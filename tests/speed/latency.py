@@ -1,4 +1,4 @@
-"""1. The own time of a scan, beside the plain script's: what a member waits for that is not the partner.
+"""1. The own time of a scan, and the plain script's: the part of a member's wait that is not the partner's.
 
 From the code's last byte on the line to the request's last byte at the partner (the record's way to the disk
 included), and from the answer's last byte to the relay's pin. The daemon and the script take turns, scan by
@@ -55,7 +55,7 @@ class Own:
 
 
 def measure(size: Size, folder: Path) -> Iterator[Row]:
-    """Rows of both halves and of the whole, each with the script's beside."""
+    """Rows of both halves and of the whole, each with the script's."""
     certificates = Certificates(folder)
     with PartnerProcess(folder) as partner:
         plan = Plan([partner.url()], certificates.ca_file, budget_ms=BUDGET_MS)
@@ -92,7 +92,8 @@ def _one(side: Gym | PlainScript, number: int, partner: PartnerProcess) -> Own:
 
 
 def _disk(folder: Path, size: Size) -> list[float]:
-    """What the disk takes to keep 4 KiB, in seconds: no safe record costs less, and the script keeps none."""
+    """The disk's time to keep 4 KiB, in seconds: a safe record costs at least this, and the script keeps
+    none."""
     took = []
     with (folder / "page").open("wb", buffering=0) as file:
         for _ in range(size.scans):

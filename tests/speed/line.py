@@ -115,7 +115,7 @@ class Line:
             _ip("-n", name, "link", "set", device, "up")
 
     def down(self) -> None:
-        """From now on every packet is lost; neither side is told."""
+        """From now on every packet is lost, without notice to either side."""
         self._say("down")
 
     def up(self) -> None:

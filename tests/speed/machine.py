@@ -1,4 +1,4 @@
-"""What the figures were taken on: without it they say nothing."""
+"""The machine that the figures were taken on: without it they have no meaning."""
 
 from __future__ import annotations
 

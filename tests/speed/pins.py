@@ -1,7 +1,7 @@
 """A gpiozero pin factory that stamps every change of a pin with the monotonic clock, and drives no pin.
 
-The stamps go into a file in memory: whoever reads them wakes nobody and is woken by nobody. The file is
-made, empty and of its full size, by who starts the process (`timestamps.py`); `$SPEED_PINS` names it.
+The stamps go into a file in memory: reading them wakes no process. The process's starter makes the file,
+empty and of its full size (`timestamps.py`); `$SPEED_PINS` names it.
 """
 
 from __future__ import annotations

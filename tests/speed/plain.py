@@ -2,7 +2,7 @@
 
     python -m speed.plain SERIAL URL CA_FILE PIN OPEN_S
 
-No record, no signals, no bound on the relay's time, and a timeout that counts anew with every byte.
+No record, no signals, no bound on the relay's time, and a timeout that restarts with every byte.
 """
 
 from __future__ import annotations

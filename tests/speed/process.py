@@ -1,4 +1,4 @@
-"""What a process costs, from /proc: memory, threads, wake-ups and CPU time."""
+"""The costs of a process, from /proc: memory, threads, wake-ups and CPU time."""
 
 from __future__ import annotations
 

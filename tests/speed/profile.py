@@ -1,7 +1,7 @@
-"""Where a process spends its time: a sample each millisecond of CPU time, told as text at its end.
+"""A sampling profile of a process: a sample each millisecond of CPU time, printed as text at its end.
 
 The signal comes by the CPU time of all threads together, and is taken by the main one: each sample notes
-where that stands. How much of the time the other threads used is read from the system.
+where that is. How much of the time the other threads used is read from the system.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ RELAY_PINS = tuple(range(16))
 """By door. No pin is really driven."""
 
 PINS = 28
-"""What a Pi's header brings out: the relays come first, the lamps take what is left."""
+"""The pins of a Pi's header: the relays come first, the lamps take the rest."""
 
 OPEN_MS = 100
 """The least that the settings allow."""
@@ -127,7 +127,7 @@ class PartnerProcess:
 
 @dataclass(slots=True)
 class Plan:
-    """What a gym is made of. With several URLs, each door has a partner of its own, in their order."""
+    """The parts of a gym. With several URLs, each door has a partner of its own, in their order."""
 
     urls: Sequence[str]
     ca_file: Path
@@ -231,7 +231,7 @@ class Gym:
         return self._daemon.pid
 
     def told(self) -> str:
-        """What the daemon said on stderr."""
+        """The daemon's lines on stderr."""
         return (self.folder / "told").read_text("utf-8")
 
     def end(self) -> None:
@@ -248,7 +248,7 @@ class Gym:
         if status != 0:
             raise RuntimeError(f"the daemon ended with {status}: {self.told()[-2000:]}")
 
-    # What goes in and comes out.
+    # Input and output.
 
     def scan(self, number: int, door: int = 0) -> float:
         """Scans; when it was typed (s, monotonic): just before its last byte was written."""
@@ -268,7 +268,7 @@ class Gym:
         raise TimeoutError(f"not all connections came: {self.status()['partners']}")
 
     def status(self) -> dict[str, Any]:
-        """What the daemon says of itself."""
+        """The daemon's status."""
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(PATIENCE_S)
             connection.connect(str(self.folder / "control.sock"))

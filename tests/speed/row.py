@@ -1,4 +1,4 @@
-"""What a measurement gives: rows of one figure each, and how a series of times becomes figures."""
+"""The rows of a measurement, of one figure each, and the figures of a series of times."""
 
 from __future__ import annotations
 

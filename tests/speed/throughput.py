@@ -37,7 +37,7 @@ FULL, QUICK, TINY = Size((1, 4, 8), 20.0), Size((1, 4, 8), 4.0), Size((1, 2), 0.
 
 
 def measure(size: Size, folder: Path) -> Iterator[Row]:
-    """Rows of scans a second, with the daemon's CPU time for each; the plain scripts beside, one a door."""
+    """Rows of scans a second, with the daemon's CPU time for each; and of the plain scripts, one per door."""
     certificates = Certificates(folder)
     with PartnerProcess(folder) as partner:
         for doors in size.doors:

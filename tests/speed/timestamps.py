@@ -37,8 +37,8 @@ class Change:
 class Stamps:
     """The changes in their order. Used by one thread; `path` is what the other process opens.
 
-    The file is in memory alone: a page of a file on a disk may have to wait for that, and with it whoever
-    changes a pin.
+    The file is in memory alone: a page of a file on a disk may have to wait for that, and with it the change
+    of a pin.
     """
 
     def __init__(self) -> None:

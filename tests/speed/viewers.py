@@ -1,7 +1,7 @@
-"""7. The own time of a scan while browsers look on, beside the same without any.
+"""7. The own time of a scan with browsers connected, and without.
 
-By turns, a block of scans that nobody watches, and one with the real `gatectl monitor` beside the daemon, at
-the priority that its unit gives it, and ten lists and ten displays open, each read as it comes.
+By turns, a block of scans without viewers, and one with the real `gatectl monitor` next to the daemon, at the
+priority that its unit gives it, and ten lists and ten displays open, each read as it comes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ FULL, QUICK, TINY = Size(20, 25, 3), Size(6, 20, 3), Size(2, 2, 1)
 
 
 def measure(size: Size, folder: Path) -> Iterator[Row]:
-    """Rows of the own time with viewers, each with the time without beside."""
+    """Rows of the own time with viewers, each with the time without them."""
     certificates = Certificates(folder)
     alone: list[Own] = []
     watched: list[Own] = []

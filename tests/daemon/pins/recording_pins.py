@@ -1,4 +1,4 @@
-"""A gpiozero pin factory that writes every change of a pin to a descriptor: what is seen from outside.
+"""A gpiozero pin factory that writes every change of a pin to a descriptor, for tests in another process.
 
 It is loaded by the daemon under test, through an entry point of its own. What was written stays readable
 when the process is killed. Faults are words in a file, looked at each time:
@@ -29,7 +29,7 @@ EDGES_ENVIRONMENT = "PINS_EDGES"
 
 
 class RecordingPin(MockPin):
-    """A mock pin whose changes are told. A level of None is an input, or a pin given back."""
+    """A mock pin whose changes are recorded. A level of None is an input, or a pin given back."""
 
     def output_with_state(self, state):
         self._fail_where("")

@@ -261,7 +261,7 @@ def test_a_lost_pin_is_an_event_and_its_return_too():
     assert door.words == [("input", "lost", "The door contact is lost")]
     assert door.events[0].outcome.detail == "GPIO busy"
     assert door.machine.inputs[InputName.CONTACT].level is None
-    door.contact(is_open=True)  # not known since when, so nobody forced it
+    door.contact(is_open=True)  # open since an unknown time, so not forced
     assert door.words[1:] == [("input", "ok", "The door contact works again")]
 
 

@@ -1,4 +1,4 @@
-"""Inputs: debouncing whatever is read and missed, and fluttering."""
+"""Inputs: debouncing of any readings, with some missed, and fluttering."""
 
 from itertools import pairwise
 

@@ -453,7 +453,7 @@ def test_any_inputs_in_any_order(data):
 
 
 def check_order(fed):
-    """No ask before the record, no opening without a basis."""
+    """Ask only after the record, open only with a basis."""
     on_record, allowed = set(), set()
     for one in fed:
         match one:

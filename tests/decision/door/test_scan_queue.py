@@ -1,4 +1,4 @@
-"""Whose turn it is: the queue, and repeated readings."""
+"""The scan queue, and repeated readings."""
 
 from hypothesis import given
 from hypothesis import strategies as st

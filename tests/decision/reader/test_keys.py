@@ -39,7 +39,7 @@ def held(modifier, *events):
 
 
 def typed(layout, *events, caps_lock=None):
-    """What these events type, read through an Enter."""
+    """The text of these events, ended by an Enter."""
     return KeyDecoder(layout_of(layout), caps_lock=caps_lock).feed([*events, *taps("ENTER")])
 
 

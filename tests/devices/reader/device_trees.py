@@ -81,7 +81,7 @@ class Trees:
             (interface / port).mkdir()
 
     def left_alone(self, device):
-        """What udev keeps of a device that its rules tell ModemManager to leave alone."""
+        """udev's record of a device that its rules hide from ModemManager."""
         number = device.stat().st_rdev
         self.places.udev.mkdir()
         data = self.places.udev / f"c{os.major(number)}:{os.minor(number)}"

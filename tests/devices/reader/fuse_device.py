@@ -62,7 +62,7 @@ class FuseDevice:
         self.ioctls: dict[int, bytes | int] = {}
         self.hangs: set[str | int] = set()
         self.asked: list[str | int] = []
-        """What was called so far."""
+        """The calls so far."""
         self._folder = folder
         self._input = b""
         self._unplugged = False
@@ -100,7 +100,7 @@ class FuseDevice:
             self._reply(unique, *((number, b"") if number else self._answer(opcode, body)))
 
     def send(self, data: bytes) -> None:
-        """Input that whoever polls and reads gets."""
+        """Input for the processes that poll and read."""
         with self._changed:
             self._input += data
         self._wake()

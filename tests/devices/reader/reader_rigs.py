@@ -1,5 +1,5 @@
-"""What the scanner tests stand on: a clock that can be put forward, a bench that watches one scanner,
-and a rig for each way to a device, real drivers and virtual ones alike."""
+"""The scanner tests' rigs: a clock that can be put forward, a bench that watches one scanner, and a rig for
+each kind of driver, real or virtual."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ IDLE_S = 1.0
 
 
 class ShiftedLoop(asyncio.SelectorEventLoop):
-    """An event loop with real input and output, and a clock that stands until it is put forward."""
+    """An event loop with real input and output, and a clock that is moved by the test alone."""
 
     now = 1000.0
 
@@ -50,7 +50,7 @@ def on_shifted_clock(test):
 
 
 class Watched:
-    """A connection that tells the bench what becomes of it."""
+    """A connection that reports its state to the bench."""
 
     def __init__(self, connection, bench):
         self._connection = connection
@@ -160,7 +160,7 @@ class Bench:
         """Lets the scanner look for its device once more, to the end of that look."""
         count = self.ends
         while self.ends == count:
-            if self.tries == count:  # no look is under way: time would only run on beside it
+            if self.tries == count:  # no check is under way, so time would pass without effect
                 self.loop.advance(0.5)
             await asyncio.sleep(0)
         await self.settle()

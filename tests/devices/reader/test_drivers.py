@@ -249,4 +249,4 @@ def test_a_virtual_keyboard_is_opened_by_one_at_a_time():
         keyboard.tap(ecodes.KEY_A)
         assert second.read()[0] == (ecodes.EV_KEY, ecodes.KEY_A, 1)
         second.close()
-        keyboard.tap(ecodes.KEY_A)  # nobody has it open: lost
+        keyboard.tap(ecodes.KEY_A)  # no process has it open: lost

@@ -1,4 +1,4 @@
-"""Who else has a device open: with real processes, ptys and /proc."""
+"""Other processes that have a device open: with real processes, ptys and /proc."""
 
 import contextlib
 import os
@@ -135,7 +135,7 @@ print(holders(sys.argv[1]))
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root starts programs of two users")
 @pytest.mark.parametrize(("flags", "seen"), [("0", True), ("os.O_NOCTTY", False)])
 def test_a_login_prompt_of_root_is_seen_by_an_ordinary_user(port, flags, seen):
-    """What he has open is not shown to others; his terminal is."""
+    """This user's open files are not shown to others; the terminal is."""
     with second_program(port, flags) as process:
         asked = subprocess.run(
             [sys.executable, "-c", ASKING, port], capture_output=True, text=True, check=True

@@ -93,7 +93,7 @@ def typing(layout, text):
 
 
 def expected(text):
-    """What the text comes to where accents join the next letter."""
+    """The text after accents have joined the next letter."""
     letters, accent = "", ""
     for char in text:
         alone = SPACING_ACCENTS.get(accent, "")

@@ -56,7 +56,7 @@ class Scripted:
 
 
 def making(connect):
-    """What a bench makes its scanner with."""
+    """The arguments of a bench's scanner."""
     return lambda **watching: Scanner("/dev/x", "serial", connect, 0, **watching)
 
 

@@ -1,4 +1,4 @@
-"""What every scanner does, whatever it is: the same suite over the real drivers and the virtual ones."""
+"""The contract of every scanner: the same suite over the real drivers and the virtual ones."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Done:
 class Agent:
     """The console line of one running Pi. Every wait has its limit, in seconds.
 
-    A thread of its own takes in what comes: QEMU stands still where nobody reads, its own control channel
+    A thread of its own takes in what comes: QEMU stops if its output is not read, its own control channel
     included, and a socket has room for a few hundred of a line's single bytes.
     """
 

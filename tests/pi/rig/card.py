@@ -1,4 +1,4 @@
-"""What is on a card after a power cut, read without a boot."""
+"""The content of a card after a power cut, read without a boot."""
 
 from __future__ import annotations
 

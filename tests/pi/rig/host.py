@@ -1,4 +1,4 @@
-"""What the machine that runs the rig must have: packages, and arm64 programs that run on it."""
+"""Requirements of the machine that runs the rig: packages, and arm64 programs that run on it."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def _install(root: Path) -> None:
 
 
 def _furnish(root: Path, secrets: Path) -> None:
-    """What makes it the rig's Pi: the agent, the network, settings that lead to the rig's partners."""
+    """The changes for the rig: the agent, the network, settings that lead to the rig's partners."""
     for name, place in _PLACED.items():
         (root / place).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(GUEST / name, root / place)

@@ -1,7 +1,7 @@
-"""What a keyboard scanner presses for a text: QEMU's key names, on a US or a German keyboard.
+"""The keys that a keyboard scanner presses for a text: QEMU's names, on a US or a German keyboard.
 
-The keys are named by their place on a US keyboard, whatever stands on them: a scanner that is set to
-German presses `y` for a Z.
+The keys are named by their place on a US keyboard, in either layout: a scanner that is set to German presses
+`y` for a Z.
 """
 
 from __future__ import annotations

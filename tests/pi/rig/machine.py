@@ -1,4 +1,4 @@
-"""The QEMU process of one Pi. What each option is for stands beside it; most were found the hard way."""
+"""The QEMU process of one Pi. Each option has its purpose next to it; most were found the hard way."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ COMMAND_LINE = (
 )
 CHANNELS = ("console", "qmp", "watch")
 KEYS_LOST = "hid_kbd_queue_full"
-"""What QEMU says in `qemu.log`, if told to, where its keyboard forgets a key."""
+"""QEMU's line in `qemu.log`, if enabled, when its keyboard loses a key."""
 END_S = 120.0
 _SHIFT = 1
 INSTRUCTION_NS = 2**_SHIFT
-"""What an instruction takes where they are counted. Idle cores wait for this machine's clock."""
+"""The time of an instruction when they are counted. Idle cores wait for this machine's clock."""
 
 
 @dataclass(frozen=True)
 class Boot:
-    """What the firmware would load."""
+    """The files that the firmware would load."""
 
     kernel: Path
     initrd: Path

@@ -76,7 +76,7 @@ class Partners:
 
     @property
     def link(self) -> str:
-        """What connects the guest: one `socat` a connection, as QEMU's forwarding allows."""
+        """The guest's connections: one `socat` each, as QEMU's forwarding allows."""
         return f"tcp:{ADDRESS}:{PORT}-cmd:socat - TCP:127.0.0.1:{self.simulator.port}"
 
     @property

@@ -73,7 +73,7 @@ class Pi:
         self._stack.close()
 
     def _last_words(self) -> str:
-        """What the guest's journal says at the end, and where it cannot be asked, its console."""
+        """The end of the guest's journal or, if that cannot be read, its console."""
         try:
             return self.agent.run("journalctl -b -n 60 -o short-monotonic", limit_s=30).out
         except (GuestError, OSError):
@@ -172,7 +172,7 @@ class Pi:
         return state == "R"
 
     def type_at_once(self, text: str) -> None:
-        """Types up to 8 lower-case characters, with nothing in between whatever this machine is doing."""
+        """Types up to 8 lower-case characters, with nothing in between under any load of this machine."""
         self.qmp("input-send-event", events=keys.events(text))
 
     def unplug_scanner(self) -> None:
@@ -213,7 +213,7 @@ class Pi:
             self._reader, _ = listener.accept()
 
     def send_serial(self, data: bytes) -> None:
-        """What the reader sends."""
+        """The bytes that the reader sends."""
         assert self._reader is not None, "the reader is not plugged in"
         self._reader.sendall(data)
 
@@ -245,7 +245,7 @@ class Pi:
         return int(self.check("systemctl show --value --property=MainPID gatectl"))
 
     def events(self) -> list[dict[str, Any]]:
-        """All events, the oldest first, as the product tells them."""
+        """All events, the oldest first, as the product prints them."""
         return [json.loads(line) for line in self.check("gatectl events --json -n 1000").splitlines()]
 
     def told(self, text: str, *, times: int = 1, limit_s: float = COMMAND_S) -> None:
@@ -263,7 +263,7 @@ class Pi:
             yield json.loads(line)
 
     def change_settings(self, old: str, new: str) -> None:
-        """Replaces a text in the settings, which must stand there once, and starts the daemon anew."""
+        """Replaces a text in the settings, which must occur once, and restarts the daemon."""
         place = "/etc/gatectl/gatectl.toml"
         settings = self.check(f"cat {place}")
         assert settings.count(old) == 1, f"{old!r} stands there {settings.count(old)} times"

@@ -1,4 +1,4 @@
-"""Where things are: this checkout, and the cache that holds all that is built."""
+"""Paths: this checkout, and the cache of everything that is built."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PRODUCT = (
     "scripts/install",
     "scripts/setup.sh",
 )
-"""What of the checkout an installer gets."""
+"""The files of the checkout that an installer gets."""
 
 
 def cache() -> Path:
