@@ -90,6 +90,8 @@ def _opened(door: str, scanner: ScannerSettings, claims: Claims) -> Iterator[Che
 def _hint(cause: str | None, other: str) -> str:
     if cause and cause.startswith(SAME_DEVICE):
         return "two identical readers share a name below by-id: gatectl devices shows one by-path for each"
+    if cause == LossCause.SEVERAL:
+        return "name it by its path or its Bluetooth address: gatectl devices prints them"
     if cause == LossCause.SLOW:
         return "unplug it and plug it in again; if that does not last: another cable, socket or hub"
     return other

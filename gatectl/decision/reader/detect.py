@@ -124,6 +124,11 @@ Recognised = DetectedFormat | NotRecognised
 
 TYPED_BY_HAND = NotRecognised("keys as slow as a person's", "this is taken for a keyboard")
 
+_BANNER = NotRecognised(
+    "several lines of text, as a reader prints them that restarts when its port is opened",
+    "scan now; such a reader needs dtr = false in its settings",
+)
+
 
 def is_by_hand(characters: int, seconds: float) -> bool:
     """Whether a person typed this: `seconds` from the first key to the last."""
@@ -180,6 +185,9 @@ def _of_text(data: bytes, gap_s: float, encoding: Encoding = "utf-8") -> Recogni
     found = _LINE.search(data)
     if found is None:
         return None
+    lines = {text for _, text, after in _LINE.findall(data) if after}
+    if len(lines) > 1 and all(isinstance(reading_of(line, encoding=encoding), Code) for line in lines):
+        return _BANNER
     before, text, after = found.groups()
     reading = reading_of(text, encoding=encoding)
     if not isinstance(reading, Code):

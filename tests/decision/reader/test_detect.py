@@ -86,8 +86,10 @@ def test_frames(data, code, framing, checksum):
         (b"\x020500207B326D\x03", "checksum is wrong"),
         (b"\x020500207B", "cut short"),
         (b"\xff\xfe\x80", "no text"),
+        (b"\xff\xfe\r\xfe\xff\r", "no text"),
         (b"47\x0111\r", "no text"),
         (b"7" * 600, "more than a code"),
+        (b"Firmware Version: 0x92 = v2.0\r\nScan PICC to see UID...\r\n", "restarts when its port is opened"),
     ],
 )
 def test_scans_that_cannot_be_read(data, word):

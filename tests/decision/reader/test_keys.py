@@ -329,6 +329,7 @@ def test_the_right_alt_counts_where_it_is_no_altgr():
         (held("LEFTCTRL", *taps("I")), [Code("1"), Code("2")]),
         (held("LEFTCTRL", *taps("C")), [Code("1"), Code("2")]),
         (held("LEFTCTRL", *taps("RIGHTBRACE")), [Dropped(DropReason.CONTROL)]),
+        (held("LEFTCTRL", *held("LEFTSHIFT", *taps("RIGHTBRACE"))), [Dropped(DropReason.CONTROL)]),
     ],
 )
 def test_control_characters_end_a_code_or_spoil_it_as_bytes_do(events, readings):
