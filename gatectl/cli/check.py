@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from gatectl.config.certificate_files import expiring
 from gatectl.config.model import Settings
 from gatectl.config.problems import SettingIssue as Problem
 from gatectl.config.reader import find, load_with_keys, located
@@ -42,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Return 0 when all is well, 1 when a device or a partner is not."""
     path = find(args.config, os.environ)
-    settings, _ = load_with_keys(path, os.environ)
+    settings, secrets = load_with_keys(path, os.environ)
     try:
         known_factory(settings.gpio.pin_factory, os.environ)
     except PinsError as error:
@@ -52,7 +53,8 @@ def run(args: argparse.Namespace) -> int:
         f"{path}: the settings are fine: {len(settings.doors)} door(s), {len(settings.partners)} partner(s), "
         f"{len(settings.routes)} route(s)"
     )
-    for warning in (*warnings_of(settings), *about_journal, *_about_memory(settings)):
+    about_files = (*about_journal, *_about_memory(settings), *expiring(settings.partners))
+    for warning in (*warnings_of(settings), *about_files):
         print(f"warning: {warning}")
     # The service checks before each start: it must not wait for imports that it does not need.
     wells = []
@@ -63,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     if args.connect:
         from gatectl.cli.try_partners import partners  # noqa: PLC0415
 
-        wells += [_show(finding) for finding in partners(settings)]
+        wells += [_show(finding) for finding in partners(settings, secrets)]
     return 0 if all(wells) else 1
 
 

@@ -23,7 +23,7 @@ from gatectl.cli.cards import BadCsvError, notify_daemon, opened, text_of
 from gatectl.cli.codes_client import CodesClient
 from gatectl.cli.codes_file import DONE, Report, changes
 from gatectl.config.model import Settings
-from gatectl.config.reader import find, load_with_keys
+from gatectl.config.reader import find, load_usable, located
 from gatectl.decision.cards import Card, key_of
 from gatectl.decision.reader.reading import Code, reading_of_text
 from gatectl.decision.routing import objection
@@ -69,9 +69,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Return 0 when everything is done at Wellhub and here."""
     path = find(args.config, os.environ)
-    settings, keys = load_with_keys(path, os.environ)
+    usable = load_usable(path, os.environ)
+    settings = usable.settings
     name, partner = _partner(settings, args.partner)
-    with CodesClient(name, partner, keys[name].value) as client:
+    if name in usable.unusable:
+        raise located(path, usable.unusable[name])
+    with CodesClient(partner, usable.secrets[name]) as client:
         changer = CodeChanger(settings, name, client)
         if args.file is None:
             return _one(changer, _change_of(args))

@@ -10,10 +10,12 @@ from typing import Self
 import httpx
 
 from gatectl import __version__
-from gatectl.daemon.partner_service import contexts
+from gatectl.config.secrets import PartnerSecrets
+from gatectl.daemon.partner_service import Diallers, proxy_of
 from gatectl.partners.exchange import Endpoint, PartnerResponse
 from gatectl.partners.http.answer import too_large, undone
 from gatectl.partners.http.connection import ExchangeFailed
+from gatectl.partners.http.proxy import Proxy
 from gatectl.partners.wellhub.check_in import WellhubSettings
 from gatectl.partners.wellhub.codes import Change, ChangeKind, ChangeOutcome, unknown
 
@@ -27,17 +29,19 @@ BODY_MAX = 65536
 class CodesClient:
     """A context manager; `change` asks once, and never raises for a failure of the partner or the network."""
 
-    def __init__(self, name: str, settings: WellhubSettings, key: str) -> None:
+    def __init__(self, settings: WellhubSettings, secrets: PartnerSecrets) -> None:
         self._endpoint = Endpoint.of(settings.url)
-        self._gym_id, self._key = settings.gym_id, key
+        self._gym_id, self._key = settings.gym_id, secrets.key.value
         scheme = "https" if self._endpoint.tls else "http"
         self._origin = f"{scheme}://{self._endpoint.authority}"
-        context = contexts({name: settings})[name]
+        context = Diallers().context(settings, secrets.client_key)
+        self._proxy = proxy_of(settings, secrets)
         self._runner = asyncio.Runner()
         # Ignore proxies and .netrc of the environment, as the daemon's requests do.
         self._http = httpx.AsyncClient(
             verify=True if context is None else context,
             trust_env=False,
+            proxy=_proxy(self._proxy),
             timeout=None,  # noqa: S113 - one deadline over all of it is in `_ask`
             headers={"User-Agent": f"gatectl/{__version__}"},
         )
@@ -61,6 +65,10 @@ class CodesClient:
                 answer = await self._ask(change)
         except TimeoutError:
             return unknown(change, f"Wellhub gave no whole answer within {PATIENCE_S:g} s")
+        except httpx.ProxyError as error:
+            return ChangeOutcome(
+                ChangeKind.REFUSED, f"{self._refusal(error)}, so nothing was asked", "gatectl check --connect"
+            )
         except (httpx.ConnectError, httpx.UnsupportedProtocol) as error:
             return ChangeOutcome(
                 ChangeKind.REFUSED,
@@ -72,6 +80,13 @@ class CodesClient:
         except ExchangeFailed as lost:
             return unknown(change, f"Wellhub gave no answer that can be read: {lost.detail}")
         return change.interpret(answer)
+
+    def _refusal(self, error: httpx.ProxyError) -> str:
+        """Say that the proxy opened no tunnel; of its answer only the status, which httpx puts first."""
+        status = str(error)[:3]
+        if self._proxy is None or not status.isdecimal():
+            return "the proxy opened no tunnel"
+        return self._proxy.refusal(int(status), self._endpoint.host, self._endpoint.port).detail
 
     async def _ask(self, change: Change) -> PartnerResponse:
         question = change.question(self._endpoint.base, self._gym_id, self._key)
@@ -98,3 +113,10 @@ class CodesClient:
             time.time_ns() // 1000,
             is_packed=unpacked is None,
         )
+
+
+def _proxy(proxy: Proxy | None) -> httpx.Proxy | None:
+    if proxy is None:
+        return None
+    name, colon, password = (proxy.credentials or "").partition(":")
+    return httpx.Proxy(f"http://{proxy}", auth=(name, password) if colon else None)

@@ -10,7 +10,7 @@ from typing import Any
 
 from gatectl.decision.cause import fail_together
 from gatectl.decision.local_time import when
-from gatectl.decision.partner_condition import Condition
+from gatectl.decision.partner_condition import OUT_OF_ORDER, Condition
 from gatectl.decision.words.status_words import (
     cards_trouble,
     damaged_trouble,
@@ -133,6 +133,10 @@ def _partner(
     state, lost = partner["state"], partner["unconnected"]
     ready = partner["ready_connections"]
     words = f"partner {name}: {state}"
+    if state == OUT_OF_ORDER:
+        words += f", {since(partner['since'], now)}: {lost['detail']}"
+        yield Fact(words, partner_advice(name, partner, page, alone=alone))
+        return
     if state != Condition.HEALTHY:
         words += f", {since(partner['since'], now)}"
     if state == Condition.OUTAGE and partner["failing"]:

@@ -236,7 +236,7 @@ def keys_of(path: Path) -> list[str]:
         _, keys = load_with_keys(path, os.environ)
     except SettingsError:
         return []
-    return [key.value for key in keys.values()]
+    return [one.key.value for one in keys.values()]
 
 
 def _masked(event: Event, keys: list[str]) -> Event:

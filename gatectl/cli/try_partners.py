@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from gatectl.cli.check import CheckResult
 from gatectl.cli.control import call
 from gatectl.config import model
-from gatectl.daemon.partner_service import contexts
+from gatectl.config.secrets import PartnerSecrets
+from gatectl.daemon.partner_service import Diallers, proxy_of
 from gatectl.decision.outcomes import Fault
 from gatectl.errors import GatectlError
 from gatectl.partners.exchange import Endpoint
@@ -38,18 +39,33 @@ _HINTS = {
     Fault.TLS: "is the clock right (`date`), and does the partner need a ca_file?",
 }
 
+_BEHIND_A_PROXY = {
+    Fault.NETWORK: "is the address in proxy right, and does it let this machine through to the partner?",
+}
+
 _REFUSED = "does the partner want a client certificate, or know this gym's address (an allow list)?"
 
 
-def partners(settings: model.Settings, patience_s: float = CONNECT_PATIENCE_S) -> Iterator[CheckResult]:
-    """Yield a finding for each partner, as it comes; give up a connection after `patience_s`."""
-    made = contexts(settings.partners)
+def partners(
+    settings: model.Settings,
+    secrets: Mapping[str, PartnerSecrets],
+    patience_s: float = CONNECT_PATIENCE_S,
+) -> Iterator[CheckResult]:
+    """Yield a finding for each partner, as it comes; give up a connection after `patience_s`.
+
+    Each is reached in the way that a scan takes.
+    """
+    diallers = Diallers()
     ahead = _clocks(settings)
     with asyncio.Runner() as runner:
         for name, partner in settings.partners.items():
             endpoint = Endpoint.of(partner.url)
-            dialler = Dialler(endpoint, made[name])
-            yield runner.run(_connection(name, endpoint, dialler, patience_s, ahead.get(name)))
+            proxy = proxy_of(partner, secrets[name])
+            through = f" through the proxy {proxy}" if proxy else ""
+            where = f"partner {name} at {endpoint.host}:{endpoint.port}{through}"
+            dialler = diallers.dialler(partner, secrets[name])
+            hints = _HINTS | (_BEHIND_A_PROXY if proxy else {})
+            yield runner.run(_connection(where, dialler, hints, patience_s, ahead.get(name)))
 
 
 def _clocks(settings: model.Settings) -> dict[str, int | None]:
@@ -62,18 +78,17 @@ def _clocks(settings: model.Settings) -> dict[str, int | None]:
 
 
 async def _connection(
-    name: str, endpoint: Endpoint, dialler: Dialler, patience_s: float, ahead_s: int | None
+    where: str, dialler: Dialler, hints: Mapping[Fault, str], patience_s: float, ahead_s: int | None
 ) -> CheckResult:
-    where = f"partner {name} at {endpoint.host}:{endpoint.port}"
     heard: list[ConnectTiming] = []
     try:
         async with asyncio.timeout(patience_s):
             wire = await dialler.dial(heard.append)
     except TimeoutError:
         slow = f"{_STEPS[len(_done(heard[-1]))]} took over {patience_s:g} s"
-        return CheckResult(f"{where}: {slow}{_so_far(heard[-1])}", _HINTS[Fault.NETWORK])
+        return CheckResult(f"{where}: {slow}{_so_far(heard[-1])}", hints[Fault.NETWORK])
     except ExchangeFailed as lost:
-        return CheckResult(f"{where}: {lost.fault}: {lost.detail}{_so_far(heard[-1])}", _HINTS[lost.fault])
+        return CheckResult(f"{where}: {lost.fault}: {lost.detail}{_so_far(heard[-1])}", hints[lost.fault])
     try:
         refused = await wire.disturbed_within(BEHIND_THE_HANDSHAKE_S)
         if refused:

@@ -10,11 +10,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from gatectl.config.problems import MONITOR_HINT, SettingIssue, Where, key_hint, key_of
 from gatectl.devices.reader.reader_types import other_keys, path_keys
 from gatectl.errors import near
 from gatectl.partners.registry import PROTOCOLS
+from gatectl.validators.addresses import is_loopback
 from gatectl.validators.values import resolve
 
 Raw = dict[str, Any]
@@ -24,6 +26,7 @@ def findings(raw: Raw, folder: Path) -> Iterator[SettingIssue]:
     """Every contradiction in the file; relative paths start at `folder`."""
     yield from _keys_in_the_open(raw)
     yield from _partners(raw)
+    yield from _ways(raw)
     yield from _routes(raw)
     yield from _pins(raw)
     yield from _contacts(raw)
@@ -39,13 +42,49 @@ def tables(raw: Raw, name: str) -> Iterator[tuple[str, Raw]]:
 
 def _keys_in_the_open(raw: Raw) -> Iterator[SettingIssue]:
     for name, partner in tables(raw, "partners"):
-        if isinstance(partner.get("key"), str):
-            what = "a key must not be in the settings, which others may read"
-            yield SettingIssue(("partners", name, "key"), what, (key_hint(name),))
+        for key in ("key", "proxy_key", "client_key"):
+            if isinstance(partner.get(key), str):
+                what = "a key must not be in the settings, which others may read"
+                yield SettingIssue(("partners", name, key), what, (key_hint(name, key),))
     monitor = raw.get("monitor")
     if isinstance(monitor, dict) and isinstance(monitor.get("password"), str):
         what = "a password must not be in the settings, which others may read"
         yield SettingIssue(("monitor", "password"), what, (MONITOR_HINT,))
+
+
+def _ways(raw: Raw) -> Iterator[SettingIssue]:
+    """Find settings of a partner's proxy and client certificate that lack their other half."""
+    for name, partner in tables(raw, "partners"):
+        for key, other in (
+            ("proxy_key", "proxy"),
+            ("client_key", "client_certificate"),
+            ("client_certificate", "client_key"),
+        ):
+            if key in partner and other not in partner:
+                yield SettingIssue(("partners", name, key), f"has no use without {other}", (_OTHERS[other],))
+        plain = str(partner.get("url", "")).lower().startswith("http://")
+        if plain and "client_certificate" in partner:
+            what = "is never sent, since the url is plain http"
+            yield SettingIssue(("partners", name, "client_certificate"), what, ("write https:// in url",))
+        if plain and "proxy" in partner and not _is_here(partner["proxy"]):
+            what = "would get the key in plain text, since the url is plain http"
+            yield SettingIssue(
+                ("partners", name, "proxy"), what, ("write https:// in url, or leave proxy out",)
+            )
+
+
+def _is_here(url: object) -> bool:
+    try:
+        return isinstance(url, str) and is_loopback(urlsplit(url).hostname or "")
+    except ValueError:  # the model reports it
+        return False
+
+
+_OTHERS = {
+    "proxy": 'add proxy = "http://proxy.example.com:3128"',
+    "client_certificate": 'add client_certificate = "/etc/gatectl/client.crt"',
+    "client_key": 'add client_key = { file = "/etc/gatectl/secrets/client.key" }',
+}
 
 
 def _routes(raw: Raw) -> Iterator[SettingIssue]:

@@ -27,6 +27,12 @@ class SettingIssue(NamedTuple):
     hints: tuple[str, ...] = ()
 
 
+class UnusableIssue(SettingIssue):
+    """A partner's key or certificate that cannot be used now: the daemon does without that partner alone."""
+
+    __slots__ = ()
+
+
 class Problem(NamedTuple):
     """A problem with its place: `line` counts from 1, `key` is dotted, `what` has no full stop."""
 
@@ -77,7 +83,8 @@ def listed(names: Sequence[str], word: str = "or") -> str:
     return f"{', '.join(head)} {word} {last}" if head else last
 
 
-def key_hint(partner: str) -> str:
-    """Return the hint with the ways to set a partner's key."""
-    file = toml_value(f"/etc/gatectl/secrets/{partner}")
-    return f"put the key alone into a file with mode 640, and write key = {{ file = {file} }}"
+def key_hint(partner: str, key: str = "key") -> str:
+    """Return the hint with the ways to set a partner's key, or another one of its settings that are keys."""
+    stem = partner if key == "key" else f"{partner}-{key.removesuffix('_key')}"
+    file = toml_value(f"/etc/gatectl/secrets/{stem}")
+    return f"put the key alone into a file with mode 640, and write {key} = {{ file = {file} }}"

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import tomli
 
-from gatectl.config import cross_checks, error_messages, secrets
+from gatectl.config import certificate_files, cross_checks, error_messages, secrets
 from gatectl.config.lines import Lines
-from gatectl.config.model import Secret, Settings
-from gatectl.config.problems import Problem, SettingIssue, SettingsError, key_of
+from gatectl.config.model import Settings
+from gatectl.config.problems import Problem, SettingIssue, SettingsError, UnusableIssue, key_of
+from gatectl.config.secrets import PartnerSecrets
 from gatectl.errors import SUDO_OR_GROUP
 
 DEFAULT = Path("/etc/gatectl/gatectl.toml")
@@ -59,17 +61,47 @@ def load(path: Path) -> Settings:
     return _result(path, text, settings, found)
 
 
-def load_with_keys(path: Path, environ: Mapping[str, str]) -> tuple[Settings, dict[str, Secret]]:
-    """Read the settings and every partner's key, by the partner's name.
+def load_with_keys(path: Path, environ: Mapping[str, str]) -> tuple[Settings, dict[str, PartnerSecrets]]:
+    """Read the settings and every partner's secrets, by the partner's name.
 
-    Raises SettingsError with every problem of the settings, the keys and the CA files.
+    Raises SettingsError with every problem of the settings, the keys and the certificate files.
     """
     text, raw = _parsed(path)
     folder = path.absolute().parent
     settings, found = _checked(raw, folder)
-    keys, about_keys = secrets.collect(raw, folder, environ)
-    found = [*found, *about_keys, *secrets.authority_issues(raw, folder)]
-    return _result(path, text, settings, found), keys
+    held, about_keys = secrets.collect(raw, folder, environ)
+    found = [*found, *about_keys, *certificate_files.findings(raw, folder, held)]
+    return _result(path, text, settings, found), held
+
+
+@dataclass(frozen=True, slots=True)
+class Usable:
+    """Settings of which not every partner can be asked."""
+
+    settings: Settings
+    secrets: Mapping[str, PartnerSecrets]
+    """Of the partners that can be asked."""
+    unusable: Mapping[str, SettingIssue]
+    """For each of the other partners, the first of its problems."""
+
+
+def load_usable(path: Path, environ: Mapping[str, str]) -> Usable:
+    """Read the settings and the secrets of the partners whose keys and certificates can be used.
+
+    Raises SettingsError if anything else is wrong, or if no partner is left.
+    """
+    text, raw = _parsed(path)
+    folder = path.absolute().parent
+    settings, found = _checked(raw, folder)
+    held, about_keys = secrets.collect(raw, folder, environ)
+    about_files = [*about_keys, *certificate_files.findings(raw, folder, held, dates=False)]
+    unusable: dict[str, SettingIssue] = {}
+    for issue in about_files:
+        if isinstance(issue, UnusableIssue):
+            unusable.setdefault(str(issue.where[1]), issue)
+    usable = {name: one for name, one in held.items() if name not in unusable}
+    is_wrong = found or not usable or not all(isinstance(issue, UnusableIssue) for issue in about_files)
+    return Usable(_result(path, text, settings, [*found, *about_files] if is_wrong else []), usable, unusable)
 
 
 def located(path: Path, *findings: SettingIssue) -> SettingsError:

@@ -1,15 +1,13 @@
-"""Read the partners' keys from the places in the settings, and check the files that a partner needs.
-
-A key has to fit an HTTP header; a `ca_file` has to hold certificates.
-"""
+"""Read the partners' secrets from the places in the settings, and check that they fit their use."""
 
 from __future__ import annotations
 
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +16,10 @@ from pydantic_core import ValidationError
 from gatectl.config import schema
 from gatectl.config.cross_checks import tables
 from gatectl.config.model import Secret
-from gatectl.config.problems import SettingIssue, key_hint
+from gatectl.config.problems import SettingIssue, UnusableIssue, key_hint
 from gatectl.errors import SUDO_OR_GROUP, GatectlError
 from gatectl.validators.key_source import Key, KeySource
-from gatectl.validators.values import is_visible_ascii, resolve
+from gatectl.validators.values import is_visible_ascii
 
 KEY_CHARS_LEAST = 16
 """Characters. Shorter keys can be guessed."""
@@ -38,27 +36,56 @@ class KeyRefused(GatectlError):
     """A key cannot be used; the message does not hold it."""
 
 
+class KeyExposed(KeyRefused):
+    """Others can read the key: a mistake in the set-up, which is refused at any time."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerSecrets:
+    """The secrets of one partner; None for those that its settings do not name."""
+
+    key: Secret
+    proxy_key: Secret | None = None
+    """`name:password`."""
+    client_key: Path | None = None
+    """A file that only gatectl can read: OpenSSL reads it itself."""
+
+
 def collect(
     raw: dict[str, Any], folder: Path, environ: Mapping[str, str]
-) -> tuple[dict[str, Secret], list[SettingIssue]]:
-    """Return the usable keys by the partners' names, and the problems of the others.
+) -> tuple[dict[str, PartnerSecrets], list[SettingIssue]]:
+    """Return the secrets of the partners that have all of theirs, by name, and the problems of the others.
 
     Works on the raw tables, so that a key is checked even where the rest of its partner is wrong.
     """
-    keys: dict[str, Secret] = {}
+    secrets: dict[str, PartnerSecrets] = {}
     found: list[SettingIssue] = []
-    for name, source in _sources(raw, folder):
-        place = next(key for key in ("file", "credential", "env") if getattr(source, key) is not None)
-        try:
-            keys[name] = read(source, environ)
-        except KeyRefused as refused:
-            where = ("partners", name, "key", place)
-            if _looks_like_a_key(place, raw["partners"][name]["key"][place]):
-                # The message of the refusal would show it.
-                found.append(SettingIssue(where, "is not there; is this the key itself?", (key_hint(name),)))
-            else:
-                found.append(SettingIssue(where, refused.message, refused.hints))
-    return keys, found
+    for name, partner in tables(raw, "partners"):
+        held: dict[str, Any] = {}
+        for setting, read_it in _READERS.items():
+            with suppress(ValidationError):  # a wrong shape is reported with the rest of the model
+                source = schema.read(Key, partner[setting], folder) if setting in partner else None
+                if source is not None:
+                    try:
+                        held[setting] = read_it(source, environ)
+                    except KeyRefused as refused:
+                        found.append(_issue(name, setting, source, partner[setting], refused))
+        if "key" in held:
+            secrets[name] = PartnerSecrets(**held)
+    return secrets, found
+
+
+def _issue(
+    partner: str, setting: str, source: KeySource, raw: Mapping[str, str], refused: KeyRefused
+) -> SettingIssue:
+    place = next(key for key in ("file", "credential", "env") if getattr(source, key) is not None)
+    where = ("partners", partner, setting, place)
+    if _looks_like_a_key(place, raw[place]):
+        # The message of the refusal would show it.
+        hints = (key_hint(partner, setting),)
+        return UnusableIssue(where, "is not there; is this the key itself?", hints)
+    kind = SettingIssue if isinstance(refused, KeyExposed) else UnusableIssue
+    return kind(where, refused.message, refused.hints)
 
 
 def _looks_like_a_key(place: str, text: str) -> bool:
@@ -71,18 +98,31 @@ def _looks_like_a_key(place: str, text: str) -> bool:
     return len(text) >= KEY_CHARS_LEAST and is_mixed and not is_name
 
 
-def _sources(raw: dict[str, Any], folder: Path) -> Iterator[tuple[str, KeySource]]:
-    for name, partner in tables(raw, "partners"):
-        with suppress(ValidationError):  # a wrong shape is reported with the rest of the model
-            yield name, schema.read(Key, partner.get("key"), folder)
-
-
 def read(source: KeySource, environ: Mapping[str, str]) -> Secret:
     """Return the key without surrounding white space.
 
     Raises KeyRefused if it is missing, empty, readable by others, or not visible ASCII.
     """
     return _fit(_held(source, environ))
+
+
+def read_proxy_key(source: KeySource, environ: Mapping[str, str]) -> Secret:
+    """Return `name:password` for a proxy. Raises KeyRefused as `read_password` does, and without a colon."""
+    secret = read_password(source, environ)
+    name, colon, _ = secret.value.partition(":")
+    if not (name and colon and secret.value.isprintable()):
+        raise KeyRefused("is not a name and a password", "the file holds name:password on one line")
+    return secret
+
+
+def key_file(source: KeySource, environ: Mapping[str, str]) -> Path:
+    """Return the file of a private key, which can be read here and not by others; raises KeyRefused."""
+    if source.file is not None:
+        path, absent = source.file, "put the private key there, in PEM form"
+    else:
+        path, absent = _credential(source.credential or "", environ)
+    _content(path, absent, private=source.file is not None)
+    return path
 
 
 def read_password(source: KeySource, environ: Mapping[str, str]) -> Secret:
@@ -138,13 +178,21 @@ def _content(path: Path, absent: str, *, private: bool) -> bytes:
             if not stat.S_ISREG(mode):
                 raise KeyRefused(f"{path} is not a plain file", absent)
             if private and mode & stat.S_IROTH:
-                raise KeyRefused(f"{path} can be read by everyone on this machine", f"chmod 640 {path}")
+                raise KeyExposed(f"{path} can be read by everyone on this machine", f"chmod 640 {path}")
             return file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise KeyRefused(f"{path} does not exist", absent) from None
     except OSError as error:
         hint = "the user gatectl must be able to read it: chgrp gatectl, chmod 640"
         raise KeyRefused(f"{path} cannot be read: {error.strerror}", SUDO_OR_GROUP, hint) from None
+
+
+_READERS: Mapping[str, Callable[[KeySource, Mapping[str, str]], Any]] = {
+    "key": read,
+    "proxy_key": read_proxy_key,
+    "client_key": key_file,
+}
+"""The settings of a partner that name secrets, and the reader of each."""
 
 
 def _fit(content: bytes) -> Secret:
@@ -165,31 +213,3 @@ def _fit(content: bytes) -> Secret:
     if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
         raise KeyRefused("the key is in quotes", "put the key alone there, without quotes")
     return Secret(text)
-
-
-_CA_HINT = "ca_file holds the certificates to trust, in PEM form; leave it out to use the system's store"
-
-
-def authority_issues(raw: dict[str, Any], folder: Path) -> Iterator[SettingIssue]:
-    """Yield the problems of each partner's `ca_file`."""
-    for name, partner in tables(raw, "partners"):
-        text = partner.get("ca_file")
-        path = resolve(text, folder) if isinstance(text, str) else None
-        flaw = path and _authority_flaw(path)
-        if flaw:
-            yield SettingIssue(("partners", name, "ca_file"), flaw, (_CA_HINT,))
-
-
-def _authority_flaw(path: Path) -> str | None:
-    import ssl  # noqa: PLC0415 - costs a quarter of this package's import, and few settings need it
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            return f"{path} is not a plain file"  # and opening a pipe would block the start
-        context.load_verify_locations(cafile=path)
-    except ssl.SSLError:
-        return f"{path} holds no certificates"
-    except OSError as error:
-        return f"{path} cannot be read: {error.strerror}"
-    return None if context.cert_store_stats()["x509"] else f"{path} holds no certificates"

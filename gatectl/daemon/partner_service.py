@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import Any, Never
 
 from gatectl import clock
+from gatectl.config.problems import SettingIssue, key_of
+from gatectl.config.secrets import PartnerSecrets
 from gatectl.decision.event import timestamp
 from gatectl.decision.log import Log, LogEntry, Priority
-from gatectl.decision.outcomes import Message
-from gatectl.decision.partner_condition import Condition, Conditions, FinishedScan
+from gatectl.decision.outcomes import Fault, Message
+from gatectl.decision.partner_condition import OUT_OF_ORDER, Condition, Conditions, FinishedScan
 from gatectl.decision.timestamps import LONG_AGO, LoopTime, WallUs
 from gatectl.decision.verdict import Decision, Verdict
 from gatectl.partners.exchange import Endpoint, interpret
 from gatectl.partners.http.answer_record import clock_ahead_s
-from gatectl.partners.http.client import Client, Exchange, PreparedRequest, out_of_time
-from gatectl.partners.http.connection import ExchangeFailed
+from gatectl.partners.http.client import NOTHING, Client, Exchange, PreparedRequest, out_of_time
+from gatectl.partners.http.connection import ExchangeFailed, OnProgress, PartnerConnection
 from gatectl.partners.http.dial import Dialler, tls_context
 from gatectl.partners.http.pool import Pool
+from gatectl.partners.http.proxy import Proxy
 from gatectl.partners.protocol import PartnerSettings, SettlingSettings
 from gatectl.partners.registry import PROTOCOLS
 
@@ -29,6 +33,46 @@ DETAIL_CHARS = 200
 
 _PRIORITIES = {Condition.HEALTHY: Priority.NOTICE, Condition.REFUSING_KEY: Priority.ERROR}
 _MORE = {Condition.REFUSING_EVERYONE: ", five different members in a row: check key, url and IDs"}
+
+
+Dial = Callable[[OnProgress], Awaitable[PartnerConnection]]
+
+
+class Diallers:
+    """Makes the partners' diallers; those that trust the system's store share one TLS context."""
+
+    def __init__(self) -> None:
+        self._contexts: dict[Path | None, ssl.SSLContext] = {}
+
+    def dialler(self, settings: PartnerSettings, secrets: PartnerSecrets) -> Dialler:
+        """Return the dialler for one partner. Raises OSError for a certificate file that cannot be used."""
+        context = self.context(settings, secrets.client_key)
+        return Dialler(Endpoint.of(settings.url), context, proxy_of(settings, secrets))
+
+    def context(self, settings: PartnerSettings, client_key: Path | None) -> ssl.SSLContext | None:
+        """Return the TLS context for one partner, None without TLS; raises OSError as `dialler` does."""
+        if not Endpoint.of(settings.url).tls:
+            return None
+        ca_file, certificate = settings.ca_file, settings.client_certificate
+        if certificate is not None:
+            return tls_context(ca_file, certificate, client_key)
+        if ca_file not in self._contexts:
+            self._contexts[ca_file] = tls_context(ca_file)
+        return self._contexts[ca_file]
+
+
+def proxy_of(settings: PartnerSettings, secrets: PartnerSecrets) -> Proxy | None:
+    """Return the proxy on the way to a partner; None for a direct one."""
+    if settings.proxy is None:
+        return None
+    return Proxy.of(settings.proxy, secrets.proxy_key.value if secrets.proxy_key else None)
+
+
+def unusable(issue: SettingIssue) -> ExchangeFailed:
+    """Return the loss of every exchange with a partner whose key or certificate cannot be used."""
+    setting = key_of(issue.where[2:])
+    fault = Fault.CONFIGURATION if setting == "ca_file" else Fault.CREDENTIALS
+    return ExchangeFailed(fault, f"{setting}: {issue.what}")
 
 
 class PartnerService:
@@ -41,10 +85,11 @@ class PartnerService:
         key: str,
         other_keys: tuple[str, ...],
         *,
-        context: ssl.SSLContext | None,
+        way: Dialler | ExchangeFailed,
         doors: int,
         log: Log,
     ) -> None:
+        """`way` leads to the partner; an ExchangeFailed is the reason why it cannot be asked at all."""
         endpoint = Endpoint.of(settings.url)
         self.name = name
         self.budget_ms = settings.budget_ms
@@ -52,23 +97,26 @@ class PartnerService:
         self._descriptor = PROTOCOLS[settings.protocol]
         self.numbers = self._descriptor.numbers(settings)
         self._protocol = self._descriptor.make(settings, endpoint, key, other_keys)
-        self._pool = Pool(Dialler(endpoint, context).dial, doors, self._linked)
+        self._pool = Pool(way.dial if isinstance(way, Dialler) else _raising(way), doors, self._linked)
         self._client = Client(endpoint, self._pool)
         self._log = log
         self.conditions = Conditions(clock.now())
         self._told = Condition.HEALTHY
         self._told_of_everyone = False
         self._rest_over: asyncio.TimerHandle | None = None
-        self._unlinked: ExchangeFailed | None = None
+        self._unlinked = self._unusable = way if isinstance(way, ExchangeFailed) else None
         self._dated: tuple[str | None, int] = (None, 0)
         """The last answer's Date, and when it came by our own clock."""
 
     async def keep_connected(self) -> None:
         """Holds connections ready, for as long as the daemon runs."""
-        await self._pool.keep()
+        if self._unusable is None:
+            await self._pool.keep()
 
     def prepare(self, member: str, code: str, customer: str | None) -> PreparedRequest:
         """Prepare the check-in's request. The numbers must be ones that the protocol can carry."""
+        if self._unusable is not None:
+            return NOTHING
         return self._client.prepare(self._protocol.question(member, code, customer or ""))
 
     async def ask(self, request: PreparedRequest, deadline_s: LoopTime) -> tuple[Exchange, Decision]:
@@ -150,7 +198,7 @@ class PartnerService:
         resting = conditions.rests_until > clock.now()
         return {
             "protocol": self._descriptor.name,
-            "state": conditions.condition.value,
+            "state": OUT_OF_ORDER if self._unusable else conditions.condition.value,
             "since": timestamp(clock.wall_us(conditions.since)),
             "rests_until": timestamp(clock.wall_us(conditions.rests_until)) if resting else None,
             "failing": failure
@@ -167,15 +215,9 @@ class PartnerService:
         self._pool.close()
 
 
-def contexts(partners: dict[str, PartnerSettings]) -> dict[str, ssl.SSLContext | None]:
-    """A TLS context for each partner; those that trust the system's store share one."""
-    made: dict[Any, ssl.SSLContext] = {}
-    result: dict[str, ssl.SSLContext | None] = {}
-    for name, settings in partners.items():
-        if not Endpoint.of(settings.url).tls:
-            result[name] = None
-            continue
-        if settings.ca_file not in made:
-            made[settings.ca_file] = tls_context(settings.ca_file)
-        result[name] = made[settings.ca_file]
-    return result
+def _raising(failed: ExchangeFailed) -> Dial:
+    async def dial(_on_progress: OnProgress) -> Never:
+        # A new error each time: a traceback grows with each raise.
+        raise ExchangeFailed(failed.fault, failed.detail)
+
+    return dial

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any, Never
 
 from gatectl import __version__, clock
-from gatectl.config import model
+from gatectl.config.problems import SettingIssue
+from gatectl.config.reader import Usable
 from gatectl.daemon import control, gates
 from gatectl.daemon.commands import READ_ONLY, commands, subscriptions
 from gatectl.daemon.door import Door
 from gatectl.daemon.lock import alone
-from gatectl.daemon.partner_service import PartnerService, contexts
+from gatectl.daemon.partner_service import Diallers, PartnerService, unusable
 from gatectl.daemon.sd_notify import feed_watchdog, keep_notifying, notify, watchdog_interval_s
 from gatectl.daemon.site_context import SiteContext
 from gatectl.decision.cards import Card
@@ -34,6 +35,9 @@ from gatectl.errors import GatectlError
 from gatectl.journal import cards, statements
 from gatectl.journal.store import Store
 from gatectl.journal.volatile import lies_in_memory
+from gatectl.partners.http.connection import ExchangeFailed
+from gatectl.partners.http.dial import Dialler
+from gatectl.partners.protocol import PartnerSettings
 from gatectl.sinks.display_feed import DisplayFeed
 from gatectl.sinks.sink import Sinks
 from gatectl.sinks.systemd_journal import SystemdJournal
@@ -55,18 +59,18 @@ FLUSH_S = 5.0
 
 
 def run(
-    settings: model.Settings,
-    keys: Mapping[str, model.Secret],
+    usable: Usable,
     environ: Mapping[str, str],
     last: FailsafeProcess,
 ) -> None:
     """Runs until SIGTERM or SIGINT. Raises GatectlError for an installer's mistake."""
+    settings = usable.settings
     with alone(settings.control.socket):
         viewers = DisplayFeed(name for name, door in settings.doors.items() if door.show_name)
         sinks = Sinks(SystemdJournal(), viewers)
         try:
             with gates.opened(settings, environ, sinks.take, last) as opened:
-                asyncio.run(_Daemon(settings, keys, opened, sinks, viewers, environ).run())
+                asyncio.run(_Daemon(usable, opened, sinks, viewers, environ).run())
         except ExceptionGroup as group:
             _raise_alone(group)
         finally:
@@ -78,15 +82,15 @@ class _Daemon:
 
     def __init__(
         self,
-        settings: model.Settings,
-        keys: Mapping[str, model.Secret],
+        usable: Usable,
         opened: gates.Gates,
         sinks: Sinks,
         viewers: DisplayFeed,
         environ: Mapping[str, str],
     ) -> None:
-        self._settings = settings
-        self._keys = keys
+        self._settings = usable.settings
+        self._secrets = usable.secrets
+        self._unusable = usable.unusable
         self._gates = opened.by_door
         self._guard = opened.guard
         self._factory = opened.factory
@@ -128,15 +132,15 @@ class _Daemon:
 
     def _site_context(self, store: Store) -> SiteContext:
         settings = self._settings
-        made = contexts(settings.partners)
-        keys = {name: key.value for name, key in self._keys.items()}
+        keys = {name: one.key.value for name, one in self._secrets.items()}
+        diallers = Diallers()
         partners = {
             name: PartnerService(
                 name,
                 partner,
-                keys[name],
+                keys.get(name, ""),
                 tuple(key for other, key in keys.items() if other != name),
-                context=made[name],
+                way=self._way(name, partner, diallers),
                 doors=len(settings.doors),
                 log=self._sinks.take,
             )
@@ -156,6 +160,21 @@ class _Daemon:
             viewers=self._viewers,
             keys=tuple(keys.values()),
         )
+
+    def _way(self, name: str, partner: PartnerSettings, diallers: Diallers) -> Dialler | ExchangeFailed:
+        """Return the way to a partner, or why it cannot be asked: the others' doors and scans go on."""
+        issue = self._unusable.get(name)
+        if issue is None:
+            try:
+                return diallers.dialler(partner, self._secrets[name])
+            except OSError as error:  # a file has changed since it was checked
+                setting = "client_certificate" if partner.client_certificate else "ca_file"
+                issue = SettingIssue(("partners", name, setting), f"cannot be used: {error.strerror}")
+        failed = unusable(issue)
+        words = f"partner {name} is out of order: {failed.detail}; gatectl check says what to do"
+        fields = {"PARTNER": name, "FAULT": failed.fault.value}
+        self._sinks.take(LogEntry(Priority.ERROR, words, fields))
+        return failed
 
     def _doors(self, context: SiteContext, tasks: asyncio.TaskGroup) -> dict[str, Door]:
         return {

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from gatectl.decision.event import Event, Outcome
 from gatectl.decision.outcomes import ERASED, KINDS, VERDICTS, Cause, Fault
-from gatectl.decision.partner_condition import RESTING, Condition, RefusalDetector, is_failure
+from gatectl.decision.partner_condition import OUT_OF_ORDER, RESTING, Condition, RefusalDetector, is_failure
 from gatectl.decision.verdict import Result, Verdict
 
 TOGETHER_US = 300_000_000
@@ -27,6 +27,7 @@ _RESTING = Cause("resting", ("resting", "again", "keeps"))
 _OUTAGE = Cause("outage", ("outage",))
 _OUR_CLOCK = Cause("our_clock", ("not_sent", "own_clock", "support"), is_for_support=True)
 _OUR_URL = Cause("our_url", ("our_url", "support"), is_for_support=True)
+_OUR_FILES = Cause("our_files", ("not_sent", "our_files", "support"), is_for_support=True)
 _NOT_SENT = Cause("not_sent", ("not_sent", "own_network", "again", "support"), is_for_support=True)
 _NOT_SENT_FOR_ANYONE = Cause(
     "not_sent_for_anyone", ("not_sent", "own_network", "then_partner", "support"), is_for_support=True
@@ -109,6 +110,9 @@ def cause_of(event: Event, around: Around) -> Cause:
             return ERASED.cause
         if attempt.partner is not None:
             return _NO_SUCH_NUMBER
+    is_unsent = outcome.request is not None and outcome.request.sent is False
+    if is_unsent and outcome.fault in {Fault.CREDENTIALS, Fault.CONFIGURATION}:
+        return _OUR_FILES
     row = event.row
     return _communication(row.cause, outcome, around) if row.counts else row.cause
 
@@ -136,5 +140,6 @@ def is_for_another_url(status: int | None) -> bool:
 def fail_together(status: Mapping[str, Any]) -> bool:
     """Whether several partners fail now, by `status --json`: the door's own line or clock may be at fault."""
     partners = status["partners"].values()
-    failing = [one for one in partners if one["unconnected"] or one["state"] == Condition.OUTAGE]
+    usable = [one for one in partners if one["state"] != OUT_OF_ORDER]
+    failing = [one for one in usable if one["unconnected"] or one["state"] == Condition.OUTAGE]
     return len(failing) > 1

@@ -17,6 +17,8 @@ MEMBERS_REFUSED = 5
 """Different members in a row that a partner refuses where the fault may be ours: a wrong key, url or ID."""
 RESTING = "resting"
 """The `reason.key` of a scan that found its partner resting."""
+OUT_OF_ORDER = "out of order"
+"""The state in `status` of a partner whose key or certificate cannot be used."""
 
 
 def is_failure(fault: Fault | None, reason_key: str | None) -> bool:

@@ -225,6 +225,9 @@ def _partner_badge(name: str, partner: Mapping[str, Any], language: Language) ->
             return name, text(language, "partner_refuses", since=since), False
         case "refusing everyone":
             return name, text(language, "partner_refuses_everyone", since=since), False
+        case "out of order":
+            detail = visible(partner["unconnected"]["detail"])
+            return name, text(language, "partner_out_of_order", since=since, detail=detail), False
     lost = partner["unconnected"]
     if lost:
         return name, text(language, "partner_unconnected", fault=lost["fault"]), False

@@ -154,6 +154,10 @@ TEXTS: dict[str, Pair] = {
     "partner_resting": ("resting until {until}", "pausiert bis {until}"),
     "partner_refuses": ("refuses our key since {since}", "lehnt unseren Schlüssel ab seit {since}"),
     "partner_refuses_everyone": ("refuses everyone since {since}", "lehnt seit {since} alle ab"),
+    "partner_out_of_order": (
+        "out of order since {since} ({detail})",
+        "außer Betrieb seit {since} ({detail})",
+    ),
     "partner_unconnected": ("no connection ({fault})", "keine Verbindung ({fault})"),
     "displays": ("Displays", "Anzeigen"),
     "day": ("The day", "Der Tag"),

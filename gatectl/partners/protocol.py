@@ -13,8 +13,8 @@ from typing import Annotated, Any, NamedTuple
 
 from gatectl.decision.routing import Numbers
 from gatectl.partners.exchange import Endpoint, PartnerProtocol
-from gatectl.validators.addresses import Url
-from gatectl.validators.key_source import Key
+from gatectl.validators.addresses import ProxyUrl, Url
+from gatectl.validators.key_source import Key, KeyFile
 from gatectl.validators.values import FilePath, Name, Text, whole
 
 Budget = Annotated[int, whole(50, 30_000)]
@@ -37,6 +37,14 @@ class PartnerSettings:
     budget_ms: Budget = 2000
     ca_file: FilePath | None = None
     """A file of certificates in PEM form to trust instead of the system's store."""
+    proxy: ProxyUrl | None = None
+    """An HTTP proxy that opens a tunnel to the partner (CONNECT)."""
+    proxy_key: Key | None = None
+    """The name and password for the proxy, as `name:password`."""
+    client_certificate: FilePath | None = None
+    """A certificate in PEM form, with its chain, by which the partner knows this gym (mutual TLS)."""
+    client_key: KeyFile | None = None
+    """The private key of the client certificate, in PEM form, without a password."""
     status_page: Text | None = None
     """Shown in advice, never asked."""
 

@@ -70,6 +70,32 @@ def _refuse_plain_http(parts: SplitResult) -> None:
         )
 
 
+_PROXY_LIKE = 'it looks like "http://proxy.example.com:3128"'
+
+
+def _proxy(value: object, _folder: Path) -> str:
+    """A proxy is asked for a tunnel over plain HTTP; the request inside the tunnel is encrypted."""
+    text = string(value)
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise refuse("is not a valid URL", _PROXY_LIKE) from None
+    if parts.scheme != "http":
+        raise refuse("must begin with http://, since only HTTP proxies are supported", _PROXY_LIKE)
+    if "@" in parts.netloc:
+        raise refuse(
+            "must not hold a user name or a password",
+            'put name:password alone into a file, and write proxy_key = { file = "…" }',
+        )
+    host = parts.hostname or ""
+    if not is_visible_ascii(text) or port == 0 or not _is_host(host) or parts.netloc.endswith(":"):
+        raise refuse("has no valid host", _PROXY_LIKE)
+    if parts.path not in {"", "/"} or parts.query or parts.fragment:
+        raise refuse("must be the proxy's host and port alone, without a path", _PROXY_LIKE)
+    return text
+
+
 def base_url(own_path: str) -> Validator:
     """The URL of a partner whose protocol adds paths below `own_path` to it by itself."""
     pasted = re.compile(rf".*{own_path}(?:/.*)?", re.IGNORECASE)
@@ -142,6 +168,7 @@ def _ip_address(value: object, _folder: Path) -> str:
 
 
 Url = Annotated[str, Validator(_url, {"type": "string", "pattern": f'^(?:{_HTTPS}|{_HTTP_HERE})[!-"$-~]*$'})]
+ProxyUrl = Annotated[str, Validator(_proxy, {"type": "string", "pattern": "^[Hh][Tt][Tt][Pp]://[!-~]+$"})]
 ListenAddress = Annotated[str, Validator(_listen, {"type": "string", "pattern": r"^\S+:[0-9]{1,5}$"})]
 HostName = Annotated[str, Validator(_host_name, {"type": "string", "pattern": r"^[0-9A-Za-z_.:-]+$"})]
 IpAddress = Annotated[str, Validator(_ip_address, {"type": "string", "pattern": "^[0-9A-Fa-f.:]+$"})]

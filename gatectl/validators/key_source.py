@@ -26,4 +26,13 @@ def _exactly_one(source: KeySource) -> KeySource:
     return source
 
 
-Key = Annotated[KeySource, TableCheck(_exactly_one, {"minProperties": 1, "maxProperties": 1})]
+def _in_a_file(source: KeySource) -> KeySource:
+    if _exactly_one(source).env is not None:
+        raise refuse("must be a file or a credential, since a private key is read from a file")
+    return source
+
+
+_ONE = {"minProperties": 1, "maxProperties": 1}
+Key = Annotated[KeySource, TableCheck(_exactly_one, _ONE)]
+KeyFile = Annotated[KeySource, TableCheck(_in_a_file, _ONE)]
+"""The place of a private key in PEM form."""

@@ -84,6 +84,15 @@ def test_a_certificate_that_is_not_valid_yet_is_our_clock():
     assert says_support(words)
 
 
+@pytest.mark.parametrize("kind", [Fault.CREDENTIALS, Fault.CONFIGURATION])
+def test_a_key_that_cannot_be_used_is_not_said_to_be_refused(kind):
+    words = advice(fault(kind, request=NOT_SENT), PAGE)
+    assert words.startswith("The request did not go out to wellhub. A key or a certificate")
+    assert "gatectl check" in words
+    assert "refuses" not in words
+    assert says_support(words)
+
+
 @pytest.mark.parametrize("status", [301, 302, 307, 308, 404, 405, 410])
 @pytest.mark.parametrize("outage", [True, False])
 def test_a_server_that_has_nothing_at_our_url_is_our_settings(status, outage):

@@ -9,6 +9,7 @@ import trustme
 
 from gatectl.config.model import Secret
 from gatectl.config.reader import load, load_with_keys
+from gatectl.config.secrets import PartnerSecrets
 
 SECRET = "s3cr3t-k3y"
 WELLHUB = 'gym_id = "0123"\nkey = { file = "key" }'
@@ -17,7 +18,7 @@ WELLHUB = 'gym_id = "0123"\nkey = { file = "key" }'
 @pytest.mark.usefixtures("key_file")
 def test_keys_come_from_files(write):
     settings, keys = load_with_keys(write(), {})
-    assert keys == dict.fromkeys(settings.partners, Secret(SECRET))
+    assert keys == dict.fromkeys(settings.partners, PartnerSecrets(Secret(SECRET)))
     assert SECRET not in repr((settings, keys))
     assert settings == load(write())
 
@@ -25,13 +26,13 @@ def test_keys_come_from_files(write):
 @pytest.mark.parametrize("content", [SECRET, f"  {SECRET}\n", f"\r\n\t{SECRET}\r\n"])
 def test_white_space_around_a_key_is_not_the_key(write, key_file, content):
     key_file.write_text(content)
-    assert load_with_keys(write(), {})[1]["wellhub"].value == SECRET
+    assert load_with_keys(write(), {})[1]["wellhub"].key.value == SECRET
 
 
 @pytest.mark.usefixtures("key_file")
 def test_keys_come_from_the_environment(write):
     path = write(WELLHUB, 'gym_id = "0123"\nkey = { env = "WELLHUB" }')
-    assert load_with_keys(path, {"WELLHUB": f"{SECRET}2 "})[1]["wellhub"].value == f"{SECRET}2"
+    assert load_with_keys(path, {"WELLHUB": f"{SECRET}2 "})[1]["wellhub"].key.value == f"{SECRET}2"
 
 
 @pytest.mark.usefixtures("key_file")
@@ -41,7 +42,7 @@ def test_keys_come_from_systemd(write, tmp_path):
     (folder / "wh").write_text(f"{SECRET}3")
     path = write(WELLHUB, 'gym_id = "0123"\nkey = { credential = "wh" }')
     _, keys = load_with_keys(path, {"CREDENTIALS_DIRECTORY": str(folder)})
-    assert keys["wellhub"].value == f"{SECRET}3"
+    assert keys["wellhub"].key.value == f"{SECRET}3"
 
 
 def test_technicians_without_the_keys_can_load(write):

@@ -391,7 +391,7 @@ def test_a_key_with_something_around_it(write, refusal, key_file, content, what)
 @pytest.mark.parametrize("key", ["Bearer", "Bearers3cr3t", "token=s3cr3t", '"', "it's"])
 def test_a_key_that_only_looks_so(write, key_file, key):
     key_file.write_text(key)
-    assert load_with_keys(write(), {})[1]["wellhub"].value == key
+    assert load_with_keys(write(), {})[1]["wellhub"].key.value == key
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import trustme
 
 from gatectl.config.reader import find, load, load_with_keys
 from gatectl.config.warnings import warnings_of
@@ -38,6 +39,13 @@ def test_the_sample_is_good(installed):
 def test_the_sample_is_good_with_all_that_it_offers(installed):
     offered = re.sub(r"^# ?(?=\[|[a-z_]+ = )", "", installed.read_text(), flags=re.MULTILINE)
     offered = offered.replace('ca_file = "private-ca.pem"', "")
+    (installed.parent / "secrets/proxy").write_text("gym:s3cr3t\n")
+    authority = trustme.CA()
+    client = authority.issue_cert("gate@gym.example")
+    (installed.parent / "client.crt").write_bytes(client.cert_chain_pems[0].bytes())
+    (installed.parent / "secrets/client.key").write_bytes(client.private_key_pem.bytes())
+    for name in ("proxy", "client.key"):
+        (installed.parent / "secrets" / name).chmod(0o640)
     installed.write_text(offered)
     settings, keys = load_with_keys(installed, {})
     assert set(keys) == {"wellhub", "wellpass", "capitan"}

@@ -183,10 +183,12 @@ def answers(*scripts):
 class Asker:
     """A client as the daemon has it, with its pool, and what the pool said."""
 
-    def __init__(self, port, ca_file, *, host="localhost", want=1, keep=False, dial=None):
+    def __init__(
+        self, port, ca_file, *, host="localhost", want=1, keep=False, dial=None, proxy=None, client=()
+    ):
         scheme = "https" if ca_file else "http"
         self.endpoint = Endpoint.of(f"{scheme}://{host}:{port}/check")
-        self.dialler = Dialler(self.endpoint, tls_context(ca_file) if ca_file else None)
+        self.dialler = Dialler(self.endpoint, tls_context(ca_file, *client) if ca_file else None, proxy)
         self.linked = []
         self.dials = 0
         self.wires = []

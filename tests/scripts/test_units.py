@@ -76,6 +76,6 @@ def test_every_step_after_an_end_runs_even_if_the_one_before_fails():
     assert all(step.startswith("-") for step in steps)
 
 
-def test_the_environments_step_comes_first_and_may_write_to_it():
+def test_the_environments_step_is_the_only_one_before_a_start_and_may_write_to_it():
     steps = re.findall(r"^ExecStartPre=(.*)$", (UNITS / "gatectl.service").read_text(), re.MULTILINE)
-    assert steps == ["+/usr/lib/gatectl/gatectl-venv", "/usr/lib/gatectl/gatectl-start check"]
+    assert steps == ["+/usr/lib/gatectl/gatectl-venv"]

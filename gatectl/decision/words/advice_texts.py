@@ -144,6 +144,10 @@ SENTENCES: dict[str, Pair] = {
             "beheben."
         ),
     ),
+    "our_files": (
+        "A key or a certificate for it cannot be used here: `gatectl check` says why.",
+        "Ein Schlüssel oder Zertifikat dafür ist hier nicht zu gebrauchen: `gatectl check` sagt, warum.",
+    ),
     "our_url": (
         (
             "The server of {partner} has nothing at this url (HTTP {status}): check the partner's url in "

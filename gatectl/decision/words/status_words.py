@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from gatectl.decision.cause import is_for_another_url
-from gatectl.decision.partner_condition import Condition
+from gatectl.decision.partner_condition import OUT_OF_ORDER, Condition
 from gatectl.decision.words import Language, Pair, chosen
 
 
@@ -73,6 +73,16 @@ _ADVICE: dict[str, Pair] = {
             "url und IDs in den Einstellungen prüfen; nach einer Änderung: systemctl restart gatectl"
         ),
     ),
+    "out_of_order": (
+        (
+            "It is not asked, and its members are not let in; the other partners are asked as always. "
+            "gatectl check says what to do; then: systemctl restart gatectl"
+        ),
+        (
+            "Er wird nicht gefragt, und seine Mitglieder werden nicht eingelassen; die anderen Partner "
+            "werden gefragt wie immer. gatectl check sagt, was zu tun ist; danach: systemctl restart gatectl"
+        ),
+    ),
     "clock": (
         "Is this machine's clock right, and does the network set it? timedatectl",
         "Geht die Uhr dieses Rechners richtig, und stellt das Netz sie? timedatectl",
@@ -112,6 +122,8 @@ def _keys(partner: Mapping[str, Any], *, alone: bool) -> tuple[str, ...]:
             return "own_side", "then_partner", "page", "else_support"
         case Condition.RESTING:
             return ("resting",)
+        case state if state == OUT_OF_ORDER:
+            return ("out_of_order",)
         case Condition.REFUSING_KEY:
             return ("key",)
         case Condition.REFUSING_EVERYONE:

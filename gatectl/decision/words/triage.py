@@ -51,6 +51,10 @@ WHY = {
     "our_key": "the partner refuses this gym's own key, which no member can fix",
     "our_settings": "the partner does not know this gym as it is set up, which no member can fix",
     "our_url": "{partner}'s server has nothing at the url in this gym's settings",
+    "our_files": (
+        "the request did not go out to {partner} at all, as a key or a certificate for it cannot be used; "
+        "look at `gatectl check` first"
+    ),
     "our_clock": "the request did not go out to {partner} at all, as this machine's clock is behind",
     "not_sent": "the request did not go out to {partner} at all",
     "not_sent_for_anyone": (

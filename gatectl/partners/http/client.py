@@ -49,6 +49,10 @@ class PreparedRequest:
     data: bytes = field(repr=False)  # they hold the key
 
 
+NOTHING = PreparedRequest(h11.Connection(h11.CLIENT), b"")
+"""In place of a request that no connection will carry."""
+
+
 class Client:
     """Asks one partner."""
 
@@ -143,10 +147,6 @@ def out_of_time(exchange: Exchange | None = None) -> ExchangeFailed:
         detail = "no whole answer within the budget"
     elif dialled is None or dialled.tls_s is not None:
         detail = "the budget ended before the request could leave"
-    elif dialled.look_up_s is None:
-        detail = "the name was not looked up within the budget"
-    elif dialled.connect_s is None:
-        detail = "no connection within the budget"
     else:
-        detail = "no TLS handshake within the budget"
+        detail = dialled.late("within the budget")
     return ExchangeFailed(Fault.TIMEOUT, detail)

@@ -44,12 +44,30 @@ def failure_of(error: OSError, where: str = "", tls: ssl.SSLObject | None = None
     if isinstance(error, ssl.SSLCertVerificationError):
         return ExchangeFailed(Fault.TLS, _flaw_of_certificate(error, tls))
     if isinstance(error, ssl.SSLError):
-        return ExchangeFailed(
-            Fault.TLS, f"TLS failed: {(error.reason or 'no cause given').lower().replace('_', ' ')}"
-        )
+        reason = error.reason or "no cause given"
+        words = reason.lower().replace("_", " ")
+        if reason in _WANTS_CERTIFICATE:
+            return ExchangeFailed(Fault.TLS, "the partner wants a client certificate")
+        if reason in _REFUSES_CERTIFICATE:
+            return ExchangeFailed(Fault.TLS, f"the partner refuses our certificate: {words}")
+        return ExchangeFailed(Fault.TLS, f"TLS failed: {words}")
     what = os.strerror(error.errno).lower() if error.errno else "no connection"
     return ExchangeFailed(Fault.NETWORK, f"{what} ({where})" if where else what)
 
+
+_WANTS_CERTIFICATE = frozenset({"TLSV13_ALERT_CERTIFICATE_REQUIRED"})
+_REFUSES_CERTIFICATE = frozenset(
+    {
+        "SSLV3_ALERT_BAD_CERTIFICATE",
+        "SSLV3_ALERT_CERTIFICATE_EXPIRED",
+        "SSLV3_ALERT_CERTIFICATE_REVOKED",
+        "SSLV3_ALERT_CERTIFICATE_UNKNOWN",
+        "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE",
+        "TLSV1_ALERT_UNKNOWN_CA",
+        "TLSV1_ALERT_ACCESS_DENIED",
+    }
+)
+"""OpenSSL's names of the alerts about a client's certificate (RFC 8446, section 6.2)."""
 
 _NOT_YET_VALID, _EXPIRED, _WRONG_NAME, _WRONG_ADDRESS = 9, 10, 62, 64
 """OpenSSL's X509_V_ERR_... (X509_STORE_CTX_get_error(3))."""
@@ -96,8 +114,26 @@ class ConnectTiming(NamedTuple):
     """Whether the addresses are from an earlier answer, because the name server gave none in time (RFC 8767's
     term)."""
     connect_s: float | None = None
+    """Duration to the connected socket, and through a proxy to the open tunnel."""
     tls_s: float | None = None
     """Duration of the handshake; None also without TLS."""
+    proxy: str | None = None
+    """The address of the proxy on the way, if there is one."""
+    at_proxy: bool = False
+    """Whether the proxy is connected, and the tunnel is asked for."""
+
+    def late(self, limit: str) -> str:
+        """Say which step did not end; `limit` is `in time` or the like."""
+        if self.look_up_s is None:
+            return f"the name{self._proxy(' of')} was not looked up {limit}"
+        if self.connect_s is None and self.at_proxy:
+            return f"the proxy {self.proxy} opened no tunnel {limit}"
+        if self.connect_s is None:
+            return f"no connection{self._proxy(' to')} {limit}"
+        return f"no TLS handshake{self._proxy(' through')} {limit}"
+
+    def _proxy(self, preposition: str) -> str:
+        return f"{preposition} the proxy {self.proxy}" if self.proxy else ""
 
 
 OnProgress = Callable[[ConnectTiming], None]
@@ -112,10 +148,13 @@ def no_progress(_dialled: ConnectTiming) -> None:
 class PartnerConnection:
     """A connected socket, owned by this object. TLS is not negotiated until `handshake` returns."""
 
-    def __init__(self, connected: socket.socket, context: ssl.SSLContext | None, host: str) -> None:
+    def __init__(
+        self, connected: socket.socket, context: ssl.SSLContext | None, host: str, where: str | None = None
+    ) -> None:
+        """`host` is the name in the certificate; errors name the other end by `where`, else its address."""
         self._loop = asyncio.get_running_loop()
         self._socket = connected
-        self._where = _peer_of(connected)
+        self._where = _peer_of(connected) if where is None else where
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls: ssl.SSLObject | None = None
         if context:
@@ -211,7 +250,8 @@ class PartnerConnection:
             except BlockingIOError:
                 await self._writable()
             except OSError as error:
-                raise failure_of(error, self._where) from error
+                self._take_in()  # a refusal of our certificate may have come before the reset
+                raise self._lost or failure_of(error, self._where) from error
             else:
                 self.bytes_sent += taken
                 rest = rest[taken:]

@@ -24,6 +24,7 @@ from gatectl.partners.http.connection import (
     address_text,
     no_progress,
 )
+from gatectl.partners.http.proxy import Proxy
 
 NEXT_ADDRESS_S = 0.15
 """Broken IPv6 must leave time for IPv4 inside 750 ms; RFC 8305 recommends 250 ms, allows 100 ms."""
@@ -50,11 +51,14 @@ class Resolved(NamedTuple):
     stale: bool
 
 
-def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+def tls_context(
+    ca_file: Path | None, certificate: Path | None = None, key: Path | None = None
+) -> ssl.SSLContext:
     """Make a TLS >= 1.2 context that verifies certificate and name by the system's store or `ca_file` alone.
 
     `ca_file` may hold the partner's own certificate, or an intermediate one, without the root: by naming the
-    file, the installer trusts its contents.
+    file, the installer trusts its contents. With `certificate` and `key` gatectl identifies itself where the
+    partner asks for it. Raises OSError, such as ssl.SSLError, for a file that cannot be used.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -64,6 +68,9 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     else:
         context.load_verify_locations(ca_file)
         context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+    if certificate is not None:
+        # Without the callback, OpenSSL would ask for a protected key's password on the terminal.
+        context.load_cert_chain(certificate, key, password=lambda: "")
     return context
 
 
@@ -127,22 +134,29 @@ class Resolver:
 
 
 class Dialler:
-    """Makes connections to one partner."""
+    """Makes connections to one partner, through its proxy if it has one."""
 
-    def __init__(self, endpoint: Endpoint, context: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, endpoint: Endpoint, context: ssl.SSLContext | None, proxy: Proxy | None = None
+    ) -> None:
         self._endpoint = endpoint
         self._context = context
-        self._resolver = Resolver(endpoint.host, endpoint.port)
+        self._proxy = proxy
+        first = proxy or endpoint
+        self._resolver = Resolver(first.host, first.port)
 
     async def dial(self, on_progress: OnProgress = no_progress) -> PartnerConnection:
         """Return a connection that is ready for a request; raises ExchangeFailed."""
         loop = asyncio.get_running_loop()
         begun = loop.time()
-        on_progress(steps := ConnectTiming(begun))
-        addresses, stale = await self._resolver.look_up()
+        on_progress(steps := ConnectTiming(begun, proxy=str(self._proxy) if self._proxy else None))
+        addresses, stale = await self._first_addresses()
         looked_up = loop.time()
         on_progress(steps := steps._replace(look_up_s=looked_up - begun, stale=stale))
-        connected = await connect(addresses)
+        connected = await self._connected(addresses)
+        if self._proxy is not None:
+            on_progress(steps._replace(at_proxy=True))
+            await self._open_tunnel(self._proxy, connected)
         stood = loop.time()
         on_progress(steps := steps._replace(connect_s=stood - looked_up))
         connection = await self._secure(connected)
@@ -150,11 +164,46 @@ class Dialler:
         on_progress(connection.dialled)
         return connection
 
+    async def _first_addresses(self) -> Resolved:
+        """Look up the partner's name, or the proxy's: a proxy looks the partner's name up itself."""
+        try:
+            return await self._resolver.look_up()
+        except ExchangeFailed as failed:
+            raise self._at_proxy(failed) from failed
+
+    async def _connected(self, addresses: Addresses) -> socket.socket:
+        try:
+            return await connect(addresses)
+        except ExchangeFailed as failed:
+            raise self._at_proxy(failed) from failed
+
+    async def _open_tunnel(self, proxy: Proxy, connected: socket.socket) -> None:
+        """Make the socket a tunnel to the partner; close it if that fails."""
+        try:
+            await proxy.open_tunnel(connected, self._endpoint.host, self._endpoint.port)
+        except BaseException:
+            connected.close()
+            raise
+
+    def _at_proxy(self, failed: ExchangeFailed) -> ExchangeFailed:
+        if self._proxy is None:
+            return failed
+        return ExchangeFailed(failed.fault, f"the proxy {self._proxy}: {failed.detail}")
+
     async def _secure(self, connected: socket.socket) -> PartnerConnection:
         """Start TLS over a connected socket; close the socket if that fails."""
+        host, port = self._endpoint.host, self._endpoint.port
+        where = None if self._proxy is None else f"{host}:{port} through the proxy {self._proxy}"
         try:
-            connection = PartnerConnection(connected, self._context, self._endpoint.host)
+            connection = PartnerConnection(connected, self._context, host, where)
             await connection.handshake()
+        except ExchangeFailed as failed:
+            connected.close()
+            if self._proxy is None or failed.fault is not Fault.TLS:
+                raise
+            # A proxy that looks into TLS shows a certificate of its own.
+            through = f"{failed.detail}, through the proxy {self._proxy}"
+            raise ExchangeFailed(failed.fault, through) from failed
         except BaseException:
             connected.close()
             raise

@@ -9,7 +9,7 @@ from typing import Never
 
 from gatectl.decision.event import Connection
 from gatectl.decision.outcomes import Fault
-from gatectl.partners.http.connection import ExchangeFailed, OnProgress, PartnerConnection, no_progress
+from gatectl.partners.http.connection import ConnectTiming, ExchangeFailed, OnProgress, PartnerConnection
 
 DIAL_PATIENCE_S = 5.0
 """For look-up, connect and TLS over the slowest line that a door has; then try again."""
@@ -83,14 +83,15 @@ class Pool:
                 if not self._lacking.is_set():
                     continue
             began = asyncio.get_running_loop().time()
+            steps = [ConnectTiming(began)]
             try:
                 async with asyncio.timeout(DIAL_PATIENCE_S):
-                    connection = await self._dial(no_progress)
+                    connection = await self._dial(steps.append)
             except (TimeoutError, ExchangeFailed) as error:
                 lost = (
                     error
                     if isinstance(error, ExchangeFailed)
-                    else ExchangeFailed(Fault.NETWORK, "no connection in time")
+                    else ExchangeFailed(Fault.NETWORK, steps[-1].late("in time"))
                 )
                 failures += 1
                 self._when_linked(lost)
