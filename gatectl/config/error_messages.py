@@ -28,7 +28,13 @@ _SECTIONS: Final[Mapping[str, type]] = {
     "control": model.Control,
     "monitor": model.MonitorSettings,
 }
-_AT_DOORS: Final[Mapping[str, type]] = {"relay": model.RelaySettings, "signals": model.Signals}
+_AT_DOORS: Final[Mapping[str, type]] = {
+    "relay": model.RelaySettings,
+    "signals": model.Signals,
+    "contact": model.ContactSettings,
+    "exit": model.ExitSettings,
+}
+_AT_EXITS: Final[Mapping[str, type]] = {"button": model.InputSettings, "relay": model.ExitRelaySettings}
 _DOOR: Final[Mapping[str, type]] = {"the door, above its [tables]": model.DoorSettings}
 """TOML gives a key to the table opened last, so a door's own keys come first."""
 
@@ -266,7 +272,7 @@ def _model_of(table: Where) -> type:
             return _SECTIONS[name]
         case ("partners", _, str(protocol)):
             return PROTOCOLS[protocol].settings
-        case ("partners", _, _, "key") | ("monitor", "password"):
+        case ("partners", _, _, "key" | "proxy_key" | "client_key") | ("monitor", "password"):
             return KeySource
         case ("routes", _):
             return model.RouteSettings
@@ -274,6 +280,8 @@ def _model_of(table: Where) -> type:
             return model.DoorSettings
         case ("doors", _, str(name)):
             return _AT_DOORS[name]
+        case ("doors", _, "exit", str(name)):
+            return _AT_EXITS[name]
         case ("doors", _, "scanners", _, str(kind)):
             return READER_TYPES[kind].settings
     return model.Settings

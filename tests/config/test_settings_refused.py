@@ -374,7 +374,7 @@ MATCH = "match = '\\d{13}'"
         (
             "relay = { pin = 17 }",
             "relay = { pin = 17 }\nopen_ms = 300",
-            ["31: doors.main.open_ms: is not a known key", "hint: it is a setting of relay"],
+            ["31: doors.main.open_ms: is not a known key", "hint: it is a setting of relay and exit"],
         ),
         (
             'doors = ["main"]',

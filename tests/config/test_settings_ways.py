@@ -238,3 +238,16 @@ def test_with_another_mistake_everything_is_reported(write, refusal, key_file): 
         problem.key for problem in refusal(path, {}).problems
     ]
     assert len(caught.value.problems) == 2
+
+
+@pytest.mark.parametrize("key", ["key", "proxy_key", "client_key"])
+def test_an_unknown_place_of_a_key(wellhub, refusal, key):
+    lines = [f'{key} = {{ flie = "x" }}'] if key != "key" else []
+    path = wellhub(PROXY, 'client_certificate = "a.crt"', *lines)
+    if key == "key":
+        path.write_text(
+            path.read_text().replace('gym_id = "0123"\nkey = { file', 'gym_id = "0123"\nkey = { flie')
+        )
+    problems = refusal(path, {}).problems
+    (problem,) = (one for one in problems if one.key == f"partners.wellhub.{key}.flie")
+    assert problem.what == "is not a known key"
