@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from gatectl.devices.gpio.lines_off import cause_of, report_failures, saved_lines_off
 
+TYPE_CHECKING = False  # as typing's own, whose import takes longer than the relay
 if TYPE_CHECKING:
     import argparse
 
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     settings = load(find(args.config, os.environ))
     failed = switch_off(settings, os.environ)
     not_off = {door for (door, _, _), _ in failed}
-    for door, _, _ in lines_of(settings):
+    for door in dict.fromkeys(door for door, _, _ in lines_of(settings)):
         if door not in not_off:
             print(f"{door}: relay off")
     report_failures(failed)

@@ -30,6 +30,7 @@ def findings(raw: Raw, folder: Path) -> Iterator[SettingIssue]:
     yield from _routes(raw)
     yield from _pins(raw)
     yield from _contacts(raw)
+    yield from _passages(raw)
     yield from _devices(raw, folder)
 
 
@@ -132,6 +133,16 @@ def _pins_below(table: Raw, where: Where) -> Iterator[tuple[Where, int]]:
             yield from _pins_below(value, (*where, key))
         elif (key == "pin" or where[2:] == ("signals",)) and type(value) is int and 0 <= value <= 53:
             yield (*where, key), value
+
+
+def _passages(raw: Raw) -> Iterator[SettingIssue]:
+    for door, settings in tables(raw, "doors"):
+        passage, relay = settings.get("passage"), settings.get("relay")
+        wait_ms = passage.get("wait_ms") if isinstance(passage, dict) else None
+        open_ms = relay.get("open_ms", 3000) if isinstance(relay, dict) else None
+        if type(wait_ms) is int and type(open_ms) is int and wait_ms < open_ms:
+            where = ("doors", door, "passage", "wait_ms")
+            yield SettingIssue(where, f"must be at least relay.open_ms, which is {open_ms}", ())
 
 
 def _contacts(raw: Raw) -> Iterator[SettingIssue]:

@@ -139,6 +139,10 @@ class RelaySettings:
     open_ms: Annotated[int, whole(100, 60_000)] = 3000
     """Milliseconds for which it is open. Under 100 many strikes do not move; over a minute
     the gate no longer keeps others out."""
+    control: Literal["hold", "pulse"] = "hold"
+    """"pulse" for a turnstile that keeps its arm free itself; `open_ms` is then the time for the member."""
+    pulse_ms: Annotated[int, whole(100, 1000)] = 200
+    """The length of that pulse in milliseconds."""
 
 
 Active = Literal["low", "high"]
@@ -171,6 +175,16 @@ class ContactSettings(InputSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PassageSettings(InputSettings):
+    """The passage sensor of a turnstile; active is somebody passing."""
+
+    wait_ms: Annotated[int, whole(100, 60_000)] | None = None
+    """Milliseconds in which a member passes after the relay went on; left out, `open_ms` and a second."""
+    release: Literal["start", "end"] = "start"
+    """Whether the relay goes off at the start or at the end of the signal."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ExitRelaySettings:
     """A relay for the way out alone."""
 
@@ -191,6 +205,8 @@ class ExitSettings:
     """Milliseconds for which the way out is open; a button that stays pressed extends it."""
     relay: ExitRelaySettings | None = None
     """The relay of the way out's own lock, if it has one; else the door's relay opens."""
+    passage: InputSettings | None = None
+    """A sensor of its own that counts who leaves."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,8 +229,11 @@ class DoorSettings:
     """Milliseconds. The same code again within this time of its last reading is the same scan."""
     relay: RelaySettings
     signals: Signals = Signals()
+    passage: PassageSettings | None = None
     contact: ContactSettings | None = None
     exit: ExitSettings | None = None
+    again_s: Annotated[int, whole(0, 3600)] = 120
+    """Seconds after "did not pass" in which the same code opens once more without asking anybody; 0 never."""
     show_name: bool = False
     """Whether the display at the door may welcome a member by the first name that the partner sends. Others
     read it too."""

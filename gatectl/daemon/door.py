@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
+from collections.abc import Sequence
 
 from gatectl import clock
 from gatectl.daemon.effects import Effects
@@ -20,8 +21,10 @@ from gatectl.decision.door.messages import (
     InputChanged,
     InputLost,
     OpenByHand,
+    Recalled,
     Stop,
     Unreadable,
+    Unused,
 )
 from gatectl.decision.door.table import State
 from gatectl.decision.event import Event, uuid7
@@ -42,7 +45,7 @@ class Door:
         self._context = context
         self._new_id = EventIds()
         self.machine = DoorMachine(name, rules, context.site, self._new_id)
-        self._effects = Effects(gate, context, tasks, self._feed)
+        self._effects = Effects(name, gate, context, tasks, self._feed)
         self._inputs: deque[Input] = deque()
         self._by_hand: dict[str, asyncio.Future[Event]] = {}
         self._broken: str | None = None
@@ -63,6 +66,12 @@ class Door:
             self._feed(InputLost(name, told.cause, self._context.instants.instant(clock.now())))
         else:
             self._feed(InputChanged(name, told.active, self._context.instants.instant(told.since_s)))
+
+    def recall(self, unused: Sequence[Unused]) -> None:
+        """Takes the admissions that were not used before this start."""
+        own = [one for one in unused if one.attempt.door == self.name]
+        if own:
+            self._feed(Recalled(own, self._context.instants.instant(clock.now())))
 
     async def open_by_hand(self, reason: str) -> Event:
         """Open the gate for a person; return the event once it is concluded."""

@@ -28,8 +28,14 @@ class Effects:
     """Performs one door's effects. `feed` takes their results, now or later; `tasks` carries what waits."""
 
     def __init__(
-        self, gate: Gate, context: SiteContext, tasks: asyncio.TaskGroup, feed: Callable[[m.Input], None]
+        self,
+        door: str,
+        gate: Gate,
+        context: SiteContext,
+        tasks: asyncio.TaskGroup,
+        feed: Callable[[m.Input], None],
     ) -> None:
+        self._door = door
         self._gate = gate
         self._context = context
         self._tasks = tasks
@@ -82,6 +88,8 @@ class Effects:
                 self._context.sinks.take(view)
                 if indication is not None:
                     self._gate.show(indication)
+            case m.WatchClosely(until_s):
+                self._context.watch_inputs(self._door, until_s)
             case m.Warn(on):
                 self._gate.warn(on=on)
             case m.StartTimer():

@@ -20,6 +20,7 @@ from gatectl.decision.door.contact import ContactRules
 from gatectl.decision.door.exits import ExitRules
 from gatectl.decision.door.inputs import InputName, LevelChange, LevelFilter
 from gatectl.decision.door.machine import DoorRules
+from gatectl.decision.door.passages import PassageRules
 from gatectl.decision.indication import Lamp
 from gatectl.decision.log import Log, LogEntry, Priority
 from gatectl.devices.gpio import chips, lines_off
@@ -32,6 +33,9 @@ from gatectl.devices.gpio.lines_off import Failure, Line
 from gatectl.devices.gpio.pins import LGPIO, PinsError, factory_name, import_lgpio, pin_factory
 from gatectl.devices.gpio.relay_pin import RelayPin, StuckError
 from gatectl.devices.gpio.relay_timer import RelayTimer
+
+AFTER_MS = 1000
+"""A member who begins to pass in the last moment is seen a little later."""
 
 PIN_HINTS = ("is the number a BCM number of this board, and does no other program hold the pin?",)
 
@@ -95,8 +99,13 @@ def _relays(settings: Settings, factory: Any, log: Log) -> dict[int, RelayPin]:
             factory=factory,
             log=log,
             name=name,
+            pulse_ms=_pulse_ms(relay),
         )
     return relays
+
+
+def _pulse_ms(relay: RelaySettings | ExitRelaySettings) -> int | None:
+    return relay.pulse_ms if isinstance(relay, RelaySettings) and relay.control == "pulse" else None
 
 
 def _each_relay(settings: Settings) -> Iterator[tuple[str, RelaySettings | ExitRelaySettings, str]]:
@@ -130,8 +139,36 @@ def rules_of(door: DoorSettings) -> DoorRules:
     return DoorRules(
         repeat_s,
         None if contact is None else ContactRules(contact.held_s, contact.warn_s, contact.relock),
-        None if out is None else ExitRules(out.open_ms, out.unlock, repeat_s, out.button is not None),
+        None
+        if out is None
+        else ExitRules(
+            out.open_ms,
+            out.unlock,
+            repeat_s,
+            has_button=out.button is not None,
+            has_own_relay=out.relay is not None,
+            counts=out.passage is not None,
+            pulses=out.relay is None and door.relay.control == "pulse",
+        ),
+        _passage_rules(door),
     )
+
+
+def again_s(door: DoorSettings) -> int:
+    """Seconds in which a member of this door has a second try; 0 where nobody sees who passes."""
+    return 0 if door.passage is None and door.contact is None else door.again_s
+
+
+def _passage_rules(door: DoorSettings) -> PassageRules | None:
+    """The sensor, or the contact in its place, sees who passes."""
+    open_ms, passage = door.relay.open_ms, door.passage
+    if passage is not None:
+        wait_ms = open_ms + AFTER_MS if passage.wait_ms is None else passage.wait_ms
+        release = "no" if door.relay.control == "pulse" else passage.release
+        return PassageRules(wait_ms / 1000, door.again_s, has_sensor=True, release=release)
+    if door.contact is not None:
+        return PassageRules((open_ms + AFTER_MS) / 1000, door.again_s, has_sensor=False, release="no")
+    return None
 
 
 def watched(
@@ -154,10 +191,14 @@ def watched(
 
 
 def _inputs(door: DoorSettings) -> Iterator[tuple[InputName, InputSettings]]:
+    if door.passage is not None:
+        yield InputName.PASSAGE, door.passage
     if door.contact is not None:
         yield InputName.CONTACT, door.contact
     if door.exit is not None and door.exit.button is not None:
         yield InputName.EXIT, door.exit.button
+    if door.exit is not None and door.exit.passage is not None:
+        yield InputName.EXIT_PASSAGE, door.exit.passage
 
 
 def switch_off(settings: Settings, environ: Mapping[str, str]) -> list[Failure]:

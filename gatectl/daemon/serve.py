@@ -182,6 +182,21 @@ class _Daemon:
             for name, door in self._settings.doors.items()
         }
 
+    async def _recall(self, context: SiteContext, doors: Mapping[str, Door]) -> None:
+        """Gives the doors the second tries that members still have."""
+        again_s = max(gates.again_s(door) for door in self._settings.doors.values())
+        if not again_s:
+            return
+        since_us = clock.timestamp_now().at_us - again_s * 1_000_000
+        try:
+            unused = await context.store.ask(partial(statements.unused_admissions, since_us=since_us))
+        except sqlite3.Error as error:
+            what = f"members who did not pass before this start have no second try ({error})"
+            self._sinks.take(LogEntry(Priority.WARNING, what))
+            return
+        for door in doors.values():
+            door.recall(unused)
+
     def _watch_inputs(self, doors: Mapping[str, Door]) -> InputWatcher:
         loop = asyncio.get_running_loop()
 
@@ -291,6 +306,10 @@ class _Daemon:
         doors = self._doors(context, group)
         scanners = self._scanners(doors)
         inputs = self._watch_inputs(doors)
+        context.watch_inputs = inputs.watch_closely
+        recalling = group.create_task(self._recall(context, doors))
+        if opening is None:
+            await asyncio.wait([recalling], timeout=OPEN_PATIENCE_S)
         reading = [group.create_task(scanner.run()) for _, scanner in scanners]
         keeping = [group.create_task(service.keep_connected()) for service in context.partners.values()]
         threads = (
@@ -298,7 +317,7 @@ class _Daemon:
         )
         ends = (broken, context.store.broken, *threads)
         watching = [group.create_task(_raised(future)) for future in ends]
-        watching.append(group.create_task(clock.log_clock_steps(self._sinks.take)))
+        watching += [recalling, group.create_task(clock.log_clock_steps(self._sinks.take))]
         if opening is not None:
             watching.append(group.create_task(opening))
         feeding_s = watchdog_interval_s(self._environ, os.getpid())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gatectl import clock
 from gatectl.daemon.partner_service import PartnerService
 from gatectl.decision.door.context import SharedState
 from gatectl.decision.event import Event
+from gatectl.decision.timestamps import LoopTime
 from gatectl.journal.store import Store
 from gatectl.sinks.display_feed import DisplayFeed
 from gatectl.sinks.sink import Sinks
@@ -25,6 +27,8 @@ class SiteContext:
     keys: tuple[str, ...] = field(default=(), repr=False)
     """The keys of all partners, to mask them in the reasons that people give."""
     instants: clock.InstantClock = field(default_factory=clock.InstantClock)
+    watch_inputs: Callable[[str, LoopTime], None] = lambda _door, _until_s: None
+    """Has the inputs of a door read every 20 ms until then."""
     last_event: Event | None = None
     in_memory: bool = False
     """Whether the store is on a file system in memory, and lost with the power."""

@@ -57,7 +57,8 @@ class Past:
     def take(self, event: Event) -> Around:
         """Takes the next event in the order of the scans; returns the evidence about it from those before."""
         attempt, outcome, partner = event.attempt, event.outcome, event.attempt.partner
-        if partner is None or attempt.member is None:
+        kind = KINDS.get(attempt.kind)
+        if partner is None or attempt.member is None or kind is None or not kind.is_scan:
             return Around()
         others_fail = any(
             abs(attempt.at_us - failed_us) <= TOGETHER_US

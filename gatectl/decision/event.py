@@ -180,7 +180,7 @@ class Event:
         if outcome.result in kind.rows and outcome.fault is None:
             return kind.rows[outcome.result]
         reason_key = outcome.reason.key if outcome.reason else None
-        row = outcome_row(outcome.result, outcome.verdict, outcome.fault, reason_key)
+        row = outcome_row(outcome.result, outcome.verdict, outcome.fault, reason_key, outcome.basis)
         return row._replace(cause=kind.failed, counts=False) if kind.failed else row
 
     def to_json(self) -> dict[str, Any]:

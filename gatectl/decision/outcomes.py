@@ -15,7 +15,7 @@ from typing import NamedTuple, Self
 from gatectl.decision.display import Screen
 from gatectl.decision.indication import Indication
 from gatectl.decision.log import Priority
-from gatectl.decision.verdict import Result, Verdict
+from gatectl.decision.verdict import Basis, Result, Verdict
 
 
 class Message(StrEnum):
@@ -43,6 +43,11 @@ class Message(StrEnum):
     GATE_STAYED_SHUT = "Checked in, but the gate did not open", "47f1c8e6a25d4b93bd0e7a9c5f38e117"
     GATE_OUT_OF_ORDER = "Gate out of order", "d30b7e5a91c2486fa4e81f6b05c9d728"
     ERASED = "One member's data erased", "0c7a4f92e1d84b35b6f20d9e8a531c47"
+    AGAIN = "Let in again: had not passed", "5d9b0e7c3a184f62b7e4c8d1f0a26935"
+    PASSED = "Passed", "e27f4b91d6c84a0f93b5d8e7a1c06f42"
+    NOT_PASSED = "Admitted, but did not pass", "84c1d7f0e3b64592a6f8b0c3d5e72914"
+    UNEXPECTED = "Passage without admission", "19f6e8a4c05b4d73b2e9f7a1d83c6405"
+    LEFT = "Left", "c73a5e0d8b1f4269a4d6c2f8e91b7053"
     EXIT = "Exit", "71d2c4a80f3b4e6c9a57b1e08d64f2c3"
     FORCED = "Door forced open", "b84e1f6d27c94a03a5d8e6f1920b7c4e"
     HELD_OPEN = "Door held open", "3f9a7c12e5d64b80b2c7a41f6d08e953"
@@ -249,6 +254,16 @@ KINDS: dict[str, KindRow] = {
         _OUR_RELAY,
     ),
     "exit": KindRow({Result.OPENED: _quiet(Message.EXIT, Priority.INFO, "exit")}, _OUR_RELAY),
+    "passage": KindRow(
+        {
+            Result.PASSED: _quiet(Message.PASSED, Priority.INFO, "passed"),
+            Result.NOT_PASSED: OutcomeRow(
+                Message.NOT_PASSED, None, Screen.DID_NOT_PASS, Priority.NOTICE, Cause("not_passed")
+            ),
+            Result.UNEXPECTED: _quiet(Message.UNEXPECTED, Priority.WARNING, "unexpected"),
+            Result.LEFT: _quiet(Message.LEFT, Priority.INFO, "exit"),
+        }
+    ),
     "contact": KindRow(
         {
             Result.FORCED: _quiet(Message.FORCED, Priority.ERROR, "forced"),
@@ -259,6 +274,7 @@ KINDS: dict[str, KindRow] = {
     "input": KindRow(
         {
             Result.STUCK: _quiet(Message.INPUT, Priority.WARNING, "input"),
+            Result.SUSPECT: _quiet(Message.INPUT, Priority.WARNING, "input"),
             Result.FLUTTERS: _quiet(Message.INPUT, Priority.WARNING, "input"),
             Result.LOST: _quiet(Message.INPUT, Priority.ERROR, "input"),
             Result.OK: _quiet(Message.INPUT, Priority.NOTICE, "input_ok"),
@@ -269,12 +285,20 @@ KINDS: dict[str, KindRow] = {
 """The kinds of events that this version makes; a store may hold further ones of a later version."""
 
 
+ADMITTED_BY = {Basis.AGAIN: ADMITTED._replace(message=Message.AGAIN, cause=Cause("again"))}
+"""The rows of admissions with words of their own."""
+
+
 def outcome_row(
-    result: Result, verdict: Verdict | None, fault: Fault | None, reason_key: str | None = None
+    result: Result,
+    verdict: Verdict | None,
+    fault: Fault | None,
+    reason_key: str | None = None,
+    basis: Basis | None = None,
 ) -> OutcomeRow:
     """The row of a finished scan. Raises ValueError where there is neither a verdict nor a fault."""
     if result is Result.ADMITTED:
-        return ADMITTED
+        return ADMITTED if basis is None else ADMITTED_BY.get(basis, ADMITTED)
     if fault is not None:
         return fault.unasked if verdict is None else fault.row
     if verdict not in VERDICTS:

@@ -7,9 +7,11 @@ import sqlite3
 from collections import deque
 from typing import Any
 
+from gatectl.decision.door.messages import Unused
 from gatectl.decision.event import Attempt, Event, Outcome, interrupted
 from gatectl.decision.outcomes import Fault
 from gatectl.decision.partner_condition import FinishedScan
+from gatectl.decision.timestamps import WallUs
 from gatectl.decision.verdict import Result, Verdict
 from gatectl.journal.schema import transaction
 
@@ -145,7 +147,7 @@ def last_scans(connection: sqlite3.Connection) -> list[tuple[str, int, FinishedS
     rows = connection.execute(
         "SELECT partner, at_us, member, verdict, fault, status, reason_key, result, detail FROM"
         " (SELECT * FROM events ORDER BY seq DESC LIMIT ?)"
-        " WHERE partner IS NOT NULL AND member IS NOT NULL ORDER BY seq",
+        " WHERE kind = 'scan' AND partner IS NOT NULL AND member IS NOT NULL ORDER BY seq",
         (LOOK_BACK,),
     )
     return [
@@ -164,6 +166,20 @@ def last_scans(connection: sqlite3.Connection) -> list[tuple[str, int, FinishedS
         )
         for partner, at_us, member, verdict, fault, status, reason_key, result, detail in rows
     ]
+
+
+def unused_admissions(connection: sqlite3.Connection, since_us: int) -> list[Unused]:
+    """Admissions that were known not to be used since then, and had no second try yet; the oldest first."""
+    rows = connection.execute(
+        f"SELECT {ATTEMPT_COLUMNS}, p.at_us FROM attempts AS p JOIN outcomes AS o ON o.seq = p.seq"  # noqa: S608 ours
+        ' JOIN attempts AS a ON a.id = p."of" JOIN outcomes AS ao ON ao.seq = a.seq'
+        " WHERE p.at_us >= ? AND p.kind = 'passage' AND o.result = 'not_passed'"
+        " AND a.kind = 'scan' AND ao.basis IS NOT 'again'"
+        """ AND NOT EXISTS (SELECT 1 FROM attempts AS s WHERE s."of" = a.id AND s.kind = 'scan')"""
+        " ORDER BY p.seq",
+        (since_us,),
+    )
+    return [Unused(Attempt(*columns), WallUs(known_us)) for *columns, known_us in rows]
 
 
 def unanswered(connection: sqlite3.Connection, attempt: Attempt, settle_us: int) -> list[str]:

@@ -226,6 +226,14 @@ TEXTS: dict[str, Pair] = {
         "The gate is not ready yet. Scan again in a moment, or ask at the desk",
         "Das Tor ist noch nicht bereit. Scanne gleich noch einmal oder frage am Empfang",
     ),
+    "display_did_not_pass": (
+        "Please try again: you did not pass",
+        "Bitte noch einmal: Sie sind nicht durchgegangen",
+    ),
+    "display_did_not_pass_more": (
+        "Scan once more; nothing is counted twice",
+        "Noch einmal scannen; nichts wird doppelt gezählt",
+    ),
     "display_gate_out_of_order": ("This gate is out of order", "Dieses Tor ist außer Betrieb"),
     "display_gate_out_of_order_more": (
         "You were not checked in. Please ask at the desk",

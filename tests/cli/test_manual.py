@@ -123,6 +123,8 @@ FULL = Event(
 
 LINES = [message.value for message in Message if message is not Message.REFUSING_EVERYONE]
 LINES[LINES.index("Opened by hand")] += ": REASON"
+LINES[LINES.index("Door closed again after")] += " DURATION"
+LINES[LINES.index(Message.INPUT)] = "The INPUT STATE"
 """The messages that events have."""
 
 

@@ -63,8 +63,8 @@ class Gym:
     """A context manager; inside, `start` runs the daemon. At its end every process has ended.
 
     `partners` is partner → settings in addition to the simulator's own; its name up to a `-` is its protocol.
-    `doors` is door → settings (`repeat_ms`, `open_ms`, `active_high`, `show_name`, `scanner`, and the tables
-    `contact` and `exit`).
+    `doors` is door → settings (`repeat_ms`, `open_ms`, `active_high`, `show_name`, `scanner`, and the
+    tables `relay`, `passage`, `contact` and `exit`).
     """
 
     def __init__(
@@ -172,14 +172,14 @@ class Gym:
 
     def _door_lines(self, name: str, door: dict[str, Any]) -> Iterator[str]:
         pins = PINS[name]
-        relay = {"pin": pins["relay"], "active_high": door.get("active_high", True)}
+        relay = {"pin": pins["relay"], "active_high": door.get("active_high", True)} | door.get("relay", {})
         own = {"repeat_ms": door.get("repeat_ms", 0), "show_name": door.get("show_name", False)}
         yield from _table(f"doors.{name}", own)
         yield from _table(f"doors.{name}.relay", relay | {"open_ms": door.get("open_ms", 100)})
         yield from _table(
             f"doors.{name}.signals", {lamp: pin for lamp, pin in pins.items() if lamp != "relay"}
         )
-        for table in ("contact", "exit"):
+        for table in ("passage", "contact", "exit"):
             if table in door:
                 yield from _table(f"doors.{name}.{table}", door[table])
         scanner = {"type": "serial", "port": str(self.folder / f"scanner-{name}")}

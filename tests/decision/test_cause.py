@@ -13,7 +13,7 @@ from gatectl.decision.cause import Around, around, cause_of, fail_together
 from gatectl.decision.display import Screen
 from gatectl.decision.event import Outcome, RequestRecord
 from gatectl.decision.indication import Indication
-from gatectl.decision.outcomes import KINDS, REFUSALS, Fault, Message, outcome_row
+from gatectl.decision.outcomes import ADMITTED_BY, KINDS, REFUSALS, Fault, Message, outcome_row
 from gatectl.decision.partner_condition import RESTING
 from gatectl.decision.verdict import Reason, Result, Verdict
 from gatectl.decision.words import LANGUAGES
@@ -120,6 +120,9 @@ def events():
         if outcome.result is Result.ADMITTED or outcome.fault in (Fault.GATE, Fault.INTERRUPTED):
             yield replace(scan(1, kind="manual", partner=None, member=None), outcome=outcome)
     nobody = dict.fromkeys(("scanner", "credential", "partner", "member"))
+    for basis, row in ADMITTED_BY.items():
+        own = Outcome(Result.ADMITTED, row.message.value, basis=basis)
+        yield replace(scan(1), outcome=own)
     for kind, row in KINDS.items():
         for result in row.rows:
             own = Outcome(result, row.rows[result].message.value)
@@ -197,6 +200,10 @@ OURS = {Fault.CREDENTIALS, Fault.CONFIGURATION, Fault.GATE, Fault.CARDS}
 
 
 OWN_PRIORITIES = {
+    ("passage", Result.PASSED): 6,
+    ("passage", Result.LEFT): 6,
+    ("passage", Result.UNEXPECTED): 4,
+    ("input", Result.SUSPECT): 4,
     ("exit", Result.OPENED): 6,
     ("contact", Result.FORCED): 3,
     ("contact", Result.HELD): 4,

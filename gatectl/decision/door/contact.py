@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gatectl.decision.door.context import DoorContext
-from gatectl.decision.door.messages import Release, StartTimer, Warn
+from gatectl.decision.door.messages import StartTimer, Warn
 from gatectl.decision.event import Attempt, Outcome
 from gatectl.decision.log import Priority
 from gatectl.decision.outcomes import Message
@@ -56,7 +56,7 @@ class Contact:
         elif at.loop_s > self._door.unlocked_until_s + TAIL_S and self.trusted:
             self._raise(Result.FORCED, Message.FORCED, at)
         elif self._rules.relock == "on_open":
-            self._door.emit(Release())
+            self._door.release(at.loop_s)
 
     def time_up(self, name: str, at: Instant) -> None:
         """Take the end of one of its two timers."""
@@ -82,7 +82,7 @@ class Contact:
         alarm, self._alarm = self._alarm, None
         self._door.emit(StartTimer(HELD, None), StartTimer(WARN, None), Warn(on=False))
         if self._rules.relock == "on_close":
-            self._door.emit(Release())
+            self._door.release(at.loop_s)
         if alarm is not None:
             took = format_duration(round((at.loop_s - opened.loop_s) * 1e6))
             self._door.note(

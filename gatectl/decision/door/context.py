@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gatectl.decision.cards import Card
-from gatectl.decision.door.messages import CodeRead, Effect, Log, Note, RelayOn
+from gatectl.decision.door.messages import CodeRead, Effect, Log, Note, RelayOn, Release
 from gatectl.decision.event import Attempt, Event, GateRecord, Outcome
 from gatectl.decision.log import LogEntry, Priority
 from gatectl.decision.partner_condition import Conditions
 from gatectl.decision.routing import Destination, Numbers, Route, destination
 from gatectl.decision.timestamps import LONG_AGO, Instant, LoopTime
 from gatectl.decision.verdict import Decision
+
+if TYPE_CHECKING:
+    from gatectl.decision.door.passages import Passages
 
 
 class Partner(Protocol):
@@ -57,6 +60,14 @@ class DoorContext:
     broken: str | None = None
     """The technical cause for which the relay is known to be out of order."""
     effects: list[Effect] = field(default_factory=list)
+    is_deciding: bool = False
+    """Whether a scan is under way, whose screens come first."""
+    passages: Passages | None = None
+    """The admissions that wait for their members, where the door can tell."""
+    exit_until_s: LoopTime = LONG_AGO
+    """Until when somebody may leave."""
+    _relay_kept_until_s: LoopTime = LONG_AGO
+    """Until when somebody may leave through the door's own lock."""
     unlocked_until_s: LoopTime = LONG_AGO
     """When the lock engages again, on the loop's clock: an opening before it was allowed."""
 
@@ -82,6 +93,30 @@ class DoorContext:
         if found is not None and partner is not None and partner.numbers.customer is None:
             return found._replace(customer=None)
         return found
+
+    def second_try(self, key: str, now_s: LoopTime) -> Attempt | None:
+        """The admission that this code may use once more, at a gate that works."""
+        if self.passages is None or self.broken is not None:
+            return None
+        return self.passages.second_try(key, now_s)
+
+    def admit(self, attempt: Attempt, relay_on_s: LoopTime, *, may_try_again: bool) -> None:
+        """Note that the relay is on for a member."""
+        if self.passages is not None:
+            self.passages.grant(attempt, relay_on_s, may_try_again=may_try_again)
+
+    def leave(self, until_s: LoopTime, *, by_own_relay: bool) -> None:
+        """Note that somebody may leave until then."""
+        self.exit_until_s = max(self.exit_until_s, until_s)
+        if not by_own_relay:
+            self._relay_kept_until_s = max(self._relay_kept_until_s, until_s)
+
+    def release(self, now_s: LoopTime) -> None:
+        """Switch the relay off before its time, unless somebody else still needs it."""
+        if now_s < self._relay_kept_until_s or (self.passages is not None and self.passages.waiting):
+            return
+        self.emit(Release())
+        self.unlocked_until_s = min(self.unlocked_until_s, now_s)
 
     def unlock(self, until_s: LoopTime) -> None:
         """Note that the lock is open, or somebody's own way out, until then."""

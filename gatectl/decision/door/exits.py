@@ -26,6 +26,11 @@ class ExitRules:
     unlock: bool
     repeat_s: float
     has_button: bool = True
+    has_own_relay: bool = False
+    counts: bool = False
+    """Whether a sensor of its own sees who leaves."""
+    pulses: bool = False
+    """Whether the gate keeps open by itself after a pulse."""
 
 
 @dataclass(slots=True)
@@ -75,7 +80,11 @@ class Exits:
         found = self._door.destination(read.code)
         attempt = self._door.attempt("exit", self._door.new_id(read.at.named.at_us), read.at, read, found)
         self._unanswered[attempt.id] = _Press(attempt, read.at)
-        self._energise(attempt.id)
+        self._energise(attempt.id, read.at.loop_s)
+
+    def left(self, at: Instant) -> None:
+        """Take the signal of the exit's own sensor: somebody has left."""
+        self._door.note("passage", at, Outcome(Result.LEFT, Message.LEFT.value))
 
     def time_up(self, now_s: LoopTime) -> None:
         """Extend the opening: the button is still pressed."""
@@ -94,13 +103,16 @@ class Exits:
     def _let_out(self, event_id: str, now_s: LoopTime) -> None:
         open_s = self._rules.open_ms / 1000
         if self._rules.unlock:
-            self._energise(event_id)
+            self._energise(event_id, now_s)
         else:
             self._door.unlock(LoopTime(now_s + open_s))
         # After half of the time, so that the lock does not engage for a moment between two extensions.
-        self._door.emit(StartTimer(PRESSED, LoopTime(now_s + open_s / 2)))
+        again_s = open_s if self._rules.pulses else open_s / 2
+        self._door.emit(StartTimer(PRESSED, LoopTime(now_s + again_s)))
 
-    def _energise(self, event_id: str) -> None:
+    def _energise(self, event_id: str, now_s: LoopTime) -> None:
+        until_s = LoopTime(now_s + self._rules.open_ms / 1000)
+        self._door.leave(until_s, by_own_relay=self._rules.has_own_relay)
         self._door.emit(Energise(event_id, try_again=True, open_ms=self._rules.open_ms, for_exit=True))
 
     def _conclude(self, attempt: Attempt, gate: GateRecord | None) -> None:

@@ -1,4 +1,4 @@
-"""The inputs of one door, and what follows from each: the contact, the exit button, and their own health."""
+"""The inputs of one door, and what follows from each: passages, alarms, the way out, their own health."""
 
 from __future__ import annotations
 
@@ -6,33 +6,54 @@ from gatectl.decision.door.contact import HELD, TAIL_S, WARN, Contact, ContactRu
 from gatectl.decision.door.context import DoorContext
 from gatectl.decision.door.exits import PRESSED, ExitRules, Exits
 from gatectl.decision.door.inputs import InputHealth, InputName, InputState, LevelChange
-from gatectl.decision.door.messages import InputChanged, InputLost, StartTimer, TimeUp
+from gatectl.decision.door.messages import InputChanged, InputLost, Recalled, StartTimer, TimeUp
+from gatectl.decision.door.passages import WAITING, PassageRules, Passages
 from gatectl.decision.event import Outcome
 from gatectl.decision.timestamps import Instant, LoopTime
 from gatectl.decision.verdict import Result
 
-STUCK_S = {InputName.EXIT: 60.0}
-"""How long an input may be active: no person presses a button for a minute."""
+STUCK_S = {InputName.EXIT: 60.0, InputName.PASSAGE: 30.0}
+"""How long an input may be active: no person presses a button, or stands in a turnstile, for so long."""
 
 STUCK, QUIET = "stuck ", "quiet "
 """The names of the timers, before the input's."""
 
-_THINGS = {InputName.CONTACT: "door contact", InputName.EXIT: "exit button"}
+_THINGS = {
+    InputName.PASSAGE: "passage sensor",
+    InputName.CONTACT: "door contact",
+    InputName.EXIT: "exit button",
+    InputName.EXIT_PASSAGE: "exit's passage sensor",
+}
 
 
 class GateInputs:
-    """Takes every change of a door's inputs. `contact` and `exits` are None where the door has none."""
+    """Takes every change of a door's inputs. A flow is None where the door's gate does not have it."""
 
-    def __init__(self, door: DoorContext, contact: ContactRules | None, exits: ExitRules | None) -> None:
+    def __init__(
+        self,
+        door: DoorContext,
+        contact: ContactRules | None,
+        exits: ExitRules | None,
+        passage: PassageRules | None,
+    ) -> None:
         self._door = door
-        self.states: dict[InputName, InputState] = {}
-        """By their names, in the order in which status shows them."""
         self.contact = Contact(door, contact) if contact else None
         self.exits = Exits(door, exits) if exits else None
-        if contact:
-            self.states[InputName.CONTACT] = InputState(InputName.CONTACT)
-        if exits and exits.has_button:
-            self.states[InputName.EXIT] = InputState(InputName.EXIT)
+        self.passages = door.passages = Passages(door, passage) if passage else None
+        has = {
+            InputName.PASSAGE: passage is not None and passage.has_sensor,
+            InputName.CONTACT: contact is not None,
+            InputName.EXIT: exits is not None and exits.has_button,
+            InputName.EXIT_PASSAGE: exits is not None and exits.counts,
+        }
+        self.states = {name: InputState(name) for name in InputName if has[name]}
+        """By their names, in the order in which status shows them."""
+
+    def recall(self, given: Recalled) -> None:
+        """Take the unused admissions of before the start."""
+        if self.passages:
+            for unused in given.unused:
+                self.passages.recall(unused, given.at)
 
     def changed(self, given: InputChanged) -> None:
         """Take a stable level."""
@@ -40,14 +61,48 @@ class GateInputs:
         is_first = state.level is None
         if state.health is InputHealth.LOST:
             self._note(state, InputHealth.OK, given.at)
-        state.take(LevelChange(given.active, given.at.loop_s), explained=self._explains(state, given))
+        explained = self._explains(state, given)
+        state.take(LevelChange(given.active, given.at.loop_s), explained=explained)
         self._watch_flutter(state, given.at)
         self._watch_stuck(state, given.at)
-        if given.name is InputName.CONTACT and self.contact:
-            self.contact.trusted = state.health is InputHealth.OK
-            self.contact.changed(is_open=given.active, at=given.at, is_first=is_first)
-        elif given.name is InputName.EXIT and self.exits:
-            self.exits.changed(is_pressed=given.active, at=given.at)
+        match given.name:
+            case InputName.CONTACT:
+                self._contact_changed(given, is_first=is_first)
+            case InputName.EXIT if self.exits:
+                self.exits.changed(is_pressed=given.active, at=given.at)
+            case InputName.EXIT_PASSAGE if self.exits and given.active and not is_first:
+                self.exits.left(given.at)
+            case InputName.PASSAGE:
+                self._passage_changed(state, given, is_first=is_first)
+
+    def _contact_changed(self, given: InputChanged, *, is_first: bool) -> None:
+        if self.contact is None:
+            return
+        self.contact.trusted = self.states[InputName.CONTACT].health is InputHealth.OK
+        passages = self.passages
+        if passages and not passages.has_sensor and given.active and not is_first:
+            passages.sensed(given.at)
+        self.contact.changed(is_open=given.active, at=given.at, is_first=is_first)
+
+    def _passage_changed(self, state: InputState, given: InputChanged, *, is_first: bool) -> None:
+        if self.passages is None:
+            return
+        if given.active and is_first:
+            self._suspect(state, given.at)
+        elif given.active:
+            if state.health in {InputHealth.STUCK, InputHealth.SUSPECT}:
+                self._note(state, InputHealth.OK, given.at)
+            self.passages.trusted = state.health is InputHealth.OK
+            self.passages.sensed(given.at)
+        else:
+            self.passages.cleared(given.at.loop_s)
+
+    def _suspect(self, state: InputState, at: Instant) -> None:
+        """Believe the sensor no longer, until its next signal."""
+        if state.health is InputHealth.OK:
+            self._note(state, InputHealth.SUSPECT, at)
+        if self.passages:
+            self.passages.trusted = False
 
     def lost(self, given: InputLost) -> None:
         """Take the loss of a pin: its level is unknown from now on, and the door goes on without it."""
@@ -59,6 +114,8 @@ class GateInputs:
             self.contact.trusted = False
         elif given.name is InputName.EXIT and self.exits:
             self.exits.changed(is_pressed=False, at=given.at)
+        elif given.name is InputName.PASSAGE and self.passages:
+            self.passages.trusted = False
 
     def time_up(self, given: TimeUp) -> None:
         """Take the end of a timer."""
@@ -66,23 +123,42 @@ class GateInputs:
             self.contact.time_up(given.name, given.at)
         elif given.name == PRESSED and self.exits:
             self.exits.time_up(given.at.loop_s)
+        elif given.name == WAITING and self.passages and self.passages.time_up(given.at):
+            self._suspect(self.states[InputName.PASSAGE], given.at)
         for state in self.states.values():
-            if given.name == STUCK + state.name and state.level and state.health is InputHealth.OK:
-                self._note(state, InputHealth.STUCK, given.at)
+            if given.name == STUCK + state.name and state.level:
+                self._stuck(state, given.at)
             elif given.name == QUIET + state.name and state.health is InputHealth.FLUTTERS:
                 self._calm(state, given.at)
 
+    def _stuck(self, state: InputState, at: Instant) -> None:
+        if state.health is InputHealth.OK:
+            self._note(state, InputHealth.STUCK, at)
+        if state.name is InputName.PASSAGE and self.passages:
+            self.passages.trusted = False
+
     def _explains(self, state: InputState, given: InputChanged) -> bool:
-        """Whether a change is a known movement: the contact's, of a door that was unlocked when it opened."""
-        if state.name is not InputName.CONTACT:
-            return False
+        """Whether a change is a known movement: of an unlocked door, or of a member who was admitted."""
         if given.active:
-            state.opening_is_explained = given.at.loop_s <= self._door.unlocked_until_s + TAIL_S
+            state.opening_is_explained = self._expects(state.name, given.at)
         return state.opening_is_explained
+
+    def _expects(self, name: InputName, at: Instant) -> bool:
+        match name:
+            case InputName.CONTACT:
+                return at.loop_s <= self._door.unlocked_until_s + TAIL_S
+            case InputName.PASSAGE:
+                return self.passages is not None and self.passages.waiting > 0
+            case InputName.EXIT_PASSAGE:
+                return at.loop_s <= self._door.exit_until_s
+            case InputName.EXIT:
+                return False
 
     def _watch_flutter(self, state: InputState, at: Instant) -> None:
         if state.begins_to_flutter():
             self._note(state, InputHealth.FLUTTERS, at)
+            if state.name is InputName.PASSAGE and self.passages:
+                self.passages.trusted = False
         if state.health is InputHealth.FLUTTERS:
             self._door.emit(StartTimer(QUIET + state.name, state.quiet_at_s))
 
@@ -90,33 +166,32 @@ class GateInputs:
         if state.name not in STUCK_S:
             return
         if state.level:
-            self._door.emit(StartTimer(STUCK + state.name, LoopTime(at.loop_s + STUCK_S[state.name])))
-        else:
-            self._door.emit(StartTimer(STUCK + state.name, None))
-            if state.health is InputHealth.STUCK:
-                self._note(state, InputHealth.OK, at)
+            stuck_at_s = LoopTime(at.loop_s + STUCK_S[state.name])
+            self._door.emit(StartTimer(STUCK + state.name, stuck_at_s))
+            return
+        self._door.emit(StartTimer(STUCK + state.name, None))
+        # A passage sensor works again with its next signal: until then nobody knows.
+        if state.health is InputHealth.STUCK and state.name is InputName.EXIT:
+            self._note(state, InputHealth.OK, at)
 
     def _calm(self, state: InputState, at: Instant) -> None:
         state.calm()
         self._note(state, InputHealth.OK, at)
         if state.name is InputName.CONTACT and self.contact:
             self.contact.trusted = True
+        elif state.name is InputName.PASSAGE and self.passages:
+            self.passages.trusted = True
 
     def _note(self, state: InputState, health: InputHealth, at: Instant, cause: str | None = None) -> None:
         state.health = health
-        message = f"The {_THINGS[state.name]} {_WORDS[health]}"
-        self._door.note("input", at, Outcome(_RESULTS[health], message, detail=cause))
+        result, words = _SAID[health]
+        self._door.note("input", at, Outcome(result, f"The {_THINGS[state.name]} {words}", detail=cause))
 
 
-_WORDS = {
-    InputHealth.OK: "works again",
-    InputHealth.STUCK: "is stuck",
-    InputHealth.FLUTTERS: "flutters",
-    InputHealth.LOST: "is lost",
-}
-_RESULTS = {
-    InputHealth.OK: Result.OK,
-    InputHealth.STUCK: Result.STUCK,
-    InputHealth.FLUTTERS: Result.FLUTTERS,
-    InputHealth.LOST: Result.LOST,
+_SAID = {
+    InputHealth.OK: (Result.OK, "works again"),
+    InputHealth.STUCK: (Result.STUCK, "is stuck"),
+    InputHealth.SUSPECT: (Result.SUSPECT, "is suspect"),
+    InputHealth.FLUTTERS: (Result.FLUTTERS, "flutters"),
+    InputHealth.LOST: (Result.LOST, "is lost"),
 }

@@ -22,8 +22,10 @@ FLUTTER_S = 60.0
 class InputName(StrEnum):
     """The inputs of a door; the words are those of `gatectl status --json`."""
 
+    PASSAGE = "passage"
     CONTACT = "contact"
     EXIT = "exit"
+    EXIT_PASSAGE = "exit_passage"
 
 
 class InputHealth(StrEnum):
@@ -31,6 +33,7 @@ class InputHealth(StrEnum):
 
     OK = "ok"
     STUCK = "stuck"
+    SUSPECT = "suspect"
     FLUTTERS = "flutters"
     LOST = "lost"
 

@@ -25,6 +25,7 @@ from gatectl.decision.door.messages import (
     InputChanged,
     InputLost,
     OpenByHand,
+    Recalled,
     RelayOn,
     RelayStuck,
     Show,
@@ -32,6 +33,7 @@ from gatectl.decision.door.messages import (
     TimeUp,
     Unreadable,
 )
+from gatectl.decision.door.passages import PassageRules
 from gatectl.decision.door.scan import ScanFlow
 from gatectl.decision.door.scan_queue import Admission, ScanQueue
 from gatectl.decision.door.table import State
@@ -52,6 +54,7 @@ class DoorRules:
     """The same code again within this time is the same scan."""
     contact: ContactRules | None = None
     exits: ExitRules | None = None
+    passage: PassageRules | None = None
 
 
 class DoorMachine:
@@ -64,7 +67,7 @@ class DoorMachine:
         self._queue = ScanQueue(rules.repeat_s)
         self._scan = ScanFlow(self._door)
         self._by_hand = HandOpenings(self._door)
-        self._inputs = GateInputs(self._door, rules.contact, rules.exits)
+        self._inputs = GateInputs(self._door, rules.contact, rules.exits, rules.passage)
         self._dropped_logged = 0
 
     @property
@@ -103,6 +106,8 @@ class DoorMachine:
                 self._inputs.changed(given)
             case InputLost():
                 self._inputs.lost(given)
+            case Recalled():
+                self._inputs.recall(given)
             case TimeUp():
                 self._inputs.time_up(given)
             case Stop():
@@ -110,6 +115,7 @@ class DoorMachine:
             case _:
                 self._go_on(given, now_s)
         self._begin_waiting(now_s)
+        self._door.is_deciding = self._scan.state is not State.FREE
         return self._door.effects
 
     def _go_on(self, given: Feedback, now_s: LoopTime) -> None:
@@ -130,6 +136,9 @@ class DoorMachine:
         return self._inputs.states
 
     def _offer(self, read: CodeRead) -> None:
+        passages = self._inputs.passages
+        if passages is not None and passages.is_granted(read.key):
+            return  # the same scan: its own admission still waits for the member
         if self._door.stopping or self._queue.offer(read) is not Admission.FULL:
             return
         self.dropped += 1

@@ -15,7 +15,7 @@ from gatectl.decision.door.inputs import InputName
 from gatectl.decision.event import Attempt, Event, RequestRecord
 from gatectl.decision.indication import Indication
 from gatectl.decision.log import LogEntry
-from gatectl.decision.timestamps import Instant, LoopTime
+from gatectl.decision.timestamps import Instant, LoopTime, WallUs
 from gatectl.decision.verdict import Decision
 
 # --- Inputs ---------------------------------------------------------------------------------------
@@ -121,6 +121,20 @@ class InputLost(NamedTuple):
     at: Instant
 
 
+class Unused(NamedTuple):
+    """An admission of before this start whose member did not pass, as was known at `known_us`."""
+
+    attempt: Attempt
+    known_us: WallUs
+
+
+class Recalled(NamedTuple):
+    """The unused admissions of this door that the journal has."""
+
+    unused: Sequence[Unused]
+    at: Instant
+
+
 class TimeUp(NamedTuple):
     """The timer of this name has run out, at this moment."""
 
@@ -131,7 +145,18 @@ class TimeUp(NamedTuple):
 Feedback = Recorded | RecordLate | Answered | LookedUp | RelayOn | RelayStuck
 """The results of effects; each belongs to one event."""
 
-Input = CodeRead | Unreadable | OpenByHand | GateBroken | InputChanged | InputLost | TimeUp | Stop | Feedback
+Input = (
+    CodeRead
+    | Unreadable
+    | OpenByHand
+    | GateBroken
+    | InputChanged
+    | InputLost
+    | Recalled
+    | TimeUp
+    | Stop
+    | Feedback
+)
 
 
 # --- Effects --------------------------------------------------------------------------------------
@@ -185,6 +210,12 @@ class Release(NamedTuple):
     """Switch the door's relay off before its time."""
 
 
+class WatchClosely(NamedTuple):
+    """Read the door's inputs every 20 ms until then."""
+
+    until_s: LoopTime
+
+
 class Warn(NamedTuple):
     """Let the buzzer sound, or no longer."""
 
@@ -229,7 +260,7 @@ class Log(NamedTuple):
     entry: LogEntry
 
 
-GateEffect = Energise | Release | Show | Warn | StartTimer
-"""An input of the door itself changed."""
+GateEffect = Energise | Release | Show | Warn | WatchClosely | StartTimer
+"""Effects at the door itself."""
 
 Effect = Record | Prepare | Ask | LookUp | PartnerChanged | Conclude | Note | Log | GateEffect

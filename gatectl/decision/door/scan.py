@@ -55,7 +55,7 @@ class _Facts:
         """The row of the outcome with which the scan ends."""
         decision = self.decision
         reason_key = decision.reason.key if decision.reason else None
-        return outcome_row(result, decision.verdict, decision.fault, reason_key)
+        return outcome_row(result, decision.verdict, decision.fault, reason_key, self.basis)
 
     @property
     def asked(self) -> Partner:
@@ -86,6 +86,10 @@ class ScanFlow:
         # The door may have been busy when the code was complete: the budget starts when both are.
         start_s = max(read.at.loop_s, self._free_at_s)
         door = self._door
+        first = door.second_try(read.key, now_s)
+        if first is not None:
+            self._let_in_again(read, first, now_s)
+            return
         found = door.destination(read.code)
         whom = self._whom_to_ask(read.code, found, now_s)
         event_id = door.new_id(read.at.named.at_us)
@@ -119,11 +123,25 @@ class ScanFlow:
                 happening = self._settle(facts, given.unanswered)
             case RelayOn():
                 facts.gate = gate_record(facts.at, given)
+                self._door.admit(facts.attempt, given.at_s, may_try_again=facts.basis is not Basis.AGAIN)
                 happening = Happening.RELAY_ON
             case RelayStuck():
                 facts.decision = replace(facts.decision, fault=Fault.GATE, detail=given.cause)
                 happening = Happening.RELAY_STUCK
         self._step(facts, happening, now_s)
+
+    def _let_in_again(self, read: CodeRead, first: Attempt, now_s: LoopTime) -> None:
+        """Begins with a second try of an admission that was not used: nobody is asked."""
+        attempt = replace(
+            self._door.attempt("scan", self._door.new_id(read.at.named.at_us), read.at, read),
+            of=first.id,
+            partner=first.partner,
+            member=first.member,
+            customer=first.customer,
+        )
+        self._facts = _Facts(attempt, read.at, Decision(None), basis=Basis.AGAIN)
+        self.over_at_s = read.at.loop_s
+        self._step(self._facts, Happening.SECOND_TRY, now_s)
 
     def _whom_to_ask(self, code: str, found: Destination | None, now_s: LoopTime) -> Partner | Decision:
         """The partner to ask, or the ruling where no partner is asked."""
@@ -160,17 +178,16 @@ class ScanFlow:
     def _step(self, facts: _Facts, happening: Happening, now_s: LoopTime) -> None:
         row = row_of(SCAN, self.state, happening)
         self.state = row.to
+        if row.action in {Action.ASK_UNRECORDED, Action.ENERGISE_UNRECORDED}:
+            self._door.log_late(f"the record of scan {facts.attempt.id}")
         match row.action:
             case Action.RECORD:
                 self._record(facts, now_s)
-            case Action.ASK:
-                self._ask(facts)
-            case Action.ASK_UNRECORDED:
-                self._door.log_late(f"the record of scan {facts.attempt.id}")
+            case Action.ASK | Action.ASK_UNRECORDED:
                 self._ask(facts)
             case Action.LOOK_UP:
                 self._look_up(facts, now_s)
-            case Action.ENERGISE:
+            case Action.ENERGISE | Action.ENERGISE_UNRECORDED:
                 self._door.emit(Energise(facts.attempt.id))
             case Action.GIVE_UP:
                 self._give_up(facts, now_s)
@@ -189,7 +206,11 @@ class ScanFlow:
         self._show(facts, Result.REJECTED)
 
     def _record(self, facts: _Facts, now_s: LoopTime) -> None:
-        door, attempt, partner = self._door, facts.attempt, facts.asked
+        door, attempt = self._door, facts.attempt
+        if facts.partner is None:  # a second try
+            door.emit(Record(attempt, LoopTime(now_s + door.site.patience_s)))
+            return
+        partner = facts.partner
         door.emit(
             Record(attempt, min(LoopTime(now_s + door.site.patience_s), facts.deadline_s)),
             Prepare(attempt, partner.name),

@@ -191,6 +191,75 @@ Support, mit `gatectl report @GATECTL_EVENT_ID@`.
 """,
         ),
     ),
+    Message.AGAIN: MessageWords(
+        "Noch einmal eingelassen: war nicht durchgegangen",
+        (
+            """\
+The member had been admitted a moment ago and did not pass, so the same code opened the gate once more.
+Nobody was asked: the partner would refuse a second check-in, or charge for it. GATECTL_OF names the first
+scan.
+""",
+            """\
+Das Mitglied war kurz zuvor zugelassen worden und ging nicht durch; derselbe Code öffnete noch einmal.
+Niemand wurde gefragt: der Partner würde einen zweiten Check-in ablehnen oder berechnen. GATECTL_OF nennt
+den ersten Scan.
+""",
+        ),
+    ),
+    Message.PASSED: MessageWords(
+        "Durchgegangen",
+        (
+            """\
+The member passed the gate. GATECTL_OF names the scan.
+""",
+            """\
+Das Mitglied ging durch das Tor. GATECTL_OF nennt den Scan.
+""",
+        ),
+    ),
+    Message.NOT_PASSED: MessageWords(
+        "Zugelassen, aber nicht durchgegangen",
+        (
+            """\
+The gate was opened, and the passage sensor (or the door contact) saw nobody within its time. The partner
+counts the check-in all the same.
+
+The same code opens once more within doors.@GATECTL_DOOR@.again_s. If members do pass, look at the sensor
+and its wiring.
+""",
+            """\
+Das Tor war offen, und der Durchgangssensor (oder der Türkontakt) sah in seiner Zeit niemanden. Der Partner
+zählt den Check-in trotzdem.
+
+Derselbe Code öffnet innerhalb von doors.@GATECTL_DOOR@.again_s noch einmal. Gehen die Mitglieder durch,
+Sensor und Verdrahtung prüfen.
+""",
+        ),
+    ),
+    Message.UNEXPECTED: MessageWords(
+        "Durchgang ohne Zulassung",
+        (
+            """\
+The passage sensor saw somebody whom nobody had admitted: two on one admission, somebody on the way out, or
+a sensor that is wired wrongly.
+""",
+            """\
+Der Durchgangssensor sah jemanden, den niemand zugelassen hatte: zwei auf eine Zulassung, jemand auf dem Weg
+hinaus, oder ein falsch angeschlossener Sensor.
+""",
+        ),
+    ),
+    Message.LEFT: MessageWords(
+        "Hinausgegangen",
+        (
+            """\
+The exit's own sensor saw somebody leave.
+""",
+            """\
+Der Sensor des Ausgangs sah jemanden hinausgehen.
+""",
+        ),
+    ),
     Message.EXIT: MessageWords(
         "Ausgang",
         (
@@ -256,17 +325,18 @@ Eine Tür, die aufgebrochen wurde oder offen stand, ist wieder zu. GATECTL_OF ne
         "Eingang des Tors",
         (
             """\
-What happened to an input: it is stuck (active for too long), flutters (more than 20 changes a minute), is
-lost (its pin cannot be read), or works again. The door goes on; alarms of an input that flutters or is lost
-are suspended.
+What happened to an input: it is stuck (active for too long), is suspect (a passage sensor that was active
+at the start, or saw none of ten members), flutters (more than 20 changes a minute), is lost (its pin cannot
+be read), or works again. The door goes on; alarms of an input that flutters or is lost are suspended.
 
 Look at its wiring. `gatectl status` shows every input. What exactly failed, where it is known:
 @GATECTL_DETAIL@
 """,
             """\
-Was einem Eingang fehlt: er klemmt (is stuck: zu lange aktiv), flattert (flutters: mehr als 20 Wechsel in
-einer Minute), ist verloren (is lost: sein Pin ist nicht zu lesen), oder er geht wieder (works again). Die
-Tür arbeitet weiter; Alarme eines Eingangs, der flattert oder verloren ist, ruhen.
+Was einem Eingang fehlt: er klemmt (is stuck: zu lange aktiv), ist verdächtig (is suspect: ein
+Durchgangssensor, der beim Start aktiv war oder zehn Mitglieder nicht sah), flattert (flutters: mehr als 20
+Wechsel in einer Minute), ist verloren (is lost: sein Pin ist nicht zu lesen), oder er geht wieder (works
+again). Die Tür arbeitet weiter; Alarme eines Eingangs, der flattert oder verloren ist, ruhen.
 
 Die Verdrahtung prüfen. `gatectl status` zeigt jeden Eingang. Was genau fehlschlug, soweit bekannt:
 @GATECTL_DETAIL@

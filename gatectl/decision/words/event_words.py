@@ -40,6 +40,7 @@ _KINDS = {
         ("Opened by a person", "Von einem Menschen geöffnet"),
         "no, and none was wanted: the door was opened by hand",
     ),
+    "passage": _KindWords(("A passage", "Ein Durchgang"), _NOT_WANTED.sentence),
     "exit": _KindWords(("Somebody left", "Jemand ging hinaus"), _NOT_WANTED.sentence),
     "contact": _KindWords(("The door contact", "Der Türkontakt"), _NOT_WANTED.sentence),
     "input": _KindWords(("An input of the gate", "Ein Eingang des Tors"), _NOT_WANTED.sentence),
@@ -55,6 +56,7 @@ BASES: dict[Basis, Pair] = {
         "die späte Antwort auf eine unbeantwortete Anfrage",
     ),
     Basis.ALREADY_IN: ("the partner says: already validated", "der Partner sagt: schon eingecheckt"),
+    Basis.AGAIN: ("the member had been admitted and did not pass", "zugelassen, aber nicht durchgegangen"),
     Basis.MANUAL: ("a person opened", "ein Mensch hat geöffnet"),
     Basis.EXIT: ("somebody left", "jemand ging hinaus"),
 }

@@ -1,7 +1,8 @@
 """The inputs of all doors: their pins are read in one thread, which reports debounced changes.
 
-Every level is read once a second, and an exit's every 20 ms where the pin factory has no edges; an edge only
-makes the thread read earlier. So a missed edge only costs time.
+Every level is read once a second, every 20 ms while members are awaited, and an exit's always every 20 ms
+where the pin factory has no edges. An edge only makes the thread read earlier: a missed edge only
+costs time.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 
 from gatectl import clock
 from gatectl.decision.door.inputs import InputName, LevelChange, LevelFilter
-from gatectl.decision.timestamps import LoopTime
+from gatectl.decision.timestamps import LONG_AGO, LoopTime
 from gatectl.devices.gpio.lines_off import cause_of
 from gatectl.devices.gpio.output import FIRST_RETRY_S, LAST_RETRY_S
 
@@ -47,6 +48,8 @@ class WatchedInput:
     filter: LevelFilter
     told: Callable[[LevelChange | Lost], None]
     edges: bool = False
+    close_until_s: LoopTime = LONG_AGO
+    """Until when it is read every 20 ms."""
     retry_at_s: LoopTime | None = None
     _device: Any = None
     _pause_s: float = FIRST_RETRY_S
@@ -82,7 +85,7 @@ class WatchedInput:
         if self._device is None:
             return now_s + IDLE_S if self.retry_at_s is None else self.retry_at_s
         due_s = self.filter.due_s
-        is_close = self.name in URGENT and not self.edges
+        is_close = now_s < self.close_until_s or (self.name in URGENT and not self.edges)
         pause_s = CLOSE_S if is_close or due_s is not None else IDLE_S
         return now_s + pause_s if due_s is None else min(now_s + pause_s, max(due_s, now_s))
 
@@ -139,6 +142,13 @@ class InputWatcher:
             return
         self._thread = threading.Thread(target=self._run, name="inputs", daemon=True)
         self._thread.start()
+
+    def watch_closely(self, door: str, until_s: LoopTime) -> None:
+        """Read this door's inputs every 20 ms until then: members are awaited."""
+        for one in self._inputs:
+            if one.door == door:
+                one.close_until_s = until_s
+        self._woken.set()
 
     def stop(self) -> None:
         """End the thread and release the pins."""

@@ -37,11 +37,16 @@ class RelayPin:
         factory: Any,
         log: Log,
         name: str = "relay",
+        pulse_ms: int | None = None,
     ) -> None:
-        """Do not touch the pin yet: `claim` does. `name` distinguishes the relays of one door."""
+        """Do not touch the pin yet: `claim` does. `name` distinguishes the relays of one door.
+
+        With `pulse_ms` every opening is a pulse of that length, and the gate itself keeps open.
+        """
         self.door = door
         self.name = name
         self.open_ms = open_ms
+        self._pulse_ms = pulse_ms
         self.trouble = Trouble(log, door, "the gate is in order again")
         self._log = log
         self._pin = pin
@@ -72,7 +77,7 @@ class RelayPin:
         self._not_recovered(StuckError(cause))
 
     def energise(self, open_ms: int | None = None) -> LoopTime:
-        """Switch on for a full `open_ms` from now; return until when . Raises StuckError.
+        """Switch on for a full `open_ms` from now; return until when. Raises StuckError.
 
         While it is on, this extends its time and never cuts it short.
         """
@@ -81,7 +86,7 @@ class RelayPin:
         try:
             with self._held():
                 # Set the deadline before the pin moves, so that an interruption cannot leave it on.
-                until_s = LoopTime(clock.monotonic() + (open_ms or self.open_ms) / 1000)
+                until_s = LoopTime(clock.monotonic() + (self._pulse_ms or open_ms or self.open_ms) / 1000)
                 self._off_at = off_at = max(until_s, self._off_at or until_s)
                 try:
                     self._drive(on=True)

@@ -1,111 +1,17 @@
 """A door's contact and exit button: their events, the relay, and what no order of levels can bring about."""
 
-import itertools
 from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from virtual_door import CONTACT, EXIT, EXIT_MS, OPEN_MS, Door, at_rest, instant
 
 from gatectl.decision.cards import Card
 from gatectl.decision.door import messages as m
-from gatectl.decision.door.contact import TAIL_S, ContactRules
-from gatectl.decision.door.context import SharedState
+from gatectl.decision.door.contact import TAIL_S
 from gatectl.decision.door.exits import ExitRules
 from gatectl.decision.door.inputs import FLUTTER_CHANGES, FLUTTER_S, InputHealth, InputName
-from gatectl.decision.door.machine import DoorMachine, DoorRules
-from gatectl.decision.timestamps import Instant, Timestamp
-
-OPEN_MS, EXIT_MS = 3000, 5000
-CONTACT = ContactRules(held_s=30, warn_s=10, relock="open_ms")
-EXIT = ExitRules(EXIT_MS, unlock=True, repeat_s=3.0)
-
-
-def instant(at_s):
-    return Instant(at_s, Timestamp(round(at_s * 1e6), "0" * 32, round(at_s * 1e6)))
-
-
-class Door:
-    """The machine with a relay, a buzzer and timers, in virtual time."""
-
-    def __init__(self, contact=CONTACT, exits=EXIT, cards=None):
-        ids = itertools.count()
-        site = SharedState("t", "s", [], {}, 0.1, cards or {})
-        self.machine = DoorMachine(
-            "main", DoorRules(3.0, contact, exits), site, lambda at_us: f"{at_us}-{next(ids)}"
-        )
-        self.now = 0.0
-        self.timers = {}
-        self.relay_off_s = 0.0
-        self.relay_works = True
-        self.warns = False
-        self.events = []
-        self.logged = []
-        self.warned_at = []
-
-    def feed(self, given):
-        waiting = [given]
-        while waiting:
-            for effect in self.machine.handle(waiting.pop(0), self.now):
-                match effect:
-                    case m.Energise(of, _, open_ms):
-                        waiting.append(self.energise(of, open_ms or OPEN_MS))
-                    case m.Release():
-                        self.relay_off_s = self.now
-                    case m.Warn(on):
-                        self.warns = on
-                        self.warned_at += [self.now] if on else []
-                    case m.StartTimer(name, at_s):
-                        self.timers[name] = at_s
-                    case m.Note(event):
-                        self.events.append(event)
-                    case m.Record(attempt):
-                        waiting.append(m.Recorded(attempt.id))
-                    case m.Log(entry):
-                        self.logged.append(entry.message)
-
-    def energise(self, of, open_ms):
-        if not self.relay_works:
-            return m.RelayStuck(of, "pin 17 does not follow")
-        self.relay_off_s = max(self.relay_off_s, self.now + open_ms / 1000)
-        return m.RelayOn(of, self.now, open_ms)
-
-    def until(self, at_s):
-        """Let time pass: every timer on the way runs out."""
-        while due := [
-            (when, name) for name, when in self.timers.items() if when is not None and when <= at_s
-        ]:
-            self.now, name = min(due)
-            self.timers[name] = None
-            self.feed(m.TimeUp(name, instant(self.now)))
-        self.now = at_s
-
-    def level(self, name, active):
-        self.feed(m.InputChanged(name, active, instant(self.now)))
-
-    def contact(self, *, is_open):
-        self.level(InputName.CONTACT, is_open)
-
-    def button(self, *, is_pressed):
-        self.level(InputName.EXIT, is_pressed)
-
-    def admit(self):
-        self.feed(m.OpenByHand(f"hand-{self.now}", instant(self.now), "test"))
-
-    @property
-    def words(self):
-        return [
-            (event.attempt.kind, event.outcome.result.value, event.outcome.message) for event in self.events
-        ]
-
-
-def at_rest(**rules):
-    """A door whose inputs have been read once, closed and not pressed, long after the start."""
-    door = Door(**rules)
-    door.contact(is_open=False)
-    door.button(is_pressed=False)
-    door.until(1000.0)
-    return door
 
 
 def test_a_door_that_nothing_unlocked_is_forced():
@@ -113,10 +19,10 @@ def test_a_door_that_nothing_unlocked_is_forced():
     door.contact(is_open=True)
     assert door.words == [("contact", "forced", "Door forced open")]
     door.until(1200.0)
-    assert len(door.events) == 1  # no second alarm
+    assert len(door.noted) == 1  # no second alarm
     door.contact(is_open=False)
     assert door.words[1:] == [("contact", "closed", "Door closed again after 3 min 20 s")]
-    assert door.events[1].attempt.of == door.events[0].attempt.id
+    assert door.noted[1].attempt.of == door.noted[0].attempt.id
 
 
 @pytest.mark.parametrize(("late_s", "forced"), [(TAIL_S - 0.01, False), (TAIL_S + 0.01, True)])
@@ -136,7 +42,7 @@ def test_a_door_that_stays_open_is_held_after_a_warning():
     assert not door.warns
     door.until(1000.0 + 29.9)
     assert door.warns
-    assert door.events == []
+    assert door.noted == []
     door.until(1000.0 + 31)
     assert door.words == [("contact", "held", "Door held open")]
     door.contact(is_open=False)
@@ -149,7 +55,7 @@ def test_a_held_s_of_0_raises_no_alarm():
     door.admit()
     door.contact(is_open=True)
     door.until(5000.0)
-    assert door.events == []
+    assert door.noted == []
 
 
 def test_open_at_the_start_is_logged_and_held_but_never_forced():
@@ -180,12 +86,12 @@ def test_a_press_opens_first_and_is_one_event():
     door.button(is_pressed=True)
     assert door.relay_off_s == 1005.0
     assert door.words == [("exit", "opened", "Exit")]
-    assert door.events[0].outcome.basis.value == "exit"
-    assert door.events[0].outcome.gate.open_ms == EXIT_MS
+    assert door.noted[0].outcome.basis.value == "exit"
+    assert door.noted[0].outcome.gate.open_ms == EXIT_MS
     door.button(is_pressed=False)
     door.until(1004.0)
     door.contact(is_open=True)
-    assert len(door.events) == 1  # the exit excuses the contact
+    assert len(door.noted) == 1  # the exit excuses the contact
 
 
 def test_a_button_that_stays_pressed_keeps_the_lock_open_and_is_stuck_after_a_minute():
@@ -207,11 +113,11 @@ def test_a_button_that_cuts_the_lock_by_itself_moves_no_relay():
     door.button(is_pressed=True)
     assert door.relay_off_s == 0.0
     assert door.words == [("exit", "opened", "Exit")]
-    assert door.events[0].outcome.gate is None
+    assert door.noted[0].outcome.gate is None
     door.button(is_pressed=False)
     door.until(1000.0 + EXIT_MS / 1000 + TAIL_S - 0.01)
     door.contact(is_open=True)
-    assert len(door.events) == 1
+    assert len(door.noted) == 1
 
 
 def test_a_relay_that_is_out_of_order_is_said_in_the_event():
@@ -219,7 +125,7 @@ def test_a_relay_that_is_out_of_order_is_said_in_the_event():
     door.relay_works = False
     door.button(is_pressed=True)
     assert door.words == [("exit", "rejected", "Gate out of order")]
-    assert door.events[0].outcome.detail == "pin 17 does not follow"
+    assert door.noted[0].outcome.detail == "pin 17 does not follow"
 
 
 def leave(door, code):
@@ -233,7 +139,7 @@ def test_any_code_on_the_inside_lets_out_and_names_its_member():
     leave(door, "CARD")
     assert door.relay_off_s == 1006.0
     assert door.words == [("exit", "opened", "Exit")] * 2
-    named = [(event.attempt.credential, event.attempt.partner, event.attempt.member) for event in door.events]
+    named = [(event.attempt.credential, event.attempt.partner, event.attempt.member) for event in door.noted]
     assert named == [("stranger", None, None), ("CARD", "p", "4711")]
 
 
@@ -242,10 +148,10 @@ def test_a_card_that_lies_on_the_reader_is_one_exit():
     for _ in range(9):
         leave(door, "CARD")
         door.until(door.now + 1.0)
-    assert len(door.events) == 1
+    assert len(door.noted) == 1
     door.until(door.now + 5.0)
     leave(door, "CARD")
-    assert len(door.events) == 2
+    assert len(door.noted) == 2
 
 
 def test_a_stop_blocks_no_exit():
@@ -259,7 +165,7 @@ def test_a_lost_pin_is_an_event_and_its_return_too():
     door = at_rest()
     door.feed(m.InputLost(InputName.CONTACT, "GPIO busy", instant(door.now)))
     assert door.words == [("input", "lost", "The door contact is lost")]
-    assert door.events[0].outcome.detail == "GPIO busy"
+    assert door.noted[0].outcome.detail == "GPIO busy"
     assert door.machine.inputs[InputName.CONTACT].level is None
     door.contact(is_open=True)  # open since an unknown time, so not forced
     assert door.words[1:] == [("input", "ok", "The door contact works again")]
@@ -300,7 +206,7 @@ def test_any_sequence_of_contacts_and_exits(steps, relock, unlock):
     levels, presses, unlocked_s = {"contact": False, "exit": False}, 0, -100.0
     for step, tenths in steps:
         door.until(door.now + tenths / 10)
-        before = len(door.events)
+        before = len(door.noted)
         match step:
             case "open" | "close" if levels["contact"] != (step == "open"):
                 levels["contact"] = step == "open"
@@ -317,12 +223,12 @@ def test_any_sequence_of_contacts_and_exits(steps, relock, unlock):
                 door.feed(m.InputLost(InputName.EXIT, "bus error", instant(door.now)))
                 levels["exit"] = False
         unlocked_s = max(unlocked_s, door.relay_off_s)
-        for event in door.events[before:]:
+        for event in door.noted[before:]:
             if event.outcome.result.value == "forced":
                 assert door.now > unlocked_s + TAIL_S or relock != "open_ms" or not unlock
-    kinds = [(event.attempt.kind, event.outcome.result.value) for event in door.events]
+    kinds = [(event.attempt.kind, event.outcome.result.value) for event in door.noted]
     assert kinds.count(("exit", "opened")) == presses
-    alarms = [event for event in door.events if event.attempt.kind == "contact"]
+    alarms = [event for event in door.noted if event.attempt.kind == "contact"]
     raised = [event.attempt.id for event in alarms if event.outcome.result.value in {"forced", "held"}]
     ended = [event.attempt.of for event in alarms if event.outcome.result.value == "closed"]
     assert ended == raised[: len(ended)]  # each alarm ends once, in order, and only after it began

@@ -1,0 +1,306 @@
+"""Passages: who passed, who did not, the second try, and sensors that nobody can believe."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from virtual_door import CONTACT, EXIT, OPEN_MS, Door, at_rest, instant
+
+from gatectl.decision.door import messages as m
+from gatectl.decision.door.gate_inputs import STUCK_S
+from gatectl.decision.door.inputs import InputHealth, InputName
+from gatectl.decision.door.passages import SILENT_MAX, PassageRules
+
+WAIT_S, AGAIN_S = 4.0, 120.0
+SENSOR = PassageRules(WAIT_S, AGAIN_S)
+SENSOR_AT_END = SENSOR._replace(release="end")
+BY_CONTACT = PassageRules(OPEN_MS / 1000 + 1, AGAIN_S, has_sensor=False, release="no")
+GRANTED = ("scan", "admitted", "Aggregator member checked in")
+PASSED = ("passage", "passed", "Passed")
+NOT_PASSED = ("passage", "not_passed", "Admitted, but did not pass")
+AGAIN = ("scan", "admitted", "Let in again: had not passed")
+UNEXPECTED = ("passage", "unexpected", "Passage without admission")
+
+
+def turnstile(passage=SENSOR, **rules):
+    return at_rest(**({"contact": None, "exits": None, "passage": passage} | rules))
+
+
+def signal(door, length_s=0.2):
+    door.passage(active=True)
+    door.until(door.now + length_s)
+    door.passage(active=False)
+
+
+def test_a_member_who_passes():
+    door = turnstile()
+    door.scan("1")
+    door.until(1001.5)
+    door.passage(active=True)
+    assert door.words == [GRANTED, PASSED]
+    scan, passed = door.noted
+    assert (passed.attempt.of, passed.attempt.member, passed.attempt.credential) == (
+        scan.attempt.id,
+        "1",
+        "1",
+    )
+    assert passed.outcome.gate.after_ms == 1500.0
+    assert door.relay_off_s == 1001.5  # released at the start of the signal
+    door.passage(active=False)
+    door.until(1100.0)
+    assert len(door.noted) == 2
+
+
+def test_the_relay_may_go_off_at_the_end_of_the_signal():
+    door = turnstile(SENSOR_AT_END)
+    door.scan("1")
+    door.until(1001.0)
+    signal(door, 0.5)
+    assert door.relay_off_s == 1001.5
+
+
+def test_a_member_who_does_not_pass_gets_one_second_try_and_nobody_is_asked():
+    door = turnstile()
+    door.scan("1")
+    door.until(1010.0)
+    assert door.words == [GRANTED, NOT_PASSED]
+    assert door.screens[-1] == "did_not_pass"
+    door.scan("1")
+    assert door.words[2:] == [AGAIN]
+    again = door.noted[-1]
+    assert (again.attempt.of, again.attempt.member) == (door.noted[0].attempt.id, "1")
+    assert (again.outcome.basis.value, again.outcome.verdict, again.outcome.request) == ("again", None, None)
+    assert door.relay_off_s == 1010.0 + OPEN_MS / 1000
+    door.until(1020.0)
+    assert door.words[3:] == [NOT_PASSED]
+    door.scan("1")
+    assert door.partner.asked == ["1", "1"]  # the second admission is the partner's again
+
+
+def test_nobody_who_passed_gets_a_second_try():
+    door = turnstile()
+    door.scan("1")
+    door.until(1001.0)
+    signal(door)
+    door.until(1020.0)
+    door.scan("1")
+    assert door.partner.asked == ["1", "1"]
+
+
+@pytest.mark.parametrize(("after_s", "asked"), [(AGAIN_S - 0.1, 1), (AGAIN_S + 0.1, 2)])
+def test_a_second_try_has_its_time(after_s, asked):
+    door = turnstile()
+    door.scan("1")
+    door.until(1000.0 + WAIT_S + after_s)
+    door.scan("1")
+    assert len(door.partner.asked) == asked
+
+
+def test_another_code_is_no_second_try():
+    door = turnstile()
+    door.scan("1")
+    door.until(1010.0)
+    door.scan("2")
+    assert door.partner.asked == ["1", "2"]
+
+
+def test_again_s_of_0_gives_none():
+    door = turnstile(SENSOR._replace(again_s=0.0))
+    door.scan("1")
+    door.until(1010.0)
+    assert door.words == [GRANTED, NOT_PASSED]
+    assert "did_not_pass" not in door.screens
+    door.scan("1")
+    assert len(door.partner.asked) == 2
+
+
+def test_the_same_code_while_its_admission_waits_is_the_same_scan():
+    door = turnstile(repeat_s=0.0)
+    door.scan("1")
+    door.until(1003.5)
+    door.scan("1")
+    assert door.words == [GRANTED]
+
+
+def test_two_members_at_once():
+    door = turnstile()
+    door.scan("1")
+    door.until(1002.0)
+    door.scan("2")
+    door.until(1002.5)
+    signal(door)
+    assert door.relay_off_s == 1002.0 + OPEN_MS / 1000  # another is granted
+    door.until(1004.0)
+    signal(door)
+    assert door.relay_off_s == 1004.0
+    scans = {event.attempt.id: event.attempt.member for event in door.noted if event.attempt.kind == "scan"}
+    assert [scans[event.attempt.of] for event in door.noted if event.attempt.kind == "passage"] == ["1", "2"]
+
+
+def test_somebody_whom_nobody_admitted():
+    door = turnstile()
+    signal(door)
+    assert door.words == [UNEXPECTED]
+
+
+def test_an_opening_by_hand_is_passed_too_and_has_no_second_try():
+    door = turnstile()
+    door.admit()
+    door.until(1001.0)
+    signal(door)
+    assert door.words == [PASSED]
+    door.admit()
+    door.until(1100.0)
+    assert door.words[1:] == [NOT_PASSED]
+    assert "did_not_pass" not in door.screens
+
+
+def test_a_sensor_that_sees_none_of_ten_is_suspect_until_its_next_signal():
+    door = turnstile()
+    for number in range(SILENT_MAX):
+        door.scan(str(number))
+        door.until(door.now + 10)
+    assert door.words.count(NOT_PASSED) == SILENT_MAX  # the tenth still has its own
+    assert door.words[-1] == ("input", "suspect", "The passage sensor is suspect")
+    asked = len(door.partner.asked)
+    door.scan(str(SILENT_MAX - 1))
+    assert len(door.partner.asked) == asked + 1  # no second try is given
+    door.until(door.now + 10)
+    assert door.words[-1] == GRANTED
+    signal(door)
+    assert door.words[-2:] == [("input", "ok", "The passage sensor works again"), UNEXPECTED]
+    door.scan("77")
+    door.until(door.now + 10)
+    assert door.words[-1] == NOT_PASSED
+
+
+def test_a_sensor_that_is_active_at_the_start_is_suspect():
+    door = Door(contact=None, exits=None, passage=SENSOR)
+    door.passage(active=True)
+    assert door.words == [("input", "suspect", "The passage sensor is suspect")]
+    door.until(100.0)
+    door.scan("1")
+    door.until(200.0)
+    assert door.words[1:] == [GRANTED]
+
+
+def test_a_sensor_that_stays_active_is_stuck_until_its_next_signal():
+    door = turnstile()
+    door.passage(active=True)
+    door.until(1000.0 + STUCK_S[InputName.PASSAGE] + 1)
+    assert door.words[1:] == [("input", "stuck", "The passage sensor is stuck")]
+    door.passage(active=False)
+    assert door.machine.inputs[InputName.PASSAGE].health is InputHealth.STUCK
+    door.scan("1")
+    door.until(1100.0)
+    assert door.words[2:] == [GRANTED]
+    signal(door)
+    assert door.words[3:] == [("input", "ok", "The passage sensor works again"), UNEXPECTED]
+
+
+def test_without_a_sensor_the_contact_answers():
+    door = turnstile(BY_CONTACT, contact=CONTACT)
+    door.scan("1")
+    door.until(1001.0)
+    door.contact(is_open=True)
+    assert door.words == [GRANTED, PASSED]
+    assert door.relay_off_s == 1003.0  # `relock` says so
+    door.contact(is_open=False)
+    door.until(1010.0)
+    door.scan("2")
+    door.until(1020.0)
+    assert door.words[2:] == [GRANTED, NOT_PASSED]
+    door.contact(is_open=True)
+    assert door.words[4:] == [("contact", "forced", "Door forced open")]
+
+
+def test_who_leaves_through_the_same_gate_is_expected():
+    door = turnstile(exits=EXIT)
+    door.button(is_pressed=True)
+    door.button(is_pressed=False)
+    door.until(1001.0)
+    signal(door)
+    assert door.words == [("exit", "opened", "Exit")]
+    assert door.relay_off_s == 1005.0
+
+
+def test_a_passage_does_not_shut_the_way_out():
+    door = turnstile(exits=EXIT)
+    door.scan("1")
+    door.button(is_pressed=True)
+    door.button(is_pressed=False)
+    signal(door)
+    assert door.relay_off_s == 1005.0
+
+
+def test_the_exits_own_sensor_counts_who_leaves():
+    door = turnstile(exits=replace(EXIT, counts=True, has_own_relay=True))
+    door.level(InputName.EXIT_PASSAGE, True)
+    assert door.words == [("passage", "left", "Left")]
+
+
+def test_a_second_try_survives_a_restart():
+    before = turnstile()
+    before.scan("1")
+    before.until(1010.0)
+    first = before.noted[0].attempt
+    door = turnstile()
+    door.until(1050.0)
+    door.feed(m.Recalled([m.Unused(first, round((1000.0 + WAIT_S) * 1e6))], instant(door.now)))
+    door.scan("1")
+    assert door.words == [AGAIN]
+    assert door.noted[0].attempt.of == first.id
+
+
+def test_a_gate_out_of_order_uses_up_no_second_try():
+    door = turnstile()
+    door.scan("1")
+    door.until(1010.0)
+    door.relay_works = False
+    door.scan("1")
+    assert door.words[-1][1] == "rejected"
+    door.relay_works = True
+    door.until(1020.0)
+    door.scan("1")
+    assert door.words[-1] == AGAIN
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["scan 1", "scan 2", "scan 3", "signal", "press", "hand"]), st.integers(0, 150)
+    ),
+    max_size=60,
+)
+
+
+@settings(max_examples=300)
+@given(STEPS, st.sampled_from([SENSOR, SENSOR_AT_END]))
+def test_whatever_happens(steps, rules):
+    door = turnstile(rules, exits=EXIT, repeat_s=1.0)
+    for step, tenths in steps:
+        door.until(door.now + tenths / 10)
+        match step.split():
+            case ["scan", code]:
+                door.scan(code)
+            case ["signal"]:
+                signal(door)
+            case ["press"]:
+                door.button(is_pressed=True)
+                door.button(is_pressed=False)
+            case ["hand"]:
+                door.admit()
+    door.until(door.now + 1000)
+    admitted = [event for event in door.events if event.outcome.result.value == "admitted"]
+    again = [event for event in admitted if event.outcome.basis.value == "again"]
+    by_partner = [event for event in admitted if event.outcome.basis.value == "partner"]
+    passages = [event for event in door.events if event.attempt.kind == "passage" and event.attempt.of]
+    assert len(by_partner) == len(door.partner.asked)
+    assert len(again) <= sum(event.outcome.result.value == "not_passed" for event in passages)
+    firsts = [event.attempt.of for event in again]
+    assert len(firsts) == len(set(firsts))  # at most one for a success
+    assert set(firsts) <= {event.attempt.id for event in by_partner}
+    passed = {event.attempt.of for event in passages if event.outcome.result.value == "passed"}
+    assert not passed & set(firsts)
+    ends = [event.attempt.of for event in passages]
+    assert len(ends) == len(set(ends))  # one end for each admission

@@ -1,0 +1,161 @@
+"""A door's machine with a relay, a buzzer, timers and a partner that admits, in virtual time."""
+
+import itertools
+import re
+from dataclasses import dataclass, field
+
+from gatectl.decision.door import messages as m
+from gatectl.decision.door.contact import ContactRules
+from gatectl.decision.door.context import SharedState
+from gatectl.decision.door.exits import ExitRules
+from gatectl.decision.door.inputs import InputName
+from gatectl.decision.door.machine import DoorMachine, DoorRules
+from gatectl.decision.event import RequestRecord
+from gatectl.decision.partner_condition import Conditions
+from gatectl.decision.routing import Number, Numbers, Route
+from gatectl.decision.timestamps import Instant, Timestamp
+from gatectl.decision.verdict import Decision, Verdict
+
+OPEN_MS, EXIT_MS = 3000, 5000
+CONTACT = ContactRules(held_s=30, warn_s=10, relock="open_ms")
+EXIT = ExitRules(EXIT_MS, unlock=True, repeat_s=3.0)
+DIGITS = Numbers(Number(re.compile(r"\d+", re.ASCII), "digits", (1, 20)))
+
+
+def record():
+    return RequestRecord(True, 0, 0, 1.0, 750, "warm")
+
+
+@dataclass
+class Partner:
+    """A partner that admits all but those in `refuses`."""
+
+    name: str = "p"
+    budget_ms: int = 750
+    settle_s: int = 0
+    numbers: Numbers = DIGITS
+    conditions: Conditions = field(default_factory=lambda: Conditions(0.0))
+    refuses: set = field(default_factory=set)
+    asked: list = field(default_factory=list)
+
+    def says_already_in(self, _decision):
+        return False
+
+    def answer(self, attempt):
+        self.asked.append(attempt.member)
+        if attempt.member in self.refuses:
+            return Decision(Verdict.NOT_ALLOWED, status=400)
+        return Decision(Verdict.ALLOWED, status=200)
+
+
+def instant(at_s):
+    return Instant(at_s, Timestamp(round(at_s * 1e6), "0" * 32, round(at_s * 1e6)))
+
+
+class Door:
+    """The machine with a relay, a buzzer and timers, in virtual time."""
+
+    def __init__(self, contact=CONTACT, exits=EXIT, passage=None, cards=None, repeat_s=3.0):
+        self.ids = ids = itertools.count()
+        self.partner = Partner()
+        routes = [Route(re.compile(r"\d+", re.ASCII), "p")]
+        site = SharedState("t", "s", routes, {"p": self.partner}, 0.1, cards or {})
+        self.machine = DoorMachine(
+            "main", DoorRules(repeat_s, contact, exits, passage), site, lambda at_us: f"{at_us}-{next(ids)}"
+        )
+        self.now = 0.0
+        self.timers = {}
+        self.relay_off_s = 0.0
+        self.relay_works = True
+        self.warns = False
+        self.events = []
+        self.logged = []
+        self.screens = []
+
+    def feed(self, given):
+        waiting = [given]
+        while waiting:
+            for effect in self.machine.handle(waiting.pop(0), self.now):
+                waiting += self.perform(effect)
+
+    def perform(self, effect):
+        """The results of an effect."""
+        match effect:
+            case m.Energise(of, _, open_ms):
+                return [self.energise(of, open_ms or OPEN_MS)]
+            case m.Ask(attempt):
+                return [m.Answered(attempt.id, self.partner.answer(attempt), record)]
+            case m.Record(attempt):
+                return [m.Recorded(attempt.id)]
+            case m.Release():
+                self.relay_off_s = self.now
+            case m.StartTimer(name, at_s):
+                self.timers[name] = at_s
+            case _:
+                self.show(effect)
+        return []
+
+    def show(self, effect):
+        match effect:
+            case m.Warn(on):
+                self.warns = on
+            case m.Note(event) | m.Conclude(event):
+                self.events.append(event)
+            case m.Show(view):
+                self.screens.append(view.screen.value)
+            case m.Log(entry):
+                self.logged.append(entry.message)
+
+    def energise(self, of, open_ms):
+        if not self.relay_works:
+            return m.RelayStuck(of, "pin 17 does not follow")
+        self.relay_off_s = max(self.relay_off_s, self.now + open_ms / 1000)
+        return m.RelayOn(of, self.now, open_ms)
+
+    def until(self, at_s):
+        """Let time pass: every timer on the way runs out."""
+        while due := [
+            (when, name) for name, when in self.timers.items() if when is not None and when <= at_s
+        ]:
+            self.now, name = min(due)
+            self.timers[name] = None
+            self.feed(m.TimeUp(name, instant(self.now)))
+        self.now = at_s
+
+    def level(self, name, active):
+        self.feed(m.InputChanged(name, active, instant(self.now)))
+
+    def contact(self, *, is_open):
+        self.level(InputName.CONTACT, is_open)
+
+    def button(self, *, is_pressed):
+        self.level(InputName.EXIT, is_pressed)
+
+    def passage(self, *, active):
+        self.level(InputName.PASSAGE, active)
+
+    def scan(self, code):
+        self.feed(m.CodeRead(code, "/dev/reader", instant(self.now)))
+
+    def admit(self):
+        self.feed(m.OpenByHand(f"hand-{next(self.ids)}", instant(self.now), "test"))
+
+    @property
+    def noted(self):
+        """The events but for openings by hand."""
+        return [event for event in self.events if event.attempt.kind != "manual"]
+
+    @property
+    def words(self):
+        return [
+            (event.attempt.kind, event.outcome.result.value, event.outcome.message) for event in self.noted
+        ]
+
+
+def at_rest(**rules):
+    """A door whose inputs have been read once, closed and not pressed, long after the start."""
+    door = Door(**rules)
+    for name in door.machine.inputs:
+        door.level(name, False)
+    door.until(1000.0)
+    return door
