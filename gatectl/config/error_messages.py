@@ -284,4 +284,6 @@ def _model_of(table: Where) -> type:
             return _AT_EXITS[name]
         case ("doors", _, "scanners", _, str(kind)):
             return READER_TYPES[kind].settings
+        case ("doors", _, "scanners", _, _, "card"):
+            return reader_types.CardSettings
     return model.Settings

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
+from typing import TypeAlias
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -13,9 +15,14 @@ def toml_key(name: str) -> str:
     return name if _BARE.fullmatch(name) else toml_value(name)
 
 
-def toml_value(value: str | int) -> str:
-    """Return a number, a boolean or a basic string.
+Value: TypeAlias = "str | int | Mapping[str, Value]"
 
-    TOML writes them as JSON does, but for the character DEL, which only TOML escapes.
+
+def toml_value(value: Value) -> str:
+    """Return a number, a boolean, a basic string, or an inline table.
+
+    TOML writes strings as JSON does, but for the character DEL, which only TOML escapes.
     """
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(f'{toml_key(key)} = {toml_value(one)}' for key, one in value.items())} }}"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -49,6 +49,7 @@ def test_defaults_are_the_contracts(write):
     assert (serial.mode, serial.flow, serial.dtr, serial.encoding) == ("8N1", "none", True, "utf-8")
     assert (serial.strip_prefix, serial.strip_suffix, evdev.strip_prefix, evdev.strip_suffix) == ("",) * 4
     assert (evdev.layout, evdev.idle_ms, evdev.strip_aim) == ("us", 0, False)
+    assert (serial.card, evdev.card) == (None, None)
 
 
 def test_partners_are_distinguished_by_protocol(write):

@@ -335,6 +335,18 @@ MATCH = "match = '\\d{13}'"
         ),
         (
             'port = "/dev/ttyS7"',
+            'port = "/dev/ttyS7"\ncard = { read = "hexa", bytes = 11, order = "back", writes = "hex" }',
+            [
+                "36: doors.main.scanners[0].card.read: must be 'hex' or 'decimal'",
+                "hint: did you mean hex?",
+                "36: doors.main.scanners[0].card.bytes: must be a whole number, 1 to 10",
+                "36: doors.main.scanners[0].card.order: must be 'as-read' or 'reversed'",
+                "36: doors.main.scanners[0].card.writes: is not a known key",
+                "hint: did you mean write?",
+            ],
+        ),
+        (
+            'port = "/dev/ttyS7"',
             'port = "/dev/ttyS7"\nmode = "8-N-1"',
             [
                 "36: doors.main.scanners[0].mode: must be data bits, parity and stop bits, as in 8N1",

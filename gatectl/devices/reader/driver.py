@@ -120,9 +120,17 @@ def scanner_of(
         settings.type,
         connect,
         settings.idle_ms / 1000,
-        on_code,
+        _converted(settings, on_code),
         log,
         is_exclusive=driver.is_exclusive,
         holders=partial(others_at, settings),
         on_unreadable=on_unreadable,
     )
+
+
+def _converted(settings: ScannerSettings, on_code: OnCode) -> OnCode:
+    """Return `on_code` for codes in the notation that the gym uses."""
+    if settings.card is None:
+        return on_code
+    conversion = settings.card.conversion
+    return lambda code, at: on_code(conversion.convert(code), at)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
+from gatectl.decision.reader.card_numbers import BYTES_MAX, ByteOrder, Conversion, ReadAs, WriteAs
 from gatectl.decision.reader.framing import Flow, Framing
 from gatectl.decision.reader.keymap import CapsLock, LayoutName
 from gatectl.decision.reader.reading import Affixes, Encoding
@@ -29,6 +30,26 @@ _USUAL_BAUD = frozenset(
 
 
 @dataclass(frozen=True, kw_only=True)
+class CardSettings:
+    """The way from the numbers that a reader of cards sends to those that the gym uses."""
+
+    read: ReadAs = "hex"
+    """How the reader writes a number; a code that is none passes as it is."""
+    bytes: Annotated[int, whole(1, BYTES_MAX)] | None = None
+    """Only so many bytes count, the last ones as the reader sends them; left out, all."""
+    order: ByteOrder = "as-read"
+    """Whether those bytes are to be reversed."""
+    write: WriteAs = "as-read"
+    """How the gym writes a number: "decimal10" has ten digits, "facility" is 99,59822 and "facility-padded"
+    099,59822."""
+
+    @property
+    def conversion(self) -> Conversion:
+        """Return it in the form that the decision takes."""
+        return Conversion(self.read, self.bytes, self.order, self.write)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ScannerSettings:
     """The settings that readers of all types have."""
 
@@ -42,6 +63,9 @@ class ScannerSettings:
     """Text to remove once from the beginning of each code, if it is there."""
     strip_suffix: Text = ""
     """Text to remove once from the end of each code, if it is there."""
+    card: CardSettings | None = None
+    """For readers of cards whose numbers the gym writes in another way: `gatectl devices --printed NUMBER`
+    finds this setting."""
 
     @property
     def path(self) -> str:
