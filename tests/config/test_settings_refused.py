@@ -355,6 +355,16 @@ MATCH = "match = '\\d{13}'"
         ),
         # Unknown keys, and keys in the wrong table.
         (
+            "[doors.main]",
+            "[doors.main]\nexit = { opne_ms = 1 }\ncontact = { pin = 5, heldd_s = 1 }",
+            [
+                "30: doors.main.exit.opne_ms: is not a known key",
+                "hint: did you mean open_ms?",
+                "31: doors.main.contact.heldd_s: is not a known key",
+                "hint: did you mean held_s?",
+            ],
+        ),
+        (
             'tenant = "FitCo GmbH"',
             'tennant = "FitCo GmbH"',
             ["2: site.tennant: is not a known key", "hint: did you mean tenant?"],
