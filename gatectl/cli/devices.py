@@ -58,7 +58,7 @@ class Known:
     """The running gatectl's scanners, each with its `door`, by the device behind the path."""
     notes: list[str]
     """A line for each thing that could not be found out."""
-    is_daemon_unheard: bool
+    is_daemon_unknown: bool
     """Whether a gatectl may be running whose devices are unknown."""
 
     def door_of(self, device: DeviceInfo) -> str | None:
@@ -74,7 +74,7 @@ class Known:
         """Return whether it may be opened without taking it from a gatectl."""
         if device.is_console or device.node in self.scanners:
             return False
-        return not self.is_daemon_unheard or (self.settings is not None and self.door_of(device) is None)
+        return not self.is_daemon_unknown or (self.settings is not None and self.door_of(device) is None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +106,19 @@ def run(args: argparse.Namespace) -> int:
 def attend(args: argparse.Namespace, places: SystemPaths, drivers: Drivers) -> int:
     """Run the command on the devices in these places; `drivers` are by type."""
     known = _known(args.config)
-    found = devices(places, drivers)
+    listed = devices(places, drivers)
     if not args.json:
-        _show_devices(found, known, drivers)
-    notes = [*known.notes, *rivals(places, found, drivers)]
+        _show_devices(listed, known, drivers)
+    notes = [*known.notes, *rivals(places, listed, drivers)]
     for note in notes:
         print(f"note: {visible(note)}", file=sys.stderr)
-    scan = None if args.no_wait else _wait(found, known, args.baud, drivers)
+    scan = None if args.no_wait else _wait(listed, known, args.baud, drivers)
     if args.json:
-        listed = [_device_json(device, known) for device in found]
-        answer = {"devices": listed, "notes": notes, "scan": scan and _scan_json(scan)}
+        answer = {
+            "devices": [_device_json(device, known) for device in listed],
+            "notes": notes,
+            "scan": scan and _scan_json(scan),
+        }
         print(json.dumps(answer, ensure_ascii=False))
     elif scan is not None:
         _show_scan(scan)
@@ -153,18 +156,18 @@ def _known(config: str | None) -> Known:
     try:
         status = call((settings.control if settings else Control()).socket, {"command": "status"})
     except NotRunning:
-        return Known(settings, cards, {}, notes, is_daemon_unheard=False)
+        return Known(settings, cards, {}, notes, is_daemon_unknown=False)
     except GatectlError as error:
         notes.append(
             ": ".join([f"{error.message}, so what gatectl has open is left alone", *error.hints[:1]])
         )
-        return Known(settings, cards, {}, notes, is_daemon_unheard=True)
+        return Known(settings, cards, {}, notes, is_daemon_unknown=True)
     scanners = {
         _node_of(scanner["scanner"], settings): scanner | {"door": door}
         for door, state in status["doors"].items()
         for scanner in state["scanners"]
     }
-    return Known(settings, cards, scanners, notes, is_daemon_unheard=False)
+    return Known(settings, cards, scanners, notes, is_daemon_unknown=False)
 
 
 def _node_of(name: str, settings: Settings | None) -> str:
@@ -180,25 +183,25 @@ def _node_of(name: str, settings: Settings | None) -> str:
 # --- Waiting --------------------------------------------------------------------------------------
 
 
-def _wait(found: list[DeviceInfo], known: Known, baud: int, drivers: Drivers) -> ScannedCode:
-    free = [device for device in found if known.is_free(device)]
+def _wait(listed: list[DeviceInfo], known: Known, baud: int, drivers: Drivers) -> ScannedCode:
+    free = [device for device in listed if known.is_free(device)]
     if not free:
-        raise GatectlError("there is no free device to scan at", *_why_none(found, known))
-    with _deaf_terminal():
+        raise GatectlError("there is no free device to scan at", *_why_none(listed, known))
+    with _quiet_terminal():
         return asyncio.run(_first_scan(free, known, baud, drivers))
 
 
-def _why_none(found: list[DeviceInfo], known: Known) -> Iterator[str]:
+def _why_none(listed: list[DeviceInfo], known: Known) -> Iterator[str]:
     if known.scanners:
         yield "to see what gatectl's own scanners send, stop it first: systemctl stop gatectl"
-    elif known.is_daemon_unheard:
+    elif known.is_daemon_unknown:
         yield SUDO_OR_GROUP
-    elif not found:
+    elif not listed:
         yield "plug the scanner in; it must be set to type as a keyboard, or to a (virtual) serial port"
 
 
 @contextlib.contextmanager
-def _deaf_terminal() -> Iterator[None]:
+def _quiet_terminal() -> Iterator[None]:
     """Keeps the keys of a scanner from the screen, and afterwards from the shell."""
     if not sys.stdin.isatty():
         yield
@@ -220,26 +223,26 @@ async def _first_scan(free: list[DeviceInfo], known: Known, baud: int, drivers: 
     probe.listen(free)
     try:
         with _Line() as line:
-            line.waits(probe.open)
+            line.show_waiting(probe.open)
             while True:
                 if not probe.open and probe.captures.empty():
                     raise GatectlError("no device is left to scan at", "the lines above say why")
                 match await probe.captures.get():
                     case ProbeFailedError(device, cause):
-                        line.says(f"{device.path}: {cause}{_holders(device)}")
-                        line.waits(probe.open)
-                    case burst:
-                        seen = drivers[burst.device.type].recognise(burst.input, baud)
-                        scan = _judge(burst.device, seen, known)
+                        line.show(f"{device.path}: {cause}{_holders(device)}")
+                        line.show_waiting(probe.open)
+                    case capture:
+                        seen = drivers[capture.device.type].recognise(capture.input, baud)
+                        scan = _scan_of(capture.device, seen, known)
                         if isinstance(scan, ScannedCode):
                             return scan
                         if scan is not None:
-                            line.says(f"{burst.device.path}: {scan}")
+                            line.show(f"{capture.device.path}: {scan}")
     finally:
         probe.close()
 
 
-def _judge(
+def _scan_of(
     device: DeviceInfo, seen: list[DetectedFormat] | NotRecognised | None, known: Known
 ) -> ScannedCode | str | None:
     """Return the scan, or in words why it is not one; None for no scan."""
@@ -276,32 +279,32 @@ class _Line:
     def __exit__(self, *_: object) -> None:
         self._status.stop()
 
-    def waits(self, count: int) -> None:
+    def show_waiting(self, count: int) -> None:
         devices = "1 device" if count == 1 else f"{count} devices"
         words = f"scan something now: waiting at {devices}; Ctrl-C ends it"
         if self._console.is_terminal:
             self._status.update(words)
         elif count:
-            self.says(words)
+            self.show(words)
 
-    def says(self, words: str) -> None:
+    def show(self, words: str) -> None:
         self._console.print(visible(words), soft_wrap=True)
 
 
 # --- Showing --------------------------------------------------------------------------------------
 
 
-def _show_devices(found: list[DeviceInfo], known: Known, drivers: Drivers) -> None:
+def _show_devices(listed: list[DeviceInfo], known: Known, drivers: Drivers) -> None:
     console = TextConsole()
     for kind, driver in drivers.items():
         console.print(driver.device_class.heading, style="cyan")
-        listed = [device for device in found if device.type == kind]
-        for device in listed:
+        of_type = [device for device in listed if device.type == kind]
+        for device in of_type:
             console.print(f"  {visible(device.path)}", soft_wrap=True)
             state, colour = _state(device, known)
             words = [device.name, state, *_stability(device)]
             console.print(f"{_INDENT}{visible('; '.join(word for word in words if word))}", style=colour)
-        if not listed:
+        if not of_type:
             console.print("  none that a scanner may be", style="yellow")
 
 

@@ -47,7 +47,7 @@ def devices(settings: model.Settings, environ: Mapping[str, str]) -> Iterator[Ch
         if state is None:
             yield CheckResult(f"door {name}: the running gatectl does not know it", _RESTART)
         else:
-            yield from _told(name, door, state, status.get("pid"))
+            yield from _by_status(name, door, state, status.get("pid"))
 
 
 def _relays(settings: model.Settings, environ: Mapping[str, str]) -> Iterator[CheckResult]:
@@ -106,7 +106,7 @@ def _shared(line: str, scanner: ScannerSettings, others: Sequence[str]) -> Itera
         )
 
 
-def _told(
+def _by_status(
     name: str, door: model.DoorSettings, state: dict[str, Any], pid: int | None
 ) -> Iterator[CheckResult]:
     """Yield the findings from the running gatectl's status of this door."""
@@ -125,17 +125,17 @@ def _told(
     for scanner in door.scanners:
         path = scanner.path
         line = f"scanner {path} of {name} ({driver_of(scanner.type).describe(scanner)}): "
-        found = known.get(path)
-        if found is None:
+        known_state = known.get(path)
+        if known_state is None:
             yield CheckResult(f"{line}the running gatectl does not know it", _RESTART)
-        elif found["state"] == "ready":
-            yield CheckResult(f"{line}the running gatectl has it, {found['codes']} codes so far")
+        elif known_state["state"] == "ready":
+            yield CheckResult(f"{line}the running gatectl has it, {known_state['codes']} codes so far")
             # Root sees more than the daemon, which runs as an ordinary user.
             others = [one for one in others_at(scanner) if not one.endswith(f"({pid})")]
             yield from _shared(line, scanner, others)
         else:
-            words = f"{found['state']} since {found['since']} ({found['cause']})"
-            yield CheckResult(f"{line}{words}", _hint(found["cause"], _UNREADY))
+            words = f"{known_state['state']} since {known_state['since']} ({known_state['cause']})"
+            yield CheckResult(f"{line}{words}", _hint(known_state["cause"], _UNREADY))
 
 
 def _since(began: float) -> str:

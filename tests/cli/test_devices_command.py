@@ -370,7 +370,7 @@ def test_scanned_keys_do_not_reach_the_shell(monkeypatch):
     with os.fdopen(inner) as stdin:
         monkeypatch.setattr(sys, "stdin", stdin)
         before = termios.tcgetattr(inner)
-        with devices._deaf_terminal():
+        with devices._quiet_terminal():
             assert not termios.tcgetattr(inner)[3] & termios.ECHO
             os.write(outer, b"rm -r x\n")
             assert select.select([inner], [], [], PATIENCE_S)[0]

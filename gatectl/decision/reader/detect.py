@@ -1,4 +1,4 @@
-"""Recognises how a new scanner sends its codes: framing or layout, ending, checksum.
+"""Recognise how a new scanner sends its codes: framing or layout, ending, checksum.
 
 One scan in, what it is out, and the settings that read it so.
 
@@ -182,13 +182,13 @@ def _mode_of(data: bytes) -> str | None:
 def _of_text(data: bytes, gap_s: float, encoding: Encoding = "utf-8") -> Recognised | None:
     if _STX in data:
         return _frame(data)
-    found = _LINE.search(data)
-    if found is None:
+    line = _LINE.search(data)
+    if line is None:
         return None
     lines = {text for _, text, after in _LINE.findall(data) if after}
     if len(lines) > 1 and all(isinstance(reading_of(line, encoding=encoding), Code) for line in lines):
         return _BANNER
-    before, text, after = found.groups()
+    before, text, after = line.groups()
     reading = reading_of(text, encoding=encoding)
     if not isinstance(reading, Code):
         return _unreadable(reading)
@@ -314,11 +314,11 @@ def chosen(seen: Sequence[DetectedFormat], is_taken: Callable[[str], bool]) -> D
 
 def _aim_of(text: str) -> tuple[str, str | None, str]:
     """The text without its symbology identifier, the identifier, and words about it."""
-    found = _AIM.match(text)
+    aim = _AIM.match(text)
     stripped = reading_of_text(text, strip_aim=True)
-    if found is None or not isinstance(stripped, Code):
+    if aim is None or not isinstance(stripped, Code):
         return text, None, ""
-    return stripped.text, found[0], f"; in front stands {found[0]}, for {_SYMBOLOGIES[found[1]]}"
+    return stripped.text, aim[0], f"; {aim[0]} in front, for {_SYMBOLOGIES[aim[1]]}"
 
 
 def _unreadable(reading: Dropped | None) -> NotRecognised:

@@ -52,13 +52,13 @@ class Framer(Protocol):
         """True while the rest of a code that was dropped is passed over, up to its end or a silence."""
 
     def feed(self, data: bytes) -> list[Reading]:
-        """Takes further bytes; returns what they complete, in order."""
+        """Take further bytes; return what they complete, in order."""
 
     def silence(self) -> list[Reading]:
-        """Ends a code whose reader sends no ending, and returns it."""
+        """End a code whose reader sends no ending, and return it."""
 
     def give_up(self) -> list[Reading]:
-        """Drops the code that has begun and not ended in time, with what still follows of it."""
+        """Drop the code that has begun and not ended in time, with what still follows of it."""
 
 
 def framer(framing: str, **text: Unpack[TextOptions]) -> Framer:

@@ -1,4 +1,4 @@
-"""Turns the key events of a scanner that is a keyboard into codes. No clock, no I/O.
+"""Turn the key events of a scanner that is a keyboard into codes. No clock, no I/O.
 
 Scanners type for a host with Windows: Alt with the keypad's digits types a character by its number, Ctrl
 with a letter a control character, Ctrl with Alt is AltGr, and an accent of a dead key is joined with the next
@@ -100,7 +100,7 @@ class KeyDecoder:
         return bool(typed) or self._flaw is not None or self.discarding
 
     def feed(self, events: Iterable[KeyEvent]) -> list[Reading]:
-        """Takes further events; returns what they complete, in order."""
+        """Take further events; return what they complete, in order."""
         readings: list[Reading] = []
         for kind, code, value in events:
             if kind == EV_SYN:
@@ -112,11 +112,11 @@ class KeyDecoder:
         return readings
 
     def silence(self) -> list[Reading]:
-        """Ends a code whose reader sends no ending, and returns it."""
+        """End a code whose reader sends no ending, and return it."""
         return self._end("")
 
     def give_up(self) -> list[Reading]:
-        """Drops the code that has begun and not ended in time, with what still follows of it."""
+        """Drop the code that has begun and not ended in time, with what still follows of it."""
         if self.discarding or not self.pending:
             return []
         dropped = self._flaw or Dropped(DropReason.INCOMPLETE)
@@ -141,7 +141,7 @@ class KeyDecoder:
         self._flaw, self.discarding = None, False
 
     def _synchronise(self, code: int) -> None:
-        """Passes over what the kernel kept of a report that it dropped.
+        """Pass over what the kernel kept of a report that it dropped.
 
         The keys that are held are not asked for, since an ioctl may block: a scanner holds none from one
         code to the next, and this code is worthless up to its end.

@@ -107,13 +107,13 @@ def holders(path: str, proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs
         device = Path(node).stat().st_rdev
     except OSError:
         return ()
-    found = {
+    others = {
         process.name: _named(process) for process in _processes(proc) if _has_open(process, node, device)
     }
     unit = f"serial-getty@{Path(node).name}.service"
     for number in text_of(cgroups / _SERIAL_GETTY / unit / "cgroup.procs").split():
-        found.setdefault(number, f"{unit} ({number})")
-    return tuple(found.values())
+        others.setdefault(number, f"{unit} ({number})")
+    return tuple(others.values())
 
 
 def _processes(proc: Path) -> Iterator[Path]:

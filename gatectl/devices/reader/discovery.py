@@ -102,7 +102,7 @@ def _identity(kind: DeviceClass, node: Path, sys: Path) -> tuple[str, ...] | Non
 
 
 def rivals(
-    places: SystemPaths, found: Iterable[DeviceInfo], drivers: Mapping[str, Driver[Any]]
+    places: SystemPaths, listed: Iterable[DeviceInfo], drivers: Mapping[str, Driver[Any]]
 ) -> Iterator[str]:
     """Yield a sentence for each problem that an installer has to fix before a reader works."""
     running = {text_of(process / "comm") for process in places.proc.glob("[0-9]*")}
@@ -116,7 +116,7 @@ def rivals(
             yield f"{name} at USB socket {socket} has no port: has the kernel a driver for it? sudo dmesg"
     if "ModemManager" not in running:
         return
-    for device in found:
+    for device in listed:
         is_port = drivers[device.type].device_class.sys_class == "tty"
         if is_port and not device.is_console and not _is_left_alone(places, device.node):
             yield (

@@ -206,8 +206,8 @@ class Scanner:
         self._codes = 0
         self._dropped: Counter[DropReason] = Counter()
         self._last_dropped: tuple[Dropped, float] | None = None
-        self._told_errors: set[str] = set()
-        self._told_gone = False  # its loss was logged, its return not yet
+        self._logged_errors: set[str] = set()
+        self._loss_is_logged = False  # and its return is not yet
         self._quick_losses = 0
         self._next_look = -math.inf  # for other programs, on the loop's clock
         self.tried = asyncio.Event()
@@ -230,7 +230,7 @@ class Scanner:
                 cause = await self._serve(connection, thread)
             except DeviceLost as lost:
                 cause = lost.cause
-            self._gone(cause)
+            self._lose(cause)
             self.tried.set()
             if cause == LossCause.HELD:
                 await self._look_for_others(thread)
@@ -241,7 +241,7 @@ class Scanner:
         try:
             done, _ = await asyncio.wait([opening], timeout=OPEN_S)
             if not done:
-                self._gone(LossCause.SLOW)
+                self._lose(LossCause.SLOW)
                 self.tried.set()
             return await opening
         except Exception as error:
@@ -258,10 +258,10 @@ class Scanner:
             raise self._lost_by(error) from error
         self._enter("ready", None)
         if self._quick_losses < QUICK_LOSSES:
-            self._back()
+            self._log_return()
         self._quick_losses += 1  # reset once the connection has lasted
         loop = asyncio.get_running_loop()
-        steady = loop.call_later(STEADY_S, self._lasts)
+        steady = loop.call_later(STEADY_S, self._proves_steady)
         self._next_look = loop.time()  # the program that held it may be gone
         looking = loop.create_task(self._keep_looking(thread))
         try:
@@ -278,9 +278,9 @@ class Scanner:
             return error
         place = traceback.extract_tb(error.__traceback__)[-1]
         what = f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
-        if what not in self._told_errors:
-            self._told_errors.add(what)
-            self._say(Priority.ERROR, f"unforeseen error ({what}): please report it")
+        if what not in self._logged_errors:
+            self._logged_errors.add(what)
+            self._log_line(Priority.ERROR, f"unforeseen error ({what}): please report it")
         return DeviceLost(what)
 
     async def _keep_looking(self, thread: DeviceThread) -> Never:
@@ -296,24 +296,24 @@ class Scanner:
             return
         is_shared = not self._is_exclusive or self._status.state != "ready"
         try:
-            found = await thread.submit(self._holders) if is_shared else ()
+            others = await thread.submit(self._holders) if is_shared else ()
         except Exception as error:  # noqa: BLE001 - logged; reading goes on without this knowledge
             self._lost_by(error)
-            found = ()
+            others = ()
         self._next_look = now + LOOK_S
-        before, self._status = self._status.held_by, replace(self._status, held_by=found)
-        if found and not before:
-            names = ", ".join(found)
+        before, self._status = self._status.held_by, replace(self._status, held_by=others)
+        if others and not before:
+            names = ", ".join(others)
             reads = f"also open in {names}, which may take characters of codes"
-            self._say(Priority.WARNING, reads if self._status.state == "ready" else f"held by {names}")
-        elif before and not found:
-            self._say(Priority.NOTICE, "no other program has it open any more")
+            self._log_line(Priority.WARNING, reads if self._status.state == "ready" else f"held by {names}")
+        elif before and not others:
+            self._log_line(Priority.NOTICE, "no other program has it open any more")
 
     def _take(self, reading: Reading, at: float) -> None:
         if isinstance(reading, Code):
             self._codes += 1
             self._on_code(reading.text, at)
-            self._lasts()
+            self._proves_steady()
             return
         self._dropped[reading.flaw] += 1
         self._last_dropped = reading, time.monotonic()
@@ -321,28 +321,30 @@ class Scanner:
             self._on_unreadable()
         if self._dropped[reading.flaw] == 1:
             flaw = reading.flaw.replace("_", " ")
-            self._say(Priority.WARNING, f"input dropped ({flaw}); more of it is counted in the status alone")
+            self._log_line(
+                Priority.WARNING, f"input dropped ({flaw}); more of it is counted in the status alone"
+            )
 
-    def _lasts(self) -> None:
+    def _proves_steady(self) -> None:
         self._quick_losses = 0
-        self._back()
+        self._log_return()
 
-    def _back(self) -> None:
-        if self._told_gone:
-            self._told_gone = False
-            self._say(Priority.NOTICE, "ready")
+    def _log_return(self) -> None:
+        if self._loss_is_logged:
+            self._loss_is_logged = False
+            self._log_line(Priority.NOTICE, "ready")
 
-    def _gone(self, cause: str) -> None:
+    def _lose(self, cause: str) -> None:
         self._enter("absent" if self._status.state == "absent" else "lost", cause)
-        if not self._told_gone:
-            self._told_gone = True
-            self._say(Priority.WARNING, f"{self._status.state} ({cause})")
+        if not self._loss_is_logged:
+            self._loss_is_logged = True
+            self._log_line(Priority.WARNING, f"{self._status.state} ({cause})")
 
     def _enter(self, state: State, cause: str | None) -> None:
         since = self._status.since if state == self._status.state else time.monotonic()
         self._status = replace(self._status, state=state, since=since, cause=cause)
 
-    def _say(self, priority: Priority, what: str) -> None:
+    def _log_line(self, priority: Priority, what: str) -> None:
         path = self._status.path
         self._log(LogEntry(priority, f"scanner {path}: {what}", {"SCANNER": path}))
 

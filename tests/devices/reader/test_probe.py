@@ -45,7 +45,7 @@ def scanner(tmp_path):
 
 
 @on_shifted_clock
-async def test_a_silence_ends_a_burst(scanner):
+async def test_a_silence_ends_a_scan(scanner):
     loop = asyncio.get_running_loop()
     probe = Probe(9600, DRIVERS)
     probe.listen([found("serial", scanner.link)])
