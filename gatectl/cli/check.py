@@ -15,9 +15,10 @@ from gatectl.config.problems import SettingIssue as Problem
 from gatectl.config.reader import find, load_with_keys, located
 from gatectl.config.warnings import warnings_of
 from gatectl.devices.gpio.pins import PinsError, known_factory
-from gatectl.errors import SUDO_OR_GROUP, GatectlError, visible
+from gatectl.errors import SUDO_OR_GROUP, GatectlError, UsageError, visible
 from gatectl.journal.store_file import NotOursError, require_ours
 from gatectl.journal.volatile import lies_in_memory
+from gatectl.partners.registry import PROTOCOLS
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,12 @@ class CheckResult:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The trials that follow the check of the settings."""
+    parser.add_argument(
+        "--answer", metavar="STATUS", help="say what an answer with this status would come to at each partner"
+    )
+    parser.add_argument(
+        "file", nargs="?", metavar="FILE", help="the body of that answer; - is standard input, none is empty"
+    )
     parser.add_argument("--devices", action="store_true", help="open every scanner, drive every relay off")
     parser.add_argument(
         "--connect", action="store_true", help="connect to every partner, sending no check-in"
@@ -42,6 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Return 0 when all is well, 1 when a device or a partner is not."""
+    if args.file is not None and args.answer is None:
+        raise UsageError("gatectl check: FILE is the body of an answer: give its status with --answer")
     path = find(args.config, os.environ)
     settings, secrets = load_with_keys(path, os.environ)
     try:
@@ -56,7 +65,14 @@ def run(args: argparse.Namespace) -> int:
     about_files = (*about_journal, *_about_memory(settings), *expiring(settings.partners))
     for warning in (*warnings_of(settings), *about_files):
         print(f"warning: {warning}")
+    for name, partner in settings.partners.items():
+        for line in PROTOCOLS[partner.protocol].explain(partner):
+            print(f"partner {name}: {line}")
     # The service checks before each start: it must not wait for imports that it does not need.
+    if args.answer is not None:
+        from gatectl.cli.try_answer import outcomes  # noqa: PLC0415
+
+        print(*outcomes(settings, secrets, args.answer, args.file), sep="\n")
     wells = []
     if args.devices:
         from gatectl.cli.try_devices import devices  # noqa: PLC0415

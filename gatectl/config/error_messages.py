@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args, get_type_hints
 
 from pydantic_core import ErrorDetails, ValidationError
 
@@ -237,13 +237,13 @@ def _about_unknown(loc: Where, where: Where) -> tuple[str, ...]:
     """Return the hints for an unknown key, never with its value: it may be a secret in the wrong place."""
     name, table = str(loc[-1]), loc[:-1]
     known = _settings_of(_model_of(table))
+    kin = _kin(table)
+    if owners := [words for words, kind in kin.items() if name in _settings_of(kind)]:
+        return (f"it is a setting of {listed(owners, 'and')}",)
     if where[0] == "partners" and _SECRET.search(name):
         return ("a key must not be in the settings", key_hint(str(where[1])))
     if name in _OTHER_KEYS and (name != "port" or where[0] == "monitor"):
         return (_OTHER_KEYS[name],)
-    kin = _kin(table)
-    if owners := [words for words, kind in kin.items() if name in _settings_of(kind)]:
-        return (f"it is a setting of {listed(owners, 'and')}",)
     return near(name, known) or (f"known here: {', '.join(known)}",)
 
 
@@ -265,6 +265,12 @@ def _kin(table: Where) -> Mapping[str, type]:
     return {}
 
 
+def _item_of(table: type, name: str) -> type:
+    """Return the class of the tables in a list that is a setting of `table`."""
+    kind: type = get_args(get_type_hints(table)[name])[0]
+    return kind
+
+
 def _model_of(table: Where) -> type:
     """Return the model of the table at `table`, whose path includes the names of choices."""
     match table:
@@ -274,6 +280,8 @@ def _model_of(table: Where) -> type:
             return PROTOCOLS[protocol].settings
         case ("partners", _, _, "key" | "proxy_key" | "client_key") | ("monitor", "password"):
             return KeySource
+        case ("partners", _, str(protocol), str(inner), int()):
+            return _item_of(PROTOCOLS[protocol].settings, inner)
         case ("routes", _):
             return model.RouteSettings
         case ("doors", _):

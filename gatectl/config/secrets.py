@@ -8,6 +8,7 @@ import stat
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from gatectl.config.cross_checks import tables
 from gatectl.config.model import Secret
 from gatectl.config.problems import SettingIssue, UnusableIssue, key_hint
 from gatectl.errors import SUDO_OR_GROUP, GatectlError
+from gatectl.partners.protocol import KeyForm
+from gatectl.partners.registry import PROTOCOLS
 from gatectl.validators.key_source import Key, KeySource
 from gatectl.validators.values import is_visible_ascii
 
@@ -40,11 +43,15 @@ class KeyExposed(KeyRefused):
     """Others can read the key: a mistake in the set-up, which is refused at any time."""
 
 
+NO_KEY = Secret("")
+
+
 @dataclass(frozen=True, slots=True)
 class PartnerSecrets:
     """The secrets of one partner; None for those that its settings do not name."""
 
-    key: Secret
+    key: Secret = NO_KEY
+    """Empty for a partner that is asked without one."""
     proxy_key: Secret | None = None
     """`name:password`."""
     client_key: Path | None = None
@@ -62,7 +69,7 @@ def collect(
     found: list[SettingIssue] = []
     for name, partner in tables(raw, "partners"):
         held: dict[str, Any] = {}
-        for setting, read_it in _READERS.items():
+        for setting, read_it in _readers(partner).items():
             with suppress(ValidationError):  # a wrong shape is reported with the rest of the model
                 source = schema.read(Key, partner[setting], folder) if setting in partner else None
                 if source is not None:
@@ -70,9 +77,16 @@ def collect(
                         held[setting] = read_it(source, environ)
                     except KeyRefused as refused:
                         found.append(_issue(name, setting, source, partner[setting], refused))
-        if "key" in held:
+        if "key" in held or "key" not in partner:
             secrets[name] = PartnerSecrets(**held)
     return secrets, found
+
+
+def _readers(partner: Mapping[str, Any]) -> Mapping[str, Callable[[KeySource, Mapping[str, str]], Any]]:
+    """Return the settings of a partner that name secrets, and the reader of each."""
+    descriptor = PROTOCOLS.get(str(partner.get("protocol")))
+    form: KeyForm = descriptor.key_form(partner) if descriptor else "key"
+    return {"key": partial(read, form=form), "proxy_key": read_proxy_key, "client_key": key_file}
 
 
 def _issue(
@@ -98,12 +112,15 @@ def _looks_like_a_key(place: str, text: str) -> bool:
     return len(text) >= KEY_CHARS_LEAST and is_mixed and not is_name
 
 
-def read(source: KeySource, environ: Mapping[str, str]) -> Secret:
+def read(source: KeySource, environ: Mapping[str, str], form: KeyForm = "key") -> Secret:
     """Return the key without surrounding white space.
 
-    Raises KeyRefused if it is missing, empty, readable by others, or not visible ASCII.
+    Raises KeyRefused if it is missing, empty, readable by others, or not of its form.
     """
-    return _fit(_held(source, environ))
+    content = _held(source, environ)
+    if form == "user:password":
+        return _fit_user(content)
+    return _fit(content, with_blanks=form == "header value")
 
 
 def read_proxy_key(source: KeySource, environ: Mapping[str, str]) -> Secret:
@@ -187,15 +204,20 @@ def _content(path: Path, absent: str, *, private: bool) -> bytes:
         raise KeyRefused(f"{path} cannot be read: {error.strerror}", SUDO_OR_GROUP, hint) from None
 
 
-_READERS: Mapping[str, Callable[[KeySource, Mapping[str, str]], Any]] = {
-    "key": read,
-    "proxy_key": read_proxy_key,
-    "client_key": key_file,
-}
-"""The settings of a partner that name secrets, and the reader of each."""
+def _fit_user(content: bytes) -> Secret:
+    if len(content) > MAX_BYTES:
+        raise KeyRefused(f"is longer than the {MAX_BYTES} bytes of a key", "the file holds the key alone")
+    try:
+        text = content.decode("utf-8-sig").strip()
+    except UnicodeDecodeError:
+        raise KeyRefused("user and password are not UTF-8 text", "save the file as UTF-8") from None
+    user, colon, _ = text.partition(":")
+    if not (user and colon and text.isprintable()):
+        raise KeyRefused("the key is not user:password", 'with auth = "basic" it is one line, user:password')
+    return Secret(text)
 
 
-def _fit(content: bytes) -> Secret:
+def _fit(content: bytes, *, with_blanks: bool) -> Secret:
     key = content.strip()
     if not key:
         raise KeyRefused("the key is empty", "put the key that the partner gave there")
@@ -203,9 +225,9 @@ def _fit(content: bytes) -> Secret:
         raise KeyRefused(f"is longer than the {MAX_BYTES} bytes of a key", "the file holds the key alone")
     # Latin-1 decodes any bytes; the caller refuses those that are not ASCII.
     text = key.decode("latin-1")
-    if word := _SCHEME.match(text):
+    if not with_blanks and (word := _SCHEME.match(text)):
         raise KeyRefused(f"begins with the word {word[1]}", "put the key alone there: gatectl adds that word")
-    if not is_visible_ascii(text):
+    if not is_visible_ascii(text.replace(" ", "") if with_blanks else text):
         raise KeyRefused(
             "the key holds characters that cannot be in an HTTP header",
             "a key is one line of visible ASCII characters without blanks",

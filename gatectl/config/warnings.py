@@ -74,7 +74,8 @@ def _about_sockets(settings: Settings) -> Iterator[str]:
 
 def _about_partner(name: str, partner: PartnerSettings) -> Iterator[str]:
     for setting, words in PROTOCOLS[partner.protocol].remarks(partner):
-        yield f"{key_of(('partners', name, setting))}: {words}"
+        path = setting if isinstance(setting, tuple) else (setting,)
+        yield f"{key_of(('partners', name, *path))}: {words}"
     page = partner.status_page
     if page is not None and not page.lower().startswith(("https://", "http://")):
         yield f"{key_of(('partners', name, 'status_page'))}: {page!r} is no address that a browser can open"

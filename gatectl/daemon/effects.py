@@ -57,7 +57,7 @@ class Effects:
                 self._record(effect)
             case m.Prepare(attempt, partner):
                 self._requests[attempt.id] = self._context.partners[partner].prepare(
-                    attempt.member or "", attempt.credential or "", attempt.customer
+                    attempt.member or "", attempt.credential or "", attempt.customer, attempt.door
                 )
             case m.Ask():
                 self._asking = self._tasks.create_task(self._ask(effect))

@@ -113,11 +113,11 @@ class PartnerService:
         if self._unusable is None:
             await self._pool.keep()
 
-    def prepare(self, member: str, code: str, customer: str | None) -> PreparedRequest:
+    def prepare(self, member: str, code: str, customer: str | None, door: str) -> PreparedRequest:
         """Prepare the check-in's request. The numbers must be ones that the protocol can carry."""
         if self._unusable is not None:
             return NOTHING
-        return self._client.prepare(self._protocol.question(member, code, customer or ""))
+        return self._client.prepare(self._protocol.question(member, code, customer or "", door))
 
     async def ask(self, request: PreparedRequest, deadline_s: LoopTime) -> tuple[Exchange, Decision]:
         """Ask once. Failures of the partner or the network are results, not exceptions."""

@@ -132,7 +132,7 @@ class _Daemon:
 
     def _site_context(self, store: Store) -> SiteContext:
         settings = self._settings
-        keys = {name: one.key.value for name, one in self._secrets.items()}
+        keys = {name: one.key.value for name, one in self._secrets.items() if one.key.value}
         diallers = Diallers()
         partners = {
             name: PartnerService(

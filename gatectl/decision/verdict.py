@@ -91,6 +91,8 @@ class Decision:
     """In our own words what exactly failed: one line, at most 200 characters."""
     rest_s: float | None = None
     """Seconds for which the partner asked to be left alone (429 alone)."""
+    by_rule: bool = field(default=False, kw_only=True)
+    """Whether a rule in the settings decided about exactly this answer."""
     for_member: MemberWords | None = field(default=None, repr=False, compare=False)
     """No part of the decision."""
 

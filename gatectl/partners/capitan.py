@@ -85,7 +85,7 @@ class CapitanProtocol:
     other_keys: tuple[str, ...] = field(default=(), repr=False)
     """The other partners' keys, to be masked in reasons too."""
 
-    def question(self, member: str, code: str, customer: str = "") -> PartnerRequest:  # noqa: ARG002 - a barcode is all
+    def question(self, member: str, code: str, customer: str = "", door: str = "") -> PartnerRequest:  # noqa: ARG002 - a barcode is all
         """Make the request. `member` is the barcode, any text, escaped in the path."""
         return json_question(
             f"{self.endpoint.base}/api/gym-endpoints/barcode-check-in/{quote(member, safe='')}/",

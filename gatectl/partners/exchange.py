@@ -9,6 +9,8 @@ These answers are no verdict, even if the protocol gives their status a meaning 
 | 403 `{"message": "Forbidden"}`, or with `x-amzn-errortype`, by an API gateway | fault `credentials` |
 | 403 `{"message": "Missing Authentication Token"}`, by one without this path | fault `configuration` |
 
+The last two do not hold where a rule of an installer's own decided.
+
 `client.py` has already dropped answers that are late, cut short, over 64 KiB or not HTTP. After a 429 the
 partner is not asked for a while.
 """
@@ -27,7 +29,7 @@ from urllib.parse import quote, urlsplit
 from gatectl.decision.outcomes import Fault
 from gatectl.decision.verdict import Decision, Reason, Verdict
 
-_PATH_SAFE = "/%:@!$&'()*+,;=~"  # RFC 3986, section 3.3; keep an installer's own escapes
+_TARGET_SAFE = "/%:@!$&'()*+,;=~?"  # RFC 3986, sections 3.3 and 3.4; keep an installer's own escapes
 
 REST_S = 30.0
 """A partner rests so long after a 429 that names no time."""
@@ -36,6 +38,11 @@ REST_MAX_S = 300.0
 
 NOT_JSON = object()
 """The result of `json_of` for a body that is no JSON; `null` is JSON."""
+
+
+def quoted_target(text: str) -> str:
+    """Encode a part of a path or of a query as an installer wrote it, as far as it needs it."""
+    return quote(text, safe=_TARGET_SAFE)
 
 
 class Endpoint(NamedTuple):
@@ -51,9 +58,9 @@ class Endpoint(NamedTuple):
     def of(cls, url: str) -> Endpoint:
         parts = urlsplit(url)
         tls = parts.scheme == "https"
-        target = quote(parts.path or "/", safe=_PATH_SAFE)
+        target = quoted_target(parts.path or "/")
         if parts.query:
-            target += "?" + quote(parts.query, safe=_PATH_SAFE + "?")
+            target += "?" + quoted_target(parts.query)
         return cls(tls, parts.hostname or "", parts.port or (443 if tls else 80), target)
 
     @property
@@ -103,7 +110,7 @@ class PartnerResponse:
 class PartnerProtocol(Protocol):
     """A protocol, without I/O: makes the request and interprets the answer."""
 
-    def question(self, member: str, code: str, customer: str = "") -> PartnerRequest: ...
+    def question(self, member: str, code: str, customer: str = "", door: str = "") -> PartnerRequest: ...
 
     def interpret(self, answer: PartnerResponse) -> Decision: ...
 
@@ -117,8 +124,13 @@ def json_question(target: str, body: Mapping[str, Any], *headers: tuple[str, str
             ("Accept-Encoding", "identity"),
             *headers,
         ),
-        _COMPACT.encode(body).encode(),
+        compact_json(body),
     )
+
+
+def compact_json(value: Any) -> bytes:
+    """Return a value as JSON, in UTF-8."""
+    return _COMPACT.encode(value).encode()
 
 
 def start_of(answer: PartnerResponse) -> bytes:
@@ -164,7 +176,7 @@ def interpret(partner: PartnerProtocol, answer: PartnerResponse) -> Decision:
     A ruling with a fault describes the answer in `detail`.
     """
     decision = partner.interpret(answer)
-    overruled = _overruled(answer)
+    overruled = _overruled(answer, by_rule=decision.by_rule)
     if overruled is not None:
         fault, detail = overruled
         return no_verdict(answer, fault, decision.reason, detail)
@@ -173,7 +185,7 @@ def interpret(partner: PartnerProtocol, answer: PartnerResponse) -> Decision:
     return replace(decision, detail=described(answer))
 
 
-def _overruled(answer: PartnerResponse) -> tuple[Fault, str] | None:
+def _overruled(answer: PartnerResponse, *, by_rule: bool) -> tuple[Fault, str] | None:
     """Return the fault and a description of an answer that is not a verdict in any protocol; else None."""
     status = answer.status
     if 200 <= status < 300:
@@ -184,7 +196,7 @@ def _overruled(answer: PartnerResponse) -> tuple[Fault, str] | None:
     # https://developers.cloudflare.com/cloudflare-challenges/challenge-types/challenge-pages/detect-response/
     if "cf-mitigated" in answer.headers:
         return Fault.PARTNER, f"{status} from Cloudflare's firewall, before the partner"
-    return _by_api_gateway(answer) if status == 403 else None
+    return _by_api_gateway(answer) if status == 403 and not by_rule else None
 
 
 def _by_api_gateway(answer: PartnerResponse) -> tuple[Fault, str] | None:
@@ -224,10 +236,12 @@ def no_verdict(
     fault: Fault = Fault.PARTNER,
     reason: Reason | None = None,
     detail: str | None = None,
+    *,
+    by_rule: bool = False,
 ) -> Decision:
     """Make the ruling for an answer that says nothing about the member."""
     rest = rest_s(answer) if answer.status == 429 else None
-    return Decision(Verdict.NONE, fault, answer.status, reason, rest, detail=detail)
+    return Decision(Verdict.NONE, fault, answer.status, reason, rest_s=rest, detail=detail, by_rule=by_rule)
 
 
 def rest_s(answer: PartnerResponse) -> float:

@@ -88,7 +88,7 @@ class PerfectGymProtocol:
     other_keys: tuple[str, ...] = field(default=(), repr=False)
     """The other partners' keys, to be masked in reasons too."""
 
-    def question(self, member: str, code: str, customer: str = "") -> PartnerRequest:  # noqa: ARG002 - the code stays here
+    def question(self, member: str, code: str, customer: str = "", door: str = "") -> PartnerRequest:  # noqa: ARG002 - the code stays here
         """Make the request: the aggregator's ID is text; the customer's, 1 to 18 digits, a JSON number."""
         ids = (member, customer) if self.aggregator_id is None else (self.aggregator_id, member)
         return json_question(

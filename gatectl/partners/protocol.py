@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from gatectl.decision.routing import Numbers
-from gatectl.partners.exchange import Endpoint, PartnerProtocol
+from gatectl.partners.exchange import Endpoint, PartnerProtocol, PartnerResponse
 from gatectl.validators.addresses import ProxyUrl, Url
 from gatectl.validators.key_source import Key, KeyFile
 from gatectl.validators.values import FilePath, Name, Text, whole
@@ -56,8 +56,12 @@ class SettlingSettings(PartnerSettings):
     settle_s: Settle = 0
 
 
-Remark = tuple[str, str]
-"""A setting's name, and a warning about its value, which is valid but most likely a mistake."""
+KeyForm = Literal["key", "header value", "user:password"]
+"""How a key is written: visible ASCII without blanks, the same with blanks inside, or any text with a user's
+name before a colon."""
+
+Remark = tuple[str | tuple[str | int, ...], str]
+"""A setting's name or path, and a warning about its value, which is valid but most likely a mistake."""
 
 
 class Contradiction(NamedTuple):
@@ -75,6 +79,11 @@ def no_contradictions(_raw: Mapping[str, Any]) -> Iterable[Contradiction]:
 
 def no_remarks(_settings: PartnerSettings) -> Iterable[Remark]:
     """Return no warnings, for a protocol without any of its own."""
+    return ()
+
+
+def no_words(_settings: PartnerSettings) -> Iterable[str]:
+    """Return no words, for a protocol that works as its own page says."""
     return ()
 
 
@@ -98,5 +107,11 @@ class ProtocolDescriptor:
     contradictions: Callable[[Mapping[str, Any]], Iterable[Contradiction]] = no_contradictions
     """Finds contradictions in the partner's raw table, whose values may be of any type."""
     remarks: Callable[[Any], Iterable[Remark]] = no_remarks
+    explain: Callable[[Any], Iterable[str]] = no_words
+    """Returns lines for `gatectl check` that say in words how this partner is asked and understood."""
+    explain_answer: Callable[[Any, PartnerResponse], str] = lambda _settings, _answer: ""
+    """Returns the setting by which an answer was decided, in words."""
+    key_form: Callable[[Mapping[str, Any]], KeyForm] = lambda _table: "key"
+    """Returns the form of the key, from the partner's table as it stands in the file."""
     key_advice: str = ""
     """The addition to the advice for a refused key: another setting that may be wrong."""

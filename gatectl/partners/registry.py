@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from gatectl.decision.routing import Numbers
 from gatectl.partners import capitan, perfectgym
+from gatectl.partners.generic_http import backend as generic_http
 from gatectl.partners.protocol import PartnerSettings, ProtocolDescriptor
 from gatectl.partners.wellhub import check_in as wellhub
 
 PROTOCOLS: dict[str, ProtocolDescriptor] = {
-    descriptor.name: descriptor for descriptor in (perfectgym.PROTOCOL, wellhub.PROTOCOL, capitan.PROTOCOL)
+    module.PROTOCOL.name: module.PROTOCOL for module in (perfectgym, wellhub, capitan, generic_http)
 }
 """By the value of the setting `protocol`, in the order in which people see them."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -10,6 +11,10 @@ from typing import Any
 
 _NO_BODY = frozenset({204, 304})
 """Statuses that carry neither a body nor a Content-Length (RFC 9110, section 8.6)."""
+
+
+SEGMENT = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+")
+"""One segment of a path (RFC 3986, section 3.3)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ _HTTP_HERE = r"[Hh][Tt][Tt][Pp]://(?:[Ll][Oo][Cc][Aa][Ll][Hh][Oo][Ss][Tt]|127\.|
 
 
 def _url(value: object, _folder: Path) -> str:
-    url = _valid_url(value)
+    url = valid_url(value)
     _refuse_placeholder(url)
     return url
 
@@ -33,7 +33,8 @@ def _refuse_placeholder(url: str) -> None:
         raise refuse("holds a placeholder in < > or { }", "put what the partner gave in its place")
 
 
-def _valid_url(value: object) -> str:
+def valid_url(value: object) -> str:
+    """Return the URL; raise the error that `refuse` makes for one that cannot be asked, or is plain http."""
     url = string(value)
     if url.split() != [url] and url.strip():
         raise refuse("must not hold blanks", "copy it again, without what stands around it")
@@ -101,7 +102,7 @@ def base_url(own_path: str) -> Validator:
     pasted = re.compile(rf".*{own_path}(?:/.*)?", re.IGNORECASE)
 
     def check(value: object, _folder: Path) -> str:
-        url = _valid_url(value)
+        url = valid_url(value)
         if "?" in url:
             raise refuse(
                 "must not have a query, the part from ? on", "the path of each request is added to it"
@@ -167,7 +168,9 @@ def _ip_address(value: object, _folder: Path) -> str:
     return str(address)
 
 
-Url = Annotated[str, Validator(_url, {"type": "string", "pattern": f'^(?:{_HTTPS}|{_HTTP_HERE})[!-"$-~]*$'})]
+URL_PATTERN = f'^(?:{_HTTPS}|{_HTTP_HERE})[!-"$-~]*$'
+
+Url = Annotated[str, Validator(_url, {"type": "string", "pattern": URL_PATTERN})]
 ProxyUrl = Annotated[str, Validator(_proxy, {"type": "string", "pattern": "^[Hh][Tt][Tt][Pp]://[!-~]+$"})]
 ListenAddress = Annotated[str, Validator(_listen, {"type": "string", "pattern": r"^\S+:[0-9]{1,5}$"})]
 HostName = Annotated[str, Validator(_host_name, {"type": "string", "pattern": r"^[0-9A-Za-z_.:-]+$"})]

@@ -43,6 +43,9 @@ CHIP = (
 MATCH = "match = '\\d{13}'"
 
 
+ONE_OF = "must be 'perfectgym', 'wellhub', 'capitan' or 'http'"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "lines"),
     [
@@ -308,14 +311,14 @@ MATCH = "match = '\\d{13}'"
             'protocol = "wellhub"',
             'protocol = "welhub"',
             [
-                "6: partners.wellhub.protocol: must be 'perfectgym', 'wellhub' or 'capitan'",
+                "6: partners.wellhub.protocol: must be 'perfectgym', 'wellhub', 'capitan' or 'http'",
                 "hint: did you mean wellhub?",
             ],
         ),
         (
             'protocol = "wellhub"\n',
             "",
-            ["5: partners.wellhub.protocol: is missing: it must be 'perfectgym', 'wellhub' or 'capitan'"],
+            [f"5: partners.wellhub.protocol: is missing: it {ONE_OF}"],
         ),
         (
             'type = "evdev"',

@@ -36,8 +36,8 @@ PINS = {
     "side": {"relay": 5, "green": 6, "red": 12, "buzzer": 13},
 }
 
-GOOD = {"wellhub": "1000000000200", "perfectgym": "1200", "capitan": "GOOD-1"}
-HANG = {"wellhub": "1000000000600", "perfectgym": "1600", "capitan": "HANG"}
+GOOD = {"wellhub": "1000000000200", "perfectgym": "1200", "capitan": "GOOD-1", "http": "GOOD-1"}
+HANG = {"wellhub": "1000000000600", "perfectgym": "1600", "capitan": "HANG", "http": "HANG"}
 
 
 @dataclass(frozen=True)

@@ -149,10 +149,10 @@ def test_a_partner_that_closes_its_idle_connections(gym):
     assert len(gym.partners.requests) == 3
 
 
-@pytest.mark.parametrize("protocol", ["perfectgym", "wellhub", "capitan"])
+@pytest.mark.parametrize("protocol", ["perfectgym", "wellhub", "capitan", "http"])
 def test_no_answer_outlives_its_budget(gym, protocol):
     gym = gym({protocol: {"budget_ms": 120}}).start()
-    drips = {"perfectgym": "1601", "wellhub": "1000000000601", "capitan": "DRIP"}[protocol]
+    drips = {"perfectgym": "1601", "wellhub": "1000000000601", "capitan": "DRIP", "http": "DRIP"}[protocol]
     for member in (HANG[protocol], drips) * 3:
         event = gym.ask(protocol, member)
         assert event["fault"] == "timeout"

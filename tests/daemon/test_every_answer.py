@@ -103,8 +103,10 @@ def test_the_commands_show_what_the_journal_holds(gym):
 
 def test_a_reason_is_cut_at_200_characters(gym):
     gym.stop_following()
-    long = [event for event in gym.events() if event["member"] in {"1461", "1000000000461", "ALERT-LONG"}]
-    assert [len(event["reason"]["text"]) for event in long] == [200, 200, 200]
+    long = [
+        event for event in gym.events() if event["member"] in {"1461", "1000000000461", "ALERT-LONG", "LONG"}
+    ]
+    assert [len(event["reason"]["text"]) for event in long] == [200] * 4
 
 
 def test_lamps_after_the_last_scan_go_out(gym):
@@ -117,7 +119,7 @@ def test_lamps_after_the_last_scan_go_out(gym):
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_resting_partner_is_not_asked(gym, protocol):
-    member = {"perfectgym": "1429", "wellhub": "1000000000429", "capitan": "BUSY"}[protocol]
+    member = {"perfectgym": "1429", "wellhub": "1000000000429", "capitan": "BUSY", "http": "BUSY"}[protocol]
     partner = f"{protocol}-{member}"
     gym.stop_following()
     first = next(event for event in gym.events("--partner", partner) if event["status"] == 429)
@@ -159,6 +161,8 @@ def test_the_rest_is_over_after_retry_after(gym):
         ("capitan", ".."),
         ("capitan", ""),
         ("capitan", "x" * 129),
+        ("http", ""),
+        ("http", ".."),
     ],
 )
 def test_an_id_that_the_protocol_cannot_carry(gym, partner, member):

@@ -1,49 +1,46 @@
 """Every ID of the simulator's catalogue, asked by the client and judged by its protocol."""
 
 import asyncio
+import tomllib
+from pathlib import Path
 
 import pytest
 from partner_rigs import check_invariants, run
 
-from gatectl.partners.capitan import CapitanProtocol
+from gatectl.config import model, schema
 from gatectl.partners.exchange import Endpoint, interpret
 from gatectl.partners.http.client import Client
 from gatectl.partners.http.dial import Dialler, tls_context
 from gatectl.partners.http.pool import Pool
-from gatectl.partners.perfectgym import PerfectGymProtocol
-from gatectl.partners.wellhub.check_in import WellhubProtocol
+from gatectl.partners.registry import PROTOCOLS
+from gatectl.sim.protocols import PROTOCOLS as SIMULATED
 from gatectl.sim.protocols import catalogue
 from gatectl.sim.server import Simulator
 
-BUDGET_S = {"perfectgym": 0.75, "wellhub": 2.0, "capitan": 2.0}
 TOGETHER = 8
 
 
-def protocol_of(name, endpoint, key):
-    match name:
-        case "perfectgym":
-            return PerfectGymProtocol(endpoint, None, key)
-        case "wellhub":
-            return WellhubProtocol(endpoint, "1234", key)
-        case _:
-            return CapitanProtocol(endpoint, 3, key)
+def settings_of(sim, name):
+    section = tomllib.loads(sim.partner_section(name))["partners"][name]
+    return schema.read(model.Partner, section, Path("/"))
 
 
-@pytest.mark.parametrize("name", BUDGET_S)
+@pytest.mark.parametrize("name", SIMULATED)
 def test_every_id_comes_to_what_the_catalogue_says(name):
     async def story():
         async with Simulator() as sim:
-            endpoint = Endpoint.of(sim.url(name))
-            protocol = protocol_of(name, endpoint, sim.partners[name].key)
+            settings = settings_of(sim, name)
+            endpoint, budget_s = Endpoint.of(settings.url), settings.budget_ms / 1000
+            protocol = PROTOCOLS[name].make(settings, endpoint, sim.partners[name].key, ())
             pool = Pool(Dialler(endpoint, tls_context(sim.ca_file)).dial, TOGETHER, lambda _: None)
             client, loop = Client(endpoint, pool), asyncio.get_running_loop()
             turns = asyncio.Semaphore(TOGETHER)
 
             async def ask(member):
                 async with turns:
-                    deadline = loop.time() + BUDGET_S[name]
+                    deadline = loop.time() + budget_s
                     exchange = await client.ask(
-                        client.prepare(protocol.question(member, member, "293123213")), deadline
+                        client.prepare(protocol.question(member, member, "293123213", "main")), deadline
                     )
                 check_invariants(exchange, deadline)
                 assert exchange.sent

@@ -30,6 +30,10 @@ def check_in(sim, protocol, member):
     if protocol == "perfectgym":
         body = json.dumps({"aggregatorId": member, "customerId": 293123213})
         return "POST", url, {"X-API-Key": key, "Content-Type": "application/json; charset=utf-8"}, body
+    if protocol == "http":
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        body = json.dumps({"code": f"GYM-{member}", "door": "main"})
+        return "POST", url.replace("{member}", quote(member, safe="")), headers, body
     if protocol == "wellhub":
         headers = {"Authorization": f"Bearer {key}", "X-Gym-Id": "1234", "Content-Type": "application/json"}
         return "POST", f"{url}/access/v1/validate", headers, json.dumps({"gympass_id": member})

@@ -15,7 +15,7 @@ from gatectl.sim.protocols import PROTOCOLS, catalogue
 from gatectl.sim.server import Simulator
 
 KEEPS_NOBODY_WAITING = 0.05
-BUDGETS_S = {"perfectgym": 0.75, "wellhub": 2.0, "capitan": 2.0}
+BUDGETS_S = {"perfectgym": 0.75, "wellhub": 2.0, "capitan": 2.0, "http": 2.0}
 HTML, JSON, TEXT = "text/html; charset=utf-8", "application/json", "text/plain; charset=utf-8"
 
 
@@ -24,6 +24,8 @@ def success(protocol, member, seen):
     if protocol == "perfectgym":
         return seen.status == 200 and seen.body == b""
     body = json.loads(seen.body)
+    if protocol == "http":
+        return seen.status == 200 and body == {"granted": True}
     if protocol == "wellhub":
         results = body["results"]
         stamp = datetime.strptime(results.pop("validated_at"), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
@@ -207,7 +209,7 @@ NAMES = "No waiver: Buzz Aldrin, buzz@example.com, please see the front desk."
 
 
 def long_text(_protocol, _member, seen):
-    return b"The monthly quota is used up. " * 12 in seen.body and seen.status in {400, 403}
+    return b"The monthly quota is used up. " * 12 in seen.body and seen.status in {200, 400, 403}
 
 
 OWN = {
@@ -281,19 +283,40 @@ OWN = {
         "ALERT-NAMES": says(400, {"error": "check_in_alerts", "alerts": [NAMES], **CUSTOMER}),
         "ALERT-LONG": long_text,
     },
+    "http": {
+        "REFUSED": says(200, {"granted": False, "message": "Your membership has ended."}),
+        "REFUSED-403": says(403, {"granted": False, "message": "Your membership has ended."}),
+        "UNKNOWN": says(404, {"error": "unknown_member"}),
+        "GRANTED-TEXT": says(200, {"granted": "true"}),
+        "GRANTED-ONE": lambda p, m, s: s.body == b'{"granted": 1}' and plain(200, JSON)(p, m, s),
+        "GRANTED-DEEP": says(200, {"result": {"granted": True}}),
+        "GRANTED-LIST": says(200, [{"granted": True}]),
+        "GRANTED-201": says(201, {"granted": True}),
+        "KEY-401": says(401, {"error": "no_key"}),
+        "KEY-403": says(403, {"error": "wrong_key"}),
+        "DOOR": says(409, {"error": "unknown_door"}),
+        "STATUS-403": plain(403, body=b""),
+        "STATUS-500": plain(500),
+        "NAMES": says(200, {"granted": False, "message": NAMES}),
+        "LONG": long_text,
+    },
 }
+FORGETFUL = {"perfectgym", "http"}
+"""They document no refusal of a second check-in."""
 
 
 def _table():
     for protocol in PROTOCOLS:
-        for (number, word), check in (SHARED | ({} if protocol == "perfectgym" else ONCE)).items():
+        for (number, word), check in (SHARED | ({} if protocol in FORGETFUL else ONCE)).items():
             yield (protocol, _id(protocol, number, word)), check
         for member, check in OWN[protocol].items():
             yield (protocol, member), check
 
 
 def _id(protocol, number, word):
-    return {"perfectgym": f"1{number}", "wellhub": f"1000000000{number}", "capitan": word}[protocol]
+    return {"perfectgym": f"1{number}", "wellhub": f"1000000000{number}", "capitan": word, "http": word}[
+        protocol
+    ]
 
 
 TABLE = dict(_table())
@@ -405,6 +428,7 @@ def test_an_ordinary_good_id_is_good_every_time(entry):
         ("wellhub", "9999999999999", error(404, *NOT_FOUND)),
         ("capitan", "somebody / else?", says(404, {"error": "customer_not_found"})),
         ("capitan", "x" * 128, says(404, {"error": "customer_not_found"})),
+        ("http", "somebody / else?", says(404, {"error": "unknown_member"})),
     ],
 )
 def test_any_other_id_is_not_found(protocol, member, check):
@@ -419,7 +443,7 @@ def test_any_other_id_is_not_found(protocol, member, check):
 
 def test_late_is_over_and_slow_inside_the_budgets():
     late = {name: protocol.late_s for name, protocol in PROTOCOLS.items()}
-    assert late == {"perfectgym": 1.5, "wellhub": 2.5, "capitan": 2.5}
+    assert late == {"perfectgym": 1.5, "wellhub": 2.5, "capitan": 2.5, "http": 2.5}
 
     async def story():
         async with Simulator() as sim, line(sim) as one:
@@ -432,7 +456,8 @@ def test_late_is_over_and_slow_inside_the_budgets():
 
 
 @pytest.mark.parametrize(
-    ("protocol", "member"), [("perfectgym", "1200"), ("wellhub", "1000000000200"), ("capitan", "GOOD-1")]
+    ("protocol", "member"),
+    [("perfectgym", "1200"), ("wellhub", "1000000000200"), ("capitan", "GOOD-1"), ("http", "GOOD-1")],
 )
 def test_a_drip_outlasts_the_budget_twice(protocol, member):
     async def story():

@@ -9,7 +9,7 @@ from asking import CAPITAN, check_in, client, line
 from gatectl.sim.protocols import PROTOCOLS
 from gatectl.sim.server import Simulator
 
-GOOD = {"perfectgym": "1001", "wellhub": "1000000000200", "capitan": "GOOD-1"}
+GOOD = {"perfectgym": "1001", "wellhub": "1000000000200", "capitan": "GOOD-1", "http": "GOOD-1"}
 CODE = "/access/v1/code/1000000000200"
 DENY = "User is not authorized to access this resource with an explicit deny"
 
@@ -60,6 +60,9 @@ def test_a_custom_code_has_three_methods(method):
         ("capitan", "/api/gym-endpoints/barcode-check-in/GOOD-1/?x=1"),
         ("capitan", "/api/gym-endpoints/barcode-check-in/%2E%2E/"),
         ("capitan", "/api/gym-endpoints/barcode-check-in/%2e/"),
+        ("http", "/door/"),
+        ("http", "/door/GOOD-1/"),
+        ("http", "/door/GOOD-1?x=1"),
     ],
 )
 def test_another_path_is_not_found_and_says_nothing_of_a_member(protocol, path):
@@ -119,6 +122,17 @@ def test_capitans_token_is_no_bearer():
             assert answer.status_code == 401
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize("key", [None, "Bearer wrong", "Token wrong"])
+def test_the_own_backend_refuses_the_key(key):
+    answer = send("http", headers={"Authorization": key})
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+
+
+@pytest.mark.parametrize("kind", [None, "text/plain"])
+def test_the_own_backend_takes_json_alone(kind):
+    assert send("http", headers={"Content-Type": kind}).status_code == 415
 
 
 def assert_says_nothing(answer):
@@ -249,3 +263,15 @@ def test_input_that_is_not_http_or_too_much_ends_the_connection(sent, status):
             assert not sim.requests[0].whole
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["", "[]", "{", '{"code": "x"}', '{"code": "x", "door": ""}', '{"code": 1, "door": "main"}'],
+)
+def test_the_own_backend_refuses_another_body(body):
+    assert_says_nothing(send("http", body=body))
+
+
+def test_the_own_backend_wants_its_members_in_utf_8():
+    assert_says_nothing(send("http", path="/door/%FF"))

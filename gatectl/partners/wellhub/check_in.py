@@ -89,7 +89,7 @@ class WellhubProtocol:
     other_keys: tuple[str, ...] = field(default=(), repr=False)
     """The other partners' keys, to be masked in reasons too."""
 
-    def question(self, member: str, code: str, customer: str = "") -> PartnerRequest:  # noqa: ARG002 - it has none
+    def question(self, member: str, code: str, customer: str = "", door: str = "") -> PartnerRequest:  # noqa: ARG002 - it has none
         """Make the request. `member` is the 13-digit ID; the code is added only if it differs, and fits."""
         body = {"gympass_id": member}
         if self.send_custom_code and code != member and code.strip() and len(code) <= CUSTOM_CODE_CHARS:

@@ -6,12 +6,12 @@ length of a barcode, https://api.hellocapitan.com/api/docs/.
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from gatectl.sim.http import (
+    SEGMENT,
     ReceivedRequest,
     Reply,
     json_object,
@@ -47,8 +47,6 @@ CUSTOMER = {
     "customer_email": "buzz@example.com",
 }
 
-_SEGMENT = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+")
-"""One segment of a path (RFC 3986, section 3.3)."""
 _MAX_BARCODE = 128
 
 
@@ -196,7 +194,7 @@ class SimulatedCapitan(SimulatedProtocol):
 def _barcode(target: str) -> str | Reply:
     """Return the decoded barcode; 404 for another path, or for one that servers normalise away."""
     segment = target.removeprefix(PREFIX)
-    if not segment.endswith("/") or not _SEGMENT.fullmatch(segment[:-1]):
+    if not segment.endswith("/") or not SEGMENT.fullmatch(segment[:-1]):
         return text_reply(404, "Not Found")
     try:
         barcode = unquote_to_bytes(segment[:-1]).decode("utf-8")

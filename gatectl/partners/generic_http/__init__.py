@@ -1,0 +1,1 @@
+"""The protocol `http`: any backend, asked and understood by the rules in the settings."""

@@ -1,0 +1,166 @@
+"""The kinds of settings that only a generic HTTP partner has: statuses, JSON, URL and the key's header."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import parse_qsl, urlsplit
+
+from gatectl.partners.generic_http.template import PLACEHOLDERS, filled, names_in
+from gatectl.validators.addresses import URL_PATTERN, valid_url
+from gatectl.validators.values import Validator, refuse, string
+
+_STATUS = range(200, 600)
+"""Final statuses; those below are not answers yet (RFC 9110, section 15)."""
+
+_TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
+"""The name of a header (RFC 9110, section 5.6.2)."""
+
+_OWN_HEADERS = {
+    *("accept", "accept-encoding", "content-length", "content-type", "host"),
+    *("connection", "expect", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"),
+}
+"""Headers that gatectl sets by itself, or that change how a message is read."""
+
+_NAMES_A_SECRET = re.compile(r"(?:.*[_-])?(?:api_?key|token|secret|passw(?:or)?d)", re.IGNORECASE)
+
+_KNOWN = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+_KEY_HINT = 'write {key} in its place, and put the key into a file: key = { file = "/etc/gatectl/secrets/…" }'
+
+
+def _url(value: object, _folder: Path) -> str:
+    url = string(value)
+    refuse_unknown_placeholders(url)
+    if names_in(url.partition("://")[2].partition("/")[0].partition("?")[0]):
+        raise refuse("must not have a placeholder in the host", "it may be in the path and in the query")
+    valid_url(filled(url, dict.fromkeys(PLACEHOLDERS, "x")))
+    for name, text in parse_qsl(urlsplit(url).query, keep_blank_values=True):
+        _refuse_open_secret(name, text)
+    return url
+
+
+def refuse_unknown_placeholders(text: str) -> None:
+    """Raise the error that `refuse` makes for a placeholder that nothing would replace."""
+    for name in names_in(text):
+        if name not in PLACEHOLDERS:
+            raise refuse(f"has the placeholder {{{name}}}, which is not known", f"known are {_KNOWN}")
+
+
+def _refuse_open_secret(name: str, text: str) -> None:
+    if _NAMES_A_SECRET.fullmatch(name) and text and not names_in(text):
+        raise refuse(f"holds the partner's key in the open, as {name}", _KEY_HINT)
+
+
+def _statuses(value: object, _folder: Path) -> tuple[int, ...]:
+    statuses = value if isinstance(value, list) else [value]
+    if not statuses:
+        raise refuse("must not be empty", "leave it out for any status")
+    for status in statuses:
+        if not isinstance(status, int) or isinstance(status, bool) or status not in _STATUS:
+            raise refuse("must be a status from 200 to 599, or a list of them", "as in [403, 404]")
+    return tuple(statuses)
+
+
+def _members(value: object, _folder: Path) -> Mapping[str, Any]:
+    if not isinstance(value, dict) or not value:
+        raise refuse("must be a table of members and their values", "as in { granted = true }")
+    for path, wanted in value.items():
+        _refuse_bad_path(path)
+        _refuse_no_json(wanted)
+    return value
+
+
+def _member_path(value: object, _folder: Path) -> str:
+    path = string(value)
+    _refuse_bad_path(path)
+    return path
+
+
+def _refuse_bad_path(path: str) -> None:
+    if not all(path.split(".")):
+        raise refuse(f"has an empty name in {path!r}", 'a dot goes deeper: "result.text"')
+
+
+def _body(value: object, _folder: Path) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise refuse("must be a table, which is sent as JSON", 'as in { code = "{code}", door = "{door}" }')
+    _refuse_no_json(value)
+    for name, text in _texts_in(value):
+        refuse_unknown_placeholders(text)
+        if names_in(name):
+            raise refuse("must not have a placeholder in a member's name", "it is for its value's text")
+        _refuse_open_secret(name, text)
+    return value
+
+
+def _refuse_no_json(value: Any) -> None:
+    match value:
+        case str() | bool() | int():
+            return
+        case float() if math.isfinite(value):
+            return
+        case dict():
+            for inner in value.values():
+                _refuse_no_json(inner)
+        case list():
+            for inner in value:
+                _refuse_no_json(inner)
+        case _:
+            raise refuse(
+                f"holds {value}, which JSON does not have",
+                "JSON has text, numbers, true, false, lists and tables; a date is text in quotes",
+            )
+
+
+def _texts_in(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every text in the value with its member's name."""
+    match value:
+        case str():
+            yield name, value
+        case dict():
+            for inner_name, inner in value.items():
+                yield inner_name, ""
+                yield from _texts_in(inner, inner_name)
+        case list():
+            for inner in value:
+                yield from _texts_in(inner, name)
+
+
+def texts_of(value: Any) -> list[str]:
+    """Return all texts in a value of the settings."""
+    return [text for _, text in _texts_in(value)]
+
+
+def _auth(value: object, _folder: Path) -> str:
+    text = string(value)
+    if text in {"bearer", "basic", "none"}:
+        return text
+    kind, colon, name = text.partition(":")
+    if kind != "header" or not colon:
+        raise refuse(
+            'must be "bearer", "basic", "header:NAME" or "none"',
+            'a header of the backend is "header:X-Api-Key"',
+        )
+    if not _TOKEN.fullmatch(name):
+        raise refuse("has no valid name of a header behind header:", 'as in "header:X-Api-Key"')
+    if name.lower() in _OWN_HEADERS:
+        raise refuse(f"names {name}, a header that gatectl sets by itself", 'as in "header:X-Api-Key"')
+    return text
+
+
+_STATUS_JSON = {"type": "integer", "minimum": _STATUS.start, "maximum": _STATUS.stop - 1}
+
+UrlTemplate = Annotated[str, Validator(_url, {"type": "string", "pattern": URL_PATTERN})]
+Statuses = Annotated[
+    tuple[int, ...],
+    Validator(_statuses, {"anyOf": [_STATUS_JSON, {"type": "array", "items": _STATUS_JSON, "minItems": 1}]}),
+]
+JsonMembers = Annotated[Mapping[str, Any], Validator(_members, {"type": "object", "minProperties": 1})]
+MemberPath = Annotated[str, Validator(_member_path, {"type": "string", "minLength": 1})]
+JsonBody = Annotated[Mapping[str, Any], Validator(_body, {"type": "object"})]
+Auth = Annotated[
+    str, Validator(_auth, {"type": "string", "pattern": "^(?:bearer|basic|none|header:[!-~]+)$"})
+]
