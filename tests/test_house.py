@@ -123,22 +123,38 @@ def test_decisions_ask_no_clock_and_open_nothing(path):
 
 
 COMMAND = "the command; the other module does its work"
-SIMULATED = "the partner's protocol; in sim/ its simulator"
 SAME_NAME = {
-    **dict.fromkeys(("backup", "cards", "codes", "devices", "erase", "status"), COMMAND),
-    **dict.fromkeys(("capitan", "connection", "perfectgym", "protocol", "wellhub"), SIMULATED),
+    **dict.fromkeys(("backup", "cards", "codes", "erase", "status"), COMMAND),
+    "connection": "to a partner; to the partner simulator",
+    "protocol": "a partner's protocol; its simulated side",
     "control": "the client of the control socket; its server",
-    "clock": "the daemon's clocks; the identity of a boot, as the journal keeps it",
     "reader": "reads the settings; reads the journal",
     "schema": "of the settings; of the store",
     "serve": "serves the doors; serves the pages",
 }
-"""Module names that stand in more than one folder, with the difference that the folders make."""
+"""Module names that occur in more than one folder, with the difference that the folders make."""
+SIMULATED = PACKAGE / "sim" / "protocols"
+"""Its modules have the names of the partners' protocols."""
 
 
 def test_each_module_name_is_unique_unless_the_folder_says_the_difference():
-    names = [path.stem for path in sources() if path.name != "__init__.py"]
+    paths = [path for path in sources() if path.name != "__init__.py" and path.parent != SIMULATED]
+    names = [path.stem for path in paths]
     assert {name for name in names if names.count(name) > 1} <= set(SAME_NAME)
+
+
+LINES_LEAST = 26
+SMALL = {"cli/backup.py", "decision/toml_text.py", "partners/registry.py"}
+"""Modules that are smaller: a command of few words, and facts that several parts share."""
+MODULES_MAX = 200
+"""Without each folder's `__init__.py`. Before raising it, join modules that are only read together."""
+
+
+def test_modules_are_neither_tiny_nor_too_many():
+    modules = [path for path in sources() if path.name != "__init__.py"]
+    lines = {str(path.relative_to(PACKAGE)): len(path.read_text("utf-8").splitlines()) for path in modules}
+    assert {name for name, count in lines.items() if count < LINES_LEAST} <= SMALL
+    assert len(modules) <= MODULES_MAX
 
 
 def test_each_class_name_is_unique():

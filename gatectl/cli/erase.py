@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gatectl import clock
 from gatectl.cli.cards import notify_daemon, opened
-from gatectl.cli.names import require_known
+from gatectl.cli.events import require_known
 from gatectl.config.model import Settings
 from gatectl.config.reader import find, load
 from gatectl.decision.event import ID_RANDOM_BITS, Attempt, Event, Outcome, uuid7

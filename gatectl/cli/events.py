@@ -8,17 +8,17 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from gatectl.cli.names import require_known
 from gatectl.config.reader import find, load
 from gatectl.decision.cause import NEIGHBOURS, Past
 from gatectl.decision.local_time import NotATimeError, parsed
 from gatectl.decision.outcomes import KINDS
 from gatectl.decision.reader.reading import bare
 from gatectl.decision.verdict import Result
-from gatectl.journal.reader import Filters, Reader
+from gatectl.errors import GatectlError, near
+from gatectl.journal.reader import Filters, Named, Reader
 
 if TYPE_CHECKING:
     from gatectl.config.model import Settings
@@ -150,3 +150,13 @@ class _Nearby:
             self._past.take(other)
         self._last = event.attempt.id
         return self._past.take(event)
+
+
+def require_known(what: Named, name: str | None, set_up: Iterable[str], reader: Reader) -> None:
+    """Raise GatectlError for a name that is neither set up nor in the journal; None is any name."""
+    if name is None or name in (known := list(set_up)):
+        return
+    known = sorted({*known, *reader.names(what)})
+    if name not in known:
+        hints = near(name, known) or (f"there are: {', '.join(known) or 'none'}",)
+        raise GatectlError(f"there is no {what} {name!r}, neither in the settings nor in the journal", *hints)

@@ -23,7 +23,7 @@ from gatectl.cli.machine_info import clock, versions
 from gatectl.cli.screenshot import picture
 from gatectl.config.model import Settings
 from gatectl.config.problems import SettingsError
-from gatectl.config.reader import find, load, load_with_keys
+from gatectl.config.reader import find, load, load_usable
 from gatectl.decision.cause import NEIGHBOURS, around
 from gatectl.decision.event import Event, timestamp
 from gatectl.decision.local_time import local
@@ -233,10 +233,11 @@ def _partners_clocks(settings: Settings) -> dict[str, str]:
 def keys_of(path: Path) -> list[str]:
     """The partners' keys, if this user may read them: no file of the report may hold one."""
     try:
-        _, keys = load_with_keys(path, os.environ)
+        usable = load_usable(path, os.environ)
     except SettingsError:
         return []
-    return [one.key.value for one in keys.values()]
+    held = [secret for one in usable.secrets.values() for secret in (one.key, one.proxy_key)]
+    return [secret.value for secret in held if secret is not None]
 
 
 def _masked(event: Event, keys: list[str]) -> Event:

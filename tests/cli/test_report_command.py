@@ -402,6 +402,16 @@ def test_no_key_in_any_field(run, write, settings, tmp_path):
     assert kept["routes"][0]["match"] == r"\d{13}"
 
 
+def test_a_key_is_masked_although_another_partners_is_missing(run, write, settings, tmp_path):
+    key = "Sup3rS3cretK3y"
+    (tmp_path / "key").write_text(key)
+    (tmp_path / "key").chmod(0o600)
+    settings.write_text(settings.read_text().replace("a key that nobody can read", "key", 1))
+    write(9, TIMEOUT, credential="x" * 20 + key)
+    assert run("report", EVENT, "-o", str(tmp_path / "r"))[0] == 0
+    assert not [path for path in (tmp_path / "r").iterdir() if key in path.read_text()]
+
+
 def test_of_two_keys_where_one_begins_the_other_both_are_masked_whole(run, write, settings, tmp_path):
     short, long = "Sup3r-K3y", "Sup3r-K3y-with-secret-ending"
     text = settings.read_text()
