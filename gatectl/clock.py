@@ -18,7 +18,7 @@ from gatectl.decision.timestamps import BootUs, Instant, LoopTime, Timestamp, Wa
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 TIMESYNC = Path("/run/systemd/timesync")
 
-LOOK_S = 5.0
+CHECK_S = 5.0
 """Between two checks for a step of the wall clock, which cost nothing: the log entry comes soon enough to be
 near the events that it explains."""
 
@@ -100,7 +100,7 @@ async def log_clock_steps(
     """Log each step of the wall clock once, and how far: a technician who reads events must know."""
     before = read()
     while True:
-        await pause(LOOK_S)
+        await pause(CHECK_S)
         after = read()
         happened = describe_change(before, after)
         if happened:

@@ -22,7 +22,7 @@ from gatectl.sim.simulated_door import SimulatedDoor
 EVENT_S = 10.0
 """The demo's longest budget is 2 s; the rest is for slow, emulated machines."""
 
-LOOK_S = 0.02
+POLL_S = 0.02
 """Between two looks at the journal's index: too short for a person to notice."""
 
 NO_ROUTE = ("hello", "no route takes it: nobody is asked")
@@ -101,7 +101,7 @@ class _Scans:
         def wait() -> None:
             if time.monotonic() >= until:
                 raise GatectlError(f"no event came of {code!r}")
-            time.sleep(LOOK_S)
+            time.sleep(POLL_S)
 
         return next(self._reader.follow(Filters(), mark, wait))
 

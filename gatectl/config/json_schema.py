@@ -72,10 +72,10 @@ def _least(word: str, schema: Json) -> Json:
 
 
 def _table(table: type, fields: list[Any]) -> Json:
-    told = _descriptions(table)
+    descriptions = _descriptions(table)
     properties = {
         field["name"]: _json(field["schema"])
-        | ({"description": told[field["name"]]} if field["name"] in told else {})
+        | ({"description": descriptions[field["name"]]} if field["name"] in descriptions else {})
         for field in fields
     }
     required = [field["name"] for field in fields if field["schema"]["type"] != "default"]
@@ -93,21 +93,21 @@ def _descriptions(table: type) -> dict[str, str]:
 
     A kind is described in the module of the class, or in one of a base class.
     """
-    told: dict[str, str] = {}
+    descriptions: dict[str, str] = {}
     kinds: dict[str, str] = {}
     for part in reversed(table.__mro__[:-1]):
         parsed = ast.parse(inspect.getsource(sys.modules[part.__module__]))
-        kinds |= dict(_told_below(parsed.body))
+        kinds |= dict(_descriptions_below(parsed.body))
         bodies = {node.name: node.body for node in parsed.body if isinstance(node, ast.ClassDef)}
         for node in bodies[part.__name__]:
             if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
                 names = [name.id for name in ast.walk(node.annotation) if isinstance(name, ast.Name)]
-                told.update((node.target.id, kinds[name]) for name in names if name in kinds)
-        told |= dict(_told_below(bodies[part.__name__]))
-    return told
+                descriptions.update((node.target.id, kinds[name]) for name in names if name in kinds)
+        descriptions |= dict(_descriptions_below(bodies[part.__name__]))
+    return descriptions
 
 
-def _told_below(body: list[ast.stmt]) -> Iterator[tuple[str, str]]:
+def _descriptions_below(body: list[ast.stmt]) -> Iterator[tuple[str, str]]:
     for node, below in pairwise(body):
         match node, below:
             case (

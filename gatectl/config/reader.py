@@ -26,7 +26,7 @@ _TOML_HINTS = (
     (("Unescaped",), r"patterns need single quotes, as in match = '\d{13}'"),
     (
         ("twice", "overwrite", "Duplicate", "redefine", "mutate"),
-        "each key and each [table] stands once; [[routes]] and scanners repeat, in two brackets",
+        "each key and each [table] is written once; [[routes]] and scanners repeat, in two brackets",
     ),
 )
 _LINE_HINTS = (

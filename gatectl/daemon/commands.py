@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gatectl.daemon.control import REASON_CHARS, Command, ControlConnection, Stay
+from gatectl.daemon.control import REASON_CHARS, Command, Continuation, ControlConnection
 from gatectl.daemon.door import Door
 from gatectl.daemon.site_context import SiteContext
 from gatectl.daemon.status import status_of
@@ -62,7 +62,7 @@ def _store_commands(context: SiteContext) -> dict[str, Command]:
     return {"reload_cards": reload_cards, "acknowledge": acknowledge}
 
 
-def subscriptions(context: SiteContext, doors: Mapping[str, Door]) -> dict[str, Stay]:
+def subscriptions(context: SiteContext, doors: Mapping[str, Door]) -> dict[str, Continuation]:
     """Continuations after the answer, by the command's name."""
 
     def watch(connection: ControlConnection) -> None:

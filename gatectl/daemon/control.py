@@ -43,7 +43,7 @@ BEHIND_BYTES = 16_384
 """Bytes that may wait for one viewer, beyond the kernel's buffer: dozens of screens. A viewer with more is
 taken to be gone."""
 
-ACCEPT_AGAIN_S = 1.0
+ACCEPT_RETRY_S = 1.0
 """Until the next try to accept a connection after the table of open files was full."""
 
 BACKLOG = 256
@@ -110,7 +110,7 @@ class ControlConnection:
         self._send(line)
 
     def watch(self, line: bytes) -> None:
-        """Sends a line and stays: `show` sends more, until the client goes or says anything."""
+        """Send a line and stay open: `show` sends more, until the client goes or says anything."""
         self._loop.add_reader(self._socket, self._readable)
         self._send(line)
 
@@ -158,15 +158,18 @@ class ControlConnection:
         self._on_closed(self)
 
 
-Stay = Callable[[ControlConnection], None]
+Continuation = Callable[[ControlConnection], None]
 """Takes over a connection that stays open after its answer."""
 
 
 @contextlib.asynccontextmanager
 async def listening(
-    path: Path, commands: Mapping[str, Command], log: Log, stays: Mapping[str, Stay] = MappingProxyType({})
+    path: Path,
+    commands: Mapping[str, Command],
+    log: Log,
+    continuations: Mapping[str, Continuation] = MappingProxyType({}),
 ) -> AsyncIterator[None]:
-    """Answers on the socket until left; a connection that asks for one of `stays` is handed over afterwards.
+    """Answer on the socket until left; a connection with one of `continuations` is handed to it afterwards.
 
     Raises GatectlError where the socket cannot be made.
     """
@@ -178,7 +181,7 @@ async def listening(
             "control.socket is a path of at most 107 bytes, in a folder that gatectl may write to",
         ) from error
     with listener:
-        server = _Server(listener, commands, stays, log)
+        server = _Server(listener, commands, continuations, log)
         try:
             yield
         finally:
@@ -208,18 +211,22 @@ class _Server:
     """Accepts, bounds and answers the connections of one socket."""
 
     def __init__(
-        self, listener: socket.socket, commands: Mapping[str, Command], stays: Mapping[str, Stay], log: Log
+        self,
+        listener: socket.socket,
+        commands: Mapping[str, Command],
+        continuations: Mapping[str, Continuation],
+        log: Log,
     ) -> None:
         self._listener = listener
         self._commands = commands
-        self._stays = stays
+        self._continuations = continuations
         self._log = log
         self._loop = asyncio.get_running_loop()
         self._asking: set[ControlConnection] = set()
-        self._staying: set[ControlConnection] = set()
+        self._watching: set[ControlConnection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._again: asyncio.TimerHandle | None = None
-        self._told_full = False
+        self._logged_full = False
         self._accept_from_now()
 
     def _accept_from_now(self) -> None:
@@ -233,14 +240,14 @@ class _Server:
         except OSError as error:
             # Most likely the table of open files is full, which passes: try again.
             self._loop.remove_reader(self._listener)
-            self._again = self._loop.call_later(ACCEPT_AGAIN_S, self._accept_from_now)
-            if not self._told_full:
-                self._told_full = True
-                what = f"nobody can connect to the control socket ({error.strerror}); the doors go on"
+            self._again = self._loop.call_later(ACCEPT_RETRY_S, self._accept_from_now)
+            if not self._logged_full:
+                self._logged_full = True
+                what = f"no client can connect to the control socket ({error.strerror}); the doors go on"
                 self._log(LogEntry(Priority.WARNING, what))
             return
-        if self._told_full:
-            self._told_full = False
+        if self._logged_full:
+            self._logged_full = False
             self._log(LogEntry(Priority.NOTICE, "the control socket accepts connections again"))
         if len(self._asking) >= ASKING_MAX:
             _refuse(connected)
@@ -254,19 +261,19 @@ class _Server:
 
     def _on_closed(self, connection: ControlConnection) -> None:
         self._asking.discard(connection)
-        self._staying.discard(connection)
+        self._watching.discard(connection)
 
     async def _answer(self, connection: ControlConnection, line: bytes) -> None:
-        stay, answer = await self._run(line)
-        if stay is None:
+        continuation, answer = await self._run(line)
+        if continuation is None:
             connection.answer(answer)
         else:
             self._asking.discard(connection)
-            self._staying.add(connection)
+            self._watching.add(connection)
             connection.watch(answer)
-            stay(connection)
+            continuation(connection)
 
-    async def _run(self, line: bytes) -> tuple[Stay | None, bytes]:
+    async def _run(self, line: bytes) -> tuple[Continuation | None, bytes]:
         """Runs one command: the continuation that takes the connection over, if any, and the answer."""
         try:
             request = json.loads(line)
@@ -276,7 +283,7 @@ class _Server:
             known = ", ".join(self._commands)
             return None, refusal_line(RefusedError("not a request", f'{{"command": …}} with one of {known}'))
         try:
-            return self._stays.get(name), message_line(await command(request))
+            return self._continuations.get(name), message_line(await command(request))
         except RefusedError as error:
             return None, refusal_line(error)
         except Exception as error:  # noqa: BLE001 - logged; no client's request may end the doors
@@ -296,7 +303,7 @@ class _Server:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for connection in [*self._asking, *self._staying]:
+        for connection in [*self._asking, *self._watching]:
             connection.close()
 
 

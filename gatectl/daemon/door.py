@@ -60,12 +60,12 @@ class Door:
         """Shows that a complete reading was no code."""
         self._feed(Unreadable(showing=self.gate.is_showing))
 
-    def take_input(self, name: InputName, told: LevelChange | Lost) -> None:
+    def take_input(self, name: InputName, change: LevelChange | Lost) -> None:
         """Takes a stable level of an input, or its loss."""
-        if isinstance(told, Lost):
-            self._feed(InputLost(name, told.cause, self._context.instants.instant(clock.now())))
+        if isinstance(change, Lost):
+            self._feed(InputLost(name, change.cause, self._context.instants.instant(clock.now())))
         else:
-            self._feed(InputChanged(name, told.active, self._context.instants.instant(told.since_s)))
+            self._feed(InputChanged(name, change.active, self._context.instants.instant(change.since_s)))
 
     def recall(self, unused: Sequence[Unused]) -> None:
         """Takes the admissions that were not used before this start."""

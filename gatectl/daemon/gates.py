@@ -172,9 +172,9 @@ def _passage_rules(door: DoorSettings) -> PassageRules | None:
 
 
 def watched(
-    settings: Settings, factory: Any, told: Callable[[str, InputName, LevelChange | Lost], None]
+    settings: Settings, factory: Any, on_change: Callable[[str, InputName, LevelChange | Lost], None]
 ) -> InputWatcher:
-    """The inputs of all doors; `told` is called in the watcher's thread with each change."""
+    """The inputs of all doors; `on_change` is called in the watcher's thread with each change."""
     inputs = [
         WatchedInput(
             door,
@@ -182,7 +182,7 @@ def watched(
             one.pin,
             one.active == "low",
             LevelFilter(one.debounce_ms / 1000),
-            partial(told, door, name),
+            partial(on_change, door, name),
         )
         for door, door_settings in settings.doors.items()
         for name, one in _inputs(door_settings)

@@ -101,8 +101,8 @@ class PartnerService:
         self._client = Client(endpoint, self._pool)
         self._log = log
         self.conditions = Conditions(clock.now())
-        self._told = Condition.HEALTHY
-        self._told_of_everyone = False
+        self._logged = Condition.HEALTHY
+        self._logged_refusing_everyone = False
         self._rest_over: asyncio.TimerHandle | None = None
         self._unlinked = self._unusable = way if isinstance(way, ExchangeFailed) else None
         self._dated: tuple[str | None, int] = (None, 0)
@@ -152,19 +152,19 @@ class PartnerService:
         self.conditions.recall(
             (scan, min(clock.loop_time(WallUs(at_us)), clock.now())) for at_us, scan in scans
         )
-        self._told = self.conditions.condition
-        self._told_of_everyone = self.conditions.refuses_everyone
+        self._logged = self.conditions.condition
+        self._logged_refusing_everyone = self.conditions.refuses_everyone
 
     def note_condition(self, at_s: LoopTime = LONG_AGO) -> None:
         """Log the condition if it differs from the last one logged."""
         self.conditions.update(max(at_s, clock.now()))
         condition = self.conditions.condition
-        self._told_of_everyone &= self.conditions.refuses_everyone
-        if condition is self._told:
+        self._logged_refusing_everyone &= self.conditions.refuses_everyone
+        if condition is self._logged:
             return
-        self._told = condition
+        self._logged = condition
         if condition is Condition.REFUSING_EVERYONE:
-            known, self._told_of_everyone = self._told_of_everyone, True
+            known, self._logged_refusing_everyone = self._logged_refusing_everyone, True
             if known:  # it was logged before a rest or a refused key hid it for a while
                 return
         self._log(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # `gatectl monitor` notifies too, without importing doors
     from gatectl.daemon.door import Door
     from gatectl.devices.gpio.relay_timer import RelayTimer
 
-AGAIN_S = 0.1
+RETRY_S = 0.1
 """Between two tries to reach a service manager that is busy."""
 
 FEEDS = 3
@@ -49,7 +49,7 @@ def notify(state: str, environ: Mapping[str, str]) -> bool:
 async def keep_notifying(state: str, environ: Mapping[str, str]) -> None:
     """Repeat until the service manager has taken it."""
     while not notify(state, environ):  # noqa: ASYNC110 - its socket has no event that the loop could wait for
-        await asyncio.sleep(AGAIN_S)
+        await asyncio.sleep(RETRY_S)
 
 
 def watchdog_interval_s(environ: Mapping[str, str], pid: int) -> float | None:

@@ -98,7 +98,7 @@ class _Daemon:
         self._viewers = viewers
         self._environ = environ
         self._stopped = asyncio.Event()
-        self._hurried = asyncio.Event()
+        self._second_signal = asyncio.Event()
         self._cards_missed = False
         self._inputs: InputWatcher | None = None
 
@@ -127,7 +127,7 @@ class _Daemon:
     def _stop(self) -> None:
         """The first signal ends the run in order; a second one ends what that waits for."""
         if self._stopped.is_set():
-            self._hurried.set()
+            self._second_signal.set()
         self._stopped.set()
 
     def _site_context(self, store: Store) -> SiteContext:
@@ -200,10 +200,10 @@ class _Daemon:
     def _watch_inputs(self, doors: Mapping[str, Door]) -> InputWatcher:
         loop = asyncio.get_running_loop()
 
-        def told(door: str, name: InputName, what: LevelChange | Lost) -> None:
+        def on_input(door: str, name: InputName, what: LevelChange | Lost) -> None:
             loop.call_soon_threadsafe(doors[door].take_input, name, what)
 
-        self._inputs = gates.watched(self._settings, self._factory, told)
+        self._inputs = gates.watched(self._settings, self._factory, on_input)
         self._inputs.start()
         return self._inputs
 
@@ -345,35 +345,35 @@ class _Daemon:
 
     @contextlib.asynccontextmanager
     async def _listening(
-        self, everything: Mapping[str, control.Command], going_on: Mapping[str, control.Stay]
+        self, everything: Mapping[str, control.Command], continuations: Mapping[str, control.Continuation]
     ) -> AsyncIterator[None]:
         """The control socket and, where the service names one, the socket of those who may only look."""
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(
-                control.listening(self._settings.control.socket, everything, self._sinks.take, going_on)
+                control.listening(self._settings.control.socket, everything, self._sinks.take, continuations)
             )
             if control.WATCH_SOCKET in self._environ:
                 path = Path(self._environ[control.WATCH_SOCKET])
                 looking = {name: everything[name] for name in READ_ONLY}
                 try:
                     await stack.enter_async_context(
-                        control.listening(path, looking, self._sinks.take, going_on)
+                        control.listening(path, looking, self._sinks.take, continuations)
                     )
                 except GatectlError as error:  # doors work without displays
-                    self._sinks.take(LogEntry(Priority.WARNING, f"nobody can watch: {error.message}"))
+                    self._sinks.take(LogEntry(Priority.WARNING, f"no viewer can connect: {error.message}"))
             yield
 
     async def _let_through(self, doors: Collection[Door]) -> None:
         """Decides scans under way and lets members who were just admitted pass; a second signal ends both."""
-        hurried = asyncio.create_task(self._hurried.wait())
+        second_signal = asyncio.create_task(self._second_signal.wait())
         draining = asyncio.create_task(_drain(doors))
-        await asyncio.wait([hurried, draining], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([second_signal, draining], return_when=asyncio.FIRST_COMPLETED)
         draining.cancel()
         open_until = [gate.relay.off_at or 0.0 for gate in self._gates.values()]
         passage_s = min(max(open_until) - clock.now(), PASSAGE_S)
         if passage_s > 0:
-            await asyncio.wait([hurried], timeout=passage_s)
-        hurried.cancel()
+            await asyncio.wait([second_signal], timeout=passage_s)
+        second_signal.cancel()
 
 
 async def _until_usable(store: Store) -> None:
@@ -400,10 +400,10 @@ def _end_on_error(
 
 def _raise_alone(group: ExceptionGroup) -> Never:
     """Raises an installer's mistake out of its task group, alone; a bug stays in the group."""
-    mendable, bugs = group.split(GatectlError)
-    if mendable is None or bugs is not None:
+    for_user, bugs = group.split(GatectlError)
+    if for_user is None or bugs is not None:
         raise group
-    raise mendable.exceptions[0] from group
+    raise for_user.exceptions[0] from group
 
 
 def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:

@@ -18,9 +18,9 @@ from gatectl.journal.schema import (
     remedy,
     version_of,
 )
-from gatectl.journal.store_file import BESIDE, NotOursError, place_aside, put_aside, require_ours
+from gatectl.journal.store_file import SQLITE_SUFFIXES, NotOursError, place_aside, put_aside, require_ours
 
-_DAMAGED = "gatectl run mends what can be mended of the journal; of a damaged backup take an older one"
+_DAMAGED = "gatectl run repairs the journal as far as possible; replace a damaged backup by an older one"
 BACKUP_MODE = 0o600
 """A backup holds members' numbers, and is outside the folder that protects the store."""
 
@@ -34,7 +34,7 @@ def back_up(path: Path, file: Path) -> None:
 
     Raises CopyError, also where the file is there already, and NotOursError.
     """
-    with _told(path, f"the backup {file} could not be made"):
+    with _errors_for_user(path, f"the backup {file} could not be made"):
         _require_store(path)
         _copy(path, file, BACKUP_MODE)
 
@@ -44,7 +44,7 @@ def restore(path: Path, file: Path) -> Path | None:
 
     No process may write the store meanwhile. Raises CopyError and NotOursError.
     """
-    with _told(file, f"{file} could not be restored"):
+    with _errors_for_user(file, f"{file} could not be restored"):
         try:
             _require_store(file)
         except NotOursError as error:  # its hint and exit status are for `journal.path`
@@ -58,8 +58,8 @@ def restore(path: Path, file: Path) -> Path | None:
         if path.exists():
             aside = place_aside(path, "replaced")
             put_aside(path, aside)
-        for beside in BESIDE:  # the log of the former store would be taken for the new one's
-            Path(f"{path}{beside}").unlink(missing_ok=True)
+        for suffix in SQLITE_SUFFIXES:  # the log of the former store would be taken for the new one's
+            Path(f"{path}{suffix}").unlink(missing_ok=True)
         new.rename(path)
         _sync(path.parent)
     return aside
@@ -69,7 +69,7 @@ def copy_to_take_back(path: Path) -> Path | None:
     """The newest copy from before an upgrade that this version reads; None where it reads the store."""
     if not path.exists():
         return None
-    with _told(path, "the upgrade could not be taken back"):
+    with _errors_for_user(path, "the upgrade could not be taken back"):
         if version_of(path) <= known_version():
             return None
         pattern = re.compile(re.escape(copy_before_upgrade_to(path, 0).name)[:-1] + r"(\d+)")
@@ -136,7 +136,7 @@ def _sync(path: Path) -> None:
 
 
 @contextmanager
-def _told(path: Path, what: str) -> Iterator[None]:
+def _errors_for_user(path: Path, what: str) -> Iterator[None]:
     """Convert any failure into an error for the user."""
     try:
         yield

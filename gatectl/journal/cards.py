@@ -25,7 +25,7 @@ class OthersCardsError(GatectlError):
     """Codes of a list are already enrolled for other members; `cards` are the enrolled ones."""
 
     def __init__(self, cards: list[Card]) -> None:
-        super().__init__(f"{len(cards)} cards already stand for other members")
+        super().__init__(f"{len(cards)} cards already belong to other members")
         self.cards = cards
 
 
@@ -46,7 +46,7 @@ def add(connection: sqlite3.Connection, card: Card) -> None:
         present = _get(connection, card.code)
         if present is not None and not _is_same_member(present, card):
             raise EnrolledElsewhereError(
-                f"card {card.code!r} already stands for member {present.member!r} of {present.partner}",
+                f"card {card.code!r} already belongs to member {present.member!r} of {present.partner}",
                 f"remove it first: gatectl cards remove {shlex.quote(card.code)}",
             )
         connection.execute(_PUT, _row(card))

@@ -63,9 +63,9 @@ class _Traces:
         if customer is not None:
             self.numbers.add(customer)
 
-    def in_code(self, code: str, *, of_nobody: bool) -> bool:
+    def in_code(self, code: str, *, without_member: bool) -> bool:
         """A short number in a code of another member is part of that member's number."""
-        numbers = self.numbers if of_nobody else self.numbers & self.in_sentences
+        numbers = self.numbers if without_member else self.numbers & self.in_sentences
         return key_of(code) in self.keys or any(_pattern(number).search(code) for number in numbers)
 
     def out_of(self, text: str) -> str:
@@ -100,10 +100,10 @@ def erase(connection: sqlite3.Connection, member: str, partner: str | None, reco
     connection.execute("PRAGMA secure_delete = ON").fetchall()
     whose = {"member": member, "partner": partner}
     traces, was_due = _traces(connection, whose), is_purge_due(connection)
-    of_nobody, of_others = _scans(connection, traces, whose)
+    without_member, of_others = _scans(connection, traces, whose)
     found: set[int] = set()
     for seqs, change in (
-        (of_nobody, _take_out),
+        (without_member, _take_out),
         (of_others, _hide_code),
         (_in_sentences(connection, traces, whose), _clean),
         (_own(connection, whose), _take_out),
@@ -173,16 +173,16 @@ def _own(connection: sqlite3.Connection, whose: _Whose) -> list[int]:
 
 def _scans(connection: sqlite3.Connection, traces: _Traces, whose: _Whose) -> tuple[list[int], list[int]]:
     """Further scans of the member's cards, or of codes that hold a number, without this member."""
-    of_nobody: list[int] = []
+    without_member: list[int] = []
     of_others: list[int] = []
     for seq, code, member in connection.execute(
         "SELECT seq, credential, member FROM attempts WHERE credential IS NOT NULL"
         " AND member IS NOT :member AND (partner IS NULL OR :partner IS NULL OR partner = :partner)",
         whose,
     ):
-        if traces.in_code(code, of_nobody=member is None):
-            (of_nobody if member is None else of_others).append(seq)
-    return of_nobody, of_others
+        if traces.in_code(code, without_member=member is None):
+            (without_member if member is None else of_others).append(seq)
+    return without_member, of_others
 
 
 def _in_sentences(connection: sqlite3.Connection, traces: _Traces, whose: _Whose) -> list[int]:

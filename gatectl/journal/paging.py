@@ -120,7 +120,7 @@ class Browser(Reader):
 
     def version(self) -> int:
         """A number that changes with each write."""
-        with self._told():
+        with self._errors_for_user():
             number: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
         return number
 
@@ -139,7 +139,7 @@ class Browser(Reader):
             "most": TALLIED,
         }
         found: dict[tuple[str | None, int], Tally] = {}
-        with self._told():
+        with self._errors_for_user():
             for partner, bucket, admitted, elapsed_ms, answered in self._connection.execute(
                 statement, values
             ):
@@ -156,7 +156,7 @@ class Browser(Reader):
     def _bounds(self, search: Search) -> tuple[int, int] | None:
         """The first and the last `seq` to look at; None where there is none."""
         since, until = search.filters.since_us, search.filters.until_us
-        with self._told():
+        with self._errors_for_user():
             (low,), (high,) = self._connection.execute(
                 "SELECT min(seq) FROM attempts UNION ALL SELECT max(seq) FROM attempts"
             ).fetchall()
@@ -177,7 +177,7 @@ class Browser(Reader):
             f"SELECT seq FROM {tables} USING (seq) WHERE {where}"  # noqa: S608 made of our own words
             " AND seq >= :low AND seq <= :high AND ended <= :ended ORDER BY seq DESC LIMIT :limit"
         )
-        with self._told():
+        with self._errors_for_user():
             given = {**values, "low": low, "high": high, "ended": until, "limit": limit}
             return [seq for (seq,) in self._connection.execute(statement, given)]
 

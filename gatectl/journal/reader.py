@@ -125,12 +125,12 @@ class Reader:
         self._open()
 
     def _open(self) -> None:
-        with _told(self._path):
+        with _errors_for_user(self._path):
             self._file = file_of(self._path)
             self._connection, self._at_rest = connect_to_read(self._path)
         self._connection.row_factory = sqlite3.Row
         try:
-            with self._told():
+            with self._errors_for_user():
                 self._require_journal()
         except BaseException:
             self._connection.close()
@@ -154,7 +154,7 @@ class Reader:
 
     def mark(self) -> int:
         """The journal's position: the number of the last decision so far, 0 for none."""
-        with self._told():
+        with self._errors_for_user():
             last: int | None = self._connection.execute("SELECT max(ended) FROM outcomes").fetchone()[0]
         return last or 0
 
@@ -192,7 +192,7 @@ class Reader:
                     wait()
                     continue
                 after, seen = moved, None
-            with self._told():
+            with self._errors_for_user():
                 version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
             if version == seen:
                 wait()
@@ -217,7 +217,7 @@ class Reader:
         except UnreadableError:
             return None
         last = None
-        with suppress(UnreadableError), self._told():  # a damaged one need not know
+        with suppress(UnreadableError), self._errors_for_user():  # a damaged one need not know
             last = self._connection.execute("SELECT id FROM events WHERE ended = ?", (after,)).fetchone()
         self._connection.close()
         self._connection, self._at_rest, self._file = (
@@ -225,7 +225,7 @@ class Reader:
             successor._at_rest,
             successor._file,
         )
-        with self._told():
+        with self._errors_for_user():
             found: tuple[int | None] = self._connection.execute(
                 "SELECT coalesce((SELECT ended FROM outcomes JOIN attempts USING (seq) WHERE id = ?),"
                 " (SELECT value FROM marks WHERE name = 'carried_to'))",
@@ -265,7 +265,7 @@ class Reader:
             " WHERE name IS NOT NULL)"
             " SELECT name FROM found WHERE name <> ''"
         )
-        with self._told():
+        with self._errors_for_user():
             return [name for (name,) in self._connection.execute(statement)]
 
     def _first(
@@ -273,7 +273,7 @@ class Reader:
     ) -> int | None:
         """The `seq` of the first event to give, or of one before it; None if there is none."""
         first: int | None = 0
-        with self._told():
+        with self._errors_for_user():
             if filters.since_us is not None:
                 # The plus makes SQLite use the index by time instead of walking up to the first match.
                 statement = "SELECT min(+seq) FROM attempts WHERE at_us >= :since"
@@ -286,7 +286,7 @@ class Reader:
         return first
 
     def _rows(self, where: str, values: dict[str, object]) -> list[sqlite3.Row]:
-        with self._told():
+        with self._errors_for_user():
             statement = f"SELECT * FROM events WHERE {where}"  # noqa: S608 made of this module's own words
             return self._connection.execute(statement, values).fetchall()
 
@@ -307,8 +307,8 @@ class Reader:
                 "gatectl run brings it up to date at its start",
             )
 
-    def _told(self) -> AbstractContextManager[None]:
-        return _told(self._path)
+    def _errors_for_user(self) -> AbstractContextManager[None]:
+        return _errors_for_user(self._path)
 
 
 def enrolled(path: Path) -> dict[str, Card]:
@@ -318,7 +318,7 @@ def enrolled(path: Path) -> dict[str, Card]:
     """
     if not _is_there(path):
         return {}
-    with _told(path), closing(connect_to_read(path)[0]) as connection:
+    with _errors_for_user(path), closing(connect_to_read(path)[0]) as connection:
         is_new = connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone() is None
         if is_new:
             return {}
@@ -335,7 +335,7 @@ def _is_there(path: Path) -> bool:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _errors_for_user(path: Path) -> Iterator[None]:
     """Convert SQLite's errors into an error for the user."""
     try:
         yield

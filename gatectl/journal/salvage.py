@@ -19,7 +19,7 @@ from gatectl.decision.cards import Card, key_of
 from gatectl.decision.event import Attempt, Event, interrupted
 from gatectl.journal import cards, statements
 from gatectl.journal.schema import open_ours, transaction
-from gatectl.journal.store_file import BESIDE, place_aside, put_aside
+from gatectl.journal.store_file import SQLITE_SUFFIXES, place_aside, put_aside
 
 if TYPE_CHECKING:
     from gatectl.journal.pages import LeafRecord, Value
@@ -31,7 +31,7 @@ UNDECIDED_MAX = 1000
 """At most this many scans are undecided at once, so an outcome's position differs from its attempt's by at
 most this."""
 
-LOOKED_AT = 100_000
+SEARCHED_PAGES_MAX = 100_000
 """Pages in which a file without a header is searched for a row of ours: 400 MB."""
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -66,11 +66,11 @@ def looks_like_ours(path: Path) -> bool:
     from gatectl.journal.pages import Pages  # noqa: PLC0415 - only where a store is damaged
 
     with Pages(path) as file:
-        numbers = range(1, min(file.count, LOOKED_AT) + 1)
+        numbers = range(1, min(file.count, SEARCHED_PAGES_MAX) + 1)
         return any(_is_attempt(row) or _card(row) for number in numbers for row in file.rows(number))
 
 
-def look_through(path: Path) -> Salvage:
+def salvageable(path: Path) -> Salvage:
     """Looks at each page once. Raises OSError."""
     from gatectl.journal.pages import each_page  # noqa: PLC0415 - only where a store is damaged
 
@@ -106,9 +106,9 @@ def take_place(
 
     This process must not have it open. Raises OSError and sqlite3.Error, and can then be tried again.
     """
-    found = look_through(path)
+    found = salvageable(path)
     successor = successor_of(path)
-    for ending in ("", *BESIDE):
+    for ending in ("", *SQLITE_SUFFIXES):
         Path(f"{successor}{ending}").unlink(missing_ok=True)
     aside = place_aside(path, "damaged")
     try:

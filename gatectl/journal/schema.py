@@ -32,7 +32,7 @@ def is_damage(error: sqlite3.DatabaseError) -> bool:
 def remedy(error: sqlite3.DatabaseError, who_may: str) -> str:
     """The hint that fits SQLite's error; `who_may` if the user may not read or write the file."""
     if is_damage(error):
-        return "the file is damaged: gatectl run mends what can be mended"
+        return "the file is damaged: gatectl run repairs it as far as possible"
     match error.sqlite_errorcode & 0xFF:
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return "another program holds it (`sudo fuser -v FILE` names it): try again when it has ended"
@@ -98,10 +98,10 @@ def open_store(path: Path) -> sqlite3.Connection:
     return open_ours(path)
 
 
-def open_ours(path: Path, tell_upgrade: Callable[[], None] = lambda: None) -> sqlite3.Connection:
+def open_ours(path: Path, on_upgrade: Callable[[], None] = lambda: None) -> sqlite3.Connection:
     """A connection that may write, with the newest schema, in autocommit mode.
 
-    A store of an older version is copied and brought up to date; `tell_upgrade` is called before, as that may
+    A store of an older version is copied and brought up to date; `on_upgrade` is called before, as that may
     take minutes.
 
     WAL with `synchronous=FULL`: a commit is on disk when it returns; NORMAL may lose the last ones in a
@@ -118,7 +118,7 @@ def open_ours(path: Path, tell_upgrade: Callable[[], None] = lambda: None) -> sq
         connection.execute("PRAGMA foreign_keys = ON")
         # Overwrite deleted rows: else a damaged file, read page by page, would bring them back.
         connection.execute("PRAGMA secure_delete = ON").fetchall()
-        _migrate(connection, path, tell_upgrade)
+        _migrate(connection, path, on_upgrade)
     except sqlite3.DatabaseError as error:
         connection.close()
         if is_damage(error):
@@ -133,7 +133,7 @@ def open_ours(path: Path, tell_upgrade: Callable[[], None] = lambda: None) -> sq
     return connection
 
 
-def connect_to_mend(path: Path) -> sqlite3.Connection:
+def connect_damaged(path: Path) -> sqlite3.Connection:
     """A connection that may write, to a store that may be damaged."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
@@ -157,7 +157,7 @@ def _create(path: Path) -> None:
         os.close(file)
 
 
-def _migrate(connection: sqlite3.Connection, path: Path, tell_upgrade: Callable[[], None]) -> None:
+def _migrate(connection: sqlite3.Connection, path: Path, on_upgrade: Callable[[], None]) -> None:
     scripts = migrations()
     version = _version(connection)
     if version > len(scripts):
@@ -168,7 +168,7 @@ def _migrate(connection: sqlite3.Connection, path: Path, tell_upgrade: Callable[
     if version == len(scripts):
         return
     if version:
-        tell_upgrade()
+        on_upgrade()
     with transaction(connection):
         # Another process may have migrated while this one waited for the lock.
         version = _version(connection)
@@ -210,7 +210,7 @@ def _keep_copy(path: Path, version: int) -> None:
         size = path.stat().st_size / 1e6
         raise StoreError(
             f"{path}: no copy could be made before the upgrade, which could then not be taken back: {error}",
-            f"the copy needs {size:.0f} MB beside the journal",
+            f"the copy needs {size:.0f} MB next to the journal",
         ) from error
 
 

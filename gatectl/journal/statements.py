@@ -17,7 +17,7 @@ from gatectl.journal.schema import transaction
 
 Statement = tuple[str, tuple[Any, ...]]
 
-LOOK_BACK = 1000
+LAST_SCANS_MAX = 1000
 """The last scans that are read to find the partners' conditions; an outage that is older is over."""
 
 UNANSWERED_MAX = 100
@@ -26,7 +26,7 @@ UNANSWERED_MAX = 100
 CLOSED_AT_ONCE = 500
 """Interrupted scans that are closed in one transaction."""
 
-TOLD_MAX = 1000
+LOGGED_MAX = 1000
 """Interrupted scans that a start logs. A crash leaves a few, a lost table of outcomes may leave all."""
 
 ATTEMPT_COLUMNS = (
@@ -117,7 +117,7 @@ def outcome_statement(attempt_id: str, outcome: Outcome) -> Statement:
 
 def close_interrupted(connection: sqlite3.Connection) -> list[Event]:
     """Gives each attempt without an outcome the one it gets now; the last of them, the oldest first."""
-    closed: deque[Event] = deque(maxlen=TOLD_MAX)
+    closed: deque[Event] = deque(maxlen=LOGGED_MAX)
     while events := _interrupted(connection):
         with transaction(connection):
             for event in events:
@@ -148,7 +148,7 @@ def last_scans(connection: sqlite3.Connection) -> list[tuple[str, int, FinishedS
         "SELECT partner, at_us, member, verdict, fault, status, reason_key, result, detail FROM"
         " (SELECT * FROM events ORDER BY seq DESC LIMIT ?)"
         " WHERE kind = 'scan' AND partner IS NOT NULL AND member IS NOT NULL ORDER BY seq",
-        (LOOK_BACK,),
+        (LAST_SCANS_MAX,),
     )
     return [
         (

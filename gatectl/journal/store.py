@@ -31,7 +31,7 @@ from gatectl.journal.cards import load_all
 from gatectl.journal.prune import Pruning
 from gatectl.journal.reader import UnreadableError, enrolled
 from gatectl.journal.repair import header_problem_of, problem_of, repair
-from gatectl.journal.schema import DamagedError, connect_to_mend, is_damage, open_ours, transaction
+from gatectl.journal.schema import DamagedError, connect_damaged, is_damage, open_ours, transaction
 from gatectl.journal.store_file import StoreError, require_ours
 
 T = TypeVar("T")
@@ -55,7 +55,7 @@ CHECK_AFTER_S = 2.0
 """How long after its opening the whole store is checked, so that the start has the disk for itself."""
 HEADER_S = 3.0
 """Between two checks of the header."""
-MEND_AGAIN_S = 600.0
+REPAIRED_RECENTLY_S = 600.0
 """Damage so soon after a repair cannot be repaired in place."""
 
 _NICE = 19
@@ -123,7 +123,7 @@ class Store:
         self._pruning = Pruning(keep_days, clock.timestamp_now(), is_clock_right)
         self._commits = 0
         self._give_up_at: float | None = None
-        self._mended_at: float | None = None
+        self._repaired_at: float | None = None
         self._aside: Path | None = None
         """The damaged store, until the one in its place is open."""
         self._carrying: salvage.Carrying | None = None
@@ -217,11 +217,11 @@ class Store:
                 if not self._is_ours.wait(RETRY_MAX_S):
                     continue
                 with contextlib.suppress(UnreadableError):
-                    self._hand_over([(self.cards, enrolled(self._path))])
+                    self._deliver_results([(self.cards, enrolled(self._path))])
                     return
                 self._stopping.wait(RETRY_MAX_S)
         except Exception as error:  # noqa: BLE001 - not hidden: it ends the daemon
-            self._hand_over([(self.broken, error)])
+            self._deliver_results([(self.broken, error)])
 
     def _look_for_damage(self) -> None:
         """In a thread of its own: the whole store once, then its header again and again."""
@@ -242,7 +242,7 @@ class Store:
                         self._is_whole.clear()
                         self._jobs.put(_Damage(problem))
         except Exception as error:  # noqa: BLE001 - not hidden: it ends the daemon
-            self._hand_over([(self.broken, error)])
+            self._deliver_results([(self.broken, error)])
 
     # The methods from here on run in the writer's thread.
 
@@ -256,7 +256,7 @@ class Store:
                 except DamagedError as damaged:
                     connection = self._repair(connection, damaged)
         except Exception as error:  # noqa: BLE001 - not hidden: it ends the daemon
-            self._hand_over([(self.broken, error)])
+            self._deliver_results([(self.broken, error)])
         finally:
             if connection is not None:
                 connection.close()
@@ -278,16 +278,16 @@ class Store:
                     self._is_ours.set()
                 connection, interrupted = self._open_once()
             except DamagedError as damaged:
-                repaired = self._repair(connect_to_mend(self._path), damaged)
+                repaired = self._repair(connect_damaged(self._path), damaged)
                 if repaired is None:
                     return None
                 repaired.close()
             except StoreError as error:
-                self._hand_over([(self.opened, error)])
+                self._deliver_results([(self.opened, error)])
                 return None
             except (sqlite3.Error, OSError) as error:
                 self._failed(error)
-                self._hand_over([(self.slow, None)])
+                self._deliver_results([(self.slow, None)])
                 if self._give_up_at is not None:
                     return None
                 time.sleep(retry_s)
@@ -295,11 +295,11 @@ class Store:
             else:
                 self._recovered()
                 self._take_up(connection)
-                self._hand_over([(self.opened, interrupted)])
+                self._deliver_results([(self.opened, interrupted)])
                 return connection
 
     def _open_once(self) -> tuple[sqlite3.Connection, list[Event]]:
-        connection = open_ours(self._path, lambda: self._hand_over([(self.upgrading, None)]))
+        connection = open_ours(self._path, lambda: self._deliver_results([(self.upgrading, None)]))
         try:
             return connection, statements.close_interrupted(connection)
         except sqlite3.DatabaseError as error:
@@ -317,9 +317,9 @@ class Store:
         self._carrying = salvage.carrying_of(connection, self._path)
         self._note_damage(connection)
         self._is_whole.set()
-        if self.health.damage is not None and self._mended_at is None:
-            told = "the journal was damaged, and nobody has acknowledged it: gatectl status"
-            self._log(LogEntry(Priority.WARNING, told))
+        if self.health.damage is not None and self._repaired_at is None:
+            text = "the journal was damaged, and the damage is not acknowledged: gatectl status"
+            self._log(LogEntry(Priority.WARNING, text))
 
     def _note_damage(self, connection: sqlite3.Connection) -> None:
         found = salvage.damage_of(connection)
@@ -328,14 +328,14 @@ class Store:
     def _repair(self, connection: sqlite3.Connection, damaged: DamagedError) -> sqlite3.Connection | None:
         """Repair the store, or replace it; return None if the daemon stops first. Scans go on meanwhile."""
         self._is_whole.clear()
-        self.health.error = f"{damaged.message}; it is being mended"
-        self._log(LogEntry(Priority.ERROR, f"{damaged.message}: it is being mended, and scans go on"))
+        self.health.error = f"{damaged.message}; it is being repaired"
+        self._log(LogEntry(Priority.ERROR, f"{damaged.message}: it is being repaired, and scans go on"))
         retry_s = RETRY_S
         while True:
             try:
-                repaired = self._mend(connection) or self._replace(connection)
+                repaired = self._repair_in_place(connection) or self._replace(connection)
             except (sqlite3.Error, OSError) as error:
-                self.health.error = f"{damaged.message}, and cannot be mended yet ({error})"
+                self.health.error = f"{damaged.message}, and cannot be repaired yet ({error})"
                 if self._is_over():
                     return None
                 time.sleep(retry_s)
@@ -345,17 +345,17 @@ class Store:
                 self._is_whole.set()
                 return repaired
 
-    def _mend(self, connection: sqlite3.Connection) -> sqlite3.Connection | None:
+    def _repair_in_place(self, connection: sqlite3.Connection) -> sqlite3.Connection | None:
         """The connection to the repaired store; None where it has to be replaced."""
         now = time.monotonic()
-        if self._mended_at is not None and now < self._mended_at + MEND_AGAIN_S:
+        if self._repaired_at is not None and now < self._repaired_at + REPAIRED_RECENTLY_S:
             return None
         left = repair(connection, self._path)
-        self._mended_at = now
+        self._repaired_at = now
         if left is not None:
             return None
-        told = f"the journal {self._path} is mended: its indexes were made anew, and nothing is lost"
-        self._log(LogEntry(Priority.NOTICE, told))
+        text = f"the journal {self._path} is repaired: its indexes were rebuilt, and nothing is lost"
+        self._log(LogEntry(Priority.NOTICE, text))
         return connection
 
     def _replace(self, connection: sqlite3.Connection) -> sqlite3.Connection:
@@ -389,13 +389,13 @@ class Store:
         except (sqlite3.Error, OSError) as error:
             if isinstance(error, sqlite3.DatabaseError) and is_damage(error):
                 raise
-            told = f"events of the damaged journal are not carried over yet ({error}): the next start goes on"
-            self._log(LogEntry(Priority.WARNING, told))
+            text = f"events of the damaged journal are not carried over yet ({error}): the next start goes on"
+            self._log(LogEntry(Priority.WARNING, text))
         self._carrying = None
         self._note_damage(connection)
         if self.health.damage is not None:
-            told = f"{self.health.damage.events} events of the damaged journal were carried over"
-            self._log(LogEntry(Priority.NOTICE, told))
+            text = f"{self.health.damage.events} events of the damaged journal were carried over"
+            self._log(LogEntry(Priority.NOTICE, text))
         return False
 
     def _turn(self, connection: sqlite3.Connection) -> None:
@@ -423,7 +423,7 @@ class Store:
             first = self._jobs.get(timeout=self._pause())
         except queue.Empty:
             if not self._unwritten:
-                self._keep_house(connection)
+                self._do_housekeeping(connection)
             return []
         return [job for job in (first, *self._arrived()) if job is not None]
 
@@ -468,7 +468,7 @@ class Store:
             self._unwritten.clear()
             self._recovered()
             if written:
-                self._hand_over(written)
+                self._deliver_results(written)
 
     def _drop_excess(self) -> None:
         while len(self._unwritten) > LATE_MAX:
@@ -492,9 +492,9 @@ class Store:
                     raise self._damaged(error) from error  # and it is asked again
                 answer = error
             self._unanswered.popleft()
-            self._hand_over([(question.done, answer)])
+            self._deliver_results([(question.done, answer)])
 
-    def _keep_house(self, connection: sqlite3.Connection) -> None:
+    def _do_housekeeping(self, connection: sqlite3.Connection) -> None:
         try:
             self._require_writable()
             if self._commits >= CHECKPOINT_EVERY:
@@ -532,7 +532,7 @@ class Store:
         self._retry_s = RETRY_S
         self.health.error = None
 
-    def _hand_over(self, results: list[tuple[asyncio.Future[Any], Any]]) -> None:
+    def _deliver_results(self, results: list[tuple[asyncio.Future[Any], Any]]) -> None:
         try:
             self._loop.call_soon_threadsafe(_resolve, results)
         except RuntimeError:

@@ -18,7 +18,7 @@ from gatectl.errors import GatectlError
 APPLICATION_ID = 0x67617465
 """Of each store: `gate` in ASCII, at byte 68 of the file."""
 
-BESIDE = ("-wal", "-shm")
+SQLITE_SUFFIXES = ("-wal", "-shm")
 """The endings of the files that SQLite keeps next to a store: the log, and the log's index."""
 
 _MAGIC = b"SQLite format 3\0"
@@ -92,9 +92,9 @@ def place_aside(path: Path, ending: str) -> Path:
 def put_aside(path: Path, aside: Path) -> None:
     """Renames a store and SQLite's files next to it to a path of `place_aside`."""
     path.rename(aside)
-    for beside in BESIDE:
+    for suffix in SQLITE_SUFFIXES:
         with contextlib.suppress(FileNotFoundError):
-            Path(f"{path}{beside}").rename(f"{aside}{beside}")
+            Path(f"{path}{suffix}").rename(f"{aside}{suffix}")
 
 
 def _unused(name: str) -> Path:

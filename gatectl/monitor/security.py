@@ -47,7 +47,7 @@ _OPEN = ("/login", "/static/")
 _STREAMS = "/live/"
 _DISPLAY, _DISPLAY_STREAM = "/display/", "/live/display"
 
-MAY_STAY = "gatectl.may_stay"
+IS_STILL_ALLOWED = "gatectl.is_still_allowed"
 """The key in a request's scope of a function that returns whether a stream's reader may still see it."""
 
 
@@ -59,7 +59,7 @@ class _Entry(NamedTuple):
 
     refusal: Response | None = None
     renewed: str | None = None
-    may_stay: Callable[[], bool] = lambda: True
+    is_still_allowed: Callable[[], bool] = lambda: True
 
 
 class SecurityMiddleware:
@@ -93,7 +93,7 @@ class SecurityMiddleware:
             await send(message)
 
         app = entry.refusal or self._app
-        await app({**scope, MAY_STAY: entry.may_stay}, receive, send_with_headers)
+        await app({**scope, IS_STILL_ALLOWED: entry.is_still_allowed}, receive, send_with_headers)
 
     def _entry(self, scope: Scope, headers: Headers) -> _Entry:
         if not self._is_ours(headers.get("host", "")):

@@ -19,7 +19,7 @@ from gatectl.monitor.feeds import NEWS_MAX, HealthNews, LiveFeeds, Reload
 from gatectl.monitor.journal_worker import JournalWorker
 from gatectl.monitor.query import Query, number
 from gatectl.monitor.renderer import TemplateRenderer, language_of
-from gatectl.monitor.security import MAY_STAY
+from gatectl.monitor.security import IS_STILL_ALLOWED
 
 STREAM_S = 12 * 3600.0
 """A stream ends after so long and the browser reopens it, which renews a display's session."""
@@ -117,13 +117,13 @@ class Streams:
 
 def _stream(news: AsyncIterator[str], request: Request) -> StreamingResponse:
     """Stream the news while the stream lasts and its reader may see it: signing out ends it."""
-    may_stay = request.scope[MAY_STAY]
+    is_still_allowed = request.scope[IS_STILL_ALLOWED]
 
     async def bounded() -> AsyncIterator[str]:
         until = asyncio.get_running_loop().time() + STREAM_S
         yield "retry: 1000\n\n"
         async for message in news:
-            if not may_stay() or asyncio.get_running_loop().time() > until:
+            if not is_still_allowed() or asyncio.get_running_loop().time() > until:
                 return
             yield message
 

@@ -37,7 +37,7 @@ def valid_url(value: object) -> str:
     """Return the URL; raise the error that `refuse` makes for one that cannot be asked, or is plain http."""
     url = string(value)
     if url.split() != [url] and url.strip():
-        raise refuse("must not hold blanks", "copy it again, without what stands around it")
+        raise refuse("must not hold blanks", "copy it again, without the text around it")
     if not url or not is_visible_ascii(url):
         raise refuse(
             "must be a URL of visible ASCII characters",

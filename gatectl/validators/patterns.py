@@ -44,7 +44,7 @@ GROUPS = ("member", "customer")
 _ABOUT_ERRORS = {
     "unknown extension ?<": "a group with a name is (?P<member>...)",
     "nothing to repeat": "any text is .*",
-    "global flags": "(?i), which ignores case, stands at the very beginning",
+    "global flags": "(?i), which ignores case, must be at the very beginning",
     r"bad escape \z": "the whole code has to match in any case: leave it out",
     r"bad escape \k": "the same text as a group's is (?P=member)",
 }
@@ -108,11 +108,11 @@ def _pattern(value: object, _folder: Path) -> re.Pattern[str]:
 def _refuse_other_notations(text: str) -> None:
     """Refuse other tools' notations: `re` would accept them and match none of the gym's codes."""
     if text.startswith("/") and (between := re.fullmatch(r"/(.+)/[a-z]*", text)):
-        raise refuse("stands between slashes", f"write '{between[1]}'; a slash of the code itself is [/]")
+        raise refuse("is between slashes", f"write '{between[1]}'; a slash of the code itself is [/]")
     if text != text.strip() and "(?x" not in text:
         raise refuse("begins or ends with a blank, and no code does", "leave the blank out")
     if "\\\\" in text and (twice := re.search(r"\\\\([dDsSwW])(?![A-Za-z])", text)):
-        raise refuse("has a backslash twice", rf"in single quotes it stands once: \{twice[1]}")
+        raise refuse("has a backslash twice", rf"in single quotes it is written once: \{twice[1]}")
     if text.count("{") != text.count("}") and re.search(_OPEN_BRACE, re.sub(_SET_OR_ESCAPE, "", text)):
         raise refuse("has a { without its }", r"\d{13} are thirteen digits; a brace of the code itself is \{")
     if "[:" in text and (named := re.search(r"\[:[a-z]+:\]", text)):

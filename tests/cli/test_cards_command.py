@@ -81,7 +81,7 @@ def test_a_card_of_another_member_is_not_taken_away(run, enrolled):
     status, _, err = run("cards", "add", "04A3B2C1", "wellpass", "12")
     assert status == 1
     assert err == (
-        f"card '04A3B2C1' already stands for member '{MEMBER}' of wellhub\n"
+        f"card '04A3B2C1' already belongs to member '{MEMBER}' of wellhub\n"
         "hint: remove it first: gatectl cards remove 04A3B2C1\n"
     )
     assert enrolled() == before

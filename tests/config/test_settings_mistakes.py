@@ -64,13 +64,13 @@ BRACKETS = 'write ["…", "…"], with square brackets also around a single one'
         (
             MATCH,
             r"match = '/\d+/'",
-            f"{ROUTE}stands between slashes",
+            f"{ROUTE}is between slashes",
             [r"write '\d+'; a slash of the code itself is [/]"],
         ),
         (
             MATCH,
             r"match = '/wp-\d+/i'",
-            f"{ROUTE}stands between slashes",
+            f"{ROUTE}is between slashes",
             [r"write 'wp-\d+'; a slash of the code itself is [/]"],
         ),
         (
@@ -89,7 +89,7 @@ BRACKETS = 'write ["…", "…"], with square brackets also around a single one'
             MATCH,
             r"match = '\\d{13}'",
             f"{ROUTE}has a backslash twice",
-            [r"in single quotes it stands once: \d"],
+            [r"in single quotes it is written once: \d"],
         ),
         (
             MATCH,
@@ -125,7 +125,7 @@ BRACKETS = 'write ["…", "…"], with square brackets also around a single one'
             MATCH,
             "match = 'a(?i)b'",
             f"{ROUTE}does not compile: global flags not at the start of the expression, at character 2",
-            ["(?i), which ignores case, stands at the very beginning"],
+            ["(?i), which ignores case, must be at the very beginning"],
         ),
         (
             MATCH,
@@ -161,7 +161,7 @@ BRACKETS = 'write ["…", "…"], with square brackets also around a single one'
             URL,
             'url = " https://a.example/"',
             "12: partners.wellpass.url: must not hold blanks",
-            ["copy it again, without what stands around it"],
+            ["copy it again, without the text around it"],
         ),
         (
             URL,

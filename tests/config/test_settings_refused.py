@@ -16,7 +16,7 @@ TWO_BRACKETS = (
     "`gatectl devices` prints it"
 )
 QUOTES = "hint: text needs quotes, and so do numbers with leading zeros; each setting has its own line"
-ONCE = "hint: each key and each [table] stands once; [[routes]] and scanners repeat, in two brackets"
+ONCE = "hint: each key and each [table] is written once; [[routes]] and scanners repeat, in two brackets"
 HEADER = (
     "7: partners.wellhub.gym_id: must be visible ASCII characters without blanks, "
     "since it travels in an HTTP header"
@@ -89,7 +89,7 @@ ONE_OF = "must be 'perfectgym', 'wellhub', 'capitan' or 'http'"
             'url = "https://a /"',
             [
                 "12: partners.wellpass.url: must not hold blanks",
-                "hint: copy it again, without what stands around it",
+                "hint: copy it again, without the text around it",
             ],
         ),
         (

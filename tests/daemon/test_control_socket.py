@@ -95,13 +95,13 @@ def test_a_full_table_of_open_files_is_survived(gym):
     first_free = next(number for number in range(len(used) + 1) if number not in used)
     resource.prlimit(gym.pid, resource.RLIMIT_NOFILE, (first_free, before[1]))
     with holding(gym.socket, 3) as connections:
-        gym.told("nobody can connect to the control socket (Too many open files)")
+        gym.told("no client can connect to the control socket (Too many open files)")
         connections[0].sendall(b'{"command": "status"}\n')
         resource.prlimit(gym.pid, resource.RLIMIT_NOFILE, before)
         gym.told("the control socket accepts connections again")
         assert json.loads(line_of(connections[0]))["pid"] == gym.pid
     assert gym.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
-    assert gym.count_told("nobody can connect") == 1
+    assert gym.count_told("no client can connect") == 1
     assert gym.terminate() == 0
 
 

@@ -61,8 +61,8 @@ def test_an_index_is_repaired_and_no_record_is_lost(door):
     door.start()
     members = scan_and_stop(door)
     assert members == [*MEMBERS, GOOD["wellhub"]]
-    assert door.count_told("is damaged", "is being mended") == 1
-    assert door.count_told("is mended: its indexes were made anew, and nothing is lost") == 1
+    assert door.count_told("is damaged", "is being repaired") == 1
+    assert door.count_told("is repaired: its indexes were rebuilt, and nothing is lost") == 1
     assert door.count_told("cannot be written") == 0
     assert door.count_told("records are lost") == 0
     door.start()
@@ -94,7 +94,7 @@ def test_a_replaced_store_is_reported_until_it_is_acknowledged(door):
     until_status(door, lambda status: status["damaged"] and status["damaged"]["events"] == 3)
     assert door.terminate() == 0
     door.start()
-    door.told("the journal was damaged, and nobody has acknowledged it")
+    door.told("the journal was damaged, and the damage is not acknowledged")
     damaged = door.status()["damaged"]
     assert (list(damaged), damaged["cards"], damaged["events"]) == (["since", "cards", "events"], 2, 3)
     shown = " ".join(door.run("status").stdout.split())

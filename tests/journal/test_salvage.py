@@ -13,7 +13,7 @@ from gatectl.journal import salvage, statements
 from gatectl.journal.pages import TABLE_LEAF
 from gatectl.journal.reader import Filters, Reader
 from gatectl.journal.repair import header_problem_of, problem_of, repair
-from gatectl.journal.schema import connect_to_mend, open_store
+from gatectl.journal.schema import connect_damaged, open_store
 from gatectl.journal.store import Store
 from gatectl.journal.store_file import NotOursError, require_ours
 
@@ -60,7 +60,7 @@ def carry_over(path, known=()):
 def test_an_index_without_its_root_is_rebuilt(path, index):
     events, cards = write(path)
     overwrite(path, roots(path)[index])
-    with closing(connect_to_mend(path)) as connection:
+    with closing(connect_damaged(path)) as connection:
         assert problem_of(path) is not None
         assert repair(connection, path) is None
         assert problem_of(path) is None
@@ -72,7 +72,7 @@ def test_an_index_without_its_root_is_rebuilt(path, index):
 
 def test_an_index_that_lacks_an_entry_is_rebuilt(path):
     events, _ = write(path)
-    with closing(connect_to_mend(path)) as connection:
+    with closing(connect_damaged(path)) as connection:
         connection.execute("PRAGMA writable_schema = ON")
         # Forgotten while a row is written, so that it does not know the row.
         sql = connection.execute("SELECT * FROM sqlite_schema WHERE name = 'attempts_by_time'").fetchone()
@@ -302,8 +302,8 @@ def test_the_next_scan_repairs_an_index_without_a_restart(path, index):
 
     asyncio.run(run())
     assert read(path) == [*events, new]
-    assert [entry.priority for entry in told(entries, "is being mended")] == [3]
-    assert len(told(entries, "is mended: its indexes were made anew, and nothing is lost")) == 1
+    assert [entry.priority for entry in told(entries, "is being repaired")] == [3]
+    assert len(told(entries, "is repaired: its indexes were rebuilt, and nothing is lost")) == 1
     assert told(entries, "cannot be written") == []
 
 
@@ -314,7 +314,7 @@ def test_damage_that_no_scan_meets_is_found_after_the_start(path):
 
     async def run():
         async with store_at(path, entries):
-            await until(lambda: told(entries, "is mended"))
+            await until(lambda: told(entries, "is repaired"))
 
     asyncio.run(run())
     assert read(path) == events
@@ -331,7 +331,7 @@ def test_another_store_takes_the_place_without_a_restart(path, table):
             store.take_cards = taken.append
             await store.opened
             await asyncio.wait_for(store.record(new.attempt), 20)
-            with closing(connect_to_mend(path)) as other:
+            with closing(connect_damaged(path)) as other:
                 other.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             overwrite(path, roots(path)[table])
             store.finish(new.attempt.id, new.outcome)
@@ -363,7 +363,7 @@ def test_the_damage_is_reported_until_it_is_acknowledged(path):
                 await store.opened
                 await until(lambda store=store: store.health.damage is not None)
                 found.append(store.health.damage.cards)
-        assert told(entries, "nobody has acknowledged it")
+        assert told(entries, "the damage is not acknowledged")
 
     asyncio.run(run())
     assert found == [300, 300]
@@ -377,11 +377,11 @@ def test_a_header_is_looked_at_again_and_again(path):
         async with store_at(path, entries) as store:
             await store.opened
             await record(store, event(50))
-            with closing(connect_to_mend(path)) as other:
+            with closing(connect_damaged(path)) as other:
                 other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             overwrite(path, 1)
             carried = "events of the damaged journal were carried over"
-            await until(lambda: told(entries, "is mended") or told(entries, carried))
+            await until(lambda: told(entries, "is repaired") or told(entries, carried))
 
     asyncio.run(run())
     assert [one for one in read(path) if one in events] == events

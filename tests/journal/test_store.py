@@ -514,7 +514,7 @@ def test_a_damaged_store_is_put_aside_and_a_new_one_begins(tmp_path, damage):
     )
     assert aside.read_bytes() == damaged, "nothing is deleted"
     assert [entry.priority for entry in entries[:2]] == [3, 3]
-    assert "is being mended" in entries[0].message
+    assert "is being repaired" in entries[0].message
     assert str(aside) in entries[1].message
 
 

@@ -266,7 +266,7 @@ def test_every_address_that_failed_is_named():
 @pytest.mark.parametrize("good_first", [True, False])
 def test_an_attempt_that_fails_does_not_win_over_a_successful_one(good_first, monkeypatch):
     """Both end in one turn of the loop."""
-    monkeypatch.setattr(dial, "AGAIN_S", 0.01)
+    monkeypatch.setattr(dial, "NEXT_ATTEMPT_S", 0.01)
 
     async def story():
         ours, theirs = socket.socketpair()
@@ -283,7 +283,7 @@ def test_an_attempt_that_fails_does_not_win_over_a_successful_one(good_first, mo
             raise ConnectionRefusedError(errno.ECONNREFUSED, "refused")
 
         monkeypatch.setattr(dial, "start_connection", attempt)
-        connecting = asyncio.create_task(dial._first_to_stand(found(("127.0.0.1", 1))))
+        connecting = asyncio.create_task(dial._first_to_connect(found(("127.0.0.1", 1))))
         await until(lambda: begun == 2)
         together.set()
         assert await connecting is ours
@@ -294,7 +294,7 @@ def test_an_attempt_that_fails_does_not_win_over_a_successful_one(good_first, mo
 
 
 def test_while_one_attempt_is_under_way_a_failed_one_does_not_end_the_dial(monkeypatch):
-    monkeypatch.setattr(dial, "AGAIN_S", 0.01)
+    monkeypatch.setattr(dial, "NEXT_ATTEMPT_S", 0.01)
 
     async def story():
         ours, theirs = socket.socketpair()
@@ -311,7 +311,7 @@ def test_while_one_attempt_is_under_way_a_failed_one_does_not_end_the_dial(monke
             return ours if begun >= 2 else None
 
         monkeypatch.setattr(dial, "start_connection", attempt)
-        connecting = asyncio.create_task(dial._first_to_stand(found(("127.0.0.1", 1))))
+        connecting = asyncio.create_task(dial._first_to_connect(found(("127.0.0.1", 1))))
         await until(lambda: begun == 2)
         failed.set()
         await until(lambda: begun == 3)
@@ -353,7 +353,7 @@ def knocking(port):
 
 
 def test_without_an_answer_it_dials_again_and_leaves_nothing_behind(monkeypatch):
-    monkeypatch.setattr(dial, "AGAIN_S", 0.01)
+    monkeypatch.setattr(dial, "NEXT_ATTEMPT_S", 0.01)
 
     async def story():
         with deaf_listener() as port:

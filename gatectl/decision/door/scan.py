@@ -91,11 +91,11 @@ class ScanFlow:
             self._let_in_again(read, first, now_s)
             return
         found = door.destination(read.code)
-        whom = self._whom_to_ask(read.code, found, now_s)
+        whom = self._partner_to_ask(read.code, found, now_s)
         event_id = door.new_id(read.at.named.at_us)
         if isinstance(whom, Decision):
             facts = _Facts(door.attempt("scan", event_id, read.at, read, found), read.at, whom)
-            happening = Happening.NOBODY_TO_ASK
+            happening = Happening.NO_PARTNER_TO_ASK
         else:
             attempt = door.attempt("scan", event_id, read.at, read, found, whom.budget_ms)
             deadline_s = LoopTime(start_s + whom.budget_ms / 1000)
@@ -143,7 +143,7 @@ class ScanFlow:
         self.over_at_s = read.at.loop_s
         self._step(self._facts, Happening.SECOND_TRY, now_s)
 
-    def _whom_to_ask(self, code: str, found: Destination | None, now_s: LoopTime) -> Partner | Decision:
+    def _partner_to_ask(self, code: str, found: Destination | None, now_s: LoopTime) -> Partner | Decision:
         """The partner to ask, or the ruling where no partner is asked."""
         partner = self._partner(code, found)
         if self._door.broken is not None:

@@ -25,7 +25,7 @@ class State(StrEnum):
 class Happening(StrEnum):
     """An input, as far as it matters to the table."""
 
-    NOBODY_TO_ASK = "nobody to ask"
+    NO_PARTNER_TO_ASK = "nobody to ask"
     TO_BE_ASKED = "a partner to be asked"
     SECOND_TRY = "a second try"
     BY_HAND = "opened by hand"
@@ -64,7 +64,7 @@ class Row(NamedTuple):
 
 
 SCAN: dict[tuple[State, Happening], Row] = {
-    (State.FREE, Happening.NOBODY_TO_ASK): Row(State.REFUSING, Action.REFUSE),
+    (State.FREE, Happening.NO_PARTNER_TO_ASK): Row(State.REFUSING, Action.REFUSE),
     (State.REFUSING, Happening.RECORDED): Row(State.FREE, Action.CONCLUDE),
     (State.REFUSING, Happening.RECORD_LATE): Row(State.FREE, Action.CONCLUDE),
     (State.FREE, Happening.TO_BE_ASKED): Row(State.RECORDING, Action.RECORD),

@@ -50,7 +50,7 @@ def spawned() -> Iterator[FailsafeProcess]:
     child = os.fork()
     if child == 0:
         os.close(giving)
-        _stand_by(taking, daemon)
+        _run_failsafe(taking, daemon)
     os.close(taking)
     os.close(daemon)
     try:
@@ -63,7 +63,7 @@ def spawned() -> Iterator[FailsafeProcess]:
             os.waitpid(child, 0)
 
 
-def _stand_by(pipe: int, daemon: int) -> Never:
+def _run_failsafe(pipe: int, daemon: int) -> Never:
     status = os.EX_SOFTWARE
     try:
         for number in _SIGNALS:

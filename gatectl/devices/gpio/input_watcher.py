@@ -39,14 +39,14 @@ class Lost(NamedTuple):
 
 @dataclass(slots=True)
 class WatchedInput:
-    """One input of one door. `told` takes its changes, in the watcher's thread."""
+    """One input of one door. `on_change` takes its changes, in the watcher's thread."""
 
     door: str
     name: InputName
     pin: int
     active_low: bool
     filter: LevelFilter
-    told: Callable[[LevelChange | Lost], None]
+    on_change: Callable[[LevelChange | Lost], None]
     edges: bool = False
     close_until_s: LoopTime = LONG_AGO
     """Until when it is read every 20 ms."""
@@ -78,7 +78,7 @@ class WatchedInput:
         self._is_lost, self._pause_s, self.retry_at_s = False, FIRST_RETRY_S, None
         change = self.filter.read(active, now_s)
         if change is not None:
-            self.told(change)
+            self.on_change(change)
 
     def next_s(self, now_s: LoopTime) -> float:
         """When it is to be read again."""
@@ -108,7 +108,7 @@ class WatchedInput:
         self._pause_s = min(2 * self._pause_s, LAST_RETRY_S)
         if not self._is_lost:
             self._is_lost = True
-            self.told(Lost(cause_of(error)))
+            self.on_change(Lost(cause_of(error)))
 
 
 def _listens(device: Any, changed: Callable[..., None]) -> bool:

@@ -64,7 +64,7 @@ class Trouble:
         self._log = log
         self._door = door
         self._over = over
-        self._told: PinFault | None = None
+        self._logged: PinFault | None = None
         self._pause_s = FIRST_RETRY_S
         self.flaw: PinFault | None = None
         self.cause: str | None = None
@@ -82,9 +82,9 @@ class Trouble:
         self.flaw, self.cause = flaw, cause
         if self.retry_at is None:
             self.put_off()
-        if self._told is None or flaw.value > self._told.value:
-            self._told = flaw
-            self._say(Priority.ERROR, cause)
+        if self._logged is None or flaw.value > self._logged.value:
+            self._logged = flaw
+            self._log_entry(Priority.ERROR, cause)
 
     def put_off(self) -> None:
         """Lengthen the pause before the next try, in case the present one fails too."""
@@ -99,10 +99,10 @@ class Trouble:
 
     def end(self) -> None:
         """Record and log the recovery."""
-        if self._told is not None:
+        if self._logged is not None:
             self.suspend()
-            self._told, self._pause_s = None, FIRST_RETRY_S
-            self._say(Priority.NOTICE, self._over)
+            self._logged, self._pause_s = None, FIRST_RETRY_S
+            self._log_entry(Priority.NOTICE, self._over)
 
-    def _say(self, priority: Priority, what: str) -> None:
+    def _log_entry(self, priority: Priority, what: str) -> None:
         self._log(LogEntry(priority, f"{self._door}: {what}", {"DOOR": self._door}))

@@ -17,7 +17,7 @@ from gatectl.devices.gpio.relay_pin import RelayPin, StuckError
 OFF_RETRY_S = 0.1
 """A pin that did not go off is tried again ten times a second."""
 
-LOOK_S = 1.0
+CHECK_S = 1.0
 """Between two checks of idle pins: another program may have moved one."""
 
 LATE_S = 5.0
@@ -38,7 +38,7 @@ class RelayTimer:
         """When the thread passes again; infinite from the time when it is awake to when it sleeps again."""
         self._stopped = False
         self._passed_at = clock.monotonic()
-        self._look_at = self._passed_at
+        self._check_at = self._passed_at
         self._asked: list[tuple[RelayPin, Future[None]]] = []
         self._thread = threading.Thread(target=self._run, name="relay guard", daemon=True)
         self.broken: Future[None] = Future()
@@ -83,7 +83,7 @@ class RelayTimer:
 
     def _pause(self) -> float:
         now = clock.monotonic()
-        times = [self._look_at]
+        times = [self._check_at]
         for relay in self._relays:
             if relay.off_at is not None:
                 not_off = relay.trouble.flaw is PinFault.NOT_OFF
@@ -104,8 +104,8 @@ class RelayTimer:
             if one.trouble.retry_at is not None and one.trouble.retry_at <= now:
                 one.trouble.put_off()
                 one.recover()
-        if now >= self._look_at:
-            self._look_at = LoopTime(now + LOOK_S)
+        if now >= self._check_at:
+            self._check_at = LoopTime(now + CHECK_S)
             for relay in self._relays:
                 with contextlib.suppress(StuckError):  # the relay has recorded it
                     relay.assure()

@@ -36,7 +36,7 @@ KEEPALIVE_IDLE_S, KEEPALIVE_EVERY_S, KEEPALIVE_PROBES = 10, 5, 3
 """The kernel probes a silent connection after 10 s and gives it up after 15 s more. This detects a restarted
 partner or a lost NAT entry before the next member does. No request is sent."""
 
-AGAIN_S = 1.0
+NEXT_ATTEMPT_S = 1.0
 """A connection attempt on a line that is down is lost, and the kernel repeats it more and more rarely. So
 another attempt goes out each second, and finds a line that is back within a second."""
 
@@ -157,10 +157,10 @@ class Dialler:
         if self._proxy is not None:
             on_progress(steps._replace(at_proxy=True))
             await self._open_tunnel(self._proxy, connected)
-        stood = loop.time()
-        on_progress(steps := steps._replace(connect_s=stood - looked_up))
+        connected_at = loop.time()
+        on_progress(steps := steps._replace(connect_s=connected_at - looked_up))
         connection = await self._secure(connected)
-        connection.dialled = steps._replace(tls_s=loop.time() - stood if self._context else None)
+        connection.dialled = steps._replace(tls_s=loop.time() - connected_at if self._context else None)
         on_progress(connection.dialled)
         return connection
 
@@ -213,7 +213,7 @@ class Dialler:
 async def connect(addresses: Addresses) -> socket.socket:
     """Return a socket connected to the first address that answers; raises ExchangeFailed."""
     try:
-        connected = await _first_to_stand(addresses)
+        connected = await _first_to_connect(addresses)
     except OSError as error:
         raise ExchangeFailed(Fault.NETWORK, f"{_why(error)} ({_named(addresses)})") from error
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -240,7 +240,7 @@ def _why(error: OSError) -> str:
     return ", ".join(dict.fromkeys(os.strerror(number).lower() for number in numbers)) or "no connection"
 
 
-async def _first_to_stand(addresses: Addresses) -> socket.socket:
+async def _first_to_connect(addresses: Addresses) -> socket.socket:
     """Return the first successful attempt. Raises OSError once one has failed and no other is under way."""
     loop = asyncio.get_running_loop()
     attempts: set[asyncio.Task[socket.socket]] = set()
@@ -248,9 +248,9 @@ async def _first_to_stand(addresses: Addresses) -> socket.socket:
     try:
         while True:
             if loop.time() >= next_at:
-                knock = start_connection(addresses, happy_eyeballs_delay=NEXT_ADDRESS_S)
-                attempts.add(asyncio.create_task(knock))
-                next_at = loop.time() + AGAIN_S
+                connecting = start_connection(addresses, happy_eyeballs_delay=NEXT_ADDRESS_S)
+                attempts.add(asyncio.create_task(connecting))
+                next_at = loop.time() + NEXT_ATTEMPT_S
             done, _ = await asyncio.wait(
                 attempts, timeout=next_at - loop.time(), return_when=asyncio.FIRST_COMPLETED
             )
@@ -263,10 +263,10 @@ async def _first_to_stand(addresses: Addresses) -> socket.socket:
                 return done.pop().result()
     finally:
         for attempt in attempts:
-            attempt.add_done_callback(_close_what_stands)
+            attempt.add_done_callback(_close_late_connection)
             attempt.cancel()
 
 
-def _close_what_stands(attempt: asyncio.Task[socket.socket]) -> None:
+def _close_late_connection(attempt: asyncio.Task[socket.socket]) -> None:
     if not attempt.cancelled() and attempt.exception() is None:
         attempt.result().close()

@@ -101,7 +101,7 @@ class Pool:
             else:
                 failures = 0
                 if self._refused:
-                    asyncio.get_running_loop().call_later(STABLE_S, self._stands, connection)
+                    asyncio.get_running_loop().call_later(STABLE_S, self._note_stable, connection)
                 else:
                     self._when_linked(None)
                 self._offer_new(connection)
@@ -126,7 +126,7 @@ class Pool:
             async with asyncio.timeout(seconds):
                 await self._used.wait()
 
-    def _stands(self, connection: PartnerConnection) -> None:
+    def _note_stable(self, connection: PartnerConnection) -> None:
         if self._refused and (connection in self._idle or connection in self._in_use):
             self._is_accepted()
 
