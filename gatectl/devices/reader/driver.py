@@ -77,8 +77,8 @@ def driver_of(name: str) -> Driver[Any]:
 
 
 def all_drivers() -> dict[str, Driver[Any]]:
-    """Return the drivers of all reader types."""
-    return {name: driver_of(name) for name in READER_TYPES}
+    """Return the drivers of all reader types, by their names: keyboards, the most frequent, come first."""
+    return {name: driver_of(name) for name in sorted(READER_TYPES)}
 
 
 def locate(settings: ScannerSettings) -> str:

@@ -34,12 +34,12 @@ def test_the_best_name_is_shown(trees):
     trees.port("ttyACM1", by_path="platform-1")
     trees.port("ttyAMA0")
     assert shown(trees) == [
-        ("serial", "serial/by-id/usb-Reader-if00", "by-id"),
-        ("serial", "serial/by-path/platform-1", "by-path"),
-        ("serial", "ttyAMA0", "none"),
         ("evdev", "input/by-id/usb-Two-event-kbd", "by-id"),
         ("evdev", "input/by-path/platform-3-event-kbd", "by-path"),
         ("evdev", "input/event10", "none"),
+        ("serial", "serial/by-id/usb-Reader-if00", "by-id"),
+        ("serial", "serial/by-path/platform-1", "by-path"),
+        ("serial", "ttyAMA0", "none"),
     ]
 
 
@@ -54,13 +54,13 @@ def test_of_twins_each_is_named_by_its_socket(trees):
     trees.keyboard(1, "one", by_id="usb-S-event-kbd", by_path="s-4-event-kbd", usb=("1-4", ("ffff", "35")))
     trees.keyboard(2, "two", by_path="s-5-event-kbd", usb=("1-5", ("ffff", "35")))
     assert shown(trees) == [
+        ("evdev", "input/by-path/s-4-event-kbd", "by-path"),
+        ("evdev", "input/by-path/s-5-event-kbd", "by-path"),
         ("serial", "serial/by-path/socket-1", "by-path"),
         ("serial", "serial/by-id/usb-FTDI_A2", "by-id"),
         ("serial", "serial/by-path/socket-2", "by-path"),
-        ("evdev", "input/by-path/s-4-event-kbd", "by-path"),
-        ("evdev", "input/by-path/s-5-event-kbd", "by-path"),
     ]
-    assert [one.has_twin for one in devices(trees.places)] == [True, False, True, True, True]
+    assert [one.has_twin for one in devices(trees.places)] == [True, True, True, False, True]
 
 
 def test_two_interfaces_of_one_device_are_no_twins(trees):
@@ -105,9 +105,9 @@ def test_the_names_that_they_give_themselves(trees):
     trees.port("ttyUSB0", product=("1a86", "USB Serial"))
     trees.port("ttyUSB1")
     assert [one.name for one in devices(trees.places)] == [
+        "Honeywell 1450g",
         "1a86 USB Serial",
         "",
-        "Honeywell 1450g",
     ]
 
 
