@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 import socket
 import ssl
@@ -15,7 +16,7 @@ from partners import Partners
 
 from gatectl.cli.main import main
 from gatectl.cli.try_partners import partners
-from gatectl.config.reader import load
+from gatectl.config.reader import load_with_keys
 from gatectl.sim.certificates import Leaf
 from gatectl.sim.simulated_door import SimulatedDoor
 from gatectl.sim.virtual_serial import VirtualSerialScanner
@@ -228,7 +229,8 @@ def test_a_partner_that_says_nothing(check, tmp_path):
     section = '[partners.w]\nprotocol = "wellhub"\ngym_id = "1"\nkey = { env = "HOME" }\n'
     with socket.create_server(("127.0.0.1", 0)) as mute:
         check(f'{section}url = "https://127.0.0.1:{mute.getsockname()[1]}"\n')
-        (result,) = partners(load(tmp_path / "gatectl.toml"), patience_s=0.2)
+        settings, secrets = load_with_keys(tmp_path / "gatectl.toml", os.environ)
+        (result,) = partners(settings, secrets, patience_s=0.2)
     line = re.sub(r"\d+ ms", "N ms", result.line)
     assert "TLS took over 0.2 s (the look-up N ms, the connection N ms, tried for N ms)" in line
     assert "firewall" in result.hint

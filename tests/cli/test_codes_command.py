@@ -38,7 +38,7 @@ port = "scanner"
 """
 
 
-class Bench:
+class Rig:
     """A gym with the simulator as its partner."""
 
     def __init__(self, folder, partners, capsys):
@@ -70,21 +70,21 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path, capsys):
+def rig(tmp_path, capsys):
     with Partners() as partners:
-        yield Bench(tmp_path, partners, capsys)
+        yield Rig(tmp_path, partners, capsys)
 
 
-def test_create_update_delete(bench):
+def test_create_update_delete(rig):
     said = f"{GOOD}: the code A1 is set there and enrolled here\n"
-    assert bench.run("create", GOOD, "A1", "--partner", "wellhub") == (0, said, "")
-    assert (bench.there, bench.here) == ({GOOD: "A1"}, {"A1": GOOD})
+    assert rig.run("create", GOOD, "A1", "--partner", "wellhub") == (0, said, "")
+    assert (rig.there, rig.here) == ({GOOD: "A1"}, {"A1": GOOD})
     said = f"{GOOD}: the code A2 is set there and enrolled here; A1 is removed here\n"
-    assert bench.run("update", GOOD, "A2") == (0, said, "")
-    assert (bench.there, bench.here) == ({GOOD: "A2"}, {"A2": GOOD})
+    assert rig.run("update", GOOD, "A2") == (0, said, "")
+    assert (rig.there, rig.here) == ({GOOD: "A2"}, {"A2": GOOD})
     said = f"{GOOD}: the code is deleted there; A2 is removed here\n"
-    assert bench.run("delete", GOOD) == (0, said, "")
-    assert (bench.there, bench.here) == ({}, {})
+    assert rig.run("delete", GOOD) == (0, said, "")
+    assert (rig.there, rig.here) == ({}, {})
 
 
 class PagesDeletion(http.server.BaseHTTPRequestHandler):
@@ -102,34 +102,34 @@ class PagesDeletion(http.server.BaseHTTPRequestHandler):
 
 
 @contextmanager
-def served(handler, bench):
+def served(handler, rig):
     """A Wellhub on loopback whose requests this handler answers; the settings name it."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f'url = "http://127.0.0.1:{server.server_address[1]}"'
-        text = bench.settings.read_text()
-        bench.settings.write_text(re.sub('url = ".*"', url, re.sub("ca_file = .*", "", text)))
+        text = rig.settings.read_text()
+        rig.settings.write_text(re.sub('url = ".*"', url, re.sub("ca_file = .*", "", text)))
         yield server
         server.shutdown()
 
 
-def test_a_deletion_answered_as_the_page_shows_it(bench):
-    bench.enrol("A1", GOOD)
-    with served(PagesDeletion, bench):
+def test_a_deletion_answered_as_the_page_shows_it(rig):
+    rig.enrol("A1", GOOD)
+    with served(PagesDeletion, rig):
         said = f"{GOOD}: the code is deleted there; A1 is removed here\n"
-        assert bench.run("delete", GOOD) == (0, said, "")
-    assert bench.here == {}
+        assert rig.run("delete", GOOD) == (0, said, "")
+    assert rig.here == {}
 
 
-def test_a_refusal_by_wellhub_changes_nothing_here(bench):
-    bench.run("create", GOOD, "A1")
-    status, _, err = bench.run("create", GOOD, "A2")
+def test_a_refusal_by_wellhub_changes_nothing_here(rig):
+    rig.run("create", GOOD, "A1")
+    status, _, err = rig.run("create", GOOD, "A2")
     assert (status, "replace it: gatectl codes update" in err) == (1, True)
-    status, _, err = bench.run("update", OTHER, "B1")
+    status, _, err = rig.run("update", OTHER, "B1")
     assert (status, "make one: gatectl codes create" in err) == (1, True)
-    status, _, err = bench.run("delete", OTHER)
+    status, _, err = rig.run("delete", OTHER)
     assert (status, "there is nothing to delete" in err) == (1, True)
-    assert (bench.there, bench.here) == ({GOOD: "A1"}, {"A1": GOOD})
+    assert (rig.there, rig.here) == ({GOOD: "A1"}, {"A1": GOOD})
 
 
 @pytest.mark.parametrize(
@@ -150,52 +150,52 @@ def test_a_refusal_by_wellhub_changes_nothing_here(bench):
     ],
 )
 @pytest.mark.parametrize("action", ["create", "update", "delete"])
-def test_faults_there(bench, action, member, words):
+def test_faults_there(rig, action, member, words):
     if action == "delete" and member[-3:] in {"612", "614"}:
         return  # its answer has no body that could be cut or be too long
-    bench.partners.call(lambda: bench.partners.simulator.partners["wellhub"].codes.update({member: "old"}))
-    bench.enrol("old", member)
-    status, out, err = bench.run(action, member, *([] if action == "delete" else ["new"]))
+    rig.partners.call(lambda: rig.partners.simulator.partners["wellhub"].codes.update({member: "old"}))
+    rig.enrol("old", member)
+    status, out, err = rig.run(action, member, *([] if action == "delete" else ["new"]))
     assert (status, out) == (1, "")
     line, *hints = err.splitlines()
     assert words in line
     assert all(hint.startswith("hint: ") for hint in hints)
     assert hints
-    assert (bench.there, bench.here) == ({member: "old"}, {"old": member})
+    assert (rig.there, rig.here) == ({member: "old"}, {"old": member})
 
 
 @pytest.mark.parametrize("member", ["1000000000600", "1000000000601"])
-def test_a_wellhub_that_hangs_or_drips(bench, monkeypatch, member):
+def test_a_wellhub_that_hangs_or_drips(rig, monkeypatch, member):
     monkeypatch.setattr(codes_client, "PATIENCE_S", 0.3)
-    status, _, err = bench.run("create", member, "A1")
+    status, _, err = rig.run("create", member, "A1")
     assert status == 1
     assert "gave no whole answer within 0.3 s" in err
     assert "codes update" in err
-    assert bench.here == {}
+    assert rig.here == {}
 
 
 @pytest.mark.parametrize("member", ["1000000000703", "1000000000704", "1000000000705"])
-def test_a_change_whose_answer_was_lost_is_repeated_safely(bench, member):
-    status, _, err = bench.run("create", member, "A1")
+def test_a_change_whose_answer_was_lost_is_repeated_safely(rig, member):
+    status, _, err = rig.run("create", member, "A1")
     assert (status, "it may have been done there; repeat it" in err) == (1, True)
-    assert (bench.there, bench.here) == ({member: "A1"}, {})
-    status, _, err = bench.run("create", member, "A1")
+    assert (rig.there, rig.here) == ({member: "A1"}, {})
+    status, _, err = rig.run("create", member, "A1")
     assert (status, "gatectl codes update" in err) == (1, True)
-    assert bench.run("update", member, "A1")[0] == 0
-    assert (bench.there, bench.here) == ({member: "A1"}, {"A1": member})
-    assert bench.run("delete", member)[0] == 0
-    assert (bench.there, bench.here) == ({}, {})
+    assert rig.run("update", member, "A1")[0] == 0
+    assert (rig.there, rig.here) == ({member: "A1"}, {"A1": member})
+    assert rig.run("delete", member)[0] == 0
+    assert (rig.there, rig.here) == ({}, {})
 
 
 @pytest.mark.parametrize("member", ["1000000000703", "1000000000705"])
-def test_a_deletion_whose_answer_was_lost_is_repeated_safely(bench, member):
-    bench.partners.call(lambda: bench.partners.simulator.partners["wellhub"].codes.update({member: "A1"}))
-    bench.enrol("A1", member)
-    assert bench.run("delete", member)[0] == 1
-    assert (bench.there, bench.here) == ({}, {"A1": member})
+def test_a_deletion_whose_answer_was_lost_is_repeated_safely(rig, member):
+    rig.partners.call(lambda: rig.partners.simulator.partners["wellhub"].codes.update({member: "A1"}))
+    rig.enrol("A1", member)
+    assert rig.run("delete", member)[0] == 1
+    assert (rig.there, rig.here) == ({}, {"A1": member})
     said = f"{member}: the code was not there any more; A1 is removed here\n"
-    assert bench.run("delete", member) == (0, said, "")
-    assert bench.here == {}
+    assert rig.run("delete", member) == (0, said, "")
+    assert rig.here == {}
 
 
 class WellhubBesideALockedStore(http.server.BaseHTTPRequestHandler):
@@ -214,31 +214,31 @@ class WellhubBesideALockedStore(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def test_a_failure_here_is_reported_and_repeated_safely(bench, monkeypatch):
-    bench.enrol("A1", GOOD)
+def test_a_failure_here_is_reported_and_repeated_safely(rig, monkeypatch):
+    rig.enrol("A1", GOOD)
     monkeypatch.setattr("gatectl.journal.schema.BUSY_TIMEOUT_MS", 50)
-    lock = sqlite3.connect(bench.folder / "journal.db", isolation_level=None, check_same_thread=False)
-    with closing(lock), served(WellhubBesideALockedStore, bench) as server:
+    lock = sqlite3.connect(rig.folder / "journal.db", isolation_level=None, check_same_thread=False)
+    with closing(lock), served(WellhubBesideALockedStore, rig) as server:
         server.lock = lock
-        status, _, err = bench.run("update", GOOD, "A 2")
+        status, _, err = rig.run("update", GOOD, "A 2")
         assert status == 1
         line, hint = err.splitlines()
         assert line.startswith("Wellhub has the code now, but here it is not done: ")
         assert hint == f"hint: gatectl cards add 'A 2' wellhub {GOOD}"
         lock.execute("ROLLBACK")
-        status, _, err = bench.run("delete", GOOD)
+        status, _, err = rig.run("delete", GOOD)
         assert status == 1
         assert err.startswith("Wellhub has no such code now, but here it is not done: ")
         lock.execute("ROLLBACK")
-    with served(PagesDeletion, bench):
-        assert bench.run("delete", GOOD)[0] == 0
-    assert bench.here == {}
+    with served(PagesDeletion, rig):
+        assert rig.run("delete", GOOD)[0] == 0
+    assert rig.here == {}
 
 
-def test_a_store_that_cannot_be_written_is_reported_before_any_request(bench):
-    (bench.folder / "journal.db").write_text("this is no database, and it is long enough to say so" * 20)
-    assert bench.run("create", GOOD, "A1")[0] == 78
-    assert bench.asked == []
+def test_a_store_that_cannot_be_written_is_reported_before_any_request(rig):
+    (rig.folder / "journal.db").write_text("this is no database, and it is long enough to say so" * 20)
+    assert rig.run("create", GOOD, "A1")[0] == 78
+    assert rig.asked == []
 
 
 @pytest.mark.parametrize(
@@ -254,12 +254,12 @@ def test_a_store_that_cannot_be_written_is_reported_before_any_request(bench):
         (["create", GOOD, "A1", "--partner", "nobody"], "there is no partner 'nobody'"),
     ],
 )
-def test_arguments_refused_before_any_request(bench, args, words):
-    bench.enrol("taken", "1000000000404")
-    status, _, err = bench.run(*args)
+def test_arguments_refused_before_any_request(rig, args, words):
+    rig.enrol("taken", "1000000000404")
+    status, _, err = rig.run(*args)
     assert status == 1
     assert words in err
-    assert bench.asked == []
+    assert rig.asked == []
 
 
 @pytest.mark.parametrize(
@@ -272,42 +272,42 @@ def test_arguments_refused_before_any_request(bench, args, words):
         ["create", "--rate", "0"],
     ],
 )
-def test_wrong_usage(bench, args):
-    assert bench.run(*args)[0] == 2
-    assert bench.asked == []
+def test_wrong_usage(rig, args):
+    assert rig.run(*args)[0] == 2
+    assert rig.asked == []
 
 
-def test_a_wellhub_that_cannot_be_reached(bench):
+def test_a_wellhub_that_cannot_be_reached(rig):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    text = bench.settings.read_text()
-    bench.settings.write_text(text.replace(str(bench.partners.simulator.port), str(port)))
-    status, _, err = bench.run("create", GOOD, "A1")
+    text = rig.settings.read_text()
+    rig.settings.write_text(text.replace(str(rig.partners.simulator.port), str(port)))
+    status, _, err = rig.run("create", GOOD, "A1")
     assert status == 1
     assert err.startswith("no connection to Wellhub, so nothing was asked")
 
 
-def test_a_member_with_several_cards_keeps_those_that_were_no_code(bench):
-    bench.enrol("0500207B32", GOOD)
-    bench.run("create", GOOD, "A1")
-    status, _, err = bench.run("update", GOOD, "A2")
+def test_a_member_with_several_cards_keeps_those_that_were_no_code(rig):
+    rig.enrol("0500207B32", GOOD)
+    rig.run("create", GOOD, "A1")
+    status, _, err = rig.run("update", GOOD, "A2")
     assert status == 1
     assert "which card here was the old code: 0500207B32, A1?" in err
-    assert bench.here == dict.fromkeys(["0500207B32", "A1", "A2"], GOOD)
-    assert bench.run("delete", GOOD, "A2")[0] == 0
-    assert bench.here == dict.fromkeys(["0500207B32", "A1"], GOOD)
+    assert rig.here == dict.fromkeys(["0500207B32", "A1", "A2"], GOOD)
+    assert rig.run("delete", GOOD, "A2")[0] == 0
+    assert rig.here == dict.fromkeys(["0500207B32", "A1"], GOOD)
 
 
-def test_a_running_gatectl_is_notified(bench):
-    with daemon_that_answers(bench.folder / "control.sock", {}) as heard:
-        assert bench.run("create", GOOD, "A1")[0] == 0
+def test_a_running_gatectl_is_notified(rig):
+    with daemon_that_answers(rig.folder / "control.sock", {}) as heard:
+        assert rig.run("create", GOOD, "A1")[0] == 0
     assert heard == [{"command": "reload_cards"}]
 
 
-def test_no_key_in_any_output(bench):
-    key = bench.partners.simulator.partners["wellhub"].key
+def test_no_key_in_any_output(rig):
+    key = rig.partners.simulator.partners["wellhub"].key
     for member in (GOOD, "1000000000403", "1000000000610", "1000000000616"):
-        assert key not in "".join(bench.run("create", member, "A1")[1:])
+        assert key not in "".join(rig.run("create", member, "A1")[1:])
 
 
 # --- Many -----------------------------------------------------------------------------------------
@@ -336,97 +336,97 @@ def test_many_are_paced():
     assert (changes, slept) == ([1, 2, 3, 4], [0.25])
 
 
-def test_many(bench):
-    file = bench.folder / "codes.csv"
+def test_many(rig):
+    file = rig.folder / "codes.csv"
     listed = members(1, 2, 404, 451)
     file.write_text("wellhub_id,code\n" + "".join(f"{member},C-{member[-3:]}\n" for member in listed))
-    status, out, err = bench.run("create", *FAST, "--from", str(file))
+    status, out, err = rig.run("create", *FAST, "--from", str(file))
     assert (status, out, err) == (0, "", "done: 4 of 4\n")
-    assert bench.here == {f"C-{member[-3:]}": member for member in listed}
-    assert bench.there == {member: f"C-{member[-3:]}" for member in listed}
+    assert rig.here == {f"C-{member[-3:]}": member for member in listed}
+    assert rig.there == {member: f"C-{member[-3:]}" for member in listed}
 
 
-def test_an_interrupted_run_goes_on_where_it_was(bench):
-    file = bench.folder / "codes.csv"
+def test_an_interrupted_run_goes_on_where_it_was(rig):
+    file = rig.folder / "codes.csv"
     listed = members(1, 500, 2)
     file.write_text("".join(f"{member},C-{member[-3:]}\n" for member in listed))
-    status, _, err = bench.run("create", *FAST, "--from", str(file))
+    status, _, err = rig.run("create", *FAST, "--from", str(file))
     assert status == 1
     assert "Wellhub failed (500)" in err
     assert "done: 2 of 3" in err
-    report = list(csv.DictReader((bench.folder / "codes.csv.report.csv").read_text().splitlines()))
+    report = list(csv.DictReader((rig.folder / "codes.csv.report.csv").read_text().splitlines()))
     assert [(row["wellhub_id"], row["outcome"]) for row in report] == list(
         zip(listed, ["done", "failed", "done"], strict=True)
     )
-    before = len(bench.asked)
-    status, _, err = bench.run("create", *FAST, "--from", str(file))
+    before = len(rig.asked)
+    status, _, err = rig.run("create", *FAST, "--from", str(file))
     assert status == 1
     assert err.startswith("done before: 2\n")
-    assert bench.asked[before:] == [("POST", listed[1])]
+    assert rig.asked[before:] == [("POST", listed[1])]
 
 
-def test_no_cell_of_a_report_is_a_formula_and_it_goes_on_all_the_same(bench):
-    file, report = bench.folder / "codes.csv", bench.folder / "r.csv"
+def test_no_cell_of_a_report_is_a_formula_and_it_goes_on_all_the_same(rig):
+    file, report = rig.folder / "codes.csv", rig.folder / "r.csv"
     (member,) = members(1)
     file.write_text(f"{member},=1+1\n")
-    assert bench.run("create", *FAST, "--from", str(file), "--report", str(report))[0] == 0
-    assert bench.here == {"=1+1": member}
+    assert rig.run("create", *FAST, "--from", str(file), "--report", str(report))[0] == 0
+    assert rig.here == {"=1+1": member}
     assert f"{member},'=1+1," in report.read_text()
-    asked = len(bench.asked)
-    assert "done before: 1" in bench.run("create", *FAST, "--from", str(file), "--report", str(report))[2]
-    assert len(bench.asked) == asked
+    asked = len(rig.asked)
+    assert "done before: 1" in rig.run("create", *FAST, "--from", str(file), "--report", str(report))[2]
+    assert len(rig.asked) == asked
 
 
-def test_a_report_that_was_cut_short(bench):
-    file, report = bench.folder / "codes.csv", bench.folder / "r.csv"
+def test_a_report_that_was_cut_short(rig):
+    file, report = rig.folder / "codes.csv", rig.folder / "r.csv"
     one, two = members(1, 2)
     file.write_text(f"{one},A\n{two},B\n")
     report.write_text(f"action,wellhub_id,code,outcome,what\ncreate,{one},A,done,\ncreate,{two},B,do")
-    assert bench.run("create", *FAST, "--from", str(file), "--report", str(report))[0] == 0
-    assert bench.asked == [("POST", two)]
-    before = len(bench.asked)
-    assert bench.run("create", *FAST, "--from", str(file), "--report", str(report))[0] == 0
-    assert len(bench.asked) == before
+    assert rig.run("create", *FAST, "--from", str(file), "--report", str(report))[0] == 0
+    assert rig.asked == [("POST", two)]
+    before = len(rig.asked)
+    assert rig.run("create", *FAST, "--from", str(file), "--report", str(report))[0] == 0
+    assert len(rig.asked) == before
 
 
-def test_a_refused_key_ends_the_run(bench):
-    file = bench.folder / "codes.csv"
+def test_a_refused_key_ends_the_run(rig):
+    file = rig.folder / "codes.csv"
     file.write_text("".join(f"{member},C{member[-3:]}\n" for member in members(403, 1, 2)))
-    status, _, err = bench.run("create", *FAST, "--from", str(file))
+    status, _, err = rig.run("create", *FAST, "--from", str(file))
     assert status == 1
     assert "done: 0 of 3" in err
-    assert len(bench.asked) == 1
+    assert len(rig.asked) == 1
 
 
-def test_wellhubs_pause_is_kept(bench):
+def test_wellhubs_pause_is_kept(rig):
     slept = []
-    settings, keys = load_with_keys(bench.settings, os.environ)
+    settings, secrets = load_with_keys(rig.settings, os.environ)
     change = Change("create", *members(429), "A")
-    with CodesClient("wellhub", settings.partners["wellhub"], keys["wellhub"].value) as client:
+    with CodesClient(settings.partners["wellhub"], secrets["wellhub"]) as client:
         done = codes.CodeChanger(settings, "wellhub", client, slept.append).do(change)
     assert "asks to be left alone for 2 s" in done.problem.message
     assert slept == [2.0, 2.0]
-    assert len(bench.asked) == 3
+    assert len(rig.asked) == 3
 
 
-def test_a_bad_file_changes_nothing(bench):
-    file = bench.folder / "codes.csv"
+def test_a_bad_file_changes_nothing(rig):
+    file = rig.folder / "codes.csv"
     one, two, three = members(1, 2, 3)
     file.write_text(f"{one},A\n{one},B\n12,C\n{two}\n{two},12345678901234\n{three},6.5E+09\n1.2E+12,D\n")
-    status, _, err = bench.run("create", *FAST, "--from", str(file))
+    status, _, err = rig.run("create", *FAST, "--from", str(file))
     assert status == 1
     assert [line.split(":")[1] for line in err.splitlines()[:-1]] == ["2", "3", "4", "5", "6", "7"]
-    assert bench.asked == []
+    assert rig.asked == []
 
 
-def test_many_deletions_by_their_ids_alone(bench):
-    file = bench.folder / "codes.csv"
+def test_many_deletions_by_their_ids_alone(rig):
+    file = rig.folder / "codes.csv"
     listed = members(1, 2)
     for number, member in enumerate(listed):
-        bench.run("create", member, f"A{number}")
+        rig.run("create", member, f"A{number}")
     file.write_text("wellhub_id\n" + "\n".join(listed))
-    assert bench.run("delete", *FAST, "--from", str(file))[0] == 0
-    assert (bench.there, bench.here) == ({}, {})
+    assert rig.run("delete", *FAST, "--from", str(file))[0] == 0
+    assert (rig.there, rig.here) == ({}, {})
 
 
 def test_httpx_is_imported_by_this_command_alone():

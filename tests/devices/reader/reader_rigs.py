@@ -1,4 +1,4 @@
-"""The scanner tests' rigs: a clock that can be put forward, a bench that watches one scanner, and a rig for
+"""The scanner tests' rigs: a clock that can be put forward, a harness that watches one scanner, and a rig for
 each kind of driver, real or virtual."""
 
 from __future__ import annotations
@@ -50,25 +50,25 @@ def on_shifted_clock(test):
 
 
 class Watched:
-    """A connection that reports its state to the bench."""
+    """A connection that reports its state to the harness."""
 
-    def __init__(self, connection, bench):
+    def __init__(self, connection, harness):
         self._connection = connection
-        self._bench = bench
+        self._harness = harness
         self.fileno = connection.fileno
         self.decoder = connection.decoder
 
     def read(self):
-        self._bench.seen("reads")
-        self._bench.read_at = asyncio.get_running_loop().time()
+        self._harness.seen("reads")
+        self._harness.read_at = asyncio.get_running_loop().time()
         return self._connection.read()
 
     def close(self):
         self._connection.close()
-        self._bench.seen_in_thread("closes")
+        self._harness.seen_in_thread("closes")
 
 
-class Bench:
+class Harness:
     """Runs one scanner, as a context manager, and keeps what it hands out.
 
     Devices are opened and closed in a thread; what becomes of them is counted on the loop.

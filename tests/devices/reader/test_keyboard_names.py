@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 from device_trees import POWER_BUTTON_KEYS, Trees
-from reader_rigs import Bench, on_shifted_clock
+from reader_rigs import Harness, on_shifted_clock
 
 from gatectl.devices.reader.contention import Claims
 from gatectl.devices.reader.driver import scanner_of
@@ -53,19 +53,19 @@ async def test_a_scanner_that_comes_back_as_another_event(trees):
     driver = KeyboardDriver(keyboard.connect, places=trees.places)
     claims = Claims({BY_NAME.path: partial(driver.locate, BY_NAME)})
     node = trees.keyboard(5, "BT Scanner")
-    async with Bench(partial(scanner_of, BY_NAME, claims, drivers={"evdev": driver})) as bench:
-        await bench.ready()
+    async with Harness(partial(scanner_of, BY_NAME, claims, drivers={"evdev": driver})) as harness:
+        await harness.ready()
         keyboard.type_code("1")
-        await bench.code("1")
+        await harness.code("1")
         node.unlink()
         keyboard.unplug()
-        await bench.until(lambda: bench.scanner.status.state == "lost")
-        await bench.retry()
-        assert bench.scanner.status.cause == "unplugged"
+        await harness.until(lambda: harness.scanner.status.state == "lost")
+        await harness.retry()
+        assert harness.scanner.status.cause == "unplugged"
         trees.keyboard(6, "BT Scanner")
         keyboard.plug()
-        await bench.retry()
-        await bench.ready()
+        await harness.retry()
+        await harness.ready()
         keyboard.type_code("2")
-        await bench.code("2")
-        assert bench.scanner.status.path == "BT Scanner"
+        await harness.code("2")
+        assert harness.scanner.status.path == "BT Scanner"

@@ -8,7 +8,7 @@ import os
 import threading
 
 import pytest
-from reader_rigs import Bench, ShiftedLoop, on_shifted_clock
+from reader_rigs import Harness, ShiftedLoop, on_shifted_clock
 
 from gatectl.decision.reader.framing import framer
 from gatectl.decision.reader.reading import INCOMPLETE_S, Code
@@ -56,20 +56,20 @@ class Scripted:
 
 
 def making(connect):
-    """The arguments of a bench's scanner."""
+    """The arguments of a harness's scanner."""
     return lambda **watching: Scanner("/dev/x", "serial", connect, 0, **watching)
 
 
 @on_shifted_clock
 async def test_a_device_that_dies_at_once_neither_spins_nor_floods_the_log():
-    async with Bench(making(lambda: Scripted(b"!"))) as bench:
+    async with Harness(making(lambda: Scripted(b"!"))) as harness:
         for count in range(1, 100):
-            await bench.until(lambda count=count: bench.closes == count)
+            await harness.until(lambda count=count: harness.closes == count)
             # Its next life begins only when the time for it has come.
-            await bench.settle()
-            assert bench.opens == count
-            bench.loop.advance(RETRY_S)
-        assert bench.entries == [(4, "lost (unplugged)"), (5, "ready")] * (QUICK_LOSSES - 1) + [
+            await harness.settle()
+            assert harness.opens == count
+            harness.loop.advance(RETRY_S)
+        assert harness.entries == [(4, "lost (unplugged)"), (5, "ready")] * (QUICK_LOSSES - 1) + [
             (4, "lost (unplugged)")
         ]
 
@@ -78,16 +78,16 @@ async def test_a_device_that_dies_at_once_neither_spins_nor_floods_the_log():
 @on_shifted_clock
 async def test_a_lasting_return_is_logged(proof):
     lives = [b"!"] * 20 + [b"1" if proof == "code" else b""]
-    async with Bench(making(lambda: Scripted(lives.pop(0)))) as bench:
+    async with Harness(making(lambda: Scripted(lives.pop(0)))) as harness:
         while len(lives) > 1:
-            await bench.retry()
-        told = list(bench.entries)
-        await bench.retry()
+            await harness.retry()
+        told = list(harness.entries)
+        await harness.retry()
         if proof == "time":
-            assert bench.entries == told
-            bench.loop.advance(STEADY_S)
-        await bench.told(len(told) + 1)
-        assert bench.entries == [*told, (5, "ready")]
+            assert harness.entries == told
+            harness.loop.advance(STEADY_S)
+        await harness.told(len(told) + 1)
+        assert harness.entries == [*told, (5, "ready")]
         assert told[-1] == (4, "lost (unplugged)")
 
 
@@ -98,13 +98,13 @@ async def test_a_cause_that_changes_is_shown_and_not_logged_again():
     def connect():
         raise DeviceLost(causes[0] if len(causes) == 1 else causes.pop(0))
 
-    async with Bench(making(connect)) as bench:
-        await bench.told(1)
-        await bench.retry()
-        await bench.retry()
-        assert bench.scanner.status.cause == "permission denied"
-        assert bench.scanner.status.state == "absent"
-        assert bench.entries == [(4, "absent (unplugged)")]
+    async with Harness(making(connect)) as harness:
+        await harness.told(1)
+        await harness.retry()
+        await harness.retry()
+        assert harness.scanner.status.cause == "permission denied"
+        assert harness.scanner.status.state == "absent"
+        assert harness.entries == [(4, "absent (unplugged)")]
 
 
 def test_a_bug_of_the_one_who_takes_the_codes_ends_the_run():
@@ -120,16 +120,16 @@ def test_a_bug_of_the_one_who_takes_the_codes_ends_the_run():
 @on_shifted_clock
 async def test_an_unforeseen_error_in_reading_costs_this_device_alone_and_is_logged_as_a_bug():
     lives = [b"?", b"?", b"1"]
-    async with Bench(making(lambda: Scripted(lives.pop(0)))) as bench:
-        await bench.until(lambda: bench.scanner.status.state == "lost")
-        place = bench.scanner.status.cause
+    async with Harness(making(lambda: Scripted(lives.pop(0)))) as harness:
+        await harness.until(lambda: harness.scanner.status.state == "lost")
+        place = harness.scanner.status.cause
         assert place.startswith("ZeroDivisionError at test_scanner.py:")
         while lives:
-            await bench.retry()
-        await bench.until(lambda: bench.codes == ["1"])
+            await harness.retry()
+        await harness.until(lambda: harness.codes == ["1"])
         told = [(4, f"lost ({place})"), (5, "ready")]
-        assert bench.entries == [(3, f"unforeseen error ({place}): please report it"), *told, *told]
-        await bench.until(lambda: bench.closes == 2)
+        assert harness.entries == [(3, f"unforeseen error ({place}): please report it"), *told, *told]
+        await harness.until(lambda: harness.closes == 2)
 
 
 @on_shifted_clock
@@ -141,14 +141,14 @@ async def test_an_unforeseen_error_in_opening_costs_this_device_alone_and_is_log
             errors.pop().decode()
         return Scripted(b"1")
 
-    async with Bench(making(connect)) as bench:
-        await bench.until(lambda: bench.scanner.status.cause)
-        place = bench.scanner.status.cause
+    async with Harness(making(connect)) as harness:
+        await harness.until(lambda: harness.scanner.status.cause)
+        place = harness.scanner.status.cause
         assert place.startswith("UnicodeDecodeError at test_scanner.py:")
-        await bench.retry()
-        await bench.retry()
-        await bench.until(lambda: bench.codes == ["1"])
-        assert bench.entries == [
+        await harness.retry()
+        await harness.retry()
+        await harness.until(lambda: harness.codes == ["1"])
+        assert harness.entries == [
             (3, f"unforeseen error ({place}): please report it"),
             (4, f"absent ({place})"),
             (5, "ready"),
@@ -165,10 +165,10 @@ async def test_a_device_that_cannot_be_waited_for_costs_itself_alone(tmp_path):
             return file.fileno()  # the kernel waits for no regular file
 
     with file:
-        async with Bench(making(Unwaitable)) as bench:
-            await bench.told(2)
-            await bench.until(lambda: bench.closes == 1)
-            assert bench.scanner.status.cause.startswith("PermissionError at ")
+        async with Harness(making(Unwaitable)) as harness:
+            await harness.told(2)
+            await harness.until(lambda: harness.closes == 1)
+            assert harness.scanner.status.cause.startswith("PermissionError at ")
 
 
 class Broken:
@@ -213,12 +213,12 @@ async def test_a_bug_in_a_decoder_costs_this_device_alone(step, idle_s):
     def make(**watching):
         return Scanner("/dev/x", "serial", Half, idle_s, **watching)
 
-    async with Bench(make) as bench:
-        await bench.until(lambda: bench.reads == 1)
-        await bench.settle()
-        bench.loop.advance(INCOMPLETE_S)
-        await bench.told(2)
-        assert bench.scanner.status.cause.startswith("ZeroDivisionError at test_scanner.py")
+    async with Harness(make) as harness:
+        await harness.until(lambda: harness.reads == 1)
+        await harness.settle()
+        harness.loop.advance(INCOMPLETE_S)
+        await harness.told(2)
+        assert harness.scanner.status.cause.startswith("ZeroDivisionError at test_scanner.py")
 
 
 @pytest.fixture
@@ -241,8 +241,8 @@ def unblock(fifo):
 @on_shifted_clock
 async def test_a_device_that_hangs_at_open_holds_up_nothing_but_itself(fifo):
     async with (
-        Bench(making(lambda: opened(fifo))) as hung,
-        Bench(making(Scripted)) as other,
+        Harness(making(lambda: opened(fifo))) as hung,
+        Harness(making(Scripted)) as other,
     ):
         await other.ready()
         await hung.until(lambda: hung.tries == 1)
@@ -271,9 +271,9 @@ async def test_a_stop_does_not_wait_for_a_device_that_hangs_and_what_is_open_at_
             super().close()
             closed.set()
 
-    async with Bench(making(lambda: opened(fifo, Late))) as bench:
-        await bench.until(lambda: bench.tries == 1)
-    assert bench.task.cancelled()
+    async with Harness(making(lambda: opened(fifo, Late))) as harness:
+        await harness.until(lambda: harness.tries == 1)
+    assert harness.task.cancelled()
     unblock(fifo)
     while not closed.is_set():
         await asyncio.sleep(0)
@@ -285,15 +285,15 @@ async def test_a_device_that_hangs_at_close_holds_up_nothing_but_itself(fifo):
         def close(self):
             opened(fifo, super().close)
 
-    async with Bench(making(lambda: Stuck(b"!"))) as bench:
-        await bench.told(1)
-        bench.loop.advance(RETRY_S)
-        await bench.settle()
-        bench.loop.advance(OPEN_S)
-        await bench.until(lambda: bench.scanner.status.cause == "it does not answer")
-        assert bench.entries == [(4, "lost (unplugged)")]
+    async with Harness(making(lambda: Stuck(b"!"))) as harness:
+        await harness.told(1)
+        harness.loop.advance(RETRY_S)
+        await harness.settle()
+        harness.loop.advance(OPEN_S)
+        await harness.until(lambda: harness.scanner.status.cause == "it does not answer")
+        assert harness.entries == [(4, "lost (unplugged)")]
         unblock(fifo)
-        await bench.until(lambda: bench.closes == 1)
+        await harness.until(lambda: harness.closes == 1)
 
 
 @on_shifted_clock
@@ -317,12 +317,12 @@ async def test_a_device_that_goes_in_the_turn_of_the_stop_is_no_error():
 async def test_a_code_is_handed_on_in_the_very_turn_of_the_loop_in_which_it_is_read():
     turns = []
 
-    async with Bench(making(Scripted)) as bench:
-        await bench.ready()
-        os.write(bench.connection._connection._line, b"1")
+    async with Harness(making(Scripted)) as harness:
+        await harness.ready()
+        os.write(harness.connection._connection._line, b"1")
         next_turn = asyncio.Event()
-        bench.seen = lambda _: bench.loop.call_soon(next_turn.set)
-        bench.scanner._on_code = lambda code, _: turns.append((code, next_turn.is_set()))
+        harness.seen = lambda _: harness.loop.call_soon(next_turn.set)
+        harness.scanner._on_code = lambda code, _: turns.append((code, next_turn.is_set()))
         await next_turn.wait()
         assert turns == [("1", False)]
 
@@ -343,25 +343,25 @@ async def test_a_second_program_is_looked_for_now_and_then_and_logged_when_it_co
     def make(**watching):
         return Scanner("/dev/x", "serial", Scripted, 0, holders=holders, **watching)
 
-    async with Bench(make) as bench:
+    async with Harness(make) as harness:
         held = []
-        await bench.ready()
-        await bench.settle()
-        bench.loop.advance(FIRST_LOOK_S)
+        await harness.ready()
+        await harness.settle()
+        harness.loop.advance(FIRST_LOOK_S)
         while len(looks) > 1:
             count = len(looked)
             while len(looked) == count:
                 await asyncio.sleep(0)
-            await bench.settle()
-            held.append(bench.scanner.status.held_by)
-            bench.loop.advance(LOOK_S)
+            await harness.settle()
+            held.append(harness.scanner.status.held_by)
+            harness.loop.advance(LOOK_S)
         assert held[:3] == [(), ("getty (7)",), ("getty (7)", "ModemManager (8)")]
-        assert [text.partition(" (OS")[0] for _, text in bench.entries] == [
+        assert [text.partition(" (OS")[0] for _, text in harness.entries] == [
             "also open in getty (7), which may take characters of codes",
             "unforeseen error",
             "no other program has it open any more",
         ]
-        assert bench.scanner.status.state == "ready"
+        assert harness.scanner.status.state == "ready"
 
 
 @pytest.mark.parametrize(
