@@ -300,7 +300,7 @@ def passes(guard, until):
         for one in guard._retried:
             if one.trouble.retry_at is not None:
                 one.trouble.retry_at = 0.0
-        guard._look_at = 0.0
+        guard._check_at = 0.0
         guard._pass()
 
 
@@ -410,7 +410,7 @@ def test_a_pin_that_another_program_moved_is_driven_back(relay, entries, on):
     guard = RelayTimer([one])
     for _ in range(3):
         one._device._device.value = not on
-        guard._look_at = 0.0
+        guard._check_at = 0.0
         guard._pass()
         assert one.is_on is on
     one.close()
