@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -41,10 +41,8 @@ from gatectl.validators.key_source import Key
 from gatectl.validators.patterns import AsciiPattern, lengths
 from gatectl.validators.values import NotEmpty
 
-_ANY_NUMBER = Number(
-    re.compile(r"(?!\.{1,2}\Z).{1,512}", re.DOTALL), "1 to 512 characters, not `.` or `..`", (1, 512)
-)
-"""Without `member_pattern`. In a path `.` and `..` would be resolved away."""
+_ANY_NUMBER = r"(?!\.{1,2}\Z).{1,512}"
+"""The numbers without `member_pattern`. In a path `.` and `..` would be resolved away."""
 
 _FAULTS = {"credentials": Fault.CREDENTIALS, "configuration": Fault.CONFIGURATION}
 
@@ -78,17 +76,17 @@ class HttpSettings(PartnerSettings):
     """The rules, in their order: the first that fits an answer decides; without one there is no verdict."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False)  # its repr would show the key
 class HttpProtocol:
     """One backend. `secrets` are masked in reasons."""
 
     target: TargetTemplate
     method: str
-    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    headers: tuple[tuple[str, str], ...]
     body: Mapping[str, Any] | None
     answers: tuple[AnswerRule, ...]
-    key: str = field(repr=False)
-    secrets: tuple[str, ...] = field(repr=False)
+    key: str
+    secrets: tuple[str, ...]
 
     def question(self, member: str, code: str, customer: str = "", door: str = "") -> PartnerRequest:  # noqa: ARG002 - no placeholder for it
         """Make the request. Every value is encoded where it stands."""
@@ -155,7 +153,8 @@ def _auth_headers(auth: str, key: str) -> tuple[tuple[str, str], ...]:
 def _numbers(settings: HttpSettings) -> Numbers:
     pattern = settings.member_pattern
     if pattern is None:
-        return Numbers(_ANY_NUMBER)
+        rule = "1 to 512 characters, not `.` or `..`"
+        return Numbers(Number(re.compile(_ANY_NUMBER, re.DOTALL), rule, (1, 512)))
     return Numbers(Number(pattern, "one that member_pattern matches", lengths(pattern, "")))
 
 

@@ -16,7 +16,7 @@ from gatectl.validators.values import Validator, refuse, string
 _STATUS = range(200, 600)
 """Final statuses; those below are not answers yet (RFC 9110, section 15)."""
 
-_TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
+_HEADER_NAME = r"[-!#$%&'*+.^_`|~0-9A-Za-z]+"
 """The name of a header (RFC 9110, section 5.6.2)."""
 
 _OWN_HEADERS = {
@@ -25,7 +25,7 @@ _OWN_HEADERS = {
 }
 """Headers that gatectl sets by itself, or that change how a message is read."""
 
-_NAMES_A_SECRET = re.compile(r"(?:.*[_-])?(?:api_?key|token|secret|passw(?:or)?d)", re.IGNORECASE)
+_KEY_LIKE = r"(?i)(?:.*[_-])?(?:api_?key|token|secret|passw(?:or)?d)"
 
 _KNOWN = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
 _KEY_HINT = 'write {key} in its place, and put the key into a file: key = { file = "/etc/gatectl/secrets/…" }'
@@ -50,7 +50,7 @@ def refuse_unknown_placeholders(text: str) -> None:
 
 
 def _refuse_open_secret(name: str, text: str) -> None:
-    if _NAMES_A_SECRET.fullmatch(name) and text and not names_in(text):
+    if re.fullmatch(_KEY_LIKE, name) and text and not names_in(text):
         raise refuse(f"holds the partner's key in the open, as {name}", _KEY_HINT)
 
 
@@ -144,7 +144,7 @@ def _auth(value: object, _folder: Path) -> str:
             'must be "bearer", "basic", "header:NAME" or "none"',
             'a header of the backend is "header:X-Api-Key"',
         )
-    if not _TOKEN.fullmatch(name):
+    if not re.fullmatch(_HEADER_NAME, name):
         raise refuse("has no valid name of a header behind header:", 'as in "header:X-Api-Key"')
     if name.lower() in _OWN_HEADERS:
         raise refuse(f"names {name}, a header that gatectl sets by itself", 'as in "header:X-Api-Key"')

@@ -16,8 +16,9 @@ from gatectl.partners.exchange import quoted_target
 PLACEHOLDERS = ("code", "member", "door", "key")
 """The code as read, the member's number, the door's name, and the partner's key."""
 
-_KNOWN = re.compile(rf"\{{({'|'.join(PLACEHOLDERS)})\}}")
-_ANY = re.compile(r"\{([\w -]*)\}")
+# Compiled at their first use: most gyms have no partner with templates, and each start would pay for it.
+_KNOWN = rf"\{{({'|'.join(PLACEHOLDERS)})\}}"
+_ANY = r"\{([\w -]*)\}"
 
 Values = Mapping[str, str]
 """A text for each placeholder."""
@@ -25,12 +26,12 @@ Values = Mapping[str, str]
 
 def names_in(text: str) -> list[str]:
     """Return the names in all placeholders of a text, known or not."""
-    return _ANY.findall(text)
+    return re.findall(_ANY, text)
 
 
 def filled(text: str, values: Values) -> str:
     """Return the text with its values. Braces in a value are no placeholders."""
-    return _KNOWN.sub(lambda found: values[found[1]], text)
+    return re.sub(_KNOWN, lambda found: values[found[1]], text)
 
 
 class TargetTemplate(NamedTuple):
@@ -43,7 +44,7 @@ class TargetTemplate(NamedTuple):
         """Take path and query of a valid URL, and encode in them what needs it."""
         behind_host = re.sub(r"^[^:]+://[^/?]*", "", url)
         target = behind_host if behind_host.startswith("/") else f"/{behind_host}"
-        parts = _KNOWN.split(target)
+        parts = re.split(_KNOWN, target)
         return cls(tuple(part if at % 2 else quoted_target(part) for at, part in enumerate(parts)))
 
     def fill(self, values: Values) -> str:
