@@ -168,7 +168,7 @@ class Gym:
                 yield f"[partners.{json.dumps(name)}]"
             elif line.split(" = ")[0] not in more:
                 yield line
-        yield from _pairs(more)
+        yield from _pairs({key: value for key, value in more.items() if value is not None})
 
     def _door_lines(self, name: str, door: dict[str, Any]) -> Iterator[str]:
         pins = PINS[name]
