@@ -9,11 +9,13 @@ from datetime import datetime
 from typing import Any
 
 from gatectl.decision.cause import fail_together
+from gatectl.decision.door.inputs import InputHealth
 from gatectl.decision.local_time import when
 from gatectl.decision.partner_condition import OUT_OF_ORDER, Condition
 from gatectl.decision.words.status_words import (
     cards_trouble,
     damaged_trouble,
+    input_words,
     journal_trouble,
     partner_advice,
 )
@@ -25,6 +27,15 @@ _GATE_ADVICE = (
 )
 
 _SIGNAL_ADVICE = "Members are let in without it. Is the pin's number right, and does another program hold it?"
+
+_INPUT_ADVICE: dict[str, str] = {
+    InputHealth.STUCK: "The door goes on. Is something jammed, or in front of it? Else look at its wiring.",
+    InputHealth.SUSPECT: "Who does not pass is not noticed until its next signal. Look at the sensor, its "
+    "wiring, and at active in the settings.",
+    InputHealth.FLUTTERS: "Its alarms rest until it has been quiet for a minute. Is a wire loose?",
+    InputHealth.LOST: "The door goes on without it, and it is tried again by itself. Is the pin's number "
+    "right, and does another program hold it?",
+}
 
 _MANY = 3
 """Some dropped readings are normal for a scanner; so many, and more than codes, are not."""
@@ -62,8 +73,9 @@ def facts(status: Mapping[str, Any], pages: Mapping[str, str | None], now: datet
     found = [_runs(status)]
     for name, door in status["doors"].items():
         found.append(_door(name, door, now))
-        signals = door.get("signals", {})  # a daemon of the previous version does not report it
-        found += (_signal(name, signal, pin, now) for signal, pin in signals.items())
+        # A daemon of the previous version reports neither signals nor inputs.
+        found += (_signal(name, signal, pin, now) for signal, pin in door.get("signals", {}).items())
+        found += (_input(name, which, state, now) for which, state in door.get("inputs", {}).items())
         found += (_scanner(name, scanner, now) for scanner in door["scanners"])
     alone = not fail_together(status)
     for name, partner in status["partners"].items():
@@ -96,6 +108,12 @@ def _door(name: str, door: Mapping[str, Any], now: datetime) -> Fact:
 
 def _signal(door: str, signal: str, pin: Mapping[str, Any], now: datetime) -> Fact:
     return Fact(f"signal {signal} of {door}: {since(pin['since'], now)}: {pin['cause']}", _SIGNAL_ADVICE)
+
+
+def _input(door: str, name: str, state: Mapping[str, Any], now: datetime) -> Fact:
+    thing, condition, _ = input_words(name, state)
+    changed = f", {since(state['since'], now)}" if state["since"] else ""
+    return Fact(f"{thing} of {door}: {condition}{changed}", _INPUT_ADVICE.get(state["state"], ""))
 
 
 def _scanner(door: str, scanner: Mapping[str, Any], now: datetime) -> Fact:

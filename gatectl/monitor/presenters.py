@@ -23,7 +23,7 @@ from gatectl.decision.words.event_words import (
     is_scan,
     sent_of,
 )
-from gatectl.decision.words.status_words import partner_advice, store_troubles
+from gatectl.decision.words.status_words import input_words, partner_advice, store_troubles
 from gatectl.errors import visible
 from gatectl.monitor.texts import text
 
@@ -191,7 +191,15 @@ def health_of(status: Mapping[str, Any], pages: Mapping[str, str | None], langua
 def _door_badge(name: str, door: Mapping[str, Any], language: Language) -> tuple[str, str, bool]:
     troubles = list(_troubles(door, language))
     state = text(language, "door_open" if door["gate"]["open"] else "door_shut")
-    return name, visible("; ".join(troubles) or state), not troubles
+    shown = troubles or [state, *(words for words, _ in _inputs(door, language))]
+    return name, visible("; ".join(shown)), not troubles
+
+
+def _inputs(door: Mapping[str, Any], language: Language) -> Iterator[tuple[str, bool]]:
+    """Each of a door's inputs in words, and whether it is trusted."""
+    for name, state in door.get("inputs", {}).items():
+        thing, condition, is_trusted = input_words(name, state, language)
+        yield f"{thing}: {condition}", is_trusted
 
 
 def _troubles(door: Mapping[str, Any], language: Language) -> Iterator[str]:
@@ -201,6 +209,7 @@ def _troubles(door: Mapping[str, Any], language: Language) -> Iterator[str]:
     for signal, pin in door.get("signals", {}).items():
         if pin["cause"] is not None:
             yield text(language, "signal_out_of_order", signal=signal, **_fault(pin))
+    yield from (words for words, is_trusted in _inputs(door, language) if not is_trusted)
     for scanner in door["scanners"]:
         where = scanner["scanner"].rpartition("/")[2]
         if scanner["state"] != "ready":

@@ -8,6 +8,7 @@ from records import NOT_FOUND, scan
 from gatectl.cli.health import facts, length, since
 from gatectl.cli.main import main
 from gatectl.cli.status import show
+from gatectl.decision.door.inputs import InputHealth, InputName
 from gatectl.devices.reader.supervisor import LossCause
 from gatectl.sim.simulated_door import SimulatedDoor
 
@@ -247,6 +248,59 @@ def test_a_gate_and_a_signal_that_are_out_of_order():
     assert "gatectl open main" in gate.advice
     assert signal.words.startswith("signal red of main: since 20:35:30")
     assert "without it" in signal.advice
+
+
+AT = "2025-11-22T19:35:30Z"
+RESTING = {"level": False, "since": AT, "state": "ok"}
+
+
+def facts_about_inputs(**inputs):
+    status = copy.deepcopy(WELL)
+    status["doors"]["main"]["inputs"] = inputs
+    return [fact for fact in facts(status, PAGES, NOW) if fact not in facts(WELL, PAGES, NOW)]
+
+
+@pytest.mark.usefixtures("in_berlin")
+@pytest.mark.parametrize(
+    ("name", "level", "words"),
+    [
+        ("passage", False, "passage sensor of main: free, since 20:35:30, 12 min"),
+        ("passage", True, "passage sensor of main: sees somebody, since 20:35:30, 12 min"),
+        ("contact", False, "door contact of main: closed, since 20:35:30, 12 min"),
+        ("contact", True, "door contact of main: open, since 20:35:30, 12 min"),
+        ("exit", False, "exit button of main: not pressed, since 20:35:30, 12 min"),
+        ("exit", True, "exit button of main: pressed, since 20:35:30, 12 min"),
+        ("exit_passage", True, "exit's passage sensor of main: sees somebody, since 20:35:30, 12 min"),
+    ],
+)
+def test_each_input_has_a_line(name, level, words):
+    state = {"level": level, "since": AT, "state": "active" if level else "ok"}
+    (fact,) = facts_about_inputs(**{name: state})
+    assert (fact.words, fact.is_well) == (words, True)
+
+
+def test_an_input_that_was_not_read_yet_is_no_fault():
+    (fact,) = facts_about_inputs(contact={"level": None, "since": None, "state": "ok"})
+    assert (fact.words, fact.is_well) == ("door contact of main: not read yet", True)
+
+
+@pytest.mark.usefixtures("in_berlin")
+def test_an_input_that_cannot_be_trusted_is_not_well():
+    lost = {"level": None, "since": None, "state": "lost"}
+    stuck = {"level": True, "since": AT, "state": "stuck"}
+    contact, button = facts_about_inputs(contact=lost, exit=stuck)
+    assert contact.words == "door contact of main: is lost"
+    assert "does another program hold it?" in contact.advice
+    assert button.words == "exit button of main: is stuck, pressed, since 20:35:30, 12 min"
+    assert "something jammed" in button.advice
+
+
+@pytest.mark.parametrize("name", InputName)
+@pytest.mark.parametrize("health", [one for one in InputHealth if one is not InputHealth.OK])
+def test_every_fault_of_an_input_has_advice(name, health):
+    (fact,) = facts_about_inputs(**{name: RESTING | {"state": health.value}})
+    assert health.value in fact.words
+    assert fact.advice
 
 
 def test_more_dropped_than_read():

@@ -2,9 +2,12 @@
 
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime
 
 import pytest
 from harness import HANG, PINS
+
+from gatectl.cli.health import facts
 
 RELAY, CONTACT, BUTTON, EXIT_RELAY = PINS["main"]["relay"], 5, 26, 16
 BUTTON_SETTINGS = {"button": {"pin": BUTTON, "active": "low", "debounce_ms": 20}, "open_ms": 400}
@@ -89,6 +92,8 @@ def test_status_shows_the_inputs_and_a_lost_one(gym):
     assert list(inputs) == ["contact", "exit"]
     assert (inputs["contact"]["level"], inputs["contact"]["state"]) == (True, "active")
     assert (inputs["exit"]["level"], inputs["exit"]["state"]) == (False, "ok")
+    screen = [fact.words.partition(", since")[0] for fact in facts(gym.status(), {}, datetime.now(UTC))]
+    assert screen[2:4] == ["door contact of main: open", "exit button of main: not pressed"]
     gym.fail(f"{BUTTON}:unread")
     lost = gym.next_event()
     assert (lost["kind"], lost["result"], lost["message"]) == ("input", "lost", "The exit button is lost")

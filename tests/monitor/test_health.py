@@ -128,3 +128,27 @@ def test_a_door_names_all_that_is_wrong_with_it():
     for part in ("pin 17 is busy", "unplugged", "getty"):
         assert part in words
     assert health_with(doors={"main": door()}).badges == [("main", "shut", True)]
+
+
+RESTING = {"level": False, "since": SINCE, "state": "ok"}
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", "shut; door contact: open; exit button: not pressed; passage sensor: free"),
+        ("de", "zu; Türkontakt: offen; Ausgangstaster: nicht gedrückt; Durchgangssensor: frei"),
+    ],
+)
+def test_a_door_shows_its_inputs(language, words):
+    inputs = {"contact": RESTING | {"level": True, "state": "active"}, "exit": RESTING, "passage": RESTING}
+    assert health_with(language, {"main": door() | {"inputs": inputs}}).badges == [("main", words, True)]
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("en", "exit button: is stuck, pressed"), ("de", "Ausgangstaster: klemmt, gedrückt")],
+)
+def test_a_door_names_the_inputs_that_cannot_be_trusted(language, words):
+    inputs = {"contact": RESTING, "exit": RESTING | {"level": True, "state": "stuck"}}
+    assert health_with(language, {"main": door() | {"inputs": inputs}}).badges == [("main", words, False)]

@@ -1,4 +1,4 @@
-"""Sentences about partners and store in the daemon's status, with the remedy: for terminal and monitor."""
+"""Words about inputs, partners and store in the daemon's status: for terminal and monitor."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from gatectl.decision.cause import is_for_another_url
+from gatectl.decision.door.inputs import InputHealth, InputName
 from gatectl.decision.partner_condition import OUT_OF_ORDER, Condition
 from gatectl.decision.words import Language, Pair, chosen
 
@@ -15,6 +16,53 @@ class NotWell(NamedTuple):
 
     words: str
     advice: str
+
+
+class InputWords(NamedTuple):
+    """One input of a door, and whether the door trusts it."""
+
+    thing: str
+    condition: str
+    is_trusted: bool
+
+
+class _Input(NamedTuple):
+    thing: Pair
+    at_rest: Pair
+    active: Pair
+
+
+_SENSOR: tuple[Pair, Pair] = ("free", "frei"), ("sees somebody", "sieht jemanden")
+
+_INPUTS = {
+    InputName.PASSAGE: _Input(("passage sensor", "Durchgangssensor"), *_SENSOR),
+    InputName.CONTACT: _Input(("door contact", "Türkontakt"), ("closed", "zu"), ("open", "offen")),
+    InputName.EXIT: _Input(
+        ("exit button", "Ausgangstaster"), ("not pressed", "nicht gedrückt"), ("pressed", "gedrückt")
+    ),
+    InputName.EXIT_PASSAGE: _Input(("exit's passage sensor", "Durchgangssensor des Ausgangs"), *_SENSOR),
+}
+
+_UNREAD: Pair = "not read yet", "noch nicht gelesen"
+
+_DISTRUSTED: dict[InputHealth, Pair] = {
+    InputHealth.STUCK: ("is stuck", "klemmt"),
+    InputHealth.SUSPECT: ("is suspect", "ist verdächtig"),
+    InputHealth.FLUTTERS: ("flutters", "flattert"),
+    InputHealth.LOST: ("is lost", "ist verloren"),
+}
+
+
+def input_words(name: str, state: Mapping[str, Any], language: Language = "en") -> InputWords:
+    """Return what an input is, and its condition: its level, after what makes it distrusted if anything."""
+    known = _INPUTS[InputName(name)]
+    level = {None: _UNREAD, False: known.at_rest, True: known.active}[state["level"]]
+    distrusted = _DISTRUSTED.get(state["state"])
+    parts = [distrusted] if distrusted else []
+    if state["level"] is not None or not distrusted:
+        parts.append(level)
+    condition = ", ".join(chosen(part, language) for part in parts)
+    return InputWords(chosen(known.thing, language), condition, not distrusted)
 
 
 _ADVICE: dict[str, Pair] = {
