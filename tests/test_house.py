@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "config": {"validators", "partners", "devices", "decision", "errors"},
     "sim": {"partners", "decision", "devices", "errors"},
     "daemon": {"clock", "sinks", "devices", "partners", "journal", "decision", "config", "errors"},
-    "monitor": {"journal", "decision", "config", "validators", "errors"},
+    "monitor": {"partners", "journal", "decision", "config", "validators", "errors"},
     "cli": {
         "clock",
         "monitor",
@@ -47,8 +47,8 @@ MAY_IMPORT = {
 """The imports that each part is allowed, in addition to itself and the package's own version."""
 
 DESCRIPTORS = {"gatectl.partners.protocol", "gatectl.partners.registry"}
-"""The imports from the partners that `config` and `sim` are allowed: they derive the settings and names from
-it."""
+"""The imports from the partners that `config`, `sim` and `monitor` are allowed: they derive settings, names
+and words from it."""
 
 OUTSIDE = {
     *("asyncio", "concurrent", "multiprocessing", "threading", "queue"),
@@ -101,9 +101,11 @@ def test_imports_point_one_way(path):
 
 
 @pytest.mark.parametrize(
-    "path", [*sources("config"), *sources("sim")], ids=lambda path: str(path.relative_to(PACKAGE))
+    "path",
+    [*sources("config"), *sources("sim"), *sources("monitor")],
+    ids=lambda path: str(path.relative_to(PACKAGE)),
 )
-def test_settings_and_simulator_know_the_protocols_by_their_descriptors(path):
+def test_settings_simulator_and_monitor_know_the_protocols_by_their_descriptors(path):
     modules = {name.rpartition(".")[0] for name in imports(path) if name.startswith("gatectl.partners.")}
     assert modules <= DESCRIPTORS
 

@@ -20,6 +20,7 @@ from gatectl.decision.words.status_words import (
     partner_advice,
 )
 from gatectl.devices.reader.supervisor import SAME_DEVICE, LossCause
+from gatectl.partners.registry import key_advice_of
 
 _GATE_ADVICE = (
     "Nobody is let in here, and no partner is asked. It is tried again by itself, and at once by: gatectl "
@@ -163,7 +164,8 @@ def _partner(
         words += f", {ready} connection{'' if ready == 1 else 's'} ready"
     else:
         words += f", no connection ({lost['fault']}: {lost['detail']})"
-    yield Fact(words, partner_advice(name, partner, page, alone=alone))
+    key_advice = key_advice_of(partner.get("protocol", ""))
+    yield Fact(words, partner_advice(name, partner, page, alone=alone, key_advice=key_advice))
     ahead = partner["clock_ahead_s"]
     if ahead:
         off = f"{abs(ahead)} s {'ahead of' if ahead > 0 else 'behind'}"

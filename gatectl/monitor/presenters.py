@@ -26,6 +26,7 @@ from gatectl.decision.words.event_words import (
 from gatectl.decision.words.status_words import input_words, partner_advice, store_troubles
 from gatectl.errors import visible
 from gatectl.monitor.texts import text
+from gatectl.partners.registry import key_advice_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +249,9 @@ def _sentences(
 ) -> Iterator[str]:
     alone = not fail_together(status)
     for name, partner in status["partners"].items():
-        advice = partner_advice(name, partner, pages.get(name), language, alone=alone)
+        key_advice = key_advice_of(partner.get("protocol", ""))
+        page = pages.get(name)
+        advice = partner_advice(name, partner, page, language, alone=alone, key_advice=key_advice)
         if advice:
             _, state, _ = _partner_badge(name, partner, language)
             yield f"{name}: {state}. {advice}"

@@ -164,7 +164,7 @@ PROTOCOL = ProtocolDescriptor(
     make=_make,
     numbers=_numbers,
     also_called=dict.fromkeys(
-        ("magicline", "egym", "wellpass", "fitogram"),
+        ("egym", "wellpass", "fitogram"),
         "aggregators of PerfectGym Next and Magicline are asked by perfectgym",
     ),
     remarks=_remarks,

@@ -113,5 +113,5 @@ class ProtocolDescriptor:
     """Returns the setting by which an answer was decided, in words."""
     key_form: Callable[[Mapping[str, Any]], KeyForm] = lambda _table: "key"
     """Returns the form of the key, from the partner's table as it stands in the file."""
-    key_advice: str = ""
-    """The addition to the advice for a refused key: another setting that may be wrong."""
+    key_advice: tuple[str, str] = ("", "")
+    """The addition to the advice for a refused key, in English and German: what else may be wrong."""

@@ -264,7 +264,10 @@ BRACKETS = 'write ["…", "…"], with square brackets also around a single one'
         (
             'protocol = "wellhub"',
             'protocol = "gympass"',
-            "6: partners.wellhub.protocol: must be 'perfectgym', 'wellhub', 'capitan' or 'http'",
+            (
+                "6: partners.wellhub.protocol: "
+                "must be 'perfectgym', 'wellhub', 'capitan', 'device-api' or 'http'"
+            ),
             ["Gympass is Wellhub now: did you mean wellhub?"],
         ),
         (DEVICE, "", f"37: doors.main.scanners[1]: {ONE_NAME}", ["`gatectl devices` prints it"]),

@@ -43,7 +43,7 @@ CHIP = (
 MATCH = "match = '\\d{13}'"
 
 
-ONE_OF = "must be 'perfectgym', 'wellhub', 'capitan' or 'http'"
+ONE_OF = "must be 'perfectgym', 'wellhub', 'capitan', 'device-api' or 'http'"
 
 
 @pytest.mark.parametrize(
@@ -311,7 +311,7 @@ ONE_OF = "must be 'perfectgym', 'wellhub', 'capitan' or 'http'"
             'protocol = "wellhub"',
             'protocol = "welhub"',
             [
-                "6: partners.wellhub.protocol: must be 'perfectgym', 'wellhub', 'capitan' or 'http'",
+                f"6: partners.wellhub.protocol: {ONE_OF}",
                 "hint: did you mean wellhub?",
             ],
         ),

@@ -24,7 +24,7 @@ def installed(tmp_path):
     shutil.copy(SAMPLE, path)
     secrets = tmp_path / "secrets"
     secrets.mkdir()
-    for name in ("wellhub", "wellpass", "capitan", "house"):
+    for name in ("wellhub", "wellpass", "capitan", "device-main", "house"):
         (secrets / name).write_text("k3y\n")
         (secrets / name).chmod(0o640)
     return path
@@ -48,7 +48,7 @@ def test_the_sample_is_good_with_all_that_it_offers(installed):
         (installed.parent / "secrets" / name).chmod(0o640)
     installed.write_text(offered)
     settings, keys = load_with_keys(installed, {})
-    assert set(keys) == {"wellhub", "wellpass", "capitan", "house"}
+    assert set(keys) == {"wellhub", "wellpass", "capitan", "members", "house"}
     assert len(settings.doors["main"].scanners) == 2
     assert settings.partners["wellpass"].status_page
 

@@ -27,6 +27,7 @@ from lines import NET_S, Lines
 from partners import Partners
 
 from gatectl.journal.reader import Filters, Reader
+from gatectl.sim.protocols import PROTOCOLS
 from gatectl.sim.virtual_serial import VirtualSerialScanner
 
 HERE = Path(__file__).parent
@@ -36,8 +37,20 @@ PINS = {
     "side": {"relay": 5, "green": 6, "red": 12, "buzzer": 13},
 }
 
-GOOD = {"wellhub": "1000000000200", "perfectgym": "1200", "capitan": "GOOD-1", "http": "GOOD-1"}
-HANG = {"wellhub": "1000000000600", "perfectgym": "1600", "capitan": "HANG", "http": "HANG"}
+GOOD = {
+    "perfectgym": "1200",
+    "wellhub": "1000000000200",
+    "capitan": "GOOD-1",
+    "device-api": "1233588200",
+    "http": "GOOD-1",
+}
+HANG = {
+    "perfectgym": "1600",
+    "wellhub": "1000000000600",
+    "capitan": "HANG",
+    "device-api": "1233588600",
+    "http": "HANG",
+}
 
 
 @dataclass(frozen=True)
@@ -62,9 +75,9 @@ def code(partner: str, member: str) -> str:
 class Gym:
     """A context manager; inside, `start` runs the daemon. At its end every process has ended.
 
-    `partners` is partner → settings in addition to the simulator's own; its name up to a `-` is its protocol.
-    `doors` is door → settings (`repeat_ms`, `open_ms`, `active_high`, `show_name`, `scanner`, and the
-    tables `relay`, `passage`, `contact` and `exit`).
+    `partners` is partner → settings in addition to the simulator's own; its name is its protocol, or begins
+    with it and a `-`. `doors` is door → settings (`repeat_ms`, `open_ms`, `active_high`, `show_name`,
+    `scanner`, and the tables `relay`, `passage`, `contact` and `exit`).
     """
 
     def __init__(
@@ -161,7 +174,7 @@ class Gym:
             yield from self._door_lines(name, door)
 
     def _partner_lines(self, name: str, more: dict[str, Any]) -> Iterator[str]:
-        protocol = name.partition("-")[0]
+        protocol = next(known for known in PROTOCOLS if f"{name}-".startswith(f"{known}-"))
         section = self.partners.simulator.partner_section(protocol)  # type: ignore[arg-type]
         for line in section.splitlines():
             if line.startswith("["):

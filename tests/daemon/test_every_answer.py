@@ -103,10 +103,9 @@ def test_the_commands_show_what_the_journal_holds(gym):
 
 def test_a_reason_is_cut_at_200_characters(gym):
     gym.stop_following()
-    long = [
-        event for event in gym.events() if event["member"] in {"1461", "1000000000461", "ALERT-LONG", "LONG"}
-    ]
-    assert [len(event["reason"]["text"]) for event in long] == [200] * 4
+    members = {"1461", "1000000000461", "ALERT-LONG", "1233588461", "LONG"}
+    long = [event for event in gym.events() if event["member"] in members]
+    assert [len(event["reason"]["text"]) for event in long] == [200] * 5
 
 
 def test_lamps_after_the_last_scan_go_out(gym):
@@ -119,7 +118,14 @@ def test_lamps_after_the_last_scan_go_out(gym):
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_resting_partner_is_not_asked(gym, protocol):
-    member = {"perfectgym": "1429", "wellhub": "1000000000429", "capitan": "BUSY", "http": "BUSY"}[protocol]
+    busy = {
+        "perfectgym": "1429",
+        "wellhub": "1000000000429",
+        "capitan": "BUSY",
+        "device-api": "1233588429",
+        "http": "BUSY",
+    }
+    member = busy[protocol]
     partner = f"{protocol}-{member}"
     gym.stop_following()
     first = next(event for event in gym.events("--partner", partner) if event["status"] == 429)
@@ -161,6 +167,9 @@ def test_the_rest_is_over_after_retry_after(gym):
         ("capitan", ".."),
         ("capitan", ""),
         ("capitan", "x" * 129),
+        ("device-api", ""),
+        ("device-api", "042b73321a3180"),
+        ("device-api", "1" * 65),
         ("http", ""),
         ("http", ".."),
     ],

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from harness import GOOD, code
 
-from gatectl.sim.protocols import capitan, catalogue, perfectgym, wellhub
+from gatectl.sim.protocols import PROTOCOLS, capitan, catalogue, perfectgym, wellhub
 from gatectl.sim.scenarios import NAMES
 
 NAMED = [
@@ -26,7 +26,7 @@ ADDRESS = "buzz@example.com"
 
 @pytest.fixture(scope="module")
 def gym(shared_gym):
-    return shared_gym({name: {"budget_ms": 300} for name in ("capitan", "wellhub", "perfectgym", "http")})
+    return shared_gym({name: {"budget_ms": 300} for name in PROTOCOLS})
 
 
 def remains(gym):
@@ -49,7 +49,13 @@ def test_names_and_addresses(gym):
 
 
 def test_addresses_in_a_reason_without_fields(gym):
-    for partner, member in (("perfectgym", "1460"), ("wellhub", "1000000000460"), ("http", "NAMES")):
+    members = {
+        "perfectgym": "1460",
+        "wellhub": "1000000000460",
+        "device-api": "1233588460",
+        "http": "NAMES",
+    }
+    for partner, member in members.items():
         event = gym.ask(partner, member)
         assert event["reason"]["text"].startswith("No waiver")
     for name, text in remains(gym).items():
@@ -96,7 +102,7 @@ def test_keys(gym):
     for entry in catalogue():
         if entry.fault == "credentials":
             gym.ask(entry.protocol, entry.id)
-    for protocol in ("perfectgym", "wellhub", "capitan", "http"):
+    for protocol in PROTOCOLS:
         gym.ask(protocol, GOOD[protocol])
     held = remains(gym)
     for protocol, partner in gym.partners.simulator.partners.items():
@@ -116,8 +122,8 @@ def wrong_key(tmp_path):
 
 
 def test_a_key_that_is_refused(shared_gym, wrong_key):
-    gym = shared_gym(dict.fromkeys(("capitan", "wellhub", "perfectgym", "http"), wrong_key))
-    for partner in ("capitan", "wellhub", "perfectgym", "http"):
+    gym = shared_gym(dict.fromkeys(PROTOCOLS, wrong_key))
+    for partner in PROTOCOLS:
         event = gym.ask(partner, GOOD[partner])
         assert (event["result"], event["fault"]) == ("rejected", "credentials")
         gym.told(f"partner {partner}: refusing our key")

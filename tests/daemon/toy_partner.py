@@ -36,7 +36,7 @@ class ToyProtocol:
     endpoint: Endpoint
     key: str
 
-    def question(self, member, code, customer=""):  # noqa: ARG002
+    def question(self, member, code, customer="", door=""):  # noqa: ARG002
         return PartnerRequest(
             f"{self.endpoint.base}/toy?member={member}", (("X-Toy-Key", self.key),), b"", "GET"
         )
@@ -73,7 +73,7 @@ TOY = ProtocolDescriptor(
         else []
     ),
     remarks=lambda settings: [("colour", "is a colour that fades")] if settings.colour == "blue" else [],
-    key_advice="and whether it is for this colour",
+    key_advice=("and whether it is for this colour", "und ob er für diese Farbe gilt"),
 )
 
 if __name__ == "__main__":

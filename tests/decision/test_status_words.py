@@ -10,6 +10,7 @@ from gatectl.decision.partner_condition import Condition
 from gatectl.decision.words import LANGUAGES, status_words
 from gatectl.decision.words.status_words import partner_advice, store_troubles
 from gatectl.monitor.presenters import health_of
+from gatectl.partners.registry import PROTOCOLS
 
 PARTNER = {"state": "healthy", "since": "2025-11-22T19:35:01Z", "rests_until": None, "protocol": "wellhub"}
 PARTNER |= {"unconnected": None, "failing": None, "ready_connections": 1, "clock_ahead_s": None}
@@ -29,7 +30,9 @@ UNWELL = [
 def test_terminal_and_monitor_give_the_same_advice(change):
     partner = PARTNER | change
     status = {"doors": {}, "partners": {"wellhub": partner}, "journal": {"error": None, "lost": 0}}
-    said = partner_advice("wellhub", partner, "https://status.example.com", alone=True)
+    key_advice = PROTOCOLS["wellhub"].key_advice
+    said = partner_advice("wellhub", partner, "https://status.example.com", alone=True, key_advice=key_advice)
+    assert ("whether it is for this gym_id" in said) == (change.get("state") == Condition.REFUSING_KEY)
     (sentence,) = health_of(status, {"wellhub": "https://status.example.com"}, "en").sentences
     assert sentence.startswith("wellhub: ")
     assert sentence.endswith(f". {said}")

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from gatectl.partners.capitan import CapitanProtocol
+from gatectl.partners.device_api import DeviceApiProtocol
 from gatectl.partners.exchange import Endpoint, PartnerRequest, PartnerResponse
 from gatectl.partners.http.client import Client
 from gatectl.partners.http.dial import Dialler, tls_context
@@ -23,7 +24,8 @@ PATIENCE_S = 20.0
 PERFECTGYM = PerfectGymProtocol(Endpoint.of("https://api.example.com/check"), None, KEY)
 WELLHUB = WellhubProtocol(Endpoint.of("https://api.example.com"), "1234", KEY)
 CAPITAN = CapitanProtocol(Endpoint.of("https://api.example.com"), 3, KEY)
-ALL = {"perfectgym": PERFECTGYM, "wellhub": WELLHUB, "capitan": CAPITAN}
+DEVICE_API = DeviceApiProtocol(Endpoint.of("https://gym.example.com"), KEY)
+ALL = {"perfectgym": PERFECTGYM, "wellhub": WELLHUB, "capitan": CAPITAN, "device-api": DEVICE_API}
 
 QUESTION = PartnerRequest("/check", (("Accept", "application/json"), ("X-API-Key", KEY)), b'{"customerId":1}')
 

@@ -41,8 +41,11 @@ DOCUMENTED = [
     {"metadata": {"total": 0, "errors": 1}, "errors": [{"message": "?", "key": WELLHUB_KEYS[0]}]},
     {"id": 17, "customer_id": 13, "customer_first_name": "Buzz", "customer_email": "buzz@example.com"},
     {"error": "check_in_alerts", "alerts": ["No waiver."], "customer_last_name": "Aldrin"},
+    {"authorized": True, "text": ""},
+    {"errorMessage": "No contract", "errorCode": "DENIED", "traceId": "4bf92f35"},
 ]
 KEYS = ["authorized", "metadata", "errors", "error", "id", "key", "message", "Message", "alerts", "name"]
+KEYS += ["text", "errorMessage", "errorCode", "traceId"]
 
 
 def may_admit(protocol, status, headers, body):
@@ -62,6 +65,8 @@ def may_admit(protocol, status, headers, body):
             counted = members["metadata"].get("errors") if isinstance(members.get("metadata"), dict) else 0
             has_errors = bool(members.get("errors")) or bool(counted)
             return not body.strip() or (is_json and isinstance(value, dict) and not has_errors)
+        case "device-api":
+            return members.get("authorized") is True
         case _:
             return type(members.get("id")) is int and not members.get("error")
 
@@ -142,7 +147,8 @@ def test_only_the_protocols_own_success_admits(protocol, status, given_headers, 
     if decision.admits or decision.verdict is Verdict.ALLOWED:
         assert may_admit(protocol, status, given_headers, body)
         assert not surplus
-    assert (decision.detail is None) == (decision.fault is None)
+    assert decision.detail is not None or decision.fault is None
+    assert decision.fault is not None or decision.detail is None or decision.detail.startswith("traceId ")
     assert decision.status == status
     assert (decision.verdict is Verdict.NONE) == (decision.fault is not None)
     assert decision.fault in {None, Fault.PARTNER, Fault.CREDENTIALS, Fault.CONFIGURATION}
@@ -154,7 +160,7 @@ def test_only_the_protocols_own_success_admits(protocol, status, given_headers, 
 @settings(max_examples=100, deadline=None)
 @given(extra=st.dictionaries(st.text(max_size=8).map("x-".__add__), values, max_size=4))
 def test_a_documented_success_admits_with_any_further_content(protocol, extra):
-    good = {"metadata": {"total": 1, "errors": 0}, "results": {}, "id": 17}
+    good = {"metadata": {"total": 1, "errors": 0}, "results": {}, "id": 17, "authorized": True}
     body = json.dumps(good | extra).encode()
     assert may_admit(protocol, 200, {}, body)
     assert interpret(ALL[protocol], answer(200, body)).admits
@@ -202,6 +208,8 @@ def test_no_name_of_the_answer_is_kept(protocol, status, names, text, key):
         "error": key,
         "alerts": [text, text],
         "errors": [{"key": key, "message": text}],
+        "errorCode": key,
+        "errorMessage": text,
         "customer_first_name": " ".join(names),
     }
     for part in kept(ALL[protocol].interpret(answer(status, json.dumps(body).encode()))):

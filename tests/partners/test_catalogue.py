@@ -25,6 +25,10 @@ def settings_of(sim, name):
     return schema.read(model.Partner, section, Path("/"))
 
 
+def test_every_protocol_has_its_simulator():
+    assert PROTOCOLS.keys() == SIMULATED.keys()
+
+
 @pytest.mark.parametrize("name", SIMULATED)
 def test_every_id_comes_to_what_the_catalogue_says(name):
     async def story():

@@ -209,6 +209,7 @@ def test_a_key_that_looks_encoded_is_not_kept():
 @pytest.mark.parametrize("protocol", ALL)
 def test_a_success_keeps_no_words(protocol):
     body = {"id": 17, "message": "welcome Buzz", "metadata": {"errors": 0}, "alerts": ["x"]} | BUZZ
+    body["authorized"] = True
     decision = ALL[protocol].interpret(answer(200, json.dumps(body).encode()))
     assert decision.admits
     assert decision.reason is None

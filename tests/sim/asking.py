@@ -15,6 +15,14 @@ from gatectl.sim.server import Simulator
 ODD_LINE = b"PHP Warning: x\r\n"
 CAPITAN = "/api/gym-endpoints/barcode-check-in/"
 
+DEVICE_API = "/open-api/device/cardreader/identification"
+
+
+def device_api_body(value, kind="NUMBER", **more):
+    more = more or ({"format": "DECIMAL"} if kind == "NUMBER" else {})
+    identification = {"type": kind, "value": value} | more
+    return json.dumps({"identification": identification, "shouldExecuteAction": True})
+
 
 def client(sim):
     return httpx.AsyncClient(verify=trust(sim), timeout=30, trust_env=False)
@@ -37,6 +45,9 @@ def check_in(sim, protocol, member):
     if protocol == "wellhub":
         headers = {"Authorization": f"Bearer {key}", "X-Gym-Id": "1234", "Content-Type": "application/json"}
         return "POST", f"{url}/access/v1/validate", headers, json.dumps({"gympass_id": member})
+    if protocol == "device-api":
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        return "POST", url + DEVICE_API, headers, device_api_body(member)
     return "POST", url + CAPITAN + quote(member, safe="") + "/", {"Authorization": f"Token {key}"}, ""
 
 

@@ -15,7 +15,7 @@ from gatectl.sim.protocols import PROTOCOLS, catalogue
 from gatectl.sim.server import Simulator
 
 KEEPS_NOBODY_WAITING = 0.05
-BUDGETS_S = {"perfectgym": 0.75, "wellhub": 2.0, "capitan": 2.0, "http": 2.0}
+BUDGETS_S = {"perfectgym": 0.75, "wellhub": 2.0, "capitan": 2.0, "device-api": 2.0, "http": 2.0}
 HTML, JSON, TEXT = "text/html; charset=utf-8", "application/json", "text/plain; charset=utf-8"
 
 
@@ -33,6 +33,8 @@ def success(protocol, member, seen):
         gym = {"Id": 1234, "product": {"Id": 77, "description": "Open gym"}}
         assert body["metadata"] == {"total": 1, "errors": 0}
         return seen.status == 200 and results == {"user": {"gympass_id": member}, "gym": gym}
+    if protocol == "device-api":
+        return seen.status == 200 and body == {"authorized": True, "text": ""}
     return seen.status == 200 and body["id"] == 17 and body["customer_email"] == "buzz@example.com"
 
 
@@ -64,6 +66,11 @@ def error(status, key, message="", **names):
     named = names.get("named", "message")
     found = {named: message} if key is None else {named: message, "key": key}
     return says(status, {"metadata": {"total": 0, "errors": 1}, "errors": [found]})
+
+
+def denied(status, message, code="CHECK_IN_DENIED"):
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    return says(status, {"errorMessage": message, "errorCode": code, "traceId": trace})
 
 
 def ends(end, status=None, interim=()):
@@ -283,6 +290,23 @@ OWN = {
         "ALERT-NAMES": says(400, {"error": "check_in_alerts", "alerts": [NAMES], **CUSTOMER}),
         "ALERT-LONG": long_text,
     },
+    "device-api": {
+        "1233588208": says(200, {"authorized": True, "text": "Hallo!"}),
+        "1233588207": says(200, {"authorized": False, "text": "Vertrag ruht."}),
+        "1233588403": denied(403, "Kein gültiger Vertrag."),
+        "1233588400": denied(400, "Außerhalb der Zutrittszeit."),
+        "1233588404": denied(404, "Karte nicht bekannt.", "CARD_NOT_FOUND"),
+        "1233588409": denied(400, "Bad Request", ""),
+        "1233588413": says(403, {"message": "no"}),
+        "1233588414": plain(403, body=b""),
+        "1233588401": denied(401, "Unauthorized", "UNAUTHORIZED"),
+        "1233588218": says(201, {"authorized": True}),
+        "1233588219": says(200, {"authorized": "true"}),
+        "1233588500": denied(500, "Interner Fehler.", "INTERNAL_ERROR"),
+        "1233588501": denied(503, "Gerade nicht verfügbar.", "UNAVAILABLE"),
+        "1233588460": denied(403, NAMES),
+        "1233588461": long_text,
+    },
     "http": {
         "REFUSED": says(200, {"granted": False, "message": "Your membership has ended."}),
         "REFUSED-403": says(403, {"granted": False, "message": "Your membership has ended."}),
@@ -301,22 +325,26 @@ OWN = {
         "LONG": long_text,
     },
 }
-FORGETFUL = {"perfectgym", "http"}
-"""They document no refusal of a second check-in."""
+REMEMBERING = ("wellhub", "capitan")
+"""The partners that document a refusal of a second check-in."""
 
 
 def _table():
     for protocol in PROTOCOLS:
-        for (number, word), check in (SHARED | ({} if protocol in FORGETFUL else ONCE)).items():
+        for (number, word), check in (SHARED | (ONCE if protocol in REMEMBERING else {})).items():
             yield (protocol, _id(protocol, number, word)), check
         for member, check in OWN[protocol].items():
             yield (protocol, member), check
 
 
 def _id(protocol, number, word):
-    return {"perfectgym": f"1{number}", "wellhub": f"1000000000{number}", "capitan": word, "http": word}[
-        protocol
-    ]
+    return {
+        "perfectgym": f"1{number}",
+        "wellhub": f"1000000000{number}",
+        "capitan": word,
+        "device-api": f"1233588{number}",
+        "http": word,
+    }[protocol]
 
 
 TABLE = dict(_table())
@@ -380,9 +408,7 @@ REMEMBERED = [entry for entry in catalogue() if entry.then is not None]
 
 def test_only_the_partners_that_document_it_remember():
     assert {(entry.protocol, entry.id) for entry in REMEMBERED} == {
-        (protocol, _id(protocol, number, word))
-        for protocol in ("wellhub", "capitan")
-        for number, word in ONCE
+        (protocol, _id(protocol, number, word)) for protocol in REMEMBERING for number, word in ONCE
     }
 
 
@@ -428,6 +454,7 @@ def test_an_ordinary_good_id_is_good_every_time(entry):
         ("wellhub", "9999999999999", error(404, *NOT_FOUND)),
         ("capitan", "somebody / else?", says(404, {"error": "customer_not_found"})),
         ("capitan", "x" * 128, says(404, {"error": "customer_not_found"})),
+        ("device-api", "0" * 64, denied(404, "Karte nicht bekannt.", "CARD_NOT_FOUND")),
         ("http", "somebody / else?", says(404, {"error": "unknown_member"})),
     ],
 )
@@ -443,7 +470,7 @@ def test_any_other_id_is_not_found(protocol, member, check):
 
 def test_late_is_over_and_slow_inside_the_budgets():
     late = {name: protocol.late_s for name, protocol in PROTOCOLS.items()}
-    assert late == {"perfectgym": 1.5, "wellhub": 2.5, "capitan": 2.5, "http": 2.5}
+    assert late == {"perfectgym": 1.5} | dict.fromkeys(("wellhub", "capitan", "device-api", "http"), 2.5)
 
     async def story():
         async with Simulator() as sim, line(sim) as one:
@@ -457,7 +484,13 @@ def test_late_is_over_and_slow_inside_the_budgets():
 
 @pytest.mark.parametrize(
     ("protocol", "member"),
-    [("perfectgym", "1200"), ("wellhub", "1000000000200"), ("capitan", "GOOD-1"), ("http", "GOOD-1")],
+    [
+        ("perfectgym", "1200"),
+        ("wellhub", "1000000000200"),
+        ("capitan", "GOOD-1"),
+        ("device-api", "1233588200"),
+        ("http", "GOOD-1"),
+    ],
 )
 def test_a_drip_outlasts_the_budget_twice(protocol, member):
     async def story():

@@ -4,7 +4,7 @@ import asyncio
 import json
 
 import pytest
-from asking import CAPITAN, ask, client
+from asking import CAPITAN, DEVICE_API, ask, client
 
 from gatectl.sim.server import Simulator
 
@@ -36,6 +36,26 @@ def test_perfectgym_validates_a_check_in():
         assert answer.status_code == 200
         declined = await ask(http, sim, "perfectgym", "1403")
         assert declined.status_code == 403
+
+    with_simulator(story)
+
+
+def test_the_device_api_identifies_a_card():
+    async def story(sim, http):
+        headers = {
+            "Authorization": f"Bearer {sim.partners['device-api'].key}",
+            "Content-Type": "application/json",
+            "Accept-Language": "de",
+        }
+        body = """{"identification": {"type": "NUMBER", "value": "1233588160", "format": "DECIMAL"},
+                   "shouldExecuteAction": true}"""
+        answer = await http.post(sim.url("device-api") + DEVICE_API, headers=headers, content=body)
+        assert answer.status_code == 404
+        good = await http.post(
+            sim.url("device-api") + DEVICE_API, headers=headers, content=body.replace("160", "200")
+        )
+        assert (good.status_code, good.json()) == (200, {"authorized": True, "text": ""})
+        assert list(answer.json()) == ["errorMessage", "errorCode", "traceId"]
 
     with_simulator(story)
 

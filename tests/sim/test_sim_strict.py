@@ -4,12 +4,18 @@ import asyncio
 import json
 
 import pytest
-from asking import CAPITAN, check_in, client, line
+from asking import CAPITAN, check_in, client, device_api_body, line
 
 from gatectl.sim.protocols import PROTOCOLS
 from gatectl.sim.server import Simulator
 
-GOOD = {"perfectgym": "1001", "wellhub": "1000000000200", "capitan": "GOOD-1", "http": "GOOD-1"}
+GOOD = {
+    "perfectgym": "1001",
+    "wellhub": "1000000000200",
+    "capitan": "GOOD-1",
+    "device-api": "1233588200",
+    "http": "GOOD-1",
+}
 CODE = "/access/v1/code/1000000000200"
 DENY = "User is not authorized to access this resource with an explicit deny"
 
@@ -60,6 +66,9 @@ def test_a_custom_code_has_three_methods(method):
         ("capitan", "/api/gym-endpoints/barcode-check-in/GOOD-1/?x=1"),
         ("capitan", "/api/gym-endpoints/barcode-check-in/%2E%2E/"),
         ("capitan", "/api/gym-endpoints/barcode-check-in/%2e/"),
+        ("device-api", "/open-api/device/cardreader/identification/"),
+        ("device-api", "/open-api/device/cardreader/identification?x=1"),
+        ("device-api", "/open-api/device/cardreader"),
         ("http", "/door/"),
         ("http", "/door/GOOD-1/"),
         ("http", "/door/GOOD-1?x=1"),
@@ -86,6 +95,17 @@ def test_wellhub_takes_json_alone(kind):
 @pytest.mark.parametrize("kind", [None, "text/plain"])
 def test_a_body_to_capitan_is_json(kind):
     assert send("capitan", headers={"Content-Type": kind}, body='{"location_id": 1}').status_code == 415
+
+
+@pytest.mark.parametrize("kind", [None, "text/plain", "application/json; charset=latin-1"])
+def test_the_device_api_takes_json_alone(kind):
+    assert send("device-api", headers={"Content-Type": kind}).status_code == 415
+
+
+@pytest.mark.parametrize("key", [None, "Bearer wrong", "Token x"])
+def test_the_device_api_refuses_the_token(key):
+    answer = send("device-api", headers={"Authorization": key})
+    assert (answer.status_code, answer.json()["errorCode"]) == (401, "UNAUTHORIZED")
 
 
 @pytest.mark.parametrize("key", [None, "wrong"])
@@ -226,6 +246,49 @@ def test_wellhub_refuses_another_body_of_a_code(body):
 )
 def test_capitan_refuses_another_body(body):
     assert_says_nothing(send("capitan", headers={"Content-Type": "application/json"}, body=body))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"shouldExecuteAction": true}',
+        '{"identification": "1233588200", "shouldExecuteAction": true}',
+        '{"identification": {"type": "NUMBER", "value": "1233588200", "format": "DECIMAL"}}',
+        device_api_body("1233588200").replace("true", '"true"'),
+        device_api_body("1233588200").replace("true}", 'true, "door": "main"}'),
+        device_api_body(""),
+        device_api_body("x"),
+        device_api_body("0" * 65),
+        device_api_body(1233588200),
+        device_api_body("1233588200", x=1),
+        device_api_body("1233588200", format="OCTAL"),
+        device_api_body("1233588200", format=None),
+        device_api_body("12335882x0", format="HEX_MSB"),
+        device_api_body("123", format="HEX_LSB"),
+        device_api_body("1233588200", "QR_CODE", format="DECIMAL"),
+        device_api_body(" ", "QR_CODE"),
+        device_api_body("x", 7),
+    ],
+)
+def test_the_device_api_refuses_another_body(body):
+    assert_says_nothing(send("device-api", body=body))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        device_api_body("1233588200"),
+        device_api_body("1233588200", format="HEX_MSB"),
+        device_api_body("1233588200", format="HEX_LSB"),
+        device_api_body("1233588200", "QR_CODE"),
+        device_api_body("1233588200").replace("true", "false"),
+    ],
+)
+def test_the_device_api_knows_a_member_by_any_identification(body):
+    assert send("device-api", body=body).json() == {"authorized": True, "text": ""}
 
 
 @pytest.mark.parametrize("path", [CAPITAN + "%FF/", CAPITAN + "x" * 129 + "/"])

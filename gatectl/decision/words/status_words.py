@@ -102,15 +102,14 @@ _ADVICE: dict[str, Pair] = {
     ),
     "key": (
         (
-            "No member can fix that. Ask {partner} whether the key is still valid{gym}; after a change: "
+            "No member can fix that. Ask {partner} whether the key is still valid{also}; after a change: "
             "systemctl restart gatectl"
         ),
         (
-            "Das kann kein Mitglied beheben. {partner} fragen, ob der Schlüssel noch gilt{gym}; nach einer "
+            "Das kann kein Mitglied beheben. {partner} fragen, ob der Schlüssel noch gilt{also}; nach einer "
             "Änderung: systemctl restart gatectl"
         ),
     ),
-    "gym": (", and whether it is for this gym_id", ", und ob er für diese gym_id gilt"),
     "everyone": (
         (
             "{partner} refused five different members in a row and admitted none: check key, url and IDs in "
@@ -144,15 +143,25 @@ _ADVICE: dict[str, Pair] = {
 
 
 def partner_advice(
-    name: str, partner: Mapping[str, Any], page: str | None, language: Language = "en", *, alone: bool
+    name: str,
+    partner: Mapping[str, Any],
+    page: str | None,
+    language: Language = "en",
+    *,
+    alone: bool,
+    key_advice: Pair = ("", ""),
 ) -> str:
-    """The remedy for a partner's condition; "" for a healthy one. `alone`: the others work."""
+    """The remedy for a partner's condition; "" for a healthy one. `alone`: the others work.
+
+    `key_advice` is the protocol's own addition where the partner refuses the key.
+    """
     failing = partner["failing"]
+    also = chosen(key_advice, language)
     values = {
         "partner": name,
         "page": f" ({page})" if page else "",
         "status": failing and failing["status"],
-        "gym": chosen(_ADVICE["gym"], language) if partner.get("protocol") == "wellhub" else "",
+        "also": f", {also}" if also else "",
     }
     sentences = (chosen(_ADVICE[key], language).format(**values) for key in _keys(partner, alone=alone))
     text = " ".join(sentences)

@@ -180,5 +180,5 @@ PROTOCOL = ProtocolDescriptor(
     already_in=frozenset({ALREADY_VALIDATED}),
     also_called={"gympass": "Gympass is Wellhub now: did you mean wellhub?"},
     examples={"gym_id": 'gym_id = "…" is the number that Wellhub gave this gym, in quotes'},
-    key_advice="and whether it is for this gym_id",
+    key_advice=("and whether it is for this gym_id", "und ob er für diese gym_id gilt"),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gatectl.sim.protocol import SimulatedProtocol
 from gatectl.sim.protocols.capitan import SimulatedCapitan
+from gatectl.sim.protocols.device_api import SimulatedDeviceApi
 from gatectl.sim.protocols.generic_http import SimulatedHttp
 from gatectl.sim.protocols.perfectgym import SimulatedPerfectGym
 from gatectl.sim.protocols.wellhub import SimulatedWellhub
@@ -11,7 +12,13 @@ from gatectl.sim.scenarios import Scenario
 
 PROTOCOLS: dict[str, type[SimulatedProtocol]] = {
     protocol.name: protocol
-    for protocol in (SimulatedPerfectGym, SimulatedWellhub, SimulatedCapitan, SimulatedHttp)
+    for protocol in (
+        SimulatedPerfectGym,
+        SimulatedWellhub,
+        SimulatedCapitan,
+        SimulatedDeviceApi,
+        SimulatedHttp,
+    )
 }
 """A new protocol gets its place here; settings, table and demo are in this order."""
 
