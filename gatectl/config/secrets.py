@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -69,21 +69,25 @@ def collect(
     found: list[SettingIssue] = []
     for name, partner in tables(raw, "partners"):
         held: dict[str, Any] = {}
-        for setting, read_it in _readers(partner).items():
-            with suppress(ValidationError):  # a wrong shape is reported with the rest of the model
-                source = schema.read(Key, partner[setting], folder) if setting in partner else None
-                if source is not None:
-                    try:
-                        held[setting] = read_it(source, environ)
-                    except KeyRefused as refused:
-                        found.append(_issue(name, setting, source, partner[setting], refused))
+        for setting, source in _sources(partner, folder):
+            try:
+                held[setting] = _readers(partner)[setting](source, environ)
+            except KeyRefused as refused:
+                found.append(_issue(name, setting, source, partner[setting], refused))
         if "key" in held or "key" not in partner:
             secrets[name] = PartnerSecrets(**held)
     return secrets, found
 
 
+def _sources(partner: dict[str, Any], folder: Path) -> Iterator[tuple[str, KeySource]]:
+    """Yield the settings of a partner that name secrets, each with the place that it names."""
+    for setting in [name for name in ("key", "proxy_key", "client_key") if name in partner]:
+        with suppress(ValidationError):  # a wrong shape is reported with the rest of the model
+            yield setting, schema.read(Key, partner[setting], folder)
+
+
 def _readers(partner: Mapping[str, Any]) -> Mapping[str, Callable[[KeySource, Mapping[str, str]], Any]]:
-    """Return the settings of a partner that name secrets, and the reader of each."""
+    """Return the readers of a partner's secrets, by the settings that name them."""
     descriptor = PROTOCOLS.get(str(partner.get("protocol")))
     form: KeyForm = descriptor.key_form(partner) if descriptor else "key"
     return {"key": partial(read, form=form), "proxy_key": read_proxy_key, "client_key": key_file}

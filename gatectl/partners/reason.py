@@ -80,9 +80,13 @@ def names_somebody(body: Any) -> bool:
 
 
 def mask_secrets(secrets: Collection[str], text: str) -> str:
-    """Mask every key in the text, the longest first: one may be a part of another."""
+    """Mask every key in the text, the longest first: one may be a part of another.
+
+    The key of a partner that is asked without one is empty, and masks nothing.
+    """
     for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, MASK)
+        if secret:
+            text = text.replace(secret, MASK)
     return text
 
 

@@ -412,6 +412,25 @@ def test_a_key_is_masked_although_another_partners_is_missing(run, write, settin
     assert not [path for path in (tmp_path / "r").iterdir() if key in path.read_text()]
 
 
+HOUSE = """
+[partners.house]
+protocol = "http"
+url = "https://members.example.com/{code}"
+auth = "none"
+answers = [{ status = 200, verdict = "allowed" }]
+"""
+
+
+def test_a_partner_without_a_key_masks_nothing(run, write, settings, tmp_path):
+    (tmp_path / "key").write_text("Sup3rS3cretK3y")
+    (tmp_path / "key").chmod(0o600)
+    text = settings.read_text().replace("a key that nobody can read", "key")
+    settings.write_text(text + HOUSE)
+    write(9, TIMEOUT)
+    assert run("report", EVENT, "-o", str(tmp_path / "r"))[0] == 0
+    assert not [path for path in (tmp_path / "r").iterdir() if "[masked]" in path.read_text()]
+
+
 def test_of_two_keys_where_one_begins_the_other_both_are_masked_whole(run, write, settings, tmp_path):
     short, long = "Sup3r-K3y", "Sup3r-K3y-with-secret-ending"
     text = settings.read_text()
