@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from gatectl.decision.reader.keys import EV_KEY, PRESSED, KeyDecoder, KeyEvent
+from gatectl.decision.reader.keys import EV_KEY, EV_LED, LED_CAPSL, PRESSED, KeyDecoder, KeyEvent
 from gatectl.devices.reader.layouts import all_layouts, layout_of
 from gatectl.devices.reader.paths import BLUETOOTH
 from gatectl.devices.reader.reader_types import EvdevScanner
@@ -51,7 +51,6 @@ def _ioctl(direction: int, number: int, size: int) -> int:
 
 _INT = struct.Struct("i")
 _LEDS_BYTES = 2
-_LED_CAPSL = 1
 GET_VERSION = _ioctl(_READ, 0x01, _INT.size)
 GET_LEDS = _ioctl(_READ, 0x19, _LEDS_BYTES)
 GRAB = _ioctl(_WRITE, 0x90, _INT.size)
@@ -61,7 +60,7 @@ class KeyEvents(Protocol):
     """An open keyboard, real or virtual."""
 
     caps_lock: bool
-    """The lock's state when the keyboard was opened."""
+    """The state of the lamp, as it was when last looked at."""
 
     def fileno(self) -> int:
         """Return the descriptor to wait for."""
@@ -92,7 +91,7 @@ class Keyboard:
         except BaseException:
             self.close()
             raise
-        self.caps_lock = bool(leds[0] >> _LED_CAPSL & 1)
+        self.caps_lock = bool(leds[0] >> LED_CAPSL & 1)
 
     def _identify(self) -> None:
         """Raise DeviceLost if this is not an input device."""
@@ -241,7 +240,11 @@ class KeyboardDriver:
         pressed = sum(kind == EV_KEY and value == PRESSED for kind, _, value in events)
         if is_by_hand(pressed, scan.seconds):
             return TYPED_BY_HAND
-        return detect_keys(events, all_layouts(), caps_lock=scan.port.caps_lock, gap_s=scan.gap_s)
+        before = scan.port.caps_lock
+        for kind, code, value in events:  # a shared keyboard's lamp is the host's
+            if kind == EV_LED and code == LED_CAPSL:
+                scan.port.caps_lock = value != 0
+        return detect_keys(events, all_layouts(), caps_lock=before, gap_s=scan.gap_s)
 
 
 DRIVER = KeyboardDriver()

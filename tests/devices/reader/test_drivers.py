@@ -14,6 +14,7 @@ import serial
 from evdev import ecodes
 from fuse_device import FuseDevice, needs_fuse
 
+from gatectl.devices.reader.driver import Input
 from gatectl.devices.reader.evdev_keyboard import (
     EVENT_FORMAT,
     GET_LEDS,
@@ -212,6 +213,16 @@ def test_the_lamp_of_caps_lock_counts_for_a_scanner_that_follows_it(caps_lock, c
             keyboard.light_caps_lock(on=False)
             keyboard.type_code("a1")
             assert [one.text for one in decoder.feed(source.read())] == codes
+
+
+def test_an_unknown_keyboard_is_recognised_by_the_lamp_as_it_is_now():
+    driver = KeyboardDriver(shared=(keyboard := VirtualKeyboard("us")).connect)
+    with keyboard, contextlib.closing(driver.open_shared("", 9600)) as source:
+        keyboard.light_caps_lock(on=True)
+        assert driver.recognise(Input(source, [source.read()], 0.0, 0.0), 9600) is None
+        keyboard.type_code("ab")
+        seen = driver.recognise(Input(source, [source.read()], 0.0, 0.0), 9600)
+        assert ("AB", "follow") in [(one.code, one.settings.get("caps_lock")) for one in seen]
 
 
 def test_a_virtual_scanner_that_is_unplugged_sends_nothing(tmp_path):
