@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from rig import keys
+
 GOOD = "1000000000200"
 CARD, FRAME = "010063E9AE", b"\x02010063E9AE25\x03"
 READER = "/dev/serial/by-id/usb-QEMU_QEMU_USB_SERIAL_reader-if00-port0"
@@ -94,6 +96,21 @@ def half(turn):
 
 def lines_of(door, pid, text):
     return [entry for entry in door.journal() if entry.get("_PID") == pid and text in entry["MESSAGE"]]
+
+
+def test_alt_codes_and_an_ending_with_ctrl(door, partners):
+    first = keys.held("alt", "kp_0", "kp_4", "kp_9")  # 1, by its number in Windows-1252
+    second = keys.held("alt", "kp_4", "kp_8")  # 0, in code page 437
+    rest = keys.events(GOOD[2:])
+    door.press([*keys.taps("num_lock", "f1", "esc"), *first, *second, *rest, *keys.held("ctrl", "m")])
+    door.told(f"admitted {GOOD}")
+    assert partners.asked_for(GOOD) == 1
+
+
+def test_a_french_scanner_that_ends_with_an_arrow(door):
+    door.change_settings('layout = "us"', 'layout = "fr"')
+    door.press([*keys.events("ZP6!$)#"), *keys.taps("down")])
+    door.told("rejected WP-1403")
 
 
 def test_another_keyboard_in_its_place_is_not_taken_for_it(door, partners):

@@ -73,5 +73,15 @@ def events(text: str, layout: str = "us") -> list[dict[str, Any]]:
     return typed
 
 
+def held(modifier: str, *names: str) -> list[dict[str, Any]]:
+    """The events of keys that are tapped while a modifier is held, by QEMU's names."""
+    return [_event(modifier, down=True), *taps(*names), _event(modifier, down=False)]
+
+
+def taps(*names: str) -> list[dict[str, Any]]:
+    """The events of keys that are tapped in turn, by QEMU's names."""
+    return [_event(name, down=down) for name in names for down in (True, False)]
+
+
 def _event(key: str, *, down: bool) -> dict[str, Any]:
     return {"type": "key", "data": {"down": down, "key": {"type": "qcode", "data": key}}}

@@ -8,7 +8,7 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -147,7 +147,11 @@ class Pi:
 
     def scan(self, code: str, layout: str = "us", *, end: str = "\n", gap_s: float = KEY_GAP_S) -> None:
         """Types a code. Raises KeysLostError."""
-        for event in keys.events(code + end, layout):
+        self.press(keys.events(code + end, layout), gap_s=gap_s)
+
+    def press(self, events: Sequence[dict[str, Any]], *, gap_s: float = KEY_GAP_S) -> None:
+        """Sends key events. Raises KeysLostError."""
+        for event in events:
             self.qmp("input-send-event", events=[event])
             self._let_work(gap_s)
         lost = (self.folder / "qemu.log").read_text().count(KEYS_LOST)
