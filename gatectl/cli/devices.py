@@ -12,12 +12,15 @@ import json
 import os
 import re
 import sys
+import tempfile
 import termios
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
+from gatectl.cli.card_setting import CardSetting, card_table, setting_for
 from gatectl.cli.control import NotRunning, call
 from gatectl.cli.render import TextConsole
 from gatectl.cli.route import Way, way
@@ -25,14 +28,16 @@ from gatectl.config.model import Control, Settings
 from gatectl.config.problems import SettingsError
 from gatectl.config.reader import find, load
 from gatectl.decision.cards import Card
+from gatectl.decision.reader.card_notations import Notation, Sample, fits_of, looks_like_card, notations
 from gatectl.decision.reader.detect import DetectedFormat, NotRecognised, chosen
+from gatectl.decision.toml_text import toml_value
 from gatectl.devices.reader.discovery import DeviceInfo, devices, rivals
 from gatectl.devices.reader.driver import Driver, all_drivers, locate
 from gatectl.devices.reader.probe import Probe, ProbeFailedError
 from gatectl.devices.reader.reader_types import READER_TYPES
 from gatectl.devices.reader.supervisor import DeviceLost
 from gatectl.devices.reader.system import SystemPaths
-from gatectl.errors import SUDO_OR_GROUP, GatectlError, visible
+from gatectl.errors import SUDO_OR_GROUP, GatectlError, UsageError, visible
 from gatectl.journal.reader import enrolled
 
 BAUD = 9600
@@ -86,7 +91,20 @@ class ScannedCode:
     others: list[DetectedFormat]
     """The same scan in other layouts."""
     ways: list[Way]
-    toml: str
+    notations: list[tuple[Notation, list[Way]]]
+    """The card in its notations and the ways of each; empty if it is rather a ticket."""
+    door: str
+    """The door for the settings to paste."""
+    card: CardSetting | None = None
+    """The setting that makes of it what is printed; None if that was not asked."""
+
+    @property
+    def toml(self) -> str:
+        """The table to put into the settings."""
+        named_by = self.device.other_name or (READER_TYPES[self.device.type].path_key, self.device.path)
+        card = self.card.table if self.card else None
+        seen = replace(self.seen, settings={**self.seen.settings, "card": card}) if card else self.seen
+        return seen.toml(self.door, self.device.type, *named_by)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -96,15 +114,57 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--baud", type=_speed, default=BAUD, metavar="N", help=f"the speed of serial ports (else {BAUD})"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object, after the scan")
+    parser.add_argument(
+        "--printed",
+        action="append",
+        metavar="NUMBER",
+        help="the number on the card, or in the gym's software: prints the setting that makes it so; "
+        "may be repeated for a second card",
+    )
+    parser.add_argument(
+        "--scan",
+        action="append",
+        metavar="CODE",
+        help="without hardware: a simulated reader that reads this; one for each --printed",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Return 0 after a scan that was read, or at once with --no-wait."""
-    return attend(args, SystemPaths(), all_drivers())
+    if args.no_wait and (args.printed or args.scan):
+        raise UsageError("gatectl devices: --printed and --scan are for a scan: leave --no-wait out")
+    if not args.scan:
+        return attend(args, SystemPaths(), all_drivers())
+    if len(args.scan) != len(args.printed or [None]):
+        raise UsageError("gatectl devices: give one --scan for each --printed")
+    with _simulated_reader(args.scan) as (places, show_card):
+        return attend(args, places, all_drivers(), show_card)
 
 
-def attend(args: argparse.Namespace, places: SystemPaths, drivers: Drivers) -> int:
-    """Run the command on the devices in these places; `drivers` are by type."""
+@contextlib.contextmanager
+def _simulated_reader(codes: list[str]) -> Iterator[tuple[SystemPaths, Callable[[], None]]]:
+    """Make a machine whose only device is a reader; yield its places, and what shows it the next card."""
+    from gatectl.sim.virtual_serial import VirtualSerialScanner  # noqa: PLC0415 - for this option alone
+
+    with tempfile.TemporaryDirectory(prefix="gatectl-reader-") as folder:
+        places = SystemPaths(*(Path(folder) / name for name in ("dev", "sys", "proc", "udev")))
+        links = places.dev / "serial/by-id"
+        links.mkdir(parents=True)
+        left = iter(codes)
+        with VirtualSerialScanner(links / "usb-Simulated_Reader") as reader:
+            yield places, lambda: reader.type_code(next(left))
+
+
+def attend(
+    args: argparse.Namespace,
+    places: SystemPaths,
+    drivers: Drivers,
+    on_listening: Callable[[], None] = lambda: None,
+) -> int:
+    """Run the command on the devices in these places; `drivers` are by type.
+
+    `on_listening` is called each time when the command waits for a scan.
+    """
     known = _known(args.config)
     listed = devices(places, drivers)
     if not args.json:
@@ -112,7 +172,10 @@ def attend(args: argparse.Namespace, places: SystemPaths, drivers: Drivers) -> i
     notes = [*known.notes, *rivals(places, listed, drivers)]
     for note in notes:
         print(f"note: {visible(note)}", file=sys.stderr)
-    scan = None if args.no_wait else _wait(listed, known, args.baud, drivers)
+    scan = None
+    if not args.no_wait:
+        wait = partial(_wait, listed, known, args.baud, drivers, on_listening)
+        scan = _with_card([wait(printed) for printed in args.printed or [None]], args.printed)
     if args.json:
         answer = {
             "devices": [_device_json(device, known) for device in listed],
@@ -183,12 +246,34 @@ def _node_of(name: str, settings: Settings | None) -> str:
 # --- Waiting --------------------------------------------------------------------------------------
 
 
-def _wait(listed: list[DeviceInfo], known: Known, baud: int, drivers: Drivers) -> ScannedCode:
+def _with_card(scans: list[ScannedCode], printed: list[str] | None) -> ScannedCode:
+    """Return the first scan, with the setting for all of the cards."""
+    first = scans[0]
+    if printed is None:
+        return first
+    if any(scan.device != first.device for scan in scans):
+        raise GatectlError("the cards were scanned at different readers", "scan all of them at one")
+    samples = [Sample(scan.seen.code, number) for scan, number in zip(scans, printed, strict=True)]
+    try:
+        return replace(first, card=setting_for(samples))
+    except GatectlError:
+        _show_card(first, TextConsole(stderr=True))
+        raise
+
+
+def _wait(
+    listed: list[DeviceInfo],
+    known: Known,
+    baud: int,
+    drivers: Drivers,
+    on_listening: Callable[[], None],
+    printed: str | None,
+) -> ScannedCode:
     free = [device for device in listed if known.is_free(device)]
     if not free:
         raise GatectlError("there is no free device to scan at", *_why_none(listed, known))
     with _quiet_terminal():
-        return asyncio.run(_first_scan(free, known, baud, drivers))
+        return asyncio.run(_first_scan(free, known, baud, drivers, on_listening, printed))
 
 
 def _why_none(listed: list[DeviceInfo], known: Known) -> Iterator[str]:
@@ -218,12 +303,20 @@ def _quiet_terminal() -> Iterator[None]:
         termios.tcsetattr(terminal, termios.TCSADRAIN, before)
 
 
-async def _first_scan(free: list[DeviceInfo], known: Known, baud: int, drivers: Drivers) -> ScannedCode:
+async def _first_scan(
+    free: list[DeviceInfo],
+    known: Known,
+    baud: int,
+    drivers: Drivers,
+    on_listening: Callable[[], None],
+    printed: str | None,
+) -> ScannedCode:
     probe = Probe(baud, drivers)
     probe.listen(free)
     try:
-        with _Line() as line:
+        with _Line(printed) as line:
             line.show_waiting(probe.open)
+            on_listening()
             while True:
                 if not probe.open and probe.captures.empty():
                     raise GatectlError("no device is left to scan at", "the lines above say why")
@@ -233,7 +326,7 @@ async def _first_scan(free: list[DeviceInfo], known: Known, baud: int, drivers: 
                         line.show_waiting(probe.open)
                     case capture:
                         seen = drivers[capture.device.type].recognise(capture.input, baud)
-                        scan = _scan_of(capture.device, seen, known)
+                        scan = _scan_of(capture.device, seen, known, printed)
                         if isinstance(scan, ScannedCode):
                             return scan
                         if scan is not None:
@@ -243,7 +336,10 @@ async def _first_scan(free: list[DeviceInfo], known: Known, baud: int, drivers: 
 
 
 def _scan_of(
-    device: DeviceInfo, seen: list[DetectedFormat] | NotRecognised | None, known: Known
+    device: DeviceInfo,
+    seen: list[DetectedFormat] | NotRecognised | None,
+    known: Known,
+    printed: str | None = None,
 ) -> ScannedCode | str | None:
     """Return the scan, or in words why it is not one; None for no scan."""
     if seen is None:
@@ -257,17 +353,28 @@ def _scan_of(
             return []
         return [way(code, door, known.settings, known.cards) for door in doors]
 
-    best = chosen(seen, lambda code: any(one.recognised for one in ways(code)))
-    door = known.door_of(device) or (doors[0] if doors else "main")
-    named_by = device.other_name or (READER_TYPES[device.type].path_key, device.path)
-    toml = best.toml(door, device.type, *named_by)
-    return ScannedCode(device, best, [one for one in seen if one is not best], ways(best.code), toml)
+    def is_likely(code: str) -> bool:
+        if printed is not None:
+            return bool(fits_of([Sample(code, printed)]))
+        return any(one.recognised for one in ways(code))
+
+    best = chosen(seen, is_likely)
+    is_card = printed is not None or looks_like_card(best.code)
+    return ScannedCode(
+        device,
+        best,
+        [one for one in seen if one is not best],
+        ways(best.code),
+        [(one, ways(one.text)) for one in (notations(best.code) if is_card else ())],
+        known.door_of(device) or (doors[0] if doors else "main"),
+    )
 
 
 class _Line:
     """The line shown during the wait for a scan; without a terminal it is printed once, to stderr."""
 
-    def __init__(self) -> None:
+    def __init__(self, printed: str | None) -> None:
+        self._what = "something" if printed is None else f"the card {printed}"
         self._console = TextConsole(stderr=True)
         self._status = self._console.status("")
 
@@ -281,7 +388,7 @@ class _Line:
 
     def show_waiting(self, count: int) -> None:
         devices = "1 device" if count == 1 else f"{count} devices"
-        words = f"scan something now: waiting at {devices}; Ctrl-C ends it"
+        words = f"scan {self._what} now: waiting at {devices}; Ctrl-C ends it"
         if self._console.is_terminal:
             self._status.update(words)
         elif count:
@@ -356,8 +463,20 @@ def _show_scan(scan: ScannedCode) -> None:
             "give it a name of its own with a udev rule (SYMLINK+=), and name that in the settings.",
             style="yellow",
         )
+    _show_card(scan, console)
     console.print("\nFor the settings:\n", style="cyan")
     print(scan.toml, end="")
+    for note in scan.card.notes if scan.card else ():
+        print(f"note: {visible(note)}", file=sys.stderr)
+
+
+def _show_card(scan: ScannedCode, console: TextConsole) -> None:
+    """Show the card in its other notations, each with its setting and the card or route that takes it."""
+    for index, (one, ways) in enumerate(scan.notations[1:]):
+        name = "card" if index == 0 else ""
+        known = "".join(f"; {way.sentence()}" for way in ways if way.recognised)
+        setting = f"card = {toml_value(card_table(one.conversion))}"
+        console.print(f"{_INDENT}{name:<9}{one.text:<14} {setting}{visible(known)}", soft_wrap=True)
 
 
 def _device_json(device: DeviceInfo, known: Known) -> dict[str, Any]:
@@ -374,6 +493,17 @@ def _scan_json(scan: ScannedCode) -> dict[str, Any]:
         **_format_json(scan.seen),
         "others": [_format_json(one) for one in scan.others],
         "ways": [asdict(one) for one in scan.ways],
+        "notations": [
+            {
+                "text": one.text,
+                "card": card_table(one.conversion),
+                "recognised": any(way.recognised for way in ways),
+            }
+            for one, ways in scan.notations
+        ],
+        "card": scan.card and scan.card.table,
+        "other_cards": scan.card.others if scan.card else [],
+        "notes": scan.card.notes if scan.card else [],
         "toml": scan.toml,
     }
 

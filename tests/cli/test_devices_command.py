@@ -218,6 +218,17 @@ DEV/serial/by-id/usb-Reader
     read     0500207B32
     how      STX, ten hex digits, a checksum that is right, CR LF, ETX
     goes to  main: no card and no route takes this code
+    card     0002128690     card = { read = "hex", bytes = 4, write = "decimal10" }
+             21476965170    card = { read = "hex", bytes = 5, write = "decimal" }
+             2128690        card = { read = "hex", bytes = 4, write = "decimal" }
+             032,31538      card = { read = "hex", bytes = 3, write = "facility-padded" }
+             32,31538       card = { read = "hex", bytes = 3, write = "facility" }
+             0846929920     card = { read = "hex", bytes = 4, order = "reversed", write = "decimal10" }
+             216814059525   card = { read = "hex", bytes = 5, order = "reversed", write = "decimal" }
+             846929920      card = { read = "hex", bytes = 4, order = "reversed", write = "decimal" }
+             050,31520      card = { read = "hex", bytes = 3, order = "reversed", write = "facility-padded" }
+             50,31520       card = { read = "hex", bytes = 3, order = "reversed", write = "facility" }
+             327B200005     card = { read = "hex", bytes = 5, order = "reversed", write = "hex" }
 
 For the settings:
 

@@ -61,8 +61,14 @@ def notations(text: str) -> list[Notation]:
     for conversion in _conversions(text, usual=True):
         other = conversion.convert(text)
         if key_of(other) != key_of(text):
-            found.setdefault(other, Notation(other, conversion))
+            found.setdefault(other, Notation(other, _unpadded(conversion, [other])))
     return list(found.values())
+
+
+def _unpadded(conversion: Conversion, texts: list[str]) -> Conversion:
+    """Return the plain conversion to decimals, where these are longer than padding makes them."""
+    is_long = conversion.write == "decimal10" and all(len(text) > _TEN_DIGITS for text in texts)
+    return conversion._replace(write="decimal") if is_long else conversion
 
 
 def _reads(text: str) -> list[ReadAs]:
@@ -147,9 +153,7 @@ def _different(fits: list[Fit], samples: list[Sample]) -> list[Fit]:
     """Leave out conversions that differ from an earlier one only in bytes that are zero, or in no padding."""
     found: dict[tuple[object, ...], Fit] = {}
     for fit in fits:
-        one = fit.conversion
-        if one.write == "decimal10" and all(len(one.convert(card.read)) > _TEN_DIGITS for card in samples):
-            one = one._replace(write="decimal")
+        one = _unpadded(fit.conversion, [fit.conversion.convert(card.read) for card in samples])
         found.setdefault((one.read, one.order, one.write), Fit(one, fit.is_exact))
     # The padding cannot be found if no notation is the printed one: take the likeliest.
     return list(found.values()) if fits and fits[0].is_exact else list(found.values())[:1]

@@ -27,7 +27,7 @@ from gatectl.decision.reader.reading import (
     reading_of,
     reading_of_text,
 )
-from gatectl.decision.toml_text import toml_key, toml_value
+from gatectl.decision.toml_text import Value, toml_key, toml_value
 
 HAND_S = 0.06
 """Scanners type a character every 8 to 50 ms, as their USB interval and their setting have it; a very fast
@@ -97,7 +97,7 @@ class DetectedFormat:
     """`right`, or `not checked`; None where there is none."""
     aim: str | None = None
     """The symbology identifier in front, which is cut off."""
-    settings: Mapping[str, str | int] = field(default_factory=dict)
+    settings: Mapping[str, Value] = field(default_factory=dict)
     """The settings that read it so, without the device; those at their default are left out."""
 
     def toml(self, door: str, kind: str, device_key: str, path: str) -> str:
@@ -107,7 +107,7 @@ class DetectedFormat:
         return f"[[doors.{toml_key(door)}.scanners]]\n{lines}"
 
 
-def _settings(**settings: str | int | None) -> dict[str, str | int]:
+def _settings(**settings: str | int | None) -> dict[str, Value]:
     """Leave out what is at its default: these settings have no other false value."""
     return {key: value for key, value in settings.items() if value and _DEFAULTS.get(key) != value}
 
