@@ -21,9 +21,9 @@ from gatectl.decision.cause import Around, Past
 from gatectl.decision.event import Event
 from gatectl.decision.local_time import clock_text, local
 from gatectl.decision.timestamps import Timestamp, describe_change
-from gatectl.decision.verdict import Result
+from gatectl.decision.verdict import Basis, Result
 from gatectl.decision.words.advice import advice
-from gatectl.decision.words.event_words import answer_of, elapsed_of, reason_of, sent_of
+from gatectl.decision.words.event_words import answer_of, basis_of, elapsed_of, is_scan, reason_of, sent_of
 from gatectl.errors import visible
 
 _COLOUR = {Result.ADMITTED: "green", Result.REJECTED: "red", Result.UNKNOWN: "yellow", Result.DONE: ""}
@@ -105,6 +105,9 @@ class EventList:
         colour = _COLOUR[event.outcome.result]
         self._row(_facts(event, clock_text(moment, self._zone)), "", colour)
         self._below(event.outcome.message + (" (outage)" if event.outcome.outage else ""), colour)
+        basis = event.outcome.basis
+        if basis not in {None, Basis.PARTNER} and is_scan(event):
+            self._below(f"Basis: {basis_of(basis, 'en')}", "")
         if reason := reason_of(event):
             self._below(f"Reason: {reason}", "")
         if event.outcome.detail:

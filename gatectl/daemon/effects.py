@@ -16,7 +16,7 @@ from gatectl.decision.timestamps import Instant, LoopTime, WallUs
 from gatectl.devices.gpio.gate import Gate, RelaySwitch
 from gatectl.devices.gpio.relay_pin import StuckError
 from gatectl.errors import visible
-from gatectl.journal.statements import unanswered
+from gatectl.journal.statements import past_of
 from gatectl.partners.http.answer_record import digest_of
 from gatectl.partners.http.client import Exchange, PreparedRequest
 
@@ -113,13 +113,13 @@ class Effects:
 
     def _look_up(self, effect: m.LookUp) -> None:
         attempt, of, settle_us = effect.attempt, effect.attempt.id, effect.settle_s * 1_000_000
-        found = self._context.store.ask(lambda connection: unanswered(connection, attempt, settle_us))
+        found = self._context.store.ask(lambda connection: past_of(connection, attempt, settle_us))
 
         def done() -> None:
-            # If the disk does not answer, go on as if there were no unanswered request.
-            self._feed(m.LookedUp(of, () if found.exception() else tuple(found.result())))
+            # If the disk does not answer, there is no reason to open.
+            self._feed(m.LookedUp(of) if found.exception() else m.LookedUp(of, *found.result()))
 
-        _first_of(found, effect.until_s, done, partial(self._feed, m.LookedUp(of, ())))
+        _first_of(found, effect.until_s, done, partial(self._feed, m.LookedUp(of)))
 
     def _energise(self, effect: m.Energise) -> None:
         switch = self._gate.exit if effect.for_exit else self._gate.entry

@@ -93,7 +93,9 @@ class PartnerService:
         endpoint = Endpoint.of(settings.url)
         self.name = name
         self.budget_ms = settings.budget_ms
-        self.settle_s = settings.settle_s if isinstance(settings, SettlingSettings) else 0
+        self.settle_s = self.already_in_per_day = 0
+        if isinstance(settings, SettlingSettings):
+            self.settle_s, self.already_in_per_day = settings.settle_s, settings.already_in_per_day
         self._descriptor = PROTOCOLS[settings.protocol]
         self.numbers = self._descriptor.numbers(settings)
         self._protocol = self._descriptor.make(settings, endpoint, key, other_keys)

@@ -24,6 +24,7 @@ from gatectl.daemon.partner_service import Diallers, PartnerService, unusable
 from gatectl.daemon.sd_notify import feed_watchdog, keep_notifying, notify, watchdog_interval_s
 from gatectl.daemon.site_context import SiteContext
 from gatectl.decision.cards import Card
+from gatectl.decision.door.already_in import AlreadyInCount
 from gatectl.decision.door.context import SharedState
 from gatectl.decision.door.inputs import InputName, LevelChange
 from gatectl.decision.log import LogEntry, Priority
@@ -153,6 +154,7 @@ class _Daemon:
                 routes=[route.route() for route in settings.routes],
                 partners=partners,
                 patience_s=settings.journal.patience_ms / 1000,
+                already_in=AlreadyInCount(settings.site.zone),
             ),
             partners=partners,
             store=store,

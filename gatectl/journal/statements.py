@@ -23,6 +23,12 @@ LAST_SCANS_MAX = 1000
 UNANSWERED_MAX = 100
 """Requests of one member that may be settled: more scans than a member makes in an hour."""
 
+DAYS_US = 2 * 86_400_000_000
+"""A local day, before and after: a calendar's day is never longer, whatever the clocks' change."""
+
+ALREADY_IN_MAX = 200
+"""Openings of one member in these days: more than the settings allow in five calendar days."""
+
 CLOSED_AT_ONCE = 500
 """Interrupted scans that are closed in one transaction."""
 
@@ -207,3 +213,28 @@ def unanswered(connection: sqlite3.Connection, attempt: Attempt, settle_us: int)
         },
     )
     return [row[0] for row in rows]
+
+
+def already_in(connection: sqlite3.Connection, attempt: Attempt) -> list[tuple[str, WallUs]]:
+    """The openings on `already_in` of this partner and member in the days around: id and time (`at_us`)."""
+    rows = connection.execute(
+        "SELECT e.id, e.at_us FROM events AS e WHERE e.member = :member AND e.partner = :partner"
+        " AND e.basis = 'already_in' AND e.at_us BETWEEN :at - :around AND :at + :around"
+        " ORDER BY e.seq DESC LIMIT :most",
+        {
+            "most": ALREADY_IN_MAX,
+            "member": attempt.member,
+            "partner": attempt.partner,
+            "at": attempt.at_us,
+            "around": DAYS_US,
+        },
+    )
+    return list(rows)
+
+
+def past_of(
+    connection: sqlite3.Connection, attempt: Attempt, settle_us: int
+) -> tuple[list[str], list[tuple[str, WallUs]]]:
+    """The past of an attempt's partner and member: unanswered requests, openings on `already_in`."""
+    waiting = unanswered(connection, attempt, settle_us) if settle_us else []
+    return waiting, already_in(connection, attempt)

@@ -24,6 +24,9 @@ after 30 seconds the member has left the gate."""
 Settle = Annotated[int, whole(0, 3600)]
 """Seconds for which a refusal may be the late answer to our own request; 0 is never."""
 
+AlreadyInPerDay = Annotated[int, whole(0, 20)]
+"""How often in a day such a refusal lets a member in; 0 is never."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PartnerSettings:
@@ -54,6 +57,7 @@ class SettlingSettings(PartnerSettings):
     """The settings of partners whose refusals say that a member is in already."""
 
     settle_s: Settle = 0
+    already_in_per_day: AlreadyInPerDay = 0
 
 
 KeyForm = Literal["key", "header value", "user:password"]

@@ -64,7 +64,7 @@ def test_partners_are_distinguished_by_protocol(write):
     assert wellpass.budget_ms == 750
     assert isinstance(capitan, CapitanSettings)
     assert (capitan.url, capitan.location_id) == ("https://api.hellocapitan.com", None)
-    assert (capitan.budget_ms, capitan.settle_s) == (2000, 0)
+    assert (capitan.budget_ms, capitan.settle_s, capitan.already_in_per_day) == (2000, 0, 0)
 
 
 def test_routes_keep_their_order_and_compile_as_ascii(write):
@@ -138,6 +138,7 @@ def test_nothing_changes_afterwards(write):
         ("[journal]\n", "keep_days", 0, 3650),
         ("[partners.p]\nprotocol = 'capitan'\nkey = { env = 'K' }\n", "budget_ms", 50, 30_000),
         ("[partners.p]\nprotocol = 'capitan'\nkey = { env = 'K' }\n", "settle_s", 0, 3600),
+        ("[partners.p]\nprotocol = 'capitan'\nkey = { env = 'K' }\n", "already_in_per_day", 0, 20),
         ("[doors.main.relay]\n", "pin", 0, 53),
         ("[doors.main.signals]\n", "buzzer", 0, 53),
     ],

@@ -811,3 +811,35 @@ def test_the_log_does_not_grow_with_what_is_pruned(tmp_path):
     assert stored(path) == []
     assert len(logs) == 21
     assert max(logs) <= 2 * logs[0]
+
+
+def let_in_at(number, at_us, **changes):
+    outcome = Outcome(
+        Result.ADMITTED, "m", Verdict.NOT_ALLOWED, 400, basis=changes.pop("basis", Basis.ALREADY_IN)
+    )
+    return Event(attempt(number, **{"at_us": at_us, "member": "7", "partner": "p"} | changes), outcome)
+
+
+DAY_US = 86_400_000_000
+NOON_US = 20_000 * DAY_US
+
+
+def test_openings_on_already_in_are_those_of_the_partner_and_member_in_the_days_around(tmp_path):
+    path = tmp_path / "journal.db"
+    counted = [let_in_at(1, NOON_US - DAY_US), let_in_at(2, NOON_US), let_in_at(3, NOON_US + DAY_US)]
+    others = [
+        let_in_at(4, NOON_US, member="8"),
+        let_in_at(5, NOON_US, partner="q"),
+        let_in_at(6, NOON_US, basis=Basis.PARTNER),
+        let_in_at(7, NOON_US, basis=Basis.SETTLED),
+        let_in_at(8, NOON_US - 3 * DAY_US),
+        let_in_at(9, NOON_US + 3 * DAY_US),
+    ]
+    with closing(open_store(path)) as connection:
+        for event in (*counted, *others):
+            connection.execute(*statements.attempt_statement(event.attempt))
+            connection.execute(*statements.outcome_statement(event.attempt.id, event.outcome))
+        now = attempt(99, at_us=NOON_US, member="7", partner="p")
+        found = statements.already_in(connection, now)
+        assert statements.past_of(connection, now, 0) == ([], found)
+    assert found == [(event.attempt.id, event.attempt.at_us) for event in reversed(counted)]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from gatectl.decision.cards import Card
+from gatectl.decision.door.already_in import AlreadyInCount
 from gatectl.decision.door.messages import CodeRead, Effect, Log, Note, RelayOn, Release
 from gatectl.decision.event import Attempt, Event, GateRecord, Outcome
 from gatectl.decision.log import LogEntry, Priority
@@ -25,6 +26,7 @@ class Partner(Protocol):
     name: str
     budget_ms: int
     settle_s: int
+    already_in_per_day: int
     numbers: Numbers
     conditions: Conditions
 
@@ -44,6 +46,7 @@ class SharedState:
     cards: Mapping[str, Card] | None = None
     settled: dict[str, None] = field(default_factory=dict)
     """Ids of settled requests, the oldest first: the journal may not have them yet."""
+    already_in: AlreadyInCount = field(default_factory=AlreadyInCount)
 
 
 @dataclass(slots=True)

@@ -60,10 +60,13 @@ class Answered(NamedTuple):
 
 
 class LookedUp(NamedTuple):
-    """Ids of the member's unanswered requests, the latest first; none where the journal was slow."""
+    """The journal's answer about the member's past: empty if the journal was slow."""
 
     of: str
-    unanswered: Sequence[str]
+    unanswered: Sequence[str] = ()
+    """Ids of the member's unanswered requests, the latest first."""
+    already_in: Sequence[tuple[str, WallUs]] | None = None
+    """Openings on `already_in`, each with its event's id and time; None where they are not known."""
 
 
 class RelayOn(NamedTuple):
@@ -186,7 +189,10 @@ class Ask(NamedTuple):
 
 
 class LookUp(NamedTuple):
-    """Ask the journal for unanswered requests of this attempt's partner and member. `LookedUp` follows."""
+    """Ask the journal for what it has of this attempt's partner and member. `LookedUp` follows.
+
+    With a `settle_s` of 0 no unanswered request is looked for.
+    """
 
     attempt: Attempt
     settle_s: int

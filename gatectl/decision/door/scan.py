@@ -120,12 +120,13 @@ class ScanFlow:
                 facts.decision, facts.request = given.decision, given.request
                 happening = self._heard(facts)
             case LookedUp():
-                happening = self._settle(facts, given.unanswered)
+                happening = self._look_back(facts, given)
             case RelayOn():
                 facts.gate = gate_record(facts.at, given)
                 self._door.admit(facts.attempt, given.at_s, may_try_again=facts.basis is not Basis.AGAIN)
                 happening = Happening.RELAY_ON
             case RelayStuck():
+                self._door.site.already_in.give_back(facts.attempt.id)
                 facts.decision = replace(facts.decision, fault=Fault.GATE, detail=given.cause)
                 happening = Happening.RELAY_STUCK
         self._step(facts, happening, now_s)
@@ -238,28 +239,42 @@ class ScanFlow:
     def _heard(self, facts: _Facts) -> Happening:
         if facts.decision.admits:
             return Happening.ALLOWED
-        if facts.asked.settle_s > 0 and facts.asked.says_already_in(facts.decision):
-            return Happening.PERHAPS_OURS
+        may_open = facts.asked.settle_s > 0 or facts.asked.already_in_per_day > 0
+        if may_open and facts.asked.says_already_in(facts.decision):
+            return Happening.ALREADY_IN
         return Happening.REFUSED
 
     def _look_up(self, facts: _Facts, now_s: LoopTime) -> None:
-        until_s = LoopTime(now_s + self._door.site.patience_s)
+        # The member waits for what is left of the budget anyway, also where nobody waits for the disk.
+        until_s = max(LoopTime(now_s + self._door.site.patience_s), facts.deadline_s)
         self._door.emit(LookUp(facts.attempt, facts.asked.settle_s, until_s))
 
-    def _settle(self, facts: _Facts, unanswered: Sequence[str]) -> Happening:
+    def _look_back(self, facts: _Facts, found: LookedUp) -> Happening:
+        """Opens on another basis than the partner's success, where the settings and the past have one."""
+        partner = facts.asked
+        if self._settles(facts, found.unanswered):
+            return Happening.ALLOWED
+        if found.already_in is None or partner.already_in_per_day == 0:
+            return Happening.REFUSED
+        if not self._door.site.already_in.take(facts.attempt, found.already_in, partner.already_in_per_day):
+            return Happening.REFUSED
+        # The words for the member explain a refusal, which this no longer is.
+        facts.decision, facts.basis = replace(facts.decision, for_member=None), Basis.ALREADY_IN
+        return Happening.ALLOWED
+
+    def _settles(self, facts: _Facts, unanswered: Sequence[str]) -> bool:
         """Takes the refusal for the late answer to the latest request that was not settled before."""
         settled = self._door.site.settled
         event_id = next((event_id for event_id in unanswered if event_id not in settled), None)
         if event_id is None:
-            return Happening.REFUSED
+            return False
         settled[event_id] = None
         if len(settled) > SETTLED_MAX:
             del settled[next(iter(settled))]
         reason = Reason(f"settled:{event_id}", facts.decision.reason.text if facts.decision.reason else None)
-        # The words for the member explain a refusal, which this no longer is.
         facts.decision = replace(facts.decision, verdict=Verdict.ALLOWED, reason=reason, for_member=None)
         facts.basis = Basis.SETTLED
-        return Happening.ALLOWED
+        return True
 
     def _finish(self, facts: _Facts, result: Result, now_s: LoopTime) -> None:
         self._show(facts, result)

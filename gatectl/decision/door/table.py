@@ -35,7 +35,7 @@ class Happening(StrEnum):
     STOPPING = "stopping"
     ALLOWED = "allowed"
     REFUSED = "refused"
-    PERHAPS_OURS = "perhaps the late answer to our own request"
+    ALREADY_IN = "refused as already in"
     RELAY_ON = "relay on"
     RELAY_STUCK = "relay stuck"
 
@@ -76,7 +76,7 @@ SCAN: dict[tuple[State, Happening], Row] = {
     (State.RECORDING, Happening.OUT_OF_TIME): Row(State.FREE, Action.GIVE_UP),
     (State.ASKING, Happening.ALLOWED): Row(State.OPENING, Action.ENERGISE),
     (State.ASKING, Happening.REFUSED): Row(State.FREE, Action.REJECT),
-    (State.ASKING, Happening.PERHAPS_OURS): Row(State.SETTLING, Action.LOOK_UP),
+    (State.ASKING, Happening.ALREADY_IN): Row(State.SETTLING, Action.LOOK_UP),
     (State.SETTLING, Happening.ALLOWED): Row(State.OPENING, Action.ENERGISE),
     (State.SETTLING, Happening.REFUSED): Row(State.FREE, Action.REJECT),
     (State.OPENING, Happening.RELAY_ON): Row(State.FREE, Action.ADMIT),

@@ -39,12 +39,14 @@ SENTENCES: dict[str, Pair] = {
     ),
     "in_already": (
         (
-            "At {partner} the member has been checked in already. A member who stands outside can be let "
-            "in with `gatectl open {door} --reason TEXT`."
+            "At {partner} the member has been checked in already. A member who stands outside can be let in "
+            "with `gatectl open {door} --reason TEXT`; already_in_per_day in the settings lets such members "
+            "in so many times a day."
         ),
         (
             "Bei {partner} ist das Mitglied schon eingecheckt. Steht es draußen, lässt es `gatectl open "
-            "{door} --reason TEXT` ein."
+            "{door} --reason TEXT` ein; already_in_per_day in den Einstellungen lässt solche Mitglieder so "
+            "oft am Tag ein."
         ),
     ),
     "front_desk": (

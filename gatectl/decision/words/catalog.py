@@ -25,10 +25,12 @@ MESSAGES = {
         "Mitglied des Partners eingecheckt",
         (
             """\
-The partner admitted the member, and the gate was opened.
+The partner admitted the member, or the settings let in members who are in already (basis: @GATECTL_BASIS@).
+The gate was opened.
 """,
             """\
-Der Partner hat das Mitglied zugelassen, das Tor wurde geöffnet.
+Der Partner hat das Mitglied zugelassen, oder die Einstellungen lassen ein, wer schon eingecheckt ist
+(Grundlage: @GATECTL_BASIS@). Das Tor wurde geöffnet.
 """,
         ),
     ),
@@ -41,7 +43,8 @@ payment is open. gatectl and the network did their part.
 
 Ask the member to contact the partner; at Capitan, to come to the front desk. Where the check-in has expired
 or was cancelled (Wellhub), the member performs it again in the app. A member who has been checked in already
-and stands outside can be let in with `gatectl open @GATECTL_DOOR@ --reason TEXT`.
+and stands outside can be let in with `gatectl open @GATECTL_DOOR@ --reason TEXT`, or by already_in_per_day in
+the settings.
 Everyone is refused: check the partner's key, url and IDs in the settings first.
 """,
             """\
@@ -50,7 +53,8 @@ offen. gatectl und das Netz haben ihren Teil getan.
 
 Das Mitglied soll sich an den Partner wenden, bei Capitan an den Empfang. Ist der Check-in abgelaufen oder
 storniert (Wellhub), checkt das Mitglied in der App noch einmal ein. Ein Mitglied, das schon eingecheckt ist
-und draußen steht, lässt `gatectl open @GATECTL_DOOR@ --reason TEXT` ein.
+und draußen steht, lässt `gatectl open @GATECTL_DOOR@ --reason TEXT` ein, oder already_in_per_day in den
+Einstellungen.
 Alle werden abgelehnt: zuerst Schlüssel, url und IDs des Partners in den Einstellungen prüfen.
 """,
         ),

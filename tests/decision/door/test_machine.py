@@ -40,6 +40,7 @@ class Rules:
     name: str = "p"
     budget_ms: int = 750
     settle_s: int = 60
+    already_in_per_day: int = 0
     numbers: Numbers = DIGITS
     conditions: Conditions = field(default_factory=lambda: Conditions(0.0))
 
@@ -245,6 +246,57 @@ def test_the_memory_of_settled_requests_is_bounded():
     assert list(shell.site.settled) == [f"e{number}" for number in range(10, SETTLED_MAX + 10)]
 
 
+def refused_as_in(shell, code, *past):
+    """The outcome for a member whom the partner refuses as already in, with this past in the journal."""
+    shell.now += 10
+    shell.scan(code)
+    shell.feed(m.Recorded(shell.attempt))
+    shell.feed(m.Answered(shell.attempt, ALREADY_IN, request()))
+    if shell.machine.state is State.SETTLING:
+        shell.feed(m.LookedUp(shell.attempt, *past))
+    if shell.machine.state is State.OPENING:
+        shell.feed(m.RelayOn(shell.attempt, shell.now + 0.1, 3000))
+    return shell.last.outcome
+
+
+def test_who_is_in_already_may_come_in_where_the_settings_say_so():
+    outcome = refused_as_in(door(already_in_per_day=1), "123", (), ())
+    assert (outcome.result, outcome.basis) == (Result.ADMITTED, Basis.ALREADY_IN)
+    assert (outcome.verdict, outcome.status, outcome.fault) == (Verdict.NOT_ALLOWED, 400, None)
+    assert (outcome.message, outcome.reason.key) == ("Aggregator member checked in", "already")
+
+
+@pytest.mark.parametrize(
+    ("most", "past"),
+    [
+        (0, ((), ())),
+        (1, ()),  # the journal was slow
+        (1, ((), None)),
+        (1, ((), [("e1", 0)])),
+        (2, ((), [("e1", 0), ("e2", 5)])),
+    ],
+)
+def test_else_a_refusal_is_a_refusal(most, past):
+    outcome = refused_as_in(door(already_in_per_day=most), "123", *past)
+    assert (outcome.result, outcome.basis) == (Result.REJECTED, None)
+
+
+def test_a_late_answer_settles_before_a_day_is_used_up():
+    shell = door(already_in_per_day=1)
+    assert refused_as_in(shell, "123", ["e1"], ()).basis is Basis.SETTLED
+    assert refused_as_in(shell, "123", ["e1"], ()).basis is Basis.ALREADY_IN
+    assert refused_as_in(shell, "123", ["e1"], ()).basis is None
+
+
+def test_the_journal_may_take_what_is_left_of_the_budget_to_look_back():
+    shell = door(already_in_per_day=1, patience_s=0.0)
+    shell.scan("123")
+    shell.feed(m.RecordLate(shell.attempt))
+    shell.now = 0.5
+    (look_up,) = shell.feed(m.Answered(shell.attempt, ALREADY_IN, request()))
+    assert look_up.until_s == BUDGET_S
+
+
 def test_without_settling_a_refusal_is_a_refusal():
     shell = door(settle_s=0)
     shell.scan("123")
@@ -367,6 +419,7 @@ class Chance(Shell):
             cards=data.draw(st.sampled_from([{}, None])),
             patience_s=data.draw(st.sampled_from([0.0, 0.1, 5.0])),
             settle_s=data.draw(st.sampled_from([0, 60])),
+            already_in_per_day=data.draw(st.sampled_from([0, 1])),
         )
         self.data = data
         self.open = []
@@ -409,7 +462,8 @@ class Chance(Shell):
                 self.take(self.feed(m.Answered(attempt.id, self.data.draw(RULINGS), request())))
             case m.LookUp(attempt):
                 ids = self.data.draw(st.lists(st.sampled_from(["e1", "e2", "e3"]), unique=True))
-                self.take(self.feed(m.LookedUp(attempt.id, ids)))
+                openings = self.data.draw(st.sampled_from([None, (), (("e4", 0),)]))
+                self.take(self.feed(m.LookedUp(attempt.id, ids, openings)))
 
 
 @settings(max_examples=300, deadline=None)
@@ -466,8 +520,8 @@ def check_order(fed):
             case m.Answered(of, decision):
                 if decision.admits:
                     allowed.add(of)
-            case m.LookedUp(of, unanswered):
-                if unanswered:
+            case m.LookedUp(of, unanswered, openings):
+                if unanswered or openings == ():
                     allowed.add(of)
             case m.Energise(of):
                 assert of in allowed
