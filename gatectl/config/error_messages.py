@@ -31,10 +31,15 @@ _SECTIONS: Final[Mapping[str, type]] = {
 _AT_DOORS: Final[Mapping[str, type]] = {
     "relay": model.RelaySettings,
     "signals": model.Signals,
+    "passage": model.PassageSettings,
     "contact": model.ContactSettings,
     "exit": model.ExitSettings,
 }
-_AT_EXITS: Final[Mapping[str, type]] = {"button": model.InputSettings, "relay": model.ExitRelaySettings}
+_AT_EXITS: Final[Mapping[str, type]] = {
+    "button": model.InputSettings,
+    "relay": model.ExitRelaySettings,
+    "passage": model.InputSettings,
+}
 _DOOR: Final[Mapping[str, type]] = {"the door, above its [tables]": model.DoorSettings}
 """TOML gives a key to the table opened last, so a door's own keys come first."""
 

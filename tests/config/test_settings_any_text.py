@@ -116,6 +116,8 @@ def test_any_text(text):
 
 @REPEATABLE
 @given(SECTIONS)
+@example({"doors": {"main": {"passage": {"no": 1}, "contact": {"no": 1}, "exit": {"no": 1}}}})
+@example({"doors": {"main": {"exit": {"button": {"no": 1}, "relay": {"no": 1}, "passage": {"no": 1}}}}})
 def test_any_tables(sections):
     told("\n".join(f"{name} = {toml(value)}" for name, value in sections.items()).encode())
 
