@@ -77,11 +77,11 @@ class Endpoint(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PartnerRequest:
-    """One request. Headers are complete except for `Host` and `Content-Length`; they hold the key."""
+    """One request. Headers are complete except for `Host` and `Content-Length`. Any part may hold the key."""
 
-    target: str
+    target: str = field(repr=False)
     headers: tuple[tuple[str, str], ...] = field(repr=False)
-    body: bytes
+    body: bytes = field(repr=False)
     method: str = "POST"
 
 

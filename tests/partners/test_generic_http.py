@@ -125,6 +125,14 @@ def test_the_key_is_sent_as_auth_says(auth, key, header):
     assert key not in repr(backend(auth=auth, key=key))
 
 
+def test_a_request_hides_the_key_wherever_it_is():
+    protocol = backend(url="https://x.example.com/?t={key}", body={"t": "{key}"}, auth="none", key="abc-123")
+    question = protocol.question("M", "C")
+    assert "abc-123" in question.target
+    assert b"abc-123" in question.body
+    assert "abc-123" not in repr(question)
+
+
 def test_without_a_key_nothing_is_sent_of_one():
     question = backend(auth="none", key=None, method="GET").question("M", "C")
     assert {name for name, _ in question.headers} == {"Accept", "Accept-Encoding"}

@@ -75,8 +75,8 @@ class AnswerRule:
         return f"{status} with {' and '.join(members)}" if members else status
 
     def __str__(self) -> str:
-        told = f', its reason is "{self.reason}"' if self.reason else ""
-        return f"{self.condition()} -> {_WORDS[self.verdict]}{told}"
+        reason = f', its reason is "{self.reason}"' if self.reason else ""
+        return f"{self.condition()} -> {_WORDS[self.verdict]}{reason}"
 
 
 def first_fit(rules: Sequence[AnswerRule], answer: PartnerResponse) -> int | None:

@@ -66,7 +66,7 @@ class HttpSettings(PartnerSettings):
     auth: Auth = "bearer"
     """How the key is sent: "bearer", "basic" (the key is user:password), "header:NAME", or "none"."""
     key: Key | None = None  # type: ignore[assignment] # only a protocol itself reads its key's place
-    """The place of the key; not with auth = "none", unless {key} stands in url or body."""
+    """The place of the key; not with auth = "none", unless url or body has {key}."""
     body: JsonBody | None = None
     """A table that is sent as JSON, with POST and PUT. {code}, {member}, {door} and {key} inside its texts
     become the scan's values."""
@@ -89,7 +89,7 @@ class HttpProtocol:
     secrets: tuple[str, ...]
 
     def question(self, member: str, code: str, customer: str = "", door: str = "") -> PartnerRequest:  # noqa: ARG002 - no placeholder for it
-        """Make the request. Every value is encoded where it stands."""
+        """Make the request, with every value encoded for its place."""
         values = {"member": member, "code": code, "door": door, "key": self.key}
         body = b"" if self.body is None else compact_json(body_of(self.body, values))
         return PartnerRequest(self.target.fill(values), self.headers, body, self.method)
