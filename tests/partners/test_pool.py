@@ -20,6 +20,7 @@ from gatectl.partners.http.pool import (
     Pool,
     pause_s,
 )
+from gatectl.partners.http.proxy import Proxy
 
 
 class Skipping(selectors.DefaultSelector):
@@ -146,10 +147,19 @@ def test_a_partner_that_refuses_is_asked_again_ever_more_slowly():
     run_virtually(story())
 
 
-def test_a_refused_handshake_is_tried_twice_a_minute():
+PROXY = Proxy("127.0.0.1", 3128, "gym:wrong")
+LASTING = [
+    ExchangeFailed(Fault.TLS, "expired"),
+    PROXY.refusal(407, "partner.invalid", 443),
+    PROXY.refusal(403, "partner.invalid", 443),
+]
+
+
+@pytest.mark.parametrize("lost", LASTING, ids=str)
+def test_what_is_refused_for_long_is_tried_twice_a_minute(lost):
     async def story():
         async def refuse():
-            raise ExchangeFailed(Fault.TLS, "expired")
+            raise type(lost)(lost.fault, lost.detail)
 
         partner = Partner(play=refuse)
         await partner.keep_for(600)

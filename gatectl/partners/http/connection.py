@@ -36,6 +36,10 @@ class ExchangeFailed(Exception):
         self.detail = detail
 
 
+class TunnelRefused(ExchangeFailed):
+    """A proxy refuses the tunnel: its rules, or the name and password, are not changed in seconds."""
+
+
 def failure_of(error: OSError, where: str = "", tls: ssl.SSLObject | None = None) -> ExchangeFailed:
     """Classifies an error of the socket or of TLS (ssl.SSLError is an OSError).
 

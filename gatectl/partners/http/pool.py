@@ -9,7 +9,13 @@ from typing import Never
 
 from gatectl.decision.event import Connection
 from gatectl.decision.outcomes import Fault
-from gatectl.partners.http.connection import ConnectTiming, ExchangeFailed, OnProgress, PartnerConnection
+from gatectl.partners.http.connection import (
+    ConnectTiming,
+    ExchangeFailed,
+    OnProgress,
+    PartnerConnection,
+    TunnelRefused,
+)
 
 DIAL_PATIENCE_S = 5.0
 """For look-up, connect and TLS over the slowest line that a door has; then try again."""
@@ -34,7 +40,8 @@ LONGEST_CLOSED_PAUSE_S = 300.0
 may have to wait for a handshake; from then on they are replaced at once again."""
 
 LONGEST_TLS_PAUSE_S = 30.0
-"""A handshake is refused because of a certificate, a key or a clock, which is not fixed in seconds."""
+"""A handshake is refused because of a certificate, a key or a clock, which is not fixed in seconds. Nor is a
+proxy's refusal, and a wrong password each second could lock an account."""
 
 
 class Pool:
@@ -95,7 +102,8 @@ class Pool:
                 )
                 failures += 1
                 self._when_linked(lost)
-                longest_s = LONGEST_TLS_PAUSE_S if lost.fault is Fault.TLS else LONGEST_PAUSE_S
+                is_lasting = lost.fault is Fault.TLS or isinstance(lost, TunnelRefused)
+                longest_s = LONGEST_TLS_PAUSE_S if is_lasting else LONGEST_PAUSE_S
                 took_s = asyncio.get_running_loop().time() - began
                 await asyncio.sleep(pause_s(failures, longest_s) - took_s)
             else:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from gatectl import __version__
 from gatectl.decision.outcomes import Fault
-from gatectl.partners.http.connection import ExchangeFailed, failure_of
+from gatectl.partners.http.connection import ExchangeFailed, TunnelRefused, failure_of
 
 HEAD_MAX = 16_384
 """A proxy's answer has some hundred bytes before its blank line; a page behind it is not read."""
@@ -93,15 +93,18 @@ class Proxy:
     def refusal(self, status: int, host: str, port: int) -> ExchangeFailed:
         """Return the loss where the proxy answers with this status instead of a tunnel to the partner."""
         target = _authority(host, port)
+        kind = TunnelRefused if status < 500 else ExchangeFailed
         if status == 407 and self.credentials is None:
-            return self._failed(f"{self} wants a name and a password: set proxy_key (407)")
-        if status == 407:
-            return self._failed(f"{self} refuses the name or the password of proxy_key (407)")
-        if status in {401, 403}:
-            return self._failed(f"{self} refuses a tunnel to {target} ({status})")
-        if status in {502, 503, 504}:
-            return self._failed(f"{self} cannot reach {target} ({status})")
-        return self._failed(f"{self} opened no tunnel to {target}, but answered {status}")
+            what = "wants a name and a password: set proxy_key (407)"
+        elif status == 407:
+            what = "refuses the name or the password of proxy_key (407)"
+        elif status in {401, 403}:
+            what = f"refuses a tunnel to {target} ({status})"
+        elif status in {502, 503, 504}:
+            what = f"cannot reach {target} ({status})"
+        else:
+            what = f"opened no tunnel to {target}, but answered {status}"
+        return kind(Fault.NETWORK, f"the proxy {self} {what}")
 
     def _failed(self, what: str) -> ExchangeFailed:
         return ExchangeFailed(Fault.NETWORK, f"the proxy {what}")
