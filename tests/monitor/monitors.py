@@ -8,6 +8,7 @@ import sys
 import threading
 from contextlib import contextmanager, suppress
 
+from gatectl.sim.protocols import PROTOCOLS
 from gatectl.sim.simulated_door import demo_settings
 
 NET_S = 30.0
@@ -122,22 +123,17 @@ class Proxy:
 
 def write_closed_gym(folder):
     settings = folder / "gatectl.toml"
-    settings.write_text(demo_settings(PARTNERS), "utf-8")
+    settings.write_text(demo_settings("".join(map(_partner_section, PROTOCOLS.values()))), "utf-8")
     return settings
 
 
-PARTNERS = """
-[partners.wellhub]
-protocol = "wellhub"
-gym_id = "1"
-key = { file = "wellhub" }
-status_page = "https://status.example.com"
-[partners.perfectgym]
-protocol = "perfectgym"
-url = "https://api.example.com/"
-aggregator_id = "1"
-key = { file = "perfectgym" }
-[partners.capitan]
-protocol = "capitan"
-key = { file = "capitan" }
-"""
+def _partner_section(protocol):
+    """The section of a partner that is never asked: one for each protocol, as the demo's routes need them."""
+    lines = (
+        f"[partners.{protocol.name}]",
+        f'protocol = "{protocol.name}"',
+        f'url = "https://api.example.com{protocol.url_path}"',
+        *protocol.settings,
+        f'key = {{ file = "{protocol.name}" }}',
+    )
+    return "\n".join(lines) + "\n"
