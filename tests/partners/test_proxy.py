@@ -232,7 +232,7 @@ def test_whatever_it_says_nothing_is_sent_without_a_tunnel(parts):
         server = await asyncio.start_server(play, "127.0.0.1", 0)
         proxy = Proxy("127.0.0.1", server.sockets[0].getsockname()[1])
         async with server, Asker(443, None, proxy=proxy) as asker:
-            exchange = await asker.ask(1.0)
+            exchange = await asker.ask()
             await until(lambda: heard, "the proxy has heard all")
         if exchange.lost.fault is Fault.NETWORK and "proxy" in exchange.lost.detail:
             assert (exchange.sent, heard) == (False, [b""])
