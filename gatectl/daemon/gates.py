@@ -155,7 +155,7 @@ def rules_of(door: DoorSettings) -> DoorRules:
 
 
 def again_s(door: DoorSettings) -> int:
-    """Seconds in which a member of this door has a second try; 0 where nobody sees who passes."""
+    """Seconds in which a member of this door has a second try; 0 without a passage sensor."""
     return 0 if door.passage is None and door.contact is None else door.again_s
 
 

@@ -87,7 +87,7 @@ def test_the_rules_are_explained_in_words(check):
         ("200", b" " * 70_000, "no verdict (fault partner): answer larger than 64 KiB"),
     ],
 )
-def test_what_an_answer_comes_to(check, tmp_path, status, body, house):
+def test_the_decision_on_an_answer(check, tmp_path, status, body, house):
     file = []
     if body is not None:
         (tmp_path / "body").write_bytes(body)
@@ -121,6 +121,6 @@ def test_the_body_may_come_on_standard_input(check, monkeypatch):
         (["--answer", "200", "gone"], 1, "gone cannot be read: No such file or directory"),
     ],
 )
-def test_what_is_no_answer(check, arguments, exit_status, line):
+def test_files_that_are_no_answer(check, arguments, exit_status, line):
     status, _, err = check(*arguments)
     assert (status, err.splitlines()[0]) == (exit_status, line)

@@ -96,7 +96,7 @@ def test_codes_go_through_the_proxy(command, partners, tmp_path):
         (b"HTTP/1.1 502 Bad Gateway\r\n\r\n", "cannot reach 127.0.0.1:{port} (502)"),
     ],
 )  # fmt: skip
-def test_codes_that_a_proxy_refuses_ask_nobody(command, partners, tmp_path, answer, words):
+def test_codes_that_a_proxy_refuses_reach_no_server(command, partners, tmp_path, answer, words):
     with ProxyServer(says(answer)) as proxy:
         section = through(proxy, partners.simulator, tmp_path)
         status, _, err = command(section, "codes", "create", MEMBER, "A1")

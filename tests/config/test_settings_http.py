@@ -277,7 +277,7 @@ def test_user_and_password_are_any_text(house, tmp_path):
 
 
 @pytest.mark.parametrize("content", ["nobody", ":alone", "a:b\nc:d", "a:\x07"])
-def test_what_is_no_user_and_password_is_refused(house, tmp_path, content):
+def test_a_text_without_user_and_password_is_refused(house, tmp_path, content):
     path = house(KEY, KEY + 'auth = "basic"\n')
     (tmp_path / "own-key").write_text(content)
     with pytest.raises(SettingsError, match="the key is not user:password"):

@@ -17,7 +17,7 @@ def test_a_cards_number_comes_in_the_gyms_notation(gym):
     )
 
 
-def test_what_is_no_number_of_a_card_passes_as_it_is(gym):
+def test_a_code_that_is_no_card_number_is_unchanged(gym):
     gym = gym(doors={"main": {"scanner": {"card": CARD}}}).start()
     event = gym.ask("wellhub", GOOD["wellhub"])
     assert (event["member"], event["result"]) == (GOOD["wellhub"], "admitted")

@@ -8,7 +8,7 @@ import threading
 
 
 class ProxyServer:
-    """Takes CONNECT. Whatever name is asked for, the tunnel leads to 127.0.0.1.
+    """Takes CONNECT. For any name, the tunnel leads to 127.0.0.1.
 
     `play(connected, head)` answers in place of a tunnel. `credentials` are wanted as `name:password`.
     """

@@ -130,7 +130,7 @@ def test_a_proxy_that_ends_the_connection(at_name, play, detail):
 @pytest.mark.parametrize("play", [says(b""), says(b"HTTP/1.1 200 OK\r\n"), drips(b"HTTP/1.1 200 OK\r\nX: y")])
 def test_a_proxy_that_hangs_or_drips(at_name, play):
     fault, detail = lost_through(play, at_name, budget_s=BUDGET_S)
-    # What drips without an end is too large or too late, whichever comes first.
+    # An endless head is too large or too late.
     late = (Fault.TIMEOUT, "the proxy P opened no tunnel within the budget")
     large = (Fault.NETWORK, "the proxy P sent a head larger than 16 KiB")
     assert (fault, detail) in {late, large}
@@ -157,7 +157,7 @@ def test_a_proxy_that_looks_into_tls(at_name):
     assert detail.endswith(", through the proxy P")
 
 
-def test_nobody_at_the_proxys_address(at_name):
+def test_no_server_at_the_proxys_address(at_name):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
 
@@ -214,7 +214,7 @@ def test_a_partner_without_tls_goes_through_it_too():
     st.lists(st.sampled_from([b"HTTP/1.1 ", b"200", b"407", b"100 ", b"\r\n", b"\n\n", b"x", b"\0"]))
     | st.binary()
 )
-def test_whatever_it_says_nothing_is_sent_without_a_tunnel(parts):
+def test_nothing_is_sent_without_a_tunnel_for_any_answer(parts):
     said = parts if isinstance(parts, bytes) else b"".join(parts)
 
     async def story():

@@ -13,7 +13,7 @@ from gatectl.decision.timestamps import Instant, LoopTime
 from gatectl.decision.verdict import Result
 
 STUCK_S = {InputName.EXIT: 60.0, InputName.PASSAGE: 30.0}
-"""How long an input may be active: no person presses a button, or stands in a turnstile, for so long."""
+"""How long an input may be active: no person presses a button, or blocks a turnstile, for so long."""
 
 STUCK, QUIET = "stuck ", "quiet "
 """The names of the timers, before the input's."""
@@ -170,7 +170,7 @@ class GateInputs:
             self._door.emit(StartTimer(STUCK + state.name, stuck_at_s))
             return
         self._door.emit(StartTimer(STUCK + state.name, None))
-        # A passage sensor works again with its next signal: until then nobody knows.
+        # A passage sensor counts as working again with its next signal.
         if state.health is InputHealth.STUCK and state.name is InputName.EXIT:
             self._note(state, InputHealth.OK, at)
 

@@ -55,7 +55,8 @@ class Passages:
 
     def __init__(self, door: DoorContext, rules: PassageRules) -> None:
         self.trusted = True
-        """False while the sensor is suspect: nobody is said not to have passed, and gets a second try."""
+        """False while the sensor is suspect: then no member is recorded as not passed, or gets a second
+        try."""
         self.has_sensor = rules.has_sensor
         self._door = door
         self._rules = rules

@@ -132,7 +132,7 @@ class ScanFlow:
         self._step(facts, happening, now_s)
 
     def _let_in_again(self, read: CodeRead, first: Attempt, now_s: LoopTime) -> None:
-        """Begins with a second try of an admission that was not used: nobody is asked."""
+        """Begin a second try of an admission that was not used: no partner is asked."""
         attempt = replace(
             self._door.attempt("scan", self._door.new_id(read.at.named.at_us), read.at, read),
             of=first.id,

@@ -106,7 +106,7 @@ def _rare_sizes(count: int, write: WriteAs) -> tuple[int, ...]:
 
 
 class Sample(NamedTuple):
-    """A card: what the reader sends, and what is printed on it or stands in the gym's software."""
+    """A card: the reader's code, and the number on the card or in the gym's software."""
 
     read: str
     printed: str

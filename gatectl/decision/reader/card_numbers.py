@@ -1,6 +1,6 @@
 """The notations of a card's number: hex in either byte order, decimal, and facility,number.
 
-A reader sends one of them, and another one stands on the card or in the gym's software. The same card:
+A reader sends one of them, and another one is on the card or in the gym's software. The same card:
 
 | notation | for example |
 |---|---|

@@ -1,13 +1,12 @@
 """A gpiozero pin factory that writes every change of a pin to a descriptor, for tests in another process.
 
-It is loaded by the daemon under test, through an entry point of its own. What was written stays readable
-when the process is killed. Faults are words in a file, looked at each time:
+It is loaded by the daemon under test, through an entry point of its own. The log stays readable when the
+process is killed. Faults are words in a file, looked at each time:
 
     17          pin 17 cannot be claimed
     17=1        pin 17 cannot be set to 1
-    22=1:block  setting pin 22 to 1, or claiming it so, blocks its caller until the pipe beside the file is
-                written to
-    17:bug      reading pin 17 in a thread of its own raises what no driver raises
+    22=1:block  setting pin 22 to 1, or claiming it so, blocks its caller until the pipe next to the file is
+    written to 17:bug      reading pin 17 in a thread of its own raises what no driver raises
 
 The levels of inputs come through a pipe, a line each: `26 0`. With PINS_EDGES=none the pins have no edges.
 """

@@ -1,4 +1,4 @@
-"""Passages: who passed, who did not, the second try, and sensors that nobody can believe."""
+"""Passages: members who passed or did not, the second try, and sensors that cannot be trusted."""
 
 from dataclasses import replace
 
@@ -60,7 +60,7 @@ def test_the_relay_may_go_off_at_the_end_of_the_signal():
     assert door.relay_off_s == 1001.5
 
 
-def test_a_member_who_does_not_pass_gets_one_second_try_and_nobody_is_asked():
+def test_a_member_who_does_not_pass_gets_one_second_try_and_no_partner_is_asked():
     door = turnstile()
     door.scan("1")
     door.until(1010.0)
@@ -78,7 +78,7 @@ def test_a_member_who_does_not_pass_gets_one_second_try_and_nobody_is_asked():
     assert door.partner.asked == ["1", "1"]  # the second admission is the partner's again
 
 
-def test_nobody_who_passed_gets_a_second_try():
+def test_a_member_who_passed_gets_no_second_try():
     door = turnstile()
     door.scan("1")
     door.until(1001.0)
@@ -138,7 +138,7 @@ def test_two_members_at_once():
     assert [scans[event.attempt.of] for event in door.noted if event.attempt.kind == "passage"] == ["1", "2"]
 
 
-def test_somebody_whom_nobody_admitted():
+def test_a_passage_without_an_admission():
     door = turnstile()
     signal(door)
     assert door.words == [UNEXPECTED]
@@ -215,7 +215,7 @@ def test_without_a_sensor_the_contact_answers():
     assert door.words[4:] == [("contact", "forced", "Door forced open")]
 
 
-def test_who_leaves_through_the_same_gate_is_expected():
+def test_a_person_leaving_through_the_same_gate_is_expected():
     door = turnstile(exits=EXIT)
     door.button(is_pressed=True)
     door.button(is_pressed=False)
@@ -276,7 +276,7 @@ STEPS = st.lists(
 
 @settings(max_examples=300)
 @given(STEPS, st.sampled_from([SENSOR, SENSOR_AT_END]))
-def test_whatever_happens(steps, rules):
+def test_any_sequence_of_inputs(steps, rules):
     door = turnstile(rules, exits=EXIT, repeat_s=1.0)
     for step, tenths in steps:
         door.until(door.now + tenths / 10)

@@ -113,7 +113,7 @@ def test_a_padding_that_no_setting_writes(read, printed, comes):
 
 
 @pytest.mark.parametrize("printed", ["1234567", "", "x", "099,59823", "0" * 30])
-def test_what_is_no_notation_of_the_card(printed):
+def test_numbers_that_are_no_notation_of_the_card(printed):
     assert fits(("010063E9AE", printed)) == []
 
 

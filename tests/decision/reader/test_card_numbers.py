@@ -78,7 +78,7 @@ def test_cards_from_the_field(text, conversion, comes):
     ],
 )
 @pytest.mark.parametrize("write", ["hex", "decimal10", "facility-padded", "as-read"])
-def test_what_is_no_such_number_passes_as_it_is(text, read, write):
+def test_other_texts_are_unchanged(text, read, write):
     assert converted(text, read, 4, "reversed", write) == text
 
 
