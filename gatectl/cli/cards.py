@@ -17,6 +17,7 @@ from gatectl.config.model import Settings
 from gatectl.config.reader import find, load
 from gatectl.decision.cards import Card, key_of
 from gatectl.decision.cards_csv import Enrolment, from_csv, table, to_csv
+from gatectl.decision.reader.card_notations import KnownCards
 from gatectl.decision.reader.reading import MAX_CHARS, Code, bare, reading_of_text
 from gatectl.decision.routing import objection
 from gatectl.decision.spreadsheet import BadLine, NotTextError, decoded, shortened, zeros_lost
@@ -28,6 +29,10 @@ from gatectl.partners.registry import numbers_of
 
 _WIDEST = 40
 """Maximum characters of a column in the list: a code may have 512."""
+
+
+_NOTES_MAX = 10
+"""More notes about one list of cards say the same."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,6 +77,7 @@ def _add(args: argparse.Namespace, settings: Settings) -> None:
     card = _as_needed(card, settings)
     with opened(settings) as connection:
         store.add(connection, card)
+        _note_other_notations([card], store.load_all(connection))
     notify_daemon(settings)
 
 
@@ -115,14 +121,32 @@ def _import(args: argparse.Namespace, settings: Settings) -> None:
         raise GatectlError(f"{name_of(args.file)}: there is no card in it", "a line is code,partner,member")
     with opened(settings) as connection:
         try:
-            cards = (_as_needed(one.card, settings) for one in enrolments)
+            cards = [_as_needed(one.card, settings) for one in enrolments]
             moved = store.put_all(connection, cards, replace=args.replace)
+            _note_other_notations(cards, store.load_all(connection))
         except store.OthersCardsError as error:
             hint = "nothing was imported; --replace gives such cards to their new members"
             raise BadCsvError(args.file, _others(enrolments, error.cards), hint) from error
     notify_daemon(settings)
     words = f"; {moved} of them belonged to another member" if moved else ""
     print(f"imported: {len(enrolments)}{words}", file=sys.stderr)
+
+
+def _note_other_notations(new: list[Card], enrolled: dict[str, Card]) -> None:
+    """Warn of cards that may be enrolled under another number of theirs: readers send one alone."""
+    known = KnownCards(card.code for card in enrolled.values())
+    notes = []
+    for card in new:
+        for other in known.others(card.code):
+            owner = enrolled[key_of(other)]
+            notes.append(
+                f"{card.code} may be the card that is also enrolled as {other}, for member {owner.member} of "
+                f"{owner.partner}: gatectl devices --printed {other} says which one the reader sends"
+            )
+    for note in notes[:_NOTES_MAX]:
+        print(f"note: {visible(note)}", file=sys.stderr)
+    if len(notes) > _NOTES_MAX:
+        print(f"note: and {len(notes) - _NOTES_MAX} more such cards", file=sys.stderr)
 
 
 def _others(enrolments: list[Enrolment], others: list[Card]) -> list[BadLine]:

@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--door", metavar="D", help="at this door")
     parser.add_argument("--partner", metavar="P", help="of this partner")
     parser.add_argument("--member", metavar="M", help="of the member with this number")
-    parser.add_argument("--code", metavar="C", help="with this code; of a hex number, in any notation")
+    parser.add_argument("--code", metavar="C", help="with this code; of a card, any of its numbers")
     parser.add_argument("--result", choices=[result.value for result in Result], help="with this result")
     parser.add_argument("--kind", metavar="K", help=f"of this kind: {', '.join(KINDS)}")
 

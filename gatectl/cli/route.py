@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
+from gatectl.cli.card_setting import card_table
 from gatectl.config.model import Settings
 from gatectl.config.reader import find, load
-from gatectl.decision.cards import Card
+from gatectl.decision.cards import Card, key_of
+from gatectl.decision.reader.card_notations import KnownCards, looks_like_card, notations
 from gatectl.decision.reader.reading import Code, reading_of_text
 from gatectl.decision.routing import destination, objection
+from gatectl.decision.toml_text import toml_value
 from gatectl.errors import GatectlError, UsageError
 from gatectl.journal.reader import enrolled
 from gatectl.partners.registry import numbers_of
@@ -59,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
     doors = list(settings.doors) if args.door is None else [args.door]
     cards = enrolled(settings.journal.path)
     ways = [way(reading.text, door, settings, cards) for door in doors]
+    ways = [one if one.by else _with_other_notation(one, settings, cards) for one in ways]
     if args.json:
         chosen = next((one for one in ways if one.recognised), ways[0])
         print(json.dumps(asdict(chosen), ensure_ascii=False))
@@ -93,3 +97,21 @@ def way(code: str, door: str, settings: Settings, cards: dict[str, Card]) -> Way
         customer=customer,
         why=why,
     )
+
+
+def _with_other_notation(lost: Way, settings: Settings, cards: dict[str, Card]) -> Way:
+    """Say of a code that nothing takes if the same card would be known by another number of its own."""
+    for other in KnownCards(card.code for card in cards.values()).others(lost.code):
+        card = cards[key_of(other)]
+        whose = f"for member {card.member} of {card.partner}"
+        hint = f"gatectl devices --printed {other} finds the reader's setting"
+        return replace(lost, why=f"{lost.why}; but the same card may be enrolled as {other}, {whose}: {hint}")
+    for one in notations(lost.code) if looks_like_card(lost.code) else ():
+        found = way(one.text, lost.door, settings, cards)
+        if found.recognised:
+            setting = f"card = {toml_value(card_table(one.conversion))}"
+            known = f"routes[{found.route}] takes its other number {one.text}"
+            return replace(
+                lost, why=f"{lost.why}; but {known}, which the reader's setting {setting} makes of it"
+            )
+    return lost

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 from gatectl.decision.cards import Card, is_hex_number, key_of
 from gatectl.decision.event import (
@@ -33,6 +33,9 @@ from gatectl.journal.cards import load_all
 from gatectl.journal.schema import connect_to_read, migrations, remedy
 from gatectl.journal.store_file import APPLICATION_ID
 
+if TYPE_CHECKING:
+    from gatectl.decision.reader.card_notations import SearchTerms
+
 POLL_S = 0.1
 """SQLite does not notify of another process's commits, so -f polls. `PRAGMA data_version` reads only the
 log's index, which is shared memory: ten polls a second read nothing from the disk, and a person does not
@@ -44,12 +47,16 @@ PAGE = 500
 _MOST = 2**63 - 1
 """The largest integer that SQLite takes."""
 
-_SAME_HEX_NUMBER = (
-    "replace(replace(replace(upper(credential), ':', ''), '-', ''), ' ', '') = :code"
-    " AND credential NOT GLOB '*[-: ][-: ]*'"
-    " AND credential NOT GLOB '[-: ]*' AND credential NOT GLOB '*[-: ]'"
+_HEX_NUMBER = "replace(replace(replace(upper(credential), ':', ''), '-', ''), ' ', '')"
+_MAY_BE_HEX = "credential GLOB '*[A-Fa-f]*'"
+_HAS_SINGLE_SEPARATORS = (
+    "credential NOT GLOB '*[-: ][-: ]*' AND credential NOT GLOB '[-: ]*' AND credential NOT GLOB '*[-: ]'"
 )
 """`cards.key_of` in SQL: no index has it, and a function in Python takes ten times as long."""
+
+_PATTERN_CHARS = "8, 10"
+"""Lengths of the hex numbers that `search_terms` has patterns for: four and five bytes. A look at the length
+spares most codes the patterns."""
 
 _WHO_MAY = SUDO_OR_GROUP
 
@@ -71,7 +78,7 @@ class Filters(NamedTuple):
     partner: str | None = None
     member: str | None = None
     code: str | None = None
-    """Compared as cards are: a hex number in any notation."""
+    """Compared as cards are, and a card in any of its notations."""
     result: Result | None = None
     kind: str | None = None
 
@@ -86,15 +93,12 @@ class Filters(NamedTuple):
             "result": ("result = :result", self.result and self.result.value),
             "kind": ("kind = :kind", self.kind),
         }
-        if self.code is not None:
-            given["code"] = (
-                _SAME_HEX_NUMBER if is_hex_number(self.code) else "credential = :code",
-                key_of(self.code),
-            )
         active = {name: pair for name, pair in given.items() if pair[1] is not None}
-        return " AND ".join(sql for sql, _ in active.values()) or "1", {
-            name: value for name, (_, value) in active.items()
-        }
+        parts = [sql for sql, _ in active.values()]
+        values: dict[str, object] = {name: value for name, (_, value) in active.items()}
+        if self.code is not None:
+            parts.append(_same_code(self.code, values))
+        return " AND ".join(parts) or "1", values
 
     def fits(self, event: Event) -> bool:
         """The same of an event that is at hand."""
@@ -106,10 +110,42 @@ class Filters(NamedTuple):
             and self.door in {None, attempt.door}
             and self.partner in {None, attempt.partner}
             and self.member in {None, attempt.member}
-            and (self.code is None or (code is not None and key_of(code) == key_of(self.code)))
+            and (self.code is None or (code is not None and _is_same_code(code, self.code)))
             and self.result in {None, event.outcome.result}
             and self.kind in {None, attempt.kind}
         )
+
+
+def _is_same_code(code: str, wanted: str) -> bool:
+    return key_of(code) == key_of(wanted) or _other_notations(wanted).fit(code)
+
+
+def _same_code(wanted: str, values: dict[str, object]) -> str:
+    """Return `_is_same_code` in SQL, and add its parameters to `values`."""
+
+    def listed(name: str, texts: Iterable[str]) -> str:
+        added = {f"{name}{index}": text for index, text in enumerate(sorted(texts))}
+        values.update(added)
+        return ", ".join(f":{one}" for one in added)
+
+    terms = _other_notations(wanted)
+    hexes = {*terms.hex, key_of(wanted)} if is_hex_number(wanted) else terms.hex
+    texts = terms.texts if is_hex_number(wanted) else {*terms.texts, wanted}
+    ways = [f"credential IN ({listed('text', texts)})"]
+    if hexes:
+        is_one = f"{_HEX_NUMBER} IN ({listed('hex', hexes)})"
+        ways.append(f"({_MAY_BE_HEX} AND {is_one} AND {_HAS_SINGLE_SEPARATORS})")
+    if terms.patterns:
+        globs = listed("pattern", terms.patterns).split(", ")
+        is_like = " OR ".join(f"upper(credential) GLOB {glob}" for glob in globs)
+        ways.append(f"(length(credential) IN ({_PATTERN_CHARS}) AND ({is_like}))")
+    return f"({' OR '.join(ways)})"
+
+
+def _other_notations(code: str) -> SearchTerms:
+    from gatectl.decision.reader.card_notations import search_terms  # noqa: PLC0415 - no scan needs it
+
+    return search_terms(code)
 
 
 class Reader:

@@ -394,3 +394,51 @@ def test_a_file_that_is_no_journal(run, settings):
         assert status == expected
         assert "is not a gatectl store\nhint: " in err
     assert settings.with_name("journal.db").read_bytes() == b"no database at all" * 100
+
+
+# --- Other numbers of the same card ---------------------------------------------------------------
+
+
+def test_a_card_that_is_enrolled_under_another_number_is_pointed_out(run, enrolled):
+    assert run("cards", "add", "0006547886", "wellhub", MEMBER) == (0, "", "")
+    status, _, err = run("cards", "add", "010063E9AE", "wellhub", "9999999999999")
+    assert (status, set(enrolled())) == (0, {"0006547886", "010063E9AE"})
+    assert err == (
+        "note: 010063E9AE may be the card that is also enrolled as 0006547886, for member 1234567890123 of "
+        "wellhub: gatectl devices --printed 0006547886 says which one the reader sends\n"
+    )
+    assert run("cards", "add", "010063e9ae", "wellhub", "9999999999999")[2].count("note: ") == 1
+    assert run("cards", "add", "010063E9AF", "wellhub", MEMBER) == (0, "", "")
+
+
+def test_a_list_of_cards_that_are_enrolled_under_other_numbers(run, tmp_path):
+    file = tmp_path / "cards.csv"
+    numbers = [0x63E9AE + number for number in range(12)]
+    file.write_text("".join(f"{number:010},wellhub,{MEMBER}\n" for number in numbers))
+    assert run("cards", "import", str(file))[2] == "imported: 12\n"
+    file.write_text("".join(f"01{number:08X},wellhub,{MEMBER}\n" for number in numbers))
+    status, _, err = run("cards", "import", str(file))
+    assert status == 0
+    assert err.count("may be the card that is also enrolled as") == 10
+    assert "note: and 2 more such cards\nimported: 12\n" in err
+
+
+def test_a_route_says_under_which_number_a_card_is_known(run):
+    run("cards", "add", "0006547886", "wellhub", MEMBER)
+    assert run("route", "010063E9AE")[1] == (
+        "main: no card and no route takes this code; but the same card may be enrolled as 0006547886, for "
+        "member 1234567890123 of wellhub: gatectl devices --printed 0006547886 finds the reader's setting\n"
+    )
+    found = json.loads(run("route", "99,59822", "--json")[1])
+    assert (found["recognised"], "enrolled as 0006547886" in found["why"]) == (False, True)
+    assert "enrolled as" not in run("route", "010063E9AF")[1]
+
+
+def test_a_route_says_which_number_of_a_card_a_route_takes(run, settings):
+    route = "[[routes]]\nmatch = '000(?P<member>[1-9]\\d{6})'\npartner = \"wellpass\"\n"
+    settings.write_text(route + settings.read_text())
+    out = run("route", "010063E9AE")[1]
+    assert out == (
+        "main: no card and no route takes this code; but routes[0] takes its other number 0006547886, which "
+        'the reader\'s setting card = { read = "hex", bytes = 4, write = "decimal10" } makes of it\n'
+    )

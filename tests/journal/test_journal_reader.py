@@ -397,9 +397,13 @@ def test_the_events_near_one_on_each_side_in_their_order(path, write):
 
 
 hex_notations = st.text("04AaBb:- ", max_size=14)
+cards = st.sampled_from(["04:a3:b2", "04A3B2", "04-A3 b2", "04::A3B2", "b2a304", "163,41906"])
+one_card = st.sampled_from(
+    ["010063e9ae", "01:00:63:E9:AE", "0006547886", "99,59822", "AEE9630001", "0063E9AE\ufb00"]
+)
 
 
-@given(st.lists(hex_notations | st.sampled_from(["04:a3:b2", "04A3B2", "04-A3 b2", "04::A3B2"]), min_size=1))
+@given(st.lists(hex_notations | cards | one_card | st.text("0123456789,", max_size=13), min_size=1))
 def test_a_code_is_found_in_every_notation_that_is_the_same(codes):
     with ExitStack() as stack:
         path = Path(stack.enter_context(tempfile.TemporaryDirectory()), "journal.db")
@@ -407,9 +411,22 @@ def test_a_code_is_found_in_every_notation_that_is_the_same(codes):
         for number, code in enumerate(codes):
             record(store, number, credential=code)
         reader = stack.enter_context(closing(Reader(path)))
+        events = list(reader.query(Filters()))
         for code in codes:
-            found = [event.attempt.credential for event in reader.query(Filters(code=code))]
-            assert found == [other for other in codes if key_of(other) == key_of(code)]
+            found = list(reader.query(Filters(code=code)))
+            assert found == [event for event in events if Filters(code=code).fits(event)]
+            same = [event for event in events if key_of(event.attempt.credential) == key_of(code)]
+            assert [event for event in found if event in same] == same
+
+
+@pytest.mark.parametrize("searched", ["0006547886", "099,59822", "AE:E9:63:00:01", "6547886"])
+def test_a_card_is_found_by_what_is_printed_on_it(write, path, searched):
+    write(1, credential="010063E9AE")
+    write(2, credential="010063E9AF")
+    write(3, credential="1234567890123")
+    with closing(Reader(path)) as reader:
+        found = [event.attempt.credential for event in reader.query(Filters(code=searched))]
+    assert found == ["010063E9AE"]
 
 
 @pytest.mark.parametrize(
@@ -421,6 +438,7 @@ def test_a_code_is_found_in_every_notation_that_is_the_same(codes):
         Filters(partner="wellpass"),
         Filters(member="7"),
         Filters(code="04:a3:b2:c1"),
+        Filters(code="0077836993"),
         Filters(result=Result.REJECTED),
         Filters(kind="manual"),
         Filters(door="side", member="7"),

@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from itertools import product
 from typing import NamedTuple
 
-from gatectl.decision.cards import key_of
+from gatectl.decision.cards import is_hex_number, key_of
 from gatectl.decision.reader.card_numbers import (
     DECIMAL,
     HEX,
@@ -207,20 +208,19 @@ class SearchTerms(NamedTuple):
     """The other notations of a card that somebody looks for."""
 
     texts: frozenset[str] = frozenset()
-    """Decimals and facility,number."""
+    """Notations of digits alone, and facility,number."""
     hex: frozenset[str] = frozenset()
-    """Hex numbers, as `key_of` has them."""
+    """Hex numbers with a letter, as `key_of` has them."""
     patterns: tuple[str, ...] = ()
     """Hex numbers of which the notation lacks bytes: patterns as SQLite's GLOB and fnmatch have them."""
 
     def fit(self, code: str) -> bool:
-        return (
-            code in self.texts
-            or key_of(code) in self.hex
-            or any(fnmatchcase(code.upper(), pattern) for pattern in self.patterns)
-        )
+        """Return whether a code is one of them."""
+        is_like = code.isascii() and any(fnmatchcase(code.upper(), pattern) for pattern in self.patterns)
+        return is_like or code in self.texts or key_of(code) in self.hex
 
 
+@lru_cache(maxsize=32)  # a live list compares every event with the same search
 def search_terms(text: str) -> SearchTerms:
     """Return what to look for besides the text itself; nothing if it is no card's number."""
     facility = _FACILITY.fullmatch(text)
@@ -233,9 +233,10 @@ def search_terms(text: str) -> SearchTerms:
         return SearchTerms()
     shown, turned = number.hex().upper(), number[::-1].hex().upper()
     made = {one.text for read in (text, shown, turned) for one in notations(read)} - {text}
-    hexes = {key_of(one) for one in made if HEX.fullmatch(one)}
+    hexes = {key_of(one) for one in made if is_hex_number(one)}
     any_byte = "[0-9A-F][0-9A-F]"
     missing = range(1, _EM4100_BYTES + 1 - len(number))
     patterns = [f"{any_byte * count}{shown}" for count in missing]
     patterns += [f"{turned}{any_byte * count}" for count in missing]
-    return SearchTerms(frozenset(made - hexes), frozenset(hexes), tuple(patterns))
+    texts = frozenset(one for one in made if not is_hex_number(one))
+    return SearchTerms(texts, frozenset(hexes), tuple(patterns))
