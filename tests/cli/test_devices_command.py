@@ -27,7 +27,7 @@ CARD = b"\x020500207B326C\r\n\x03"
 PATIENCE_S = 20
 
 
-class Bench:
+class Rig:
     """A machine with devices, and the command on it."""
 
     def __init__(self, folder, settings):
@@ -56,8 +56,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path, settings):
-    return Bench(tmp_path / "machine", settings)
+def rig(tmp_path, settings):
+    return Rig(tmp_path / "machine", settings)
 
 
 class Overheard:
@@ -117,24 +117,24 @@ Serial ports
 """
 
 
-def test_the_list_for_people(bench, capsys):
-    bench.keyboard(3, "Scanner")
-    node = bench.trees.keyboard(7, "Some Keyboard")
-    bench.trees.process(12, "Xorg", node)
-    bench.trees.port("ttyUSB0", by_path="platform-1", product=("1a86", "USB Serial"))
-    bench.trees.port("ttyAMA0")
-    bench.trees.console("ttyAMA0")
-    assert bench.run("--no-wait") == 0
-    assert capsys.readouterr().out.replace(str(bench.dev), "DEV") == LISTING
+def test_the_list_for_people(rig, capsys):
+    rig.keyboard(3, "Scanner")
+    node = rig.trees.keyboard(7, "Some Keyboard")
+    rig.trees.process(12, "Xorg", node)
+    rig.trees.port("ttyUSB0", by_path="platform-1", product=("1a86", "USB Serial"))
+    rig.trees.port("ttyAMA0")
+    rig.trees.console("ttyAMA0")
+    assert rig.run("--no-wait") == 0
+    assert capsys.readouterr().out.replace(str(rig.dev), "DEV") == LISTING
 
 
-def scan_at_event7(bench, capsys, meanwhile):
+def scan_at_event7(rig, capsys, meanwhile):
     """The command's output for a scan at a keyboard without a stable path."""
-    path = str(bench.dev / "input/event7")
+    path = str(rig.dev / "input/event7")
     with VirtualKeyboard("us") as scanner:
-        bench.keyboards[path] = scanner
+        rig.keyboards[path] = scanner
         meanwhile((LISTENS, lambda: scanner.type_code("4711")))
-        assert bench.run() == 0
+        assert rig.run() == 0
     return capsys.readouterr().out
 
 
@@ -142,9 +142,9 @@ def scan_at_event7(bench, capsys, meanwhile):
     ("uniq", "setting"),
     [("", 'name = "A \\"Scanner\\""'), ("00:1a:7d:da:71:13", 'bluetooth = "00:1A:7D:DA:71:13"')],
 )
-def test_a_device_without_a_stable_path_is_named_otherwise(bench, capsys, meanwhile, settings, uniq, setting):
-    bench.trees.keyboard(7, 'A "Scanner"', uniq=uniq)
-    out = scan_at_event7(bench, capsys, meanwhile)
+def test_a_device_without_a_stable_path_is_named_otherwise(rig, capsys, meanwhile, settings, uniq, setting):
+    rig.trees.keyboard(7, 'A "Scanner"', uniq=uniq)
+    out = scan_at_event7(rig, capsys, meanwhile)
     assert f'type = "evdev"\n{setting}\n' in out
     assert "udev rule" not in out
     settings.write_text(settings.read_text() + out.partition("For the settings:\n\n")[2])
@@ -152,55 +152,55 @@ def test_a_device_without_a_stable_path_is_named_otherwise(bench, capsys, meanwh
     assert "scanners" not in capsys.readouterr().err
 
 
-def test_a_name_that_may_change_is_pointed_out_where_it_would_be_pasted(bench, capsys, meanwhile):
-    bench.trees.keyboard(7, "Scanner")
-    bench.trees.keyboard(8, "Scanner")
-    bench.keyboards[str(bench.dev / "input/event8")] = VirtualKeyboard("us")
-    out = scan_at_event7(bench, capsys, meanwhile)
+def test_a_name_that_may_change_is_pointed_out_where_it_would_be_pasted(rig, capsys, meanwhile):
+    rig.trees.keyboard(7, "Scanner")
+    rig.trees.keyboard(8, "Scanner")
+    rig.keyboards[str(rig.dev / "input/event8")] = VirtualKeyboard("us")
+    out = scan_at_event7(rig, capsys, meanwhile)
     assert "with a udev rule (SYMLINK+=)" in " ".join(out.split())
-    assert f'device = "{bench.dev}/input/event7"' in out
+    assert f'device = "{rig.dev}/input/event7"' in out
 
 
-def test_programs_that_keep_an_adapter_from_its_reader(bench, capsys):
-    bench.trees.adapter("1-1", ("1a86", "7523"))
-    bench.trees.adapter("1-2", ("10c4", "ea60"), port="ttyUSB0")
-    bench.trees.adapter("1-3", ("046d", "c31c"))  # no adapter
-    with bench.serial("usb-Reader") as reader:
-        assert bench.run("--no-wait") == 0
+def test_programs_that_keep_an_adapter_from_its_reader(rig, capsys):
+    rig.trees.adapter("1-1", ("1a86", "7523"))
+    rig.trees.adapter("1-2", ("10c4", "ea60"), port="ttyUSB0")
+    rig.trees.adapter("1-3", ("046d", "c31c"))  # no adapter
+    with rig.serial("usb-Reader") as reader:
+        assert rig.run("--no-wait") == 0
         assert capsys.readouterr().err == (
             "note: WCH CH340 at USB socket 1-1 has no port: has the kernel a driver for it? sudo dmesg\n"
         )
-        bench.trees.process(12, "brltty")
-        bench.trees.process(13, "ModemManager")
-        assert bench.run("--no-wait", "--json") == 0
+        rig.trees.process(12, "brltty")
+        rig.trees.process(13, "ModemManager")
+        assert rig.run("--no-wait", "--json") == 0
         taken, modem = json.loads(capsys.readouterr().out)["notes"]
         assert "brltty (for Braille displays) has taken it: sudo apt remove brltty" in taken
         assert modem.startswith(f"ModemManager may send commands to {reader.link} until")
-        bench.trees.left_alone(reader.link)
+        rig.trees.left_alone(reader.link)
         capsys.readouterr()
-        assert bench.run("--no-wait") == 0
+        assert rig.run("--no-wait") == 0
         assert "ModemManager" not in capsys.readouterr().err
 
 
-def test_none_at_all(bench, capsys):
-    assert bench.run("--no-wait") == 0
+def test_none_at_all(rig, capsys):
+    assert rig.run("--no-wait") == 0
     assert capsys.readouterr().out.count("none that a scanner may be") == 2
     with pytest.raises(GatectlError, match="no free device") as error:
-        bench.run()
+        rig.run()
     assert "plug the scanner in" in error.value.hints[0]
 
 
-def test_json_without_waiting(bench, capsys):
-    bench.keyboard(3, "Scanner")
-    assert bench.run("--no-wait", "--json") == 0
+def test_json_without_waiting(rig, capsys):
+    rig.keyboard(3, "Scanner")
+    assert rig.run("--no-wait", "--json") == 0
     answer = json.loads(capsys.readouterr().out)
     assert (answer["scan"], answer["notes"]) == (None, [])
     (device,) = answer["devices"]
     assert device == {
         "type": "evdev",
-        "path": str(bench.dev / "input/by-id/usb-Scanner-event-kbd"),
+        "path": str(rig.dev / "input/by-id/usb-Scanner-event-kbd"),
         "stability": "by-id",
-        "node": str(bench.dev / "input/event3"),
+        "node": str(rig.dev / "input/event3"),
         "has_twin": False,
         "name": "Scanner",
         "is_console": False,
@@ -240,19 +240,19 @@ framing = "id12la"
 """
 
 
-def test_a_card_at_a_serial_reader(bench, capsys, meanwhile):
-    with bench.serial("usb-Reader") as reader:
+def test_a_card_at_a_serial_reader(rig, capsys, meanwhile):
+    with rig.serial("usb-Reader") as reader:
         meanwhile((LISTENS, lambda: reader.send(CARD * 3)))
-        assert bench.run() == 0
+        assert rig.run() == 0
     out, err = capsys.readouterr()
-    assert out.replace(str(bench.dev), "DEV").partition("free\n")[2] == SCAN
+    assert out.replace(str(rig.dev), "DEV").partition("free\n")[2] == SCAN
     assert err == "scan something now: waiting at 1 device; Ctrl-C ends it\n"
 
 
-def test_printed_settings_can_be_pasted(bench, capsys, meanwhile, settings):
-    with bench.serial("usb-Reader") as reader:
+def test_printed_settings_can_be_pasted(rig, capsys, meanwhile, settings):
+    with rig.serial("usb-Reader") as reader:
         meanwhile((LISTENS, lambda: reader.send(b"]E01234567890123\r")))
-        assert bench.run("--json") == 0
+        assert rig.run("--json") == 0
         scan = json.loads(capsys.readouterr().out)["scan"]
         assert (scan["code"], scan["aim"], scan["ending"]) == ("1234567890123", "]E0", "CR")
         (way,) = scan["ways"]
@@ -266,26 +266,26 @@ def test_printed_settings_can_be_pasted(bench, capsys, meanwhile, settings):
             "strip_aim": True,
         }
         settings.write_text(settings.read_text() + scan["toml"])
-        bench.run("--no-wait")
+        rig.run("--no-wait")
         assert "free, in the settings of door main" in capsys.readouterr().out
 
 
-def test_an_enrolled_card_is_reported(bench, capsys, meanwhile, settings):
+def test_an_enrolled_card_is_reported(rig, capsys, meanwhile, settings):
     assert main(["cards", "add", "0500207B32", "wellhub", "1234567890123", "-c", str(settings)]) == 0
-    with bench.serial("usb-Reader") as reader:
+    with rig.serial("usb-Reader") as reader:
         meanwhile((LISTENS, lambda: reader.send(CARD)))
-        bench.run()
+        rig.run()
     assert "main: an enrolled card leads to wellhub, member 1234567890123" in capsys.readouterr().out
 
 
-def test_a_scanner_that_types(bench, capsys, meanwhile, settings):
+def test_a_scanner_that_types(rig, capsys, meanwhile, settings):
     route = "[[routes]]\nmatch = 'WP-(?P<member>\\d+)'\npartner = \"wellpass\"\n"
     settings.write_text(route + settings.read_text())
-    scanner, other = bench.keyboard(3, "Scanner", "de"), bench.keyboard(4, "Other")
+    scanner, other = rig.keyboard(3, "Scanner", "de"), rig.keyboard(4, "Other")
 
     meanwhile((LISTENS, lambda: scanner.type_code("WP-4711")))
     with scanner, other:
-        assert bench.run() == 0
+        assert rig.run() == 0
     out = capsys.readouterr().out
     assert "read     WP-4711" in out
     assert "how      keys in the layout de (or ch, at, " in out
@@ -294,54 +294,54 @@ def test_a_scanner_that_types(bench, capsys, meanwhile, settings):
     assert "Compare with what is printed" in out
 
 
-def test_an_unreadable_scan_is_reported_and_the_next_one_counts(bench, capsys, meanwhile):
-    with bench.serial("usb-Reader") as reader, bench.serial("usb-Second") as second:
+def test_an_unreadable_scan_is_reported_and_the_next_one_counts(rig, capsys, meanwhile):
+    with rig.serial("usb-Reader") as reader, rig.serial("usb-Second") as second:
         meanwhile(
             (LISTENS, lambda: reader.send(b"\x020500207B32FF\x03")),
             ("checksum is wrong", lambda: second.send(CARD)),
         )
-        assert bench.run() == 0
+        assert rig.run() == 0
     out, err = capsys.readouterr()
     assert f"{reader.link}: a frame with twelve hex digits" in err
     assert "usb-Second\n    read     0500207B32" in out
 
 
-def test_devices_that_go_and_devices_that_are_held(bench, capsys, meanwhile):
-    scanner = bench.keyboard(3, "Scanner")
+def test_devices_that_go_and_devices_that_are_held(rig, capsys, meanwhile):
+    scanner = rig.keyboard(3, "Scanner")
     source = scanner.connect("somebody else's")
-    with bench.serial("usb-Reader") as reader:
+    with rig.serial("usb-Reader") as reader:
         meanwhile((LISTENS, reader.unplug))
         with pytest.raises(GatectlError, match="no device is left"):
-            bench.run()
+            rig.run()
     source.close()
     err = capsys.readouterr().err
     assert "usb-Scanner-event-kbd: held by another process" in err
     assert "usb-Reader: unplugged" in err
 
 
-def test_without_settings(bench, capsys, meanwhile, settings):
+def test_without_settings(rig, capsys, meanwhile, settings):
     settings.unlink()
-    with bench.serial("usb-Reader") as reader:
+    with rig.serial("usb-Reader") as reader:
         meanwhile((LISTENS, lambda: reader.send(b"4711\n")))
-        assert bench.run() == 0
+        assert rig.run() == 0
     out, err = capsys.readouterr()
     assert "[[doors.main.scanners]]" in out
     assert "goes to" not in out
     assert "the settings are not there yet" in err
 
 
-def test_a_running_gatectl_keeps_what_it_has(bench, capsys, tmp_path):
+def test_a_running_gatectl_keeps_what_it_has(rig, capsys, tmp_path):
     folder = tmp_path / "door"
     folder.mkdir()
     with SimulatedDoor(folder, lambda _: None) as door:
-        link = bench.dev / "serial/by-id/usb-Reader"
+        link = rig.dev / "serial/by-id/usb-Reader"
         link.symlink_to(os.path.realpath(folder / "scanner"))
-        bench.settings = door.settings
+        rig.settings = door.settings
         with pytest.raises(GatectlError, match="no free device") as error:
-            bench.run()
+            rig.run()
         assert "systemctl stop gatectl" in error.value.hints[0]
         assert "gatectl has it: door main, ready, 0 codes" in capsys.readouterr().out
-        bench.run("--no-wait", "--json")
+        rig.run("--no-wait", "--json")
         (device,) = json.loads(capsys.readouterr().out)["devices"]
         assert (device["free"], device["gatectl"]["door"], device["gatectl"]["state"]) == (
             False,
@@ -350,7 +350,7 @@ def test_a_running_gatectl_keeps_what_it_has(bench, capsys, tmp_path):
         )
 
 
-def test_a_gatectl_that_does_not_answer_keeps_what_the_settings_name(bench, capsys, settings):
+def test_a_gatectl_that_does_not_answer_keeps_what_the_settings_name(rig, capsys, settings):
     mute = socket.socket(socket.AF_UNIX)
     mute.bind(str(settings.with_name("control.sock")))
     mute.listen()
@@ -360,13 +360,13 @@ def test_a_gatectl_that_does_not_answer_keeps_what_the_settings_name(bench, caps
 
     meanwhile = threading.Thread(target=hang_up)
     meanwhile.start()
-    with mute, bench.serial("usb-Reader") as reader:
+    with mute, rig.serial("usb-Reader") as reader:
         text = settings.read_text().replace('type = "evdev"', 'type = "serial"')
         settings.write_text(
             text.replace("device =", "port =").replace("/dev/input/by-id/usb-1", str(reader.link))
         )
         with pytest.raises(GatectlError, match="no free device"):
-            bench.run()
+            rig.run()
         meanwhile.join()
     assert "what gatectl has open is left alone" in capsys.readouterr().err
 
