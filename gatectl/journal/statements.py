@@ -24,7 +24,7 @@ UNANSWERED_MAX = 100
 """Requests of one member that may be settled: more scans than a member makes in an hour."""
 
 DAYS_US = 2 * 86_400_000_000
-"""A local day, before and after: a calendar's day is never longer, whatever the clocks' change."""
+"""A local day, before and after: a calendar's day is never longer, even with a change of the clocks."""
 
 ALREADY_IN_MAX = 200
 """Openings of one member in these days: more than the settings allow in five calendar days."""

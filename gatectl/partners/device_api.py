@@ -97,7 +97,7 @@ class DeviceApiSettings(PartnerSettings):
 
 @dataclass(frozen=True, slots=True)
 class DeviceApiProtocol:
-    """One device of the gym's software. Its token stands for one door in the software."""
+    """One device of the gym's software. Its token belongs to one door in the software."""
 
     endpoint: Endpoint
     key: str = field(repr=False)

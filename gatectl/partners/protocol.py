@@ -116,6 +116,6 @@ class ProtocolDescriptor:
     explain_answer: Callable[[Any, PartnerResponse], str] = lambda _settings, _answer: ""
     """Returns the setting by which an answer was decided, in words."""
     key_form: Callable[[Mapping[str, Any]], KeyForm] = lambda _table: "key"
-    """Returns the form of the key, from the partner's table as it stands in the file."""
+    """Returns the form of the key, from the partner's table as it is in the file."""
     key_advice: tuple[str, str] = ("", "")
     """The addition to the advice for a refused key, in English and German: what else may be wrong."""

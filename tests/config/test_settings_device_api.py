@@ -48,7 +48,7 @@ def test_the_defaults(settings_of):
         'language = "de-DE"\ncheck_in = "admission"\n',
     ],
 )
-def test_what_is_taken(settings_of, more):
+def test_settings_that_are_accepted(settings_of, more):
     assert not warnings_of(settings_of(more))
 
 
@@ -67,7 +67,7 @@ def test_what_is_taken(settings_of, more):
         ("settle_s = 5\n", "5: partners.members.settle_s: is not a known key", "it is a setting of wellhub"),
     ],
 )
-def test_what_is_refused(settings_of, more, problem, hint):
+def test_settings_that_are_refused(settings_of, more, problem, hint):
     with pytest.raises(SettingsError) as refused:
         settings_of(more)
     lines = refused.value.lines()

@@ -36,7 +36,7 @@ def test_the_member_reads_its_words_and_support_finds_the_trace(gym, number, res
         assert event["reason"]["text"] == (lines[0] if lines else "Interner Fehler.")
 
 
-def test_what_is_asked(gym):
+def test_the_request(gym):
     gym.ask("device-api", GOOD["device-api"])
     request = gym.partners.requests[-1]
     assert request.headers["accept-language"] == "de"

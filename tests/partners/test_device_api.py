@@ -95,7 +95,7 @@ def settings(**own):
         (503, HTML, PARTNER),
     ],
 )
-def test_what_an_answer_comes_to(status, value, expected):
+def test_the_decision_on_an_answer(status, value, expected):
     decision = of(status, value)
     assert (decision.verdict, decision.fault, decision.status) == (*expected, status)
     assert (decision.rest_s is None) == (status != 429)

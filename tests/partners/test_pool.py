@@ -156,7 +156,7 @@ LASTING = [
 
 
 @pytest.mark.parametrize("lost", LASTING, ids=str)
-def test_what_is_refused_for_long_is_tried_twice_a_minute(lost):
+def test_a_long_refusal_is_retried_twice_a_minute(lost):
     async def story():
         async def refuse():
             raise type(lost)(lost.fault, lost.detail)

@@ -245,7 +245,7 @@ class ScanFlow:
         return Happening.REFUSED
 
     def _look_up(self, facts: _Facts, now_s: LoopTime) -> None:
-        # The member waits for what is left of the budget anyway, also where nobody waits for the disk.
+        # The member waits for the rest of the budget in any case, even with a patience of 0.
         until_s = max(LoopTime(now_s + self._door.site.patience_s), facts.deadline_s)
         self._door.emit(LookUp(facts.attempt, facts.asked.settle_s, until_s))
 

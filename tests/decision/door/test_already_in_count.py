@@ -122,7 +122,8 @@ class Site:
                 self.feed(door, given)
 
     def on_record(self, attempt):
-        """What the journal's own statement selects: this partner's and member's openings on this basis."""
+        """The selection of the journal's own statement: this partner's and member's openings on this
+        basis."""
         return [
             (event.attempt.id, event.attempt.at_us)
             for event in self.journal

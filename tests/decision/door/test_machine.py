@@ -259,7 +259,7 @@ def refused_as_in(shell, code, *past):
     return shell.last.outcome
 
 
-def test_who_is_in_already_may_come_in_where_the_settings_say_so():
+def test_a_member_who_is_in_already_is_let_in_if_the_settings_allow():
     outcome = refused_as_in(door(already_in_per_day=1), "123", (), ())
     assert (outcome.result, outcome.basis) == (Result.ADMITTED, Basis.ALREADY_IN)
     assert (outcome.verdict, outcome.status, outcome.fault) == (Verdict.NOT_ALLOWED, 400, None)
