@@ -21,12 +21,18 @@ from gatectl.decision.cause import Around, Past
 from gatectl.decision.event import Event
 from gatectl.decision.local_time import clock_text, local
 from gatectl.decision.timestamps import Timestamp, describe_change
-from gatectl.decision.verdict import Basis, Result
+from gatectl.decision.verdict import Basis
 from gatectl.decision.words.advice import advice
-from gatectl.decision.words.event_words import answer_of, basis_of, elapsed_of, is_scan, reason_of, sent_of
+from gatectl.decision.words.event_words import (
+    RESULTS,
+    answer_of,
+    basis_of,
+    elapsed_of,
+    is_scan,
+    reason_of,
+    sent_of,
+)
 from gatectl.errors import visible
-
-_COLOUR = {Result.ADMITTED: "green", Result.REJECTED: "red", Result.UNKNOWN: "yellow", Result.DONE: ""}
 
 _TIME, _RESULT, _ANSWER, _MS, _SENT = 8, 8, 13, 5, 4
 """Column widths that do not depend on the gym; the longest answer is `configuration`."""
@@ -102,7 +108,7 @@ class EventList:
         if day != self._day:
             self._console.print(Text(day, "cyan"))
         self.is_empty, self._day = False, day
-        colour = _COLOUR[event.outcome.result]
+        colour = RESULTS[event.outcome.result].colour
         self._row(_facts(event, clock_text(moment, self._zone)), "", colour)
         self._below(event.outcome.message + (" (outage)" if event.outcome.outage else ""), colour)
         basis = event.outcome.basis

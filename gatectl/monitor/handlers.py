@@ -19,10 +19,9 @@ from gatectl.decision import event_csv
 from gatectl.decision.cause import NEIGHBOURS, Around, around
 from gatectl.decision.event import Event
 from gatectl.decision.outcomes import KINDS
-from gatectl.decision.verdict import Result
-from gatectl.decision.words import Language
+from gatectl.decision.words import Language, chosen
 from gatectl.decision.words.advice import advice
-from gatectl.decision.words.event_words import basis_of
+from gatectl.decision.words.event_words import RESULTS, basis_of
 from gatectl.errors import GatectlError, visible
 from gatectl.journal.paging import Browser
 from gatectl.journal.reader import UnreadableError
@@ -80,7 +79,7 @@ class PageHandlers:
             health=self._renderer.health(await self._live.health(), language),
             doors=self._gym.doors,
             partners=list(self._gym.status_pages),
-            results=[result.value for result in Result],
+            results={result.value: chosen(row.words, language) for result, row in RESULTS.items()},
             kinds=KINDS,
             drawn=drawn,
             day=day,

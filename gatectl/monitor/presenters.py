@@ -16,6 +16,7 @@ from gatectl.decision.verdict import Basis, Result
 from gatectl.decision.words import Language, chosen
 from gatectl.decision.words.catalog import in_words
 from gatectl.decision.words.event_words import (
+    RESULTS,
     answer_of,
     basis_of,
     elapsed_of,
@@ -41,6 +42,7 @@ class EventRow:
     credential: str
     partner: str
     result: str
+    mark: str
     result_text: str
     message: str
     answer: str
@@ -63,7 +65,8 @@ def row_of(event: Event, language: Language, *, whole_codes: bool = False) -> Ev
         credential=visible(shortened(code, HEAD_CHARS if whole_codes else 0)),
         partner=attempt.partner or "",
         result=outcome.result.value,
-        result_text=text(language, outcome.result.value),
+        mark=RESULTS[outcome.result].mark,
+        result_text=chosen(RESULTS[outcome.result].words, language),
         message=visible(in_words(language, outcome.message)),
         answer=answer_of(event),
         elapsed=elapsed_of(event),

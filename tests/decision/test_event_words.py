@@ -3,17 +3,19 @@
 import pytest
 from records import ADMITTED, TIMEOUT, UNRECOGNISED, scan
 
+from gatectl.cli.render import EventList
 from gatectl.decision.event import Outcome, RequestRecord, interrupted
 from gatectl.decision.verdict import Basis, Reason, Result
 from gatectl.decision.words.event_words import (
     BASES,
+    RESULTS,
     answer_of,
     elapsed_of,
     first_step_of,
     reason_of,
     sent_of,
 )
-from gatectl.monitor.presenters import timeline_of
+from gatectl.monitor.presenters import row_of, timeline_of
 
 UNSENT = RequestRecord(False, None, None, 12.0, 2000, None)
 MANUAL = scan(1, UNRECOGNISED, kind="manual")
@@ -54,6 +56,15 @@ def test_an_event_of_a_later_version_begins_with_its_message():
     assert first_step_of(LATER, "de") == "Mode: held open"
     assert [words for _, words in timeline_of(LATER, "de")] == ["Mode: held open"]
     assert first_step_of(scan(1, kind="manual"), "de") == "Von einem Menschen geöffnet"
+
+
+@pytest.mark.parametrize("result", Result)
+def test_every_result_has_its_words_in_terminal_and_monitor(result, capsys):
+    event = scan(1, Outcome(result, "m"), kind="mode")
+    EventList({}).show(event)
+    assert result.value in "".join(capsys.readouterr().out.split())
+    row = row_of(event, "de")
+    assert (row.mark, row.result_text) == (RESULTS[result].mark, RESULTS[result].words[1])
 
 
 def test_every_basis_has_its_words():

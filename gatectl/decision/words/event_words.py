@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from gatectl.decision.event import Event
 from gatectl.decision.outcomes import KINDS
-from gatectl.decision.verdict import Basis
+from gatectl.decision.verdict import Basis, Result
 from gatectl.decision.words import Language, Pair, chosen
 from gatectl.decision.words.catalog import in_words
 
@@ -47,6 +47,36 @@ _KINDS = {
     "erased": _KindWords(
         ("A member's data was erased", "Daten eines Mitglieds wurden gelöscht"), _NOT_WANTED.sentence
     ),
+}
+
+
+class ResultWords(NamedTuple):
+    """The words of a result; mark and colour say the same at a glance."""
+
+    words: Pair
+    mark: str
+    colour: str = ""
+    """A terminal's; "" for the text's own."""
+
+
+RESULTS: dict[Result, ResultWords] = {
+    Result.ADMITTED: ResultWords(("Admitted", "Zugelassen"), "✓", "green"),
+    Result.REJECTED: ResultWords(("Rejected", "Abgewiesen"), "✕", "red"),
+    Result.UNKNOWN: ResultWords(("Unknown", "Unbekannt"), "?", "yellow"),
+    Result.DONE: ResultWords(("Done", "Erledigt"), "\N{EN DASH}"),
+    Result.PASSED: ResultWords(("Passed", "Durchgegangen"), "✓", "green"),
+    Result.NOT_PASSED: ResultWords(("Not passed", "Nicht durchgegangen"), "\N{EN DASH}", "yellow"),
+    Result.UNEXPECTED: ResultWords(("Unexpected", "Unerwartet"), "?", "yellow"),
+    Result.LEFT: ResultWords(("Left", "Hinausgegangen"), "✓"),
+    Result.OPENED: ResultWords(("Opened", "Geöffnet"), "✓", "green"),
+    Result.FORCED: ResultWords(("Forced", "Aufgebrochen"), "✕", "red"),
+    Result.HELD: ResultWords(("Held open", "Offen gehalten"), "?", "yellow"),
+    Result.CLOSED: ResultWords(("Closed", "Geschlossen"), "\N{EN DASH}"),
+    Result.OK: ResultWords(("In order", "In Ordnung"), "✓"),
+    Result.STUCK: ResultWords(("Stuck", "Hängt fest"), "✕", "yellow"),
+    Result.SUSPECT: ResultWords(("Suspect", "Verdächtig"), "?", "yellow"),
+    Result.FLUTTERS: ResultWords(("Flutters", "Flattert"), "?", "yellow"),
+    Result.LOST: ResultWords(("Lost", "Verloren"), "✕", "red"),
 }
 
 BASES: dict[Basis, Pair] = {
