@@ -73,7 +73,7 @@ _SILENCE = "a silence"
 _OTHERS = 6
 """Layouts to name besides the first that read the same."""
 
-_IDLE_MS = {"serial": 100, "evdev": 500}
+_SERIAL_IDLE_MS, _KEYS_IDLE_MS = 100, 500
 """The shortest silence to set for readers that send no ending. A USB hub reports an unplugged keyboard
 within 256 ms, and a code that it cut in two must be known as such before a silence makes it whole."""
 _IDLE_FACTOR = 3
@@ -195,7 +195,7 @@ def _of_text(data: bytes, gap_s: float, encoding: Encoding = "utf-8") -> Recogni
     code, aim, words = _aim_of(reading.text)
     ending = _named(after) or _SILENCE
     begins = f", begun with {_named(before)}" if before else ""
-    idle_ms = 0 if after else _idle_ms("serial", gap_s)
+    idle_ms = 0 if after else _idle_ms(_SERIAL_IDLE_MS, gap_s)
     how = f"text, ended by {ending}{begins}{words}"
     settings = _settings(framing="line", encoding=encoding, strip_aim=bool(aim), idle_ms=idle_ms)
     return DetectedFormat(code, how, ending, aim=aim, settings=settings)
@@ -207,9 +207,9 @@ def _is_mostly_ascii(text: bytes) -> bool:
     return plain >= _MOSTLY * len(text)
 
 
-def _idle_ms(kind: str, gap_s: float) -> int:
+def _idle_ms(shortest: int, gap_s: float) -> int:
     steps = math.ceil(_IDLE_FACTOR * gap_s * 1000 / _IDLE_STEP_MS)
-    return min(max(_IDLE_MS[kind], steps * _IDLE_STEP_MS), _IDLE_MAX_MS)
+    return min(max(shortest, steps * _IDLE_STEP_MS), _IDLE_MAX_MS)
 
 
 def _frame(data: bytes) -> Recognised | None:
@@ -295,7 +295,7 @@ def _keys_format(text: str, ending: str, ways: Sequence[tuple[str, bool]], gap_s
         layout=layout,
         caps_lock="follow" if follows_lamp else "ignore",
         strip_aim=bool(aim),
-        idle_ms=_idle_ms("evdev", gap_s) if ending == _SILENCE else 0,
+        idle_ms=_idle_ms(_KEYS_IDLE_MS, gap_s) if ending == _SILENCE else 0,
     )
     how = f"keys in the layout {layout}{same}{lamp}, ended by {ending}{words}"
     return DetectedFormat(code, how, ending, aim=aim, settings=settings)
