@@ -119,6 +119,14 @@ def test_the_separator_is_what_makes_columns_of_the_first_row(first, card):
     assert cards_in(first) == [card]
 
 
+def test_blank_cells_that_a_spreadsheet_adds_to_a_row_are_nothing():
+    text = "code;partner;member;\na;wellhub;1;;\nb;wellpass;2;77;;\n"
+    assert from_csv(text.replace("member;", "member;customer;"), lambda _: None) == (
+        [Enrolment(2, Card("a", "wellhub", "1")), Enrolment(3, Card("b", "wellpass", "2", "77"))],
+        [],
+    )
+
+
 def test_all_problems_come_at_once_with_their_lines():
     text = (
         "code,partner,member\n"

@@ -103,6 +103,10 @@ def test_the_list_offers_its_download(client):
 
 def test_a_code_is_found_in_any_notation(client):
     assert shown(client, code="04a2b3c4d5e6f7", codes="whole") == ["04:A2:B3:C4:D5:E6:F7"]
+    for printed in ("1304792892040951", "69778125050061316", "F7E6D5C4B3A204"):
+        assert shown(client, code=printed, codes="whole") == ["04:A2:B3:C4:D5:E6:F7"], (
+            "another of its numbers"
+        )
     assert shown(client, code="late", codes="whole") == ["late"]
     assert shown(client, code="lat") == []
 
