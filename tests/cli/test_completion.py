@@ -9,6 +9,7 @@ from real_shells import offered
 from gatectl.cli.completion import SHELLS, script
 from gatectl.cli.completion.outline import KINDS, outline
 from gatectl.cli.main import COMMANDS, main
+from gatectl.decision.verdict import Result
 
 SETTINGS = """
 [partners.wellhub]
@@ -64,7 +65,7 @@ def test_options(offers):
 
 
 def test_results(offers):
-    assert offers("gatectl events --result ") == {"admitted", "rejected", "unknown", "done"}
+    assert offers("gatectl events --result ") == set(Result)
     assert offers("gatectl events -n 3 -f --result re") == {"rejected"}
 
 

@@ -314,12 +314,12 @@ def test_a_partner_that_wants_a_certificate_is_not_healthy(gym, authority):
         gym.change(partners={"wellhub-locked": at(server, authority)})
         gym.terminate()
         gym.start()
-        gym.told("partner wellhub-locked: no connection (tls: TLS failed: ")
+        gym.told("partner wellhub-locked: no connection (tls: the partner wants a client certificate)")
         state = gym.status()["partners"]["wellhub-locked"]
         assert state["unconnected"]["fault"] == "tls"
         event = gym.ask("wellhub-locked", GOOD["wellhub"])
         assert event["fault"] == "tls"
-        assert event["detail"].startswith("TLS failed: ")
+        assert event["detail"] == "the partner wants a client certificate"
         assert server.requests == 0
 
 

@@ -10,6 +10,7 @@ from gatectl.daemon.door import Door
 from gatectl.daemon.site_context import SiteContext
 from gatectl.decision.display import Screen, View
 from gatectl.decision.door.context import SharedState
+from gatectl.decision.door.machine import DoorRules
 from gatectl.decision.event import Event
 from gatectl.decision.log import LogEntry, Priority
 from gatectl.decision.verdict import Result
@@ -96,7 +97,7 @@ async def one_door(sinks, folder):
     try:
         await store.opened
         async with asyncio.TaskGroup() as tasks:
-            yield Door("main", 2.0, Gate(relay, guard, []), context, tasks), store
+            yield Door("main", DoorRules(2.0), Gate(relay, guard, []), context, tasks), store
     finally:
         guard.stop()
         relay.close()
