@@ -33,7 +33,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "monitor": ("gatectl.cli.monitor", "the Event Monitor and the member's display as web pages"),
     "route": ("gatectl.cli.route", "which card or route takes a code, and to whom; asks nobody"),
     "status": ("gatectl.cli.status", "the running daemon: devices, partners, gates, the last event"),
-    "open": ("gatectl.cli.open", "open a door by hand, on the record"),
+    "open": ("gatectl.cli.door_commands", "open a door by hand, on the record"),
+    "hold": ("gatectl.cli.door_commands", "hold a door open for a while, on the record"),
+    "lockdown": (
+        "gatectl.cli.door_commands",
+        "let nobody in until `gatectl normal`; exit and fire still open",
+    ),
+    "normal": ("gatectl.cli.door_commands", "end a hold or a lockdown"),
     "cards": ("gatectl.cli.cards", "enrol cards: add, remove, list, import, export"),
     "erase": ("gatectl.cli.erase", "take one member's data out of all events and cards"),
     "backup": (

@@ -31,6 +31,7 @@ def findings(raw: Raw, folder: Path) -> Iterator[SettingIssue]:
     yield from _pins(raw)
     yield from _contacts(raw)
     yield from _passages(raw)
+    yield from _schedules(raw)
     yield from _devices(raw, folder)
 
 
@@ -133,6 +134,23 @@ def _pins_below(table: Raw, where: Where) -> Iterator[tuple[Where, int]]:
             yield from _pins_below(value, (*where, key))
         elif (key == "pin" or where[2:] == ("signals",)) and type(value) is int and 0 <= value <= 53:
             yield (*where, key), value
+
+
+def _schedules(raw: Raw) -> Iterator[SettingIssue]:
+    for door, settings in tables(raw, "doors"):
+        for key in ("hold_open", "closed"):
+            yield from _reference(raw, "schedules", settings.get(key), ("doors", door, key))
+        relay = settings.get("relay")
+        if "hold_open" not in settings or not isinstance(relay, dict):
+            continue
+        where = ("doors", door, "hold_open")
+        if relay.get("control") == "pulse":
+            yield SettingIssue(
+                where, "cannot hold a gate in pulse control open", ("leave one of the two out",)
+            )
+        elif relay.get("continuous") is not True:
+            hint = f"doors.{door}.relay.continuous = true: the lock may stay energised for hours"
+            yield SettingIssue(where, "needs a relay that may stay on for hours", (hint,))
 
 
 def _passages(raw: Raw) -> Iterator[SettingIssue]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Final, get_args, get_type_hints
 
@@ -28,18 +28,20 @@ _SECTIONS: Final[Mapping[str, type]] = {
     "control": model.Control,
     "monitor": model.MonitorSettings,
 }
-_AT_DOORS: Final[Mapping[str, type]] = {
-    "relay": model.RelaySettings,
-    "signals": model.Signals,
-    "passage": model.PassageSettings,
-    "contact": model.ContactSettings,
-    "exit": model.ExitSettings,
-}
-_AT_EXITS: Final[Mapping[str, type]] = {
-    "button": model.InputSettings,
-    "relay": model.ExitRelaySettings,
-    "passage": model.InputSettings,
-}
+
+
+def _tables_of(table: type) -> dict[str, type]:
+    """Return the class of each setting of `table` that is a table itself."""
+    tables: dict[str, type] = {}
+    for name, hint in get_type_hints(table).items():
+        for kind in (hint, *get_args(hint)):
+            if is_dataclass(kind) and isinstance(kind, type):
+                tables[name] = kind
+    return tables
+
+
+_AT_DOORS: Final[Mapping[str, type]] = _tables_of(model.DoorSettings)
+_AT_EXITS: Final[Mapping[str, type]] = _tables_of(model.ExitSettings)
 _DOOR: Final[Mapping[str, type]] = {"the door, above its [tables]": model.DoorSettings}
 """TOML gives a key to the table opened last, so a door's own keys come first."""
 

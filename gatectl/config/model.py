@@ -20,6 +20,7 @@ from gatectl.partners.registry import settings_classes
 from gatectl.validators.addresses import HostName, IpAddress, ListenAddress
 from gatectl.validators.key_source import Key
 from gatectl.validators.patterns import AsciiPattern
+from gatectl.validators.schedules import ScheduleTable
 from gatectl.validators.values import (
     Chip,
     FilePath,
@@ -143,6 +144,8 @@ class RelaySettings:
     """"pulse" for a turnstile that keeps its arm free itself; `open_ms` is then the time for the member."""
     pulse_ms: Annotated[int, whole(100, 1000)] = 200
     """The length of that pulse in milliseconds."""
+    continuous: bool = False
+    """Whether the lock may stay energised for hours, as `hold_open` and `gatectl hold` need it."""
 
 
 Active = Literal["low", "high"]
@@ -231,6 +234,14 @@ class DoorSettings:
     signals: Signals = Signals()
     passage: PassageSettings | None = None
     contact: ContactSettings | None = None
+    fire: InputSettings | None = None
+    """A contact of the fire alarm: while it is active the gate is open. The alarm's own wire comes first."""
+    hold_open: Name | None = None
+    """The schedule in which the gate stands open; needs `relay.continuous`."""
+    first_in: bool = False
+    """True: such a hold begins only with the first admission of its span."""
+    closed: Name | None = None
+    """The schedule in which nobody is let in, and nobody is asked."""
     exit: ExitSettings | None = None
     again_s: Annotated[int, whole(0, 3600)] = 120
     """Seconds after "did not pass" in which the same code opens once more without asking anybody; 0 never."""
@@ -254,5 +265,7 @@ class Settings:
     """The partners that decide, by the names that events show."""
     routes: tuple[RouteSettings, ...] = ()
     """In their order; the first that takes a code wins."""
+    schedules: dict[Name, ScheduleTable] = field(default_factory=dict)
+    """Times of the week in `site.timezone`, by the names that doors use."""
     doors: Annotated[dict[Name, DoorSettings], NotEmpty()]
     """The gates, by the names that events show."""

@@ -1,4 +1,4 @@
-"""The commands of the control socket: `status`, `open`, `reload_cards`, `acknowledge`, `watch`."""
+"""The commands of the control socket: of the doors, of the store, `status` and `watch`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gatectl import clock
 from gatectl.daemon.control import REASON_CHARS, Command, Continuation, ControlConnection
 from gatectl.daemon.door import Door
 from gatectl.daemon.site_context import SiteContext
 from gatectl.daemon.status import status_of
 from gatectl.decision.control_messages import RefusedError
+from gatectl.decision.door.modes import Mode, Order
+from gatectl.decision.timestamps import WallUs
 from gatectl.devices.reader.supervisor import Scanner
 from gatectl.journal import cards
+
+HOLD_MAX_S = 24 * 3600
+"""A person holds a door for a day at most; a schedule may do it every day."""
 
 READ_ONLY = ("status", "watch")
 """The commands of those who may look and not act."""
@@ -27,21 +33,52 @@ def commands(
         return status_of(context, doors, scanners)
 
     async def open_door(request: dict[str, Any]) -> dict[str, Any]:
-        name, reason = request.get("door"), request.get("reason")
-        if not isinstance(name, str) or name not in doors:
-            raise RefusedError(f"there is no door {name!r}", f"there are {', '.join(doors)}")
-        if not isinstance(reason, str) or not reason.strip():
-            raise RefusedError("an opening by hand needs a reason")
-        if len(reason) > REASON_CHARS or not reason.isprintable():
-            raise RefusedError(f"the reason must be a line of 1 to {REASON_CHARS} characters")
-        return (await doors[name].open_by_hand(reason.strip())).to_json()
+        door, reason = _door_of(doors, request), _reason_of(request)
+        if door.machine.modes.current.mode is Mode.LOCKDOWN:
+            raise RefusedError(f"{door.name} is locked down", f"`gatectl normal {door.name}` ends that")
+        return (await door.open_by_hand(reason)).to_json()
+
+    async def hold(request: dict[str, Any]) -> dict[str, Any]:
+        door, seconds = _door_of(doors, request), request.get("seconds")
+        if not isinstance(seconds, int) or isinstance(seconds, bool) or not 0 < seconds <= HOLD_MAX_S:
+            raise RefusedError("a hold lasts from a second to 24 hours")
+        if not door.machine.may_hold:
+            what = "its relay is not made to stay on"
+            hint = f"doors.{door.name}.relay.continuous = true: the lock may stay energised for hours"
+            raise RefusedError(f"{door.name} cannot be held open: {what}", hint)
+        until_us = WallUs(clock.timestamp_now().at_us + seconds * 1_000_000)
+        return (await door.order(Order(Mode.HELD, _reason_of(request), until_us))).to_json()
+
+    async def lockdown(request: dict[str, Any]) -> dict[str, Any]:
+        order = Order(Mode.LOCKDOWN, _reason_of(request))
+        return (await _door_of(doors, request).order(order)).to_json()
+
+    async def normal(request: dict[str, Any]) -> dict[str, Any]:
+        return (await _door_of(doors, request).order(Order(Mode.NORMAL))).to_json()
 
     async def watch(_request: dict[str, Any]) -> dict[str, Any]:
         if context.viewers.is_full:
             raise RefusedError("too many viewers watch already", "gatectl monitor needs one connection alone")
         return {"doors": list(doors)}
 
-    return {"status": status, "open": open_door, "watch": watch, **_store_commands(context)}
+    at_doors = {"open": open_door, "hold": hold, "lockdown": lockdown, "normal": normal}
+    return {"status": status, "watch": watch, **at_doors, **_store_commands(context)}
+
+
+def _door_of(doors: Mapping[str, Door], request: dict[str, Any]) -> Door:
+    name = request.get("door")
+    if not isinstance(name, str) or name not in doors:
+        raise RefusedError(f"there is no door {name!r}", f"there are {', '.join(doors)}")
+    return doors[name]
+
+
+def _reason_of(request: dict[str, Any]) -> str:
+    reason = request.get("reason")
+    if not isinstance(reason, str) or not reason.strip():
+        raise RefusedError("it needs a reason")
+    if len(reason) > REASON_CHARS or not reason.isprintable():
+        raise RefusedError(f"the reason must be a line of 1 to {REASON_CHARS} characters")
+    return reason.strip()
 
 
 def _store_commands(context: SiteContext) -> dict[str, Command]:

@@ -14,6 +14,7 @@ from gatectl.decision.display import View
 from gatectl.decision.door.inputs import InputName, LevelChange
 from gatectl.decision.door.machine import DoorMachine, DoorRules
 from gatectl.decision.door.messages import (
+    ClockLooked,
     CodeRead,
     Conclude,
     GateBroken,
@@ -21,11 +22,14 @@ from gatectl.decision.door.messages import (
     InputChanged,
     InputLost,
     OpenByHand,
+    Ordered,
     Recalled,
+    Resumed,
     Stop,
     Unreadable,
     Unused,
 )
+from gatectl.decision.door.modes import Order
 from gatectl.decision.door.table import State
 from gatectl.decision.event import Event, uuid7
 from gatectl.decision.timestamps import LoopTime
@@ -67,6 +71,21 @@ class Door:
         else:
             self._feed(InputChanged(name, change.active, self._context.instants.instant(change.since_s)))
 
+    async def order(self, order: Order) -> Event:
+        """Follows a person's order of a mode; the event, once it is concluded."""
+        at = self._context.instants.instant(clock.now())
+        if order.reason is not None:
+            order = order._replace(reason=mask_secrets(self._context.keys, order.reason))
+        return await self._concluded(Ordered(self._new_id(at.named.at_us), at, order))
+
+    def resume(self, order: Order) -> None:
+        """Takes the order that counted before this start."""
+        self._feed(Resumed(order, self._context.instants.instant(clock.now())))
+
+    def look_at_clock(self, *, trusted: bool) -> None:
+        """Looks whether a schedule begins or ends."""
+        self._feed(ClockLooked(self._context.instants.instant(clock.now()), trusted))
+
     def recall(self, unused: Sequence[Unused]) -> None:
         """Takes the admissions that were not used before this start."""
         own = [one for one in unused if one.attempt.door == self.name]
@@ -74,12 +93,15 @@ class Door:
             self._feed(Recalled(own, self._context.instants.instant(clock.now())))
 
     async def open_by_hand(self, reason: str) -> Event:
-        """Open the gate for a person; return the event once it is concluded."""
+        """Opens for a person; the event, once it is concluded."""
         at = self._context.instants.instant(clock.now())
-        event_id = self._new_id(at.named.at_us)
+        reason = mask_secrets(self._context.keys, reason)
+        return await self._concluded(OpenByHand(self._new_id(at.named.at_us), at, reason))
+
+    async def _concluded(self, given: OpenByHand | Ordered) -> Event:
         concluded: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
-        self._by_hand[event_id] = concluded
-        self._feed(OpenByHand(event_id, at, mask_secrets(self._context.keys, reason)))
+        self._by_hand[given.of] = concluded
+        self._feed(given)
         return await concluded
 
     async def drain(self) -> None:

@@ -84,6 +84,10 @@ class Effects:
                 self._energise(effect)
             case m.Release():
                 self._gate.entry.release()
+            case m.KeepOn(until_s, for_exit):
+                self._switch(for_exit=for_exit).keep_on(until_s)
+            case m.StopKeeping(for_exit):
+                self._switch(for_exit=for_exit).stop_keeping()
             case m.Show(view, indication):
                 self._context.sinks.take(view)
                 if indication is not None:
@@ -121,8 +125,11 @@ class Effects:
 
         _first_of(found, effect.until_s, done, partial(self._feed, m.LookedUp(of)))
 
+    def _switch(self, *, for_exit: bool) -> RelaySwitch:
+        return self._gate.exit if for_exit else self._gate.entry
+
     def _energise(self, effect: m.Energise) -> None:
-        switch = self._gate.exit if effect.for_exit else self._gate.entry
+        switch = self._switch(for_exit=effect.for_exit)
         if effect.try_again and switch.out_of_order:
             self._tasks.create_task(self._retry(effect, switch))
         else:

@@ -20,6 +20,7 @@ from gatectl.decision.door.contact import ContactRules
 from gatectl.decision.door.exits import ExitRules
 from gatectl.decision.door.inputs import InputName, LevelChange, LevelFilter
 from gatectl.decision.door.machine import DoorRules
+from gatectl.decision.door.modes import ModeRules, Planned
 from gatectl.decision.door.passages import PassageRules
 from gatectl.decision.indication import Lamp
 from gatectl.decision.log import Log, LogEntry, Priority
@@ -28,8 +29,8 @@ from gatectl.devices.gpio.chips import ChipError, chip_number
 from gatectl.devices.gpio.failsafe import FailsafeProcess
 from gatectl.devices.gpio.gate import Gate
 from gatectl.devices.gpio.input_watcher import InputWatcher, Lost, WatchedInput
-from gatectl.devices.gpio.lamp import LampPin
 from gatectl.devices.gpio.lines_off import Failure, Line
+from gatectl.devices.gpio.output import LampPin
 from gatectl.devices.gpio.pins import LGPIO, PinsError, factory_name, import_lgpio, pin_factory
 from gatectl.devices.gpio.relay_pin import RelayPin, StuckError
 from gatectl.devices.gpio.relay_timer import RelayTimer
@@ -131,7 +132,7 @@ def lines_of(settings: Settings) -> list[Line]:
     return [(door, relay.pin, int(not relay.active_high)) for door, relay, _ in _each_relay(settings)]
 
 
-def rules_of(door: DoorSettings) -> DoorRules:
+def rules_of(settings: Settings, door: DoorSettings) -> DoorRules:
     """The door's settings as its machine takes them."""
     repeat_s, contact, out = door.repeat_ms / 1000, door.contact, door.exit
     if out is None and any(scanner.direction == "out" for scanner in door.scanners):
@@ -151,7 +152,17 @@ def rules_of(door: DoorSettings) -> DoorRules:
             pulses=out.relay is None and door.relay.control == "pulse",
         ),
         _passage_rules(door),
+        _mode_rules(settings, door),
+        has_fire=door.fire is not None,
+        may_hold=door.relay.continuous and door.relay.control == "hold",
     )
+
+
+def _mode_rules(settings: Settings, door: DoorSettings) -> ModeRules:
+    def planned(name: str | None) -> Planned | None:
+        return None if name is None else Planned(name, settings.schedules[name])
+
+    return ModeRules(planned(door.hold_open), planned(door.closed), door.first_in, settings.site.zone)
 
 
 def again_s(door: DoorSettings) -> int:
@@ -195,6 +206,8 @@ def _inputs(door: DoorSettings) -> Iterator[tuple[InputName, InputSettings]]:
         yield InputName.PASSAGE, door.passage
     if door.contact is not None:
         yield InputName.CONTACT, door.contact
+    if door.fire is not None:
+        yield InputName.FIRE, door.fire
     if door.exit is not None and door.exit.button is not None:
         yield InputName.EXIT, door.exit.button
     if door.exit is not None and door.exit.passage is not None:

@@ -180,23 +180,24 @@ class _Daemon:
 
     def _doors(self, context: SiteContext, tasks: asyncio.TaskGroup) -> dict[str, Door]:
         return {
-            name: Door(name, gates.rules_of(door), self._gates[name], context, tasks)
+            name: Door(name, gates.rules_of(self._settings, door), self._gates[name], context, tasks)
             for name, door in self._settings.doors.items()
         }
 
     async def _recall(self, context: SiteContext, doors: Mapping[str, Door]) -> None:
-        """Gives the doors the second tries that members still have."""
+        """Gives the doors the orders that still count, and the second tries that members still have."""
         again_s = max(gates.again_s(door) for door in self._settings.doors.values())
-        if not again_s:
-            return
         since_us = clock.timestamp_now().at_us - again_s * 1_000_000
         try:
+            orders = await context.store.ask(statements.last_orders)
             unused = await context.store.ask(partial(statements.unused_admissions, since_us=since_us))
         except sqlite3.Error as error:
-            what = f"members who did not pass before this start have no second try ({error})"
+            what = f"lockdowns, holds and second tries of before this start are not known ({error})"
             self._sinks.take(LogEntry(Priority.WARNING, what))
             return
-        for door in doors.values():
+        for name, door in doors.items():
+            if name in orders:
+                door.resume(orders[name])
             door.recall(unused)
 
     def _watch_inputs(self, doors: Mapping[str, Door]) -> InputWatcher:
@@ -319,6 +320,8 @@ class _Daemon:
         )
         ends = (broken, context.store.broken, *threads)
         watching = [group.create_task(_raised(future)) for future in ends]
+        if any(door.machine.modes.needs_clock for door in doors.values()):
+            watching.append(group.create_task(_keep_schedules(doors.values())))
         watching += [recalling, group.create_task(clock.log_clock_steps(self._sinks.take))]
         if opening is not None:
             watching.append(group.create_task(opening))
@@ -376,6 +379,16 @@ class _Daemon:
         if passage_s > 0:
             await asyncio.wait([second_signal], timeout=passage_s)
         second_signal.cancel()
+
+
+async def _keep_schedules(doors: Collection[Door]) -> None:
+    """Has every door look at the clock each second, all in one wake-up."""
+    trusted = False
+    while True:
+        trusted = trusted or clock.is_synchronised()
+        for door in doors:
+            door.look_at_clock(trusted=trusted)
+        await asyncio.sleep(1 - clock.now() % 1)
 
 
 async def _until_usable(store: Store) -> None:

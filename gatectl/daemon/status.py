@@ -10,9 +10,10 @@ from gatectl import __version__, clock
 from gatectl.daemon.door import Door
 from gatectl.daemon.site_context import SiteContext
 from gatectl.decision.door.inputs import InputState
+from gatectl.decision.door.modes import Modes
 from gatectl.decision.event import timestamp
 from gatectl.decision.reader.reading import Dropped
-from gatectl.decision.timestamps import LoopTime
+from gatectl.decision.timestamps import FOREVER, LoopTime
 from gatectl.devices.gpio.output import Trouble
 from gatectl.devices.reader.supervisor import Scanner
 
@@ -59,7 +60,7 @@ def _door_status(door: Door) -> dict[str, Any]:
         "dropped": machine.dropped,
         "gate": {
             "open": off_at is not None,
-            "closes_in_ms": None if off_at is None else max(round((off_at - clock.now()) * 1e3), 0),
+            "closes_in_ms": _left_ms(off_at),
         }
         | _condition(gate.relay.trouble),
         # List only the signals that are out of order.
@@ -68,7 +69,23 @@ def _door_status(door: Door) -> dict[str, Any]:
             for lamp, pin in gate.lamps.items()
             if pin.trouble.cause is not None
         },
+        "mode": _mode(machine.modes),
         "inputs": {name.value: _input(state) for name, state in machine.inputs.items()},
+    }
+
+
+def _left_ms(off_at: LoopTime | None) -> int | None:
+    """None also where a mode keeps the gate open without an end."""
+    return None if off_at is None or off_at == FOREVER else max(round((off_at - clock.now()) * 1e3), 0)
+
+
+def _mode(modes: Modes) -> dict[str, Any]:
+    current = modes.current
+    return {
+        "name": current.mode.value,
+        "since": timestamp(modes.since_us) if modes.since_us else None,
+        "until": None if current.until_us is None else timestamp(current.until_us),
+        "reason": current.reason or current.schedule,
     }
 
 

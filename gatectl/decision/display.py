@@ -32,6 +32,7 @@ class Screen(StrEnum):
     NOT_READY = "not_ready"
     GATE_STAYED_SHUT = "gate_stayed_shut"
     GATE_OUT_OF_ORDER = "gate_out_of_order"
+    CLOSED = "closed"
     DID_NOT_PASS = "did_not_pass"  # noqa: S105 - no password
 
 

@@ -10,6 +10,7 @@ from enum import IntEnum
 class Priority(IntEnum):
     """The syslog levels that gatectl uses (RFC 5424, section 6.2.1)."""
 
+    CRITICAL = 2
     ERROR = 3
     WARNING = 4
     NOTICE = 5

@@ -48,6 +48,14 @@ class Message(StrEnum):
     NOT_PASSED = "Admitted, but did not pass", "84c1d7f0e3b64592a6f8b0c3d5e72914"
     UNEXPECTED = "Passage without admission", "19f6e8a4c05b4d73b2e9f7a1d83c6405"
     LEFT = "Left", "c73a5e0d8b1f4269a4d6c2f8e91b7053"
+    LET_IN_BY_FIRE = "Let in: fire alarm", "6a2e9d4f7c1b4805b3f8d0e6a97c5142"
+    CLOSED = "Closed at this time", "f08b3c6d2e5a4179a1c7e4f9b82d6035"
+    LOCKED_DOWN = "Locked down", "2d7f4a9c0b8e4631b5d2f6c8a3e17094"
+    FIRE = "Fire alarm", "93e6b1d05f7c4a28a8f4c0d7e2b95613"
+    HELD = "Held open", "4e91d7c2f8a04b63a6d5e0b9c3f71824"
+    """Until when and why, or by which schedule, follows it in the event."""
+    CLOSED_BY_SCHEDULE = "Closed by schedule", "0b6d9e2f7a4c4813b7e1d8f5c0a39462"
+    NORMAL_AGAIN = "Normal again", "7fc4a0d9e3b64158a5c8e2f1d7b06943"
     EXIT = "Exit", "71d2c4a80f3b4e6c9a57b1e08d64f2c3"
     FORCED = "Door forced open", "b84e1f6d27c94a03a5d8e6f1920b7c4e"
     HELD_OPEN = "Door held open", "3f9a7c12e5d64b80b2c7a41f6d08e953"
@@ -182,6 +190,22 @@ class Fault(StrEnum):
             Cause("gate_out_of_order", ("gate_out_of_order", "support"), is_for_support=True),
         ),
     )
+    CLOSED = (
+        "closed",
+        OutcomeRow(
+            Message.CLOSED, Indication.REFUSED, Screen.CLOSED, Priority.NOTICE, Cause("closed", ("closed",))
+        ),
+    )
+    LOCKDOWN = (
+        "lockdown",
+        OutcomeRow(
+            Message.LOCKED_DOWN,
+            Indication.REFUSED,
+            Screen.CLOSED,
+            Priority.NOTICE,
+            Cause("closed", ("closed",)),
+        ),
+    )
     INTERRUPTED = (
         "interrupted",
         OutcomeRow(
@@ -264,6 +288,15 @@ KINDS: dict[str, KindRow] = {
             Result.LEFT: _quiet(Message.LEFT, Priority.INFO, "exit"),
         }
     ),
+    "mode": KindRow(
+        {
+            Result.FIRE: _quiet(Message.FIRE, Priority.CRITICAL, "fire"),
+            Result.LOCKDOWN: _quiet(Message.LOCKED_DOWN, Priority.WARNING, "mode"),
+            Result.HELD: _quiet(Message.HELD, Priority.NOTICE, "mode"),
+            Result.CLOSED: _quiet(Message.CLOSED_BY_SCHEDULE, Priority.NOTICE, "mode"),
+            Result.NORMAL: _quiet(Message.NORMAL_AGAIN, Priority.NOTICE, "mode"),
+        }
+    ),
     "contact": KindRow(
         {
             Result.FORCED: _quiet(Message.FORCED, Priority.ERROR, "forced"),
@@ -285,7 +318,10 @@ KINDS: dict[str, KindRow] = {
 """The kinds of events that this version makes; a store may hold further ones of a later version."""
 
 
-ADMITTED_BY = {Basis.AGAIN: ADMITTED._replace(message=Message.AGAIN, cause=Cause("again"))}
+ADMITTED_BY = {
+    Basis.FIRE: ADMITTED._replace(message=Message.LET_IN_BY_FIRE, cause=Cause("fire")),
+    Basis.AGAIN: ADMITTED._replace(message=Message.AGAIN, cause=Cause("again")),
+}
 """The rows of admissions with words of their own."""
 
 

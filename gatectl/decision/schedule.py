@@ -20,9 +20,8 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Spans for each day of the week, Monday first; `exceptions` replace a date's own."""
+    """Spans for each day of the week, Monday first; `exceptions` replace the spans of a date."""
 
-    name: str
     week: Sequence[Sequence[Span]]
     exceptions: Mapping[date, Sequence[Span]]
 

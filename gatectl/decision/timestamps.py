@@ -10,6 +10,9 @@ LoopTime = NewType("LoopTime", float)
 LONG_AGO = LoopTime(0.0)
 """Before every moment of a run."""
 
+FOREVER = LoopTime(float("inf"))
+"""After every moment of a run."""
+
 WallUs = NewType("WallUs", int)
 """A moment on the wall clock: microseconds since the epoch. People and time servers set that clock."""
 

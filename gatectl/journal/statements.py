@@ -8,6 +8,7 @@ from collections import deque
 from typing import Any
 
 from gatectl.decision.door.messages import Unused
+from gatectl.decision.door.modes import Mode, Order
 from gatectl.decision.event import Attempt, Event, Outcome, interrupted
 from gatectl.decision.outcomes import Fault
 from gatectl.decision.partner_condition import FinishedScan
@@ -172,6 +173,22 @@ def last_scans(connection: sqlite3.Connection) -> list[tuple[str, int, FinishedS
         )
         for partner, at_us, member, verdict, fault, status, reason_key, result, detail in rows
     ]
+
+
+def last_orders(connection: sqlite3.Connection) -> dict[str, Order]:
+    """The last order of a mode that a person gave, by door; those that ended another are left out."""
+    rows = connection.execute(
+        "SELECT a.door, o.facts FROM attempts AS a JOIN outcomes AS o ON o.seq = a.seq"
+        " WHERE a.kind = 'mode' AND o.facts IS NOT NULL ORDER BY a.seq"
+    )
+    orders = {}
+    for door, facts in rows:
+        said = json.loads(facts)
+        until_us = said["until_us"]
+        orders[door] = Order(
+            Mode(said["mode"]), said["reason"], None if until_us is None else WallUs(until_us)
+        )
+    return {door: order for door, order in orders.items() if order.mode is not Mode.NORMAL}
 
 
 def unused_admissions(connection: sqlite3.Connection, since_us: int) -> list[Unused]:

@@ -214,6 +214,8 @@ TEXTS: dict[str, Pair] = {
         "The gate is not ready yet. Scan again in a moment, or ask at the desk",
         "Das Tor ist noch nicht bereit. Scanne gleich noch einmal oder frage am Empfang",
     ),
+    "display_closed": ("Closed", "Geschlossen"),
+    "display_closed_more": ("Nobody is let in at this time", "Zu dieser Zeit ist kein Einlass"),
     "display_did_not_pass": (
         "Please try again: you did not pass",
         "Bitte noch einmal: Sie sind nicht durchgegangen",

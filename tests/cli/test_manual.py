@@ -83,7 +83,7 @@ def test_every_table_is_documented():
     tables = re.findall(r"^\.SS (\[.*\])$", PAGES[1].read_text(), re.MULTILINE)
     sample = (ROOT / "config/gatectl.toml").read_text()
     for table in re.findall(r"^(?:# )?(\[.*\])$", sample, re.MULTILINE):
-        assert re.sub(r"\b(partners|doors)\.\w+", r"\1.NAME", table) in tables
+        assert re.sub(r"\b(partners|doors|schedules)\.\w+", r"\1.NAME", table) in tables
 
 
 SCAN = Attempt(
@@ -124,6 +124,8 @@ FULL = Event(
 LINES = [message.value for message in Message if message is not Message.REFUSING_EVERYONE]
 LINES[LINES.index("Opened by hand")] += ": REASON"
 LINES[LINES.index("Door closed again after")] += " DURATION"
+LINES[LINES.index("Held open")] += " until TIME: REASON"
+LINES[LINES.index("Closed by schedule")] += " NAME"
 LINES[LINES.index(Message.INPUT)] = "The INPUT STATE"
 """The messages that events have."""
 

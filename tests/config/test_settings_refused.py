@@ -377,7 +377,7 @@ ONE_OF = "must be 'perfectgym', 'wellhub', 'capitan', 'device-api' or 'http'"
             'colour = "red"\n[site]',
             [
                 "1: colour: is not a known key",
-                "hint: known here: site, gpio, journal, control, monitor, partners, routes, doors",
+                "hint: known here: site, gpio, journal, control, monitor, partners, routes, schedules, doors",
             ],
         ),
         (

@@ -30,6 +30,8 @@ RULES = {
     ("allowed", None): ("admitted", CHECKED_IN),
     ("allowed", "gate"): ("rejected", GATE_SHUT),
     (None, "gate"): ("rejected", OUT_OF_ORDER),
+    (None, "closed"): ("rejected", "Closed at this time"),
+    (None, "lockdown"): ("rejected", "Locked down"),
     (None, "cards"): ("rejected", CARDS_AWAY),
     ("not_allowed", None): ("rejected", NOT_ALLOWED),
     ("not_found", None): ("rejected", NOT_FOUND),
@@ -48,6 +50,7 @@ ALREADY_IN_SHUT = ("not_allowed", "gate")
 RESULTS = {
     "passage": {"passed", "not_passed", "unexpected", "left"},
     "exit": {"opened", "rejected"},
+    "mode": {"fire", "lockdown", "held", "closed", "normal"},
     "contact": {"forced", "held", "closed"},
     "input": {"suspect", "stuck", "flutters", "lost", "ok"},
 }
@@ -82,7 +85,9 @@ def check(event: dict[str, Any]) -> dict[str, Any]:
         assert event["scanner"]
         in_already = event["basis"] == "already_in" or (event["verdict"], event["fault"]) == ALREADY_IN_SHUT
         decided = ("allowed" if in_already else event["verdict"], event["fault"])
-        if event["basis"] == "again":
+        if event["basis"] == "fire":
+            assert (event["message"], event["request"]) == ("Let in: fire alarm", None)
+        elif event["basis"] == "again":
             assert (event["message"], event["request"]) == ("Let in again: had not passed", None)
             assert event["of"] is not None
         else:
@@ -100,7 +105,7 @@ def _check_basis(event: dict[str, Any]) -> None:
     opened = event["result"] == "admitted"
     expected = "manual" if event["kind"] == "manual" else "settled" if settled else "partner"
     if event["kind"] == "scan" and event["verdict"] is None:
-        expected = "again"
+        expected = "again" if event["of"] else "fire"
     if event["kind"] == "exit":
         opened, expected = event["result"] == "opened", "exit"
     if event["basis"] == "already_in":
@@ -112,7 +117,8 @@ def _check_basis(event: dict[str, Any]) -> None:
 def _check_gates_own(event: dict[str, Any]) -> None:
     assert event["result"] in RESULTS[event["kind"]]
     assert event["request"] is event["verdict"] is event["status"] is event["reason"] is None
-    assert (event["of"] is not None) == (event["result"] in {"closed", "passed", "not_passed"})
+    belongs = event["kind"] != "mode" and event["result"] in {"closed", "passed", "not_passed"}
+    assert (event["of"] is not None) == belongs
     assert (event["fault"] == "gate") == (event["result"] == "rejected")
 
 

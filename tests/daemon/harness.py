@@ -87,6 +87,7 @@ class Gym:
         doors: dict[str, dict[str, Any]] | None = None,
         *,
         journal: dict[str, Any] | None = None,
+        schedules: dict[str, Any] | None = None,
         journal_folder: Path | None = None,
         simulator: Partners | None = None,
     ) -> None:
@@ -96,6 +97,7 @@ class Gym:
         self._partner_settings = {"wellhub": {}} if partners is None else partners
         self._doors = {"main": {}} if doors is None else doors
         self._journal_settings = journal or {}
+        self._schedules = schedules or {}
         self.journal = (journal_folder or folder / "journal") / "journal.db"
         self.settings = folder / "gatectl.toml"
         self.socket = folder / "control.sock"
@@ -172,6 +174,7 @@ class Gym:
             yield from _table("[routes]", {"match": pattern, "partner": name})
         for name, door in self._doors.items():
             yield from self._door_lines(name, door)
+        yield from self._schedule_lines()
 
     def _partner_lines(self, name: str, more: dict[str, Any]) -> Iterator[str]:
         protocol = next(known for known in PROTOCOLS if f"{name}-".startswith(f"{known}-"))
@@ -183,16 +186,23 @@ class Gym:
                 yield line
         yield from _pairs({key: value for key, value in more.items() if value is not None})
 
+    def _schedule_lines(self) -> Iterator[str]:
+        for name, schedule in self._schedules.items():
+            yield from _table(f"schedules.{name}", schedule)
+
     def _door_lines(self, name: str, door: dict[str, Any]) -> Iterator[str]:
         pins = PINS[name]
         relay = {"pin": pins["relay"], "active_high": door.get("active_high", True)} | door.get("relay", {})
-        own = {"repeat_ms": door.get("repeat_ms", 0), "show_name": door.get("show_name", False)}
+        own = {key: door[key] for key in ("hold_open", "closed") if key in door} | {
+            "repeat_ms": door.get("repeat_ms", 0),
+            "show_name": door.get("show_name", False),
+        }
         yield from _table(f"doors.{name}", own)
         yield from _table(f"doors.{name}.relay", relay | {"open_ms": door.get("open_ms", 100)})
         yield from _table(
             f"doors.{name}.signals", {lamp: pin for lamp, pin in pins.items() if lamp != "relay"}
         )
-        for table in ("passage", "contact", "exit"):
+        for table in ("passage", "contact", "fire", "exit"):
             if table in door:
                 yield from _table(f"doors.{name}.{table}", door[table])
         scanner = {"type": "serial", "port": str(self.folder / f"scanner-{name}")}

@@ -15,24 +15,24 @@ import gatectl
 PACKAGE = Path(gatectl.__file__).parent
 
 ROW = """
-    FIRE = (
-        "fire",
+    FLOOD = (
+        "flood",
         OutcomeRow(
-            Message.FIRE, Indication.TRY_AGAIN, Screen.NOT_READY, Priority.ERROR,
-            Cause("fire", ("fire", "support"), is_for_support=True),
+            Message.FLOOD, Indication.TRY_AGAIN, Screen.NOT_READY, Priority.ERROR,
+            Cause("flood", ("flood", "support"), is_for_support=True),
         ),
     )
 """
 MESSAGE = """
-    FIRE = "The fire alarm is on", "00000000000000000000000000000001"
+    FLOOD = "The flood alarm is on", "00000000000000000000000000000001"
 """
 WORDS = {
-    "catalog.py": ("MESSAGES = {", 'Message.FIRE: MessageWords("Feueralarm", ("Leave.\\n", "Gehen.\\n")),'),
+    "catalog.py": ("MESSAGES = {", 'Message.FLOOD: MessageWords("Feueralarm", ("Leave.\\n", "Gehen.\\n")),'),
     "advice_texts.py": (
         "SENTENCES: dict[str, Pair] = {",
-        '"fire": ("Leave by {door}.", "Hinaus durch {door}."),',
+        '"flood": ("Leave by {door}.", "Hinaus durch {door}."),',
     ),
-    "triage.py": ("WHY = {", '"fire": "the fire alarm is on",'),
+    "triage.py": ("WHY = {", '"flood": "the flood alarm is on",'),
 }
 
 SEEN_BY_EVERY_PART = """
@@ -52,7 +52,7 @@ from gatectl.decision.words.triage import triage
 from gatectl.monitor import presenters
 from gatectl.sinks.systemd_journal import entry_of
 
-fault = Fault("fire")
+fault = Fault("flood")
 row = outcome_row(Result.REJECTED, None, fault)
 event = scan(1, Outcome(Result.REJECTED, row.message.value, fault=fault), partner=None, member=None)
 entry = entry_of(event)
@@ -103,17 +103,17 @@ def test_every_part_knows_a_fault_that_has_one_row(copy):
     )
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stderr) == {
-        "line": "main: rejected 1234567890123: The fire alarm is on",
+        "line": "main: rejected 1234567890123: The flood alarm is on",
         "priority": 3,
         "explained": True,
         "lamps": 14,
         "display": "Please try again",
-        "monitor": ["Feueralarm", "fire"],
+        "monitor": ["Feueralarm", "flood"],
         "advice": "Hinaus durch main. Den Support verständigen, mit dem, was `gatectl report "
         "0199f0c6-0000-7000-8000-000000000001` sammelt.",
         "support": True,
     }
-    assert "The fire alarm is on" in ran.stdout
+    assert "The flood alarm is on" in ran.stdout
     assert "Leave by main." in ran.stdout
 
 

@@ -199,7 +199,11 @@ def test_a_message_is_german_for_who_reads_german():
 OURS = {Fault.CREDENTIALS, Fault.CONFIGURATION, Fault.GATE, Fault.CARDS}
 
 
+SHUT = (Fault.CLOSED, Fault.LOCKDOWN)
+
 OWN_PRIORITIES = {
+    ("mode", Result.FIRE): 2,
+    ("mode", Result.LOCKDOWN): 4,
     ("passage", Result.PASSED): 6,
     ("passage", Result.LEFT): 6,
     ("passage", Result.UNEXPECTED): 4,
@@ -221,7 +225,7 @@ def test_every_fault_is_as_loud_as_it_is_near():
             expected = 6
         elif outcome.fault in OURS:
             expected = 3
-        elif outcome.fault in (None, Fault.UNRECOGNISED):
+        elif outcome.fault in (None, Fault.UNRECOGNISED, *SHUT):
             expected = OWN_PRIORITIES.get((event.attempt.kind, outcome.result), 5)
         assert entry_of(event).priority == expected, outcome
 
@@ -231,7 +235,7 @@ def test_every_fault_has_its_screen_and_its_lamps():
     for event in EVENTS:
         outcome = event.outcome
         screens.add(event.row.screen)
-        refused = outcome.fault in (None, Fault.UNRECOGNISED)
+        refused = outcome.fault in (None, Fault.UNRECOGNISED, *SHUT)
         expected = Indication.REFUSED if refused else Indication.TRY_AGAIN
         if outcome.result is Result.ADMITTED:
             expected = Indication.WELCOME

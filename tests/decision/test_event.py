@@ -140,7 +140,7 @@ def test_every_message_is_reached():
                 reached.add(outcome_row(Result.REJECTED, verdict, fault).message)
     others = {row.message for kind in KINDS.values() for row in kind.rows.values()}
     others |= {row.message for row in ADMITTED_BY.values()} | {Message.REFUSING_EVERYONE}
-    assert reached == set(Message) - others, "which are no scan's"
+    assert set(Message) - reached <= others, "which are no scan's"
 
 
 def test_an_admission_is_one_with_any_verdict():

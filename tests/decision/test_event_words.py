@@ -19,7 +19,7 @@ from gatectl.monitor.presenters import row_of, timeline_of
 
 UNSENT = RequestRecord(False, None, None, 12.0, 2000, None)
 MANUAL = scan(1, UNRECOGNISED, kind="manual")
-LATER = scan(1, Outcome(Result.DONE, "Mode: held open"), kind="mode", partner=None)
+LATER = scan(1, Outcome(Result.DONE, "Weather: rain"), kind="weather", partner=None)
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,8 @@ def test_the_answer_its_time_and_its_reason():
 
 
 def test_an_event_of_a_later_version_begins_with_its_message():
-    assert first_step_of(LATER, "de") == "Mode: held open"
-    assert [words for _, words in timeline_of(LATER, "de")] == ["Mode: held open"]
+    assert first_step_of(LATER, "de") == "Weather: rain"
+    assert [words for _, words in timeline_of(LATER, "de")] == ["Weather: rain"]
     assert first_step_of(scan(1, kind="manual"), "de") == "Von einem Menschen geöffnet"
 
 

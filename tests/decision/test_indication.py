@@ -6,6 +6,8 @@ from gatectl.decision.indication import Indication, Lamp, lamp_steps
 from gatectl.decision.outcomes import Fault, outcome_row
 from gatectl.decision.verdict import Result, Verdict
 
+SHUT = (Fault.CLOSED, Fault.LOCKDOWN)
+
 
 @pytest.mark.parametrize(
     ("result", "fault", "indication"),
@@ -13,10 +15,11 @@ from gatectl.decision.verdict import Result, Verdict
         (Result.ADMITTED, None, Indication.WELCOME),
         (Result.REJECTED, None, Indication.REFUSED),
         (Result.REJECTED, Fault.UNRECOGNISED, Indication.REFUSED),
+        *((Result.REJECTED, fault, Indication.REFUSED) for fault in SHUT),
         *(
             (Result.REJECTED, fault, Indication.TRY_AGAIN)
             for fault in Fault
-            if fault not in (Fault.UNRECOGNISED, Fault.INTERRUPTED)
+            if fault not in (*SHUT, Fault.UNRECOGNISED, Fault.INTERRUPTED)
         ),
     ],
 )

@@ -20,7 +20,7 @@ def at(text: str, fold: int = 0) -> int:
 
 def every_day(*spans, **exceptions):
     days = {date.fromisoformat(day.strip("d").replace("_", "-")): spans for day, spans in exceptions.items()}
-    return Schedule("staffed", [list(spans)] * 7, days)
+    return Schedule([list(spans)] * 7, days)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ SPANS = st.lists(st.integers(0, DAY_MIN), min_size=2, max_size=6, unique=True).m
     minutes=st.integers(0, 2 * DAY_MIN),
 )
 def test_the_next_change_is_the_first_minute_that_differs(week, day, minutes):
-    schedule = Schedule("any", week, {})
+    schedule = Schedule(week, {})
     start = round(
         (datetime.fromisoformat(day).replace(tzinfo=UTC) + timedelta(minutes=minutes)).timestamp() * 1e6
     )

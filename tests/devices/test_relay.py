@@ -12,8 +12,7 @@ from gpiozero.pins.mock import MockFactory, MockPin
 from gatectl.decision.indication import Indication, Lamp
 from gatectl.decision.log import Priority
 from gatectl.devices.gpio.gate import Gate
-from gatectl.devices.gpio.lamp import LampPin
-from gatectl.devices.gpio.output import FIRST_RETRY_S, LAST_RETRY_S
+from gatectl.devices.gpio.output import FIRST_RETRY_S, LAST_RETRY_S, LampPin
 from gatectl.devices.gpio.pins import PinsError, pin_factory
 from gatectl.devices.gpio.relay_pin import RelayPin, StuckError
 from gatectl.devices.gpio.relay_timer import LATE_S, RelayTimer

@@ -65,7 +65,7 @@ class HandOpenings:
                 happening = Happening.RECORD_LATE
             case RelayOn():
                 opening.gate = gate_record(opening.at, given)
-                self._door.admit(opening.attempt, given.at_s, may_try_again=False)
+                self._door.admit(opening.attempt, opening.at, given.at_s, may_try_again=False)
                 happening = Happening.RELAY_ON
             case RelayStuck():
                 opening.cause = given.cause

@@ -53,7 +53,7 @@ class Contact:
         self._open(at)
         if is_first:
             self._door.log(Priority.NOTICE, "the door stands open")
-        elif at.loop_s > self._door.unlocked_until_s + TAIL_S and self.trusted:
+        elif not self._door.is_unlocked(LoopTime(at.loop_s - TAIL_S)) and self.trusted:
             self._raise(Result.FORCED, Message.FORCED, at)
         elif self._rules.relock == "on_open":
             self._door.release(at.loop_s)
@@ -62,6 +62,9 @@ class Contact:
         """Take the end of one of its two timers."""
         if self._opened is None or not self.trusted:
             return
+        if self._door.keeps_open:
+            self._count_from(at.loop_s)  # nobody need close a door that a mode keeps open
+            return
         if name == WARN:
             self._door.emit(Warn(on=True))
         elif self._alarm is None:
@@ -69,8 +72,11 @@ class Contact:
 
     def _open(self, at: Instant) -> None:
         self._opened = at
+        self._count_from(at.loop_s)
+
+    def _count_from(self, start_s: LoopTime) -> None:
         if self._rules.held_s:
-            held_at_s = LoopTime(at.loop_s + self._rules.held_s)
+            held_at_s = LoopTime(start_s + self._rules.held_s)
             self._door.emit(StartTimer(HELD, held_at_s))
             if self._rules.warn_s:
                 self._door.emit(StartTimer(WARN, LoopTime(held_at_s - self._rules.warn_s)))

@@ -11,12 +11,14 @@ from gatectl.decision.door.already_in import AlreadyInCount
 from gatectl.decision.door.messages import CodeRead, Effect, Log, Note, RelayOn, Release
 from gatectl.decision.event import Attempt, Event, GateRecord, Outcome
 from gatectl.decision.log import LogEntry, Priority
+from gatectl.decision.outcomes import Fault
 from gatectl.decision.partner_condition import Conditions
 from gatectl.decision.routing import Destination, Numbers, Route, destination
 from gatectl.decision.timestamps import LONG_AGO, Instant, LoopTime
 from gatectl.decision.verdict import Decision
 
 if TYPE_CHECKING:
+    from gatectl.decision.door.modes import Modes
     from gatectl.decision.door.passages import Passages
 
 
@@ -65,6 +67,10 @@ class DoorContext:
     effects: list[Effect] = field(default_factory=list)
     is_deciding: bool = False
     """Whether a scan is under way, whose screens come first."""
+    modes: Modes | None = None
+    """None only until the machine is made."""
+    keeps_open: bool = False
+    """Whether a mode keeps the gate open."""
     passages: Passages | None = None
     """The admissions that wait for their members, where the door can tell."""
     exit_until_s: LoopTime = LONG_AGO
@@ -97,15 +103,37 @@ class DoorContext:
             return found._replace(customer=None)
         return found
 
+    @property
+    def refusal(self) -> Fault | None:
+        """Why a mode lets nobody in, without asking."""
+        return None if self.modes is None else self.modes.refusal
+
+    @property
+    def has_fire(self) -> bool:
+        """Whether the gate is open for a fire alarm."""
+        return self.modes is not None and self.modes.has_fire
+
     def second_try(self, key: str, now_s: LoopTime) -> Attempt | None:
         """The admission that this code may use once more, at a gate that works."""
-        if self.passages is None or self.broken is not None:
+        if self.passages is None or self.broken is not None or self.refusal is not None:
             return None
         return self.passages.second_try(key, now_s)
 
-    def admit(self, attempt: Attempt, relay_on_s: LoopTime, *, may_try_again: bool) -> None:
+    def second_attempt(self, event_id: str, read: CodeRead, first: Attempt) -> Attempt:
+        """The attempt of a second try: it names the member of the first."""
+        return replace(
+            self.attempt("scan", event_id, read.at, read),
+            of=first.id,
+            partner=first.partner,
+            member=first.member,
+            customer=first.customer,
+        )
+
+    def admit(self, attempt: Attempt, at: Instant, relay_on_s: LoopTime, *, may_try_again: bool) -> None:
         """Note that the relay is on for a member."""
-        if self.passages is not None:
+        if self.modes is not None:
+            self.modes.admitted(at)
+        if self.passages is not None and not self.has_fire:
             self.passages.grant(attempt, relay_on_s, may_try_again=may_try_again)
 
     def leave(self, until_s: LoopTime, *, by_own_relay: bool) -> None:
@@ -120,6 +148,16 @@ class DoorContext:
             return
         self.emit(Release())
         self.unlocked_until_s = min(self.unlocked_until_s, now_s)
+
+    def is_unlocked(self, at_s: LoopTime) -> bool:
+        """Whether something had unlocked the door at this moment."""
+        return self.keeps_open or at_s <= self.unlocked_until_s
+
+    def keep_open(self, now_s: LoopTime, *, on: bool) -> None:
+        """Note that a mode keeps the gate open, or no longer."""
+        if self.keeps_open and not on:
+            self.unlock(now_s)
+        self.keeps_open = on
 
     def unlock(self, until_s: LoopTime) -> None:
         """Note that the lock is open, or somebody's own way out, until then."""

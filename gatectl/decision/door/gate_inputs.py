@@ -7,6 +7,7 @@ from gatectl.decision.door.context import DoorContext
 from gatectl.decision.door.exits import PRESSED, ExitRules, Exits
 from gatectl.decision.door.inputs import InputHealth, InputName, InputState, LevelChange
 from gatectl.decision.door.messages import InputChanged, InputLost, Recalled, StartTimer, TimeUp
+from gatectl.decision.door.modes import HOLD_OVER, Modes
 from gatectl.decision.door.passages import WAITING, PassageRules, Passages
 from gatectl.decision.event import Outcome
 from gatectl.decision.timestamps import Instant, LoopTime
@@ -21,6 +22,7 @@ STUCK, QUIET = "stuck ", "quiet "
 _THINGS = {
     InputName.PASSAGE: "passage sensor",
     InputName.CONTACT: "door contact",
+    InputName.FIRE: "fire input",
     InputName.EXIT: "exit button",
     InputName.EXIT_PASSAGE: "exit's passage sensor",
 }
@@ -35,19 +37,38 @@ class GateInputs:
         contact: ContactRules | None,
         exits: ExitRules | None,
         passage: PassageRules | None,
+        modes: Modes,
+        *,
+        has_fire: bool,
     ) -> None:
         self._door = door
+        self._modes = modes
         self.contact = Contact(door, contact) if contact else None
         self.exits = Exits(door, exits) if exits else None
         self.passages = door.passages = Passages(door, passage) if passage else None
         has = {
             InputName.PASSAGE: passage is not None and passage.has_sensor,
             InputName.CONTACT: contact is not None,
+            InputName.FIRE: has_fire,
             InputName.EXIT: exits is not None and exits.has_button,
             InputName.EXIT_PASSAGE: exits is not None and exits.counts,
         }
         self.states = {name: InputState(name) for name in InputName if has[name]}
         """By their names, in the order in which status shows them."""
+
+    def take(self, given: InputChanged | InputLost | Recalled | TimeUp) -> None:
+        """Take what concerns an input or a timer."""
+        match given:
+            case InputChanged():
+                self.changed(given)
+            case InputLost():
+                self.lost(given)
+            case Recalled():
+                self.recall(given)
+            case TimeUp(name, at) if name == HOLD_OVER:
+                self._modes.time_up(at)
+            case TimeUp():
+                self.time_up(given)
 
     def recall(self, given: Recalled) -> None:
         """Take the unused admissions of before the start."""
@@ -72,6 +93,8 @@ class GateInputs:
                 self.exits.changed(is_pressed=given.active, at=given.at)
             case InputName.EXIT_PASSAGE if self.exits and given.active and not is_first:
                 self.exits.left(given.at)
+            case InputName.FIRE:
+                self._modes.fire(given.at, active=given.active)
             case InputName.PASSAGE:
                 self._passage_changed(state, given, is_first=is_first)
 
@@ -146,12 +169,12 @@ class GateInputs:
     def _expects(self, name: InputName, at: Instant) -> bool:
         match name:
             case InputName.CONTACT:
-                return at.loop_s <= self._door.unlocked_until_s + TAIL_S
+                return self._door.is_unlocked(LoopTime(at.loop_s - TAIL_S))
             case InputName.PASSAGE:
                 return self.passages is not None and self.passages.waiting > 0
             case InputName.EXIT_PASSAGE:
                 return at.loop_s <= self._door.exit_until_s
-            case InputName.EXIT:
+            case InputName.EXIT | InputName.FIRE:
                 return False
 
     def _watch_flutter(self, state: InputState, at: Instant) -> None:

@@ -24,6 +24,7 @@ class InputName(StrEnum):
 
     PASSAGE = "passage"
     CONTACT = "contact"
+    FIRE = "fire"
     EXIT = "exit"
     EXIT_PASSAGE = "exit_passage"
 

@@ -17,6 +17,7 @@ from gatectl.decision.door.exits import ExitRules
 from gatectl.decision.door.gate_inputs import GateInputs
 from gatectl.decision.door.inputs import InputName, InputState
 from gatectl.decision.door.messages import (
+    ClockLooked,
     CodeRead,
     Effect,
     Feedback,
@@ -25,14 +26,19 @@ from gatectl.decision.door.messages import (
     InputChanged,
     InputLost,
     OpenByHand,
+    Ordered,
     Recalled,
+    Recorded,
+    RecordLate,
     RelayOn,
     RelayStuck,
+    Resumed,
     Show,
     Stop,
     TimeUp,
     Unreadable,
 )
+from gatectl.decision.door.modes import ModeRules, Modes
 from gatectl.decision.door.passages import PassageRules
 from gatectl.decision.door.scan import ScanFlow
 from gatectl.decision.door.scan_queue import Admission, ScanQueue
@@ -46,6 +52,9 @@ STUCK_S = 10.0
 ends."""
 
 
+NO_MODES = ModeRules()
+
+
 @dataclass(frozen=True, slots=True)
 class DoorRules:
     """The settings of one door. What its gate does not have is None."""
@@ -55,6 +64,10 @@ class DoorRules:
     contact: ContactRules | None = None
     exits: ExitRules | None = None
     passage: PassageRules | None = None
+    modes: ModeRules = NO_MODES
+    has_fire: bool = False
+    may_hold: bool = False
+    """Whether the lock may stay open for hours."""
 
 
 class DoorMachine:
@@ -67,7 +80,11 @@ class DoorMachine:
         self._queue = ScanQueue(rules.repeat_s)
         self._scan = ScanFlow(self._door)
         self._by_hand = HandOpenings(self._door)
-        self._inputs = GateInputs(self._door, rules.contact, rules.exits, rules.passage)
+        self.may_hold = rules.may_hold
+        self.modes = self._door.modes = Modes(self._door, rules.modes)
+        self._inputs = GateInputs(
+            self._door, rules.contact, rules.exits, rules.passage, self.modes, has_fire=rules.has_fire
+        )
         self._dropped_logged = 0
 
     @property
@@ -102,14 +119,14 @@ class DoorMachine:
                 self._by_hand.begin(given, now_s)
             case GateBroken():
                 self._door.broken = given.cause
-            case InputChanged():
-                self._inputs.changed(given)
-            case InputLost():
-                self._inputs.lost(given)
-            case Recalled():
-                self._inputs.recall(given)
-            case TimeUp():
-                self._inputs.time_up(given)
+            case InputChanged() | InputLost() | Recalled() | TimeUp():
+                self._inputs.take(given)
+            case Ordered():
+                self.modes.begin(given, now_s)
+            case Resumed(order, at):
+                self.modes.resume(order, at)
+            case ClockLooked(at, trusted):
+                self.modes.look(at, trusts_clock=trusted)
             case Stop():
                 self._stop()
             case _:
@@ -123,7 +140,9 @@ class DoorMachine:
         if isinstance(given, RelayOn):
             self._door.unlock(LoopTime(given.at_s + given.open_ms / 1000))
         exits = self._inputs.exits
-        if given.of in self._by_hand:
+        if given.of in self.modes and isinstance(given, Recorded | RecordLate):
+            self.modes.go_on(given)
+        elif given.of in self._by_hand:
             self._by_hand.go_on(given, now_s)
         elif given.of == self._scan.event_id:
             self._scan.go_on(given, now_s)

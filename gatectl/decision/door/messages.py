@@ -7,7 +7,7 @@ that an input or effect belongs to: the machine recognises a late result by it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from gatectl.decision.cards import key_of
 from gatectl.decision.display import View
@@ -17,6 +17,10 @@ from gatectl.decision.indication import Indication
 from gatectl.decision.log import LogEntry
 from gatectl.decision.timestamps import Instant, LoopTime, WallUs
 from gatectl.decision.verdict import Decision
+
+if TYPE_CHECKING:
+    from gatectl.decision.door.modes import Order
+
 
 # --- Inputs ---------------------------------------------------------------------------------------
 
@@ -131,6 +135,29 @@ class Unused(NamedTuple):
     known_us: WallUs
 
 
+class Ordered(NamedTuple):
+    """A person orders a mode, as event `of`."""
+
+    of: str
+    at: Instant
+    order: Order
+
+
+class Resumed(NamedTuple):
+    """The order that counted before this start."""
+
+    order: Order
+    at: Instant
+
+
+class ClockLooked(NamedTuple):
+    """A look at the wall clock, each second where a schedule counts."""
+
+    at: Instant
+    trusted: bool
+    """Whether the clock was set since the boot."""
+
+
 class Recalled(NamedTuple):
     """The unused admissions of this door that the journal has."""
 
@@ -155,6 +182,9 @@ Input = (
     | GateBroken
     | InputChanged
     | InputLost
+    | Ordered
+    | Resumed
+    | ClockLooked
     | Recalled
     | TimeUp
     | Stop
@@ -216,6 +246,19 @@ class Release(NamedTuple):
     """Switch the door's relay off before its time."""
 
 
+class KeepOn(NamedTuple):
+    """Keep the relay on until then, whatever openings end meanwhile."""
+
+    until_s: LoopTime
+    for_exit: bool = False
+
+
+class StopKeeping(NamedTuple):
+    """End what keeps the relay on; an opening under way has its full time."""
+
+    for_exit: bool = False
+
+
 class WatchClosely(NamedTuple):
     """Read the door's inputs every 20 ms until then."""
 
@@ -266,7 +309,7 @@ class Log(NamedTuple):
     entry: LogEntry
 
 
-GateEffect = Energise | Release | Show | Warn | WatchClosely | StartTimer
+GateEffect = Energise | Release | KeepOn | StopKeeping | Show | Warn | WatchClosely | StartTimer
 """Effects at the door itself."""
 
 Effect = Record | Prepare | Ask | LookUp | PartnerChanged | Conclude | Note | Log | GateEffect

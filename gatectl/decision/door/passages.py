@@ -99,7 +99,8 @@ class Passages:
         """Take the beginning of the sensor's signal: somebody passes."""
         self._silent = 0
         if not self._granted:
-            if self.has_sensor and at.loop_s > self._door.exit_until_s:
+            is_expected = self._door.keeps_open or at.loop_s <= self._door.exit_until_s
+            if self.has_sensor and not is_expected:
                 self._door.note("passage", at, Outcome(Result.UNEXPECTED, Message.UNEXPECTED.value))
             return
         grant = self._granted.popleft()

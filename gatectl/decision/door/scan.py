@@ -34,6 +34,9 @@ from gatectl.decision.routing import Destination, objection
 from gatectl.decision.timestamps import LONG_AGO, Instant, LoopTime
 from gatectl.decision.verdict import Basis, Decision, Reason, Result, Verdict
 
+_LAST_TRY = {Basis.AGAIN, Basis.FIRE}
+"""Admissions without a second try."""
+
 SETTLED_MAX = 1000
 """Settled requests kept in memory until the journal has them: more than a disk that is late has at a door."""
 
@@ -87,8 +90,8 @@ class ScanFlow:
         start_s = max(read.at.loop_s, self._free_at_s)
         door = self._door
         first = door.second_try(read.key, now_s)
-        if first is not None:
-            self._let_in_again(read, first, now_s)
+        if door.has_fire or first is not None:
+            self._let_in_unasked(read, None if door.has_fire else first, now_s)
             return
         found = door.destination(read.code)
         whom = self._partner_to_ask(read.code, found, now_s)
@@ -123,7 +126,9 @@ class ScanFlow:
                 happening = self._look_back(facts, given)
             case RelayOn():
                 facts.gate = gate_record(facts.at, given)
-                self._door.admit(facts.attempt, given.at_s, may_try_again=facts.basis is not Basis.AGAIN)
+                self._door.admit(
+                    facts.attempt, facts.at, given.at_s, may_try_again=facts.basis not in _LAST_TRY
+                )
                 happening = Happening.RELAY_ON
             case RelayStuck():
                 self._door.site.already_in.give_back(facts.attempt.id)
@@ -131,24 +136,27 @@ class ScanFlow:
                 happening = Happening.RELAY_STUCK
         self._step(facts, happening, now_s)
 
-    def _let_in_again(self, read: CodeRead, first: Attempt, now_s: LoopTime) -> None:
-        """Begin a second try of an admission that was not used: no partner is asked."""
-        attempt = replace(
-            self._door.attempt("scan", self._door.new_id(read.at.named.at_us), read.at, read),
-            of=first.id,
-            partner=first.partner,
-            member=first.member,
-            customer=first.customer,
-        )
-        self._facts = _Facts(attempt, read.at, Decision(None), basis=Basis.AGAIN)
+    def _let_in_unasked(self, read: CodeRead, first: Attempt | None, now_s: LoopTime) -> None:
+        """Begin a second try of an admission that was not used, or with a scan in a fire alarm."""
+        door, event_id = self._door, self._door.new_id(read.at.named.at_us)
+        if first is None:
+            attempt, basis = (
+                door.attempt("scan", event_id, read.at, read, door.destination(read.code)),
+                Basis.FIRE,
+            )
+        else:
+            attempt, basis = door.second_attempt(event_id, read, first), Basis.AGAIN
+        self._facts = _Facts(attempt, read.at, Decision(None), basis=basis)
         self.over_at_s = read.at.loop_s
-        self._step(self._facts, Happening.SECOND_TRY, now_s)
+        self._step(self._facts, Happening.LET_IN, now_s)
 
     def _partner_to_ask(self, code: str, found: Destination | None, now_s: LoopTime) -> Partner | Decision:
         """The partner to ask, or the ruling where no partner is asked."""
         partner = self._partner(code, found)
         if self._door.broken is not None:
             return Decision(None, Fault.GATE, detail=self._door.broken)
+        if self._door.refusal is not None:
+            return Decision(None, self._door.refusal)
         if isinstance(partner, Decision):
             return partner
         rest_s = partner.conditions.rests_until - now_s

@@ -16,7 +16,7 @@ class State(StrEnum):
     FREE = "free"
     REFUSING = "refusing"
     RECORDING = "recording"
-    LETTING_IN = "letting in again"
+    LETTING_IN = "letting in"
     ASKING = "asking"
     SETTLING = "settling"
     OPENING = "opening"
@@ -27,7 +27,7 @@ class Happening(StrEnum):
 
     NO_PARTNER_TO_ASK = "nobody to ask"
     TO_BE_ASKED = "a partner to be asked"
-    SECOND_TRY = "a second try"
+    LET_IN = "let in without asking"
     BY_HAND = "opened by hand"
     RECORDED = "recorded"
     RECORD_LATE = "record late"
@@ -68,7 +68,7 @@ SCAN: dict[tuple[State, Happening], Row] = {
     (State.REFUSING, Happening.RECORDED): Row(State.FREE, Action.CONCLUDE),
     (State.REFUSING, Happening.RECORD_LATE): Row(State.FREE, Action.CONCLUDE),
     (State.FREE, Happening.TO_BE_ASKED): Row(State.RECORDING, Action.RECORD),
-    (State.FREE, Happening.SECOND_TRY): Row(State.LETTING_IN, Action.RECORD),
+    (State.FREE, Happening.LET_IN): Row(State.LETTING_IN, Action.RECORD),
     (State.LETTING_IN, Happening.RECORDED): Row(State.OPENING, Action.ENERGISE),
     (State.LETTING_IN, Happening.RECORD_LATE): Row(State.OPENING, Action.ENERGISE_UNRECORDED),
     (State.RECORDING, Happening.RECORDED): Row(State.ASKING, Action.ASK),

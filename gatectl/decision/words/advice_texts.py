@@ -178,6 +178,10 @@ SENTENCES: dict[str, Pair] = {
             "Check-in gezählt. `gatectl status` sagt, seit wann; Relais und Verdrahtung prüfen."
         ),
     ),
+    "closed": (
+        "Nobody is let in at this time, and nobody was asked. `gatectl status` says which mode the door has.",
+        "Zu dieser Zeit ist kein Einlass, niemand wurde gefragt. `gatectl status` zeigt die Betriebsart.",
+    ),
     "our_cards": (
         (
             "The enrolled cards cannot be read, so nobody was asked. Ask the member to scan again; if it "

@@ -264,6 +264,95 @@ Der Sensor des Ausgangs sah jemanden hinausgehen.
 """,
         ),
     ),
+    Message.LET_IN_BY_FIRE: MessageWords(
+        "Eingelassen: Brandalarm",
+        (
+            """\
+The fire input is active, so the gate is open and nobody was asked.
+""",
+            """\
+Der Brandmeldeeingang ist aktiv, das Tor ist offen, und niemand wurde gefragt.
+""",
+        ),
+    ),
+    Message.CLOSED: MessageWords(
+        "Zu dieser Zeit geschlossen",
+        (
+            """\
+The schedule doors.@GATECTL_DOOR@.closed lets nobody in at this time. Nobody was asked, so no check-in was
+counted.
+""",
+            """\
+Der Zeitplan doors.@GATECTL_DOOR@.closed lässt zu dieser Zeit niemanden ein. Niemand wurde gefragt, also
+wurde kein Check-in gezählt.
+""",
+        ),
+    ),
+    Message.LOCKED_DOWN: MessageWords(
+        "Gesperrt",
+        (
+            """\
+Somebody locked this door down: nobody is let in or asked, also after a restart. Exit and fire still open.
+`gatectl normal @GATECTL_DOOR@` ends it.
+""",
+            """\
+Jemand hat diese Tür gesperrt: niemand wird eingelassen oder gefragt, auch nach einem Neustart. Ausgang und
+Brandmelder öffnen. `gatectl normal @GATECTL_DOOR@` beendet das.
+""",
+        ),
+    ),
+    Message.FIRE: MessageWords(
+        "Brandalarm",
+        (
+            """\
+The fire input is active: the gate is open until it no longer is, and no alarm of the door is raised.
+
+Nobody may depend on this software to get out: the alarm's own wire to the lock's supply, or to the
+turnstile, comes first.
+""",
+            """\
+Der Brandmeldeeingang ist aktiv: das Tor ist offen, bis er es nicht mehr ist, und die Tür gibt keine Alarme.
+
+Niemand darf für den Weg nach draußen auf diese Software angewiesen sein: zuerst kommt der eigene Draht des
+Melders zur Versorgung des Schlosses oder zum Drehkreuz.
+""",
+        ),
+    ),
+    Message.HELD: MessageWords(
+        "Offen gehalten",
+        (
+            """\
+A person or a schedule keeps the gate open. Scans are still decided and recorded; the door contact raises no
+alarm. `gatectl normal @GATECTL_DOOR@` ends it earlier.
+""",
+            """\
+Ein Mensch oder ein Zeitplan hält das Tor offen. Scans werden weiter entschieden und erfasst; der Türkontakt
+gibt keinen Alarm. `gatectl normal @GATECTL_DOOR@` beendet das früher.
+""",
+        ),
+    ),
+    Message.CLOSED_BY_SCHEDULE: MessageWords(
+        "Geschlossen nach Zeitplan",
+        (
+            """\
+Nobody is let in or asked until the schedule ends; the way out works.
+""",
+            """\
+Bis der Zeitplan endet, wird niemand eingelassen oder gefragt; der Ausgang geht.
+""",
+        ),
+    ),
+    Message.NORMAL_AGAIN: MessageWords(
+        "Wieder normal",
+        (
+            """\
+The door's mode has ended.
+""",
+            """\
+Die Betriebsart der Tür ist beendet.
+""",
+        ),
+    ),
     Message.EXIT: MessageWords(
         "Ausgang",
         (

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 
 from gatectl import clock
 from gatectl.decision.indication import Indication, Lamp, LampStep, lamp_steps
-from gatectl.devices.gpio.lamp import LampPin
+from gatectl.decision.timestamps import LoopTime
+from gatectl.devices.gpio.output import LampPin
 from gatectl.devices.gpio.relay_pin import RelayPin, StuckError
 from gatectl.devices.gpio.relay_timer import RelayTimer
 
@@ -53,6 +54,18 @@ class RelaySwitch:
                 self.relay.release()
             except StuckError:
                 self._guard.changed()
+
+    def keep_on(self, until_s: LoopTime) -> None:
+        """Keep the relay on until then; one that cannot be driven is kept on as soon as it can."""
+        with contextlib.suppress(StuckError):  # its trouble is logged, and the guard goes on trying
+            self.relay.keep_on(until_s)
+        self._guard.changed()
+
+    def stop_keeping(self) -> None:
+        """End what keeps the relay on; an opening under way has its full time."""
+        with contextlib.suppress(StuckError):  # the guard goes on trying
+            self.relay.stop_keeping()
+        self._guard.changed()
 
     def close(self) -> None:
         """Switch off and release the pin. Raises StuckError if the relay does not go off."""
@@ -134,8 +147,9 @@ class Gate:
 
     def shut(self) -> None:
         """Switch the relays off early, and the lamps."""
-        self.entry.release()
-        self.exit.release()
+        for switch in (self.entry, self.exit):
+            switch.stop_keeping()
+            switch.release()
         self._dark()
 
     def close(self) -> None:

@@ -27,7 +27,7 @@ CLOSE_S = 0.02
 STOP_S = 1.0
 """How long a stop waits for a driver that hangs."""
 
-URGENT = {InputName.EXIT}
+URGENT = {InputName.EXIT, InputName.FIRE}
 """Read every 20 ms where the pin factory has no edges: from a stable level to the relay are 50 ms at most."""
 
 

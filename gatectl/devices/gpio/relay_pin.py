@@ -54,13 +54,17 @@ class RelayPin:
         self._factory = factory
         self._lock = threading.Lock()
         self._off_at: LoopTime | None = None
+        """When the last opening ends."""
+        self._kept_until: LoopTime | None = None
+        """Until when a mode keeps it on."""
         self._device: Output | None = None
         self._moved = False
 
     @property
     def off_at(self) -> LoopTime | None:
-        """Return when it goes off; None while it is off."""
-        return self._off_at
+        """Return when it goes off; None while it is off, infinity while a mode without an end keeps it on."""
+        ends = [end for end in (self._off_at, self._kept_until) if end is not None]
+        return max(ends) if ends else None
 
     @property
     def is_on(self) -> bool:
@@ -99,15 +103,39 @@ class RelayPin:
         self.trouble.end()
         return off_at
 
-    def release(self) -> None:
-        """Switch off now. Raises StuckError."""
+    def keep_on(self, until_s: LoopTime) -> None:
+        """Switch on and keep it so until then, whatever openings end meanwhile. Raises StuckError."""
+        try:
+            with self._held():
+                self._kept_until = until_s  # also where it fails: it goes on as soon as it can be driven
+                self._drive(on=True)
+        except StuckError as error:
+            self._not_on(error)
+            raise
+        self.trouble.end()
+
+    def stop_keeping(self) -> None:
+        """End what keeps it on; an opening under way has its full time. Raises StuckError."""
         with self._held():
-            self._release()
+            now = clock.monotonic()
+            self._kept_until = None
+            if self._off_at is None or now >= self._off_at:
+                self._off_at = now  # the guard tries again if it does not go off now
+                self._release()
+
+    def release(self) -> None:
+        """End the opening now; a mode keeps it on all the same. Raises StuckError."""
+        with self._held():
+            if self._kept_until is None:
+                self._release()
+            else:
+                self._off_at = None
 
     def release_if_due(self, now: LoopTime) -> None:
         """Switch off if its time is over. Raises StuckError."""
         with self._held():
-            if self._off_at is not None and now >= self._off_at:
+            off_at = self.off_at
+            if off_at is not None and now >= off_at:
                 self._release()
 
     def assure(self) -> None:
@@ -115,7 +143,7 @@ class RelayPin:
         with self._held():
             if self._device is None or self.trouble.cause is not None:
                 return
-            on = self._off_at is not None
+            on = self.off_at is not None
             with contextlib.suppress(Exception):  # drivers share no base class; driving it shows the error
                 if self.is_on == on:
                     return
@@ -167,7 +195,7 @@ class RelayPin:
 
     def _not_recovered(self, error: StuckError) -> None:
         # Another program holds it, or it was lost while on: it may be on now.
-        if self._device is not None or self._off_at is not None:
+        if self._device is not None or self.off_at is not None:
             self._not_off(error)
         else:
             self.trouble.begin(
@@ -185,7 +213,7 @@ class RelayPin:
         except StuckError as error:
             self._not_off(error)
             raise
-        self._off_at = None
+        self._off_at = self._kept_until = None
         if self.trouble.flaw is PinFault.NOT_OFF:
             self.trouble.end()
 
@@ -222,6 +250,7 @@ class RelayPin:
         """Switch off and release the pin; idempotent. Raises StuckError."""
         if self._device is None:
             return
+        self._kept_until = None
         try:
             self.release()
         finally:

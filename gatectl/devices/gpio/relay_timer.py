@@ -10,8 +10,7 @@ from concurrent.futures import Future
 
 from gatectl import clock
 from gatectl.decision.timestamps import LoopTime
-from gatectl.devices.gpio.lamp import LampPin
-from gatectl.devices.gpio.output import PinFault
+from gatectl.devices.gpio.output import LampPin, PinFault
 from gatectl.devices.gpio.relay_pin import RelayPin, StuckError
 
 OFF_RETRY_S = 0.1

@@ -36,6 +36,7 @@ CREATE INDEX attempts_by_member ON attempts (member, partner, seq); -- "his last
 CREATE INDEX attempts_by_time ON attempts (at_us);                  -- --since, pruning
 CREATE INDEX attempts_by_door ON attempts (door);
 CREATE INDEX attempts_by_partner ON attempts (partner);
+CREATE INDEX attempts_of_modes ON attempts (seq) WHERE kind = 'mode';  -- the orders that still count at a start
 CREATE INDEX attempts_of ON attempts ("of") WHERE "of" IS NOT NULL;
 
 CREATE TABLE outcomes (

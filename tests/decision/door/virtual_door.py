@@ -10,6 +10,7 @@ from gatectl.decision.door.context import SharedState
 from gatectl.decision.door.exits import ExitRules
 from gatectl.decision.door.inputs import InputName
 from gatectl.decision.door.machine import DoorMachine, DoorRules
+from gatectl.decision.door.modes import Order
 from gatectl.decision.event import RequestRecord
 from gatectl.decision.partner_condition import Conditions
 from gatectl.decision.routing import Number, Numbers, Route
@@ -55,18 +56,23 @@ def instant(at_s):
 class Door:
     """The machine with a relay, a buzzer and timers, in virtual time."""
 
-    def __init__(self, contact=CONTACT, exits=EXIT, passage=None, cards=None, repeat_s=3.0):
+    def __init__(self, contact=CONTACT, exits=EXIT, passage=None, cards=None, repeat_s=3.0, **more):
         self.ids = ids = itertools.count()
         self.partner = Partner()
         routes = [Route(re.compile(r"\d+", re.ASCII), "p")]
         site = SharedState("t", "s", routes, {"p": self.partner}, 0.1, cards or {})
         self.machine = DoorMachine(
-            "main", DoorRules(repeat_s, contact, exits, passage), site, lambda at_us: f"{at_us}-{next(ids)}"
+            "main",
+            DoorRules(repeat_s, contact, exits, passage, **more),
+            site,
+            lambda at_us: f"{at_us}-{next(ids)}",
         )
         self.now = 0.0
         self.timers = {}
         self.relay_off_s = 0.0
         self.relay_works = True
+        self.kept_until_s = {False: 0.0, True: 0.0}
+        """Of the door's relay, and of the exit's."""
         self.warns = False
         self.events = []
         self.logged = []
@@ -89,6 +95,10 @@ class Door:
                 return [m.Recorded(attempt.id)]
             case m.Release():
                 self.relay_off_s = self.now
+            case m.KeepOn(until_s, for_exit):
+                self.kept_until_s[for_exit] = until_s
+            case m.StopKeeping(for_exit):
+                self.kept_until_s[for_exit] = 0.0
             case m.StartTimer(name, at_s):
                 self.timers[name] = at_s
             case _:
@@ -139,6 +149,19 @@ class Door:
 
     def admit(self):
         self.feed(m.OpenByHand(f"hand-{next(self.ids)}", instant(self.now), "test"))
+
+    def order(self, mode, reason=None, for_s=None):
+        until_us = None if for_s is None else round((self.now + for_s) * 1e6)
+        of = f"order-{next(self.ids)}"
+        self.feed(m.Ordered(of, instant(self.now), Order(mode, reason, until_us)))
+
+    @property
+    def mode(self):
+        return self.machine.modes.current.mode
+
+    @property
+    def is_on(self):
+        return self.now < max(self.relay_off_s, self.kept_until_s[False])
 
     @property
     def noted(self):

@@ -1,0 +1,118 @@
+"""Modes of a door through a daemon: commands on record first, fire by its pin, restarts, schedules."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from harness import PINS
+
+RELAY, FIRE = PINS["main"]["relay"], 6
+MEMBER = "wellhub:1000000000200"
+CONTINUOUS = {"relay": {"continuous": True}}
+
+
+def ran(gym, *arguments):
+    done = gym.run(*arguments)
+    return done.returncode, done.stdout, done.stderr
+
+
+def told_of(gym, *arguments):
+    """A command that follows, and the event of it."""
+    status, said, complained = ran(gym, *arguments)
+    assert (status, complained) == (0, "")
+    event = gym.next_event()
+    assert event["id"] in said
+    return event
+
+
+def test_a_lockdown_by_a_person_survives_a_kill_and_is_ended_by_one(gym):
+    gym = gym().start()
+    event = told_of(gym, "lockdown", "main", "--reason", "threat")
+    assert (event["kind"], event["result"], event["message"]) == ("mode", "lockdown", "Locked down: threat")
+    gym.kill9()
+    gym.start()
+    assert gym.status()["doors"]["main"]["mode"]["name"] == "lockdown"
+    gym.scan(MEMBER)
+    refused = gym.next_event()
+    assert (refused["result"], refused["fault"], refused["message"]) == (
+        "rejected",
+        "lockdown",
+        "Locked down",
+    )
+    assert gym.partners.requests == []
+    status, _, complained = ran(gym, "open", "main", "--reason", "x")
+    assert (status, complained.splitlines()[0]) == (1, "main is locked down")
+    assert told_of(gym, "normal", "main")["message"] == "Normal again"
+    gym.scan(MEMBER)
+    assert gym.next_event()["basis"] == "partner"
+
+
+def test_a_hold_keeps_the_relay_on_and_ends_with_the_daemon(gym):
+    gym = gym(doors={"main": CONTINUOUS}).start()
+    event = told_of(gym, "hold", "main", "--for", "2h", "--reason", "open day")
+    assert event["result"] == "held"
+    assert event["message"].startswith("Held open until ")
+    assert event["message"].endswith(": open day")
+    assert gym.pins(RELAY)[-1].level == 1
+    mode = gym.status()["doors"]["main"]["mode"]
+    left = datetime.fromisoformat(mode["until"]) - datetime.fromisoformat(mode["since"])
+    assert (mode["name"], mode["reason"]) == ("held", "open day")
+    assert timedelta(hours=2) - timedelta(seconds=5) < left <= timedelta(hours=2)
+    gym.scan(MEMBER)
+    assert gym.next_event()["result"] == "admitted"
+    first = gym.pid
+    assert gym.terminate() == 0
+    assert gym.pins(RELAY, pid=first)[-2].level == 0
+    gym.start()
+    assert gym.pins(RELAY, pid=gym.pid)[-1].level == 1  # its end lies ahead
+
+
+def test_after_a_kill_a_held_relay_is_off(gym):
+    gym = gym(doors={"main": CONTINUOUS}).start()
+    told_of(gym, "hold", "main", "--for", "2h", "--reason", "open day")
+    on = gym.until_pin(RELAY, 1)
+    gym.kill9()
+    assert gym.until_pin(RELAY, 0, on.at).pid != on.pid
+
+
+def test_a_relay_that_is_not_made_for_it_is_not_held(gym):
+    gym = gym().start()
+    status, said, complained = ran(gym, "hold", "main", "--for", "2h", "--reason", "open day")
+    assert (status, said) == (1, "")
+    assert complained.splitlines()[0] == "main cannot be held open: its relay is not made to stay on"
+    assert "continuous" in complained
+
+
+@pytest.mark.parametrize("length", ["", "2", "2d", "0s", "25h", "-1h"])
+def test_a_time_that_is_none_is_refused(gym, length):
+    gym = gym(doors={"main": CONTINUOUS}).start()
+    status, said, complained = ran(gym, "hold", "main", f"--for={length}", "--reason", "open day")
+    assert status in {1, 2}
+    assert said == ""
+    assert "24 hours" in complained or "90s, 15m or 2h" in complained
+
+
+@pytest.mark.parametrize("environment", [{}, {"PINS_EDGES": "none"}], ids=["edges", "no edges"])
+def test_the_fire_input_opens_the_gate(gym, environment):
+    gym = gym(doors={"main": {"fire": {"pin": FIRE, "active": "high", "debounce_ms": 20}}}).start(
+        **environment
+    )
+    fire_at = gym.drive(FIRE, 1)
+    gym.until_pin(RELAY, 1, fire_at)
+    event = gym.next_event()
+    assert (event["kind"], event["result"], event["message"]) == ("mode", "fire", "Fire alarm")
+    gym.scan(MEMBER)
+    scan = gym.next_event()
+    assert (scan["basis"], scan["verdict"], scan["request"]) == ("fire", None, None)
+    quiet_at = gym.drive(FIRE, 0)
+    assert gym.next_event()["message"] == "Normal again"
+    gym.until_pin(RELAY, 0, quiet_at)
+
+
+def test_a_schedule_closes_the_door(gym):
+    always = {"mon-sun": ["00:00-24:00"]}
+    gym = gym(doors={"main": {"closed": "night"}}, schedules={"night": always}).start()
+    assert gym.next_event()["message"] == "Closed by schedule night"
+    gym.scan(MEMBER)
+    refused = gym.next_event()
+    assert (refused["fault"], refused["message"]) == ("closed", "Closed at this time")
+    assert gym.partners.requests == []

@@ -1,0 +1,235 @@
+"""Modes: fire, lockdown, holds and schedules, in their order; their effect on relay, scans and alarms."""
+
+from datetime import UTC
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from virtual_door import CONTACT, EXIT, OPEN_MS, Door, at_rest, instant
+
+from gatectl.decision.door import messages as m
+from gatectl.decision.door.inputs import InputName
+from gatectl.decision.door.modes import Mode, ModeRules, Order, Planned
+from gatectl.decision.door.passages import PassageRules
+from gatectl.decision.schedule import DAY_MIN, Schedule
+
+SPAN = Schedule([[(20, 40)]] + [[]] * 6, {})
+"""Of the first Monday: in virtual time it lasts from 4 days and 1200 s on, as 1970 began with a Thursday."""
+MONDAY_S = 4 * DAY_MIN * 60
+BEGIN_S, END_S = MONDAY_S + 1200.0, MONDAY_S + 2400.0
+
+
+def held_by_plan(**more):
+    return ModeRules(hold_open=Planned("staffed", SPAN), zone=UTC, **more)
+
+
+def look(door, at_s, *, trusted=True):
+    door.until(at_s)
+    door.feed(m.ClockLooked(instant(door.now), trusted))
+
+
+def fire(door, *, active):
+    door.level(InputName.FIRE, active)
+
+
+def of_modes(door):
+    return [(result, message) for kind, result, message in door.words if kind == "mode"]
+
+
+def test_fire_opens_everything_until_it_ends():
+    door = at_rest(has_fire=True)
+    fire(door, active=True)
+    assert door.kept_until_s == {False: float("inf"), True: float("inf")}
+    assert of_modes(door) == [("fire", "Fire alarm")]
+    door.scan("1")
+    assert door.words[-1] == ("scan", "admitted", "Let in: fire alarm")
+    scan = door.noted[-1].outcome
+    assert (scan.basis.value, scan.verdict, scan.request, door.partner.asked) == ("fire", None, None, [])
+    door.contact(is_open=True)
+    door.until(5000.0)
+    fire(door, active=False)
+    assert door.kept_until_s == {False: 0.0, True: 0.0}
+    assert of_modes(door)[1:] == [("normal", "Normal again")]
+    assert not [word for word in door.words if word[0] == "contact"]
+
+
+def test_a_lockdown_lets_nobody_in_and_everybody_out():
+    door = at_rest(has_fire=True)
+    door.admit()
+    door.order(Mode.LOCKDOWN, "threat")
+    assert not door.is_on  # at once
+    assert of_modes(door) == [("lockdown", "Locked down: threat")]
+    door.scan("1")
+    assert door.words[-1] == ("scan", "rejected", "Locked down")
+    assert (door.noted[-1].outcome.fault.value, door.partner.asked) == ("lockdown", [])
+    assert door.screens[-1] == "closed"
+    door.button(is_pressed=True)
+    assert door.is_on
+    fire(door, active=True)
+    assert door.mode is Mode.FIRE
+    fire(door, active=False)
+    assert door.mode is Mode.LOCKDOWN
+    door.order(Mode.NORMAL)
+    assert of_modes(door)[-1] == ("normal", "Normal again")
+    door.until(2000.0)
+    door.scan("1")
+    assert door.partner.asked == ["1"]
+
+
+def test_a_lockdown_gives_no_second_try():
+    door = at_rest(exits=None, contact=None, passage=PassageRules(4.0, 120.0))
+    door.scan("1")
+    door.until(1010.0)
+    door.order(Mode.LOCKDOWN, "threat")
+    door.scan("1")
+    assert door.words[-1] == ("scan", "rejected", "Locked down")
+
+
+def test_a_hold_keeps_the_relay_on_until_its_time():
+    door = at_rest(modes=ModeRules(zone=UTC))
+    door.order(Mode.HELD, "open day", for_s=3600)
+    assert of_modes(door) == [("held", "Held open until 01:16:40: open day")]
+    assert door.kept_until_s[False] == 4600.0
+    door.scan("1")
+    assert door.words[-1] == ("scan", "admitted", "Aggregator member checked in")  # still decided
+    door.contact(is_open=True)
+    door.until(4599.0)
+    assert door.is_on
+    assert not [word for word in door.words if word[0] == "contact"]
+    door.until(4601.0)
+    assert not door.is_on
+    assert of_modes(door)[1:] == [("normal", "Normal again")]
+
+
+def test_the_end_of_a_mode_cuts_no_admission_short():
+    door = at_rest()
+    door.order(Mode.HELD, "open day", for_s=3600)
+    door.until(4599.0)
+    door.scan("1")
+    door.until(4600.5)
+    assert door.mode is Mode.NORMAL
+    assert door.is_on
+    assert door.relay_off_s == 4599.0 + OPEN_MS / 1000
+
+
+def test_a_persons_order_replaces_the_one_before():
+    door = at_rest()
+    door.order(Mode.LOCKDOWN, "threat")
+    door.order(Mode.HELD, "over", for_s=60)
+    assert door.mode is Mode.HELD
+    door.order(Mode.LOCKDOWN, "not over")
+    assert (door.mode, door.is_on) == (Mode.LOCKDOWN, False)
+
+
+def test_a_schedule_holds_and_ends():
+    door = at_rest(modes=held_by_plan())
+    look(door, BEGIN_S - 1)
+    assert door.mode is Mode.NORMAL
+    look(door, BEGIN_S)
+    assert of_modes(door) == [("held", "Held open by schedule staffed")]
+    assert door.is_on
+    look(door, END_S)
+    assert of_modes(door)[1:] == [("normal", "Normal again")]
+    assert not door.is_on
+
+
+def test_first_in_waits_for_the_first_admission_of_the_span():
+    door = at_rest(modes=held_by_plan(first_in=True))
+    look(door, BEGIN_S - 100)
+    door.scan("1")
+    look(door, BEGIN_S + 10)
+    assert door.mode is Mode.NORMAL
+    door.scan("2")
+    assert door.mode is Mode.HELD
+
+
+def test_closed_by_schedule_lets_nobody_in_and_comes_before_a_hold():
+    rules = ModeRules(Planned("staffed", SPAN), Planned("night", SPAN), zone=UTC)
+    door = at_rest(modes=rules)
+    look(door, BEGIN_S)
+    assert of_modes(door) == [("closed", "Closed by schedule night")]
+    door.scan("1")
+    assert door.words[-1] == ("scan", "rejected", "Closed at this time")
+    assert door.partner.asked == []
+    door.button(is_pressed=True)
+    assert door.is_on
+
+
+def test_closing_by_schedule_does_not_cut_an_admission_short():
+    door = at_rest(modes=ModeRules(closed=Planned("night", SPAN), zone=UTC))
+    look(door, BEGIN_S - 1)
+    door.scan("1")
+    look(door, BEGIN_S)
+    assert door.is_on
+
+
+def test_without_a_clock_to_trust_no_schedule_counts_and_the_log_says_so_once():
+    door = at_rest(modes=held_by_plan())
+    for second in range(5):
+        look(door, BEGIN_S + second, trusted=False)
+    assert door.mode is Mode.NORMAL
+    assert door.logged == ["main: the clock has not been set since the boot: no schedule counts until it is"]
+    look(door, BEGIN_S + 5)
+    assert door.mode is Mode.HELD
+
+
+def test_an_order_counts_again_after_a_restart():
+    door = Door()
+    door.feed(m.Resumed(Order(Mode.LOCKDOWN, "threat"), instant(0.0)))
+    assert door.mode is Mode.LOCKDOWN
+    assert door.words == []  # it is on record already
+    other = Door()
+    other.until(100.0)
+    other.feed(m.Resumed(Order(Mode.HELD, "open day", 50_000_000), instant(other.now)))
+    assert (other.mode, other.words) == (Mode.NORMAL, [])  # its end has passed
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(
+            ["fire", "quiet", "lockdown", "hold", "normal", "scan", "press", "hand", "open", "close"]
+        ),
+        st.integers(0, 400),
+    ),
+    max_size=50,
+)
+
+
+@settings(max_examples=300)
+@given(STEPS)
+def test_whatever_happens(steps):
+    door = at_rest(has_fire=True, contact=CONTACT, exits=EXIT, modes=held_by_plan())
+    look(door, BEGIN_S - 100)
+    allowed_until_s, is_fire = 0.0, False
+    for step, tenths in steps:
+        look(door, door.now + tenths / 10)
+        asked = len(door.partner.asked)
+        refuses = door.mode is Mode.LOCKDOWN
+        match step:
+            case "fire" | "quiet" if is_fire != (step == "fire"):
+                is_fire = step == "fire"
+                fire(door, active=is_fire)
+            case "lockdown":
+                door.order(Mode.LOCKDOWN, "x")
+            case "hold":
+                door.order(Mode.HELD, "x", for_s=30)
+            case "normal":
+                door.order(Mode.NORMAL)
+            case "scan":
+                door.scan("7")
+                assert len(door.partner.asked) == asked or not (refuses or is_fire)
+            case "press":
+                door.button(is_pressed=True)
+                door.button(is_pressed=False)
+                assert door.is_on
+            case "hand":
+                door.admit()
+            case "open" | "close":
+                door.contact(is_open=step == "open")
+        assert (door.mode is Mode.FIRE) is is_fire
+        assert (door.kept_until_s[False] > door.now) is (door.mode in {Mode.FIRE, Mode.HELD})
+        assert (door.kept_until_s[True] > door.now) is is_fire
+        allowed_until_s = max(allowed_until_s, door.relay_off_s)
+    look(door, END_S + 1000)
+    if not is_fire:
+        assert door.mode in {Mode.NORMAL, Mode.LOCKDOWN}
+        assert not door.is_on
