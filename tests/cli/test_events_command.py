@@ -13,8 +13,8 @@ import pytest
 from records import MINUTE_US, NOT_ALLOWED, NOT_FOUND, START_US, TIMEOUT, UNRECOGNISED, scan
 
 from gatectl.cli.events import _events
-from gatectl.decision.event import RequestRecord
-from gatectl.decision.outcomes import Fault, Message
+from gatectl.decision.event import Outcome, RequestRecord
+from gatectl.decision.outcomes import KINDS, Fault, Message
 from gatectl.decision.spreadsheet import plain
 from gatectl.decision.verdict import Reason, Result, Verdict
 from gatectl.journal.reader import Filters, Reader
@@ -108,6 +108,20 @@ def evening(write):
         request=RequestRecord(None, None, None, None, 2000, None),
     )
     write(222, **MANUAL, door="back-entrance")
+
+
+@pytest.mark.parametrize(
+    ("kind", "result", "message"),
+    [(kind, result, row.message) for kind in KINDS for result, row in KINDS[kind].rows.items()],
+)
+def test_every_kind_of_event_is_shown(run, write, tmp_path, kind, result, message):
+    event = write(
+        1, Outcome(result, message), kind=kind, scanner=None, credential=None, partner=None, member=None
+    )
+    status, out, err = run("events")
+    assert (status, err) == (0, "")
+    assert message in " ".join(out.split())
+    assert run("report", event.attempt.id, "-o", str(tmp_path / "report"))[0] == 0
 
 
 def test_two_partners_that_fail_at_once_and_one_that_refuses_everyone(run, write):
