@@ -17,6 +17,7 @@ from gatectl.decision.words.status_words import (
     damaged_trouble,
     input_words,
     journal_trouble,
+    mode_words,
     partner_advice,
 )
 from gatectl.devices.reader.supervisor import SAME_DEVICE, LossCause
@@ -96,10 +97,13 @@ def _runs(status: Mapping[str, Any]) -> Fact:
 
 def _door(name: str, door: Mapping[str, Any], now: datetime) -> Fact:
     closes, cause = door["gate"]["closes_in_ms"], door["gate"].get("cause")
-    gate = f"gate open, shuts in {closes / 1000:.1f} s" if door["gate"]["open"] else "gate shut"
+    gate = "gate open" if door["gate"]["open"] else "gate shut"
+    if closes is not None:
+        gate += f", shuts in {closes / 1000:.1f} s"
     if cause is not None:
         gate = f"gate out of order, {since(door['gate']['since'], now)} ({cause})"
-    words = [f"door {name}: {gate}", "free" if door["state"] == "free" else "deciding a scan"]
+    shown = ", ".join(part for part in (mode_words(door), gate) if part)
+    words = [f"door {name}: {shown}", "free" if door["state"] == "free" else "deciding a scan"]
     if door["waiting"]:
         words.append(f"{door['waiting']} waiting")
     if door["dropped"]:

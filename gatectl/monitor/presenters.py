@@ -24,7 +24,7 @@ from gatectl.decision.words.event_words import (
     is_scan,
     sent_of,
 )
-from gatectl.decision.words.status_words import input_words, partner_advice, store_troubles
+from gatectl.decision.words.status_words import input_words, mode_words, partner_advice, store_troubles
 from gatectl.errors import visible
 from gatectl.monitor.texts import text
 from gatectl.partners.registry import key_advice_of
@@ -195,7 +195,8 @@ def health_of(status: Mapping[str, Any], pages: Mapping[str, str | None], langua
 def _door_badge(name: str, door: Mapping[str, Any], language: Language) -> tuple[str, str, bool]:
     troubles = list(_troubles(door, language))
     state = text(language, "door_open" if door["gate"]["open"] else "door_shut")
-    shown = troubles or [state, *(words for words, _ in _inputs(door, language))]
+    mode = mode_words(door, language)
+    shown = troubles or [*([mode] if mode else ()), state, *(words for words, _ in _inputs(door, language))]
     return name, visible("; ".join(shown)), not troubles
 
 

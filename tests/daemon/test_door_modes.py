@@ -31,6 +31,7 @@ def test_a_lockdown_by_a_person_survives_a_kill_and_is_ended_by_one(gym):
     gym.kill9()
     gym.start()
     assert gym.status()["doors"]["main"]["mode"]["name"] == "lockdown"
+    assert "door main: locked down: threat, gate shut" in ran(gym, "status")[1]
     gym.scan(MEMBER)
     refused = gym.next_event()
     assert (refused["result"], refused["fault"], refused["message"]) == (
@@ -99,6 +100,9 @@ def test_the_fire_input_opens_the_gate(gym, environment):
     fire_at = gym.drive(FIRE, 1)
     gym.until_pin(RELAY, 1, fire_at)
     event = gym.next_event()
+    shown = ran(gym, "status")[1]
+    assert "door main: fire alarm, gate open, free" in shown
+    assert "fire input of main: active" in shown
     assert (event["kind"], event["result"], event["message"]) == ("mode", "fire", "Fire alarm")
     gym.scan(MEMBER)
     scan = gym.next_event()

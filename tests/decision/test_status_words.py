@@ -6,9 +6,16 @@ from datetime import UTC, datetime
 import pytest
 
 from gatectl.cli.health import facts
+from gatectl.decision.door.inputs import InputName
+from gatectl.decision.door.modes import Mode
 from gatectl.decision.partner_condition import Condition
 from gatectl.decision.words import LANGUAGES, status_words
-from gatectl.decision.words.status_words import partner_advice, store_troubles
+from gatectl.decision.words.status_words import (
+    input_words,
+    mode_words,
+    partner_advice,
+    store_troubles,
+)
 from gatectl.monitor.presenters import health_of
 from gatectl.partners.registry import PROTOCOLS
 
@@ -75,3 +82,14 @@ def test_terminal_and_monitor_say_the_same_of_the_store(change):
     assert fact.advice == found.advice
     (german,) = store_troubles(status, lambda _: "seit dann", "de")
     assert german.advice != found.advice
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_mode_and_every_input_has_its_words(language):
+    for mode in Mode:
+        words = mode_words({"mode": {"name": mode.value, "reason": "x"}}, language)
+        assert words.endswith(": x") is (mode is not Mode.NORMAL)
+    for name in InputName:
+        for level in (None, True, False):
+            assert all(input_words(name.value, {"level": level, "state": "ok"}, language)[:2])
+    assert mode_words({}, language) == ""

@@ -37,6 +37,7 @@ _SENSOR: tuple[Pair, Pair] = ("free", "frei"), ("sees somebody", "sieht jemanden
 _INPUTS = {
     InputName.PASSAGE: _Input(("passage sensor", "Durchgangssensor"), *_SENSOR),
     InputName.CONTACT: _Input(("door contact", "Türkontakt"), ("closed", "zu"), ("open", "offen")),
+    InputName.FIRE: _Input(("fire input", "Brandmeldeeingang"), ("quiet", "ruhig"), ("active", "aktiv")),
     InputName.EXIT: _Input(
         ("exit button", "Ausgangstaster"), ("not pressed", "nicht gedrückt"), ("pressed", "gedrückt")
     ),
@@ -51,6 +52,23 @@ _DISTRUSTED: dict[InputHealth, Pair] = {
     InputHealth.FLUTTERS: ("flutters", "flattert"),
     InputHealth.LOST: ("is lost", "ist verloren"),
 }
+
+
+_MODES: dict[str, Pair] = {
+    "fire": ("fire alarm", "Brandalarm"),
+    "lockdown": ("locked down", "gesperrt"),
+    "held": ("held open", "offen gehalten"),
+    "closed": ("closed", "geschlossen"),
+}
+
+
+def mode_words(door: Mapping[str, Any], language: Language = "en") -> str:
+    """Return a door's mode with its reason, `locked down: threat`; nothing while it is normal."""
+    mode = door.get("mode", {"name": "normal"})  # a daemon of the previous version reports none
+    if mode["name"] not in _MODES:
+        return ""
+    reason = f": {mode['reason']}" if mode["reason"] else ""
+    return chosen(_MODES[mode["name"]], language) + reason
 
 
 def input_words(name: str, state: Mapping[str, Any], language: Language = "en") -> InputWords:
