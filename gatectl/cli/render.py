@@ -34,10 +34,10 @@ from gatectl.decision.words.event_words import (
 )
 from gatectl.errors import visible
 
-_TIME, _RESULT, _ANSWER, _MS, _SENT = 8, 8, 13, 5, 4
+_TIME, _RESULT, _ANSWER, _MS, _SENT = 8, 10, 13, 5, 4
 """Column widths that do not depend on the gym; the longest answer is `configuration`."""
 
-_NARROWEST = (9, 16, 10)
+_NARROWEST = (9, 14, 10)
 """Door, credential and partner at 80 columns; in a wider terminal they share the rest."""
 
 _CODE_CHARS = 64
