@@ -143,8 +143,13 @@ class DoorContext:
             self._relay_kept_until_s = max(self._relay_kept_until_s, until_s)
 
     def release(self, now_s: LoopTime) -> None:
-        """Switch the relay off before its time, unless somebody else still needs it."""
-        if now_s < self._relay_kept_until_s or (self.passages is not None and self.passages.waiting):
+        """Switch the relay off before its time, unless another member still waits to pass."""
+        if self.passages is None or not self.passages.waiting:
+            self.shut(now_s)
+
+    def shut(self, now_s: LoopTime) -> None:
+        """Switch the relay off before its time, unless somebody leaves through the same lock."""
+        if now_s < self._relay_kept_until_s:
             return
         self.emit(Release())
         self.unlocked_until_s = min(self.unlocked_until_s, now_s)

@@ -145,7 +145,9 @@ class Modes:
         self._update(at, is_noted=True)
 
     def time_up(self, at: Instant) -> None:
-        """Take the end of a hold."""
+        """Take the end of a hold, whatever became of the wall clock meanwhile: the relay is off by now."""
+        if self._order is not None and self._order.mode is Mode.HELD:
+            self._order = None
         self._update(at)
 
     def look(self, at: Instant, *, trusts_clock: bool) -> None:
@@ -189,7 +191,7 @@ class Modes:
             self._door.emit(StopKeeping())
         self._door.keep_open(now_s, on=self.current.keeps_on)
         if self.current.mode is Mode.LOCKDOWN:
-            self._door.release(now_s)
+            self._door.shut(now_s)
 
     def _first(self, now_us: WallUs) -> Current:
         order = self._order

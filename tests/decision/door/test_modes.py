@@ -75,6 +75,23 @@ def test_a_lockdown_lets_nobody_in_and_everybody_out():
     assert door.partner.asked == ["1"]
 
 
+def test_a_lockdown_shuts_the_gate_before_those_who_wait_to_pass():
+    door = at_rest(exits=None, contact=None, passage=PassageRules(4.0, 120.0))
+    door.scan("1")
+    door.scan("2")
+    door.order(Mode.LOCKDOWN, "threat")
+    assert not door.is_on
+
+
+def test_a_hold_ends_on_time_although_the_clock_was_set_back():
+    door = at_rest()
+    door.order(Mode.HELD, "open day", for_s=3600)
+    door.now = 4600.0
+    earlier = instant(4600.0)._replace(named=instant(100.0).named)
+    door.feed(m.TimeUp("hold over", earlier))
+    assert (door.mode, door.is_on) == (Mode.NORMAL, False)
+
+
 def test_a_lockdown_gives_no_second_try():
     door = at_rest(exits=None, contact=None, passage=PassageRules(4.0, 120.0))
     door.scan("1")
