@@ -117,6 +117,8 @@ class RelayPin:
     def stop_keeping(self) -> None:
         """End what keeps it on; an opening under way has its full time. Raises StuckError."""
         with self._held():
+            if self._kept_until is None:
+                return
             now = clock.monotonic()
             self._kept_until = None
             if self._off_at is None or now >= self._off_at:
