@@ -159,6 +159,14 @@ def test_modules_are_neither_tiny_nor_too_many():
     assert len(modules) <= MODULES_MAX
 
 
+DOOR_MAX = 150
+
+
+def test_a_doors_shell_stays_short():
+    shell = (PACKAGE / "daemon" / "door.py").read_text("utf-8")
+    assert len(shell.splitlines()) <= DOOR_MAX, "a rule belongs in decision/door/"
+
+
 def test_each_class_name_is_unique():
     trees = [ast.parse(path.read_text("utf-8")) for path in sources()]
     names = [node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]

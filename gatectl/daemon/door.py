@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import deque
 from collections.abc import Sequence
 
 from gatectl import clock
 from gatectl.daemon.effects import Effects
-from gatectl.daemon.site_context import SiteContext
+from gatectl.daemon.site_context import EventIds, SiteContext
 from gatectl.decision.display import View
 from gatectl.decision.door.inputs import InputName, LevelChange
 from gatectl.decision.door.machine import DoorMachine, DoorRules
@@ -31,7 +30,7 @@ from gatectl.decision.door.messages import (
 )
 from gatectl.decision.door.modes import Order
 from gatectl.decision.door.table import State
-from gatectl.decision.event import Event, uuid7
+from gatectl.decision.event import Event
 from gatectl.decision.timestamps import LoopTime
 from gatectl.devices.gpio.gate import Gate
 from gatectl.devices.gpio.input_watcher import Lost
@@ -144,19 +143,3 @@ class Door:
         concluded = self._by_hand.pop(event.attempt.id, None)
         if concluded is not None and not concluded.done():
             concluded.set_result(event)
-
-
-class EventIds:
-    """Makes event IDs of microseconds since the epoch.
-
-    The random bytes are fetched for many IDs at once: each time, a scan might lose the interpreter's lock.
-    """
-
-    def __init__(self) -> None:
-        self._bytes = b""
-
-    def __call__(self, at_us: int) -> str:
-        if not self._bytes:
-            self._bytes = os.urandom(64 * 8)
-        taken, self._bytes = self._bytes[:8], self._bytes[8:]
-        return uuid7(at_us, int.from_bytes(taken))

@@ -1,18 +1,35 @@
-"""The parts of the daemon that all doors share."""
+"""The parts of the daemon that all doors share, and the IDs of their events."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gatectl import clock
 from gatectl.daemon.partner_service import PartnerService
 from gatectl.decision.door.context import SharedState
-from gatectl.decision.event import Event
+from gatectl.decision.event import Event, uuid7
 from gatectl.decision.timestamps import LoopTime
 from gatectl.journal.store import Store
 from gatectl.sinks.display_feed import DisplayFeed
 from gatectl.sinks.sink import Sinks
+
+
+class EventIds:
+    """Makes event IDs of microseconds since the epoch.
+
+    The random bytes are fetched for many IDs at once: each time, a scan might lose the interpreter's lock.
+    """
+
+    def __init__(self) -> None:
+        self._bytes = b""
+
+    def __call__(self, at_us: int) -> str:
+        if not self._bytes:
+            self._bytes = os.urandom(64 * 8)
+        taken, self._bytes = self._bytes[:8], self._bytes[8:]
+        return uuid7(at_us, int.from_bytes(taken))
 
 
 @dataclass(slots=True)
