@@ -80,11 +80,11 @@ def _left_ms(off_at: LoopTime | None) -> int | None:
 
 
 def _mode(modes: Modes) -> dict[str, Any]:
-    current = modes.current
+    current, until_us = modes.current, modes.until_us(clock.timestamp_now().at_us)
     return {
         "name": current.mode.value,
         "since": timestamp(modes.since_us) if modes.since_us else None,
-        "until": None if current.until_us is None else timestamp(current.until_us),
+        "until": None if until_us is None else timestamp(until_us),
         "reason": current.reason or current.schedule,
     }
 

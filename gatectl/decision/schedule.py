@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 DAY_MIN = 24 * 60
-LOOK_AHEAD_DAYS = 400
-"""A schedule's next change is looked for so far ahead: exceptions may close a gym for a season."""
+LOOK_AHEAD_DAYS = 14
+"""A schedule's next change is looked for so far ahead: its whole week, and at a cost that no scan notices."""
 
 Span = tuple[int, int]
 """The minutes of the day at which it begins and ends; 24:00 is `DAY_MIN`. The end is outside."""

@@ -117,6 +117,14 @@ class Modes:
         """Whether a schedule counts here."""
         return self._rules.hold_open is not None or self._rules.closed is not None
 
+    def until_us(self, now_us: WallUs) -> WallUs | None:
+        """When the mode ends, as far as that is known: an order's own end, or the schedule's next change."""
+        for planned in (self._rules.closed, self._rules.hold_open):
+            if planned is not None and planned.name == self.current.schedule:
+                change_us = planned.schedule.next_change_us(now_us, self._rules.zone)
+                return None if change_us is None else WallUs(change_us)
+        return self.current.until_us
+
     def fire(self, at: Instant, *, active: bool) -> None:
         """Take the level of the fire input."""
         self._fire = active

@@ -143,6 +143,7 @@ def test_a_schedule_holds_and_ends():
     assert door.mode is Mode.NORMAL
     look(door, BEGIN_S)
     assert of_modes(door) == [("held", "Held open by schedule staffed")]
+    assert door.machine.modes.until_us(round(BEGIN_S * 1e6)) == round(END_S * 1e6)
     assert door.is_on
     look(door, END_S)
     assert of_modes(door)[1:] == [("normal", "Normal again")]
