@@ -38,7 +38,7 @@ from gatectl.decision.door.messages import (
     TimeUp,
     Unreadable,
 )
-from gatectl.decision.door.modes import ModeRules, Modes
+from gatectl.decision.door.modes import Mode, ModeRules, Modes
 from gatectl.decision.door.passages import PassageRules
 from gatectl.decision.door.scan import ScanFlow
 from gatectl.decision.door.scan_queue import Admission, ScanQueue
@@ -121,12 +121,8 @@ class DoorMachine:
                 self._door.broken = given.cause
             case InputChanged() | InputLost() | Recalled() | TimeUp():
                 self._inputs.take(given)
-            case Ordered():
-                self.modes.begin(given, now_s)
-            case Resumed(order, at):
-                self.modes.resume(order, at)
-            case ClockLooked(at, trusted):
-                self.modes.look(at, trusts_clock=trusted)
+            case Ordered() | Resumed() | ClockLooked():
+                self._take_mode(given, now_s)
             case Stop():
                 self._stop()
             case _:
@@ -134,6 +130,16 @@ class DoorMachine:
         self._begin_waiting(now_s)
         self._door.is_deciding = self._scan.state is not State.FREE
         return self._door.effects
+
+    def _take_mode(self, given: Ordered | Resumed | ClockLooked, now_s: LoopTime) -> None:
+        match given:
+            case Ordered():
+                self.modes.begin(given, now_s)
+            case Resumed(order, at):
+                if order.mode is not Mode.HELD or self.may_hold:  # the settings may be others now
+                    self.modes.resume(order, at)
+            case ClockLooked(at, trusted):
+                self.modes.look(at, trusts_clock=trusted)
 
     def _go_on(self, given: Feedback, now_s: LoopTime) -> None:
         """Takes the result of an effect; a late one of an event that is concluded changes nothing."""

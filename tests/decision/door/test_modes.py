@@ -195,7 +195,11 @@ def test_an_order_counts_again_after_a_restart():
     door.feed(m.Resumed(Order(Mode.LOCKDOWN, "threat"), instant(0.0)))
     assert door.mode is Mode.LOCKDOWN
     assert door.words == []  # it is on record already
-    other = Door()
+    for may_hold in (True, False):  # not where the settings take that back meanwhile
+        held = Door(may_hold=may_hold)
+        held.feed(m.Resumed(Order(Mode.HELD, "open day", 50_000_000), instant(0.0)))
+        assert held.is_on is may_hold
+    other = Door(may_hold=True)
     other.until(100.0)
     other.feed(m.Resumed(Order(Mode.HELD, "open day", 50_000_000), instant(other.now)))
     assert (other.mode, other.words) == (Mode.NORMAL, [])  # its end has passed
