@@ -27,10 +27,14 @@ MAY_IMPORT = {
     "config": {"validators", "partners", "devices", "decision", "errors"},
     "sim": {"partners", "decision", "devices", "errors"},
     "daemon": {"clock", "sinks", "devices", "partners", "journal", "decision", "config", "errors"},
+    "uplink": {"journal", "decision", "config", "validators", "errors"},
+    "fleet": {"uplink", "monitor", "decision", "validators", "errors"},
     "monitor": {"partners", "journal", "decision", "config", "validators", "errors"},
     "cli": {
         "clock",
         "monitor",
+        "uplink",
+        "fleet",
         "daemon",
         "sinks",
         "sim",
@@ -148,7 +152,7 @@ def test_each_module_name_is_unique_unless_the_folder_says_the_difference():
 LINES_LEAST = 26
 SMALL = {"cli/backup.py", "decision/toml_text.py", "partners/registry.py"}
 """Modules that are smaller: a command of few words, and facts that several parts share."""
-MODULES_MAX = 200
+MODULES_MAX = 230
 """Without each folder's `__init__.py`. Before raising it, join modules that are only read together."""
 
 
