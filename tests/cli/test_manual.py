@@ -16,7 +16,7 @@ from gatectl.sinks.systemd_journal import entry_of
 ROOT = Path(__file__).parents[2]
 MAN = ROOT / "config/man"
 EVENTS = MAN / "gatectl-events.5"
-PAGES = [MAN / "gatectl.1", MAN / "gatectl.toml.5", EVENTS]
+PAGES = [MAN / "gatectl.1", MAN / "gatectl.toml.5", EVENTS, MAN / "gatectl-wiring.7"]
 COMMANDS = [command for command in outline().all() if not command.commands]
 
 

@@ -36,6 +36,7 @@ PLACED = {
     "/usr/share/man/man1/gatectl.1",
     "/usr/share/man/man5/gatectl.toml.5",
     "/usr/share/man/man5/gatectl-events.5",
+    "/usr/share/man/man7/gatectl-wiring.7",
     "/usr/local/bin/gatectl",
     "/etc/gatectl/gatectl.toml.sample",
     "/etc/gatectl/gatectl.schema.json",
