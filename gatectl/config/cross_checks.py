@@ -31,6 +31,7 @@ def findings(raw: Raw, folder: Path) -> Iterator[SettingIssue]:
     yield from _pins(raw)
     yield from _contacts(raw)
     yield from _passages(raw)
+    yield from _unseen_passages(raw)
     yield from _schedules(raw)
     yield from _devices(raw, folder)
 
@@ -161,6 +162,20 @@ def _passages(raw: Raw) -> Iterator[SettingIssue]:
         if type(wait_ms) is int and type(open_ms) is int and wait_ms < open_ms:
             where = ("doors", door, "passage", "wait_ms")
             yield SettingIssue(where, f"must be at least relay.open_ms, which is {open_ms}", ())
+
+
+def _unseen_passages(raw: Raw) -> Iterator[SettingIssue]:
+    """Find settings that depend on who passed, at doors that cannot see it."""
+    for door, settings in tables(raw, "doors"):
+        if "passage" in settings or "contact" in settings:
+            continue
+        return_min = settings.get("return_min", 0)
+        if type(return_min) is int and return_min > 0:
+            yield SettingIssue(("doors", door, "return_min"), "needs to know who passed", _seen_at(door))
+
+
+def _seen_at(door: str) -> tuple[str, ...]:
+    return (f"set doors.{door}.passage to the turnstile's sensor, or doors.{door}.contact",)
 
 
 def _contacts(raw: Raw) -> Iterator[SettingIssue]:

@@ -245,6 +245,9 @@ class DoorSettings:
     exit: ExitSettings | None = None
     again_s: Annotated[int, whole(0, 3600)] = 120
     """Seconds after "did not pass" in which the same code opens once more without asking anybody; 0 never."""
+    return_min: Annotated[int, whole(0, 1440)] = 0
+    """Minutes in which a member who passed may come in again although the partner now says "in already"; 0
+    never."""
     show_name: bool = False
     """Whether the display at the door may welcome a member by the first name that the partner sends. Others
     read it too."""

@@ -47,6 +47,7 @@ def warnings_of(settings: Settings) -> list[str]:
         *(line for name, partner in settings.partners.items() for line in _about_partner(name, partner)),
         *_about_routes(settings),
         *(line for name, door in settings.doors.items() for line in _about_door(name, door)),
+        *_returns_without_reason(settings),
         *_pulled_on(settings),
         *_about_sockets(settings),
     ]
@@ -135,6 +136,21 @@ def _about_door(name: str, door: DoorSettings) -> Iterator[str]:
     for index, scanner in enumerate(door.scanners):
         for key, words in READER_TYPES[scanner.type].remarks(scanner):
             yield f"{key_of(('doors', name, 'scanners', index, key))}: {words}"
+
+
+def _returns_without_reason(settings: Settings) -> Iterator[str]:
+    silent = [
+        name
+        for name, partner in settings.partners.items()
+        if PROTOCOLS[partner.protocol].any_refusal_may_be_return
+        and not PROTOCOLS[partner.protocol].gives_reasons(partner)
+    ]
+    for name, door in settings.doors.items():
+        for partner in silent if door.return_min else ():
+            yield (
+                f"{key_of(('doors', name, 'return_min'))}: a refusal of {partner} carries no reason, so a "
+                "second visit cannot be told from an ended contract: both are let in"
+            )
 
 
 def _pulled_on(settings: Settings) -> Iterator[str]:

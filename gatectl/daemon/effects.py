@@ -116,8 +116,9 @@ class Effects:
         self._feed(m.Answered(of, decision, record))
 
     def _look_up(self, effect: m.LookUp) -> None:
-        attempt, of, settle_us = effect.attempt, effect.attempt.id, effect.settle_s * 1_000_000
-        found = self._context.store.ask(lambda connection: past_of(connection, attempt, settle_us))
+        attempt, of = effect.attempt, effect.attempt.id
+        ages_us = effect.settle_s * 1_000_000, effect.return_s * 1_000_000
+        found = self._context.store.ask(lambda connection: past_of(connection, attempt, *ages_us))
 
         def done() -> None:
             # If the disk does not answer, there is no reason to open.

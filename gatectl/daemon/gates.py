@@ -155,6 +155,7 @@ def rules_of(settings: Settings, door: DoorSettings) -> DoorRules:
         _mode_rules(settings, door),
         has_fire=door.fire is not None,
         may_hold=door.relay.continuous and door.relay.control == "hold",
+        return_s=door.return_min * 60,
     )
 
 

@@ -137,6 +137,12 @@ class PartnerService:
         """Whether this refusal says that the member has been checked in already."""
         return decision.reason is not None and decision.reason.key in self._descriptor.already_in
 
+    def may_refuse_return(self, decision: Decision) -> bool:
+        """Whether this refusal may be for no other reason than an earlier visit."""
+        if self._descriptor.any_refusal_may_be_return:
+            return decision.verdict is Verdict.NOT_ALLOWED and decision.fault is None
+        return self.says_already_in(decision)
+
     def _rest(self, rest_s: float) -> None:
         until_s = LoopTime(clock.now() + rest_s)
         self.conditions.rest(until_s)

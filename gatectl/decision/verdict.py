@@ -59,6 +59,8 @@ class Basis(StrEnum):
     """A refusal that was the late answer to our own unanswered request."""
     ALREADY_IN = "already_in"
     """A refusal that says the member is in already, where the settings let that in."""
+    RETURN = "return"
+    """A refusal that says the member is in already, of a member who passed lately."""
     AGAIN = "again"
     """The member had been admitted, and did not pass."""
     FIRE = "fire"

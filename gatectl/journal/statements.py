@@ -249,9 +249,33 @@ def already_in(connection: sqlite3.Connection, attempt: Attempt) -> list[tuple[s
     return list(rows)
 
 
+def came_back(connection: sqlite3.Connection, attempt: Attempt, return_us: int) -> bool:
+    """Whether this partner's member passed at any door within `return_us`.
+
+    Within a boot the age is measured on the boot clock; a passage that the wall clock has in the future is of
+    an unknown age, and is none.
+    """
+    found = connection.execute(
+        "SELECT 1 FROM events AS e WHERE e.member = :member AND e.partner = :partner"
+        " AND e.kind = 'passage' AND e.result = 'passed'"
+        " AND CASE e.boot WHEN :boot THEN e.since_boot_us >= :since_boot"
+        "   ELSE e.at_us BETWEEN :since AND :at END LIMIT 1",
+        {
+            "member": attempt.member,
+            "partner": attempt.partner,
+            "at": attempt.at_us,
+            "since": attempt.at_us - return_us,
+            "boot": attempt.boot,
+            "since_boot": attempt.since_boot_us - return_us,
+        },
+    )
+    return found.fetchone() is not None
+
+
 def past_of(
-    connection: sqlite3.Connection, attempt: Attempt, settle_us: int
-) -> tuple[list[str], list[tuple[str, WallUs]]]:
-    """The past of an attempt's partner and member: unanswered requests, openings on `already_in`."""
+    connection: sqlite3.Connection, attempt: Attempt, settle_us: int, return_us: int
+) -> tuple[list[str], list[tuple[str, WallUs]], bool]:
+    """The past of a partner's member: unanswered requests, openings on `already_in`, whether he passed."""
     waiting = unanswered(connection, attempt, settle_us) if settle_us else []
-    return waiting, already_in(connection, attempt)
+    passed = return_us > 0 and came_back(connection, attempt, return_us)
+    return waiting, already_in(connection, attempt), passed

@@ -167,5 +167,7 @@ PROTOCOL = ProtocolDescriptor(
         ("egym", "wellpass", "fitogram"),
         "aggregators of PerfectGym Next and Magicline are asked by perfectgym",
     ),
+    any_refusal_may_be_return=True,
+    gives_reasons=lambda _settings: False,
     remarks=_remarks,
 )

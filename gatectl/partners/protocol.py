@@ -104,6 +104,10 @@ class ProtocolDescriptor:
     """The member's numbers that it is asked with, and those which it can carry."""
     already_in: frozenset[str] = frozenset()
     """The keys of refusals that say that the member has been checked in already."""
+    any_refusal_may_be_return: bool = False
+    """Whether every `not_allowed` may be for a second visit, as no key of its own says so."""
+    gives_reasons: Callable[[Any], bool] = lambda _settings: True
+    """Returns whether every `not_allowed` carries the partner's reason."""
     also_called: Mapping[str, str] = field(default_factory=dict)
     """Other words that an installer may write as `protocol`, in small letters, each with a hint."""
     examples: Mapping[str, str] = field(default_factory=dict)

@@ -308,6 +308,21 @@ def test_a_likely_mistake_is_warned_of(house, old, new, warning):
     assert warnings_of(load(house(old, new))) == [f"partners.house.{warning}"]
 
 
+PASSAGE = "[doors.main]\npassage = { pin = 27 }\nreturn_min = 30\n"
+
+
+@pytest.mark.parametrize(("old", "new"), [("", ""), ('reason = "message"\n', "")])
+def test_a_return_is_warned_of_where_a_refusal_carries_no_reason(house, old, new):
+    path = house(old, new)
+    path.write_text(path.read_text("utf-8").replace("[doors.main]\n", PASSAGE), "utf-8")
+    silent = ["wellpass", "house"] if old else ["wellpass"]
+    assert warnings_of(load(path)) == [
+        f"doors.main.return_min: a refusal of {name} carries no reason, so a second visit cannot be "
+        "told from an ended contract: both are let in"
+        for name in silent
+    ]
+
+
 def test_a_named_header_may_hold_a_word_before_the_key(house, tmp_path):
     path = house(KEY, KEY + 'auth = "header:Authorization"\n')
     (tmp_path / "own-key").write_text("Token s3cr3t\n")

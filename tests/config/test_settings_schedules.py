@@ -76,6 +76,9 @@ def test_what_is_no_schedule_is_refused(tmp_path, line, what):
         ),
         ("", "contact = { pin = 5 }\nfire = { pin = 5 }", "pin 5 is already used by doors.main.contact.pin"),
         ("", "passage = { pin = 27, wait = 5 }", "is not a known key"),
+        ("", "return_min = 1", "doors.main.return_min: needs to know who passed"),
+        ("", "fire = { pin = 5 }\nreturn_min = 30", "doors.main.return_min: needs to know who passed"),
+        ("", "contact = { pin = 5 }\nreturn_min = 1441", "must be a whole number, 0 to 1440"),
     ],
 )
 def test_contradictions_are_refused(tmp_path, relay, door, what):
@@ -92,3 +95,9 @@ def test_a_relay_that_may_stay_on_is_held_by_schedule(tmp_path):
         .doors["main"]
         .hold_open
     )
+
+
+@pytest.mark.parametrize("seen", ["passage = { pin = 27 }", "contact = { pin = 5 }"])
+def test_members_come_back_where_it_is_seen_who_passed(tmp_path, seen):
+    assert load(written(tmp_path, door=f"return_min = 30\n{seen}")).doors["main"].return_min == 30
+    assert load(written(tmp_path, door="return_min = 0")).doors["main"].return_min == 0

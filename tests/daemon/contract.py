@@ -83,13 +83,17 @@ def check(event: dict[str, Any]) -> dict[str, Any]:
         assert event["kind"] == "scan"
         assert event["credential"]
         assert event["scanner"]
-        in_already = event["basis"] == "already_in" or (event["verdict"], event["fault"]) == ALREADY_IN_SHUT
+        in_already = event["basis"] in {"already_in", "return"} or (
+            (event["verdict"], event["fault"]) == ALREADY_IN_SHUT
+        )
         decided = ("allowed" if in_already else event["verdict"], event["fault"])
         if event["basis"] == "fire":
             assert (event["message"], event["request"]) == ("Let in: fire alarm", None)
         elif event["basis"] == "again":
             assert (event["message"], event["request"]) == ("Let in again: had not passed", None)
             assert event["of"] is not None
+        elif event["basis"] == "return":
+            assert event["message"] == "Let in again: came back"
         else:
             assert (event["result"], event["message"]) == RULES[decided]
     _check_request(event, event["request"])
@@ -108,9 +112,9 @@ def _check_basis(event: dict[str, Any]) -> None:
         expected = "again" if event["of"] else "fire"
     if event["kind"] == "exit":
         opened, expected = event["result"] == "opened", "exit"
-    if event["basis"] == "already_in":
+    if event["basis"] in {"already_in", "return"}:
         assert (event["verdict"], expected) == ("not_allowed", "partner")
-        expected = "already_in"
+        expected = event["basis"]
     assert event["basis"] == (expected if opened else None)
 
 

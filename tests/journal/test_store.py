@@ -841,5 +841,37 @@ def test_openings_on_already_in_are_those_of_the_partner_and_member_in_the_days_
             connection.execute(*statements.outcome_statement(event.attempt.id, event.outcome))
         now = attempt(99, at_us=NOON_US, member="7", partner="p")
         found = statements.already_in(connection, now)
-        assert statements.past_of(connection, now, 0) == ([], found)
+        assert statements.past_of(connection, now, 0, 0) == ([], found, False)
     assert found == [(event.attempt.id, event.attempt.at_us) for event in reversed(counted)]
+
+
+MINUTE_US = 60_000_000
+OTHER_BOOT = {"boot": "e" * 32, "since_boot_us": 0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "result", "is_one"),
+    [
+        ({}, Result.PASSED, True),
+        ({"door": "side"}, Result.PASSED, True),
+        ({"since_boot_us": 90 * MINUTE_US}, Result.PASSED, True),
+        ({"since_boot_us": 90 * MINUTE_US - 1}, Result.PASSED, False),
+        ({"at_us": NOON_US - DAY_US}, Result.PASSED, True),  # the wall clock was set in between
+        (OTHER_BOOT | {"at_us": NOON_US - 30 * MINUTE_US}, Result.PASSED, True),
+        (OTHER_BOOT | {"at_us": NOON_US - 30 * MINUTE_US - 1}, Result.PASSED, False),
+        (OTHER_BOOT | {"at_us": NOON_US + 1}, Result.PASSED, False),  # of an unknown age
+        ({"member": "8"}, Result.PASSED, False),
+        ({"partner": "q"}, Result.PASSED, False),
+        ({}, Result.NOT_PASSED, False),
+        ({"kind": "scan"}, Result.PASSED, False),
+    ],
+)
+def test_who_came_back_has_a_passage_that_is_recent_enough(tmp_path, changes, result, is_one):
+    own = {"member": "7", "partner": "p", "kind": "passage", "since_boot_us": 119 * MINUTE_US}
+    passage = attempt(1, **({"at_us": NOON_US - MINUTE_US} | own | changes))
+    now = attempt(99, at_us=NOON_US, member="7", partner="p", since_boot_us=120 * MINUTE_US)
+    with closing(open_store(tmp_path / "journal.db")) as connection:
+        connection.execute(*statements.attempt_statement(passage))
+        connection.execute(*statements.outcome_statement(passage.id, Outcome(result, "m")))
+        assert statements.past_of(connection, now, 0, 30 * MINUTE_US)[2] is is_one
+        assert not statements.past_of(connection, now, 0, 0)[2]

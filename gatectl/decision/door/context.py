@@ -35,6 +35,9 @@ class Partner(Protocol):
     def says_already_in(self, decision: Decision) -> bool:
         """Whether this refusal says that the member has been checked in already."""
 
+    def may_refuse_return(self, decision: Decision) -> bool:
+        """Whether this refusal may be for no other reason than an earlier visit."""
+
 
 @dataclass(slots=True)
 class SharedState:
@@ -61,6 +64,8 @@ class DoorContext:
     name: str
     site: SharedState
     new_id: Callable[[int], str]
+    return_s: int = 0
+    """Seconds in which a member who passed may come in again; 0 never."""
     stopping: bool = False
     broken: str | None = None
     """The technical cause for which the relay is known to be out of order."""

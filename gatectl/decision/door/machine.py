@@ -68,6 +68,8 @@ class DoorRules:
     has_fire: bool = False
     may_hold: bool = False
     """Whether the lock may stay open for hours."""
+    return_s: int = 0
+    """Seconds in which a member who passed may come in again; 0 never."""
 
 
 class DoorMachine:
@@ -76,7 +78,7 @@ class DoorMachine:
     def __init__(self, name: str, rules: DoorRules, site: SharedState, new_id: Callable[[int], str]) -> None:
         self.dropped = 0
         """Codes for which there was no place, since the start."""
-        self._door = DoorContext(name, site, new_id)
+        self._door = DoorContext(name, site, new_id, rules.return_s)
         self._queue = ScanQueue(rules.repeat_s)
         self._scan = ScanFlow(self._door)
         self._by_hand = HandOpenings(self._door)

@@ -71,6 +71,8 @@ class LookedUp(NamedTuple):
     """Ids of the member's unanswered requests, the latest first."""
     already_in: Sequence[tuple[str, WallUs]] | None = None
     """Openings on `already_in`, each with its event's id and time; None where they are not known."""
+    came_back: bool = False
+    """Whether the member passed lately."""
 
 
 class RelayOn(NamedTuple):
@@ -221,11 +223,12 @@ class Ask(NamedTuple):
 class LookUp(NamedTuple):
     """Ask the journal for what it has of this attempt's partner and member. `LookedUp` follows.
 
-    With a `settle_s` of 0 no unanswered request is looked for.
+    With a `settle_s` of 0 no unanswered request is looked for, with a `return_s` of 0 no passage.
     """
 
     attempt: Attempt
     settle_s: int
+    return_s: int
     until_s: LoopTime
 
 

@@ -248,26 +248,33 @@ class ScanFlow:
         if facts.decision.admits:
             return Happening.ALLOWED
         may_open = facts.asked.settle_s > 0 or facts.asked.already_in_per_day > 0
-        if may_open and facts.asked.says_already_in(facts.decision):
-            return Happening.ALREADY_IN
-        return Happening.REFUSED
+        is_in_already = may_open and facts.asked.says_already_in(facts.decision)
+        return Happening.ALREADY_IN if is_in_already or self._may_return(facts) else Happening.REFUSED
+
+    def _may_return(self, facts: _Facts) -> bool:
+        return self._door.return_s > 0 and facts.asked.may_refuse_return(facts.decision)
 
     def _look_up(self, facts: _Facts, now_s: LoopTime) -> None:
         # The member waits for the rest of the budget in any case, even with a patience of 0.
         until_s = max(LoopTime(now_s + self._door.site.patience_s), facts.deadline_s)
-        self._door.emit(LookUp(facts.attempt, facts.asked.settle_s, until_s))
+        return_s = self._door.return_s if self._may_return(facts) else 0
+        self._door.emit(LookUp(facts.attempt, facts.asked.settle_s, return_s, until_s))
 
     def _look_back(self, facts: _Facts, found: LookedUp) -> Happening:
         """Opens on another basis than the partner's success, where the settings and the past have one."""
         partner = facts.asked
         if self._settles(facts, found.unanswered):
             return Happening.ALLOWED
-        if found.already_in is None or partner.already_in_per_day == 0:
+        if found.came_back:
+            facts.basis = Basis.RETURN
+        elif found.already_in is None or partner.already_in_per_day == 0:
             return Happening.REFUSED
-        if not self._door.site.already_in.take(facts.attempt, found.already_in, partner.already_in_per_day):
+        elif self._door.site.already_in.take(facts.attempt, found.already_in, partner.already_in_per_day):
+            facts.basis = Basis.ALREADY_IN
+        else:
             return Happening.REFUSED
         # The words for the member explain a refusal, which this no longer is.
-        facts.decision, facts.basis = replace(facts.decision, for_member=None), Basis.ALREADY_IN
+        facts.decision = replace(facts.decision, for_member=None)
         return Happening.ALLOWED
 
     def _settles(self, facts: _Facts, unanswered: Sequence[str]) -> bool:

@@ -210,6 +210,20 @@ den ersten Scan.
 """,
         ),
     ),
+    Message.CAME_BACK: MessageWords(
+        "Noch einmal eingelassen: kam zurück",
+        (
+            """\
+The partner was asked, and refused because of an earlier visit. The member passed this site's gate within
+doors.@GATECTL_DOOR@.return_min, and was let in again. The partner counts no second check-in.
+""",
+            """\
+Der Partner wurde gefragt und lehnte wegen eines früheren Besuchs ab. Das Mitglied ging innerhalb von
+doors.@GATECTL_DOOR@.return_min durch ein Tor dieses Studios und wurde noch einmal eingelassen. Der Partner
+zählt keinen zweiten Check-in.
+""",
+        ),
+    ),
     Message.PASSED: MessageWords(
         "Durchgegangen",
         (

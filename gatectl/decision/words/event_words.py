@@ -90,6 +90,7 @@ BASES: dict[Basis, Pair] = {
         "die späte Antwort auf eine unbeantwortete Anfrage",
     ),
     Basis.ALREADY_IN: ("the partner says: already validated", "der Partner sagt: schon eingecheckt"),
+    Basis.RETURN: ("the member had passed, and came back", "durchgegangen und wiedergekommen"),
     Basis.AGAIN: ("the member had been admitted and did not pass", "zugelassen, aber nicht durchgegangen"),
     Basis.FIRE: ("the fire input keeps the gate open", "der Brandmelder hält das Tor offen"),
     Basis.MANUAL: ("a person opened", "ein Mensch hat geöffnet"),

@@ -245,6 +245,10 @@ PROTOCOL = ProtocolDescriptor(
     settings=HttpSettings,
     make=_make,
     numbers=_numbers,
+    any_refusal_may_be_return=True,
+    gives_reasons=lambda settings: all(
+        rule.reason is not None for rule in settings.answers if rule.verdict == "not_allowed"
+    ),
     also_called={
         name: f'{partner} is asked by protocol = "http", with rules for its answers'
         for name, partner in (

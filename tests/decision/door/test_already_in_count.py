@@ -52,6 +52,9 @@ class Rules:
     def says_already_in(self, decision):
         return decision == IN_ALREADY
 
+    def may_refuse_return(self, decision):
+        return decision == IN_ALREADY
+
 
 class Site:
     """Two doors, two partners, and a journal that takes outcomes late and answers or not."""

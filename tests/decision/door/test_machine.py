@@ -47,6 +47,9 @@ class Rules:
     def says_already_in(self, decision):
         return decision.reason is not None and decision.reason.key == "already"
 
+    def may_refuse_return(self, decision):
+        return self.says_already_in(decision)
+
 
 def instant(at_s):
     return Instant(at_s, Timestamp(round(at_s * 1e6), "0" * 32, round(at_s * 1e6)))

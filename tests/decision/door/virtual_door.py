@@ -15,12 +15,15 @@ from gatectl.decision.event import RequestRecord
 from gatectl.decision.partner_condition import Conditions
 from gatectl.decision.routing import Number, Numbers, Route
 from gatectl.decision.timestamps import Instant, Timestamp
-from gatectl.decision.verdict import Decision, Verdict
+from gatectl.decision.verdict import Basis, Decision, Reason, Result, Verdict
 
 OPEN_MS, EXIT_MS = 3000, 5000
 CONTACT = ContactRules(held_s=30, warn_s=10, relock="open_ms")
 EXIT = ExitRules(EXIT_MS, unlock=True, repeat_s=3.0)
 DIGITS = Numbers(Number(re.compile(r"\d+", re.ASCII), "digits", (1, 20)))
+
+
+IN_ALREADY = Decision(Verdict.NOT_ALLOWED, status=409, reason=Reason("in already", None))
 
 
 def record():
@@ -29,23 +32,30 @@ def record():
 
 @dataclass
 class Partner:
-    """A partner that admits all but those in `refuses`."""
+    """A partner that admits all but those in `refuses`; of those in `counts`, each only once."""
 
     name: str = "p"
     budget_ms: int = 750
     settle_s: int = 0
+    already_in_per_day: int = 0
     numbers: Numbers = DIGITS
     conditions: Conditions = field(default_factory=lambda: Conditions(0.0))
     refuses: set = field(default_factory=set)
+    counts: set = field(default_factory=set)
     asked: list = field(default_factory=list)
 
-    def says_already_in(self, _decision):
-        return False
+    def says_already_in(self, decision):
+        return decision == IN_ALREADY
+
+    def may_refuse_return(self, decision):
+        return decision == IN_ALREADY
 
     def answer(self, attempt):
         self.asked.append(attempt.member)
         if attempt.member in self.refuses:
             return Decision(Verdict.NOT_ALLOWED, status=400)
+        if attempt.member in self.counts and attempt.member in self.asked[:-1]:
+            return IN_ALREADY
         return Decision(Verdict.ALLOWED, status=200)
 
 
@@ -93,6 +103,8 @@ class Door:
                 return [m.Answered(attempt.id, self.partner.answer(attempt), record)]
             case m.Record(attempt):
                 return [m.Recorded(attempt.id)]
+            case m.LookUp():
+                return [self.look_up(effect)]
             case m.Release():
                 self.relay_off_s = self.now
             case m.KeepOn(until_s, for_exit):
@@ -104,6 +116,18 @@ class Door:
             case _:
                 self.show(effect)
         return []
+
+    def look_up(self, effect):
+        """The journal's answer."""
+        own = [event for event in self.events if event.attempt.member == effect.attempt.member]
+        since_us = effect.attempt.at_us - effect.return_s * 1_000_000
+        passed = [event.attempt.at_us >= since_us for event in own if event.outcome.result is Result.PASSED]
+        openings = [
+            (event.attempt.id, event.attempt.at_us)
+            for event in own
+            if event.outcome.basis is Basis.ALREADY_IN
+        ]
+        return m.LookedUp(effect.attempt.id, (), openings, effect.return_s > 0 and any(passed))
 
     def show(self, effect):
         match effect:
