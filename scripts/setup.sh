@@ -68,8 +68,6 @@ missing_packages() {
     { [[ -n $python ]] && has_headers "$python"; } || printf '%s\n' "$version-dev"
     includes stdlib.h || printf '%s\n' gcc libc6-dev
     includes linux/input.h || printf '%s\n' linux-libc-dev
-    command -v pkg-config >/dev/null || printf '%s\n' pkg-config
-    pkg-config --exists libsystemd 2>/dev/null || printf '%s\n' libsystemd-dev
     [[ -s /etc/ssl/certs/ca-certificates.crt ]] || printf '%s\n' ca-certificates
     { [[ -n $python ]] && has_lgpio_wheel "$python"; } || command -v swig >/dev/null || printf '%s\n' swig
 }

@@ -34,7 +34,6 @@ PACKAGES = (
     "python3-venv",
     # What has no ready wheels for 64-bit Arm.
     "python3-evdev",
-    "python3-systemd",
     "python3-serial",
 )
 EXCLUDED = (

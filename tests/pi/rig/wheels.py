@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 import tomllib
@@ -14,16 +13,13 @@ from rig.places import CHECKOUT, building, cache, digest
 PYTHON = "3.11"  # Debian bookworm's
 GLIBC_MINOR = 36
 """bookworm's; a wheel says the oldest glibc that it runs with, and pip wants each named."""
-FROM_DEBIAN = {"systemd-python"}
-"""No wheel for 64-bit Arm; Debian has it built."""
 BUILDS = "hatchling>=1.21"  # with it the installer builds these very sources
 
 
 def wheelhouse() -> Path:
     """Downloads it where it is not there. Raises CannotError."""
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
-    wanted = [name for name in project["dependencies"] if re.split(r"[^\w-]", name)[0] not in FROM_DEBIAN]
-    wanted.append(BUILDS)
+    wanted = [*project["dependencies"], BUILDS]
     target = cache() / f"wheels-{digest(wanted, [Path(__file__)])}"
     with building(target) as folder:
         if folder is not None:
