@@ -33,6 +33,8 @@ _TEN_DIGITS = 10
 _CARD_DIGITS = re.compile(r"[0-9]{8}|[0-9]{10}|0[0-9]{12}")
 """Digits alone that are more likely a card than a ticket or a member: four bytes, or the five of an EM4100
 card in thirteen digits."""
+_LONG_HEX_DIGITS = re.compile(r"[0-9]{14}|[0-9]{16}|[0-9]{20}")
+"""Seven, eight or ten bytes in hex that happen to have no letter: some two cards in a thousand."""
 _LONG_DECIMAL = re.compile(r"[0-9]{6,25}")
 """A decimal of fewer digits is rather a PIN than a card."""
 _TICKET = re.compile(r"[1-9][0-9]{12}")
@@ -178,7 +180,7 @@ def _numbers_in(text: str) -> _Numbers:
         return _Numbers(frozenset())
     read = [number for read in _reads(text) if (number := bytes_of(text, read, None))]
     both = [one for number in read for one in (number, number[::-1])]
-    sizes = (4, 3) if looks_like_card(text) else ()
+    sizes = (4, 3) if looks_like_card(text) or _LONG_HEX_DIGITS.fullmatch(text) else ()
     cut = [one[-size:] for one in both for size in sizes if len(one) > size]
     cut += [part[::-1] for part in cut]  # a reader's bytes are cut before they are reversed
     return _Numbers(frozenset(map(int.from_bytes, both)), frozenset(map(int.from_bytes, cut)))
