@@ -16,8 +16,7 @@ from gatectl.config.reader import find, load_with_keys, located
 from gatectl.config.warnings import warnings_of
 from gatectl.devices.gpio.pins import PinsError, known_factory
 from gatectl.errors import SUDO_OR_GROUP, GatectlError, UsageError, visible
-from gatectl.journal.store_file import NotOursError, require_ours
-from gatectl.journal.volatile import lies_in_memory
+from gatectl.journal.store_file import NotOursError, lies_in_memory, require_ours
 from gatectl.partners.registry import PROTOCOLS
 
 
@@ -70,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
             print(f"partner {name}: {line}")
     # The service checks before each start: it must not wait for imports that it does not need.
     if args.answer is not None:
-        from gatectl.cli.try_answer import outcomes  # noqa: PLC0415
+        from gatectl.cli.try_partners import outcomes  # noqa: PLC0415
 
         print(*outcomes(settings, secrets, args.answer, args.file), sep="\n")
     wells = []

@@ -20,10 +20,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-from gatectl.cli.card_setting import CardSetting, card_table, setting_for
 from gatectl.cli.control import NotRunning, call
 from gatectl.cli.render import TextConsole
-from gatectl.cli.route import Way, way
+from gatectl.cli.route import CardSetting, Way, card_table, setting_for, way
 from gatectl.config.model import Control, Settings
 from gatectl.config.problems import SettingsError
 from gatectl.config.reader import find, load

@@ -18,7 +18,7 @@ from gatectl.config.secrets import read_password
 from gatectl.daemon.control import WATCH_SOCKET
 from gatectl.errors import GatectlError, UsageError, near
 from gatectl.validators.addresses import host_and_port, is_loopback
-from gatectl.validators.key_source import KeySource
+from gatectl.validators.values import KeySource
 
 EXAMPLE = "127.0.0.1:8480"
 
@@ -71,9 +71,8 @@ def _serve(args: argparse.Namespace, path: Path, settings: Settings) -> int:
     from gatectl.monitor import serve  # noqa: PLC0415
     from gatectl.monitor.control_client import ControlClient  # noqa: PLC0415
     from gatectl.monitor.journal_worker import JournalWorker  # noqa: PLC0415
-    from gatectl.monitor.password import Password  # noqa: PLC0415
+    from gatectl.monitor.password import Password, SignedOut  # noqa: PLC0415
     from gatectl.monitor.renderer import SiteInfo  # noqa: PLC0415
-    from gatectl.monitor.signed_out import SignedOut  # noqa: PLC0415
 
     host, port = _listen(args, settings)
     text = _password(args, settings)

@@ -1,5 +1,7 @@
 """`gatectl report ID`: write the files that Support asks for, and say whether it is a case for Support.
 
+A case also has the versions of the machine's programs and the state of its clock.
+
 Source: https://support.magicline.com/hc/en-us/articles/47879904419857, "What to send to Support".
 """
 
@@ -8,18 +10,24 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
+import sqlite3
+import ssl
+import subprocess
 import textwrap
+import time
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from datetime import tzinfo
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from gatectl import __version__
 from gatectl.cli import timing_table
 from gatectl.cli.control import call
-from gatectl.cli.machine_info import clock, versions
 from gatectl.cli.screenshot import picture
 from gatectl.config.model import Settings
 from gatectl.config.problems import SettingsError
@@ -31,6 +39,7 @@ from gatectl.decision.verdict import Reason
 from gatectl.decision.words.advice import advice
 from gatectl.decision.words.event_words import reason_of, sent_of
 from gatectl.decision.words.triage import Triage, triage
+from gatectl.devices.reader.system import text_of
 from gatectl.errors import GatectlError, visible
 from gatectl.journal.reader import Reader
 from gatectl.partners.reason import MASK, mask_secrets
@@ -278,3 +287,52 @@ def _write(folder: Path, contents: Mapping[str, str]) -> None:
 
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
+
+
+_PACKAGES = ("evdev", "gpiozero", "h11", "lgpio", "pydantic", "pyserial", "rich")
+
+_PATIENCE_S = 5.0
+"""timedatectl asks a service, which systemd may have to start first."""
+
+_CLOCK = ("Timezone", "NTP", "NTPSynchronized", "LocalRTC")
+
+
+def versions() -> dict[str, str]:
+    """Versions by the names of their programs."""
+    return {
+        "gatectl": __version__,
+        "python": platform.python_version(),
+        "system": _system(),
+        "kernel": platform.release(),
+        "machine": text_of(Path("/proc/device-tree/model")) or platform.machine(),
+        "sqlite": sqlite3.sqlite_version,
+        "openssl": ssl.OPENSSL_VERSION,
+        **{name: _version(name) for name in _PACKAGES},
+    }
+
+
+def clock() -> dict[str, str]:
+    """The time, and the clock's state from systemd where it has one."""
+    state = {"now": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+    command = ["timedatectl", "show", *(f"--property={name}" for name in _CLOCK)]
+    try:
+        done = subprocess.run(  # noqa: S603 - our own arguments
+            command, capture_output=True, text=True, timeout=_PATIENCE_S, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return state | {"timedatectl": "gives no answer here"}
+    return state | dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+
+
+def _system() -> str:
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        return platform.system()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"

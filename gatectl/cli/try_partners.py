@@ -1,4 +1,4 @@
-"""The partners' part of `gatectl check`: time look-up, connection and TLS, without sending a request.
+"""The partners' part of `gatectl check`: look-up, connection and TLS, and what a given answer would come to.
 
 No protocol here has a request without effects, so none is sent, not even for the time. The remarks about the
 clock come from the answers that a running gatectl has received.
@@ -7,20 +7,27 @@ clock come from the answers that a running gatectl has received.
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
 from gatectl.cli.check import CheckResult
 from gatectl.cli.control import call
 from gatectl.config import model
+from gatectl.config.model import Settings
 from gatectl.config.secrets import PartnerSecrets
 from gatectl.daemon.partner_service import Diallers, proxy_of
 from gatectl.decision.outcomes import Fault
-from gatectl.errors import GatectlError
-from gatectl.partners.exchange import Endpoint
+from gatectl.decision.verdict import Decision
+from gatectl.errors import GatectlError, UsageError
+from gatectl.partners.exchange import Endpoint, PartnerResponse, interpret
+from gatectl.partners.http.answer import BODY_MAX
 from gatectl.partners.http.connection import ConnectTiming, ExchangeFailed, PartnerConnection
 from gatectl.partners.http.dial import Dialler
+from gatectl.partners.protocol import PartnerSettings
+from gatectl.partners.registry import PROTOCOLS
 
 CONNECT_PATIENCE_S = 10.0
 """Far over any budget: a slow partner is reported as slow, not as absent."""
@@ -137,3 +144,56 @@ def _done(dialled: ConnectTiming) -> list[float]:
 
 def _ms(seconds: float) -> str:
     return f"{seconds * 1e3:.0f} ms"
+
+
+STATUSES = range(200, 1000)
+"""Those of final answers; h11 takes any number of three digits."""
+
+
+def outcomes(
+    settings: Settings, secrets: Mapping[str, PartnerSecrets], status: str, file: str | None
+) -> Iterator[str]:
+    """Yield a line for each partner. `file` is the path of a body, `-` standard input, None an empty body.
+
+    Raises UsageError for another status, GatectlError for a body that cannot be read.
+    """
+    if not (status.isascii() and status.isdigit() and int(status) in STATUSES):
+        span = f"{STATUSES[0]} to {STATUSES[-1]}"
+        raise UsageError(f"gatectl check: {status!r} is not the status of an answer, {span}")
+    answer = PartnerResponse(int(status), {}, b"" if file is None else _body(file))
+    for name, partner in settings.partners.items():
+        keys = {other: one.key.value for other, one in secrets.items() if one.key.value}
+        key = keys.pop(name, "")
+        yield f"partner {name}: {_outcome(partner, key, tuple(keys.values()), answer)}"
+
+
+def _body(path: str) -> bytes:
+    try:
+        if path == "-":
+            return sys.stdin.buffer.read(BODY_MAX + 1)
+        with Path(path).open("rb") as file:
+            return file.read(BODY_MAX + 1)
+    except OSError as error:
+        raise GatectlError(
+            f"{path} cannot be read: {error.strerror}", "FILE holds the answer's body alone, without its head"
+        ) from error
+
+
+def _outcome(partner: PartnerSettings, key: str, other_keys: tuple[str, ...], answer: PartnerResponse) -> str:
+    if len(answer.body) > BODY_MAX:
+        return f"no verdict (fault partner): answer larger than {BODY_MAX // 1024} KiB"
+    descriptor = PROTOCOLS[partner.protocol]
+    protocol = descriptor.make(partner, Endpoint.of(partner.url), key, other_keys)
+    decision = interpret(protocol, answer)
+    by = descriptor.explain_answer(partner, answer) if decision.by_rule else ""
+    return _in_words(decision) + (f", {by}" if by else "")
+
+
+def _in_words(decision: Decision) -> str:
+    if decision.fault is not None:
+        return f"no verdict (fault {decision.fault.value}): {decision.detail}"
+    verdict = "" if decision.verdict is None else decision.verdict.value.replace("_", " ")
+    reason = decision.reason
+    said = ": ".join(part for part in (reason.key, reason.text) if part) if reason else ""
+    opens = "the gate opens" if decision.admits else "the gate stays shut"
+    return f"{verdict}, {opens}" + (f", reason: {said}" if said else "")

@@ -68,16 +68,18 @@ def _unreadable(path: Path) -> str | None:
 
 
 def _flaw_of_authorities(path: Path) -> str | None:
+    return _unreadable(path) or (None if _holds_certificates(path) else f"{path} holds no certificates")
+
+
+def _holds_certificates(path: Path) -> bool:
     import ssl  # noqa: PLC0415 - costs a quarter of this package's import, and few settings need it
 
-    if flaw := _unreadable(path):
-        return flaw
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(cafile=path)
     except (ssl.SSLError, OSError):
-        return f"{path} holds no certificates"
-    return None if context.cert_store_stats()["x509"] else f"{path} holds no certificates"
+        return False
+    return bool(context.cert_store_stats()["x509"])
 
 
 def _flaws_of_client(certificate: Path, key: Path | None, *, dates: bool) -> Iterator[tuple[str, str, str]]:
@@ -85,11 +87,11 @@ def _flaws_of_client(certificate: Path, key: Path | None, *, dates: bool) -> Ite
     if flaw := _unreadable(certificate):
         yield "client_certificate", flaw, _CERTIFICATE_HINT
         return
-    valid = _dates(certificate)
-    if valid is None:
+    valid = _dates(certificate) if dates else None
+    if not (valid or _holds_certificates(certificate)):
         yield "client_certificate", f"{certificate} holds no certificate", _CERTIFICATE_HINT
         return
-    if dates:
+    if valid is not None:
         yield from _flaws_of_dates(*valid, datetime.now(UTC))
     if key is not None:
         yield from _flaws_of_pair(certificate, key)
@@ -134,12 +136,10 @@ def _ends(certificate: Path) -> datetime | None:
 
 def _dates(certificate: Path) -> tuple[datetime, datetime] | None:
     """Return the times from and to which the file's first certificate is valid; None for another file."""
-    import ssl  # noqa: PLC0415
-    from _ssl import _test_decode_cert  # type: ignore[attr-defined]  # noqa: PLC0415 - no public way to dates
+    from cryptography.x509 import load_pem_x509_certificates  # noqa: PLC0415 - not on the daemon's way
 
     try:
-        decoded = _test_decode_cert(str(certificate))
-    except (ssl.SSLError, OSError):
+        first = load_pem_x509_certificates(certificate.read_bytes())[0]
+    except (OSError, ValueError):
         return None
-    begins, ends = (ssl.cert_time_to_seconds(decoded[which]) for which in ("notBefore", "notAfter"))
-    return datetime.fromtimestamp(begins, UTC), datetime.fromtimestamp(ends, UTC)
+    return first.not_valid_before_utc, first.not_valid_after_utc

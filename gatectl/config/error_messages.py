@@ -18,8 +18,7 @@ from gatectl.errors import near
 from gatectl.partners.protocol import PartnerSettings
 from gatectl.partners.registry import PROTOCOLS, settings_classes
 from gatectl.validators.addresses import Url
-from gatectl.validators.key_source import KeySource
-from gatectl.validators.values import REFUSED, Name
+from gatectl.validators.values import REFUSED, KeySource, Name
 
 _SECTIONS: Final[Mapping[str, type]] = {
     "site": model.Site,

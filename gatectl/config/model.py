@@ -18,12 +18,12 @@ from gatectl.devices.reader.reader_types import ScannerSettings
 from gatectl.partners.protocol import PartnerSettings
 from gatectl.partners.registry import settings_classes
 from gatectl.validators.addresses import HostName, IpAddress, ListenAddress
-from gatectl.validators.key_source import Key
 from gatectl.validators.patterns import AsciiPattern
 from gatectl.validators.schedules import ScheduleTable
 from gatectl.validators.values import (
     Chip,
     FilePath,
+    Key,
     Name,
     NotEmpty,
     SocketPath,

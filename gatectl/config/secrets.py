@@ -21,8 +21,7 @@ from gatectl.config.problems import SettingIssue, UnusableIssue, key_hint
 from gatectl.errors import SUDO_OR_GROUP, GatectlError
 from gatectl.partners.protocol import KeyForm
 from gatectl.partners.registry import PROTOCOLS
-from gatectl.validators.key_source import Key, KeySource
-from gatectl.validators.values import is_visible_ascii
+from gatectl.validators.values import Key, KeySource, is_visible_ascii
 
 KEY_CHARS_LEAST = 16
 """Characters. Shorter keys can be guessed."""

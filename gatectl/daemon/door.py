@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from gatectl import clock
 from gatectl.daemon.effects import Effects
 from gatectl.daemon.site_context import EventIds, SiteContext
-from gatectl.decision.display import View
 from gatectl.decision.door.inputs import InputName, LevelChange
 from gatectl.decision.door.machine import DoorMachine, DoorRules
 from gatectl.decision.door.messages import (
@@ -31,6 +30,7 @@ from gatectl.decision.door.messages import (
 from gatectl.decision.door.modes import Order
 from gatectl.decision.door.table import State
 from gatectl.decision.event import Event
+from gatectl.decision.indication import View
 from gatectl.decision.timestamps import LoopTime
 from gatectl.devices.gpio.gate import Gate
 from gatectl.devices.gpio.input_watcher import Lost

@@ -17,7 +17,7 @@ from gatectl.devices.gpio.gate import Gate, RelaySwitch
 from gatectl.devices.gpio.relay_pin import StuckError
 from gatectl.errors import visible
 from gatectl.journal.statements import past_of
-from gatectl.partners.http.answer_record import digest_of
+from gatectl.partners.exchange import digest_of
 from gatectl.partners.http.client import Exchange, PreparedRequest
 
 DETAIL_CHARS = 200

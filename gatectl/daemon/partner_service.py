@@ -17,8 +17,7 @@ from gatectl.decision.outcomes import Fault, Message
 from gatectl.decision.partner_condition import OUT_OF_ORDER, Condition, Conditions, FinishedScan
 from gatectl.decision.timestamps import LONG_AGO, LoopTime, WallUs
 from gatectl.decision.verdict import Decision, Verdict
-from gatectl.partners.exchange import Endpoint, interpret
-from gatectl.partners.http.answer_record import clock_ahead_s
+from gatectl.partners.exchange import Endpoint, clock_ahead_s, interpret
 from gatectl.partners.http.client import NOTHING, Client, Exchange, PreparedRequest, out_of_time
 from gatectl.partners.http.connection import ExchangeFailed, OnProgress, PartnerConnection
 from gatectl.partners.http.dial import Dialler, tls_context

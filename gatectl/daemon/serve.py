@@ -35,7 +35,7 @@ from gatectl.devices.reader.supervisor import Scanner
 from gatectl.errors import GatectlError
 from gatectl.journal import cards, statements
 from gatectl.journal.store import Store
-from gatectl.journal.volatile import lies_in_memory
+from gatectl.journal.store_file import lies_in_memory
 from gatectl.partners.http.connection import ExchangeFailed
 from gatectl.partners.http.dial import Dialler
 from gatectl.partners.protocol import PartnerSettings

@@ -12,8 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple, Self
 
-from gatectl.decision.display import Screen
-from gatectl.decision.indication import Indication
+from gatectl.decision.indication import Indication, Screen
 from gatectl.decision.log import Priority
 from gatectl.decision.verdict import Basis, Result, Verdict
 
@@ -76,7 +75,7 @@ class Cause(NamedTuple):
     key: str
     """Of the sentence in `words/triage.py` that says why it is a case for Support, or why not."""
     advice: tuple[str, ...] = ()
-    """Keys of the sentences in `words/advice_texts.py`, in their order."""
+    """Keys of the sentences in `words/advice.py`, in their order."""
     is_for_support: bool = False
 
 

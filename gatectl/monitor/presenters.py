@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gatectl.decision.cause import fail_together
-from gatectl.decision.display import Screen
 from gatectl.decision.event import DialRecord, Event, timestamp
+from gatectl.decision.indication import Screen
 from gatectl.decision.local_time import clock_text, local, when
 from gatectl.decision.verdict import Basis, Result
 from gatectl.decision.words import Language, chosen
@@ -280,7 +280,7 @@ OFFLINE = "offline"
 
 
 def screen_of(view: Mapping[str, Any], language: Language) -> dict[str, Any]:
-    """Convert a door's view (`decision/display.py`) for its display; `hold_ms` 0 is until the next one."""
+    """Convert a door's view (`decision/indication.py`) for its display; `hold_ms` 0 is until the next one."""
     screen = view["screen"]
     partner = view.get("partner") or text(language, "partner_unknown")
     name, lines = view.get("name"), list(view.get("lines") or ())

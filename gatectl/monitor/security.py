@@ -13,8 +13,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gatectl.monitor.connections import address_of
 from gatectl.monitor.password import RENEW_S, SESSION_S, Password, Session
-from gatectl.monitor.source_address import address_of
 from gatectl.validators.addresses import is_loopback
 
 COOKIE = "gatectl_session"

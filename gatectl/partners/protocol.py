@@ -14,8 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from gatectl.decision.routing import Numbers
 from gatectl.partners.exchange import Endpoint, PartnerProtocol, PartnerResponse
 from gatectl.validators.addresses import ProxyUrl, Url
-from gatectl.validators.key_source import Key, KeyFile
-from gatectl.validators.values import FilePath, Name, Text, whole
+from gatectl.validators.values import FilePath, Key, KeyFile, Name, Text, whole
 
 Budget = Annotated[int, whole(50, 30_000)]
 """Milliseconds from the complete code to the whole answer. Under 50 not even a near partner answers;

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from gatectl.decision.control_messages import message_line
-from gatectl.decision.display import View
+from gatectl.decision.indication import View
 
 AFTER_S = 0.02
 """A view is sent this long after its step. By then the request has left or the relay is on, so that a viewer

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Any, Protocol
 
-from gatectl.decision.display import View
 from gatectl.decision.event import Event
+from gatectl.decision.indication import View
 from gatectl.decision.log import Log, LogEntry, Priority
 
 Item = Event | View | LogEntry

@@ -17,7 +17,7 @@ from partners import Partners
 from gatectl.cli.main import main
 from gatectl.cli.try_partners import partners
 from gatectl.config.reader import load_with_keys
-from gatectl.sim.certificates import Leaf
+from gatectl.sim.server import Leaf
 from gatectl.sim.simulated_door import SimulatedDoor
 from gatectl.sim.virtual_serial import VirtualSerialScanner
 

@@ -16,7 +16,7 @@ from gatectl.config.problems import SettingsError
 from gatectl.config.reader import load, load_with_keys
 from gatectl.devices.reader import reader_types
 from gatectl.partners.registry import PROTOCOLS, settings_classes
-from gatectl.validators.key_source import KeySource
+from gatectl.validators.values import KeySource
 
 SECRET = "Zq7xSECRETxq7Z"
 

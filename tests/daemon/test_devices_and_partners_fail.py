@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from harness import GOOD, HANG, code
 
-from gatectl.sim.certificates import Authority
+from gatectl.sim.server import Authority
 
 
 def test_unplugged_in_the_middle_of_a_code(gym):

@@ -10,7 +10,7 @@ from harness import GOOD, code
 from lines import NET_S
 from viewing import Viewer
 
-from gatectl.decision.display import Screen, View
+from gatectl.decision.indication import Screen, View
 from gatectl.sinks.display_feed import AFTER_S, VIEWERS_MAX, DisplayFeed
 
 

@@ -15,8 +15,8 @@ from harness import GOOD, HANG, code
 
 from gatectl.decision.event import Evidence
 from gatectl.journal.reader import Reader
-from gatectl.sim.certificates import Authority
 from gatectl.sim.protocols import wellhub
+from gatectl.sim.server import Authority
 
 NOT_FOUND = "1000000000404"
 ROUNDING_US = 2

@@ -8,10 +8,10 @@ from gpiozero.pins.mock import MockFactory
 
 from gatectl.daemon.door import Door
 from gatectl.daemon.site_context import SiteContext
-from gatectl.decision.display import Screen, View
 from gatectl.decision.door.context import SharedState
 from gatectl.decision.door.machine import DoorRules
 from gatectl.decision.event import Event
+from gatectl.decision.indication import Screen, View
 from gatectl.decision.log import LogEntry, Priority
 from gatectl.decision.verdict import Result
 from gatectl.devices.gpio.gate import Gate

@@ -28,7 +28,7 @@ MESSAGE = """
 """
 WORDS = {
     "catalog.py": ("MESSAGES = {", 'Message.FLOOD: MessageWords("Feueralarm", ("Leave.\\n", "Gehen.\\n")),'),
-    "advice_texts.py": (
+    "advice.py": (
         "SENTENCES: dict[str, Pair] = {",
         '"flood": ("Leave by {door}.", "Hinaus durch {door}."),',
     ),
@@ -41,7 +41,7 @@ import sys
 from records import scan
 
 from gatectl.cli import render
-from gatectl.decision.display import View
+from gatectl.decision.indication import View
 from gatectl.decision.event import Outcome
 from gatectl.decision.indication import lamp_steps
 from gatectl.decision.outcomes import Fault, outcome_row

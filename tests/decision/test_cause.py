@@ -10,15 +10,13 @@ import pytest
 from records import ADMITTED, NOT_ALLOWED, TIMEOUT, scan
 
 from gatectl.decision.cause import Around, around, cause_of, fail_together
-from gatectl.decision.display import Screen
 from gatectl.decision.event import Outcome, RequestRecord
-from gatectl.decision.indication import Indication
+from gatectl.decision.indication import Indication, Screen
 from gatectl.decision.outcomes import ADMITTED_BY, KINDS, REFUSALS, Fault, Message, outcome_row
 from gatectl.decision.partner_condition import RESTING
 from gatectl.decision.verdict import Reason, Result, Verdict
 from gatectl.decision.words import LANGUAGES
-from gatectl.decision.words.advice import advice
-from gatectl.decision.words.advice_texts import SENTENCES
+from gatectl.decision.words.advice import SENTENCES, advice
 from gatectl.decision.words.catalog import MESSAGES, catalog, in_words
 from gatectl.decision.words.triage import WHY, triage
 from gatectl.monitor.presenters import screen_of as shown_on

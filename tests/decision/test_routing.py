@@ -11,7 +11,7 @@ from gatectl.partners.capitan import CapitanSettings
 from gatectl.partners.perfectgym import PerfectGymSettings
 from gatectl.partners.registry import numbers_of
 from gatectl.partners.wellhub.check_in import WellhubSettings
-from gatectl.validators.key_source import KeySource
+from gatectl.validators.values import KeySource
 
 KEY = KeySource(env="KEY")
 PARTNERS = {

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gatectl.journal.volatile import lies_in_memory
+from gatectl.journal.store_file import lies_in_memory
 
 ROOT = "27 1 254:0 / / rw,relatime - ext4 /dev/mmcblk0p2 rw"
 OVERLAY = "27 1 0:30 / / rw,relatime - overlay overlay rw,lowerdir={low},upperdir={upper},workdir={upper}w"

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
+from gatectl.monitor.connections import Forwarded, address_of, place_of
 from gatectl.monitor.password import Password
 from gatectl.monitor.query import Query
 from gatectl.monitor.security import session_in
-from gatectl.monitor.source_address import Forwarded, address_of, place_of
 
 PASSWORD = Password("correct horse battery")
 PROXIES = {"192.0.2.1", "2001:db8::1"}

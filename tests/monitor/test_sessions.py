@@ -8,9 +8,8 @@ from monitors import Proxy, monitor
 from playwright.sync_api import expect
 
 from gatectl.monitor import password as passwords
-from gatectl.monitor.password import RENEW_S, SESSION_S, Password
+from gatectl.monitor.password import RENEW_S, SESSION_S, SIGNED_OUT_MAX, Password, SignedOut
 from gatectl.monitor.security import COOKIE
-from gatectl.monitor.signed_out import SIGNED_OUT_MAX, SignedOut
 
 PASSWORD = "correct-horse-battery"
 SOON_MS = 20_000

@@ -1,6 +1,6 @@
 import pytest
 
-from gatectl.sim.certificates import Authority
+from gatectl.sim.server import Authority
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from gatectl.partners.http.answer_record import clock_ahead_s
+from gatectl.partners.exchange import clock_ahead_s
 
 DATE = "Sat, 22 Nov 2025 19:35:01 GMT"
 AT_US = 1_763_840_101_000_000

@@ -7,8 +7,7 @@ import pytest
 from partner_rigs import answer
 
 from gatectl.decision.event import BodyRecord
-from gatectl.partners.exchange import PartnerResponse
-from gatectl.partners.http.answer_record import digest_of
+from gatectl.partners.exchange import PartnerResponse, digest_of
 from gatectl.sim.protocols import capitan
 from gatectl.sim.scenarios import NAMES
 

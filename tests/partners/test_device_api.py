@@ -13,7 +13,7 @@ from gatectl.decision.routing import objection
 from gatectl.decision.verdict import MemberWords, Reason, Verdict
 from gatectl.partners.device_api import PROTOCOL, DeviceApiSettings
 from gatectl.partners.exchange import Endpoint, interpret
-from gatectl.validators.key_source import KeySource
+from gatectl.validators.values import KeySource
 
 ALLOWED = (Verdict.ALLOWED, None)
 NOT_ALLOWED = (Verdict.NOT_ALLOWED, None)

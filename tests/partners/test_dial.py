@@ -18,7 +18,7 @@ from gatectl.decision.outcomes import Fault
 from gatectl.partners.http import dial
 from gatectl.partners.http.connection import ExchangeFailed, failure_of, no_progress
 from gatectl.partners.http.dial import Resolver, connect, tls_context
-from gatectl.sim.certificates import Leaf
+from gatectl.sim.server import Leaf
 
 SOON_S = 0.2
 ROUNDING_S = 1e-6

@@ -14,9 +14,8 @@ import httpx
 import pytest
 from asking import ask, check_in, client, line, trust, wire
 
-from gatectl.sim.certificates import Authority, Leaf
 from gatectl.sim.protocols import PROTOCOLS
-from gatectl.sim.server import Simulator
+from gatectl.sim.server import Authority, Leaf, Simulator
 
 
 def test_connections_are_kept_between_requests_of_all_protocols():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gatectl.decision.display import Screen, View
 from gatectl.decision.door.context import DoorContext, gate_record
 from gatectl.decision.door.messages import (
     Conclude,
@@ -20,7 +19,7 @@ from gatectl.decision.door.messages import (
 )
 from gatectl.decision.door.table import BY_HAND, Action, Happening, State, row_of
 from gatectl.decision.event import Attempt, Event, GateRecord, Outcome
-from gatectl.decision.indication import Indication
+from gatectl.decision.indication import Indication, Screen, View
 from gatectl.decision.outcomes import Fault, Message
 from gatectl.decision.timestamps import Instant, LoopTime
 from gatectl.decision.verdict import Basis, Reason, Result

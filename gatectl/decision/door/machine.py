@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from gatectl.decision.display import Screen, View
 from gatectl.decision.door.by_hand import HandOpenings
 from gatectl.decision.door.contact import ContactRules
 from gatectl.decision.door.context import DoorContext, SharedState
@@ -43,7 +42,7 @@ from gatectl.decision.door.passages import PassageRules
 from gatectl.decision.door.scan import ScanFlow
 from gatectl.decision.door.scan_queue import Admission, ScanQueue
 from gatectl.decision.door.table import State
-from gatectl.decision.indication import Indication
+from gatectl.decision.indication import Indication, Screen, View
 from gatectl.decision.log import Priority
 from gatectl.decision.timestamps import LoopTime
 

@@ -10,10 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from gatectl.decision.cards import key_of
-from gatectl.decision.display import View
 from gatectl.decision.door.inputs import InputName
 from gatectl.decision.event import Attempt, Event, RequestRecord
-from gatectl.decision.indication import Indication
+from gatectl.decision.indication import Indication, View
 from gatectl.decision.log import LogEntry
 from gatectl.decision.timestamps import Instant, LoopTime, WallUs
 from gatectl.decision.verdict import Decision

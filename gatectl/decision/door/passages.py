@@ -9,11 +9,10 @@ from collections import deque
 from typing import Literal, NamedTuple
 
 from gatectl.decision.cards import key_of
-from gatectl.decision.display import Screen, View
 from gatectl.decision.door.context import DoorContext
 from gatectl.decision.door.messages import Show, StartTimer, Unused, WatchClosely
 from gatectl.decision.event import Attempt, GateRecord, Outcome
-from gatectl.decision.indication import Indication
+from gatectl.decision.indication import Indication, Screen, View
 from gatectl.decision.outcomes import Message
 from gatectl.decision.timestamps import Instant, LoopTime
 from gatectl.decision.verdict import Result

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from gatectl.decision.display import Screen, View
 from gatectl.decision.door.context import DoorContext, Partner, gate_record, ms_between
 from gatectl.decision.door.messages import (
     Answered,
@@ -27,6 +26,7 @@ from gatectl.decision.door.messages import (
 )
 from gatectl.decision.door.table import SCAN, Action, Happening, State, row_of
 from gatectl.decision.event import Attempt, Event, Evidence, GateRecord, Outcome, RequestRecord
+from gatectl.decision.indication import Screen, View
 from gatectl.decision.log import Priority
 from gatectl.decision.outcomes import Fault, OutcomeRow, outcome_row
 from gatectl.decision.partner_condition import RESTING, FinishedScan

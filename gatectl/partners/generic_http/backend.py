@@ -27,8 +27,15 @@ from gatectl.partners.exchange import (
     rest_s,
 )
 from gatectl.partners.generic_http.answer_rules import AnswerRule, first_fit
-from gatectl.partners.generic_http.backend_values import Auth, JsonBody, UrlTemplate, texts_of
-from gatectl.partners.generic_http.template import TargetTemplate, body_of, names_in
+from gatectl.partners.generic_http.backend_values import (
+    Auth,
+    JsonBody,
+    TargetTemplate,
+    UrlTemplate,
+    body_of,
+    names_in,
+    texts_of,
+)
 from gatectl.partners.protocol import (
     Contradiction,
     KeyForm,
@@ -37,9 +44,8 @@ from gatectl.partners.protocol import (
     Remark,
 )
 from gatectl.partners.reason import reason_of
-from gatectl.validators.key_source import Key
 from gatectl.validators.patterns import AsciiPattern, lengths
-from gatectl.validators.values import NotEmpty
+from gatectl.validators.values import Key, NotEmpty
 
 _ANY_NUMBER = r"(?!\.{1,2}\Z).{1,512}"
 """The numbers without `member_pattern`. In a path `.` and `..` would be resolved away."""

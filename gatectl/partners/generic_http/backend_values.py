@@ -1,4 +1,4 @@
-"""The kinds of settings that only a generic HTTP partner has: statuses, JSON, URL and the key's header."""
+"""The kinds of settings of generic HTTP partners alone: statuses, JSON, URL, templates, the key's header."""
 
 from __future__ import annotations
 
@@ -6,12 +6,68 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
-from urllib.parse import parse_qsl, urlsplit
+from typing import Annotated, Any, NamedTuple
+from urllib.parse import parse_qsl, quote, urlsplit
 
-from gatectl.partners.generic_http.template import PLACEHOLDERS, filled, names_in
+from gatectl.partners.exchange import quoted_target
 from gatectl.validators.addresses import URL_PATTERN, valid_url
 from gatectl.validators.values import Validator, refuse, string
+
+PLACEHOLDERS = ("code", "member", "door", "key")
+"""The code as read, the member's number, the door's name, and the partner's key."""
+
+# Compiled at their first use: most gyms have no partner with templates, and each start would pay for it.
+_KNOWN = rf"\{{({'|'.join(PLACEHOLDERS)})\}}"
+_ANY = r"\{([\w -]*)\}"
+
+Values = Mapping[str, str]
+"""A text for each placeholder."""
+
+
+def names_in(text: str) -> list[str]:
+    """Return the names in all placeholders of a text, known or not."""
+    return re.findall(_ANY, text)
+
+
+def filled(text: str, values: Values) -> str:
+    """Return the text with its values. Braces in a value are no placeholders."""
+    return re.sub(_KNOWN, lambda found: values[found[1]], text)
+
+
+class TargetTemplate(NamedTuple):
+    """Path and query of a URL: literal parts in turns with the names of placeholders."""
+
+    parts: tuple[str, ...]
+
+    @classmethod
+    def of(cls, url: str) -> TargetTemplate:
+        """Take path and query of a valid URL, and encode in them what needs it."""
+        behind_host = re.sub(r"^[^:]+://[^/?]*", "", url)
+        target = behind_host if behind_host.startswith("/") else f"/{behind_host}"
+        parts = re.split(_KNOWN, target)
+        return cls(tuple(part if at % 2 else quoted_target(part) for at, part in enumerate(parts)))
+
+    def fill(self, values: Values) -> str:
+        """Return the target of a request."""
+        return "".join(_encoded(values[part]) if at % 2 else part for at, part in enumerate(self.parts))
+
+
+def _encoded(value: str) -> str:
+    # quote() leaves dots as they are, but a segment of one or two of them alone would be resolved away.
+    return "%2E" * len(value) if value and not value.strip(".") else quote(value, safe="")
+
+
+def body_of(template: Any, values: Values) -> Any:
+    """Return a value for JSON with the scan's values in all its texts, but not in the names of members."""
+    match template:
+        case str():
+            return filled(template, values)
+        case dict():
+            return {name: body_of(value, values) for name, value in template.items()}
+        case list():
+            return [body_of(value, values) for value in template]
+    return template
+
 
 _STATUS = range(200, 600)
 """Final statuses; those below are not answers yet (RFC 9110, section 15)."""
@@ -27,7 +83,7 @@ _OWN_HEADERS = {
 
 _KEY_LIKE = r"(?i)(?:.*[_-])?(?:api_?key|token|secret|passw(?:or)?d)"
 
-_KNOWN = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+_KNOWN_LIST = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
 _KEY_HINT = 'write {key} in its place, and put the key into a file: key = { file = "/etc/gatectl/secrets/…" }'
 
 
@@ -46,7 +102,7 @@ def refuse_unknown_placeholders(text: str) -> None:
     """Raise the error that `refuse` makes for a placeholder that nothing would replace."""
     for name in names_in(text):
         if name not in PLACEHOLDERS:
-            raise refuse(f"has the placeholder {{{name}}}, which is not known", f"known are {_KNOWN}")
+            raise refuse(f"has the placeholder {{{name}}}, which is not known", f"known are {_KNOWN_LIST}")
 
 
 def _refuse_open_secret(name: str, text: str) -> None:

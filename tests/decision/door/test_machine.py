@@ -10,14 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatectl.decision.cards import Card
-from gatectl.decision.display import Screen
 from gatectl.decision.door import messages as m
 from gatectl.decision.door.context import SharedState
 from gatectl.decision.door.machine import STUCK_S, DoorMachine, DoorRules
 from gatectl.decision.door.scan import SETTLED_MAX
 from gatectl.decision.door.table import BY_HAND, SCAN, Action, Happening, IllegalInputError, State, row_of
 from gatectl.decision.event import RequestRecord
-from gatectl.decision.indication import Indication
+from gatectl.decision.indication import Indication, Screen
 from gatectl.decision.outcomes import Fault
 from gatectl.decision.partner_condition import Conditions
 from gatectl.decision.routing import Number, Numbers, Route
