@@ -32,7 +32,7 @@ PACKAGES = (
     f"linux-image-arm64/{SUITE}-backports",
     "python3",
     "python3-venv",
-    # What has no ready wheels for 64-bit Arm.
+    # PyPI has no ready wheels of these for 64-bit Arm.
     "python3-evdev",
     "python3-serial",
 )

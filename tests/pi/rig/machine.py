@@ -16,7 +16,7 @@ COMMAND_LINE = (
     "usbcore.autosuspend=-1",  # a suspended root port drowns the guest in interrupts
     "pinctrl_bcm2835.persist_gpio_outputs=1",  # as on the real Pi: a killed daemon's pin keeps its level
 )
-CHANNELS = ("console", "qmp", "watch")
+CHANNELS = ("console", "qmp", "watch", "memory")
 KEYS_LOST = "hid_kbd_queue_full"
 """QEMU's line in `qemu.log`, if enabled, when its keyboard loses a key."""
 END_S = 120.0
@@ -35,7 +35,7 @@ class Boot:
 
 
 class Machine:
-    """A QEMU that was started, with the sockets `console`, `qmp` and `watch` in `folder`.
+    """A QEMU that was started, with the sockets of `CHANNELS` in `folder`.
 
     They take connections at once; QEMU answers when it is up. With `paused`, not one instruction runs
     before QMP's `cont`. With `counted`, the guest's clock counts its instructions: slower, and the same on
@@ -104,6 +104,9 @@ def _command(boot: Boot, card: Path, channels: dict[str, int]) -> list[str]:
         *("-mon", "chardev=qmp,mode=control"),
         *_channel("watch", channels),
         *("-mon", "chardev=watch,mode=control"),
+        *_channel("memory", channels),
+        # Writes registers while the guest runs; a debugger's channel would stop it for each.
+        *("-object", "qtest,id=registers,chardev=memory"),
         *("-device", "usb-kbd,id=scanner,serial=scanner"),
         *("-trace", KEYS_LOST),
     ]

@@ -107,6 +107,7 @@ class Pi:
         machine.cut()
         self.agent.close()
         self.qmp.close()
+        self._levels.close()
         if self._reader is not None:
             self._reader.close()
             self._reader = None
@@ -122,10 +123,15 @@ class Pi:
             counted=self._counted,
         )
         self.agent, self.qmp = Agent(self.folder / "console"), Qmp(self.folder / "qmp")
+        self._levels = pins.Levels(self.folder / "memory")
         # One thread of QEMU plays all cores.
         self._cores = self.qmp("query-cpus-fast")[0]["thread-id"]
 
-    # The relay.
+    # The pins.
+
+    def drive(self, pin: int, *, high: bool) -> None:
+        """Sets the level of an input, as its wire would. Power-on makes all levels low."""
+        self._levels.drive(pin, high=high)
 
     def watch(self, pin: int = pins.RELAY) -> pins.Watch:
         """Samples a pin throughout; one at a time."""

@@ -1,11 +1,13 @@
-"""The SoC's pins, read from outside through its registers (BCM2835 ARM Peripherals, chapter 6).
+"""The SoC's pins, read and driven from outside through its registers (BCM2835 ARM Peripherals, chapter 6).
 
 Energised means that the pin is an output and its level is 1. The level alone lies: the emulation keeps it
-on a pin that has become an input, and knows no pulls.
+on a pin that has become an input, and knows no pulls. So it keeps a level that is set from outside on an
+input, too; but it has no edges (GPREN, GPFEN and GPEDS), and no driver ever hears of a change.
 """
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +21,7 @@ from rig.qmp import Qmp, QmpError
 _GPIO = 0x3F200000
 _WORDS = 14  # GPFSEL0..5, one unused, GPSET0..1, unused, GPCLR0..1, unused, GPLEV0
 _LEVELS = 13
+_SET, _CLEAR = _GPIO + 0x1C, _GPIO + 0x28
 _OUTPUT = 1
 _TIMER = 0x3F003004
 """The system timer's lower word: microseconds of the guest's own time, wrapping at 2**32."""
@@ -46,6 +49,27 @@ class Pins:
 
 def read(qmp: Qmp) -> Pins:
     return Pins(tuple(qmp.words(_GPIO, _WORDS)))
+
+
+class Levels:
+    """The levels of inputs, driven from outside over QEMU's qtest channel while the guest runs."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.connect(str(path))
+        self._answers = self._socket.makefile("rb")
+
+    def drive(self, pin: int, *, high: bool) -> None:
+        """Set the level of a pin below 32; it is there at once. QmpError where QEMU refuses it."""
+        register = _SET if high else _CLEAR
+        self._socket.sendall(f"writel {register:#x} {1 << pin:#x}\n".encode())
+        answer = self._answers.readline()
+        if answer != b"OK\n":
+            raise QmpError(f"pin {pin} was not driven: {answer!r}")
+
+    def close(self) -> None:
+        self._answers.close()
+        self._socket.close()
 
 
 def guest_us(qmp: Qmp) -> int:
