@@ -1,24 +1,21 @@
-"""Check the shape of the settings against the model, and put pydantic's errors in an installer's words."""
+"""Check the shape of the settings against the model, and say what is wrong in an installer's words."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, get_args, get_type_hints
-
-from pydantic_core import ErrorDetails, ValidationError
+from typing import Any, Final, get_args
 
 from gatectl.config import model, schema
 from gatectl.config.problems import MONITOR_HINT, SettingIssue, Where, key_hint, listed
+from gatectl.config.schema import Flaw, InvalidError, is_table, unpacked
 from gatectl.devices.reader import reader_types
 from gatectl.devices.reader.reader_types import READER_TYPES, path_keys
 from gatectl.errors import near
 from gatectl.partners.protocol import PartnerSettings
 from gatectl.partners.registry import PROTOCOLS, settings_classes
-from gatectl.validators.addresses import Url
-from gatectl.validators.values import REFUSED, KeySource, Name
+from gatectl.validators.values import KeySource, settings_of
 
 _SECTIONS: Final[Mapping[str, type]] = {
     "site": model.Site,
@@ -30,12 +27,14 @@ _SECTIONS: Final[Mapping[str, type]] = {
 
 
 def _tables_of(table: type) -> dict[str, type]:
-    """Return the class of each setting of `table` that is a table itself."""
+    """Return the class of each setting of `table` that is a table itself, or a list of tables."""
     tables: dict[str, type] = {}
-    for name, hint in get_type_hints(table).items():
-        for kind in (hint, *get_args(hint)):
-            if is_dataclass(kind) and isinstance(kind, type):
-                tables[name] = kind
+    for name, hint in settings_of(table).items():
+        kind, _ = unpacked(hint)
+        for part in (kind, *get_args(kind)):
+            inner, _ = unpacked(part)
+            if is_table(inner):
+                tables[name] = inner
     return tables
 
 
@@ -45,16 +44,14 @@ _DOOR: Final[Mapping[str, type]] = {"the door, above its [tables]": model.DoorSe
 """TOML gives a key to the table opened last, so a door's own keys come first."""
 
 _WORDS: Final[Mapping[str, str]] = {
-    "missing": "is missing",
-    "unexpected_keyword_argument": "is not a known key",
-    "bool_type": "must be true or false, without quotes",
-    "dict_type": "must be a table",
-    "dataclass_type": "must be a table",
-    "model_attributes_type": "must be a table",
-    "tuple_type": "must be a list",
-    "too_short": "must not be empty",
+    schema.MISSING: "is missing",
+    schema.UNKNOWN: "is not a known key",
+    schema.NO_BOOL: "must be true or false, without quotes",
+    schema.NO_TABLE: "must be a table",
+    schema.NO_LIST: "must be a list",
+    schema.EMPTY: "must not be empty",
 }
-"""Words for the errors that pydantic makes by itself. `kinds` makes all others, with words."""
+"""Words for what is wrong. A value that is refused brings its own."""
 
 _EXAMPLES: Final[Mapping[str, str]] = {
     "doors": "a door is a table, [doors.NAME], with a relay and a scanner",
@@ -87,78 +84,64 @@ _OTHER_KEYS: Final[Mapping[str, str]] = {
 _SECRET = re.compile(r"key|token|secret|passw|bearer|auth|credential", re.IGNORECASE)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _AnyPartner(PartnerSettings):
-    """The settings that can still be checked of a partner with an unknown protocol."""
-
-    protocol: Name = ""
-    url: Url = ""
-
-
 def check(raw: dict[str, Any], folder: Path) -> tuple[model.Settings | None, list[SettingIssue]]:
     """Return the settings, or all problems of their shape."""
     try:
         settings: model.Settings = schema.read(model.Settings, raw, folder)
-    except ValidationError as error:
-        return None, [_with_near_door(finding, raw) for finding in _findings(error, folder)]
+    except InvalidError as error:
+        return None, [_with_near_door(finding, raw) for finding in _findings(error.flaws, folder)]
     return settings, []
 
 
 def _with_near_door(finding: SettingIssue, raw: dict[str, Any]) -> SettingIssue:
     """Add a hint where half a door is missing: its other half may be under a name with another spelling."""
     match finding.where:
-        case ("doors", str(name), "relay" | "scanners") if finding.what == _WORDS["missing"]:
+        case ("doors", str(name), "relay" | "scanners") if finding.what == _WORDS[schema.MISSING]:
             return finding._replace(hints=(*near(name, [*raw["doors"].keys() - {name}]), *finding.hints))
     return finding
 
 
-def _findings(error: ValidationError, folder: Path) -> Iterator[SettingIssue]:
-    for details in error.errors(include_url=False):
-        if details["type"] == "too_short" and details["input"]:
-            continue  # pydantic counts only valid items; each invalid one has its own finding
-        yield _finding(details, details["loc"])
-        match details["loc"]:
-            case ("partners", name) if isinstance(details["input"], dict):
-                yield from _without_protocol(str(name), details["input"], folder)
+def _findings(flaws: Iterable[Flaw], folder: Path) -> Iterator[SettingIssue]:
+    for flaw in flaws:
+        yield _finding(flaw)
+        match flaw:
+            case Flaw(kind=schema.NO_TAG, where=("partners", name), given=dict(raw)):
+                yield from _without_protocol(str(name), raw, folder)
 
 
 def _without_protocol(name: str, raw: dict[str, Any], folder: Path) -> Iterator[SettingIssue]:
-    names = {field.name for field in fields(_AnyPartner)} - {"protocol"}
-    known = {key: value for key, value in raw.items() if key in names}
+    """Check the settings that all protocols have, of a partner whose own is not known."""
+    common = {key: raw[key] for key in settings_of(PartnerSettings) if key in raw} | {"protocol": "any"}
     try:
-        schema.read(_AnyPartner, known, folder)
-    except ValidationError as error:
-        for details in error.errors(include_url=False):
-            yield _finding(details, ("partners", name, "any", *details["loc"]))
+        schema.read(PartnerSettings, common, folder)
+    except InvalidError as error:
+        for flaw in error.flaws:
+            if flaw[:2] != (schema.MISSING, ("url",)):  # some protocols know it
+                yield _finding(flaw._replace(where=("partners", name, "any", *flaw.where)))
 
 
-def _finding(details: ErrorDetails, loc: Where) -> SettingIssue:
-    where = _where(loc)
-    context = details.get("ctx", {})
-    match details["type"]:
-        case kind if kind == REFUSED:
-            what, hints = context["what"], context["hints"]
-        case "unexpected_keyword_argument":
-            what, hints = _WORDS["unexpected_keyword_argument"], _about_unknown(loc, where)
-        case "literal_error":
-            what, hints = (
-                f"must be {context['expected']}",
-                _near_choice(details["input"], context["expected"]),
-            )
-        case "tuple_type" if isinstance(details["input"], str):
-            what, hints = (
-                _WORDS["tuple_type"],
-                ('write ["…", "…"], with square brackets also around a single one',),
-            )
-        case "union_tag_invalid" | "union_tag_not_found":
-            return _choice(context, where, details["input"])
+def _finding(flaw: Flaw) -> SettingIssue:
+    where = _where(flaw.where)
+    match flaw.kind:
+        case schema.REFUSED:
+            what, hints = flaw.what, flaw.hints
+        case schema.UNKNOWN:
+            what, hints = _WORDS[schema.UNKNOWN], _about_unknown(flaw.where, where)
+        case schema.NO_CHOICE:
+            what = f"must be {listed([repr(word) for word in flaw.words])}"
+            hints = _near_choice(flaw.given, flaw.words)
+        case schema.NO_LIST if isinstance(flaw.given, str):
+            what = _WORDS[schema.NO_LIST]
+            hints = ('write ["…", "…"], with square brackets also around a single one',)
+        case schema.NO_TAG:
+            return _choice(flaw.given, where)
         case kind:
-            what, hints = _WORDS.get(kind, "is not what it should be"), ()
-    return SettingIssue(where, what, (*hints, *_example(where, details["type"])))
+            what, hints = _WORDS[kind], ()
+    return SettingIssue(where, what, (*hints, *_example(where, flaw.kind)))
 
 
 def _where(loc: Where) -> Where:
-    """Return the path in the file: without the names of union choices, which pydantic inserts."""
+    """Return the path in the file: without the names of kinds, and for a name without its mark."""
     match loc:
         case (*way, "[key]"):
             return tuple(way)
@@ -170,7 +153,7 @@ def _where(loc: Where) -> Where:
 
 
 def _example(where: Where, kind: str) -> tuple[str, ...]:
-    if kind in {"unexpected_keyword_argument", "literal_error", "bool_type"}:
+    if kind in {schema.UNKNOWN, schema.NO_CHOICE, schema.NO_BOOL}:
         return ()
     match where:
         case ("partners", name, "key", *_):
@@ -179,13 +162,13 @@ def _example(where: Where, kind: str) -> tuple[str, ...]:
             return (MONITOR_HINT,)
         case ("routes", _, "doors"):
             return ("leave it out for a route at every door",)
-        case (*_, "pin" | "green" | "red" | "buzzer") if kind == REFUSED:
+        case (*_, "pin" | "green" | "red" | "buzzer") if kind == schema.REFUSED:
             return (_EXAMPLES["pin"],)
-        case (*_, str(last)) if last.endswith("_ms") and kind == REFUSED:
+        case (*_, str(last)) if last.endswith("_ms") and kind == schema.REFUSED:
             return ("it is in milliseconds, without a unit: 2 seconds are 2000",)
-        case ("doors", _, "scanners", _, str(last)) if last in path_keys() and kind != REFUSED:
+        case ("doors", _, "scanners", _, str(last)) if last in path_keys() and kind != schema.REFUSED:
             return (f"`gatectl devices` prints the {last}'s path",)
-        case (*_, str(last)) if kind != REFUSED:
+        case (*_, str(last)) if kind != schema.REFUSED:
             return _examples(where[0], last)
     return ()
 
@@ -198,22 +181,22 @@ def _examples(section: str | int, name: str) -> tuple[str, ...]:
     return (_EXAMPLES[name],) if name in _EXAMPLES else ()
 
 
-def _near_choice(given: object, expected: str) -> tuple[str, ...]:
-    """Return a hint with the word that was probably meant, of those that pydantic lists."""
-    words = re.findall(r"'([^']*)'", expected)
+def _near_choice(given: object, words: Sequence[str]) -> tuple[str, ...]:
+    """Return a hint with the word that was probably meant."""
     begins = [word for word in words if isinstance(given, str) and given.lower().startswith(word)]
     return tuple(f"did you mean {word}?" for word in begins[:1]) or near(str(given), words)
 
 
-def _choice(context: Mapping[str, Any], where: Where, table: object) -> SettingIssue:
+def _choice(table: Any, where: Where) -> SettingIssue:
     """Make the finding for a missing or unknown partner's protocol or scanner's type."""
     is_partner = where[0] == "partners"
     known: Iterable[str] = PROTOCOLS if is_partner else READER_TYPES
-    where = (*where, "protocol" if is_partner else "type")
+    key = "protocol" if is_partner else "type"
+    where = (*where, key)
     one_of = f"must be {listed([repr(name) for name in known])}"
-    if "tag" not in context:
+    if key not in table:
         return SettingIssue(where, f"is missing: it {one_of}", _dotted_name(where, table))
-    tag = str(context["tag"])
+    tag = str(table[key])
     meant = _meant_protocol(tag.lower()) if is_partner else _meant_type(tag.lower())
     return SettingIssue(where, one_of, (meant,) if meant else near(tag, known))
 
@@ -254,7 +237,7 @@ def _about_unknown(loc: Where, where: Where) -> tuple[str, ...]:
 
 
 def _settings_of(table: type) -> list[str]:
-    return [field.name for field in fields(table)]
+    return list(settings_of(table))
 
 
 def _kin(table: Where) -> Mapping[str, type]:
@@ -273,7 +256,7 @@ def _kin(table: Where) -> Mapping[str, type]:
 
 def _item_of(table: type, name: str) -> type:
     """Return the class of the tables in a list that is a setting of `table`."""
-    kind: type = get_args(get_type_hints(table)[name])[0]
+    kind: type = get_args(unpacked(settings_of(table)[name])[0])[0]
     return kind
 
 

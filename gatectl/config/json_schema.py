@@ -15,10 +15,20 @@ import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from gatectl.config import model
-from gatectl.config.schema import schema_of
+from gatectl.config.schema import is_table, unpacked
+from gatectl.validators.values import (
+    NotEmpty,
+    Table,
+    TableCheck,
+    TaggedBy,
+    Validator,
+    default_of,
+    is_optional,
+    settings_of,
+)
 
 DIALECT = "http://json-schema.org/draft-07/schema#"
 """The draft that the editors' plugins for TOML support."""
@@ -28,74 +38,68 @@ Json = dict[str, Any]
 
 def text() -> str:
     """Return the whole schema file."""
-    schema = {"$schema": DIALECT, "title": "gatectl.toml"} | _json(schema_of(model.Settings))
+    schema = {"$schema": DIALECT, "title": "gatectl.toml"} | _json(model.Settings)
     return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
 
 
-def _json(schema: Any) -> Json:
-    """Convert a schema of pydantic's engine to JSON Schema."""
-    match schema:
-        case {"type": "default", "schema": inner}:
-            return _json(inner) | _default(schema)
-        case {"type": "function-plain", "metadata": {"json": said}}:
-            return dict(said)
-        case {"type": "function-after", "schema": inner, "metadata": {"json": said}}:
-            return _json(inner) | dict(said)
-        case {"type": "bool"}:
-            return {"type": "boolean"}
-        case {"type": "literal", "expected": [only]}:
-            return {"const": only}
-        case {"type": "literal", "expected": words}:
-            return {"enum": words}
-        case {"type": "tuple", "items_schema": [item]}:
-            return {"type": "array", "items": _json(item)} | _least("minItems", schema)
-        case {"type": "dict", "keys_schema": names, "values_schema": values}:
-            tables = {"type": "object", "propertyNames": _json(names), "additionalProperties": _json(values)}
-            return tables | _least("minProperties", schema)
-        case {"type": "tagged-union", "choices": choices, "discriminator": key}:
-            words = {"type": "object", "properties": {key: {"enum": list(choices)}}, "required": [key]}
-            return words | {"oneOf": [_json(choice) for choice in choices.values()]}
-        case {"type": "dataclass", "cls": table, "schema": {"fields": fields}}:
-            return _table(table, fields)
-    raise TypeError(f"there is no JSON Schema for {schema['type']}")
+def _json(kind: Any) -> Json:
+    """Convert an annotation of the model to JSON Schema."""
+    inner, mark = unpacked(kind)
+    match mark:
+        case Validator():
+            return dict(mark.json)
+        case TableCheck():
+            return _json(inner) | dict(mark.json)
+        case TaggedBy():
+            names = list(mark.names())
+            words = {"type": "object", "properties": {mark.key: {"enum": names}}, "required": [mark.key]}
+            return words | {"oneOf": [_json(mark.table(name)) for name in names]}
+    if inner is bool:
+        return {"type": "boolean"}
+    return _table(inner) if is_table(inner) else _several(inner, least=isinstance(mark, NotEmpty))
 
 
-def _default(schema: Json) -> Json:
-    default = schema.get("default")
+def _several(kind: Any, *, least: bool) -> Json:
+    """Convert a choice of words, a list, or tables by their names."""
+    parts, origin = get_args(kind), get_origin(kind)
+    if origin is Literal:
+        return {"const": parts[0]} if len(parts) == 1 else {"enum": list(parts)}
+    if origin is tuple:
+        return {"type": "array", "items": _json(parts[0])} | ({"minItems": 1} if least else {})
+    tables = {"type": "object", "propertyNames": _json(parts[0]), "additionalProperties": _json(parts[1])}
+    return tables | ({"minProperties": 1} if least else {})
+
+
+def _setting(table: type[Table], name: str, kind: Any) -> Json:
+    default = default_of(table, name) if is_optional(table, name) else None
     if isinstance(default, Path):
-        return {"default": str(default)}
-    return {"default": default} if isinstance(default, bool | int | str) else {}
+        return _json(kind) | {"default": str(default)}
+    return _json(kind) | ({"default": default} if isinstance(default, bool | int | str) else {})
 
 
-def _least(word: str, schema: Json) -> Json:
-    return {word: schema["min_length"]} if "min_length" in schema else {}
-
-
-def _table(table: type, fields: list[Any]) -> Json:
-    descriptions = _descriptions(table)
-    properties = {
-        field["name"]: _json(field["schema"])
-        | ({"description": descriptions[field["name"]]} if field["name"] in descriptions else {})
-        for field in fields
-    }
-    required = [field["name"] for field in fields if field["schema"]["type"] != "default"]
+def _table(table: type[Table]) -> Json:
+    descriptions, settings = _descriptions(table), settings_of(table)
     return {
         "description": inspect.getdoc(table),
         "type": "object",
-        "properties": properties,
-        "required": required,
+        "properties": {
+            name: _setting(table, name, kind)
+            | ({"description": descriptions[name]} if name in descriptions else {})
+            for name, kind in settings.items()
+        },
+        "required": [name for name in settings if not is_optional(table, name)],
         "additionalProperties": False,
     }
 
 
-def _descriptions(table: type) -> dict[str, str]:
+def _descriptions(table: type[Table]) -> dict[str, str]:
     """Return each setting's description: the string below it in its class's source, else below its kind.
 
     A kind is described in the module of the class, or in one of a base class.
     """
     descriptions: dict[str, str] = {}
     kinds: dict[str, str] = {}
-    for part in reversed(table.__mro__[:-1]):
+    for part in reversed(table.__mro__[:-2]):
         parsed = ast.parse(inspect.getsource(sys.modules[part.__module__]))
         kinds |= dict(_descriptions_below(parsed.body))
         bodies = {node.name: node.body for node in parsed.body if isinstance(node, ast.ClassDef)}

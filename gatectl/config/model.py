@@ -1,22 +1,21 @@
 """The settings as values: frozen, complete, every path absolute. One field for each of gatectl.toml(5).
 
-They are plain dataclasses, not checked when made in code; the contents of a file are checked by their
-annotations (`config/schema.py`). A missing key is None, since TOML has no null. The string below a setting is
+They are not checked when made in code; the contents of a file are checked by their annotations
+(`config/schema.py`). A missing key is None, since TOML has no null. The string below a setting is
 for the installer too: editors show it (`config/json_schema.py`).
 """
 
-from __future__ import annotations
-
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import tzinfo
 from pathlib import Path
-from typing import Annotated, Literal
+from types import MappingProxyType
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from gatectl.decision.routing import Route
 from gatectl.devices.reader import reader_types
-from gatectl.devices.reader.reader_types import ScannerSettings
+from gatectl.devices.reader.reader_types import READER_TYPES, ScannerSettings
 from gatectl.partners.protocol import PartnerSettings
-from gatectl.partners.registry import settings_classes
+from gatectl.partners.registry import PROTOCOLS, settings_class
 from gatectl.validators.addresses import HostName, IpAddress, ListenAddress
 from gatectl.validators.patterns import AsciiPattern
 from gatectl.validators.schedules import ScheduleTable
@@ -27,6 +26,7 @@ from gatectl.validators.values import (
     Name,
     NotEmpty,
     SocketPath,
+    Table,
     TaggedBy,
     Text,
     TimeZone,
@@ -37,8 +37,7 @@ Pin = Annotated[int, whole(0, 53)]
 """A BCM number. The chip has 54 lines; the pin factory knows which of them a board brings out."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Site:
+class Site(Table):
     """The gym's company and studio; Support asks for both."""
 
     tenant: Text = ""
@@ -58,8 +57,7 @@ class Site:
         return ZoneInfo(self.timezone)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Gpio:
+class Gpio(Table):
     """How pins are driven."""
 
     pin_factory: Name = "lgpio"
@@ -69,8 +67,7 @@ class Gpio:
     /dev/gpiochipN, a path, or a label."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class JournalSettings:
+class JournalSettings(Table):
     """The place and the size of the journal."""
 
     path: FilePath = Path("/var/lib/gatectl/journal.db")
@@ -81,23 +78,23 @@ class JournalSettings:
     """How long a member waits for the disk before the scan goes on without it."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Control:
+class Control(Table):
     """The daemon's socket for `status` and `open`."""
 
     socket: SocketPath = Path("/run/gatectl/control.sock")
     """A Unix socket that the daemon makes; 107 bytes at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class Secret:
+class Secret(NamedTuple):
     """A partner's key. Its repr hides it, also when an object that holds it is printed."""
 
-    value: str = field(repr=False)
+    value: str
+
+    def __repr__(self) -> str:
+        return "Secret()"
 
 
-@dataclass(frozen=True, kw_only=True)
-class MonitorSettings:
+class MonitorSettings(Table):
     """How `gatectl monitor` serves the Event Monitor; its command-line options override these."""
 
     listen: ListenAddress = "127.0.0.1:8480"
@@ -110,11 +107,10 @@ class MonitorSettings:
     """Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto count."""
 
 
-Partner = Annotated[PartnerSettings, TaggedBy("protocol", settings_classes)]
+Partner = Annotated[PartnerSettings, TaggedBy("protocol", lambda: PROTOCOLS, settings_class)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class RouteSettings:
+class RouteSettings(Table):
     """Codes that `match` as a whole go to `partner`."""
 
     match: AsciiPattern
@@ -130,8 +126,7 @@ class RouteSettings:
         return Route(self.match, self.partner, None if self.doors is None else frozenset(self.doors))
 
 
-@dataclass(frozen=True, kw_only=True)
-class RelaySettings:
+class RelaySettings(Table):
     """The relay that holds the gate open."""
 
     pin: Pin
@@ -155,8 +150,7 @@ Debounce = Annotated[int, whole(0, 1000)]
 """Milliseconds for which a level must stand before it counts; contacts bounce for some 10 ms."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class InputSettings:
+class InputSettings(Table):
     """A pin that is read."""
 
     pin: Pin
@@ -165,7 +159,6 @@ class InputSettings:
     debounce_ms: Debounce = 50
 
 
-@dataclass(frozen=True, kw_only=True)
 class ContactSettings(InputSettings):
     """The door contact; active is open."""
 
@@ -177,7 +170,6 @@ class ContactSettings(InputSettings):
     """When the relay goes off after an admission: after `open_ms`, or when the door opens or closes."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class PassageSettings(InputSettings):
     """The passage sensor of a turnstile; active is somebody passing."""
 
@@ -187,8 +179,7 @@ class PassageSettings(InputSettings):
     """Whether the relay goes off at the start or at the end of the signal."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExitRelaySettings:
+class ExitRelaySettings(Table):
     """A relay for the way out alone."""
 
     pin: Pin
@@ -196,8 +187,7 @@ class ExitRelaySettings:
     """Whether a high level lets out."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExitSettings:
+class ExitSettings(Table):
     """The way out. It must also have a button that cuts the lock's power by wire."""
 
     button: InputSettings | None = None
@@ -212,8 +202,7 @@ class ExitSettings:
     """A sensor of its own that counts who leaves."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Signals:
+class Signals(Table):
     """The lamps and the buzzer for the member; each is optional."""
 
     green: Pin | None = None
@@ -221,11 +210,10 @@ class Signals:
     buzzer: Pin | None = None
 
 
-Scanner = Annotated[ScannerSettings, TaggedBy("type", reader_types.tables)]
+Scanner = Annotated[ScannerSettings, TaggedBy("type", lambda: READER_TYPES, reader_types.table_of)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class DoorSettings:
+class DoorSettings(Table):
     """A gate and its devices."""
 
     repeat_ms: Annotated[int, whole(0, 60_000)] = 3000
@@ -255,8 +243,10 @@ class DoorSettings:
     """The readers at this door."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
+_NONE: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+class Settings(Table):
     """The whole file."""
 
     site: Site = Site()
@@ -264,11 +254,11 @@ class Settings:
     journal: JournalSettings = JournalSettings()
     control: Control = Control()
     monitor: MonitorSettings = MonitorSettings()
-    partners: dict[Name, Partner] = field(default_factory=dict)
+    partners: Mapping[Name, Partner] = _NONE
     """The partners that decide, by the names that events show."""
     routes: tuple[RouteSettings, ...] = ()
     """In their order; the first that takes a code wins."""
-    schedules: dict[Name, ScheduleTable] = field(default_factory=dict)
+    schedules: Mapping[Name, ScheduleTable] = _NONE
     """Times of the week in `site.timezone`, by the names that doors use."""
-    doors: Annotated[dict[Name, DoorSettings], NotEmpty()]
+    doors: Annotated[Mapping[Name, DoorSettings], NotEmpty()]
     """The gates, by the names that events show."""

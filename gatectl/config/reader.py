@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import tomli
 
@@ -74,8 +73,7 @@ def load_with_keys(path: Path, environ: Mapping[str, str]) -> tuple[Settings, di
     return _result(path, text, settings, found), held
 
 
-@dataclass(frozen=True, slots=True)
-class Usable:
+class Usable(NamedTuple):
     """Settings of which not every partner can be asked."""
 
     settings: Settings

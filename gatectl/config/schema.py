@@ -1,104 +1,177 @@
-"""Build the schema for pydantic's engine from the model's annotations.
+"""Check values from TOML by the annotations of the model, and make the model's tables of them.
 
-pydantic itself would build the same schema. But importing it takes five times as long as this module, and
-7 MB of a small memory, at every start of the daemon and at every command: more than half a second on a
-Raspberry Pi.
+pydantic could do this. But importing its engine alone takes a tenth of the daemon's start and 5 MB of a small
+memory, and each command would wait for it too.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, Literal, NamedTuple, Union, get_args, get_origin
 
-from pydantic_core import CoreSchema, SchemaValidator
-from pydantic_core import core_schema as core
+from gatectl.config.problems import Where
+from gatectl.validators.values import (
+    NotEmpty,
+    Table,
+    TableCheck,
+    TaggedBy,
+    Validator,
+    ValueRefused,
+    is_optional,
+    settings_of,
+)
 
-from gatectl.validators.values import NotEmpty, TableCheck, TaggedBy, Validator
+MISSING: Final = "missing"
+UNKNOWN: Final = "unknown"
+NO_BOOL: Final = "no bool"
+NO_TABLE: Final = "no table"
+NO_LIST: Final = "no list"
+EMPTY: Final = "empty"
+NO_CHOICE: Final = "no choice"
+NO_TAG: Final = "no tag"
+REFUSED: Final = "refused"
+
+
+class Flaw(NamedTuple):
+    """Something wrong with a value; `kind` is one of the constants above."""
+
+    kind: str
+    where: Where
+    """Its path; it has the name of the kind below a table of several kinds, and "[key]" below a name."""
+    given: object
+    """The value; for a missing or unknown setting, its table or its value."""
+    what: str = ""
+    """Only of a refused value: what is wrong, for the installer."""
+    hints: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    """Only of a wrong choice: the words to choose from."""
+
+
+class InvalidError(Exception):
+    """A value does not fit its annotation. `flaws` are all that is wrong."""
+
+    def __init__(self, flaws: list[Flaw]) -> None:
+        super().__init__(flaws)
+        self.flaws = flaws
 
 
 def read(kind: Any, raw: object, folder: Path) -> Any:
-    """Convert a value from TOML to this kind: a class or an annotation of the model.
+    """Convert a value from TOML to this kind: a table's class or an annotation of the model.
 
-    Relative paths start at `folder`. Raises pydantic_core.ValidationError with all that is wrong.
+    Relative paths start at `folder`. Raises InvalidError with all that is wrong.
     """
-    return _validator(kind).validate_python(raw, context=folder)
+    reader = _Reader(folder)
+    value = reader.read(kind, raw, ())
+    if reader.flaws:
+        raise InvalidError(reader.flaws)
+    return value
 
 
-@cache
-def _validator(kind: Any) -> SchemaValidator:
-    return SchemaValidator(schema_of(kind))
+def unpacked(kind: Any) -> tuple[Any, object]:
+    """Return an annotation without `None` and without its mark, and the mark.
+
+    TOML has no null: None is the value of a missing setting.
+    """
+    if get_origin(kind) in {Union, UnionType} and type(None) in get_args(kind):
+        (kind,) = (part for part in get_args(kind) if part is not type(None))
+    if get_origin(kind) is Annotated:
+        inner, mark = get_args(kind)
+        return inner, mark
+    return kind, None
 
 
-def schema_of(kind: Any) -> CoreSchema:
-    """Return the schema of an annotation of the model."""
-    if dataclasses.is_dataclass(kind):
-        return _table(kind)
-    if kind is bool:
-        return core.bool_schema(strict=True)
-    parts = get_args(kind)
-    origin = get_origin(kind)
-    if origin is Annotated:
-        return _marked(*parts)
-    if origin is Literal:
-        return core.literal_schema(list(parts))
-    if origin in {Union, UnionType}:
-        # TOML has no null: None is the value of a missing key.
-        (only,) = (part for part in parts if part is not type(None))
-        return schema_of(only)
-    return _several(kind, None)
+def is_table(kind: object) -> bool:
+    """Return whether a kind is the class of a table."""
+    return isinstance(kind, type) and issubclass(kind, Table)
 
 
-def _several(kind: Any, least: int | None) -> CoreSchema:
-    """Return the schema of a list, or of tables by their names."""
-    parts = get_args(kind)
-    if get_origin(kind) is tuple:
-        return core.tuple_schema([schema_of(parts[0])], variadic_item_index=0, min_length=least)
-    if get_origin(kind) is dict:
-        return core.dict_schema(schema_of(parts[0]), schema_of(parts[1]), min_length=least)
-    raise TypeError(f"the settings have no values of the kind {kind}")
+class _Reader:
+    """Reads values, and keeps what is wrong with them. A value that is wrong is read as None."""
 
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.flaws: list[Flaw] = []
 
-def _marked(kind: Any, mark: object) -> CoreSchema:
-    match mark:
-        case Validator(check, json):
-            return core.with_info_plain_validator_function(_in_folder(check), metadata={"json": json})
-        case TaggedBy(key, choices):
-            tables = choices() if choices else {_word(choice, key): choice for choice in get_args(kind)}
-            return core.tagged_union_schema({word: schema_of(choice) for word, choice in tables.items()}, key)
-        case NotEmpty():
-            return _several(kind, 1)
-        case TableCheck(check, json):
-            return core.no_info_after_validator_function(check, schema_of(kind), metadata={"json": json})
-    raise TypeError(f"the settings know no mark {mark}")
+    def read(self, kind: Any, raw: Any, where: Where) -> Any:
+        inner, mark = unpacked(kind)
+        match mark:
+            case Validator():
+                return self._checked(lambda: mark.check(raw, self._folder), raw, where)
+            case TableCheck():
+                before = len(self.flaws)
+                table = self.read(inner, raw, where)
+                is_whole = len(self.flaws) == before
+                return self._checked(lambda: mark.check(table), raw, where) if is_whole else None
+            case TaggedBy():
+                return self._tagged(mark, raw, where)
+        if is_table(inner):
+            return self._table(inner, raw, where)
+        if inner is bool:
+            return raw if isinstance(raw, bool) else self._wrong(NO_BOOL, where, raw)
+        return self._of_parts(inner, raw, where, least=1 if isinstance(mark, NotEmpty) else 0)
 
+    def _of_parts(self, kind: Any, raw: Any, where: Where, *, least: int) -> Any:
+        parts, origin = get_args(kind), get_origin(kind)
+        if origin is Literal:
+            return raw if raw in parts else self._wrong(NO_CHOICE, where, raw, words=parts)
+        if origin is tuple:
+            return self._list(parts[0], raw, where, least)
+        if origin is not None and issubclass(origin, Mapping):
+            return self._tables(parts[0], parts[1], raw, where, least)
+        raise TypeError(f"the settings have no values of the kind {kind}")
 
-def _in_folder(check: Callable[[object, Path], Any]) -> core.WithInfoValidatorFunction:
-    return lambda value, info: check(value, info.context)
+    def _checked(self, check: Any, raw: object, where: Where) -> Any:
+        try:
+            return check()
+        except ValueRefused as error:
+            self.flaws.append(Flaw(REFUSED, where, raw, error.what, error.hints))
 
+    def _wrong(self, kind: str, where: Where, raw: object, words: tuple[str, ...] = ()) -> Any:
+        """Keep what is wrong; returns None in place of the value."""
+        self.flaws.append(Flaw(kind, where, raw, words=words))
 
-def _word(choice: Any, key: str) -> str:
-    (word,) = get_args(get_type_hints(choice)[key])
-    return str(word)
+    def _table(self, table: type[Table], raw: Any, where: Where) -> Any:
+        if not isinstance(raw, dict):
+            return self._wrong(NO_TABLE, where, raw)
+        before, known = len(self.flaws), settings_of(table)
+        values = dict(self._settings(table, known, raw, where))
+        for name in raw:
+            if name not in known:
+                self._wrong(UNKNOWN, (*where, name), raw[name])
+        return table(**values) if len(self.flaws) == before else None
 
+    def _settings(
+        self, table: type[Table], known: Mapping[str, Any], raw: Mapping[str, Any], where: Where
+    ) -> Iterator[tuple[str, Any]]:
+        for name, kind in known.items():
+            if name in raw:
+                yield name, self.read(kind, raw[name], (*where, name))
+            elif not is_optional(table, name):
+                self._wrong(MISSING, (*where, name), raw)
 
-def _table(table: Any) -> CoreSchema:
-    hints = get_type_hints(table, include_extras=True)
-    fields = dataclasses.fields(table)
-    parts = [
-        core.dataclass_field(field.name, _field(field, hints[field.name]), kw_only=True) for field in fields
-    ]
-    arguments = core.dataclass_args_schema(table.__name__, parts, extra_behavior="forbid")
-    return core.dataclass_schema(table, arguments, [field.name for field in fields], frozen=True)
+    def _tagged(self, mark: TaggedBy, raw: Any, where: Where) -> Any:
+        if not isinstance(raw, dict):
+            return self._wrong(NO_TABLE, where, raw)
+        tag = raw.get(mark.key)
+        if not isinstance(tag, str) or tag not in mark.names():
+            return self._wrong(NO_TAG, where, raw)
+        return self.read(mark.table(tag), raw, (*where, tag))
 
+    def _list(self, kind: Any, raw: Any, where: Where, least: int) -> Any:
+        if not isinstance(raw, list):
+            return self._wrong(NO_LIST, where, raw)
+        if len(raw) < least:
+            self._wrong(EMPTY, where, raw)
+        return tuple(self.read(kind, item, (*where, index)) for index, item in enumerate(raw))
 
-def _field(field: dataclasses.Field[Any], hint: Any) -> CoreSchema:
-    schema = schema_of(hint)
-    if field.default is not dataclasses.MISSING:
-        return core.with_default_schema(schema, default=field.default)
-    if field.default_factory is not dataclasses.MISSING:
-        return core.with_default_schema(schema, default_factory=field.default_factory)
-    return schema
+    def _tables(self, name_kind: Any, kind: Any, raw: Any, where: Where, least: int) -> Any:
+        if not isinstance(raw, dict):
+            return self._wrong(NO_TABLE, where, raw)
+        if len(raw) < least:
+            self._wrong(EMPTY, where, raw)
+        return {
+            self.read(name_kind, name, (*where, name, "[key]")): self.read(kind, value, (*where, name))
+            for name, value in raw.items()
+        }

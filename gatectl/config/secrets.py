@@ -7,12 +7,9 @@ import re
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-from pydantic_core import ValidationError
+from typing import Any, NamedTuple
 
 from gatectl.config import schema
 from gatectl.config.cross_checks import tables
@@ -45,8 +42,7 @@ class KeyExposed(KeyRefused):
 NO_KEY = Secret("")
 
 
-@dataclass(frozen=True, slots=True)
-class PartnerSecrets:
+class PartnerSecrets(NamedTuple):
     """The secrets of one partner; None for those that its settings do not name."""
 
     key: Secret = NO_KEY
@@ -81,7 +77,7 @@ def collect(
 def _sources(partner: dict[str, Any], folder: Path) -> Iterator[tuple[str, KeySource]]:
     """Yield the settings of a partner that name secrets, each with the place that it names."""
     for setting in [name for name in ("key", "proxy_key", "client_key") if name in partner]:
-        with suppress(ValidationError):  # a wrong shape is reported with the rest of the model
+        with suppress(schema.InvalidError):  # a wrong shape is reported with the rest of the model
             yield setting, schema.read(Key, partner[setting], folder)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
 
 from gatectl.config.model import (
     DoorSettings,
@@ -122,7 +121,7 @@ def _never_reached(routes: Sequence[RouteSettings], index: int) -> Iterator[str]
 
 
 def _about_door(name: str, door: DoorSettings) -> Iterator[str]:
-    lamps = {lamp.name: getattr(door.signals, lamp.name) for lamp in fields(door.signals)}
+    lamps = vars(door.signals)
     pins = [
         (("relay", "pin"), door.relay.pin),
         *((("signals", lamp), pin) for lamp, pin in lamps.items() if pin),

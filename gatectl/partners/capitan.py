@@ -22,11 +22,8 @@ Sources: https://api.hellocapitan.com/api/docs/barcode-check-in; https://api.hel
 the token's header and the length of a barcode.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
 
@@ -63,7 +60,6 @@ NUMBERS = Numbers(
 """A barcode is a segment of the path, on whose way `.` and `..` would be resolved."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class CapitanSettings(SettlingSettings):
     """A partner asked by Capitan's barcode check-in."""
 
@@ -75,15 +71,17 @@ class CapitanSettings(SettlingSettings):
     """Needed where the gym has several locations."""
 
 
-@dataclass(frozen=True, slots=True)
 class CapitanProtocol:
     """One location at Capitan; without `location_id` the token's own location counts."""
 
-    endpoint: Endpoint
-    location_id: int | None
-    key: str = field(repr=False)
-    other_keys: tuple[str, ...] = field(default=(), repr=False)
-    """The other partners' keys, to be masked in reasons too."""
+    def __init__(
+        self, endpoint: Endpoint, location_id: int | None, key: str, other_keys: tuple[str, ...] = ()
+    ) -> None:
+        """The other partners' keys are masked in reasons too."""
+        self.endpoint = endpoint
+        self.location_id = location_id
+        self.key = key
+        self.other_keys = other_keys
 
     def question(self, member: str, code: str, customer: str = "", door: str = "") -> PartnerRequest:  # noqa: ARG002 - a barcode is all
         """Make the request. `member` is the barcode, any text, escaped in the path."""

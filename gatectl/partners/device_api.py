@@ -23,11 +23,8 @@ into the event's detail. `interpret` in `exchange.py` adds the answers that are 
 Source: https://developer.sportalliance.com/ (Device API).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from gatectl.decision.outcomes import Fault
@@ -77,7 +74,6 @@ _REFUSALS = {400: Verdict.NOT_ALLOWED, 403: Verdict.NOT_ALLOWED, 404: Verdict.NO
 """Statuses that are a refusal if the answer has an errorCode."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class DeviceApiSettings(PartnerSettings):
     """The gym's own software, asked by its Device API: Magicline or PerfectGym Next."""
 
@@ -95,18 +91,25 @@ class DeviceApiSettings(PartnerSettings):
     """When the member is checked in: with the admission."""
 
 
-@dataclass(frozen=True, slots=True)
 class DeviceApiProtocol:
     """One device of the gym's software. Its token belongs to one door in the software."""
 
-    endpoint: Endpoint
-    key: str = field(repr=False)
-    identification: str = NUMBER
-    format: Format | None = "DECIMAL"
-    """None for another type of identification than NUMBER."""
-    language: str | None = None
-    other_keys: tuple[str, ...] = field(default=(), repr=False)
-    """The other partners' keys, to be masked in reasons too."""
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        key: str,
+        identification: str = NUMBER,
+        number_format: Format | None = "DECIMAL",
+        language: str | None = None,
+        other_keys: tuple[str, ...] = (),
+    ) -> None:
+        """`number_format` is None for another identification than NUMBER. `other_keys` are masked too."""
+        self.endpoint = endpoint
+        self.key = key
+        self.identification = identification
+        self.format = number_format
+        self.language = language
+        self.other_keys = other_keys
 
     def question(self, member: str, code: str, customer: str = "", door: str = "") -> PartnerRequest:  # noqa: ARG002 - one number
         """Make the request, which checks the member in."""

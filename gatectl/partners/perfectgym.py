@@ -21,11 +21,8 @@ https://developer.sportalliance.com/apis/perfectgym/aggregator/member-validation
 https://support.magicline.com/hc/en-us/articles/47879904419857 (404).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -61,7 +58,6 @@ _CUSTOMERS_ID = Number(
 _UNAUTHORISED = re.compile(rb'"authorized"\s*:\s*false')
 
 
-@dataclass(frozen=True, kw_only=True)
 class PerfectGymSettings(PartnerSettings):
     """A partner asked by PerfectGym Next's check-in validation."""
 
@@ -77,16 +73,17 @@ class PerfectGymSettings(PartnerSettings):
     """Milliseconds from the complete code to the whole answer; 750 is PerfectGym's own limit."""
 
 
-@dataclass(frozen=True, slots=True)
 class PerfectGymProtocol:
     """The aggregator's registered endpoint. The aggregator's own ID of the member is sent as aggregatorId."""
 
-    endpoint: Endpoint
-    aggregator_id: str | None
-    """One ID that is sent for every member; None to send the member's own."""
-    key: str = field(repr=False)
-    other_keys: tuple[str, ...] = field(default=(), repr=False)
-    """The other partners' keys, to be masked in reasons too."""
+    def __init__(
+        self, endpoint: Endpoint, aggregator_id: str | None, key: str, other_keys: tuple[str, ...] = ()
+    ) -> None:
+        """`aggregator_id` is sent for everybody; None sends the member's own. `other_keys` are masked too."""
+        self.endpoint = endpoint
+        self.aggregator_id = aggregator_id
+        self.key = key
+        self.other_keys = other_keys
 
     def question(self, member: str, code: str, customer: str = "", door: str = "") -> PartnerRequest:  # noqa: ARG002 - the code stays here
         """Make the request: the aggregator's ID is text; the customer's, 1 to 18 digits, a JSON number."""

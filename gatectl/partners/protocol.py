@@ -5,16 +5,14 @@ its request and the interpretation of its answers, and ends in its descriptor; `
 simulator of the same name is in `gatectl/sim`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, NamedTuple
 
 from gatectl.decision.routing import Numbers
 from gatectl.partners.exchange import Endpoint, PartnerProtocol, PartnerResponse
 from gatectl.validators.addresses import ProxyUrl, Url
-from gatectl.validators.values import FilePath, Key, KeyFile, Name, Text, whole
+from gatectl.validators.values import FilePath, Key, KeyFile, Name, Table, Text, whole
 
 Budget = Annotated[int, whole(50, 30_000)]
 """Milliseconds from the complete code to the whole answer. Under 50 not even a near partner answers;
@@ -27,8 +25,7 @@ AlreadyInPerDay = Annotated[int, whole(0, 20)]
 """How often in a day such a refusal lets a member in; 0 is never."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class PartnerSettings:
+class PartnerSettings(Table):
     """The settings that all partners have. A protocol adds its own, and its name as `protocol`'s Literal."""
 
     protocol: Name
@@ -51,7 +48,6 @@ class PartnerSettings:
     """Shown in advice, never asked."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class SettlingSettings(PartnerSettings):
     """The settings of partners whose refusals say that a member is in already."""
 
@@ -90,8 +86,7 @@ def no_words(_settings: PartnerSettings) -> Iterable[str]:
     return ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class ProtocolDescriptor:
+class ProtocolDescriptor(NamedTuple):
     """A protocol. The callables take an instance of `settings`, unless they say otherwise."""
 
     name: str
@@ -107,9 +102,9 @@ class ProtocolDescriptor:
     """Whether every `not_allowed` may be for a second visit, as no key of its own says so."""
     gives_reasons: Callable[[Any], bool] = lambda _settings: True
     """Returns whether every `not_allowed` carries the partner's reason."""
-    also_called: Mapping[str, str] = field(default_factory=dict)
+    also_called: Mapping[str, str] = MappingProxyType({})
     """Other words that an installer may write as `protocol`, in small letters, each with a hint."""
-    examples: Mapping[str, str] = field(default_factory=dict)
+    examples: Mapping[str, str] = MappingProxyType({})
     """Hints with an example, by the protocol's own settings."""
     contradictions: Callable[[Mapping[str, Any]], Iterable[Contradiction]] = no_contradictions
     """Finds contradictions in the partner's raw table, whose values may be of any type."""

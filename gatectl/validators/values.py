@@ -1,26 +1,14 @@
-"""The kinds of values that settings take; each refuses a wrong value in an installer's words.
+"""The tables of settings and the kinds of their values; each refuses a wrong value in an installer's words.
 
-Kinds do not coerce: "3000" is not 3000 and true is not 1. This module imports pydantic only when it refuses a
-value, so that a process with valid settings need not load it. `config/schema.py` turns these marks into
-pydantic's schema.
+Kinds do not coerce: "3000" is not 3000 and true is not 1. `config/schema.py` reads values by these marks.
 """
 
-from __future__ import annotations
-
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Never, dataclass_transform
 
 from gatectl.errors import near
-
-if TYPE_CHECKING:
-    from pydantic_core import PydanticCustomError
-
-
-REFUSED: Final = "refused"
-"""The error type of every refusal from this module; its context holds `what` and `hints`."""
 
 _LINE_MODE = re.compile(r"[78][NEOMS][12]")
 _CHIP_HINTS = (
@@ -29,7 +17,58 @@ _CHIP_HINTS = (
 )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+class Table:
+    """A table of the settings: a record that is frozen, compared by value, and cheap to define.
+
+    Its settings are the annotations of its class and its base classes; one with a value may be left out. They
+    are evaluated at import: a module of tables has no `from __future__ import annotations`.
+
+    A dataclass would compile its methods at every start, half a millisecond for each class. There are some
+    thirty tables, a door's settings use ten of them, and a Raspberry Pi is several times as slow.
+    """
+
+    def __init__(self, **given: Any) -> None:
+        values = self.__dict__
+        for name in settings_of(type(self)):
+            values[name] = given.pop(name) if name in given else default_of(type(self), name)
+        if given:
+            raise TypeError(f"{type(self).__name__} has no {', '.join(given)}")
+
+    def __setattr__(self, name: str, _value: object) -> Never:
+        raise AttributeError(f"{type(self).__name__} is frozen: {name} cannot be set")
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and vars(other) == vars(self)
+
+    def __hash__(self) -> int:
+        return hash(tuple(vars(self).values()))
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        return f"{type(self).__name__}({values})"
+
+
+def settings_of(table: type) -> Mapping[str, Any]:
+    """Return the annotations of a table's settings by their names, those of its base classes first."""
+    annotations: dict[str, Any] = {}
+    for part in reversed(table.__mro__):
+        annotations.update(vars(part).get("__annotations__", {}))
+    return annotations
+
+
+def is_optional(table: type, name: str) -> bool:
+    """Return whether a setting may be left out."""
+    return hasattr(table, name)
+
+
+def default_of(table: type, name: str) -> Any:
+    """Return the value of a setting that is left out. Raises TypeError if it may not be."""
+    if not is_optional(table, name):
+        raise TypeError(f"{table.__name__} needs {name}")
+    return getattr(table, name)
+
+
 class Validator:
     """A mark in `Annotated[…]`: the conditions on a value.
 
@@ -37,40 +76,53 @@ class Validator:
     value, or raises the error that `refuse` makes. `json` is the same in JSON Schema, as far as possible.
     """
 
-    check: Callable[[object, Path], Any]
-    json: Mapping[str, Any]
+    __slots__ = ("check", "json")
+
+    def __init__(self, check: Callable[[object, Path], Any], json: Mapping[str, Any]) -> None:
+        self.check = check
+        self.json = json
 
 
-@dataclass(frozen=True, slots=True)
 class TaggedBy:
     """A mark on tables of several kinds: the value of `key` in a table selects its kind.
 
-    `choices` returns the kinds by these values; left out, they are the members of the marked union, by the
-    Literals of their `key`.
+    `names` returns all of these values, and `table` the kind for one: a kind is loaded when it is used.
     """
 
-    key: str
-    choices: Callable[[], Mapping[str, Any]] | None = None
+    __slots__ = ("key", "names", "table")
+
+    def __init__(self, key: str, names: Callable[[], Collection[str]], table: Callable[[str], Any]) -> None:
+        self.key = key
+        self.names = names
+        self.table = table
 
 
-@dataclass(frozen=True, slots=True)
 class NotEmpty:
     """A mark on a list or a table of tables: at least one."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class TableCheck:
     """A mark on a table: conditions between its parts; `check` raises the error that `refuse` makes."""
 
-    check: Callable[[Any], Any]
-    json: Mapping[str, Any]
+    __slots__ = ("check", "json")
+
+    def __init__(self, check: Callable[[Any], Any], json: Mapping[str, Any]) -> None:
+        self.check = check
+        self.json = json
 
 
-def refuse(what: str, *hints: str) -> PydanticCustomError:
-    """Make the error to raise: `what` is wrong, without a full stop; `hints` say what to do instead."""
-    from pydantic_core import PydanticCustomError  # noqa: PLC0415 - loaded already where a value is refused
+class ValueRefused(Exception):
+    """A value is refused: `what` is wrong, without a full stop; `hints` say what to do instead."""
 
-    return PydanticCustomError(REFUSED, "{what}", {"what": what, "hints": hints})
+    def __init__(self, what: str, hints: tuple[str, ...]) -> None:
+        super().__init__(what)
+        self.what = what
+        self.hints = hints
+
+
+def refuse(what: str, *hints: str) -> ValueRefused:
+    """Make the error to raise."""
+    return ValueRefused(what, hints)
 
 
 def whole(low: int, high: int | None = None, *, or_zero: bool = False) -> Validator:
@@ -236,8 +288,7 @@ TimeZone = Annotated[str, Validator(_time_zone, {"type": "string", "pattern": "^
 Chip = Annotated[int | str, Validator(_chip, {"type": ["integer", "string"], "minimum": 0, "minLength": 1})]
 
 
-@dataclass(frozen=True, kw_only=True)
-class KeySource:
+class KeySource(Table):
     """The place of a key or a password: exactly one of the three is set."""
 
     file: FilePath | None = None

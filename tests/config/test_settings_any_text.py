@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 
 from hypothesis import HealthCheck, example, given, settings
@@ -16,7 +15,7 @@ from gatectl.config.problems import SettingsError
 from gatectl.config.reader import load, load_with_keys
 from gatectl.devices.reader import reader_types
 from gatectl.partners.registry import PROTOCOLS, settings_classes
-from gatectl.validators.values import KeySource
+from gatectl.validators.values import KeySource, settings_of
 
 SECRET = "Zq7xSECRETxq7Z"
 
@@ -35,7 +34,7 @@ TABLES = (
 TABLES += (model.RouteSettings, model.DoorSettings, model.RelaySettings, model.Signals)
 TABLES += tuple(reader_types.settings_classes().values())
 
-NAMES = st.sampled_from(sorted({field.name for table in TABLES for field in fields(table)})) | st.text(
+NAMES = st.sampled_from(sorted({name for table in TABLES for name in settings_of(table)})) | st.text(
     max_size=3
 )
 

@@ -463,3 +463,8 @@ def test_a_route_is_reached_where_the_one_before_does_not_count(write):
         "[[routes]]\nmatch = 'CAP.*'\npartner = \"capitan\"",
     )
     assert [line for line in warnings_of(load(path)) if "never" in line] == []
+
+
+def test_a_readers_setting_at_the_door_itself(write, refusal):
+    (problem,) = refusal(write("[doors.main]\n", "[doors.main]\nidle_ms = 50\n")).problems
+    assert (problem.key, problem.hints) == ("doors.main.idle_ms", ("it is a setting of scanners",))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import pytest
 import tomli
 
 from gatectl.config.model import (
+    ContactSettings,
+    InputSettings,
     MonitorSettings,
+    RelaySettings,
 )
 from gatectl.config.reader import load
 from gatectl.config.warnings import warnings_of
@@ -118,11 +120,26 @@ port = "reader"
     assert load(path).doors["side"].scanners[0].port == tmp_path / "reader"
 
 
+def test_a_table_made_in_code_has_its_settings_and_no_others():
+    with pytest.raises(TypeError, match="needs pin"):
+        RelaySettings()
+    with pytest.raises(TypeError, match="has no colour"):
+        RelaySettings(pin=1, colour="red")
+    relay = RelaySettings(pin=1, open_ms=500)
+    assert repr(relay) == (
+        "RelaySettings(pin=1, active_high=True, open_ms=500, control='hold', pulse_ms=200, continuous=False)"
+    )
+    assert relay == RelaySettings(open_ms=500, pin=1)
+    assert hash(relay) == hash(RelaySettings(open_ms=500, pin=1))
+    assert relay != RelaySettings(pin=1)
+    assert ContactSettings(pin=1) != InputSettings(pin=1)
+
+
 def test_nothing_changes_afterwards(write):
     settings = load(write())
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError, match="frozen"):
         settings.site.tenant = "other"
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError, match="frozen"):
         settings.doors["main"].relay.pin = 3
 
 

@@ -2,14 +2,19 @@
 
 from pathlib import Path
 
+OTHER_PROTOCOLS = ("wellhub", "capitan", "device_api", "generic_http", "codes")
+OTHER_READERS = ("evdev_keyboard", "caps_lock", "probe", "detect", "discovery")
+
 
 def test_a_running_daemon_has_nothing_that_it_does_not_need(gym):
-    gym = gym().start(PYTHONPROFILEIMPORTTIME="1")
+    gym = gym({"perfectgym": {}}).start(PYTHONVERBOSE="1")
     mapped = Path(f"/proc/{gym.pid}/maps").read_text()
     gym.terminate()
-    imported = {line.rpartition("|")[2].strip() for line in gym.stderr if line.startswith("import time:")}
-    assert {"gatectl.daemon.serve", "gatectl.config.reader", "pydantic_core"} <= imported
-    assert not imported & {"pydantic", "rich", "httpx", "cryptography", "trustme", "hypothesis"}
+    imported = {line.split("'")[1] for line in gym.stderr if line.startswith("import '")}
+    assert {"gatectl.daemon.serve", "gatectl.config.reader", "gatectl.partners.perfectgym"} <= imported
+    assert not {name for name in imported if {*name.split(".")} & {*OTHER_PROTOCOLS, *OTHER_READERS}}
+    assert not imported & {"pydantic_core", "rich", "jinja2", "starlette", "httpx", "cryptography"}
+    assert not imported & {"trustme", "hypothesis"}
     assert not imported & {"gatectl.journal.pages", "gatectl.decision.spreadsheet", "html.entities", "uuid"}
     assert "evdev" not in mapped, "no scanner here is a keyboard"
 

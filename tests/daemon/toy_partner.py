@@ -19,7 +19,6 @@ from gatectl.validators.addresses import base_url
 from gatectl.validators.values import HeaderText
 
 
-@dataclass(frozen=True, kw_only=True)
 class ToySettings(SettlingSettings):
     """A partner asked by the toy protocol."""
 

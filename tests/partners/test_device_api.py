@@ -1,7 +1,6 @@
 """The Device API: what is asked, and what each answer comes to."""
 
 import json
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,7 +10,7 @@ from partner_rigs import DEVICE_API, KEY, answer
 from gatectl.decision.outcomes import Fault
 from gatectl.decision.routing import objection
 from gatectl.decision.verdict import MemberWords, Reason, Verdict
-from gatectl.partners.device_api import PROTOCOL, DeviceApiSettings
+from gatectl.partners.device_api import PROTOCOL, DeviceApiProtocol, DeviceApiSettings
 from gatectl.partners.exchange import Endpoint, interpret
 from gatectl.validators.values import KeySource
 
@@ -164,7 +163,7 @@ def test_a_trace_id_that_is_none_is_not_kept(trace):
 
 
 def test_another_partners_key_is_not_kept_as_a_trace_id():
-    protocol = replace(DEVICE_API, other_keys=("other-key",))
+    protocol = DeviceApiProtocol(DEVICE_API.endpoint, KEY, other_keys=("other-key",))
     body = json.dumps(ERROR | {"traceId": "other-key"}).encode()
     assert interpret(protocol, answer(403, body)).detail is None
 

@@ -4,19 +4,16 @@ The driver of a type is named and not imported here: reading the settings loads 
 loads those that it uses.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from gatectl.decision.reader.card_numbers import BYTES_MAX, ByteOrder, Conversion, ReadAs, WriteAs
 from gatectl.decision.reader.framing import Flow, Framing
 from gatectl.decision.reader.keymap import CapsLock, LayoutName
 from gatectl.decision.reader.reading import Affixes, Encoding
 from gatectl.devices.reader.paths import BluetoothAddress, InputDevice, SerialPort, is_stable
-from gatectl.validators.values import LineMode, Name, TableCheck, Text, refuse, whole
+from gatectl.validators.values import LineMode, Name, Table, TableCheck, Text, refuse, whole
 
 Idle = Annotated[int, whole(5, 2000, or_zero=True)]
 """Milliseconds of silence that end a code, for readers that send no ending; 0 for none. Under 5 a gap
@@ -29,8 +26,7 @@ _USUAL_BAUD = frozenset(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class CardSettings:
+class CardSettings(Table):
     """The way from the numbers that a reader of cards sends to those that the gym uses."""
 
     read: ReadAs = "hex"
@@ -49,8 +45,7 @@ class CardSettings:
         return Conversion(self.read, self.bytes, self.order, self.write)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ScannerSettings:
+class ScannerSettings(Table):
     """The settings that readers of all types have."""
 
     type: str
@@ -82,7 +77,6 @@ class ScannerSettings:
         }
 
 
-@dataclass(frozen=True, kw_only=True)
 class SerialScanner(ScannerSettings):
     """A reader on a serial line."""
 
@@ -108,7 +102,6 @@ class SerialScanner(ScannerSettings):
         return str(self.port)
 
 
-@dataclass(frozen=True, kw_only=True)
 class EvdevScanner(ScannerSettings):
     """A reader that types like a keyboard."""
 
@@ -131,8 +124,7 @@ class EvdevScanner(ScannerSettings):
         return str(self.device or self.name or self.bluetooth)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReaderType:
+class ReaderType(NamedTuple):
     """A type of readers, as everything that differs between types is derived from."""
 
     settings: type[ScannerSettings]
@@ -140,12 +132,12 @@ class ReaderType:
     """The module whose `DRIVER` is a `gatectl.devices.reader.driver.Driver` for these settings."""
     path_key: str
     """The setting that names the device by its path."""
+    is_for: str
+    """The readers that it is for, in words."""
     other_keys: tuple[str, ...] = ()
     """The settings that may name it instead."""
     check: TableCheck | None = None
     """Conditions between the settings."""
-    is_for: str
-    """The readers that it is for, in words."""
     also_called: frozenset[str] = frozenset()
     """Other words that an installer may write for it, in small letters."""
     remarks: Callable[[Any], Iterable[tuple[str, str]]] = lambda _: ()
@@ -216,9 +208,7 @@ def settings_classes() -> dict[str, type[ScannerSettings]]:
     return {name: kind.settings for name, kind in READER_TYPES.items()}
 
 
-def tables() -> dict[str, Any]:
-    """Return the table of each type: its class, with its check where it has one."""
-    return {
-        name: Annotated[kind.settings, kind.check] if kind.check else kind.settings
-        for name, kind in READER_TYPES.items()
-    }
+def table_of(name: str) -> Any:
+    """Return the table of a type: its class, with its check if it has one."""
+    kind = READER_TYPES[name]
+    return Annotated[kind.settings, kind.check] if kind.check else kind.settings

@@ -6,15 +6,14 @@ its end, or one whose compression cannot be undone; `client.py` has already drop
 cut short or over 64 KiB.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal
 
 from gatectl.partners.exchange import NOT_JSON, PartnerResponse, is_html, json_of, start_of
 from gatectl.partners.generic_http.backend_values import JsonMembers, MemberPath, Statuses
+from gatectl.validators.values import Table
 
 Outcome = Literal["allowed", "not_allowed", "not_found", "credentials", "configuration"]
 """The result of an answer: a verdict about the member, or a fault of the gym's own settings."""
@@ -30,13 +29,12 @@ _WORDS = {
 _ABSENT = object()
 
 
-@dataclass(frozen=True, kw_only=True)
-class AnswerRule:
+class AnswerRule(Table):
     """One rule: the answers that it fits, and their result."""
 
     status: Statuses | None = None
     """The HTTP status, or a list of them; left out, any. A rule that is allowed names it."""
-    json: JsonMembers = field(default_factory=dict)
+    json: JsonMembers = MappingProxyType({})
     """Members that the answer's JSON object must have, with these values; "a.b", in quotes, goes deeper."""
     verdict: Outcome
     """The result of such an answer."""
@@ -58,7 +56,7 @@ class AnswerRule:
         """Return the texts of the partner's own reason; a list on the way gives one for each item."""
         return () if self.reason is None else tuple(_texts_at(json_of(answer), self.reason.split(".")))
 
-    def hides(self, later: AnswerRule) -> bool:
+    def hides(self, later: "AnswerRule") -> bool:
         """Return whether every answer that `later` fits is decided by this rule before."""
         if self.verdict == "allowed" and later.verdict != "allowed" and not later.json:
             return False  # the later rule may fit a page, or text that is not JSON

@@ -6,12 +6,9 @@ verdict of the first rule that fits it (`answer_rules.py`). No rule that fits is
 verdict in any protocol; an API gateway's 403 is one of them only if no rule fits.
 """
 
-from __future__ import annotations
-
 import base64
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -58,7 +55,6 @@ _DETAILS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
 class HttpSettings(PartnerSettings):
     """Any other backend: asked as written here, and understood by the rules in `answers`."""
 
@@ -82,17 +78,26 @@ class HttpSettings(PartnerSettings):
     """The rules, in their order: the first that fits an answer decides; without one there is no verdict."""
 
 
-@dataclass(eq=False, repr=False)  # its repr would show the key
 class HttpProtocol:
     """One backend. `secrets` are masked in reasons."""
 
-    target: TargetTemplate
-    method: str
-    headers: tuple[tuple[str, str], ...]
-    body: Mapping[str, Any] | None
-    answers: tuple[AnswerRule, ...]
-    key: str
-    secrets: tuple[str, ...]
+    def __init__(
+        self,
+        target: TargetTemplate,
+        method: str,
+        headers: tuple[tuple[str, str], ...],
+        body: Mapping[str, Any] | None,
+        answers: tuple[AnswerRule, ...],
+        key: str,
+        secrets: tuple[str, ...],
+    ) -> None:
+        self.target = target
+        self.method = method
+        self.headers = headers
+        self.body = body
+        self.answers = answers
+        self.key = key
+        self.secrets = secrets
 
     def question(self, member: str, code: str, customer: str = "", door: str = "") -> PartnerRequest:  # noqa: ARG002 - no placeholder for it
         """Make the request, with every value encoded for its place."""

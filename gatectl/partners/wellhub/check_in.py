@@ -22,10 +22,7 @@ Sources: https://developers.gympass.com/product/access-control-api/1.0/endpoints
 the page's earlier version, https://developers.gympass.com/product/access-control-api/1.0/endpoint.
 """
 
-from __future__ import annotations
-
 import re
-from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from gatectl.decision.outcomes import Fault
@@ -64,7 +61,6 @@ NUMBERS = Numbers(Number(re.compile(r"\d{13}", re.ASCII), "13 digits", (13, 13))
 """gympass_id is text of 13 digits; leading zeros occur."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class WellhubSettings(SettlingSettings):
     """A partner asked by Wellhub's access control API."""
 
@@ -78,16 +74,24 @@ class WellhubSettings(SettlingSettings):
     """Send the scanned code along, where it is not the ID itself."""
 
 
-@dataclass(frozen=True, slots=True)
 class WellhubProtocol:
     """One gym at Wellhub. `validate` is a write: it makes the transaction that pays the gym."""
 
-    endpoint: Endpoint
-    gym_id: str
-    key: str = field(repr=False)
-    send_custom_code: bool = False
-    other_keys: tuple[str, ...] = field(default=(), repr=False)
-    """The other partners' keys, to be masked in reasons too."""
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        gym_id: str,
+        key: str,
+        *,
+        send_custom_code: bool = False,
+        other_keys: tuple[str, ...] = (),
+    ) -> None:
+        """The other partners' keys are masked in reasons too."""
+        self.endpoint = endpoint
+        self.gym_id = gym_id
+        self.key = key
+        self.send_custom_code = send_custom_code
+        self.other_keys = other_keys
 
     def question(self, member: str, code: str, customer: str = "", door: str = "") -> PartnerRequest:  # noqa: ARG002 - it has none
         """Make the request. `member` is the 13-digit ID; the code is added only if it differs, and fits."""
@@ -169,7 +173,9 @@ def _errors_in(body: Any) -> list[dict[str, Any]]:
 def _make(
     settings: WellhubSettings, endpoint: Endpoint, key: str, other_keys: tuple[str, ...]
 ) -> WellhubProtocol:
-    return WellhubProtocol(endpoint, settings.gym_id, key, settings.send_custom_code, other_keys)
+    return WellhubProtocol(
+        endpoint, settings.gym_id, key, send_custom_code=settings.send_custom_code, other_keys=other_keys
+    )
 
 
 PROTOCOL = ProtocolDescriptor(

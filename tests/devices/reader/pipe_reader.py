@@ -1,7 +1,6 @@
 """A reader type of its own, whole: a reader that writes lines into a named pipe."""
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +12,6 @@ from gatectl.devices.reader.system import DeviceClass
 from gatectl.validators.values import FilePath
 
 
-@dataclass(frozen=True, kw_only=True)
 class PipeScanner(ScannerSettings):
     """A reader that writes into a named pipe."""
 

@@ -10,7 +10,7 @@ import pytest
 from harness import GOOD, Gym, code
 
 from gatectl.config.model import Settings
-from gatectl.config.schema import read
+from gatectl.config.schema import InvalidError, read
 
 RUN = "import sys, pipe_reader; from gatectl.cli.main import main; sys.exit(main())"
 
@@ -111,5 +111,5 @@ def test_devices_lists_it_and_prints_its_settings(gym, tmp_path):
 
 def test_the_registry_of_this_process_has_the_types_of_gatectl_alone(tmp_path):
     raw = {"doors": {"d": {"relay": {"pin": 1}, "scanners": [{"type": "pipe", "pipe": "p"}]}}}
-    with pytest.raises(ValueError, match="pipe"):
+    with pytest.raises(InvalidError, match="pipe"):
         read(Settings, raw, tmp_path)
