@@ -23,7 +23,7 @@ MARK = {
     "generation": 1,
     "mark": 12,
     "id": EVENT_ID,
-    "window": 256,
+    "window": 9,
     "again": False,
 }
 BATCH = {"v": 1, "journal": JOURNAL, "generation": 1, "after": 4, "until": 5}
