@@ -31,6 +31,7 @@ from gatectl.devices.gpio.gate import Gate
 from gatectl.devices.gpio.input_watcher import InputWatcher, Lost, WatchedInput
 from gatectl.devices.gpio.lines_off import Failure, Line
 from gatectl.devices.gpio.output import LampPin
+from gatectl.devices.gpio.pin_threads import PinThreads
 from gatectl.devices.gpio.pins import LGPIO, PinsError, factory_name, import_lgpio, pin_factory
 from gatectl.devices.gpio.relay_pin import RelayPin, StuckError
 from gatectl.devices.gpio.relay_timer import RelayTimer
@@ -184,9 +185,12 @@ def _passage_rules(door: DoorSettings) -> PassageRules | None:
 
 
 def watched(
-    settings: Settings, factory: Any, on_change: Callable[[str, InputName, LevelChange | Lost], None]
+    settings: Settings,
+    factory: Any,
+    threads: PinThreads,
+    on_change: Callable[[str, InputName, LevelChange | Lost], None],
 ) -> InputWatcher:
-    """The inputs of all doors; `on_change` is called in the watcher's thread with each change."""
+    """The inputs of all doors; `on_change` is called in the pins' threads with each change."""
     inputs = [
         WatchedInput(
             door,
@@ -195,11 +199,13 @@ def watched(
             one.active == "low",
             LevelFilter(one.debounce_ms / 1000),
             partial(on_change, door, name),
+            factory,
+            threads,
         )
         for door, door_settings in settings.doors.items()
         for name, one in _inputs(door_settings)
     ]
-    return InputWatcher(inputs, factory)
+    return InputWatcher(inputs, threads)
 
 
 def _inputs(door: DoorSettings) -> Iterator[tuple[InputName, InputSettings]]:

@@ -20,6 +20,7 @@ from gatectl.daemon import control, gates
 from gatectl.daemon.commands import READ_ONLY, commands, subscriptions
 from gatectl.daemon.door import Door
 from gatectl.daemon.lock import alone
+from gatectl.daemon.looks import look_regularly, until_next_look
 from gatectl.daemon.partner_service import Diallers, PartnerService, unusable
 from gatectl.daemon.sd_notify import feed_watchdog, keep_notifying, notify, watchdog_interval_s
 from gatectl.daemon.site_context import SiteContext
@@ -113,9 +114,8 @@ class _Daemon:
         store.start()
         context = self._site_context(store)
         try:
-            opening = await self._wait_for_store(context)
             async with asyncio.TaskGroup() as group:
-                await self._supervise(group, context, broken, opening)
+                await self._supervise(group, context, broken)
         finally:
             if self._inputs is not None:
                 self._inputs.stop()
@@ -200,15 +200,16 @@ class _Daemon:
                 door.resume(orders[name])
             door.recall(unused)
 
-    def _watch_inputs(self, doors: Mapping[str, Door]) -> InputWatcher:
+    def _watch_inputs(self, context: SiteContext, doors: Mapping[str, Door]) -> InputWatcher:
         loop = asyncio.get_running_loop()
 
         def on_input(door: str, name: InputName, what: LevelChange | Lost) -> None:
             loop.call_soon_threadsafe(doors[door].take_input, name, what)
 
-        self._inputs = gates.watched(self._settings, self._factory, on_input)
-        self._inputs.start()
-        return self._inputs
+        inputs = gates.watched(self._settings, self._factory, self._guard.threads, on_input)
+        self._inputs, context.watch_inputs = inputs, inputs.watch_closely
+        inputs.start()
+        return inputs
 
     async def _wait_for_store(self, context: SiteContext) -> Coroutine[Any, Any, None] | None:
         """Load the cards and close the last run's scans; return the rest if the disk does not answer."""
@@ -280,6 +281,11 @@ class _Daemon:
                 LogEntry(Priority.ERROR, f"the enrolled cards and the last scans cannot be read ({error})")
             )
 
+    def _outward(self) -> set[str]:
+        """The paths of the scanners on the inside."""
+        scanners = (one for door in self._settings.doors.values() for one in door.scanners)
+        return {one.path for one in scanners if one.direction == "out"}
+
     def _scanners(self, doors: Mapping[str, Door]) -> list[tuple[str, Scanner]]:
         """Make every scanner, each with the name of its door."""
         settings = [(name, scanner) for name in doors for scanner in self._settings.doors[name].scanners]
@@ -303,26 +309,26 @@ class _Daemon:
         group: asyncio.TaskGroup,
         context: SiteContext,
         broken: asyncio.Future[None],
-        opening: Coroutine[Any, Any, None] | None,
     ) -> None:
         """Any error here, or in what is started here, ends the daemon; the service restarts it."""
         doors = self._doors(context, group)
+        inputs = self._watch_inputs(context, doors)
         scanners = self._scanners(doors)
-        inputs = self._watch_inputs(doors)
-        context.watch_inputs = inputs.watch_closely
+        # The way out waits for nothing: no disk, no partner.
+        outward = self._outward()
+        reading = [group.create_task(one.run()) for _, one in scanners if one.status.path in outward]
+        opening = await self._wait_for_store(context)
         recalling = group.create_task(self._recall(context, doors))
         if opening is None:
             await asyncio.wait([recalling], timeout=OPEN_PATIENCE_S)
-        reading = [group.create_task(scanner.run()) for _, scanner in scanners]
+        reading += [group.create_task(one.run()) for _, one in scanners if one.status.path not in outward]
         keeping = [group.create_task(service.keep_connected()) for service in context.partners.values()]
-        threads = (
-            asyncio.wrap_future(ended) for ended in (self._guard.broken, inputs.broken, *self._sinks.broken)
-        )
+        threads = (asyncio.wrap_future(ended) for ended in (self._guard.threads.broken, *self._sinks.broken))
         ends = (broken, context.store.broken, *threads)
         watching = [group.create_task(_raised(future)) for future in ends]
-        if any(door.machine.modes.needs_clock for door in doors.values()):
-            watching.append(group.create_task(_keep_schedules(doors.values())))
-        watching += [recalling, group.create_task(clock.log_clock_steps(self._sinks.take))]
+        watching.append(group.create_task(look_regularly(doors.values(), self._guard.threads)))
+        stepping = clock.log_clock_steps(self._sinks.take, pause=until_next_look)
+        watching += [recalling, group.create_task(stepping)]
         if opening is not None:
             watching.append(group.create_task(opening))
         feeding_s = watchdog_interval_s(self._environ, os.getpid())
@@ -379,16 +385,6 @@ class _Daemon:
         if passage_s > 0:
             await asyncio.wait([second_signal], timeout=passage_s)
         second_signal.cancel()
-
-
-async def _keep_schedules(doors: Collection[Door]) -> None:
-    """Has every door look at the clock each second, all in one wake-up."""
-    trusted = False
-    while True:
-        trusted = trusted or clock.is_synchronised()
-        for door in doors:
-            door.look_at_clock(trusted=trusted)
-        await asyncio.sleep(1 - clock.now() % 1)
 
 
 async def _until_usable(store: Store) -> None:

@@ -8,9 +8,12 @@ import pytest
 from harness import HANG, PINS
 
 from gatectl.cli.health import facts
+from gatectl.journal.schema import open_ours
 
 RELAY, CONTACT, BUTTON, EXIT_RELAY = PINS["main"]["relay"], 5, 26, 16
+SIDE_RELAY, OTHER_BUTTON = PINS["side"]["relay"], 25
 BUTTON_SETTINGS = {"button": {"pin": BUTTON, "active": "low", "debounce_ms": 20}, "open_ms": 400}
+OTHER_BUTTON_SETTINGS = BUTTON_SETTINGS | {"button": BUTTON_SETTINGS["button"] | {"pin": OTHER_BUTTON}}
 CONTACT_SETTINGS = {"pin": CONTACT, "active": "high", "debounce_ms": 20, "held_s": 1}
 
 edges = pytest.mark.parametrize("environment", [{}, {"PINS_EDGES": "none"}], ids=["edges", "no edges"])
@@ -113,3 +116,41 @@ def test_an_exit_needs_neither_disk_nor_partner(gym):
         other.execute("BEGIN IMMEDIATE")
         pressed_at = gym.drive(BUTTON, 0)
         gym.until_pin(RELAY, 1, pressed_at)
+
+
+def test_the_way_out_is_open_before_the_disk_answers(gym):
+    """Another process has the journal for itself, which has the effect of a stalled disk: the start waits."""
+    gym = gym(doors={"main": {"exit": BUTTON_SETTINGS}})
+    gym.journal.parent.mkdir()
+    with closing(open_ours(gym.journal)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        pressed_at = gym.drive(BUTTON, 0)
+        gym.spawn()
+        gym.until_pin(RELAY, 1, pressed_at)
+        lines = [gym.told("main: opened: Exit"), gym.told("the enrolled cards", "cannot be read yet")]
+        assert [line for line in gym.lines_so_far() if line in lines] == lines, "the exit comes first"
+
+
+@edges
+def test_a_pin_that_hangs_holds_up_no_other_door(gym, environment):
+    doors = {"main": {"exit": BUTTON_SETTINGS}, "side": {"exit": OTHER_BUTTON_SETTINGS}}
+    gym = gym(doors=doors).start(**environment)
+    gym.fail(f"{BUTTON}:hang")
+    gym.drive(BUTTON, 0)
+    for _ in range(2):
+        pressed_at = gym.drive(OTHER_BUTTON, 0)
+        gym.until_pin(SIDE_RELAY, 1, pressed_at)
+        gym.drive(OTHER_BUTTON, 1)
+        gym.until_pin(SIDE_RELAY, 0, pressed_at)
+    events = [gym.next_event() for _ in range(3)]
+    (lost,) = (event for event in events if event["kind"] == "input")
+    assert (lost["door"], lost["message"]) == ("main", "The exit button is lost")
+    assert lost["detail"] == "the pin's driver does not come back"
+    gym.told("main: lost: The exit button is lost")
+    inputs = {name: door["inputs"]["exit"]["state"] for name, door in gym.status()["doors"].items()}
+    assert inputs == {"main": "lost", "side": "ok"}
+    gym.fail()
+    gym.unblock()  # the driver comes back: the button is pressed meanwhile
+    assert gym.next_event()["message"] == "The exit button works again"
+    assert (gym.next_event()["kind"], gym.status()["doors"]["main"]["gate"]["open"]) == ("exit", True)

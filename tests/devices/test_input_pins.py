@@ -1,16 +1,19 @@
 """The inputs' thread: with edges and without, with pins that are lost, and with drivers that hang."""
 
 import queue
+import threading
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 from gpiozero.pins.mock import MockFactory, MockPin
 
 from gatectl.decision.door.inputs import InputName, LevelChange, LevelFilter
-from gatectl.devices.gpio.input_watcher import InputWatcher, Lost, WatchedInput
+from gatectl.devices.gpio.input_watcher import HANGS, InputWatcher, Lost, WatchedInput
+from gatectl.devices.gpio.pin_threads import PinThreads
 
 PATIENCE_S = 10
-PIN = 26
+PIN, OTHER = 26, 16
 
 
 class WithoutEdges(MockPin):
@@ -40,14 +43,15 @@ def failing():
 @contextmanager
 def watching(pin_class=MockPin, name=InputName.CONTACT, *, active_low=True, debounce_s=0.0):
     factory, told = MockFactory(pin_class=pin_class), queue.Queue()
-    one = WatchedInput("main", name, PIN, active_low, LevelFilter(debounce_s), told.put)
-    watcher = InputWatcher([one], factory)
-    watcher.start()
+    threads = PinThreads()
+    one = WatchedInput("main", name, PIN, active_low, LevelFilter(debounce_s), told.put, factory, threads)
+    InputWatcher([one], threads).start()
+    threads.start()
     try:
         yield factory, told
         assert one.edges is (pin_class is not WithoutEdges)
     finally:
-        watcher.stop()
+        threads.stop()
         factory.reset()
 
 
@@ -119,17 +123,74 @@ def test_a_pin_that_another_program_holds_is_lost_and_claimed_later():
 
 def test_a_bug_in_the_thread_ends_the_daemon():
     factory = MockFactory()
-    one = WatchedInput("main", InputName.EXIT, PIN, True, LevelFilter(0), lambda _: 1 / 0)
-    watcher = InputWatcher([one], factory)
-    watcher.start()
-    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
-        watcher.broken.result(PATIENCE_S)
-    watcher.stop()
+    threads = PinThreads()
+    one = WatchedInput("main", InputName.EXIT, PIN, True, LevelFilter(0), lambda _: 1 / 0, factory, threads)
+    threads.add(one)
+    threads.start()
+    with pytest.raises(RuntimeError, match="the exit input of main failed: ZeroDivisionError"):
+        threads.broken.result(PATIENCE_S)
+    threads.stop()
     factory.reset()
 
 
-def test_without_inputs_there_is_no_thread():
-    watcher = InputWatcher([], MockFactory())
-    watcher.start()
-    assert watcher._thread is None
-    watcher.stop()
+class Hanging(MockPin):
+    """Pins whose driver does not come back while they are named here."""
+
+    names = frozenset()
+    goes_on = threading.Event()
+
+    def _get_state(self):
+        if self.info.name in self.names:
+            assert self.goes_on.wait(PATIENCE_S)
+        return super()._get_state()
+
+
+class HangingWithoutEdges(Hanging):
+    def _set_edges(self, _value):
+        raise OSError("no edges here")
+
+
+@pytest.fixture(params=[Hanging, HangingWithoutEdges], ids=["edges", "no edges"])
+def hanging(request):
+    yield request.param
+    Hanging.names = frozenset()
+    Hanging.goes_on.set()
+
+
+def test_a_driver_that_hangs_at_one_pin_holds_up_no_other(hanging):
+    """Nobody looks after the threads here: the edge itself, or the spare thread, calls for relief."""
+    factory, told, threads = MockFactory(pin_class=hanging), queue.Queue(), PinThreads()
+    inputs = [
+        WatchedInput(
+            *(door, InputName.EXIT, pin, True, LevelFilter(0), partial(_put, told, door), factory, threads)
+        )
+        for door, pin in (("main", PIN), ("side", OTHER))
+    ]
+    InputWatcher(inputs, threads).start()
+    threads.start()
+    try:
+        assert {next_of(told)[0], next_of(told)[0]} == {"main", "side"}
+        Hanging.goes_on.clear()
+        Hanging.names = frozenset({f"GPIO{PIN}"})
+        factory.pin(PIN).drive_low()
+        for press in range(3):
+            factory.pin(OTHER).drive_low() if press % 2 == 0 else factory.pin(OTHER).drive_high()
+            door, change = next_of(told)
+            assert (door, change.active) == ("side", press % 2 == 0)
+        while True:  # a daemon looks a few times a minute
+            threads.look()
+            if not told.empty():
+                break
+        assert next_of(told) == ("main", Lost(HANGS))
+        Hanging.names = frozenset()
+        Hanging.goes_on.set()
+        door, change = next_of(told)
+        assert (door, change.active) == ("main", True)
+        assert told.empty()
+    finally:
+        threads.stop()
+        factory.reset()
+
+
+def _put(told, door, change):
+    told.put((door, change))

@@ -146,15 +146,15 @@ def test_an_opening_wakes_the_guard_only_if_it_would_sleep_longer(relay):
     one = relay(open_ms=60_000)
     guard = RelayTimer([one])  # never started
     guard._pass()
-    guard._pause()
+    guard.threads._pause_s()
+    calls = guard.threads._calls
     guard.changed(one.energise())
-    assert not guard._woken.is_set(), "it looks at the pins within a second anyway"
+    assert guard.threads._calls == calls, "it looks at the pins within a second anyway"
     one.release()
     guard.changed(one.energise(10))
-    assert guard._woken.is_set()
-    guard._woken.clear()
+    assert guard.threads._calls == calls + 1
     guard.changed()
-    assert guard._woken.is_set(), "a relay that failed cannot wait"
+    assert guard.threads._calls == calls + 2, "a relay that failed cannot wait"
     one.close()
 
 
@@ -162,8 +162,9 @@ def test_an_opening_wakes_a_guard_that_is_awake(relay):
     """It may have read the relay's time already, and would then sleep beyond it."""
     one = relay(open_ms=60_000)
     guard = RelayTimer([one])  # never started
+    calls = guard.threads._calls
     guard.changed(one.energise())
-    assert guard._woken.is_set()
+    assert guard.threads._calls == calls + 1
     one.close()
 
 
@@ -445,7 +446,7 @@ def test_a_bug_in_the_guards_thread_is_not_hidden(relay):
     guard = RelayTimer([one])
     one.trouble.retry_at = 0.0
     guard.start()
-    assert "TypeError" in str(guard.broken.exception(timeout=10))
+    assert "TypeError" in str(guard.threads.broken.exception(timeout=10))
 
 
 def test_a_broken_lamp_is_logged_once_and_stops_no_scan(relay, factory, entries):

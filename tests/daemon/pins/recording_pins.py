@@ -6,7 +6,9 @@ process is killed. Faults are words in a file, looked at each time:
     17          pin 17 cannot be claimed
     17=1        pin 17 cannot be set to 1
     22=1:block  setting pin 22 to 1, or claiming it so, blocks its caller until the pipe next to the file is
-    written to 17:bug      reading pin 17 in a thread of its own raises what no driver raises
+    written to
+    17:bug      reading pin 17 in a thread of its own raises what no driver raises
+    26:hang     reading pin 26 blocks its caller, in the same way
 
 The levels of inputs come through a pipe, a line each: `26 0`. With PINS_EDGES=none the pins have no edges.
 """
@@ -43,6 +45,10 @@ class RecordingPin(MockPin):
         if value == "input":
             self.factory.listen()
 
+    def _set_pull(self, value):
+        super()._set_pull(value)
+        self.factory.drive_again(self._pin)
+
     def _set_edges(self, value):
         if os.environ.get(EDGES_ENVIRONMENT) == "none":
             raise OSError("no edges")
@@ -52,6 +58,8 @@ class RecordingPin(MockPin):
         self._fail_where(":unread")
         if threading.current_thread() is not threading.main_thread() and f"{self._pin}:bug" in _faults():
             raise SystemExit("a bug")
+        if f"{self._pin}:hang" in _faults():
+            _block()
         return super()._get_state()
 
     def _set_state(self, value):
@@ -76,8 +84,7 @@ class RecordingPin(MockPin):
 
     def _block_where(self, level):
         if f"{self._pin}={level}:block" in _faults():
-            with Path(os.environ[FAULTS_ENVIRONMENT] + ".pipe").open("rb") as pipe:
-                pipe.read()
+            _block()
 
     def _fail_where(self, what):
         if f"{self._pin}{what}" in _faults():
@@ -93,6 +100,7 @@ class RecordingFactory(MockFactory):
     def __init__(self):
         super().__init__(pin_class=RecordingPin)
         self._listener = None
+        self._driven = {}
 
     def listen(self):
         """From now on the pipe's levels are the inputs'."""
@@ -104,8 +112,19 @@ class RecordingFactory(MockFactory):
         with Path(os.environ[LEVELS_ENVIRONMENT]).open() as levels:
             for line in levels:
                 number, level = line.split()
-                pin = self.pin(int(number))
-                pin.drive_high() if int(level) else pin.drive_low()
+                self._driven[int(number)] = int(level)
+                self.drive_again(int(number))
+
+    def drive_again(self, number):
+        """A pull does not change a level that something else drives."""
+        if number in self._driven:
+            pin = self.pin(number)
+            pin.drive_high() if self._driven[number] else pin.drive_low()
+
+
+def _block():
+    with Path(os.environ[FAULTS_ENVIRONMENT] + ".pipe").open("rb") as pipe:
+        pipe.read()
 
 
 def _faults():
