@@ -130,7 +130,7 @@ def test_decisions_ask_no_clock_and_open_nothing(path):
 
 COMMAND = "the command; the other module does its work"
 SAME_NAME = {
-    **dict.fromkeys(("backup", "cards", "codes", "erase", "status"), COMMAND),
+    **dict.fromkeys(("backup", "cards", "codes", "erase", "grace", "status"), COMMAND),
     "connection": "to a partner; to the partner simulator",
     "protocol": "a partner's protocol; its simulated side",
     "control": "the client of the control socket; its server",

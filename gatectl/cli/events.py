@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _SCREENFUL = 20
 """Events shown to a person without a given number: usually the last ones matter."""
 
-_TIMES = "2026-11-22T19:35:00Z, 2026-11-22, 12:00, yesterday, 90m, 2h, 7d"
+TIMES = "2026-11-22T19:35:00Z, 2026-11-22, 12:00, yesterday, 90m, 2h, 7d"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     forms = parser.add_mutually_exclusive_group()
     forms.add_argument("--json", action="store_true", help="one object a line")
     forms.add_argument("--csv", action="store_true", help="a table for spreadsheets")
-    parser.add_argument("--since", type=time_text, metavar="T", help=f"from this time on: {_TIMES}")
+    parser.add_argument("--since", type=time_text, metavar="T", help=f"from this time on: {TIMES}")
     parser.add_argument("--until", type=time_text, metavar="T", help="to this time; of a date, to its end")
     parser.add_argument("--door", metavar="D", help="at this door")
     parser.add_argument("--partner", metavar="P", help="of this partner")
@@ -94,7 +94,7 @@ def time_text(text: str) -> str:
     try:
         parsed(text, time.time_ns() // 1000, None)
     except NotATimeError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time such as {_TIMES}") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is no time such as {TIMES}") from None
     return text
 
 

@@ -15,6 +15,7 @@ from gatectl.decision.partner_condition import OUT_OF_ORDER, Condition
 from gatectl.decision.words.status_words import (
     cards_trouble,
     damaged_trouble,
+    grace_words,
     input_words,
     journal_trouble,
     mode_words,
@@ -164,6 +165,8 @@ def _partner(
         words += f", {since(partner['since'], now)}"
     if state == Condition.OUTAGE and partner["failing"]:
         words += f", last {partner['failing']['detail'] or partner['failing']['fault']}"
+    if grace := grace_words(partner, lambda moment: when(moment, now, seconds=False)):
+        words += f", {grace}"
     if lost is None:
         words += f", {ready} connection{'' if ready == 1 else 's'} ready"
     else:

@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("gatectl.cli.demo", "a whole door on this machine, without hardware"),
     "sim": ("gatectl.cli.sim", "the partner simulator alone"),
     "events": ("gatectl.cli.events", "what happened at the doors, and whose fault it was"),
+    "grace": ("gatectl.cli.grace", "who was let in during a partner's outage, for settling with it"),
     "report": ("gatectl.cli.report", "what Support asks for about an event, in one folder"),
     "monitor": ("gatectl.cli.monitor", "the Event Monitor and the member's display as web pages"),
     "route": ("gatectl.cli.route", "which card or route takes a code, and to whom; asks nobody"),

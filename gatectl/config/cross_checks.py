@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from gatectl.config.model import JournalSettings
 from gatectl.config.problems import MONITOR_HINT, SettingIssue, Where, key_hint, key_of
 from gatectl.devices.reader.reader_types import other_keys, path_keys
 from gatectl.errors import near
+from gatectl.partners.protocol import GraceSettings
 from gatectl.partners.registry import PROTOCOLS
 from gatectl.validators.addresses import is_loopback
 from gatectl.validators.values import resolve
@@ -33,6 +35,7 @@ def findings(raw: Raw, folder: Path) -> Iterator[SettingIssue]:
     yield from _passages(raw)
     yield from _unseen_passages(raw)
     yield from _schedules(raw)
+    yield from _graces(raw)
     yield from _devices(raw, folder)
 
 
@@ -192,6 +195,31 @@ def _contacts(raw: Raw) -> Iterator[SettingIssue]:
         if not isinstance(signals, dict) or "buzzer" not in signals:
             hint = f"set doors.{door}.signals.buzzer to its pin, or leave warn_s out"
             yield SettingIssue(where, "warns with the buzzer, and this door has none", (hint,))
+
+
+def _graces(raw: Raw) -> Iterator[SettingIssue]:
+    """Refuse evidence that the journal does not keep, and a short budget that is none."""
+    journal = raw.get("journal")
+    keep_days = journal.get("keep_days", JournalSettings.keep_days) if isinstance(journal, dict) else None
+    for name, partner in tables(raw, "partners"):
+        grace = partner.get("grace")
+        if not isinstance(grace, dict):
+            continue
+        seen_days = grace.get("seen_days", GraceSettings.seen_days)
+        if type(keep_days) is int and type(seen_days) is int and 0 < keep_days < seen_days:
+            where = ("partners", name, "grace", "seen_days")
+            what = f"is longer than the journal keeps events: journal.keep_days is {keep_days}"
+            yield SettingIssue(where, what, ("make keep_days longer, or seen_days shorter",))
+        probe_ms, budget_ms = grace.get("probe_ms"), _budget_ms(partner)
+        if type(probe_ms) is int and budget_ms is not None and probe_ms > budget_ms:
+            where = ("partners", name, "grace", "probe_ms")
+            yield SettingIssue(where, f"must be at most budget_ms, which is {budget_ms}", ())
+
+
+def _budget_ms(partner: Raw) -> int | None:
+    descriptor = PROTOCOLS.get(str(partner.get("protocol")))
+    budget_ms = partner.get("budget_ms", descriptor and descriptor.settings.budget_ms)
+    return budget_ms if type(budget_ms) is int else None
 
 
 def _devices(raw: Raw, folder: Path) -> Iterator[SettingIssue]:

@@ -13,7 +13,7 @@ from gatectl.config.schema import Flaw, InvalidError, is_table, unpacked
 from gatectl.devices.reader import reader_types
 from gatectl.devices.reader.reader_types import READER_TYPES, path_keys
 from gatectl.errors import near
-from gatectl.partners.protocol import PartnerSettings
+from gatectl.partners.protocol import GraceSettings, PartnerSettings
 from gatectl.partners.registry import PROTOCOLS, settings_classes
 from gatectl.validators.values import KeySource, settings_of
 
@@ -42,6 +42,12 @@ _AT_DOORS: Final[Mapping[str, type]] = _tables_of(model.DoorSettings)
 _AT_EXITS: Final[Mapping[str, type]] = _tables_of(model.ExitSettings)
 _DOOR: Final[Mapping[str, type]] = {"the door, above its [tables]": model.DoorSettings}
 """TOML gives a key to the table opened last, so a door's own keys come first."""
+
+_INNER: Final[Mapping[str, type]] = {
+    **dict.fromkeys(("key", "proxy_key", "client_key", "password"), KeySource),
+    "grace": GraceSettings,
+}
+"""The tables inside those of partners and monitor."""
 
 _WORDS: Final[Mapping[str, str]] = {
     schema.MISSING: "is missing",
@@ -267,8 +273,8 @@ def _model_of(table: Where) -> type:
             return _SECTIONS[name]
         case ("partners", _, str(protocol)):
             return PROTOCOLS[protocol].settings
-        case ("partners", _, _, "key" | "proxy_key" | "client_key") | ("monitor", "password"):
-            return KeySource
+        case ("partners", _, _, str(inner)) | ("monitor", str(inner)) if inner in _INNER:
+            return _INNER[inner]
         case ("partners", _, str(protocol), str(inner), int()):
             return _item_of(PROTOCOLS[protocol].settings, inner)
         case ("routes", _):

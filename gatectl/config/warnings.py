@@ -76,6 +76,11 @@ def _about_partner(name: str, partner: PartnerSettings) -> Iterator[str]:
     for setting, words in PROTOCOLS[partner.protocol].remarks(partner):
         path = setting if isinstance(setting, tuple) else (setting,)
         yield f"{key_of(('partners', name, *path))}: {words}"
+    if partner.grace is not None:
+        yield (
+            f"{key_of(('partners', name, 'grace'))}: the gym may not be paid for visits during an outage; "
+            "`gatectl grace` lists them, for settling with the partner"
+        )
     page = partner.status_page
     if page is not None and not page.lower().startswith(("https://", "http://")):
         yield f"{key_of(('partners', name, 'status_page'))}: {page!r} is no address that a browser can open"

@@ -16,7 +16,7 @@ from gatectl.decision.timestamps import Instant, LoopTime, WallUs
 from gatectl.devices.gpio.gate import Gate, RelaySwitch
 from gatectl.devices.gpio.relay_pin import StuckError
 from gatectl.errors import visible
-from gatectl.journal.statements import past_of
+from gatectl.journal.statements import member_past, past_of
 from gatectl.partners.exchange import digest_of
 from gatectl.partners.http.client import Exchange, PreparedRequest
 
@@ -63,6 +63,8 @@ class Effects:
                 self._asking = self._tasks.create_task(self._ask(effect))
             case m.LookUp():
                 self._look_up(effect)
+            case m.LookBack():
+                self._look_back(effect)
             case m.PartnerChanged(partner):
                 self._context.partners[partner].note_condition()
             case m.Conclude(event):
@@ -112,7 +114,8 @@ class Effects:
     async def _ask(self, effect: m.Ask) -> None:
         partner, of = self._context.partners[effect.partner], effect.attempt.id
         exchange, decision = await partner.ask(self._requests.pop(of), effect.deadline_s)
-        record = partial(request_record, exchange, effect.at, partner.budget_ms)
+        budget_ms = effect.attempt.budget_ms or partner.budget_ms
+        record = partial(request_record, exchange, effect.at, budget_ms)
         self._feed(m.Answered(of, decision, record))
 
     def _look_up(self, effect: m.LookUp) -> None:
@@ -125,6 +128,16 @@ class Effects:
             self._feed(m.LookedUp(of) if found.exception() else m.LookedUp(of, *found.result()))
 
         _first_of(found, effect.until_s, done, partial(self._feed, m.LookedUp(of)))
+
+    def _look_back(self, effect: m.LookBack) -> None:
+        """Ask in the store's thread, with a limit of its own. A journal that was damaged is no evidence."""
+        attempt, rules, store = effect.attempt, effect.rules, self._context.store
+        found = store.ask(lambda connection: member_past(connection, attempt, rules))
+
+        def done() -> None:
+            self._feed(m.LookedBack(attempt.id, None if store.health.damage else found.result()))
+
+        _first_of(found, effect.until_s, done, partial(self._feed, m.LookedBack(attempt.id)))
 
     def _switch(self, *, for_exit: bool) -> RelaySwitch:
         return self._gate.exit if for_exit else self._gate.entry

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Never
 
 from gatectl import clock
 from gatectl.config.problems import SettingIssue, key_of
 from gatectl.config.secrets import PartnerSecrets
+from gatectl.decision.door.grace import HOUR_US, OutageGrace, PastScan
 from gatectl.decision.event import timestamp
 from gatectl.decision.log import Log, LogEntry, Priority
 from gatectl.decision.outcomes import Fault, Message
@@ -95,6 +96,7 @@ class PartnerService:
         self.settle_s = self.already_in_per_day = 0
         if isinstance(settings, SettlingSettings):
             self.settle_s, self.already_in_per_day = settings.settle_s, settings.already_in_per_day
+        self.grace = None if settings.grace is None else OutageGrace(settings.grace.rules())
         self._descriptor = PROTOCOLS[settings.protocol]
         self.numbers = self._descriptor.numbers(settings)
         self._protocol = self._descriptor.make(settings, endpoint, key, other_keys)
@@ -162,6 +164,11 @@ class PartnerService:
         self._logged = self.conditions.condition
         self._logged_refusing_everyone = self.conditions.refuses_everyone
 
+    def recall_outage(self, since_verdict: Sequence[PastScan]) -> None:
+        """Take the journal's scans since the last verdict, for the grace of an outage that still lasts."""
+        if self.grace is not None:
+            self.grace.recall(since_verdict if self.conditions.has_outage else ())
+
     def note_condition(self, at_s: LoopTime = LONG_AGO) -> None:
         """Log the condition if it differs from the last one logged."""
         self.conditions.update(max(at_s, clock.now()))
@@ -210,10 +217,22 @@ class PartnerService:
             "rests_until": timestamp(clock.wall_us(conditions.rests_until)) if resting else None,
             "failing": failure
             and {"fault": failure.fault, "status": failure.status, "detail": failure.detail},
+            "grace": self._grace(),
             "ready_connections": self._pool.ready,
             "clock_ahead_s": clock_ahead_s(*self._dated),
             "unconnected": self._unlinked
             and {"fault": self._unlinked.fault.value, "detail": self._unlinked.detail},
+        }
+
+    def _grace(self) -> dict[str, Any] | None:
+        """The grace of the outage under way; None without one, or where its time is over."""
+        grace, now_us = self.grace, clock.timestamp_now().at_us
+        if grace is None or grace.outage is None or not self.conditions.has_outage or not grace.lasts(now_us):
+            return None
+        return {
+            "since": timestamp(grace.outage.began_us),
+            "until": timestamp(grace.outage.began_us + grace.rules.hours * HOUR_US),
+            "admissions_left": grace.admissions_left,
         }
 
     def close(self) -> None:

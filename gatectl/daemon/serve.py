@@ -276,6 +276,9 @@ class _Daemon:
             past = await context.store.ask(statements.last_scans)
             for name, service in context.partners.items():
                 service.recall((at_us, scan) for partner, at_us, scan in past if partner == name)
+                if service.grace is not None:
+                    since = await context.store.ask(partial(statements.since_last_verdict, partner=name))
+                    service.recall_outage(since)
         except sqlite3.Error as error:
             self._sinks.take(
                 LogEntry(Priority.ERROR, f"the enrolled cards and the last scans cannot be read ({error})")

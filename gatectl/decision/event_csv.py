@@ -8,6 +8,7 @@ from datetime import tzinfo
 from gatectl.decision.event import Event
 from gatectl.decision.local_time import local, offset_text
 from gatectl.decision.spreadsheet import written
+from gatectl.decision.words.event_words import counted_of
 
 BYTE_ORDER_MARK = "\ufeff"
 """Without it, Excel takes UTF-8 for the code page of its country."""
@@ -20,26 +21,34 @@ COLUMNS = (
 )
 
 
-def lines(events: Iterable[Event], zone: tzinfo | None) -> Iterator[str]:
+GRACE_COLUMNS = (
+    *("time", "utc_offset", "door", "partner", "member", "credential", "fault", "counted", "id"),
+)
+"""Of the list for settling an outage with a partner."""
+
+Columns = tuple[str, ...]
+
+
+def lines(events: Iterable[Event], zone: tzinfo | None, columns: Columns = COLUMNS) -> Iterator[str]:
     """The header, then a line for each event as it comes; times are those of `zone`."""
-    yield header()
-    yield from rows(events, zone)
+    yield header(columns)
+    yield from rows(events, zone, columns)
 
 
-def header() -> str:
+def header(columns: Columns = COLUMNS) -> str:
     """A byte order mark and the line of the columns' names."""
-    return BYTE_ORDER_MARK + next(written([COLUMNS]))
+    return BYTE_ORDER_MARK + next(written([columns]))
 
 
-def rows(events: Iterable[Event], zone: tzinfo | None) -> Iterator[str]:
+def rows(events: Iterable[Event], zone: tzinfo | None, columns: Columns = COLUMNS) -> Iterator[str]:
     """A line for each event, without a header."""
-    yield from written(_cells(events, zone))
+    yield from written(_cells(events, zone, columns))
 
 
-def _cells(events: Iterable[Event], zone: tzinfo | None) -> Iterator[tuple[str, ...]]:
+def _cells(events: Iterable[Event], zone: tzinfo | None, columns: Columns) -> Iterator[tuple[str, ...]]:
     for event in events:
         values = _values(event, zone)
-        yield tuple(_cell(values[name]) for name in COLUMNS)
+        yield tuple(_cell(values[name]) for name in columns)
 
 
 def _values(event: Event, zone: tzinfo | None) -> dict[str, object]:
@@ -53,6 +62,7 @@ def _values(event: Event, zone: tzinfo | None) -> dict[str, object]:
         "reason": reason.get("text"),
         "sent": request.get("sent"),
         "elapsed_ms": request.get("elapsed_ms"),
+        "counted": counted_of(event)[0],
     }
 
 

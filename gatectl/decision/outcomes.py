@@ -44,6 +44,7 @@ class Message(StrEnum):
     ERASED = "One member's data erased", "0c7a4f92e1d84b35b6f20d9e8a531c47"
     AGAIN = "Let in again: had not passed", "5d9b0e7c3a184f62b7e4c8d1f0a26935"
     CAME_BACK = "Let in again: came back", "b05e7d3c9a6f41d28c4e1f7a6d92e830"
+    GRACE = "Let in without the partner: outage", "b1f4d7a03c9e4e52986ad0c7f3e81b65"
     PASSED = "Passed", "e27f4b91d6c84a0f93b5d8e7a1c06f42"
     NOT_PASSED = "Admitted, but did not pass", "84c1d7f0e3b64592a6f8b0c3d5e72914"
     UNEXPECTED = "Passage without admission", "19f6e8a4c05b4d73b2e9f7a1d83c6405"
@@ -322,6 +323,9 @@ ADMITTED_BY = {
     Basis.FIRE: ADMITTED._replace(message=Message.LET_IN_BY_FIRE, cause=Cause("fire")),
     Basis.AGAIN: ADMITTED._replace(message=Message.AGAIN, cause=Cause("again")),
     Basis.RETURN: ADMITTED._replace(message=Message.CAME_BACK, cause=Cause("came_back")),
+    Basis.GRACE: ADMITTED._replace(
+        message=Message.GRACE, priority=Priority.NOTICE, cause=Cause("grace", ("grace",))
+    ),
 }
 """The rows of admissions with words of their own."""
 
@@ -337,7 +341,9 @@ def outcome_row(
     if result is Result.ADMITTED:
         return ADMITTED if basis is None else ADMITTED_BY.get(basis, ADMITTED)
     if fault is not None:
-        return fault.unasked if verdict is None else fault.row
+        # A gate that stays shut in an outage: the partner gave no success that would have to be explained.
+        is_unasked = verdict is None or (fault is Fault.GATE and verdict is Verdict.NONE)
+        return fault.unasked if is_unasked else fault.row
     if verdict not in VERDICTS:
         raise ValueError(f"no outcome for verdict {verdict} without a fault")
     row = VERDICTS[verdict]

@@ -36,6 +36,10 @@ class OutageDetector:
     def is_outage(self) -> bool:
         return len(self._members) >= MEMBERS
 
+    def includes(self, member: str) -> bool:
+        """Return whether a failure for this member is part of an outage."""
+        return self.is_outage or len(self._members | {member}) >= MEMBERS
+
     def take(self, member: str, verdict: Verdict | None, fault: Fault | None, reason_key: str | None) -> bool:
         """Counts one finished scan, now or read back; says whether it is part of an outage."""
         if verdict not in (None, Verdict.NONE):
@@ -115,6 +119,15 @@ class Conditions:
     def refuses_everyone(self) -> bool:
         """Also where another condition hides it."""
         return self._refusals.are_of_everyone
+
+    @property
+    def has_outage(self) -> bool:
+        """Also where another condition hides it."""
+        return self._streak.is_outage
+
+    def outage_includes(self, member: str) -> bool:
+        """Return whether a failure for this member is part of an outage."""
+        return self._streak.includes(member)
 
     def rest(self, until: LoopTime) -> None:
         """No request goes out until then; `update` at that moment, too."""

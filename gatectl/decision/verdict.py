@@ -63,6 +63,8 @@ class Basis(StrEnum):
     """A refusal that says the member is in already, of a member who passed lately."""
     AGAIN = "again"
     """The member had been admitted, and did not pass."""
+    GRACE = "grace"
+    """The partner has an outage, and admitted the member here lately."""
     FIRE = "fire"
     """The fire input keeps the gate open."""
     MANUAL = "manual"

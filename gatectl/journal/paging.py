@@ -171,7 +171,9 @@ class Browser(Reader):
     def _seqs(self, search: Search, until: int, low: int, high: int, limit: int) -> list[int]:
         where, values = search.filters.conditions()
         # SQLite keeps the order of a CROSS JOIN, so the rare kinds go first: interruptions and erasures.
-        rare = search.filters.result in {Result.UNKNOWN, Result.DONE} and search.filters.member is None
+        filters = search.filters
+        is_rare = filters.basis is not None or filters.result in {Result.UNKNOWN, Result.DONE}
+        rare = is_rare and filters.member is None
         tables = "outcomes CROSS JOIN attempts" if rare else "attempts CROSS JOIN outcomes"
         statement = (
             f"SELECT seq FROM {tables} USING (seq) WHERE {where}"  # noqa: S608 made of our own words

@@ -81,6 +81,7 @@ class Filters(NamedTuple):
     """Compared as cards are, and a card in any of its notations."""
     result: Result | None = None
     kind: str | None = None
+    basis: Basis | None = None
 
     def conditions(self) -> tuple[str, dict[str, object]]:
         """SQL over the columns of `events`, and its parameters."""
@@ -92,6 +93,7 @@ class Filters(NamedTuple):
             "member": ("member = :member", self.member),
             "result": ("result = :result", self.result and self.result.value),
             "kind": ("kind = :kind", self.kind),
+            "basis": ("basis = :basis", self.basis and self.basis.value),
         }
         active = {name: pair for name, pair in given.items() if pair[1] is not None}
         parts = [sql for sql, _ in active.values()]
@@ -113,6 +115,7 @@ class Filters(NamedTuple):
             and (self.code is None or (code is not None and _is_same_code(code, self.code)))
             and self.result in {None, event.outcome.result}
             and self.kind in {None, attempt.kind}
+            and self.basis in {None, event.outcome.basis}
         )
 
 

@@ -7,6 +7,7 @@ import sqlite3
 from collections import deque
 from typing import Any
 
+from gatectl.decision.door.grace import DAY_US, GraceRules, MemberPast, PastScan
 from gatectl.decision.door.messages import Unused
 from gatectl.decision.door.modes import Mode, Order
 from gatectl.decision.event import Attempt, Event, Outcome, interrupted
@@ -279,3 +280,60 @@ def past_of(
     waiting = unanswered(connection, attempt, settle_us) if settle_us else []
     passed = return_us > 0 and came_back(connection, attempt, return_us)
     return waiting, already_in(connection, attempt), passed
+
+
+_BY_THE_PARTNER = "('partner', 'settled', 'already_in', 'return')"
+"""The bases of an admission for which the partner's word counts."""
+_VERDICTS = "('allowed', 'not_allowed', 'not_found')"
+
+
+def since_last_verdict(connection: sqlite3.Connection, partner: str) -> list[PastScan]:
+    """The scans of a partner since its last verdict, the oldest first: those of the outage under way."""
+    # Newest first through the index by partner, so the time depends on the outage's length alone.
+    (last,) = connection.execute(
+        "SELECT coalesce((SELECT a.seq FROM attempts AS a CROSS JOIN outcomes AS o USING (seq)"  # noqa: S608 ours
+        f" WHERE a.partner = ? AND o.verdict IN {_VERDICTS} ORDER BY a.seq DESC LIMIT 1), 0)",
+        (partner,),
+    ).fetchone()
+    rows = connection.execute(
+        "SELECT a.id, a.at_us, a.member, o.outage, o.fault IS 'tls', o.basis IS 'grace'"
+        " FROM attempts AS a CROSS JOIN outcomes AS o USING (seq)"
+        " WHERE a.partner = ? AND a.seq > ? AND a.kind = 'scan' ORDER BY a.seq",
+        (partner, last),
+    )
+    return [
+        PastScan(event_id, WallUs(at_us), member, bool(outage), bool(is_tls), bool(is_graced))
+        for event_id, at_us, member, outage, is_tls, is_graced in rows
+    ]
+
+
+def member_past(connection: sqlite3.Connection, attempt: Attempt, rules: GraceRules) -> MemberPast | None:
+    """The evidence about an attempt's member; None where the attempt itself is not on disk.
+
+    Then the disk takes no records, and later nobody could count whom it let in.
+    """
+    if connection.execute("SELECT 1 FROM attempts WHERE id = ?", (attempt.id,)).fetchone() is None:
+        return None
+    (newest_us,) = connection.execute("SELECT max(at_us) FROM attempts").fetchone()
+    member = {"member": attempt.member, "partner": attempt.partner}
+    of_member = (
+        " FROM attempts AS a CROSS JOIN outcomes AS o USING (seq)"
+        " WHERE a.member = :member AND a.partner = :partner AND a.kind = 'scan'"
+    )
+    admitted = connection.execute(
+        f"SELECT a.at_us {of_member} AND o.result = 'admitted' AND o.basis IN {_BY_THE_PARTNER}"
+        " AND a.at_us > :since ORDER BY a.seq DESC LIMIT :visits",
+        member | {"since": newest_us - rules.seen_days * DAY_US, "visits": rules.visits},
+    )
+    newest = connection.execute(
+        f"SELECT o.verdict = 'allowed' OR o.result = 'admitted' {of_member}"
+        f" AND o.verdict IN {_VERDICTS} ORDER BY a.seq DESC LIMIT 1",
+        member,
+    ).fetchone()
+    graced = connection.execute(f"SELECT max(a.at_us) {of_member} AND o.basis = 'grace'", member).fetchone()
+    return MemberPast(
+        WallUs(newest_us),
+        [WallUs(at_us) for (at_us,) in admitted],
+        newest is not None and bool(newest[0]),
+        [WallUs(at_us) for at_us in graced if at_us is not None],
+    )

@@ -6,6 +6,7 @@ import asyncio
 import io
 import zipfile
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
@@ -19,12 +20,13 @@ from gatectl.decision import event_csv
 from gatectl.decision.cause import NEIGHBOURS, Around, around
 from gatectl.decision.event import Event
 from gatectl.decision.outcomes import KINDS
+from gatectl.decision.verdict import Basis
 from gatectl.decision.words import Language, chosen
 from gatectl.decision.words.advice import advice
 from gatectl.decision.words.event_words import RESULTS, basis_of
 from gatectl.errors import GatectlError, visible
 from gatectl.journal.paging import Browser
-from gatectl.journal.reader import UnreadableError
+from gatectl.journal.reader import Filters, UnreadableError
 from gatectl.monitor import chart, presenters, texts
 from gatectl.monitor.feeds import LiveFeeds
 from gatectl.monitor.journal_worker import JournalWorker
@@ -90,18 +92,42 @@ class PageHandlers:
 
     async def download(self, request: Request) -> Response:
         """Send all events that pass the filters, as a file for spreadsheets."""
+        table = _Table(Query.of(request.query_params).search.filters, event_csv.COLUMNS)
+        return await self._file(request, "events", table)
+
+    async def grace(self, request: Request) -> Response:
+        """List who was let in during a partner's outage."""
+        language = language_of(request)
         query = Query.of(request.query_params)
-        name = f"gatectl-events-{datetime.now().astimezone():%Y-%m-%d}.csv"
-        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-        first = await self._journal.ask(lambda browser: _rows_of(browser, query, None, browser.mark()))
-        rows = self._rows(query, first, language_of(request))
+        search = replace(query.search, filters=_graced(query))
+        found = await self._journal.ask(lambda browser: browser.page(search, PAGE_SIZE, browser.mark()))
+        return self._renderer.page(
+            request,
+            "grace.html",
+            query=query,
+            found=found,
+            rows=[presenters.grace_row_of(listed.event, language) for listed in found.events],
+            notices=[texts.text(language, "bad_time", text=visible(text)) for text in query.not_times],
+            partners=list(self._gym.status_pages),
+        )
+
+    async def grace_download(self, request: Request) -> Response:
+        """Send that list as a file for spreadsheets, as `gatectl grace --csv` prints it."""
+        table = _Table(_graced(Query.of(request.query_params)), event_csv.GRACE_COLUMNS)
+        return await self._file(request, "grace", table)
+
+    async def _file(self, request: Request, name: str, table: _Table) -> Response:
+        file_name = f"gatectl-{name}-{datetime.now().astimezone():%Y-%m-%d}.csv"
+        headers = {"Content-Disposition": f'attachment; filename="{file_name}"'}
+        first = await self._journal.ask(lambda browser: _rows_of(browser, table, None, browser.mark()))
+        rows = self._rows(table, first, language_of(request))
         return StreamingResponse(rows, media_type="text/csv", headers=headers)
 
-    async def _rows(self, query: Query, first: _Rows, language: Language) -> AsyncIterator[str]:
+    async def _rows(self, table: _Table, first: _Rows, language: Language) -> AsyncIterator[str]:
         file, rows = self._journal.file, first
-        yield event_csv.header() + rows.text
+        yield event_csv.header(table.columns) + rows.text
         while rows.following is not None:
-            following = partial(_rows_of, query=query, low=rows.following, until=rows.until)
+            following = partial(_rows_of, table=table, low=rows.following, until=rows.until)
             try:
                 rows = await self._journal.ask(following)
             except UnreadableError:
@@ -182,9 +208,22 @@ class _Rows(NamedTuple):
     until: int
 
 
-def _rows_of(browser: Browser, query: Query, low: int | None, until: int) -> _Rows:
-    events, following = browser.batch(query.search.filters, low, until)
-    return _Rows("".join(event_csv.rows(events, None)), following, until)
+class _Table(NamedTuple):
+    """The events and the columns of a file for spreadsheets."""
+
+    filters: Filters
+    columns: event_csv.Columns
+
+
+def _rows_of(browser: Browser, table: _Table, low: int | None, until: int) -> _Rows:
+    events, following = browser.batch(table.filters, low, until)
+    return _Rows("".join(event_csv.rows(events, None, table.columns)), following, until)
+
+
+def _graced(query: Query) -> Filters:
+    """Return the filters of the list of who was let in during an outage: a time and a partner."""
+    given = query.search.filters
+    return Filters(since_us=given.since_us, partner=given.partner, basis=Basis.GRACE)
 
 
 def _with_neighbours(browser: Browser, event_id: str) -> tuple[Event, Around] | None:

@@ -19,12 +19,19 @@ from gatectl.decision.words.event_words import (
     RESULTS,
     answer_of,
     basis_of,
+    counted_of,
     elapsed_of,
     first_step_of,
     is_scan,
     sent_of,
 )
-from gatectl.decision.words.status_words import input_words, mode_words, partner_advice, store_troubles
+from gatectl.decision.words.status_words import (
+    grace_words,
+    input_words,
+    mode_words,
+    partner_advice,
+    store_troubles,
+)
 from gatectl.errors import visible
 from gatectl.monitor.texts import text
 from gatectl.partners.registry import key_advice_of
@@ -85,6 +92,36 @@ SHOWN_CHARS = 4
 def shortened(code: str, head: int = 0) -> str:
     """Shorten a long code for a list to its end, and to `head` characters of its beginning."""
     return code if len(code) <= head + SHOWN_CHARS + 2 else f"{code[:head]}…{code[-SHOWN_CHARS:]}"
+
+
+@dataclass(frozen=True, slots=True)
+class GraceRow:
+    """One line of the list of who was let in during an outage."""
+
+    id: str
+    at: str
+    time: str
+    door: str
+    partner: str
+    member: str
+    credential: str
+    fault: str
+    counted: str
+
+
+def grace_row_of(event: Event, language: Language) -> GraceRow:
+    attempt, moment = event.attempt, local(event.attempt.at_us, None)
+    return GraceRow(
+        id=attempt.id,
+        at=timestamp(attempt.at_us),
+        time=f"{moment:%Y-%m-%d} {clock_text(moment, None)}",
+        door=attempt.door,
+        partner=attempt.partner or "",
+        member=visible(attempt.member or ""),
+        credential=visible(shortened(attempt.credential or "", HEAD_CHARS)),
+        fault=event.outcome.fault or "",
+        counted=chosen(counted_of(event), language),
+    )
 
 
 def _notes(event: Event, language: Language) -> Iterator[str]:
@@ -258,7 +295,8 @@ def _sentences(
         advice = partner_advice(name, partner, page, language, alone=alone, key_advice=key_advice)
         if advice:
             _, state, _ = _partner_badge(name, partner, language)
-            yield f"{name}: {state}. {advice}"
+            grace = grace_words(partner, _when, language)
+            yield f"{name}: {'; '.join(part for part in (state, grace) if part)}. {advice}"
     for words, advice in store_troubles(status, _when, language):
         yield visible(f"{words[0].upper()}{words[1:]}. {advice}")
 

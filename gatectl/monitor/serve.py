@@ -164,6 +164,8 @@ class Monitor:
             routes=[
                 Route("/", pages.events),
                 Route("/events.csv", pages.download),
+                Route("/grace", pages.grace),
+                Route("/grace.csv", pages.grace_download),
                 Route("/events/{event_id}", pages.event),
                 Route("/events/{event_id}/report", pages.report),
                 Route("/display/{door:path}", pages.display),

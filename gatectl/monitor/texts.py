@@ -36,6 +36,19 @@ TEXTS: dict[str, Pair] = {
     "door": ("Door", "Tür"),
     "partner": ("Partner", "Partner"),
     "member": ("Member", "Mitglied"),
+    "grace": ("Let in during outages", "Bei Störungen eingelassen"),
+    "grace_why": (
+        (
+            "These members were let in without their partner's word. The partner may not pay for the visits; "
+            "one that is perhaps counted was asked about, without a verdict."
+        ),
+        (
+            "Diese Mitglieder wurden ohne das Wort ihres Partners eingelassen. Er bezahlt die Besuche "
+            "vielleicht nicht; nach einem vielleicht gezählten wurde er gefragt und gab kein Urteil."
+        ),
+    ),
+    "counted": ("Counted", "Gezählt"),
+    "grace_none": ("Nobody was let in during an outage.", "Niemand wurde bei einer Störung eingelassen."),
     "result": ("Result", "Ergebnis"),
     "since": ("From", "Von"),
     "until": ("To", "Bis"),

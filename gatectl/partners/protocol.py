@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, NamedTuple
 
+from gatectl.decision.door.grace import GraceRules
 from gatectl.decision.routing import Numbers
 from gatectl.partners.exchange import Endpoint, PartnerProtocol, PartnerResponse
 from gatectl.validators.addresses import ProxyUrl, Url
@@ -23,6 +24,28 @@ Settle = Annotated[int, whole(0, 3600)]
 
 AlreadyInPerDay = Annotated[int, whole(0, 20)]
 """How often in a day such a refusal lets a member in; 0 is never."""
+
+
+class GraceSettings(Table):
+    """Admission during an outage of this partner. The gym may not be paid for these visits."""
+
+    seen_days: Annotated[int, whole(1, 90)] = 14
+    """Only members whom this partner admitted here within these days."""
+    visits: Annotated[int, whole(1, 50)] = 2
+    """At least so often."""
+    admissions: Annotated[int, whole(1, 10_000)] = 60
+    """At most so many in one outage."""
+    hours: Annotated[int, whole(1, 72)] = 12
+    """And no longer than this after the outage began."""
+    per_member_h: Annotated[int, whole(1, 72)] = 12
+    """One member not more often than once in these hours."""
+    probe_ms: Annotated[int, whole(50, 30_000)] = 300
+    """The budget in milliseconds with which the partner is asked while the outage lasts; at most
+    `budget_ms`."""
+
+    def rules(self) -> GraceRules:
+        """Return the settings in the form that the decision takes."""
+        return GraceRules(**vars(self))
 
 
 class PartnerSettings(Table):
@@ -46,6 +69,8 @@ class PartnerSettings(Table):
     """The private key of the client certificate, in PEM form, without a password."""
     status_page: Text | None = None
     """Shown in advice, never asked."""
+    grace: GraceSettings | None = None
+    """Left out, nobody is let in without this partner's word."""
 
 
 class SettlingSettings(PartnerSettings):

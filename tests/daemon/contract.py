@@ -87,7 +87,11 @@ def check(event: dict[str, Any]) -> dict[str, Any]:
             (event["verdict"], event["fault"]) == ALREADY_IN_SHUT
         )
         decided = ("allowed" if in_already else event["verdict"], event["fault"])
-        if event["basis"] == "fire":
+        if event["basis"] == "grace":
+            assert (event["result"], event["verdict"], event["outage"]) == ("admitted", "none", True)
+            assert event["message"] == "Let in without the partner: outage"
+            assert event["fault"] in {"network", "timeout", "partner"}
+        elif event["basis"] == "fire":
             assert (event["message"], event["request"]) == ("Let in: fire alarm", None)
         elif event["basis"] == "again":
             assert (event["message"], event["request"]) == ("Let in again: had not passed", None)
@@ -112,6 +116,8 @@ def _check_basis(event: dict[str, Any]) -> None:
         expected = "again" if event["of"] else "fire"
     if event["kind"] == "exit":
         opened, expected = event["result"] == "opened", "exit"
+    if event["basis"] == "grace":
+        expected = "grace"
     if event["basis"] in {"already_in", "return"}:
         assert (event["verdict"], expected) == ("not_allowed", "partner")
         expected = event["basis"]

@@ -4,14 +4,13 @@ import pytest
 from records import ADMITTED, NOT_ALLOWED, NOT_FOUND, TIMEOUT, UNRECOGNISED, scan
 
 from gatectl.decision.event import Attempt, RequestRecord, interrupted
-from gatectl.decision.outcomes import Fault, Message
+from gatectl.decision.outcomes import Fault
 from gatectl.decision.partner_condition import RESTING
-from gatectl.decision.verdict import Reason, Result, Verdict
+from gatectl.decision.verdict import Reason, Result
 from gatectl.decision.words.advice import advice
 from gatectl.decision.words.triage import triage
 
 UNSENT = RequestRecord(False, None, None, 2000.0, 2000, "new")
-NONE = {"message": Message.NO_VERDICT, "verdict": Verdict.NONE}
 MANUAL = {"kind": "manual", "partner": None, "member": None, "request": None}
 
 EVENTS = [
@@ -28,7 +27,8 @@ EVENTS = [
     (scan(1, TIMEOUT, fault=Fault.NETWORK, request=None), True, "did not go out"),
     (scan(1, TIMEOUT, request=None, reason=Reason(RESTING, None)), False, "asked for a pause"),
     (scan(1, UNRECOGNISED, partner=None, member=None), True, "did not go out at all"),
-    (scan(1, ADMITTED, fault=Fault.GATE, **NONE), True, "answered with a success"),
+    (scan(1, ADMITTED, fault=Fault.GATE), True, "answered with a success"),
+    (scan(1, TIMEOUT, fault=Fault.GATE), True, "gate is out of order"),
     (scan(1, TIMEOUT, fault=Fault.CREDENTIALS, status=401), True, "own key"),
     (scan(1, TIMEOUT, fault=Fault.CONFIGURATION, status=404), True, "as it is set up"),
     (scan(1, ADMITTED, **MANUAL), False, "by hand"),

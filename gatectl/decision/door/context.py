@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from gatectl.decision.cards import Card
 from gatectl.decision.door.already_in import AlreadyInCount
+from gatectl.decision.door.grace import OutageGrace
 from gatectl.decision.door.messages import CodeRead, Effect, Log, Note, RelayOn, Release
 from gatectl.decision.event import Attempt, Event, GateRecord, Outcome
 from gatectl.decision.log import LogEntry, Priority
@@ -31,6 +32,8 @@ class Partner(Protocol):
     already_in_per_day: int
     numbers: Numbers
     conditions: Conditions
+    grace: OutageGrace | None
+    """None where nobody is let in without this partner."""
 
     def says_already_in(self, decision: Decision) -> bool:
         """Whether this refusal says that the member has been checked in already."""

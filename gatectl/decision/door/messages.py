@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from gatectl.decision.cards import key_of
+from gatectl.decision.door.grace import GraceRules, MemberPast
 from gatectl.decision.door.inputs import InputName
 from gatectl.decision.event import Attempt, Event, RequestRecord
 from gatectl.decision.indication import Indication, View
@@ -72,6 +73,13 @@ class LookedUp(NamedTuple):
     """Openings on `already_in`, each with its event's id and time; None where they are not known."""
     came_back: bool = False
     """Whether the member passed lately."""
+
+
+class LookedBack(NamedTuple):
+    """The journal's evidence about a member in an outage; None if it was slow or cannot be trusted."""
+
+    of: str
+    past: MemberPast | None = None
 
 
 class RelayOn(NamedTuple):
@@ -173,7 +181,7 @@ class TimeUp(NamedTuple):
     at: Instant
 
 
-Feedback = Recorded | RecordLate | Answered | LookedUp | RelayOn | RelayStuck
+Feedback = Recorded | RecordLate | Answered | LookedUp | LookedBack | RelayOn | RelayStuck
 """The results of effects; each belongs to one event."""
 
 Input = (
@@ -228,6 +236,14 @@ class LookUp(NamedTuple):
     attempt: Attempt
     settle_s: int
     return_s: int
+    until_s: LoopTime
+
+
+class LookBack(NamedTuple):
+    """Ask the journal for its evidence about this attempt's partner and member. `LookedBack` follows."""
+
+    attempt: Attempt
+    rules: GraceRules
     until_s: LoopTime
 
 
@@ -314,4 +330,4 @@ class Log(NamedTuple):
 GateEffect = Energise | Release | KeepOn | StopKeeping | Show | Warn | WatchClosely | StartTimer
 """Effects at the door itself."""
 
-Effect = Record | Prepare | Ask | LookUp | PartnerChanged | Conclude | Note | Log | GateEffect
+Effect = Record | Prepare | Ask | LookUp | LookBack | PartnerChanged | Conclude | Note | Log | GateEffect

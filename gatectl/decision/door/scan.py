@@ -13,6 +13,8 @@ from gatectl.decision.door.messages import (
     Conclude,
     Energise,
     Feedback,
+    LookBack,
+    LookedBack,
     LookedUp,
     LookUp,
     PartnerChanged,
@@ -37,6 +39,13 @@ from gatectl.decision.verdict import Basis, Decision, Reason, Result, Verdict
 _LAST_TRY = {Basis.AGAIN, Basis.FIRE}
 """Admissions without a second try."""
 
+LOOK_BACK_S = 0.5
+"""The member waits so much longer for the journal. It answers after all records before, each of which may
+take a tenth of a second on a slow card."""
+
+DETAIL_CHARS = 200
+"""An event's `detail` is one line of at most so many."""
+
 SETTLED_MAX = 1000
 """Settled requests kept in memory until the journal has them: more than a disk that is late has at a door."""
 
@@ -52,6 +61,8 @@ class _Facts:
     deadline_s: LoopTime = LONG_AGO
     request: Callable[[], RequestRecord] | None = None
     basis: Basis = Basis.PARTNER
+    no_grace: str | None = None
+    """Why the member was not let in without the partner, in an outage."""
     gate: GateRecord | None = None
 
     def row(self, result: Result) -> OutcomeRow:
@@ -100,8 +111,9 @@ class ScanFlow:
             facts = _Facts(door.attempt("scan", event_id, read.at, read, found), read.at, whom)
             happening = Happening.NO_PARTNER_TO_ASK
         else:
-            attempt = door.attempt("scan", event_id, read.at, read, found, whom.budget_ms)
-            deadline_s = LoopTime(start_s + whom.budget_ms / 1000)
+            budget_ms = _budget_ms(whom, read.at)
+            attempt = door.attempt("scan", event_id, read.at, read, found, budget_ms)
+            deadline_s = LoopTime(start_s + budget_ms / 1000)
             facts = _Facts(attempt, read.at, Decision(None), whom, deadline_s)
             happening = Happening.TO_BE_ASKED
         self.over_at_s = max(start_s, facts.deadline_s)
@@ -123,7 +135,9 @@ class ScanFlow:
                 facts.decision, facts.request = given.decision, given.request
                 happening = self._heard(facts)
             case LookedUp():
-                happening = self._look_back(facts, given)
+                happening = self._open_after_all(facts, given)
+            case LookedBack():
+                happening = self._let_in_without_partner(facts, given)
             case RelayOn():
                 facts.gate = gate_record(facts.at, given)
                 self._door.admit(
@@ -131,7 +145,7 @@ class ScanFlow:
                 )
                 happening = Happening.RELAY_ON
             case RelayStuck():
-                self._door.site.already_in.give_back(facts.attempt.id)
+                self._give_back(facts)
                 facts.decision = replace(facts.decision, fault=Fault.GATE, detail=given.cause)
                 happening = Happening.RELAY_STUCK
         self._step(facts, happening, now_s)
@@ -194,8 +208,8 @@ class ScanFlow:
                 self._record(facts, now_s)
             case Action.ASK | Action.ASK_UNRECORDED:
                 self._ask(facts)
-            case Action.LOOK_UP:
-                self._look_up(facts, now_s)
+            case Action.LOOK_UP | Action.LOOK_BACK:
+                self._consult_journal(row.action, facts, now_s)
             case Action.ENERGISE | Action.ENERGISE_UNRECORDED:
                 self._door.emit(Energise(facts.attempt.id))
             case Action.GIVE_UP:
@@ -237,7 +251,7 @@ class ScanFlow:
             sent_us=None,
             answered_us=None,
             elapsed_ms=ms_between(facts.at.loop_s, now_s),
-            budget_ms=facts.asked.budget_ms,
+            budget_ms=facts.attempt.budget_ms or facts.asked.budget_ms,
             connection="new",
             evidence=Evidence(dial=None, body=None),
         )
@@ -247,6 +261,8 @@ class ScanFlow:
     def _heard(self, facts: _Facts) -> Happening:
         if facts.decision.admits:
             return Happening.ALLOWED
+        if self._is_covered(facts):
+            return Happening.UNANSWERED
         may_open = facts.asked.settle_s > 0 or facts.asked.already_in_per_day > 0
         is_in_already = may_open and facts.asked.says_already_in(facts.decision)
         return Happening.ALREADY_IN if is_in_already or self._may_return(facts) else Happening.REFUSED
@@ -254,13 +270,38 @@ class ScanFlow:
     def _may_return(self, facts: _Facts) -> bool:
         return self._door.return_s > 0 and facts.asked.may_refuse_return(facts.decision)
 
-    def _look_up(self, facts: _Facts, now_s: LoopTime) -> None:
+    def _is_covered(self, facts: _Facts) -> bool:
+        """Whether the partner failed in an outage in which members may be let in without it."""
+        partner, attempt = facts.asked, facts.attempt
+        if partner.grace is None or not partner.conditions.outage_includes(attempt.member or ""):
+            return False
+        return partner.grace.begin(attempt.at_us, facts.decision)
+
+    def _let_in_without_partner(self, facts: _Facts, found: LookedBack) -> Happening:
+        grace = facts.asked.grace
+        facts.no_grace = None if grace is None else grace.admit(facts.attempt, found.past)
+        if grace is None or facts.no_grace is not None:
+            return Happening.REFUSED
+        facts.basis = Basis.GRACE
+        return Happening.ALLOWED
+
+    def _give_back(self, facts: _Facts) -> None:
+        """Take back an admission of which there are only so many."""
+        self._door.site.already_in.give_back(facts.attempt.id)
+        if facts.partner is not None and facts.partner.grace is not None:
+            facts.partner.grace.give_back(facts.attempt.id)
+
+    def _consult_journal(self, action: Action, facts: _Facts, now_s: LoopTime) -> None:
+        grace = facts.asked.grace
+        if action is Action.LOOK_BACK and grace is not None:
+            self._door.emit(LookBack(facts.attempt, grace.rules, LoopTime(now_s + LOOK_BACK_S)))
+            return
         # The member waits for the rest of the budget in any case, even with a patience of 0.
         until_s = max(LoopTime(now_s + self._door.site.patience_s), facts.deadline_s)
         return_s = self._door.return_s if self._may_return(facts) else 0
         self._door.emit(LookUp(facts.attempt, facts.asked.settle_s, return_s, until_s))
 
-    def _look_back(self, facts: _Facts, found: LookedUp) -> Happening:
+    def _open_after_all(self, facts: _Facts, found: LookedUp) -> Happening:
         """Opens on another basis than the partner's success, where the settings and the past have one."""
         partner = facts.asked
         if self._settles(facts, found.unanswered):
@@ -310,7 +351,7 @@ class ScanFlow:
             status=decision.status,
             fault=decision.fault,
             basis=facts.basis if gate else None,
-            detail=decision.detail,
+            detail=_detail(facts),
             reason=decision.reason,
             outage=outage,
             request=None if facts.request is None else facts.request(),
@@ -331,5 +372,20 @@ class ScanFlow:
             member, decision.verdict, decision.fault, decision.status, reason_key, admitted, decision.detail
         )
         outage = facts.partner.conditions.take(finished, now_s)
+        if facts.partner.grace is not None:
+            facts.partner.grace.take(decision.verdict, decision.fault)
         self._door.emit(PartnerChanged(facts.partner.name))
         return outage
+
+
+def _budget_ms(partner: Partner, at: Instant) -> int:
+    """The time for a partner; in an outage it is short, since the queue waits for it."""
+    grace = partner.grace
+    if grace is None or not partner.conditions.has_outage or not grace.lasts(at.named.at_us):
+        return partner.budget_ms
+    return min(grace.rules.probe_ms, partner.budget_ms)
+
+
+def _detail(facts: _Facts) -> str | None:
+    parts = [part for part in (facts.no_grace, facts.decision.detail) if part is not None]
+    return "; ".join(parts)[:DETAIL_CHARS] or None

@@ -19,6 +19,7 @@ class State(StrEnum):
     LETTING_IN = "letting in"
     ASKING = "asking"
     SETTLING = "settling"
+    LOOKING_BACK = "looking back"
     OPENING = "opening"
 
 
@@ -36,6 +37,7 @@ class Happening(StrEnum):
     ALLOWED = "allowed"
     REFUSED = "refused"
     ALREADY_IN = "refused as already in"
+    UNANSWERED = "no verdict in an outage"
     RELAY_ON = "relay on"
     RELAY_STUCK = "relay stuck"
 
@@ -51,6 +53,7 @@ class Action(StrEnum):
     ASK_UNRECORDED = "ask unrecorded"
     GIVE_UP = "give up"
     LOOK_UP = "look up"
+    LOOK_BACK = "look back"
     ENERGISE = "energise"
     ENERGISE_UNRECORDED = "energise unrecorded"
     ADMIT = "admit"
@@ -79,6 +82,9 @@ SCAN: dict[tuple[State, Happening], Row] = {
     (State.ASKING, Happening.ALREADY_IN): Row(State.SETTLING, Action.LOOK_UP),
     (State.SETTLING, Happening.ALLOWED): Row(State.OPENING, Action.ENERGISE),
     (State.SETTLING, Happening.REFUSED): Row(State.FREE, Action.REJECT),
+    (State.ASKING, Happening.UNANSWERED): Row(State.LOOKING_BACK, Action.LOOK_BACK),
+    (State.LOOKING_BACK, Happening.ALLOWED): Row(State.OPENING, Action.ENERGISE),
+    (State.LOOKING_BACK, Happening.REFUSED): Row(State.FREE, Action.REJECT),
     (State.OPENING, Happening.RELAY_ON): Row(State.FREE, Action.ADMIT),
     (State.OPENING, Happening.RELAY_STUCK): Row(State.FREE, Action.REJECT),
 }

@@ -241,6 +241,16 @@ SENTENCES: dict[str, Pair] = {
         "Another partner fails at the same time as {partner}.",
         "Ein anderer Partner versagt zur selben Zeit wie {partner}.",
     ),
+    "grace": (
+        (
+            "Let in during an outage of {partner}, which may not pay for this visit. `gatectl grace` lists "
+            "all such visits, for settling with {partner}."
+        ),
+        (
+            "Während einer Störung von {partner} eingelassen; {partner} bezahlt diesen Besuch vielleicht "
+            "nicht. `gatectl grace` listet alle solchen Besuche, zur Abrechnung mit {partner}."
+        ),
+    ),
     "resting": (
         "{partner} asked for a pause, so no request was made.",
         "{partner} bat um eine Pause, deshalb ging keine Anfrage hinaus.",

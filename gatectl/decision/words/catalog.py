@@ -224,6 +224,24 @@ zählt keinen zweiten Check-in.
 """,
         ),
     ),
+    Message.GRACE: MessageWords(
+        "Ohne den Partner eingelassen: Störung",
+        (
+            """\
+@GATECTL_PARTNER@ fails for everyone (@GATECTL_FAULT@). It had admitted this member here lately, and the
+settings let such members in during an outage, up to their limits (grace).
+
+The visit may not be paid. `gatectl grace` lists all of them, for settling with the partner.
+""",
+            """\
+@GATECTL_PARTNER@ versagt bei allen (@GATECTL_FAULT@). Der Partner hatte dieses Mitglied hier kürzlich
+zugelassen, und die Einstellungen lassen solche Mitglieder während einer Störung ein, bis zu ihren Grenzen
+(grace).
+
+Der Besuch wird vielleicht nicht bezahlt. `gatectl grace` listet alle, zur Abrechnung mit dem Partner.
+""",
+        ),
+    ),
     Message.PASSED: MessageWords(
         "Durchgegangen",
         (

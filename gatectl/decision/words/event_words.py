@@ -92,9 +92,19 @@ BASES: dict[Basis, Pair] = {
     Basis.ALREADY_IN: ("the partner says: already validated", "der Partner sagt: schon eingecheckt"),
     Basis.RETURN: ("the member had passed, and came back", "durchgegangen und wiedergekommen"),
     Basis.AGAIN: ("the member had been admitted and did not pass", "zugelassen, aber nicht durchgegangen"),
+    Basis.GRACE: (
+        "the partner has an outage and admitted the member here lately",
+        "der Partner ist gestört und hat das Mitglied hier kürzlich zugelassen",
+    ),
     Basis.FIRE: ("the fire input keeps the gate open", "der Brandmelder hält das Tor offen"),
     Basis.MANUAL: ("a person opened", "ein Mensch hat geöffnet"),
     Basis.EXIT: ("somebody left", "jemand ging hinaus"),
+}
+
+
+_COUNTED: dict[bool, Pair] = {
+    True: ("perhaps counted", "vielleicht gezählt"),
+    False: ("not counted", "nicht gezählt"),
 }
 
 
@@ -132,6 +142,12 @@ def sent_of(event: Event) -> Sent:
     if request is None:
         return _NONE_TRIED
     return {True: _SENT, False: _UNSENT, None: _UNRECORDED}[request.sent]
+
+
+def counted_of(event: Event) -> Pair:
+    """Whether a partner that gave no verdict may have counted the visit: only where the request went out."""
+    request = event.outcome.request
+    return _COUNTED[request is not None and request.sent is not False]
 
 
 def first_step_of(event: Event, language: Language) -> str:

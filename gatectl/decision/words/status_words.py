@@ -210,6 +210,20 @@ def _keys(partner: Mapping[str, Any], *, alone: bool) -> tuple[str, ...]:
     return ({"network": "own_side", "tls": "tls"}.get(lost["fault"], "connect"),)
 
 
+_GRACE: Pair = (
+    "members whom it admitted here lately are let in without it until {until}, {left} more at most",
+    "bis {until} wird ohne ihn eingelassen, wen er hier kürzlich zugelassen hat, höchstens noch {left}",
+)
+
+
+def grace_words(partner: Mapping[str, Any], when: Callable[[str], str], language: Language = "en") -> str:
+    """Return that members are let in during an outage, and how many more; "" where none is."""
+    grace = partner.get("grace")  # a daemon of the previous version reports none
+    if not grace:
+        return ""
+    return chosen(_GRACE, language).format(until=when(grace["until"]), left=grace["admissions_left"])
+
+
 _DISK: Pair = (
     (
         "Members are still let in; the records follow when the disk takes them. Is it full or failing? df "

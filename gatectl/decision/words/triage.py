@@ -26,6 +26,7 @@ WHY = {
     "erased": "one member's data was erased",
     "again": "the member had been admitted and did not pass; nobody was asked again",
     "came_back": "{partner} refused a second visit, and the member had passed a short while ago",
+    "grace": "{partner} had an outage, and the member was let in without it",
     "passed": "the member passed",
     "not_passed": "the member did not pass; the same code opens once more within again_s",
     "unexpected": "somebody passed whom nobody had admitted; look at the gate, or at its sensor",

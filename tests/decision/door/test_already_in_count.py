@@ -48,6 +48,7 @@ class Rules:
     settle_s: int = 0
     numbers: Numbers = DIGIT
     conditions: Conditions = field(default_factory=lambda: Conditions(0.0))
+    grace: None = None
 
     def says_already_in(self, decision):
         return decision == IN_ALREADY

@@ -42,6 +42,7 @@ class Rules:
     already_in_per_day: int = 0
     numbers: Numbers = DIGITS
     conditions: Conditions = field(default_factory=lambda: Conditions(0.0))
+    grace: None = None
 
     def says_already_in(self, decision):
         return decision.reason is not None and decision.reason.key == "already"

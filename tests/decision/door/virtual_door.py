@@ -8,6 +8,7 @@ from gatectl.decision.door import messages as m
 from gatectl.decision.door.contact import ContactRules
 from gatectl.decision.door.context import SharedState
 from gatectl.decision.door.exits import ExitRules
+from gatectl.decision.door.grace import OutageGrace
 from gatectl.decision.door.inputs import InputName
 from gatectl.decision.door.machine import DoorMachine, DoorRules
 from gatectl.decision.door.modes import Order
@@ -40,6 +41,7 @@ class Partner:
     already_in_per_day: int = 0
     numbers: Numbers = DIGITS
     conditions: Conditions = field(default_factory=lambda: Conditions(0.0))
+    grace: OutageGrace | None = None
     refuses: set = field(default_factory=set)
     counts: set = field(default_factory=set)
     asked: list = field(default_factory=list)
