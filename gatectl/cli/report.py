@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import sqlite3
 import ssl
 import subprocess
@@ -18,7 +19,7 @@ import textwrap
 import time
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import tzinfo
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -35,6 +36,7 @@ from gatectl.config.reader import find, load, load_usable
 from gatectl.decision.cause import NEIGHBOURS, around
 from gatectl.decision.event import Event, timestamp
 from gatectl.decision.local_time import local
+from gatectl.decision.schedule import Schedule
 from gatectl.decision.verdict import Reason
 from gatectl.decision.words.advice import advice
 from gatectl.decision.words.event_words import reason_of, sent_of
@@ -43,6 +45,7 @@ from gatectl.devices.reader.system import text_of
 from gatectl.errors import GatectlError, visible
 from gatectl.journal.reader import Reader
 from gatectl.partners.reason import MASK, mask_secrets
+from gatectl.validators.values import Table
 
 AROUND = 5
 """Events before and after, in the picture: they show whether one member is affected or everyone."""
@@ -217,7 +220,7 @@ def _wrapped(text: str) -> list[str]:
 
 def without_secrets(settings: Settings) -> dict[str, Any]:
     """The settings as JSON takes them. They hold no key; the parts of a URL after its path are cut off."""
-    plain: dict[str, Any] = json.loads(json.dumps(asdict(settings), default=_plain))
+    plain: dict[str, Any] = _plain(settings)
     for partner in plain["partners"].values():
         parts = urlsplit(partner["url"])
         if parts.query:
@@ -225,8 +228,22 @@ def without_secrets(settings: Settings) -> dict[str, Any]:
     return plain
 
 
-def _plain(value: Any) -> str:
-    return str(getattr(value, "pattern", value))
+def _plain(value: Any) -> Any:
+    """Return a value of the settings as JSON takes it."""
+    match value:
+        case Table():
+            return _plain(vars(value))
+        case Schedule():
+            return {"week": _plain(value.week), "exceptions": _plain(value.exceptions)}
+        case Mapping():
+            return {str(name): _plain(part) for name, part in value.items()}
+        case list() | tuple():
+            return [_plain(part) for part in value]
+        case re.Pattern():
+            return value.pattern
+        case bool() | int() | str() | None:
+            return value
+    return str(value)
 
 
 def _partners_clocks(settings: Settings) -> dict[str, str]:

@@ -402,6 +402,16 @@ def test_no_key_in_any_field(run, write, settings, tmp_path):
     assert kept["routes"][0]["match"] == r"\d{13}"
 
 
+def test_the_settings_schedules(run, write, settings, tmp_path):
+    schedules = '[schedules.opening]\nmon = ["06:00-22:00"]\nexcept = { 2026-12-24 = ["06:00-13:00"] }\n'
+    settings.write_text(f"{settings.read_text()}\n{schedules}")
+    write(9, TIMEOUT)
+    assert run("report", EVENT, "-o", str(tmp_path / "r"))[0] == 0
+    kept = json.loads((tmp_path / "r" / "settings.json").read_text())
+    opening = kept["schedules"]["opening"]
+    assert opening == {"week": [[[360, 1320]], *[[]] * 6], "exceptions": {"2026-12-24": [[360, 780]]}}
+
+
 def test_a_key_is_masked_although_another_partners_is_missing(run, write, settings, tmp_path):
     key = "Sup3rS3cretK3y"
     (tmp_path / "key").write_text(key)
