@@ -306,7 +306,7 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
 
 
-_PACKAGES = ("evdev", "gpiozero", "h11", "lgpio", "pyserial", "rich")
+_PACKAGES = ("evdev", "gpiozero", "h11", "lgpio", "pydantic", "pyserial", "rich")
 
 _PATIENCE_S = 5.0
 """timedatectl asks a service, which systemd may have to start first."""

@@ -55,6 +55,13 @@ def test_needs_of_locked_packages_are_locked_too():
                 assert need.specifier.contains(version), f"{name} needs {need}"
 
 
+def test_the_settings_engine_is_the_one_that_was_tested():
+    (pydantic,) = (text for text in PROJECT["project"]["dependencies"] if text.startswith("pydantic"))
+    assert re.fullmatch(r"pydantic==[\d.]+", pydantic)
+    assert importlib.metadata.version("pydantic") == pydantic.partition("==")[2]
+    assert importlib.metadata.version("pydantic-core") == locked()["pydantic-core"][0]
+
+
 def test_every_dependency_has_an_upper_bound():
     for _, text in wanted():
         bounds = {one.operator for one in Requirement(text).specifier}
