@@ -75,7 +75,10 @@ missing_packages() {
 # The packages without which some tests are skipped, one a line.
 missing_for_tests() {
     local each # COMMAND:PACKAGE, or what both are called
-    for each in fish git groff:groff-base ip:iproute2 man:man-db mandoc shellcheck systemctl:systemd zsh; do
+    # Services are in folders that are in no ordinary user's PATH.
+    local PATH=$PATH:/usr/sbin:/usr/lib/postgresql/17/bin:/usr/lib/postgresql/16/bin:/usr/lib/postgresql/15/bin
+    for each in fish git groff:groff-base initdb:postgresql ip:iproute2 man:man-db mandoc mosquitto shellcheck \
+        systemctl:systemd zsh; do
         command -v "${each%:*}" >/dev/null || printf '%s\n' "${each#*:}"
     done
     has_browser || has_no_browser_package || printf '%s\n' chromium

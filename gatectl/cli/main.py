@@ -50,6 +50,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "restore": ("gatectl.cli.restore", "put a backup into the journal's place, with gatectl stopped"),
     "codes": ("gatectl.cli.codes", "Wellhub custom codes: create, update, delete, there and here"),
     "relay": ("gatectl.cli.relay", "switch every relay off, without the daemon"),
+    "fleet": ("gatectl.cli.fleet", "head office: take in the events of many gates"),
     "completion": ("gatectl.cli.completion", "the completion script for bash, zsh or fish"),
 }
 """Name, module and one line of help; the help is here so that it can be shown without importing a command."""

@@ -55,7 +55,7 @@ def load(path: Path) -> Settings:
 
     Raises SettingsError with every problem.
     """
-    text, raw = _parsed(path)
+    text, raw = parsed(path)
     settings, found = _checked(raw, path.absolute().parent)
     return _result(path, text, settings, found)
 
@@ -65,7 +65,7 @@ def load_with_keys(path: Path, environ: Mapping[str, str]) -> tuple[Settings, di
 
     Raises SettingsError with every problem of the settings, the keys and the certificate files.
     """
-    text, raw = _parsed(path)
+    text, raw = parsed(path)
     folder = path.absolute().parent
     settings, found = _checked(raw, folder)
     held, about_keys = secrets.collect(raw, folder, environ)
@@ -88,7 +88,7 @@ def load_usable(path: Path, environ: Mapping[str, str]) -> Usable:
 
     Raises SettingsError if anything else is wrong, or if no partner is left.
     """
-    text, raw = _parsed(path)
+    text, raw = parsed(path)
     folder = path.absolute().parent
     settings, found = _checked(raw, folder)
     held, about_keys = secrets.collect(raw, folder, environ)
@@ -128,7 +128,8 @@ def _result(path: Path, text: str, settings: Settings | None, found: Iterable[Se
     )
 
 
-def _parsed(path: Path) -> tuple[str, dict[str, Any]]:
+def parsed(path: Path) -> tuple[str, dict[str, Any]]:
+    """Return a TOML file's text and tables. Raises SettingsError for a file that cannot be read or parsed."""
     text = _text(path)
     try:
         return text, tomli.loads(text)

@@ -97,6 +97,37 @@ def _proxy(value: object, _folder: Path) -> str:
     return text
 
 
+MQTTS_PORT = 8883
+"""Of MQTT over TLS (IANA)."""
+
+_BROKER_LIKE = 'it looks like "mqtts://broker.example.com:8883"'
+
+
+def broker_address(url: str) -> tuple[str, int]:
+    """Return the host and the port of a broker's URL; raise the error that `refuse` makes for another URL."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise refuse("is not a valid URL", _BROKER_LIKE) from None
+    if parts.scheme != "mqtts":
+        raise refuse("must begin with mqtts://, since a broker is reached over TLS alone", _BROKER_LIKE)
+    if "@" in parts.netloc:
+        raise refuse("must not hold a user name or a password", "the certificate says who connects")
+    host = parts.hostname or ""
+    if not is_visible_ascii(url) or port == 0 or not _is_host(host) or parts.netloc.endswith(":"):
+        raise refuse("has no valid host", _BROKER_LIKE)
+    if parts.path not in {"", "/"} or parts.query or parts.fragment:
+        raise refuse("must be the broker's host and port alone, without a path", _BROKER_LIKE)
+    return host, port or MQTTS_PORT
+
+
+def _broker_url(value: object, _folder: Path) -> str:
+    url = string(value)
+    broker_address(url)
+    return url
+
+
 def base_url(own_path: str) -> Validator:
     """The URL of a partner whose protocol adds paths below `own_path` to it by itself."""
     pasted = re.compile(rf".*{own_path}(?:/.*)?", re.IGNORECASE)
@@ -172,6 +203,9 @@ URL_PATTERN = f'^(?:{_HTTPS}|{_HTTP_HERE})[!-"$-~]*$'
 
 Url = Annotated[str, Validator(_url, {"type": "string", "pattern": URL_PATTERN})]
 ProxyUrl = Annotated[str, Validator(_proxy, {"type": "string", "pattern": "^[Hh][Tt][Tt][Pp]://[!-~]+$"})]
+BrokerUrl = Annotated[
+    str, Validator(_broker_url, {"type": "string", "pattern": "^[Mm][Qq][Tt][Tt][Ss]://[!-~]+$"})
+]
 ListenAddress = Annotated[str, Validator(_listen, {"type": "string", "pattern": r"^\S+:[0-9]{1,5}$"})]
 HostName = Annotated[str, Validator(_host_name, {"type": "string", "pattern": r"^[0-9A-Za-z_.:-]+$"})]
 IpAddress = Annotated[str, Validator(_ip_address, {"type": "string", "pattern": "^[0-9A-Fa-f.:]+$"})]

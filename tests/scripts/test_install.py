@@ -34,6 +34,7 @@ PLACED = {
     "/usr/share/zsh/vendor-completions/_gatectl",
     "/usr/share/fish/vendor_completions.d/gatectl.fish",
     "/usr/share/man/man1/gatectl.1",
+    "/usr/share/man/man1/gatectl-fleet.1",
     "/usr/share/man/man5/gatectl.toml.5",
     "/usr/share/man/man5/gatectl-events.5",
     "/usr/share/man/man7/gatectl-wiring.7",

@@ -26,7 +26,8 @@ def system(tmp_path):
     write_command(commands / "sudo", "exit 1")
     for name in ("chromium", "chromium-browser"):
         write_command(commands / name, "exit 1")  # as Ubuntu's does
-    for name in ("fish", "git", "groff", "ip", "man", "mandoc", "shellcheck", "systemctl", "zsh"):
+    present = ("fish", "git", "groff", "initdb", "ip", "man", "mandoc", "mosquitto", "shellcheck")
+    for name in (*present, "systemctl", "zsh"):
         write_command(commands / name, "exit 0")
     # Has all that is looked for, and makes no environment: what is of interest is over then.
     write_command(commands / "python3", "case $1 in -c) exit 0;; *) exit 1;; esac")

@@ -11,6 +11,7 @@ from gatectl.cli.main import COMMANDS, Parser, build_parser
 
 KINDS = {
     "FILE": "file",
+    "CSR": "file",
     "DIR": "folder",
     "D": "door",
     "DOOR": "door",

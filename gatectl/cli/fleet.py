@@ -1,0 +1,135 @@
+"""`gatectl fleet`: head office's side of a fleet of gates."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from gatectl.decision.log import LogEntry
+from gatectl.errors import GatectlError, UsageError, visible
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the actions."""
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    ingest = actions.add_parser("ingest", help="take the gates' events from the broker into PostgreSQL")
+    ingest.set_defaults(action=_ingest)
+    init = actions.add_parser(
+        "init", help="a new head office in a folder: certificates, broker's settings, units"
+    )
+    init.add_argument("folder", metavar="DIR", type=Path, help="a new or empty folder")
+    init.add_argument(
+        "--name",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="a name or address by which gates reach the broker (else this machine's name); may be repeated",
+    )
+    init.set_defaults(action=_init)
+    sign = actions.add_parser("sign", help="sign a gate's certificate request")
+    sign.add_argument("request", metavar="CSR", type=Path, help="the request that `gatectl uplink csr` made")
+    sign.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, help="where to (else the request's name, .crt)"
+    )
+    sign.set_defaults(action=_sign)
+    revoke = actions.add_parser("revoke", help="take a gate's certificates out of force")
+    revoke.add_argument("device", metavar="DEVICE", help="the name in the certificate")
+    revoke.set_defaults(action=_revoke)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Return the action's exit status."""
+    _require("cryptography")
+    status: int = args.action(args)
+    return status
+
+
+def _ingest(args: argparse.Namespace) -> int:
+    """Return 0 after SIGTERM or SIGINT."""
+    _require("aiomqtt", "psycopg")
+    from gatectl.daemon.sd_notify import notify  # noqa: PLC0415
+    from gatectl.fleet import ingest, settings  # noqa: PLC0415
+
+    path = Path(args.config) if args.config is not None else settings.DEFAULT
+    service = ingest.Ingest.of(settings.load(path), os.environ, _log)
+    notify("READY=1", os.environ)
+    asyncio.run(ingest.run(service))
+    return 0
+
+
+def _log(entry: LogEntry) -> None:
+    # systemd reads a priority in front of a line (sd-daemon(3)).
+    prefix = f"<{int(entry.priority)}>" if "JOURNAL_STREAM" in os.environ else ""
+    print(f"{prefix}{visible(entry.message)}", file=sys.stderr, flush=True)
+
+
+def _require(*modules: str) -> None:
+    """Raise GatectlError unless the packages of the extra are installed."""
+    from importlib.util import find_spec  # noqa: PLC0415
+
+    if missing := [name for name in modules if find_spec(name) is None]:
+        raise GatectlError(
+            f"gatectl fleet needs {' and '.join(missing)}, which this installation does not have",
+            f"{sys.executable} -m pip install 'gatectl[fleet]'",
+        )
+
+
+def _init(args: argparse.Namespace) -> int:
+    """Return 0 when the folder is complete."""
+    from gatectl.fleet import new_office  # noqa: PLC0415 - with cryptography, as all modules below
+
+    new_office.create(args.folder, args.name)
+    print(f"{args.folder}: a new head office. On Debian, as root, these commands start it:", file=sys.stderr)
+    print(*new_office.next_steps(args.folder), sep="\n")
+    print(
+        f"hint: back up {args.folder}: with a new authority every gate needs a new certificate",
+        file=sys.stderr,
+    )
+    return 0
+
+
+def _sign(args: argparse.Namespace) -> int:
+    """Return 0 when the certificate is written."""
+    from gatectl.fleet.authority import CertificateAuthority  # noqa: PLC0415
+
+    authority = CertificateAuthority(_folder(args.config))
+    try:
+        request = args.request.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{args.request}: {error.strerror}") from None
+    device, certificate = authority.sign(request)
+    path = args.output or args.request.with_suffix(".crt")
+    path.write_bytes(certificate)
+    *earlier, new = sorted(authority.valid_until(device).values())
+    print(f"{path}: the certificate of {device}, until {new:%Y-%m-%d}", file=sys.stderr)
+    if earlier:
+        print(
+            f"hint: {device} had {len(earlier)} in force already: two machines must not share a name",
+            file=sys.stderr,
+        )
+    return 0
+
+
+def _revoke(args: argparse.Namespace) -> int:
+    """Return 0 when no certificate of the device is in force."""
+    from gatectl.fleet.authority import CertificateAuthority  # noqa: PLC0415
+
+    count = CertificateAuthority(_folder(args.config)).revoke(args.device)
+    if not count:
+        raise GatectlError(f"no certificate of {args.device} is in force")
+    print(f"{args.device}: {count} revoked", file=sys.stderr)
+    print("hint: systemctl restart mosquitto, which reads the list at its start", file=sys.stderr)
+    return 0
+
+
+def _folder(config: str | None) -> Path:
+    """Return the folder of the certificate authority, which is that of the settings."""
+    from gatectl.fleet.authority import KEY  # noqa: PLC0415
+    from gatectl.fleet.settings import DEFAULT  # noqa: PLC0415
+
+    if config is not None:
+        return Path(config).absolute().parent
+    return Path.cwd() if Path(KEY).exists() else DEFAULT.parent

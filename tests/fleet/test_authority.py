@@ -1,0 +1,173 @@
+"""The fleet's certificates: made by `init` and `sign`, and what a real broker lets their holders do."""
+
+import asyncio
+import contextlib
+import socket
+import stat
+import subprocess
+
+import aiomqtt
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from fleet_rig import context_of, enrol, request_of
+from virtual_gate import WAIT_S, client
+
+from gatectl.cli.main import main
+from gatectl.fleet import new_office
+from gatectl.fleet.authority import INGEST, CertificateAuthority, CertificateRefused
+from gatectl.fleet.settings import load
+
+
+def test_a_new_head_office_is_complete_and_its_secrets_are_its_owners(tmp_path, capsys):
+    folder = tmp_path / "fleet"
+    assert main(["fleet", "init", str(folder), "--name", "broker.example.com"]) == 0
+    settings = load(folder / "fleet.toml")
+    assert settings.broker.certificate == folder / "ingest.crt"
+    assert settings.database.keep_days == 90
+    server = x509.load_pem_x509_certificate((folder / "server.crt").read_bytes())
+    names = server.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert "broker.example.com" in names.get_values_for_type(x509.DNSName)
+    assert len(bytes.fromhex((folder / "pseudonym").read_text().strip())) == 32
+    for secret in ("ca.key", "server.key", "ingest.key", "pseudonym"):
+        assert not stat.S_IMODE((folder / secret).stat().st_mode) & 0o007
+    out, err = capsys.readouterr()
+    assert f"mosquitto -c {folder}" in (folder / "mosquitto-gatectl.conf").read_text()
+    assert "createdb" in out
+    assert "back up" in err
+
+
+def test_a_folder_that_is_in_use_is_left_alone(tmp_path, capsys):
+    (tmp_path / "ca.key").write_text("the old one")
+    assert main(["fleet", "init", str(tmp_path)]) == 1
+    assert "is not empty" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["ca.key"]
+
+
+def test_openssl_agrees_with_the_certificates(office):
+    enrol(office, "berlin-mitte-1")
+    for name, purpose in (("berlin-mitte-1", "sslclient"), ("ingest", "sslclient"), ("server", "sslserver")):
+        command = ["openssl", "verify", "-x509_strict", "-purpose", purpose, "-crl_check"]
+        where = ["-CAfile", office / "ca.crt", "-CRLfile", office / "ca.crl", office / f"{name}.crt"]
+        subprocess.run([*command, *where], check=True, capture_output=True)
+
+
+def test_sign_writes_the_certificate_beside_the_request(office, tmp_path, capsys):
+    request = tmp_path / "berlin-mitte-1.csr"
+    request.write_bytes(request_of("berlin-mitte-1")[0])
+    assert main(["fleet", "sign", str(request), "-c", str(office / "fleet.toml")]) == 0
+    certificate = x509.load_pem_x509_certificate((tmp_path / "berlin-mitte-1.crt").read_bytes())
+    assert certificate.subject.rfc4514_string() == "CN=berlin-mitte-1"
+    assert "hint" not in capsys.readouterr().err
+    assert main(["fleet", "sign", str(request), "-c", str(office / "fleet.toml")]) == 0
+    assert "had 1 in force already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", [INGEST, "berlin.mitte", "+", "a/b", "Berlin"])
+def test_no_other_name_than_a_devices_is_signed(office, name):
+    with pytest.raises(CertificateRefused, match="is not a device's"):
+        CertificateAuthority(office).sign(request_of(name)[0])
+
+
+def test_a_weak_key_and_a_file_that_is_no_request_are_refused(office):
+    authority = CertificateAuthority(office)
+    with pytest.raises(CertificateRefused, match="too weak"):
+        authority.sign(request_of("berlin", rsa.generate_private_key(65_537, 1024))[0])
+    tampered = request_of("berlin")[0].replace(b"BEGIN CERTIFICATE REQUEST", b"BEGIN CERTIFICATE")
+    with pytest.raises(CertificateRefused, match="holds no certificate request"):
+        authority.sign(tampered)
+
+
+def test_the_authority_is_looked_for_where_the_settings_are(tmp_path, capsys):
+    request = tmp_path / "a.csr"
+    request.write_bytes(request_of("a")[0])
+    assert main(["fleet", "sign", str(request), "-c", str(tmp_path / "fleet.toml")]) == 1
+    assert "gatectl fleet init DIR" in capsys.readouterr().err
+
+
+CONNECT = bytes.fromhex("100d 0004 4d515454 05 02 003c 00 0000")
+"""MQTT 5, clean start, without a client id."""
+
+
+def is_let_in(broker, context):
+    """Whether the broker accepts a client with this TLS context."""
+    try:
+        with (
+            socket.create_connection(("127.0.0.1", broker.port), WAIT_S) as connection,
+            context.wrap_socket(connection, server_hostname="127.0.0.1") as encrypted,
+        ):
+            encrypted.sendall(CONNECT)
+            answer = encrypted.recv(64)  # of TLS 1.3, a refused certificate is seen here first
+    except OSError:
+        return False
+    return answer[:1] == b"\x20" and answer[3] == 0
+
+
+def test_the_broker_takes_the_fleets_own_certificates_alone(broker, office, tmp_path):
+    foreign = tmp_path / "foreign"
+    new_office.create(foreign)
+    own = enrol(office, "berlin-mitte-1")
+    assert is_let_in(broker, own)
+    assert not is_let_in(broker, context_of(office, None))
+    assert not is_let_in(broker, enrol(office, "berlin-mitte-2", foreign))
+
+
+def test_a_revoked_device_is_refused_after_a_restart_of_the_broker(broker, office, capsys):
+    revoked, other = enrol(office, "berlin-mitte-1"), enrol(office, "berlin-mitte-2")
+    assert main(["fleet", "revoke", "berlin-mitte-1", "-c", str(office / "fleet.toml")]) == 0
+    assert "1 revoked" in capsys.readouterr().err
+    broker.stop()
+    broker.start()
+    assert not is_let_in(broker, revoked)
+    assert is_let_in(broker, other)
+    assert main(["fleet", "revoke", "berlin-mitte-1", "-c", str(office / "fleet.toml")]) == 1
+
+
+def test_a_device_reaches_its_own_topics_alone(broker, office):
+    """What others publish in its name, or as ingest, never arrives; its own does."""
+    thief, honest = enrol(office, "thief"), enrol(office, "honest")
+    arrived = []
+
+    async def listen(listening):
+        async with client(broker, context_of(office, "ingest")) as ingest:
+            await ingest.subscribe("gatectl/1/+/events", qos=1)
+            listening.set()
+            async for message in ingest.messages:
+                arrived.append((str(message.topic), message.payload))
+                if message.payload == b"last":
+                    return
+
+    async def steal():
+        listening = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(listen(listening))
+            await listening.wait()
+            async with client(broker, thief, "honest") as stealing:
+                for topic in ("gatectl/1/honest/events", "gatectl/1/thief/mark", "gatectl/1/honest/mark"):
+                    # The broker's answer may be lost on the library; what arrives counts.
+                    with contextlib.suppress(aiomqtt.MqttError):
+                        await stealing.publish(topic, b"stolen", qos=1)
+                await stealing.publish("gatectl/1/thief/events", b"own", qos=1)
+            async with client(broker, honest) as connected:
+                await connected.publish("gatectl/1/honest/events", b"last", qos=1)
+
+    asyncio.run(asyncio.wait_for(steal(), WAIT_S))
+    assert arrived == [("gatectl/1/thief/events", b"own"), ("gatectl/1/honest/events", b"last")]
+
+
+def test_a_device_hears_its_own_mark_alone(broker, office):
+    thief = enrol(office, "thief")
+    heard = []
+
+    async def listen():
+        async with client(broker, thief) as listening, client(broker, context_of(office, "ingest")) as ingest:
+            await listening.subscribe("gatectl/1/+/mark", qos=1)
+            await listening.subscribe("gatectl/1/+/events", qos=1)
+            for device in ("honest", "thief"):
+                await ingest.publish(f"gatectl/1/{device}/mark", device, qos=1)
+            async for message in listening.messages:
+                heard.append(message.payload)
+                return
+
+    asyncio.run(asyncio.wait_for(listen(), WAIT_S))
+    assert heard == [b"thief"]

@@ -1,0 +1,215 @@
+"""Ingest with gates that were taken over or are of another version, their presence, and the age of events."""
+
+import asyncio
+import json
+import signal
+import zlib
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+from fleet_rig import caught_up, enrol, running, until
+from hypothesis import given
+from hypothesis import strategies as st
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from virtual_gate import VirtualJournal, client, event_of
+
+from gatectl.cli.main import main
+from gatectl.fleet.database import migrations
+from gatectl.fleet.rows import COLUMNS, FIELDS, row_of
+from gatectl.uplink.wire import EventBatch, NumberedEvent, Presence, encode_batch, encode_presence
+
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*FIELDS, "at", "passage"]), ODD))
+def test_each_field_of_an_event_is_in_its_column_or_in_extra(fields):
+    row = row_of(NumberedEvent(1, {"id": "i", **fields}), "d", "j", 1, datetime.now(UTC))
+    assert set(row) == set(COLUMNS)
+    for name, value in fields.items():
+        if value is None:
+            assert (row["extra"] or {}).get(name) is None
+        elif name in (row["extra"] or {}):
+            assert row["extra"][name] == value
+        else:
+            assert name == "at" or row[name] == value
+
+
+def batch(journal, *events, generation=1, after=0):
+    numbered = tuple(NumberedEvent(after + 1 + index, event) for index, event in enumerate(events))
+    return encode_batch(EventBatch(journal.identity, generation, after, after + len(events), numbered))
+
+
+BOMB = zlib.compress(b" " * (64 << 20))
+EMPTY = {"v": 1, "journal": "a" * 32, "generation": 1, "after": 0, "until": 1, "events": []}
+HOSTILE = [
+    (b"", None),
+    (b"\xff\xfe", None),
+    (b"{}", None),
+    (b"[" * 100_000, None),
+    (BOMB, "deflate"),
+    (b"{}", "br"),
+    (json.dumps(EMPTY | {"events": [{"number": 1}]}).encode(), None),
+    (json.dumps(EMPTY | {"after": 5}).encode(), None),
+    (json.dumps(EMPTY | {"until": 10**30}).encode(), None),
+]
+
+
+def test_hostile_messages_are_refused_with_a_log_line_and_nobody_else_suffers(fleet):
+    honest = fleet.gate("honest")
+    hostile = enrol(fleet.office, "hostile")
+
+    async def attack():
+        async with client(fleet.broker, hostile, "hostile") as connected:
+            for data, encoding in HOSTILE:
+                properties = Properties(PacketTypes.PUBLISH)
+                if encoding:
+                    properties.UserProperty = [("content-encoding", encoding)]
+                for channel in ("events", "state", "here"):
+                    topic = f"gatectl/1/hostile/{channel}"
+                    await connected.publish(topic, data, qos=1, properties=properties)
+
+    async def scenario():
+        async with running(honest):
+            await attack()
+            honest.journal.append(10)
+            honest.wake()
+            await caught_up(honest)
+
+    asyncio.run(scenario())
+    assert set(fleet.ids("honest")) == honest.journal.ids()
+    assert fleet.ids("hostile") == []
+    assert fleet.alarms() == ["refused"]
+    assert len([line for line in fleet.ingest.lines() if line.startswith("hostile: not taken")]) == 1
+
+
+def test_a_gate_cannot_move_the_mark_of_another_ones_journal(fleet):
+    victim = fleet.gate("victim")
+    thief = fleet.gate("thief", VirtualJournal(victim.journal.identity))
+    thief.journal.append(50)
+    victim.journal.append(50)
+
+    async def scenario():
+        async with running(thief):
+            await caught_up(thief)
+        async with running(victim):
+            await caught_up(victim)
+
+    asyncio.run(scenario())
+    assert set(fleet.ids("victim")) == victim.journal.ids()
+
+
+def test_the_journals_of_one_device_are_bounded(fleet):
+    hostile = enrol(fleet.office, "hostile")
+
+    async def scenario():
+        async with client(fleet.broker, hostile, "hostile") as connected:
+            for _ in range(60):
+                payload = batch(VirtualJournal(), event_of(1))
+                await connected.publish("gatectl/1/hostile/events", payload.data, qos=1)
+            await until(lambda: "refused" in fleet.alarms())
+
+    asyncio.run(scenario())
+    assert fleet.rows("SELECT count(*) FROM journal") == [(50,)]
+    assert "hostile: not taken: it has too many journals" in fleet.ingest.lines()
+
+
+def test_a_late_will_of_an_old_connection_is_ignored(fleet):
+    context = enrol(fleet.office, "berlin-1")
+    process = "0123456789abcdef"
+
+    async def scenario():
+        async with client(fleet.broker, context, "berlin-1") as connected:
+            for number, online in ((1, True), (2, True), (1, False)):
+                payload = encode_presence(Presence(online, f"{process}-{number}"))
+                await connected.publish("gatectl/1/berlin-1/here", payload.data, qos=1, retain=True)
+            first = batch(VirtualJournal(), event_of(1))
+            await connected.publish("gatectl/1/berlin-1/events", first.data, qos=1)
+            await until(lambda: fleet.ids("berlin-1"))
+            assert fleet.rows("SELECT online FROM device") == [(True,)]
+            payload = encode_presence(Presence(False, f"{process}-2"))
+            await connected.publish("gatectl/1/berlin-1/here", payload.data, qos=1, retain=True)
+            await until(lambda: fleet.rows("SELECT online FROM device") == [(False,)])
+
+    asyncio.run(scenario())
+
+
+def test_a_gates_health_is_kept_as_it_was_sent(fleet):
+    gate = fleet.gate("berlin-1")
+
+    async def scenario():
+        async with running(gate):
+            query = "SELECT state->>'version', online FROM device"
+            await until(lambda: fleet.rows(query) == [("test", True)])
+
+    asyncio.run(scenario())
+
+
+def test_events_are_pruned_by_the_day_they_came_in(fleet):
+    gate = fleet.gate("berlin-1")
+    gate.journal.append(20, at="2001-01-01T00:00:00Z")  # a gate without a clock
+
+    async def scenario():
+        async with running(gate):
+            await caught_up(gate)
+
+    asyncio.run(scenario())
+    fleet.ingest.stop()
+    fleet.rows("UPDATE event SET received_at = now() - interval '89 days' RETURNING 1")
+    fleet.rows("UPDATE event SET received_at = now() - interval '91 days' WHERE number <= 15 RETURNING 1")
+    fleet.ingest.start()
+    asyncio.run(until(lambda: fleet.rows("SELECT count(*), min(number) FROM event") == [(5, 16)]))
+    assert fleet.marks() == [(1, 20)]  # it is not asked for what was pruned
+
+
+def test_each_commit_notifies_readers(fleet):
+    gate = fleet.gate("berlin-1")
+
+    async def scenario():
+        async with await psycopg.AsyncConnection.connect(fleet.database, autocommit=True) as reader:
+            await reader.execute("LISTEN events")
+            async with running(gate):
+                gate.journal.append()
+                gate.wake()
+                async with asyncio.timeout(30):
+                    note = await anext(reader.notifies())
+                assert note.channel == "events"
+
+    asyncio.run(scenario())
+
+
+def test_tables_of_a_later_version_are_left_alone(ingest, settings_of_database, database, capsys):
+    ingest.stop(signal.SIGTERM)
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("INSERT INTO schema_version VALUES (%s)", (len(migrations()) + 1,))
+    assert main(["fleet", "ingest", "-c", str(settings_of_database)]) == 1
+    assert "the tables are of a later gatectl" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "complaint"),
+    [
+        ('url = "mqtts', 'url = "mqtt', "fleet.toml:4: broker.url: must begin with mqtts://"),
+        ("ca_file", "ca", "fleet.toml:7: broker.ca: is not a known key"),
+        ("keep_days = 90", "keep_days = -1", "database.keep_days: must be a whole number, 0 to 3650"),
+        ("[database]", "[db]", "fleet.toml: database: is missing"),
+    ],
+)
+def test_wrong_settings_are_said_with_their_line(office, capsys, before, after, complaint):
+    path = office / "fleet.toml"
+    path.write_text(path.read_text().replace(before, after, 1))
+    assert main(["fleet", "ingest", "-c", str(path)]) == 78
+    assert complaint.split(": ", 1)[1] in capsys.readouterr().err
+
+
+def test_settings_and_certificates_that_are_not_there(office, tmp_path, capsys):
+    assert main(["fleet", "ingest", "-c", str(tmp_path / "none.toml")]) == 78
+    assert "`gatectl fleet init DIR` makes one" in capsys.readouterr().err
+    (office / "ca.crt").unlink()
+    assert main(["fleet", "ingest", "-c", str(office / "fleet.toml")]) == 1
+    assert "hint: " in capsys.readouterr().err
