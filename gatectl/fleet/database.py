@@ -186,7 +186,8 @@ class Database:
 
     async def _prune(self, keep_days: int) -> int:
         cursor = await self._connection.execute(_PRUNE, (keep_days, PRUNE_ROWS))
-        return cursor.rowcount
+        count: int = cursor.rowcount
+        return count
 
 
 async def _connect(dsn: str, password: str | None) -> AsyncConnection[tuple[Any, ...]]:
