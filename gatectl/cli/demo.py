@@ -3,56 +3,154 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple, NoReturn
 
 from rich.text import Text
 
-from gatectl.cli.render import EventList, TextConsole, show_table
-from gatectl.decision.event import Event
+from gatectl.cli.demo_keys import Prompt, typed
+from gatectl.cli.demo_stage import DemoStage
+from gatectl.cli.render import TextConsole, show_table
 from gatectl.decision.reader.reading import Code, reading_of_text
-from gatectl.errors import GatectlError, UsageError, visible
-from gatectl.journal.reader import Filters, Reader
+from gatectl.decision.verdict import Result
+from gatectl.errors import UsageError, near, visible
+from gatectl.journal.reader import Reader
+from gatectl.sim.plays import PLAYS, TOUR, Play
 from gatectl.sim.protocols import PROTOCOLS
-from gatectl.sim.simulated_door import SimulatedDoor
+from gatectl.sim.simulated_door import QUICK, UNHURRIED, GateTimes, SimulatedDoor
+from gatectl.sim.simulated_gate import SimulatedGate
 
-EVENT_S = 10.0
-"""The demo's longest budget is 2 s; the rest is for slow, emulated machines."""
-
-POLL_S = 0.02
-"""Between two looks at the journal's index: too short for a person to notice."""
+KEYS = {play.key: play for play in PLAYS.values()}
+HELP = "?"
+AT_THE_GATE = ("p", "n", "t")
+"""The keys to remind of, once a member stands at the gate."""
 
 NO_ROUTE = ("hello", "no route takes it: nobody is asked")
 
 
+class Scene(NamedTuple):
+    """A code to scan, a play, or both in this order."""
+
+    code: str | None
+    play: Play | None
+
+
+class _Scanned(NamedTuple):
+    """The value of `--scan`, to tell it from one of `--then`."""
+
+    code: str
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the argument for the codes; without any, the user types them."""
+    """Add the arguments of a script; without any, the user types codes and keys."""
     parser.add_argument(
-        "--scan", action="append", default=[], metavar="CODE", help="scan this and end; may be repeated"
+        "--scan",
+        dest="script",
+        action="append",
+        default=[],
+        type=_scanned,
+        metavar="CODE",
+        help="scan this and end; may be repeated",
     )
+    parser.add_argument(
+        "--then",
+        dest="script",
+        action="append",
+        type=_play_name,
+        choices=tuple(PLAYS),
+        metavar="PLAY",
+        help="what happens at the gate then, a play from the list below; may be repeated",
+    )
+    parser.add_argument("--tour", action="store_true", help="play every play once, and end")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = "\n".join(("plays:", *(f"  {play.name:<15} {play.words}" for play in PLAYS.values())))
 
 
 def run(args: argparse.Namespace) -> int:
-    """Return 0 when every scan has its event."""
-    codes = [_code(text) for text in args.scan]
-    with tempfile.TemporaryDirectory(prefix="gatectl-demo-") as folder:
-        console = TextConsole()
-        door = SimulatedDoor(
-            Path(folder), lambda line: console.print(Text(f"journal: {visible(line)}", "bright_black"))
-        )
-        with door, Reader(door.journal) as reader:
-            scans = _Scans(door, reader, console)
-            if codes:
-                scans.scan_all(codes)
-            else:
-                show_table(("Type", "What happens"), _examples())
-                print("Then Enter, as a scanner does. Ctrl-D ends.")
-                print(f"As web pages, from another terminal: gatectl monitor -c {door.settings}")
-                scans.scan_all(_typed())
+    """Return 0 when every scan and every play has its events."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)  # else the daemon would go on alone
+    if args.tour and args.script:
+        raise UsageError("gatectl demo: --tour plays a script of its own, so leave out --scan and --then")
+    script = [Scene(code, PLAYS[play]) for code, play in TOUR] if args.tour else scenes(args.script)
+    is_gate = not script or any(scene.play for scene in script)
+    with ExitStack() as stack:
+        prompt = Prompt()
+        stage = _stage(stack, prompt, is_gate=is_gate, times=QUICK if script else UNHURRIED)
+        if is_gate:
+            stage.expect("mode", Result.CLOSED)  # the side door's, which the start records
+        if script:
+            _play_all(stage, script)
+        else:
+            _play_typed(stage, prompt)
     return 0
+
+
+def _end(number: int, _frame: object) -> NoReturn:
+    sys.exit(128 + number)
+
+
+def _stage(stack: ExitStack, prompt: Prompt, *, is_gate: bool, times: GateTimes) -> DemoStage:
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="gatectl-demo-"))
+    gate = stack.enter_context(SimulatedGate()) if is_gate else None
+    console = TextConsole()
+
+    def on_line(line: str) -> None:
+        with prompt.hidden():
+            console.print(Text(f"journal: {visible(line)}", "bright_black"))
+
+    door = stack.enter_context(SimulatedDoor(Path(folder), on_line, gate, times))
+    return DemoStage(door, gate, stack.enter_context(Reader(door.journal)), console, prompt.hidden)
+
+
+def scenes(words: Sequence[_Scanned | str]) -> list[Scene]:
+    """Pair each code with the play that follows it; where there are plays, a member without one passes.
+
+    Raises UsageError for a play of a member where no member has scanned.
+    """
+    script: list[Scene] = []
+    for word in words:
+        if isinstance(word, _Scanned):
+            script.append(Scene(word.code, None))
+        elif script and script[-1].play is None:
+            script[-1] = Scene(script[-1].code, PLAYS[word])
+        elif PLAYS[word].member:
+            raise UsageError(
+                f"gatectl demo: --then {word} wants a member at the gate", "put a --scan CODE in front of it"
+            )
+        else:
+            script.append(Scene(None, PLAYS[word]))
+    if not any(scene.play for scene in script):
+        return script
+    return [Scene(scene.code, scene.play or PLAYS["passes"]) for scene in script]
+
+
+def _play_all(stage: DemoStage, script: Iterable[Scene]) -> None:
+    for scene in script:
+        if scene.play is not None:
+            stage.say(f"-- {scene.play.words} --", "cyan")
+        if scene.code is not None:
+            stage.scan(scene.code)
+        if scene.play is not None:
+            stage.play(scene.play)
+
+
+def _scanned(text: str) -> _Scanned:
+    if not isinstance(reading_of_text(text), Code):
+        raise UsageError("gatectl demo: this is no code: 1 to 512 characters without control characters")
+    return _Scanned(text)
+
+
+def _play_name(text: str) -> str:
+    if text not in PLAYS:
+        hints = near(text, PLAYS) or (f"there are {', '.join(PLAYS)}",)
+        raise UsageError(f"gatectl demo: there is no play {text!r}", *hints)
+    return text
 
 
 def _examples() -> Iterator[tuple[str, str]]:
@@ -62,53 +160,23 @@ def _examples() -> Iterator[tuple[str, str]]:
     yield NO_ROUTE
 
 
-def _code(text: str) -> str:
-    if not isinstance(reading_of_text(text), Code):
-        raise UsageError("gatectl demo: this is no code: 1 to 512 characters without control characters")
-    return text
+def _show_keys() -> None:
+    show_table(("Key", "What happens at the gate"), ((play.key, play.words) for play in KEYS.values()))
 
 
-def _typed() -> Iterator[str]:
-    while True:
-        print("scan> ", end="", flush=True)
-        line = sys.stdin.readline()
-        if not line:
-            print()
-            return
-        code = line.strip()
-        if isinstance(reading_of_text(code), Code):
-            yield code
-
-
-class _Scans:
-    """Scans one code after the other, and shows each result."""
-
-    def __init__(self, door: SimulatedDoor, reader: Reader, console: TextConsole) -> None:
-        self._door = door
-        self._reader = reader
-        self._console = console
-        self._list = EventList({})
-
-    def scan_all(self, codes: Iterable[str]) -> None:
-        for code in codes:
-            mark = self._reader.mark()
-            self._door.type_code(code)
-            self._show(self._event_after(mark, code))
-
-    def _event_after(self, mark: int, code: str) -> Event:
-        until = time.monotonic() + EVENT_S
-
-        def wait() -> None:
-            if time.monotonic() >= until:
-                raise GatectlError(f"no event came of {code!r}")
-            time.sleep(POLL_S)
-
-        return next(self._reader.follow(Filters(), mark, wait))
-
-    def _show(self, event: Event) -> None:
-        self._list.show(event)
-        words = "the gate stays shut"
-        gate = event.outcome.gate
-        if gate:
-            words = f"the gate opens {gate.after_ms:.1f} ms after the scan, for {gate.open_ms / 1000:g} s"
-        self._console.print(Text(f"         {words}", "bold"))
+def _play_typed(stage: DemoStage, prompt: Prompt) -> None:
+    show_table(("Type", "What happens"), _examples())
+    print("Then Enter, as a scanner does. Ctrl-D ends.")
+    _show_keys()
+    print("A key acts at once, at an empty line. ? shows them again.")
+    print(f"As web pages, from another terminal: gatectl monitor -c {stage.settings}")
+    for entry in typed(prompt, stage.show_new, {*KEYS, HELP}):
+        if entry == HELP:
+            _show_keys()
+        elif entry in KEYS:
+            stage.say(f"-- {KEYS[entry].words} --", "cyan")
+            stage.play(KEYS[entry])
+        elif stage.awaits(entry):
+            stage.say("the same scan: the gate still waits for this member to pass")
+        elif isinstance(reading_of_text(entry), Code) and stage.scan(entry):
+            stage.say("         " + ", ".join(f"{key}: {KEYS[key].words}" for key in AT_THE_GATE), "")

@@ -28,6 +28,7 @@ from gatectl.sim.connection import ClientConnection, Hooks, Received, set_reset
 from gatectl.sim.http import ReceivedRequest, Reply, text_reply
 from gatectl.sim.protocol import SimulatedAnswer, SimulatedProtocol, refused
 from gatectl.sim.protocols import PROTOCOLS
+from gatectl.sim.script import MAINTENANCE, whole
 
 _SHUTDOWN_S = 1.0
 """A closing connection waits so long for the other side's close_notify before its FIN goes out."""
@@ -115,7 +116,7 @@ class Simulator:
     `url(protocol)`, `ca_file` and `key_file(protocol)` (mode 0600) are for settings.
     `requests` holds every request since the start, in the order of their first bytes; `connections` counts
     accepted TCP connections, `handshakes` those that completed TLS. `await until(condition)` waits for
-    any of it, without polling.
+    any of it, without polling. A protocol in `down` answers everybody with an outage's page.
     """
 
     def __init__(
@@ -132,6 +133,7 @@ class Simulator:
             name: protocol(secrets.token_hex(16)) for name, protocol in PROTOCOLS.items()
         }
         self.requests: list[Received] = []
+        self.down: set[str] = set()
         self.connections = 0
         self.handshakes = 0
         self._tls, self._leaf = tls, leaf
@@ -294,6 +296,8 @@ class Simulator:
             return refused(partner.name if partner else None, Reply(405))
         if partner is None:
             return refused(None, text_reply(404, "Not Found"))
+        if partner.name in self.down:
+            return SimulatedAnswer(partner.name, None, "down: 503", whole(MAINTENANCE))
         return partner.answer(request, datetime.now(UTC))
 
 

@@ -1,4 +1,7 @@
-"""Run a whole door on this machine: the partner simulator, a scanner on a pty, and the real daemon."""
+"""Run a whole door on this machine: the partner simulator, scanners on ptys, and the real daemon.
+
+The door is a reader, a relay and lamps; or a whole gate with everything that can be wired to it.
+"""
 
 from __future__ import annotations
 
@@ -14,23 +17,27 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from gatectl.errors import GatectlError
 from gatectl.sim.protocols import PROTOCOLS
 from gatectl.sim.server import Simulator
+from gatectl.sim.simulated_gate import RELAY, GateInput, SimulatedGate
 from gatectl.sim.virtual_serial import VirtualSerialScanner
 
 READY_S = 30.0
 """An emulated Pi takes seconds to start Python, a desktop a fraction of one."""
 
-_SETTINGS = """\
+MAIN, SIDE = "main", "side"
+"""The doors; the side door is there with a whole gate alone, and its schedule keeps it closed."""
+
+_SITE = """\
 [site]
 tenant = "Demo Fitness"
 studio = "This machine"
 
 [gpio]
-pin_factory = "mock"
+pin_factory = "{factory}"
 
 [journal]
 path = "journal.db"
@@ -40,20 +47,86 @@ socket = "control.sock"
 
 {partners}
 {routes}
+"""
+
+_DOOR = """\
 [doors.main]
 repeat_ms = 0 # the same code may be tried again at once
-relay = {{ pin = 17, open_ms = 3000 }}
-signals = {{ green = 22, red = 23, buzzer = 24 }}
+relay = { pin = 17, open_ms = 3000 }
+signals = { green = 22, red = 23, buzzer = 24 }
 
 [[doors.main.scanners]]
 type = "serial"
 port = "scanner"
 """
 
+_GATE = """\
+[doors.main]
+repeat_ms = 0 # the same code may be tried again at once
+relay = {{ pin = {relay}, open_ms = {times.open_ms}, continuous = true }}
+signals = {{ green = 22, red = 23, buzzer = 24 }}
+passage = {{ {passage}, debounce_ms = 20, wait_ms = {times.wait_ms} }}
+contact = {{ {contact}, held_s = {times.held_s} }}
+fire = {{ {fire} }}
 
-def demo_settings(partners: str) -> str:
-    """Return the settings of the whole door with these partners' sections, one named like each protocol."""
-    return _SETTINGS.format(partners=partners, routes="\n".join(_routes()))
+[doors.main.exit]
+open_ms = {times.open_ms}
+button = {{ {button} }}
+passage = {{ {exit_passage} }}
+
+[[doors.main.scanners]]
+type = "serial"
+port = "scanner"
+
+[doors.side]
+relay = {{ pin = 16 }}
+closed = "renovation"
+
+[[doors.side.scanners]]
+type = "serial"
+port = "scanner-side"
+
+[schedules.renovation]
+mon-sun = ["00:00-24:00"]
+"""
+
+
+class GateTimes(NamedTuple):
+    """The times of a gate, in its settings."""
+
+    open_ms: int
+    wait_ms: int
+    held_s: int
+
+
+UNHURRIED = GateTimes(open_ms=8000, wait_ms=8000, held_s=3)
+"""For a person, who reads the screen before a key is pressed."""
+
+QUICK = GateTimes(open_ms=1000, wait_ms=2000, held_s=1)
+"""For a script, which passes at once. On a busy machine a scan may take some tenths of a second."""
+
+
+def demo_settings(partners: str, times: GateTimes | None = None) -> str:
+    """Return the settings with these partners' sections, one named like each protocol.
+
+    With `times` the door is a whole gate, and there is a second door.
+    """
+    site = _SITE.format(
+        partners=partners, routes="\n".join(_routes()), factory="mock" if times is None else "simulated"
+    )
+    return site + (_DOOR if times is None else _gate(times))
+
+
+def _gate(times: GateTimes) -> str:
+    return _GATE.format(
+        times=times,
+        relay=RELAY,
+        passage=GateInput.PASSAGE.settings,
+        contact=GateInput.CONTACT.settings,
+        fire=GateInput.FIRE.settings,
+        button=GateInput.EXIT_BUTTON.settings,
+        exit_passage=GateInput.EXIT_PASSAGE.settings,
+    )
 
 
 def _routes() -> Iterator[str]:
@@ -66,22 +139,35 @@ def _routes() -> Iterator[str]:
 class SimulatedDoor:
     """A context manager. Inside, `type_code` scans, and the journal at `journal` fills."""
 
-    def __init__(self, folder: Path, on_line: Callable[[str], None]) -> None:
-        """Take `on_line`, called with each line that the daemon would write to the systemd journal."""
+    def __init__(
+        self,
+        folder: Path,
+        on_line: Callable[[str], None],
+        gate: SimulatedGate | None = None,
+        times: GateTimes = QUICK,
+    ) -> None:
+        """Take `on_line`, called with each line that the daemon would write to the systemd journal.
+
+        `gate`, already entered, makes the door a whole gate with these times.
+        """
         self.settings = folder / "gatectl.toml"
         self.journal = folder / "journal.db"
+        self.control = folder / "control.sock"
         self._folder = folder
         self._on_line = on_line
+        self._gate = gate
+        self._times = None if gate is None else times
+        self._scanners: dict[str, VirtualSerialScanner] = {}
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
-            simulator = stack.enter_context(_simulator())
-            scanner = stack.enter_context(VirtualSerialScanner(self._folder / "scanner"))
-            sections = "\n".join(map(simulator.partner_section, PROTOCOLS))
-            self.settings.write_text(demo_settings(sections), "utf-8")
+            self.simulator = stack.enter_context(_simulator())
+            for door, port in {MAIN: "scanner", SIDE: "scanner-side"}.items():
+                self._scanners[door] = stack.enter_context(VirtualSerialScanner(self._folder / port))
+            sections = "\n".join(map(self.simulator.partner_section, PROTOCOLS))
+            self.settings.write_text(demo_settings(sections, self._times), "utf-8")
             stack.enter_context(self._daemon())
-            self.type_code = scanner.type_code
             self._stack = stack.pop_all()
         return self
 
@@ -90,6 +176,10 @@ class SimulatedDoor:
     ) -> None:
         self._stack.close()
 
+    def type_code(self, code: str, door: str = MAIN) -> None:
+        """Scan a code at a door."""
+        self._scanners[door].type_code(code)
+
     @contextlib.contextmanager
     def _daemon(self) -> Iterator[None]:
         """Run `gatectl run` in its own process; enter when it is ready."""
@@ -97,9 +187,11 @@ class SimulatedDoor:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as readiness:
             readiness.bind(str(ready))
             readiness.settimeout(READY_S)
+            pins = {"GPIOZERO_PIN_FACTORY": "mock"} if self._gate is None else self._gate.environment
             daemon = subprocess.Popen(  # noqa: S603 - our own module, by our own interpreter
                 [sys.executable, "-m", "gatectl", "run", "-c", self.settings],
-                env=os.environ | {"NOTIFY_SOCKET": str(ready), "GPIOZERO_PIN_FACTORY": "mock"},
+                env=os.environ | {"NOTIFY_SOCKET": str(ready)} | pins,
+                pass_fds=() if self._gate is None else self._gate.descriptors,
                 stdin=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 encoding="utf-8",

@@ -1,6 +1,7 @@
-"""The inputs' thread: with edges and without, with pins that are lost, and with drivers that hang."""
+"""The inputs' thread: with edges and without, with simulated pins, pins that are lost, drivers that hang."""
 
 import queue
+import socket
 import threading
 from contextlib import contextmanager
 from functools import partial
@@ -11,6 +12,7 @@ from gpiozero.pins.mock import MockFactory, MockPin
 from gatectl.decision.door.inputs import InputName, LevelChange, LevelFilter
 from gatectl.devices.gpio.input_watcher import HANGS, InputWatcher, Lost, WatchedInput
 from gatectl.devices.gpio.pin_threads import PinThreads
+from gatectl.sim.simulated_pins import WIRES, SimulatedFactory, SimulatedPin, packet
 
 PATIENCE_S = 10
 PIN, OTHER = 26, 16
@@ -41,18 +43,33 @@ def failing():
 
 
 @contextmanager
-def watching(pin_class=MockPin, name=InputName.CONTACT, *, active_low=True, debounce_s=0.0):
-    factory, told = MockFactory(pin_class=pin_class), queue.Queue()
-    threads = PinThreads()
-    one = WatchedInput("main", name, PIN, active_low, LevelFilter(debounce_s), told.put, factory, threads)
-    InputWatcher([one], threads).start()
-    threads.start()
-    try:
-        yield factory, told
-        assert one.edges is (pin_class is not WithoutEdges)
-    finally:
-        threads.stop()
+def pins(pin_class):
+    """A factory of such pins, and a function that sets the input's level from outside."""
+    if pin_class is not SimulatedPin:
+        factory = MockFactory(pin_class=pin_class)
+        yield factory, lambda level: factory.pin(PIN).drive_high() if level else factory.pin(PIN).drive_low()
         factory.reset()
+        return
+    gate, daemon = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with gate, daemon, pytest.MonkeyPatch.context() as patch:
+        patch.setenv(WIRES, str(daemon.fileno()))
+        factory = SimulatedFactory()
+        yield factory, lambda level: gate.send(packet(PIN, level))
+        factory.close()
+
+
+@contextmanager
+def watching(pin_class=MockPin, name=InputName.CONTACT, *, active_low=True, debounce_s=0.0):
+    told, threads = queue.Queue(), PinThreads()
+    with pins(pin_class) as (factory, drive):
+        one = WatchedInput("main", name, PIN, active_low, LevelFilter(debounce_s), told.put, factory, threads)
+        InputWatcher([one], threads).start()
+        threads.start()
+        try:
+            yield factory, told, drive
+            assert one.edges is (pin_class is not WithoutEdges)
+        finally:
+            threads.stop()
 
 
 def next_of(told):
@@ -66,8 +83,9 @@ def until_claimed(told):
 
 
 @pytest.mark.parametrize(("active_low", "pull"), [(True, "up"), (False, "down")])
-def test_an_open_input_is_inactive_by_its_pull(active_low, pull):
-    with watching(active_low=active_low) as (factory, told):
+@pytest.mark.parametrize("pin_class", [MockPin, SimulatedPin])
+def test_an_open_input_is_inactive_by_its_pull(pin_class, active_low, pull):
+    with watching(pin_class, active_low=active_low) as (factory, told, _):
         until_claimed(told)
         pin = factory.pin(PIN)
         assert (pin.function, pin.pull) == ("input", pull)
@@ -75,28 +93,34 @@ def test_an_open_input_is_inactive_by_its_pull(active_low, pull):
 
 @pytest.mark.parametrize(
     ("pin_class", "name"),
-    [(MockPin, InputName.CONTACT), (MockPin, InputName.EXIT), (WithoutEdges, InputName.EXIT)],
-    ids=["edges", "edges of an exit", "no edges"],
+    [
+        (MockPin, InputName.CONTACT),
+        (MockPin, InputName.EXIT),
+        (WithoutEdges, InputName.EXIT),
+        (SimulatedPin, InputName.CONTACT),
+        (SimulatedPin, InputName.EXIT),
+    ],
+    ids=["edges", "edges of an exit", "no edges", "simulated", "simulated exit"],
 )
 def test_a_level_is_reported_once(pin_class, name):
-    with watching(pin_class, name) as (factory, told):
+    with watching(pin_class, name) as (_, told, drive):
         until_claimed(told)
-        factory.pin(PIN).drive_low()
+        drive(0)
         assert next_of(told).active
-        factory.pin(PIN).drive_high()
+        drive(1)
         assert not next_of(told).active
         assert told.empty()
 
 
 def test_a_level_without_an_edge_is_found_by_reading():
-    with watching(WithoutEdges) as (factory, told):
+    with watching(WithoutEdges) as (_, told, drive):
         until_claimed(told)
-        factory.pin(PIN).drive_low()
+        drive(0)
         assert next_of(told).active
 
 
 def test_a_pin_that_cannot_be_read_is_lost_once_and_found_again(failing):
-    with watching(failing) as (factory, told):
+    with watching(failing) as (factory, told, _):
         until_claimed(told)
         failing.cause = "bus error"
         assert next_of(told) == Lost("bus error")
@@ -116,7 +140,7 @@ def test_a_pin_that_another_program_holds_is_lost_and_claimed_later():
                 raise OSError("GPIO busy")
             super()._set_function(value)
 
-    with watching(Busy) as (_, told):
+    with watching(Busy) as (_, told, _):
         assert next_of(told) == Lost("GPIO busy")
         assert not next_of(told).active
 

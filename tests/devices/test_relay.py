@@ -51,7 +51,7 @@ class _Watched:
         return getattr(self._device, name)
 
 
-@pytest.fixture(params=["mock", pytest.param("lgpio", marks=NO_CHIP)])
+@pytest.fixture(params=["mock", "simulated", pytest.param("lgpio", marks=NO_CHIP)])
 def factory(request):
     made = pin_factory(request.param, 0, {})
     yield made

@@ -1,0 +1,244 @@
+"""`gatectl demo` as a process: scripts of scans and plays, the tour, and keys through a terminal."""
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from gatectl.sim.plays import PLAYS, TOUR
+
+ROOT = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-W", "error", "-m", "gatectl", "demo"]
+PATIENCE_S = 60
+ANNA, BEN = "1000000000200", "1000000000001"
+
+IN = "Aggregator member checked in"
+NO_ANSWER = "Unable to check in aggregator customer, partner service communication error, please try again"
+CLOSED = "Closed by schedule renovation"
+NOT_PASSED = "Admitted, but did not pass"
+
+
+def demo(*arguments, stdin=""):
+    environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
+    done = subprocess.run(
+        [*COMMAND, *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+        env=environment,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def messages(shown):
+    """The message of each event, which stands on the line below its facts."""
+    lines = [line.rstrip() for line in shown.splitlines() if not line.startswith("journal: ")]
+    times = [number for number, line in enumerate(lines) if re.match(r"\d\d:\d\d:\d\d ", line)]
+    return [lines[number + 1].strip() for number in times]
+
+
+def scenes(shown):
+    """The messages of each scene, under its heading."""
+    _, *parts = re.split(r"^-- (.*) --$", shown, flags=re.MULTILINE)
+    return [(words, messages(below)) for words, below in zip(parts[::2], parts[1::2], strict=True)]
+
+
+def test_a_member_passes():
+    status, shown, complained = demo("--scan", ANNA, "--then", "passes")
+    assert (status, complained) == (0, "")
+    assert scenes(shown) == [("the member passes", [IN, "Passed"])]
+    assert re.search(r"the gate opens .* for 1 s\n", shown)
+
+
+def test_without_a_play_the_door_has_no_sensor():
+    status, shown, complained = demo("--scan", ANNA, "--scan", ANNA, "--scan", "WP-1403")
+    assert (status, complained) == (0, "")
+    assert messages(shown) == [IN, IN, "Aggregator member check-in not allowed"]
+    assert len(re.findall(r"the gate opens .* ms after the scan, for 3 s\n", shown)) == 2
+    assert "the gate stays shut" in shown
+
+
+def test_pairs_follow_each_other_and_a_scan_without_a_play_passes():
+    status, shown, complained = demo(
+        *("--scan", ANNA, "--then", "does-not-pass"),
+        *("--scan", ANNA),
+        *("--scan", "WP-1403", "--then", "passes"),
+        *("--scan", BEN, "--then", "leaves", "--then", "closed"),
+    )
+    assert (status, complained) == (0, "")
+    assert [below for _, below in scenes(shown)] == [
+        [IN, NOT_PASSED],
+        ["Let in again: had not passed", "Passed"],
+        ["Aggregator member check-in not allowed"],
+        [IN, "Passed", "Exit", "Left"],
+        ["Closed at this time"],
+    ]
+    assert "the gate is shut: nobody can pass" in shown
+
+
+TOLD = {
+    "passes": [IN, "Passed"],
+    "does-not-pass": [IN, NOT_PASSED],
+    "turns-back": [IN, NOT_PASSED],
+    "two-at-once": [IN, IN, "Passed", "Passed"],
+    "tailgates": [IN, "Passed", "Passage without admission"],
+    "bounces": [IN, "Passed"],
+    "left-open": [IN, "Passed", "Door held open", "Door closed again after 1 s"],
+    "leaves": ["Exit", "Left"],
+    "forced": ["Door forced open", "Door closed again after 1 s"],
+    "fire": ["Fire alarm", "Let in: fire alarm", "Normal again"],
+    "held": ["Held open until TIME: open day", IN, "Passed", "Normal again"],
+    "lockdown": ["Locked down: a threat in the street", "Locked down", "Normal again"],
+    "closed": ["Closed at this time"],
+}
+"""The messages of each play of the tour."""
+
+
+def test_the_tour_plays_every_play():
+    status, shown, complained = demo("--tour")
+    assert (status, complained) == (0, "")
+    seen = scenes(shown)
+    second = seen.pop(2)
+    assert second == ("the member passes", ["Let in again: had not passed", "Passed"])
+    expected = {PLAYS[play].words: below for play, below in TOLD.items()}
+    told = {words: [untimed(one) for one in below] for words, below in seen if words in expected}
+    assert told == expected
+    assert {play for _, play in TOUR} == set(PLAYS)
+    assert [below for _, below in seen[-3:]] == [
+        [IN, "Passed"],
+        [NO_ANSWER, NO_ANSWER, f"{NO_ANSWER} (outage)"],
+        [IN, "Passed"],
+    ]
+
+
+def untimed(message):
+    return re.sub(r"until \d\d:\d\d:\d\d", "until TIME", message)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--scan", ANNA, "--then", "pases"], ["there is no play 'pases'", "hint: did you mean passes?"]),
+        (["--then", "xyzzy"], ["there is no play 'xyzzy'", "hint: there are passes, does-not-pass, "]),
+        (["--then", "passes"], ["--then passes wants a member at the gate", "hint: put a --scan CODE"]),
+        (["--tour", "--scan", ANNA], ["--tour plays a script of its own, so leave out --scan and --then"]),
+    ],
+)
+def test_wrong_usage_names_the_remedy(arguments, said):
+    status, shown, complained = demo(*arguments)
+    assert (status, shown) == (2, "")
+    lines = complained.splitlines()
+    assert len(lines) == len(said)
+    assert all(
+        line.removeprefix("gatectl demo: ").startswith(words) for line, words in zip(lines, said, strict=True)
+    )
+
+
+def test_help_and_man_page_list_every_play():
+    _, shown, _ = demo("--help")
+    manual = (ROOT / "config/man/gatectl.1").read_text().replace("\\-", "-")
+    for play in PLAYS.values():
+        assert re.search(rf"^  {play.name} +{re.escape(play.words)}$", shown, re.MULTILINE)
+        heading = f'.IP "\\fB{play.name}\\fR (key \\fB{play.key}\\fR)"'
+        assert f"{heading}\n{play.words[0].upper()}{play.words[1:]}." in manual
+
+
+def test_codes_and_keys_come_through_a_pipe_a_line_each():
+    status, shown, complained = demo(stdin=f"{ANNA}\n{ANNA}\np\n?\nhello\n")
+    assert (status, complained) == (0, "")
+    assert messages(shown) == [CLOSED, IN, "Passed", "Credential not recognised"]
+    assert "the same scan: the gate still waits for this member to pass" in shown
+
+
+class Terminal:
+    """A person's side of the demo's terminal."""
+
+    def __init__(self, line):
+        self._line = line
+        self._shown = ""
+
+    def type(self, text):
+        os.write(self._line, text.encode())
+
+    def until(self, *words):
+        """What is shown up to the last of the words, which come in this order."""
+        seen = ""
+        for word in words:
+            while word not in self._shown:
+                assert select.select([self._line], [], [], PATIENCE_S)[0], (
+                    f"{word!r} was not shown: {self._shown}"
+                )
+                self._shown += os.read(self._line, 65536).decode()
+            before, _, self._shown = self._shown.partition(word)
+            seen += before + word
+        return seen
+
+
+@contextmanager
+def terminal():
+    line, end = pty.openpty()
+    environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "TERM": "xterm"}
+    with subprocess.Popen(
+        [*COMMAND], stdin=end, stdout=end, stderr=subprocess.PIPE, env=environment
+    ) as process:
+        os.close(end)
+        try:
+            yield Terminal(line), process
+        finally:
+            process.terminate()
+            os.close(line)
+
+
+def test_keys_act_at_once_and_codes_end_with_enter():
+    with terminal() as (person, process):
+        person.until("p    the member passes", "a key acts at once".capitalize(), "scan> ")
+        person.type("f")
+        person.until("-- somebody forces the door open --", "Door forced open", "Door closed again")
+        person.type("hello\r")  # a scanner's burst begins with a key, and is none
+        person.until("Credential not recognised", "scan> ")
+        person.type("10000")
+        person.until("scan> 10000")
+        person.type("\x7f000000200")
+        person.type("\r")
+        person.until("the gate opens", "p: the member passes")
+        person.type("p")
+        person.until("-- the member passes --", "Passed", "scan> ")
+        person.type("\x04")
+        assert process.wait(PATIENCE_S) == 0
+        assert process.stderr.read() == b""
+
+
+def test_an_event_appears_above_a_code_that_is_being_typed():
+    with terminal() as (person, process):
+        person.until("scan> ")
+        person.type(f"{ANNA}\r")
+        person.until("p: the member passes", "scan> ")
+        person.type("10")
+        person.until(NOT_PASSED, "scan> 10")
+        person.type("\x15\x04")
+        assert process.wait(PATIENCE_S) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_the_daemon_ends_with_the_demo(number):
+    with terminal() as (person, process):
+        person.until("scan> ")
+        (daemon,) = children(process.pid)
+        ended = os.pidfd_open(daemon)
+        process.send_signal(number)
+        assert process.wait(PATIENCE_S) == (-number if number == signal.SIGKILL else 128 + number)
+        assert select.select([ended], [], [], PATIENCE_S)[0], "the daemon goes on alone"
+        os.close(ended)
+
+
+def children(pid):
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
