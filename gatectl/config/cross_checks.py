@@ -175,6 +175,17 @@ def _unseen_passages(raw: Raw) -> Iterator[SettingIssue]:
         return_min = settings.get("return_min", 0)
         if type(return_min) is int and return_min > 0:
             yield SettingIssue(("doors", door, "return_min"), "needs to know who passed", _seen_at(door))
+        for name, partner in tables(raw, "partners"):
+            if partner.get("check_in") == "passage" and _leads_to(raw, name, door):
+                what = f"needs to know who passed, and the door {door} cannot see it"
+                yield SettingIssue(("partners", name, "check_in"), what, _seen_at(door))
+
+
+def _leads_to(raw: Raw, partner: str, door: str) -> bool:
+    """Whether a route leads from this door to the partner; without any route it is asked about cards."""
+    routes = [route for _, route in _indexed(raw.get("routes")) if route.get("partner") == partner]
+    lists = [route.get("doors") for route in routes]
+    return not routes or any(not isinstance(doors, list) or door in doors for doors in lists)
 
 
 def _seen_at(door: str) -> tuple[str, ...]:

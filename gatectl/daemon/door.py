@@ -28,7 +28,6 @@ from gatectl.decision.door.messages import (
     Unused,
 )
 from gatectl.decision.door.modes import Order
-from gatectl.decision.door.table import State
 from gatectl.decision.event import Event
 from gatectl.decision.indication import View
 from gatectl.decision.timestamps import LoopTime
@@ -104,12 +103,12 @@ class Door:
         return await concluded
 
     async def drain(self) -> None:
-        """Takes no further codes, and waits for the scan under way: it ends with its budget."""
+        """Takes no further codes, and waits for scan and check-ins under way: they end with their budget."""
         self._feed(Stop())
         await self._free.wait()
 
     def abandon(self) -> None:
-        """Gives up the request under way; the next start closes its scan as interrupted."""
+        """Gives up the requests under way; the next start closes their attempts as interrupted."""
         self._effects.abandon()
 
     def is_stuck(self, now_s: LoopTime) -> bool:
@@ -134,7 +133,7 @@ class Door:
                 if isinstance(effect, Conclude):
                     self._answer_caller(effect.event)
             self._inputs.popleft()
-        if self.machine.state is State.FREE:
+        if self.machine.is_idle:
             self._free.set()
         else:
             self._free.clear()

@@ -42,7 +42,7 @@ class Effects:
         self._feed = feed
         self._requests: dict[str, PreparedRequest] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._asking: asyncio.Task[None] | None = None
+        self._asking: set[asyncio.Task[None]] = set()
 
     @property
     def gate_fault(self) -> str | None:
@@ -55,12 +55,18 @@ class Effects:
         match effect:
             case m.Record():
                 self._record(effect)
-            case m.Prepare(attempt, partner):
+            case m.Prepare(attempt, partner, checks_in):
                 self._requests[attempt.id] = self._context.partners[partner].prepare(
-                    attempt.member or "", attempt.credential or "", attempt.customer, attempt.door
+                    attempt.member or "",
+                    attempt.credential or "",
+                    attempt.customer,
+                    attempt.door,
+                    checks_in=checks_in,
                 )
             case m.Ask():
-                self._asking = self._tasks.create_task(self._ask(effect))
+                asking = self._tasks.create_task(self._ask(effect))
+                self._asking.add(asking)
+                asking.add_done_callback(self._asking.discard)
             case m.LookUp():
                 self._look_up(effect)
             case m.LookBack():
@@ -102,12 +108,14 @@ class Effects:
                 self._start_timer(effect)
 
     def abandon(self) -> None:
-        """Gives up the request under way; the next start closes its scan as interrupted."""
-        if self._asking is not None:
-            self._asking.cancel()
+        """Gives up the requests under way; the next start closes their attempts as interrupted."""
+        for asking in self._asking:
+            asking.cancel()
 
     def _record(self, effect: m.Record) -> None:
-        recorded, of = self._context.store.record(effect.attempt), effect.attempt.id
+        recorded, of = self._context.store.record(effect.attempt, effect.after), effect.attempt.id
+        if effect.after is not None:
+            self._context.sinks.take(effect.after)
         done, late = partial(self._feed, m.Recorded(of)), partial(self._feed, m.RecordLate(of))
         _first_of(recorded, effect.until_s, done, late)
 

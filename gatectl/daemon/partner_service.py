@@ -100,7 +100,11 @@ class PartnerService:
         self._descriptor = PROTOCOLS[settings.protocol]
         self.numbers = self._descriptor.numbers(settings)
         self._protocol = self._descriptor.make(settings, endpoint, key, other_keys)
-        self._pool = Pool(way.dial if isinstance(way, Dialler) else _raising(way), doors, self._linked)
+        self._asking_only = self._descriptor.make_asking_only(settings, endpoint, key, other_keys)
+        self.checks_in_after_passage = self._asking_only is not None
+        # A door checks one member in while the next one scans.
+        want = doors * (2 if self.checks_in_after_passage else 1)
+        self._pool = Pool(way.dial if isinstance(way, Dialler) else _raising(way), want, self._linked)
         self._client = Client(endpoint, self._pool)
         self._log = log
         self.conditions = Conditions(clock.now())
@@ -116,11 +120,17 @@ class PartnerService:
         if self._unusable is None:
             await self._pool.keep()
 
-    def prepare(self, member: str, code: str, customer: str | None, door: str) -> PreparedRequest:
-        """Prepare the check-in's request. The numbers must be ones that the protocol can carry."""
+    def prepare(
+        self, member: str, code: str, customer: str | None, door: str, *, checks_in: bool = True
+    ) -> PreparedRequest:
+        """Prepare the check-in's request, or without `checks_in` the question alone.
+
+        The numbers must be ones that the protocol can carry.
+        """
         if self._unusable is not None:
             return NOTHING
-        return self._client.prepare(self._protocol.question(member, code, customer or "", door))
+        protocol = self._protocol if checks_in or self._asking_only is None else self._asking_only
+        return self._client.prepare(protocol.question(member, code, customer or "", door))
 
     async def ask(self, request: PreparedRequest, deadline_s: LoopTime) -> tuple[Exchange, Decision]:
         """Ask once. Failures of the partner or the network are results, not exceptions."""

@@ -177,7 +177,7 @@ class Event:
     def row(self) -> OutcomeRow:
         """The row of its outcome; of a kind that this version makes."""
         kind, outcome = KINDS[self.attempt.kind], self.outcome
-        if outcome.result in kind.rows and outcome.fault is None:
+        if outcome.result in kind.rows:
             return kind.rows[outcome.result]
         reason_key = outcome.reason.key if outcome.reason else None
         row = outcome_row(outcome.result, outcome.verdict, outcome.fault, reason_key, outcome.basis)
@@ -217,14 +217,15 @@ def interrupted(attempt: Attempt) -> Outcome:
     """The outcome with which the next start closes an attempt that has none.
 
     Whether bytes of a request left was not recorded, so `request.sent` is None; without a partner to ask
-    there is no request.
+    there is no request. A check-in counts as failed.
     """
     request = None
     if attempt.budget_ms is not None:
         request = RequestRecord(None, None, None, None, attempt.budget_ms, None)
+    is_check_in = attempt.kind == "check_in"
     return Outcome(
-        result=Result.UNKNOWN,
-        message=Message.INTERRUPTED.value,
+        result=Result.FAILED if is_check_in else Result.UNKNOWN,
+        message=(Message.NOT_CHECKED_IN if is_check_in else Message.INTERRUPTED).value,
         verdict=Verdict.NONE if request else None,
         fault=Fault.INTERRUPTED,
         request=request,

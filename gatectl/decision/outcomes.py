@@ -64,6 +64,8 @@ class Message(StrEnum):
     """The time follows it in the event."""
     INPUT = "The inputs of a gate", "a6e3d18f90b24c7d8f42e5b7c1609d3a"
     """Each event says which input, and what happened to it: `The exit button is stuck`."""
+    CHECKED_IN_AFTER = "Checked in after passing", "6c2e8f1d4b9047a5a3d0e7c8f5b91264"
+    NOT_CHECKED_IN = "Passed, but not checked in", "d8a41f6b3c7e4952b0f9e2d7c6a51839"
     OPENED_BY_HAND = "Opened by hand", "9a3d5c0e7f214b68a1c94e6d2b50f738"
     """The person's reason follows it in the event."""
     REFUSING_EVERYONE = "A partner refuses everyone", "6b1f0d92e7a84c35b90a4e2d8c6f13a7"
@@ -253,7 +255,7 @@ REFUSALS: dict[str, tuple[Screen, Cause]] = {
 
 
 class KindRow(NamedTuple):
-    """A kind of event. `rows` are those of its results without a fault; a scan has none of its own."""
+    """A kind of event. `rows` are those of its own results; a scan has none, and a fault has its own row."""
 
     rows: Mapping[Result, OutcomeRow] = MappingProxyType({})
     failed: Cause | None = None
@@ -287,6 +289,18 @@ KINDS: dict[str, KindRow] = {
             ),
             Result.UNEXPECTED: _quiet(Message.UNEXPECTED, Priority.WARNING, "unexpected"),
             Result.LEFT: _quiet(Message.LEFT, Priority.INFO, "exit"),
+        }
+    ),
+    "check_in": KindRow(
+        {
+            Result.DONE: _quiet(Message.CHECKED_IN_AFTER, Priority.INFO, "checked_in"),
+            Result.FAILED: OutcomeRow(
+                Message.NOT_CHECKED_IN,
+                None,
+                Screen.IDLE,
+                Priority.ERROR,
+                Cause("not_checked_in", ("not_checked_in",)),
+            ),
         }
     ),
     "mode": KindRow(

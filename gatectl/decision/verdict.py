@@ -18,6 +18,8 @@ class Result(StrEnum):
     UNKNOWN = "unknown"
     DONE = "done"
     """Of events that are not at a gate."""
+    FAILED = "failed"
+    """Of a check-in, like `done`."""
     PASSED = "passed"
     NOT_PASSED = "not_passed"
     UNEXPECTED = "unexpected"

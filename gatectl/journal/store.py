@@ -70,6 +70,11 @@ class _Write(NamedTuple):
     """None if no future waits for it: then the event loop is not woken."""
 
 
+class _Together(NamedTuple):
+    writes: tuple[_Write, ...]
+    """Of one transaction."""
+
+
 class _Question(NamedTuple):
     ask: Callable[[sqlite3.Connection], Any]
     done: asyncio.Future[Any]
@@ -79,7 +84,29 @@ class _Damage(NamedTuple):
     what: str
 
 
-_Job = _Write | _Question | _Damage
+_Job = _Write | _Together | _Question | _Damage
+
+
+def _begun(attempt: Attempt, done: asyncio.Future[None] | None) -> _Write:
+    return _Write(attempt.id, statements.attempt_statement(attempt), is_end=False, done=done)
+
+
+def _ended(attempt_id: str, outcome: Outcome) -> _Write:
+    return _Write(attempt_id, statements.outcome_statement(attempt_id, outcome), is_end=True, done=None)
+
+
+def _whole(event: Event) -> tuple[_Write, ...]:
+    return _begun(event.attempt, None), _ended(event.attempt.id, event.outcome)
+
+
+def _writes(job: _Job | None) -> tuple[_Write, ...]:
+    match job:
+        case _Write():
+            return (job,)
+        case _Together():
+            return job.writes
+        case _:
+            return ()
 
 
 class Damage(NamedTuple):
@@ -159,22 +186,23 @@ class Store:
         """Records and questions that wait for the disk."""
         return len(self._unwritten) + self._jobs.qsize()
 
-    def record(self, attempt: Attempt) -> asyncio.Future[None]:
-        """Writes the first half of an event; done when it is on disk."""
+    def record(self, attempt: Attempt, after: Event | None = None) -> asyncio.Future[None]:
+        """Writes the first half of an event; done when it is on disk.
+
+        `after` is a whole event that is written before it, in one transaction.
+        """
         done: asyncio.Future[None] = self._loop.create_future()
-        self._jobs.put(_Write(attempt.id, statements.attempt_statement(attempt), is_end=False, done=done))
+        write = _begun(attempt, done)
+        self._jobs.put(write if after is None else _Together((*_whole(after), write)))
         return done
 
     def finish(self, attempt_id: str, outcome: Outcome) -> None:
         """Writes the second half. Nothing waits for it, so the event loop is not woken when it is on disk."""
-        statement = statements.outcome_statement(attempt_id, outcome)
-        self._jobs.put(_Write(attempt_id, statement, is_end=True, done=None))
+        self._jobs.put(_ended(attempt_id, outcome))
 
     def note(self, event: Event) -> None:
         """Write both halves of an event, without a future to wait for."""
-        statement = statements.attempt_statement(event.attempt)
-        self._jobs.put(_Write(event.attempt.id, statement, is_end=False, done=None))
-        self.finish(event.attempt.id, event.outcome)
+        self._jobs.put(_Together(_whole(event)))
 
     def ask(self, question: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
         """Runs a question after all records before it; the future may carry sqlite3.Error."""
@@ -193,7 +221,7 @@ class Store:
         self._stopping.set()
         self._jobs.put(None)
         await asyncio.to_thread(self._thread.join, patience_s)
-        lost = len(self._unwritten) + sum(isinstance(job, _Write) for job in self._arrived())
+        lost = len(self._unwritten) + sum(len(_writes(job)) for job in self._arrived())
         if lost:
             self._log(
                 LogEntry(
@@ -403,8 +431,8 @@ class Store:
         damage = None
         for job in self._next_jobs(connection):
             match job:
-                case _Write():
-                    self._unwritten.append(job)
+                case _Write() | _Together():
+                    self._unwritten.extend(_writes(job))
                 case _Question():
                     self._unanswered.append(job)
                 case _Damage():

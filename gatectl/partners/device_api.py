@@ -4,7 +4,8 @@ It knows the gym's own members and those of its aggregators. A POST to
 `/open-api/device/cardreader/identification` with `Authorization: Bearer TOKEN`, the device's own token, and a
 JSON object: `identification` has the `type`, the `value` and, for a NUMBER, the `format`; DECIMAL
 1173673668653440, HEX_MSB 042b73321a3180 and HEX_LSB 80311a32732b04 are the same card. With
-`shouldExecuteAction` the software makes the check-in, and books what it costs.
+`shouldExecuteAction` the software makes the check-in, and books what it costs; without it all is checked, and
+nothing done.
 
 | answer | comes to |
 |---|---|
@@ -87,8 +88,8 @@ class DeviceApiSettings(PartnerSettings):
     """How the software reads the number; only for NUMBER, where DECIMAL is the default."""
     language: HeaderText | None = None
     """The language of the words for the member, such as de; it is sent as Accept-Language."""
-    check_in: Literal["admission"] = "admission"
-    """When the member is checked in: with the admission."""
+    check_in: Literal["admission", "passage"] = "admission"
+    """When the member is checked in: with the admission, or once the sensor has seen him pass."""
 
 
 class DeviceApiProtocol:
@@ -102,24 +103,30 @@ class DeviceApiProtocol:
         number_format: Format | None = "DECIMAL",
         language: str | None = None,
         other_keys: tuple[str, ...] = (),
+        *,
+        checks_in: bool = True,
     ) -> None:
-        """`number_format` is None for another identification than NUMBER. `other_keys` are masked too."""
+        """`number_format` is None for another identification than NUMBER. `other_keys` are masked too.
+
+        Without `checks_in` the software only decides.
+        """
         self.endpoint = endpoint
         self.key = key
         self.identification = identification
         self.format = number_format
         self.language = language
         self.other_keys = other_keys
+        self.checks_in = checks_in
 
     def question(self, member: str, code: str, customer: str = "", door: str = "") -> PartnerRequest:  # noqa: ARG002 - one number
-        """Make the request, which checks the member in."""
+        """Make the request."""
         identification = {"type": self.identification, "value": member}
         if self.format is not None:
             identification["format"] = self.format
         language = () if self.language is None else (("Accept-Language", self.language),)
         return json_question(
             f"{self.endpoint.base}{PATH}",
-            {"identification": identification, "shouldExecuteAction": True},
+            {"identification": identification, "shouldExecuteAction": self.checks_in},
             ("Content-Type", "application/json"),
             ("Authorization", f"Bearer {self.key}"),
             *language,
@@ -206,11 +213,30 @@ def _format(settings: DeviceApiSettings) -> Format | None:
 
 
 def _make(
-    settings: DeviceApiSettings, endpoint: Endpoint, key: str, other_keys: tuple[str, ...]
+    settings: DeviceApiSettings,
+    endpoint: Endpoint,
+    key: str,
+    other_keys: tuple[str, ...],
+    *,
+    checks_in: bool = True,
 ) -> DeviceApiProtocol:
     return DeviceApiProtocol(
-        endpoint, key, settings.identification, _format(settings), settings.language, other_keys
+        endpoint,
+        key,
+        settings.identification,
+        _format(settings),
+        settings.language,
+        other_keys,
+        checks_in=checks_in,
     )
+
+
+def _make_asking_only(
+    settings: DeviceApiSettings, endpoint: Endpoint, key: str, other_keys: tuple[str, ...]
+) -> DeviceApiProtocol | None:
+    if settings.check_in == "admission":
+        return None
+    return _make(settings, endpoint, key, other_keys, checks_in=False)
 
 
 def _contradictions(raw: Mapping[str, Any]) -> Iterator[Contradiction]:
@@ -229,6 +255,7 @@ PROTOCOL = ProtocolDescriptor(
     settings=DeviceApiSettings,
     make=_make,
     numbers=lambda settings: Numbers(_NUMBERS[_format(settings)]),
+    make_asking_only=_make_asking_only,
     also_called=dict.fromkeys(
         ("deviceapi", "device_api", "device", "magicline", "members", "turnstile", "cardreader"),
         "the gym's own members of Magicline and PerfectGym Next are asked by device-api, "

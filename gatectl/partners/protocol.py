@@ -111,6 +111,12 @@ def no_words(_settings: PartnerSettings) -> Iterable[str]:
     return ()
 
 
+def never_asks_only(
+    _settings: PartnerSettings, _endpoint: Endpoint, _key: str, _other_keys: tuple[str, ...]
+) -> None:
+    """Return nothing, for a protocol that has no question without a check-in."""
+
+
 class ProtocolDescriptor(NamedTuple):
     """A protocol. The callables take an instance of `settings`, unless they say otherwise."""
 
@@ -127,6 +133,8 @@ class ProtocolDescriptor(NamedTuple):
     """Whether every `not_allowed` may be for a second visit, as no key of its own says so."""
     gives_reasons: Callable[[Any], bool] = lambda _settings: True
     """Returns whether every `not_allowed` carries the partner's reason."""
+    make_asking_only: Callable[..., PartnerProtocol | None] = never_asks_only
+    """Makes, of what `make` takes, the pure half that asks without checking in; None where there is none."""
     also_called: Mapping[str, str] = MappingProxyType({})
     """Other words that an installer may write as `protocol`, in small letters, each with a hint."""
     examples: Mapping[str, str] = MappingProxyType({})

@@ -62,7 +62,7 @@ def test_settings_that_are_accepted(settings_of, more):
         ),
         ('format = "HEX"\n', "5: partners.members.format: must be 'DECIMAL', 'HEX_MSB' or 'HEX_LSB'", None),
         ('identification = ""\n', "5: partners.members.identification: must not be empty", None),
-        ('check_in = "passage"\n', "5: partners.members.check_in: must be 'admission'", None),
+        ('check_in = "never"\n', "5: partners.members.check_in: must be 'admission' or 'passage'", None),
         ("language = 7\n", "5: partners.members.language: must be text in quotes", None),
         ("settle_s = 5\n", "5: partners.members.settle_s: is not a known key", "it is a setting of wellhub"),
     ],
@@ -92,3 +92,42 @@ def test_words_that_are_meant_for_it(settings_of, word):
 def test_the_tenants_name_has_to_be_put_in(settings_of):
     (warning,) = warnings_of(settings_of(partner=PARTNER.replace("//gym.", "//TENANT.")))
     assert warning.startswith("partners.members.url: TENANT stands for the gym's own name")
+
+
+SENSOR = "passage = { pin = 27 }\n"
+ROUTE = "[[routes]]\nmatch = '(?P<member>[0-9]+)'\npartner = 'members'\n"
+SIDE = """
+[doors.side]
+relay = { pin = 22 }
+scanners = [{ type = "evdev", device = "/dev/input/by-id/usb-y-event-kbd" }]
+"""
+
+
+@pytest.mark.parametrize(
+    ("rest", "blind"),
+    [
+        ("", ["d"]),
+        (SENSOR, []),
+        ("contact = { pin = 5 }\n", []),
+        ("fire = { pin = 5 }\n", ["d"]),
+        (SENSOR + SIDE, ["side"]),  # cards lead to it there too, and there is nothing else
+        (SENSOR + SIDE + ROUTE, ["side"]),
+        (SENSOR + SIDE + ROUTE + "doors = ['d']\n", []),
+        (SENSOR + SIDE + ROUTE + "doors = ['side']\n", ["side"]),
+    ],
+)
+def test_a_check_in_after_passing_needs_a_door_that_sees_who_passes(tmp_path, rest, blind):
+    path = tmp_path / "gatectl.toml"
+    path.write_text(f'{PARTNER}check_in = "passage"\n{DOOR}{rest}', "utf-8")
+    if not blind:
+        assert load(path).partners["members"].check_in == "passage"
+        return
+    with pytest.raises(SettingsError) as refused:
+        load(path)
+    problem, hint = refused.value.lines()
+    assert problem.endswith(
+        f": partners.members.check_in: needs to know who passed, and the door {blind[0]} cannot see it"
+    )
+    assert (
+        hint == f"hint: set doors.{blind[0]}.passage to the turnstile's sensor, or doors.{blind[0]}.contact"
+    )

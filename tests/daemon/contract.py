@@ -48,6 +48,7 @@ ALREADY_IN_SHUT = ("not_allowed", "gate")
 """The member was to be let in, since the partner says that he is in already, and the gate did not open."""
 
 RESULTS = {
+    "check_in": {"done", "failed"},
     "passage": {"passed", "not_passed", "unexpected", "left"},
     "exit": {"opened", "rejected"},
     "mode": {"fire", "lockdown", "held", "closed", "normal"},
@@ -77,6 +78,8 @@ def check(event: dict[str, Any]) -> dict[str, Any]:
     assert event["reason"] is None or list(event["reason"]) == ["key", "text"]
     if event["kind"] == "manual":
         _check_manual(event)
+    elif event["kind"] == "check_in":
+        _check_check_in(event)
     elif event["kind"] in RESULTS:
         _check_gates_own(event)
     else:
@@ -122,6 +125,15 @@ def _check_basis(event: dict[str, Any]) -> None:
         assert (event["verdict"], expected) == ("not_allowed", "partner")
         expected = event["basis"]
     assert event["basis"] == (expected if opened else None)
+
+
+def _check_check_in(event: dict[str, Any]) -> None:
+    done = (event["verdict"], event["fault"]) == ("allowed", None)
+    words = ("done", "Checked in after passing") if done else ("failed", "Passed, but not checked in")
+    assert (event["result"], event["message"]) == words
+    assert event["of"] is not None
+    assert event["member"] is not None
+    assert event["scanner"] is None
 
 
 def _check_gates_own(event: dict[str, Any]) -> None:

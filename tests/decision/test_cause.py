@@ -203,6 +203,8 @@ OWN_PRIORITIES = {
     ("mode", Result.FIRE): 2,
     ("mode", Result.LOCKDOWN): 4,
     ("passage", Result.PASSED): 6,
+    ("check_in", Result.DONE): 6,
+    ("check_in", Result.FAILED): 3,
     ("passage", Result.LEFT): 6,
     ("passage", Result.UNEXPECTED): 4,
     ("input", Result.SUSPECT): 4,

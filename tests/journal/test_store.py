@@ -845,6 +845,26 @@ def test_openings_on_already_in_are_those_of_the_partner_and_member_in_the_days_
     assert found == [(event.attempt.id, event.attempt.at_us) for event in reversed(counted)]
 
 
+def test_a_passage_and_the_check_in_behind_it_are_written_together(tmp_path):
+    """Between two transactions a power cut would lose the check-in alone."""
+    path = tmp_path / "journal.db"
+    passage = Event(attempt(1, kind="passage"), Outcome(Result.PASSED, "Passed"))
+
+    async def story():
+        store = Store(path, 0, lambda _entry: None)
+        done = store.record(attempt(2, kind="check_in"), passage)
+        assert store.waiting == 1  # one job is one transaction
+        store.start()
+        await done
+        await store.stop(5)
+
+    asyncio.run(story())
+    with closing(sqlite3.connect(path)) as connection:
+        kinds = [kind for (kind,) in connection.execute("SELECT kind FROM attempts ORDER BY seq")]
+        ended = connection.execute("SELECT count(*) FROM outcomes").fetchone()[0]
+    assert (kinds, ended) == (["passage", "check_in"], 1)
+
+
 MINUTE_US = 60_000_000
 OTHER_BOOT = {"boot": "e" * 32, "since_boot_us": 0}
 

@@ -306,6 +306,8 @@ OWN = {
         "1233588501": denied(503, "Gerade nicht verfügbar.", "UNAVAILABLE"),
         "1233588460": denied(403, NAMES),
         "1233588461": long_text,
+        "1233588720": denied(403, "Tageskontingent verbraucht."),
+        "1233588721": SILENT,
     },
     "http": {
         "REFUSED": says(200, {"granted": False, "message": "Your membership has ended."}),

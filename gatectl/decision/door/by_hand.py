@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gatectl.decision.door.context import DoorContext, gate_record
+from gatectl.decision.door.context import AfterPassage, DoorContext, gate_record
 from gatectl.decision.door.messages import (
     Conclude,
     Energise,
@@ -64,7 +64,7 @@ class HandOpenings:
                 happening = Happening.RECORD_LATE
             case RelayOn():
                 opening.gate = gate_record(opening.at, given)
-                self._door.admit(opening.attempt, opening.at, given.at_s, may_try_again=False)
+                self._door.admit(opening.attempt, opening.at, given.at_s, AfterPassage(may_try_again=False))
                 happening = Happening.RELAY_ON
             case RelayStuck():
                 opening.cause = given.cause

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from gatectl.decision.cards import Card
 from gatectl.decision.door.already_in import AlreadyInCount
 from gatectl.decision.door.grace import OutageGrace
 from gatectl.decision.door.messages import CodeRead, Effect, Log, Note, RelayOn, Release
-from gatectl.decision.event import Attempt, Event, GateRecord, Outcome
+from gatectl.decision.event import Attempt, Event, Evidence, GateRecord, Outcome, RequestRecord
 from gatectl.decision.log import LogEntry, Priority
 from gatectl.decision.outcomes import Fault
-from gatectl.decision.partner_condition import Conditions
+from gatectl.decision.partner_condition import RESTING, Conditions
 from gatectl.decision.routing import Destination, Numbers, Route, destination
 from gatectl.decision.timestamps import LONG_AGO, Instant, LoopTime
-from gatectl.decision.verdict import Decision
+from gatectl.decision.verdict import Decision, Reason, Verdict
 
 if TYPE_CHECKING:
+    from gatectl.decision.door.check_ins import CheckIns
     from gatectl.decision.door.modes import Modes
     from gatectl.decision.door.passages import Passages
 
@@ -30,6 +31,8 @@ class Partner(Protocol):
     budget_ms: int
     settle_s: int
     already_in_per_day: int
+    checks_in_after_passage: bool
+    """Whether it is asked without checking in, and the check-in follows where the member has passed."""
     numbers: Numbers
     conditions: Conditions
     grace: OutageGrace | None
@@ -57,6 +60,15 @@ class SharedState:
     already_in: AlreadyInCount = field(default_factory=AlreadyInCount)
 
 
+class AfterPassage(NamedTuple):
+    """The consequences of an admission, by whether its member passes."""
+
+    may_try_again: bool
+    """The same code opens once more without asking anybody, if he does not pass."""
+    checks_in: bool = False
+    """He is checked in only if he passes; else the partner can be asked once more."""
+
+
 @dataclass(slots=True)
 class DoorContext:
     """The state that the parts of one door share.
@@ -81,6 +93,10 @@ class DoorContext:
     """Whether a mode keeps the gate open."""
     passages: Passages | None = None
     """The admissions that wait for their members, where the door can tell."""
+    check_ins: CheckIns | None = None
+    """None only until the machine is made."""
+    now_s: LoopTime = LONG_AGO
+    """The moment of the input that is being handled."""
     exit_until_s: LoopTime = LONG_AGO
     """Until when somebody may leave."""
     _relay_kept_until_s: LoopTime = LONG_AGO
@@ -137,12 +153,12 @@ class DoorContext:
             customer=first.customer,
         )
 
-    def admit(self, attempt: Attempt, at: Instant, relay_on_s: LoopTime, *, may_try_again: bool) -> None:
+    def admit(self, attempt: Attempt, at: Instant, relay_on_s: LoopTime, after: AfterPassage) -> None:
         """Note that the relay is on for a member."""
         if self.modes is not None:
             self.modes.admitted(at)
         if self.passages is not None and not self.has_fire:
-            self.passages.grant(attempt, relay_on_s, may_try_again=may_try_again)
+            self.passages.grant(attempt, relay_on_s, after)
 
     def leave(self, until_s: LoopTime, *, by_own_relay: bool) -> None:
         """Note that somebody may leave until then."""
@@ -205,6 +221,12 @@ class DoorContext:
 
     def note(self, kind: str, at: Instant, outcome: Outcome, of: Attempt | None = None) -> Attempt:
         """Record a whole event without waiting for the disk; `of` is the event whose member it names."""
+        event = self.event(kind, at, outcome, of)
+        self.emit(Note(event))
+        return event.attempt
+
+    def event(self, kind: str, at: Instant, outcome: Outcome, of: Attempt | None = None) -> Event:
+        """Make a whole event of this door; `of` is the event whose member it names."""
         attempt = self.attempt(kind, self.new_id(at.named.at_us), at)
         if of is not None:
             attempt = replace(
@@ -215,13 +237,38 @@ class DoorContext:
                 member=of.member,
                 customer=of.customer,
             )
-        self.emit(Note(Event(attempt, outcome)))
-        return attempt
+        return Event(attempt, outcome)
 
 
 def gate_record(at: Instant, on: RelayOn) -> GateRecord:
     """The opening of an event that began at this instant."""
     return GateRecord(at.us_at(on.at_s), ms_between(at.loop_s, on.at_s), on.open_ms)
+
+
+def resting(partner: Partner, now_s: LoopTime) -> Decision | None:
+    """The ruling while the partner wants no requests; None where it may be asked."""
+    rest_s = partner.conditions.rests_until - now_s
+    if rest_s <= 0:
+        return None
+    reason = Reason(RESTING, f"the partner asked for a rest, {rest_s:.0f} s of it are left")
+    return Decision(Verdict.NONE, Fault.PARTNER, reason=reason)
+
+
+def unsent_in_time(
+    at: Instant, now_s: LoopTime, budget_ms: int
+) -> tuple[Decision, Callable[[], RequestRecord]]:
+    """The ruling and the record of a request that waited for the disk until its budget was over."""
+    record = RequestRecord(
+        sent=False,
+        sent_us=None,
+        answered_us=None,
+        elapsed_ms=ms_between(at.loop_s, now_s),
+        budget_ms=budget_ms,
+        connection="new",
+        evidence=Evidence(dial=None, body=None),
+    )
+    detail = "the disk did not answer within the budget"
+    return Decision(Verdict.NONE, Fault.TIMEOUT, detail=detail), lambda: record
 
 
 def ms_between(start_s: LoopTime, end_s: LoopTime) -> float:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from gatectl.decision.door.by_hand import HandOpenings
+from gatectl.decision.door.check_ins import CheckIns
 from gatectl.decision.door.contact import ContactRules
 from gatectl.decision.door.context import DoorContext, SharedState
 from gatectl.decision.door.exits import ExitRules
@@ -81,6 +82,7 @@ class DoorMachine:
         self._queue = ScanQueue(rules.repeat_s)
         self._scan = ScanFlow(self._door)
         self._by_hand = HandOpenings(self._door)
+        self._check_ins = self._door.check_ins = CheckIns(self._door)
         self.may_hold = rules.may_hold
         self.modes = self._door.modes = Modes(self._door, rules.modes)
         self._inputs = GateInputs(
@@ -92,6 +94,11 @@ class DoorMachine:
     def state(self) -> State:
         """The state of the scan under way."""
         return self._scan.state
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether neither a scan nor a check-in is under way."""
+        return self.state is State.FREE and not self._check_ins
 
     def is_stuck(self, now_s: LoopTime) -> bool:
         """Return whether the scan under way is long past all of its limits."""
@@ -109,6 +116,7 @@ class DoorMachine:
     def handle(self, given: Input, now_s: LoopTime) -> list[Effect]:
         """The effects of one input. Raises IllegalInputError where the table has no row for it."""
         self._door.effects = []
+        self._door.now_s = now_s
         match given:
             case CodeRead(leaves=True) if self._inputs.exits is not None:
                 self._inputs.exits.code(given)
@@ -151,6 +159,8 @@ class DoorMachine:
             self.modes.go_on(given)
         elif given.of in self._by_hand:
             self._by_hand.go_on(given, now_s)
+        elif given.of in self._check_ins:
+            self._check_ins.go_on(given)
         elif given.of == self._scan.event_id:
             self._scan.go_on(given, now_s)
         elif exits is not None and given.of in exits and isinstance(given, RelayOn | RelayStuck):

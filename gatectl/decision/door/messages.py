@@ -205,17 +205,25 @@ Input = (
 
 
 class Record(NamedTuple):
-    """Write the attempt. `Recorded` or, at `until_s`, `RecordLate` follows."""
+    """Write the attempt. `Recorded` or, at `until_s`, `RecordLate` follows.
+
+    `after` is a whole event that comes before it: both are on disk or neither is.
+    """
 
     attempt: Attempt
     until_s: LoopTime
+    after: Event | None = None
 
 
 class Prepare(NamedTuple):
-    """Make the request ready while the disk takes the record."""
+    """Make the request ready while the disk takes the record.
+
+    Without `checks_in` the partner decides, and nobody is checked in.
+    """
 
     attempt: Attempt
     partner: str
+    checks_in: bool = True
 
 
 class Ask(NamedTuple):

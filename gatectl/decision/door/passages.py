@@ -9,8 +9,8 @@ from collections import deque
 from typing import Literal, NamedTuple
 
 from gatectl.decision.cards import key_of
-from gatectl.decision.door.context import DoorContext
-from gatectl.decision.door.messages import Show, StartTimer, Unused, WatchClosely
+from gatectl.decision.door.context import AfterPassage, DoorContext
+from gatectl.decision.door.messages import Note, Show, StartTimer, Unused, WatchClosely
 from gatectl.decision.event import Attempt, GateRecord, Outcome
 from gatectl.decision.indication import Indication, Screen, View
 from gatectl.decision.outcomes import Message
@@ -41,7 +41,7 @@ class Grant(NamedTuple):
 
     attempt: Attempt
     relay_on_s: LoopTime
-    may_try_again: bool
+    after: AfterPassage
 
     @property
     def key(self) -> str | None:
@@ -76,14 +76,17 @@ class Passages:
 
     def recall(self, unused: Unused, now: Instant) -> None:
         """Take an admission that was not used before this start."""
+        partner = self._door.site.partners.get(unused.attempt.partner or "")
+        if partner is not None and partner.checks_in_after_passage:
+            return  # he was not checked in, and the partner can be asked once more
         age_s = (now.named.at_us - unused.known_us) / 1e6
         if unused.attempt.credential is not None:
             key = key_of(unused.attempt.credential)
             self._unused[key] = unused.attempt, LoopTime(now.loop_s - max(age_s, 0.0))
 
-    def grant(self, attempt: Attempt, relay_on_s: LoopTime, *, may_try_again: bool) -> None:
+    def grant(self, attempt: Attempt, relay_on_s: LoopTime, after: AfterPassage) -> None:
         """Wait for the member of an admission: the relay is on."""
-        grant = Grant(attempt, relay_on_s, may_try_again)
+        grant = Grant(attempt, relay_on_s, after)
         self._granted.append(grant)
         if grant.key is not None:
             self._unused.pop(grant.key, None)  # an admission has one second try, and this may be it
@@ -105,7 +108,12 @@ class Passages:
         grant = self._granted.popleft()
         after_ms = round((at.loop_s - grant.relay_on_s) * 1e3, 3)
         gate = GateRecord(at.us_at(grant.relay_on_s), after_ms, round(self._rules.wait_s * 1e3))
-        self._door.note("passage", at, Outcome(Result.PASSED, Message.PASSED.value, gate=gate), grant.attempt)
+        passed = Outcome(Result.PASSED, Message.PASSED.value, gate=gate)
+        event = self._door.event("passage", at, passed, grant.attempt)
+        if grant.after.checks_in and self._door.check_ins is not None:
+            self._door.check_ins.begin(grant.attempt, at, event)
+        else:
+            self._door.emit(Note(event))
         self._await_oldest()
         self._releases = self._rules.release != "no" and not self._granted
         if self._rules.release == "start":
@@ -129,10 +137,12 @@ class Passages:
         if not self.trusted:
             return
         self._door.note("passage", at, Outcome(Result.NOT_PASSED, Message.NOT_PASSED.value), grant.attempt)
-        if not grant.may_try_again or grant.key is None or not self._rules.again_s:
+        opens_again = grant.after.may_try_again and self._rules.again_s > 0
+        if grant.key is None or not (opens_again or grant.after.checks_in):
             return
-        self._forget_old(at.loop_s)
-        self._unused[grant.key] = grant.attempt, at.loop_s
+        if opens_again:
+            self._forget_old(at.loop_s)
+            self._unused[grant.key] = grant.attempt, at.loop_s
         if not self._door.is_deciding:
             self._door.emit(Show(View(self._door.name, Screen.DID_NOT_PASS), Indication.TRY_AGAIN))
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from gatectl.decision.door.context import DoorContext, Partner, gate_record, ms_between
+from gatectl.decision.door.context import (
+    AfterPassage,
+    DoorContext,
+    Partner,
+    gate_record,
+    resting,
+    unsent_in_time,
+)
 from gatectl.decision.door.messages import (
     Answered,
     Ask,
@@ -27,11 +34,11 @@ from gatectl.decision.door.messages import (
     Show,
 )
 from gatectl.decision.door.table import SCAN, Action, Happening, State, row_of
-from gatectl.decision.event import Attempt, Event, Evidence, GateRecord, Outcome, RequestRecord
+from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestRecord
 from gatectl.decision.indication import Screen, View
 from gatectl.decision.log import Priority
 from gatectl.decision.outcomes import Fault, OutcomeRow, outcome_row
-from gatectl.decision.partner_condition import RESTING, FinishedScan
+from gatectl.decision.partner_condition import FinishedScan
 from gatectl.decision.routing import Destination, objection
 from gatectl.decision.timestamps import LONG_AGO, Instant, LoopTime
 from gatectl.decision.verdict import Basis, Decision, Reason, Result, Verdict
@@ -140,9 +147,9 @@ class ScanFlow:
                 happening = self._let_in_without_partner(facts, given)
             case RelayOn():
                 facts.gate = gate_record(facts.at, given)
-                self._door.admit(
-                    facts.attempt, facts.at, given.at_s, may_try_again=facts.basis not in _LAST_TRY
-                )
+                checks_in = facts.basis is Basis.PARTNER and self._checks_in_later(facts.asked)
+                after = AfterPassage(facts.basis not in _LAST_TRY and not checks_in, checks_in)
+                self._door.admit(facts.attempt, facts.at, given.at_s, after)
                 happening = Happening.RELAY_ON
             case RelayStuck():
                 self._give_back(facts)
@@ -173,11 +180,7 @@ class ScanFlow:
             return Decision(None, self._door.refusal)
         if isinstance(partner, Decision):
             return partner
-        rest_s = partner.conditions.rests_until - now_s
-        if rest_s > 0:
-            reason = Reason(RESTING, f"the partner asked for a rest, {rest_s:.0f} s of it are left")
-            return Decision(Verdict.NONE, Fault.PARTNER, reason=reason)
-        return partner
+        return resting(partner, now_s) or partner
 
     def _partner(self, code: str, found: Destination | None) -> Partner | Decision:
         """The partner that can be asked about the code; the log says why there is none."""
@@ -236,26 +239,20 @@ class ScanFlow:
         partner = facts.partner
         door.emit(
             Record(attempt, min(LoopTime(now_s + door.site.patience_s), facts.deadline_s)),
-            Prepare(attempt, partner.name),
+            Prepare(attempt, partner.name, checks_in=not self._checks_in_later(partner)),
             Show(View(door.name, Screen.CHECKING, partner.name)),
         )
+
+    def _checks_in_later(self, partner: Partner) -> bool:
+        """Whether the check-in waits for the passage; without a sensor nobody would ever be checked in."""
+        return partner.checks_in_after_passage and self._door.passages is not None
 
     def _ask(self, facts: _Facts) -> None:
         self._door.emit(Ask(facts.attempt, facts.at, facts.asked.name, facts.deadline_s))
 
     def _give_up(self, facts: _Facts, now_s: LoopTime) -> None:
-        detail = "the disk did not answer within the budget"
-        facts.decision = Decision(Verdict.NONE, Fault.TIMEOUT, detail=detail)
-        unsent = RequestRecord(
-            sent=False,
-            sent_us=None,
-            answered_us=None,
-            elapsed_ms=ms_between(facts.at.loop_s, now_s),
-            budget_ms=facts.attempt.budget_ms or facts.asked.budget_ms,
-            connection="new",
-            evidence=Evidence(dial=None, body=None),
-        )
-        facts.request = lambda: unsent
+        budget_ms = facts.attempt.budget_ms or facts.asked.budget_ms
+        facts.decision, facts.request = unsent_in_time(facts.at, now_s, budget_ms)
         self._finish(facts, Result.REJECTED, now_s)
 
     def _heard(self, facts: _Facts) -> Happening:

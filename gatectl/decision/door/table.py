@@ -1,4 +1,4 @@
-"""The states of a scan and of an opening by hand, and the rows between them. The table drives the machine.
+"""The states of a scan, an opening by hand and a check-in, and the rows that drive the machine.
 
 Two guarantees are rows that are missing here: no partner is asked before the attempt is recorded or known to
 be late, and the relay is energised only after a basis was found. An input without a row is an error.
@@ -40,6 +40,7 @@ class Happening(StrEnum):
     UNANSWERED = "no verdict in an outage"
     RELAY_ON = "relay on"
     RELAY_STUCK = "relay stuck"
+    ANSWERED = "answered"
 
 
 class Action(StrEnum):
@@ -99,6 +100,19 @@ BY_HAND: dict[tuple[State, Happening], Row] = {
     (State.OPENING, Happening.RELAY_STUCK): Row(State.FREE, Action.REJECT),
 }
 """Of an opening by hand."""
+
+
+CHECK_IN: dict[tuple[State, Happening], Row] = {
+    (State.FREE, Happening.NO_PARTNER_TO_ASK): Row(State.REFUSING, Action.REFUSE),
+    (State.REFUSING, Happening.RECORDED): Row(State.FREE, Action.CONCLUDE),
+    (State.REFUSING, Happening.RECORD_LATE): Row(State.FREE, Action.CONCLUDE),
+    (State.FREE, Happening.TO_BE_ASKED): Row(State.RECORDING, Action.RECORD),
+    (State.RECORDING, Happening.RECORDED): Row(State.ASKING, Action.ASK),
+    (State.RECORDING, Happening.RECORD_LATE): Row(State.ASKING, Action.ASK_UNRECORDED),
+    (State.RECORDING, Happening.OUT_OF_TIME): Row(State.FREE, Action.GIVE_UP),
+    (State.ASKING, Happening.ANSWERED): Row(State.FREE, Action.CONCLUDE),
+}
+"""Of a check-in that follows the passage."""
 
 
 class IllegalInputError(Exception):

@@ -53,6 +53,18 @@ SENTENCES: dict[str, Pair] = {
             "oft am Tag ein."
         ),
     ),
+    "not_checked_in": (
+        (
+            "The member was let in and has passed, but the check-in at {partner} failed; it is not repeated. "
+            "Check the member in at the front desk. Where the request went out and stayed without an answer, "
+            "see first whether it counted."
+        ),
+        (
+            "Das Mitglied wurde eingelassen und ist durchgegangen, aber der Check-in bei {partner} schlug "
+            "fehl; er wird nicht wiederholt. Am Empfang einchecken. Ging die Anfrage hinaus und blieb ohne "
+            "Antwort, zuerst nachsehen, ob sie zählte."
+        ),
+    ),
     "front_desk": (
         "{partner} declined: ask the member to come to the front desk, which can clear this up.",
         "{partner} hat abgelehnt: das Mitglied soll zum Empfang kommen, der das klären kann.",

@@ -258,17 +258,49 @@ Das Mitglied ging durch das Tor. GATECTL_OF nennt den Scan.
         (
             """\
 The gate was opened, and the passage sensor (or the door contact) saw nobody within its time. The partner
-counts the check-in all the same.
+counts the check-in all the same, unless it is made only after the passage (check_in = "passage").
 
-The same code opens once more within doors.@GATECTL_DOOR@.again_s. If members do pass, look at the sensor
-and its wiring.
+The same code opens once more within doors.@GATECTL_DOOR@.again_s; a partner that has not checked the member
+in is asked once more. If members do pass, look at the sensor and its wiring.
 """,
             """\
 Das Tor war offen, und der Durchgangssensor (oder der Türkontakt) sah in seiner Zeit niemanden. Der Partner
-zählt den Check-in trotzdem.
+zählt den Check-in trotzdem, außer wenn er erst nach dem Durchgang folgt (check_in = "passage").
 
-Derselbe Code öffnet innerhalb von doors.@GATECTL_DOOR@.again_s noch einmal. Gehen die Mitglieder durch,
-Sensor und Verdrahtung prüfen.
+Derselbe Code öffnet innerhalb von doors.@GATECTL_DOOR@.again_s noch einmal; ein Partner, der das Mitglied
+nicht eingecheckt hat, wird noch einmal gefragt. Gehen die Mitglieder durch, Sensor und Verdrahtung prüfen.
+""",
+        ),
+    ),
+    Message.CHECKED_IN_AFTER: MessageWords(
+        "Nach dem Durchgang eingecheckt",
+        (
+            """\
+The partner had been asked without checking in (check_in = "passage"), the member passed, and now the check-in
+was made. GATECTL_OF names the scan.
+""",
+            """\
+Der Partner war ohne Check-in gefragt worden (check_in = "passage"), das Mitglied ging durch, und jetzt wurde
+es eingecheckt. GATECTL_OF nennt den Scan.
+""",
+        ),
+    ),
+    Message.NOT_CHECKED_IN: MessageWords(
+        "Durchgegangen, aber nicht eingecheckt",
+        (
+            """\
+The partner had been asked without checking in (check_in = "passage"), and the member passed; but the check-in
+that follows was refused, was not answered, or gatectl stopped. It is sent once and not repeated. The event's
+request.sent says whether it may have counted. GATECTL_OF names the scan.
+
+Check the member in at the front desk, after a look in the gym's software whether it counted.
+""",
+            """\
+Der Partner war ohne Check-in gefragt worden (check_in = "passage"), und das Mitglied ging durch; aber der
+Check-in danach wurde abgelehnt, blieb ohne Antwort, oder gatectl hielt an. Er wird einmal gesendet und nicht
+wiederholt. request.sent des Ereignisses sagt, ob er gezählt haben kann. GATECTL_OF nennt den Scan.
+
+Das Mitglied am Empfang einchecken; zuvor in der Software des Studios nachsehen, ob es zählte.
 """,
         ),
     ),

@@ -41,6 +41,9 @@ _KINDS = {
         "no, and none was wanted: the door was opened by hand",
     ),
     "passage": _KindWords(("A passage", "Ein Durchgang"), _NOT_WANTED.sentence),
+    "check_in": _KindWords(
+        ("Check-in after passing", "Check-in nach dem Durchgang"), "no, none was tried: the partner rested"
+    ),
     "mode": _KindWords(("The door's mode", "Die Betriebsart der Tür"), _NOT_WANTED.sentence),
     "exit": _KindWords(("Somebody left", "Jemand ging hinaus"), _NOT_WANTED.sentence),
     "contact": _KindWords(("The door contact", "Der Türkontakt"), _NOT_WANTED.sentence),
@@ -65,6 +68,7 @@ RESULTS: dict[Result, ResultWords] = {
     Result.REJECTED: ResultWords(("Rejected", "Abgewiesen"), "✕", "red"),
     Result.UNKNOWN: ResultWords(("Unknown", "Unbekannt"), "?", "yellow"),
     Result.DONE: ResultWords(("Done", "Erledigt"), "\N{EN DASH}"),
+    Result.FAILED: ResultWords(("Failed", "Fehlgeschlagen"), "✕", "red"),
     Result.PASSED: ResultWords(("Passed", "Durchgegangen"), "✓", "green"),
     Result.NOT_PASSED: ResultWords(("Not passed", "Nicht durchgegangen"), "\N{EN DASH}", "yellow"),
     Result.UNEXPECTED: ResultWords(("Unexpected", "Unerwartet"), "?", "yellow"),
@@ -136,12 +140,12 @@ def reason_of(event: Event) -> str:
 def sent_of(event: Event) -> Sent:
     """Whether its request was sent."""
     request = event.outcome.request
+    if request is not None:
+        return {True: _SENT, False: _UNSENT, None: _UNRECORDED}[request.sent]
     if not is_scan(event):
         words = _KINDS.get(event.attempt.kind)
         return _NOT_WANTED._replace(sentence=words.no_request) if words else _NOT_WANTED
-    if request is None:
-        return _NONE_TRIED
-    return {True: _SENT, False: _UNSENT, None: _UNRECORDED}[request.sent]
+    return _NONE_TRIED
 
 
 def counted_of(event: Event) -> Pair:

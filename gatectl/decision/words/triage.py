@@ -25,6 +25,8 @@ WHY = {
     "by_hand_shut": "the gate did not open by hand",
     "erased": "one member's data was erased",
     "again": "the member had been admitted and did not pass; nobody was asked again",
+    "checked_in": "the member has passed, and is checked in",
+    "not_checked_in": "the member is inside and not checked in; the front desk has to do that",
     "came_back": "{partner} refused a second visit, and the member had passed a short while ago",
     "grace": "{partner} had an outage, and the member was let in without it",
     "passed": "the member passed",

@@ -6,9 +6,11 @@ Source: https://developer.sportalliance.com/ (Device API).
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from gatectl.sim import script
 from gatectl.sim.http import (
     ReceivedRequest,
     Reply,
@@ -18,7 +20,7 @@ from gatectl.sim.http import (
     refuse_method,
     text_reply,
 )
-from gatectl.sim.protocol import DemoRoute, SimulatedProtocol
+from gatectl.sim.protocol import DemoRoute, SimulatedAnswer, SimulatedProtocol
 from gatectl.sim.scenarios import (
     ALLOWED,
     CREDENTIALS,
@@ -27,11 +29,12 @@ from gatectl.sim.scenarios import (
     NOT_ALLOWED,
     NOT_FOUND,
     PARTNER,
+    TIMEOUT,
     Expect,
     Scenario,
     SharedScenario,
 )
-from gatectl.sim.script import fixed
+from gatectl.sim.script import Build, fixed
 
 NAME = "device-api"
 PATH = "/open-api/device/cardreader/identification"
@@ -84,7 +87,14 @@ _SCENARIOS = (
     _scenario("501", "503", PARTNER, refusal(503, "Gerade nicht verfügbar.", "UNAVAILABLE")),
     _scenario("460", "not allowed, with a name and an e-mail address", NOT_ALLOWED, refusal(403, NAMES)),
     _scenario("461", "not allowed, with a reason of 360 characters", NOT_ALLOWED, refusal(403, LONG)),
+    _scenario(
+        "720", "good, but the check-in is refused", NOT_ALLOWED, refusal(403, "Tageskontingent verbraucht.")
+    ),
+    Scenario(NAME, _id("721"), "good, but no answer to the check-in", TIMEOUT, script.hang),
 )
+
+_GOOD_WITHOUT_CHECK_IN = {_id("720"), _id("721")}
+"""Members who are admitted where nobody is to be checked in."""
 
 
 class SimulatedDeviceApi(SimulatedProtocol):
@@ -98,6 +108,11 @@ class SimulatedDeviceApi(SimulatedProtocol):
         (_id("404"), "Device API: unknown card"),
     )
     scenarios = _SCENARIOS
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self._checks_in = True
+        """Whether the request at hand is a check-in, and no mere question."""
 
     @staticmethod
     def owns(target: str) -> bool:
@@ -117,22 +132,42 @@ class SimulatedDeviceApi(SimulatedProtocol):
 
     def read(self, request: ReceivedRequest) -> str | Reply:
         """Return the identification's value, or the refusal: 405, 401, 415 or 400."""
+        self._checks_in = True
         refused = refuse_method(request, "POST")
         if refused is None and request.headers.get("authorization") != f"Bearer {self.key}":
             refused = unauthorised()
         if refused is None:
             refused = refuse_media_type(request, "", "utf-8")
-        return refused or _read_body(request)
+        return refused or self._read_body(request)
+
+    def _read_body(self, request: ReceivedRequest) -> str | Reply:
+        question = _question(json_object(request))
+        if question is None:
+            return text_reply(400, "Bad Request")
+        value, self._checks_in = question
+        return value
+
+    def answer(self, request: ReceivedRequest, now: datetime) -> SimulatedAnswer:
+        """Return the answer; its description says where nobody was to be checked in."""
+        answer = super().answer(request, now)
+        return (
+            answer
+            if self._checks_in
+            else replace(answer, description=f"asked without checking in: {answer.description}")
+        )
+
+    def _build(self, scenario: Scenario) -> Build:
+        if not self._checks_in and scenario.id in _GOOD_WITHOUT_CHECK_IN:
+            return script.good
+        return super()._build(scenario)
 
 
-def _read_body(request: ReceivedRequest) -> str | Reply:
-    body = json_object(request)
-    bad_request = text_reply(400, "Bad Request")
+def _question(body: Any) -> tuple[str, bool] | None:
+    """Return the value of a well-formed body, and whether to check in."""
     if body is None or body.keys() != {"identification", "shouldExecuteAction"}:
-        return bad_request
-    if type(body["shouldExecuteAction"]) is not bool:
-        return bad_request
-    return _value(body["identification"]) or bad_request
+        return None
+    value, checks_in = _value(body["identification"]), body["shouldExecuteAction"]
+    return None if value is None or type(checks_in) is not bool else (value, checks_in)
 
 
 def _value(identification: Any) -> str | None:

@@ -46,6 +46,7 @@ class Rules:
     already_in_per_day: int
     budget_ms: int = 750
     settle_s: int = 0
+    checks_in_after_passage: bool = False
     numbers: Numbers = DIGIT
     conditions: Conditions = field(default_factory=lambda: Conditions(0.0))
     grace: None = None

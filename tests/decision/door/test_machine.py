@@ -40,6 +40,7 @@ class Rules:
     budget_ms: int = 750
     settle_s: int = 60
     already_in_per_day: int = 0
+    checks_in_after_passage: bool = False
     numbers: Numbers = DIGITS
     conditions: Conditions = field(default_factory=lambda: Conditions(0.0))
     grace: None = None

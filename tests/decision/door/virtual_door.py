@@ -13,6 +13,7 @@ from gatectl.decision.door.inputs import InputName
 from gatectl.decision.door.machine import DoorMachine, DoorRules
 from gatectl.decision.door.modes import Order
 from gatectl.decision.event import RequestRecord
+from gatectl.decision.outcomes import Fault
 from gatectl.decision.partner_condition import Conditions
 from gatectl.decision.routing import Number, Numbers, Route
 from gatectl.decision.timestamps import Instant, Timestamp
@@ -39,12 +40,15 @@ class Partner:
     budget_ms: int = 750
     settle_s: int = 0
     already_in_per_day: int = 0
+    checks_in_after_passage: bool = False
     numbers: Numbers = DIGITS
     conditions: Conditions = field(default_factory=lambda: Conditions(0.0))
     grace: OutageGrace | None = None
     refuses: set = field(default_factory=set)
     counts: set = field(default_factory=set)
     asked: list = field(default_factory=list)
+    checked_in: list = field(default_factory=list)
+    """Scans and check-ins for which the partner was asked to check the member in."""
 
     def says_already_in(self, decision):
         return decision == IN_ALREADY
@@ -83,6 +87,10 @@ class Door:
         self.timers = {}
         self.relay_off_s = 0.0
         self.relay_works = True
+        self.disk_works = True
+        self.line_works = True
+        """Whether the partner's answers arrive."""
+        self.checks_in = {}
         self.kept_until_s = {False: 0.0, True: 0.0}
         """Of the door's relay, and of the exit's."""
         self.warns = False
@@ -101,10 +109,14 @@ class Door:
         match effect:
             case m.Energise(of, _, open_ms):
                 return [self.energise(of, open_ms or OPEN_MS)]
+            case m.Prepare(attempt, _, checks_in):
+                self.checks_in[attempt.id] = checks_in
             case m.Ask(attempt):
-                return [m.Answered(attempt.id, self.partner.answer(attempt), record)]
-            case m.Record(attempt):
-                return [m.Recorded(attempt.id)]
+                return self.ask(attempt)
+            case m.Record(attempt, _, after):
+                if after is not None:
+                    self.events.append(after)
+                return [m.Recorded(attempt.id)] if self.disk_works else []
             case m.LookUp():
                 return [self.look_up(effect)]
             case m.Release():
@@ -118,6 +130,14 @@ class Door:
             case _:
                 self.show(effect)
         return []
+
+    def ask(self, attempt):
+        if self.checks_in.pop(attempt.id):
+            self.partner.checked_in.append(attempt)
+        decision = self.partner.answer(attempt)
+        if not self.line_works:
+            decision = Decision(Verdict.NONE, Fault.TIMEOUT, detail="no answer")
+        return [m.Answered(attempt.id, decision, record)]
 
     def look_up(self, effect):
         """The journal's answer."""
