@@ -13,7 +13,7 @@ from gatectl.journal.schema import open_store
 from gatectl.journal.statements import attempt_statement, outcome_statement
 
 HANGS, RESETS, CLOSES, FAILS = "1000000000600", "1000000000610", "1000000000611", "1000000000500"
-BUSY, OUR_KEY, REFUSED = "1000000000429", "1000000000403", "1000000000451"
+BUSY, OUR_KEY, HANGS_TOO = "1000000000429", "1000000000403", "1000000000701"
 LET_IN = "Let in without the partner: outage"
 DAY_S = 86_400
 
@@ -292,3 +292,34 @@ def test_a_journal_that_another_program_holds_gives_none(gym):
         gym.told(f"main: rejected wellhub:{CLOSES}", "the journal did not answer in time")
         store.execute("ROLLBACK")
     assert gym.openings() == []
+
+
+@pytest.mark.parametrize(
+    ("caps", "other", "cap"), [({"admissions": 1}, HANGS_TOO, "(admissions)"), ({}, HANGS, "(per_member_h)")]
+)
+def test_two_doors_at_once_keep_the_caps(gym, caps, other, cap):
+    gym = gym(with_grace(**caps), {"main": {}, "side": {}})
+    visit(gym, HANGS, HANGS_TOO)
+    gym.start()
+    assert [shut(gym.ask("wellhub", member)) for member in (FAILS, RESETS, CLOSES)] == [True] * 3
+    gym.scan(code("wellhub", HANGS), "main")
+    gym.scan(code("wellhub", other), "side")
+    events = gym.next_events(2)
+    assert sorted(event["result"] for event in events) == ["admitted", "rejected"]
+    (shut_out,) = (event for event in events if event["result"] == "rejected")
+    assert cap in shut_out["detail"]
+
+
+def test_another_doors_scan_does_not_wait_for_the_journal(gym):
+    gym = gym(with_grace() | {"capitan": {}}, {"main": {}, "side": {}}, journal={"patience_ms": 50})
+    visit(gym, HANGS, RESETS, CLOSES)
+    gym.start()
+    begin(gym)
+    with store_of(gym) as store:
+        store.execute("BEGIN IMMEDIATE")
+        gym.scan(code("wellhub", CLOSES), "main")
+        gym.partners.until(lambda: gym.partners.asked_for(CLOSES))
+        gym.scan(code("capitan", GOOD["capitan"]), "side")
+        gym.told(f"side: admitted capitan:{GOOD['capitan']}")
+        gym.told(f"main: rejected wellhub:{CLOSES}", "the journal did not answer in time")
+        store.execute("ROLLBACK")

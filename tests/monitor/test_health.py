@@ -37,6 +37,21 @@ def test_a_server_that_has_nothing_at_our_url():
     assert "no need to contact Support" not in sentence
 
 
+@pytest.mark.parametrize(
+    ("left", "language", "words"),
+    [
+        (57, "en", "are let in without it until"),
+        (57, "de", "höchstens noch 57"),
+        (0, "en", "its grace is used up"),
+        (0, "de", "die Karenz ist aufgebraucht"),
+    ],
+)
+def test_an_outage_with_grace(left, language, words):
+    grace = {"since": "2025-11-22T19:35:01Z", "until": "2025-11-23T07:35:01Z", "admissions_left": left}
+    (sentence,) = health(language, wellhub=PARTNER | {"state": "outage", "grace": grace}).sentences
+    assert words in sentence
+
+
 def test_one_partners_outage_is_its_own():
     (sentence,) = health(wellhub=PARTNER | {"state": "outage"}, wellpass=PARTNER).sentences
     assert "https://status.example.com" in sentence

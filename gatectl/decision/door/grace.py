@@ -7,7 +7,6 @@ has been let in without it, so that a restart resets no cap. Where it is not kno
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from gatectl.decision.event import Attempt
@@ -25,8 +24,7 @@ _COVERED = {Fault.NETWORK, Fault.TIMEOUT, Fault.PARTNER}
 """A `tls` fault may be an attack, and the other faults are this gym's own."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GraceRules:
+class GraceRules(NamedTuple):
     """The settings of one partner's grace."""
 
     seen_days: int = 14
@@ -77,12 +75,11 @@ class Opening(NamedTuple):
     at_us: WallUs
 
 
-@dataclass(slots=True)
-class Outage:
+class Outage(NamedTuple):
     """An outage under way, and its admissions by their events' IDs."""
 
     began_us: WallUs
-    openings: dict[str, Opening] = field(default_factory=dict)
+    openings: dict[str, Opening]
 
     def is_over(self, hours: int, now_us: int) -> bool:
         """Return whether the outage has lasted too long for any grace."""
@@ -120,9 +117,9 @@ class OutageGrace:
         for scan in since_verdict:
             self._has_tls |= scan.is_tls
             if scan.outage:
-                self.outage = self.outage or Outage(scan.at_us)
+                self.outage = self.outage or Outage(scan.at_us, {})
             if scan.is_graced:
-                self.outage = self.outage or Outage(scan.at_us)
+                self.outage = self.outage or Outage(scan.at_us, {})
                 self.outage.openings[scan.event_id] = Opening(scan.member, scan.at_us)
 
     def take(self, verdict: Verdict | None, fault: Fault | None) -> None:
@@ -149,7 +146,7 @@ class OutageGrace:
             and decision.status != _TOO_MANY_REQUESTS
         )
         if covered and self.outage is None:
-            self.outage = Outage(at_us)
+            self.outage = Outage(at_us, {})
         return covered
 
     def admit(self, attempt: Attempt, past: MemberPast | None) -> str | None:

@@ -214,6 +214,7 @@ _GRACE: Pair = (
     "members whom it admitted here lately are let in without it until {until}, {left} more at most",
     "bis {until} wird ohne ihn eingelassen, wen er hier kürzlich zugelassen hat, höchstens noch {left}",
 )
+_GRACE_USED_UP: Pair = "its grace is used up", "die Karenz ist aufgebraucht"
 
 
 def grace_words(partner: Mapping[str, Any], when: Callable[[str], str], language: Language = "en") -> str:
@@ -221,6 +222,8 @@ def grace_words(partner: Mapping[str, Any], when: Callable[[str], str], language
     grace = partner.get("grace")  # a daemon of the previous version reports none
     if not grace:
         return ""
+    if grace["admissions_left"] == 0:
+        return chosen(_GRACE_USED_UP, language)
     return chosen(_GRACE, language).format(until=when(grace["until"]), left=grace["admissions_left"])
 
 

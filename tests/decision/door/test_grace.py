@@ -1,7 +1,6 @@
 """Whom an outage lets in without the partner: the rule by a table, and the door through any sequence."""
 
 import re
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -26,7 +25,7 @@ RULES = GraceRules(seen_days=14, visits=2, admissions=3, hours=12, per_member_h=
 NOW = 100 * DAY_US
 LATELY = [NOW - DAY_US, NOW - 2 * DAY_US]
 KNOWN = MemberPast(NOW, LATELY, newest_admits=True)
-BEGAN = Outage(NOW - HOUR_US)
+BEGAN = Outage(NOW - HOUR_US, {})
 
 
 def three(*at_us):
@@ -41,8 +40,8 @@ def three(*at_us):
         (KNOWN._replace(admitted_us=[LATELY[0], NOW - 14 * DAY_US]), BEGAN, "(visits)"),
         (KNOWN._replace(admitted_us=[LATELY[0], NOW - 14 * DAY_US + 1]), BEGAN, None),
         (KNOWN._replace(newest_admits=False), BEGAN, "newest verdict was a refusal"),
-        (KNOWN, Outage(NOW - 12 * HOUR_US), "used up: the outage has lasted 12 h (hours)"),
-        (KNOWN, Outage(NOW - 12 * HOUR_US + 1), None),
+        (KNOWN, Outage(NOW - 12 * HOUR_US, {}), "used up: the outage has lasted 12 h (hours)"),
+        (KNOWN, Outage(NOW - 12 * HOUR_US + 1, {}), None),
         (KNOWN, three(NOW, NOW), None),
         (KNOWN, three(NOW, NOW, NOW), "used up: 3 admissions in this outage (admissions)"),
         (KNOWN._replace(graced_us=[NOW - 6 * HOUR_US + 1]), BEGAN, "used up: let in so within 6 h"),
@@ -192,7 +191,7 @@ def test_the_budget_is_whole_again_when_its_hours_are_over():
 
 
 def test_a_probe_is_never_longer_than_the_budget():
-    door = in_outage(rules=replace(RULES, probe_ms=5000))
+    door = in_outage(rules=RULES._replace(probe_ms=5000))
     door.scan("1")
     assert door.budgets[-1] == 750
 
