@@ -93,7 +93,8 @@ class Filters(NamedTuple):
             "member": ("member = :member", self.member),
             "result": ("result = :result", self.result and self.result.value),
             "kind": ("kind = :kind", self.kind),
-            "basis": ("basis = :basis", self.basis and self.basis.value),
+            # A literal: SQLite uses a partial index only where it knows the value beforehand.
+            "basis": (f"basis = '{self.basis}'", self.basis and self.basis.value),
         }
         active = {name: pair for name, pair in given.items() if pair[1] is not None}
         parts = [sql for sql, _ in active.values()]

@@ -101,6 +101,7 @@ def test_a_partner_that_hangs(gym):
     assert let_in(hung)
     assert (hung["fault"], hung["request"]["sent"], hung["request"]["budget_ms"]) == ("timeout", True, 100)
     assert 100 <= hung["request"]["elapsed_ms"] < 400
+    assert gym.status()["last_event"]["request"]["budget_ms"] == 100
     assert len(gym.openings()) == 2
     gym.told(f"main: admitted wellhub:{HANGS} (wellhub timeout", LET_IN)
     used_up = gym.ask("wellhub", HANGS)

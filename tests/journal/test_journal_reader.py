@@ -24,7 +24,7 @@ from records import (
 
 from gatectl.decision.cards import key_of
 from gatectl.decision.event import BodyRecord, DialRecord, Evidence, RequestRecord
-from gatectl.decision.verdict import Result
+from gatectl.decision.verdict import Basis, Result
 from gatectl.journal import reader as module
 from gatectl.journal.reader import PAGE, Filters, Reader, UnreadableError
 from gatectl.journal.schema import open_store, remedy
@@ -487,3 +487,9 @@ def test_the_hint_fits_what_sqlite_says(code, hint):
     error.sqlite_errorcode = code
     assert hint in remedy(error, "put sudo in front of the command")
     assert ("put sudo" in remedy(error, "put sudo in front of the command")) is (hint == "sudo")
+
+
+def test_visits_of_an_outage_are_found_without_reading_the_other_events(store):
+    where, values = Filters(basis=Basis.GRACE).conditions()
+    plan = store.execute(f"EXPLAIN QUERY PLAN SELECT seq FROM outcomes WHERE {where}", values).fetchall()
+    assert "outcomes_of_grace" in plan[0][3]

@@ -55,7 +55,7 @@ def carry_over(path, known=()):
 
 @pytest.mark.parametrize("index", [
     "attempts_by_id", "attempts_by_member", "attempts_by_time", "attempts_by_door", "attempts_by_partner",
-    "attempts_of", "outcomes_by_attempt", "outcomes_by_result", "cards_by_key",
+    "attempts_of", "outcomes_by_attempt", "outcomes_by_result", "outcomes_of_grace", "cards_by_key",
 ])  # fmt: skip
 def test_an_index_without_its_root_is_rebuilt(path, index):
     events, cards = write(path)

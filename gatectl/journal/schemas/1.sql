@@ -74,6 +74,7 @@ CREATE TABLE outcomes (
 
 CREATE UNIQUE INDEX outcomes_by_attempt ON outcomes (seq);
 CREATE INDEX outcomes_by_result ON outcomes (result, seq);
+CREATE INDEX outcomes_of_grace ON outcomes (seq) WHERE basis = 'grace'; -- the list for settling an outage
 
 -- With row IDs, whose trees have all rows in their leaves: what leads to them can be lost without a card.
 CREATE TABLE cards (
