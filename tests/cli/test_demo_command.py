@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from gatectl.cli.demo_keys import TypedLine
 from gatectl.sim.plays import PLAYS, TOUR
 
 ROOT = Path(__file__).parents[2]
@@ -115,13 +116,45 @@ def test_the_tour_plays_every_play():
     assert {play for _, play in TOUR} == set(PLAYS)
     assert [below for _, below in seen[-3:]] == [
         [IN, "Passed"],
-        [NO_ANSWER, NO_ANSWER, f"{NO_ANSWER} (outage)"],
+        [NO_ANSWER, NO_ANSWER, "Let in without the partner: outage (outage)", "Passed"],
         [IN, "Passed"],
     ]
 
 
 def untimed(message):
     return re.sub(r"until \d\d:\d\d:\d\d", "until TIME", message)
+
+
+@pytest.mark.parametrize(
+    ("bursts", "entries", "left"),
+    [
+        (["p"], ["p"], ""),
+        (["p\r"], ["p"], ""),
+        (["ppp\r"], ["ppp"], ""),
+        (["plain\n"], ["plain"], ""),
+        (["12\np"], ["12", "p"], ""),
+        (["12\r\n34\r\n"], ["12", "34"], ""),
+        (["1", "p", "\r"], ["1p"], ""),
+        (["1", "\x7f", "p"], ["p"], ""),
+        (["12", "\x15", "\r", "3"], [], "3"),
+        (["\x1b[A", "p"], ["p"], ""),
+        ([" p \r", "  \r"], ["p"], ""),
+        (["1\x04\r"], ["1"], ""),
+        (["\x07é\r"], ["é"], ""),
+    ],
+)
+def test_a_key_acts_alone_and_a_code_with_enter(bursts, entries, left):
+    line = TypedLine({"p"})
+    assert [entry for burst in bursts for entry in line.feed(burst)] == entries
+    assert (line.text, line.has_ended) == (left, False)
+
+
+def test_ctrl_d_ends_at_an_empty_line_alone():
+    line = TypedLine({"p"})
+    line.feed("1\x04")
+    assert not line.has_ended
+    line.feed("\x7f\x04")
+    assert line.has_ended
 
 
 @pytest.mark.parametrize(
