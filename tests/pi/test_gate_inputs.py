@@ -5,11 +5,14 @@ The emulation has no edges, so every change here is one whose edge was lost.
 
 from __future__ import annotations
 
+import pytest
+from test_network import LINK
+
 LIMIT_S = 300.0
 BOOT_S = 900.0
 TAIL_S = 2.0
 """A contact is excused for 1.5 s after the relay."""
-GOOD = "1000000000200"
+GOOD, GOOD_TOO, ALSO_GOOD = "1000000000200", "1000000000001", "1000000000002"
 
 RELAY = "relay = { pin = 17, open_ms = 3000 }"
 CONTACT, FIRE, BUTTON, SENSOR = 5, 6, 26, 27
@@ -92,6 +95,7 @@ def until_ready(door):
     door.go_on()
     door.agent.wait_ready()
     door.told("is ready", limit_s=BOOT_S)
+    door.until_scanner_is_open()
 
 
 def started_at(pi):
@@ -136,3 +140,43 @@ def test_a_hold_goes_on_after_a_power_cut_and_no_earlier_than_the_daemon(pi):
         relay.wait(energised=False, limit_s=LIMIT_S, after=1)
         assert len(relay.changes) == 3
     assert kinds(pi.events()) == [("mode", "held"), ("mode", "normal")]
+
+
+BUDGET = "budget_ms = 10000  # the emulation is ten times slower than a Pi"
+GRACE = """budget_ms = 10000
+[partners.wellhub.grace]
+visits = 1
+admissions = 2
+per_member_h = 1"""
+
+
+@pytest.mark.long
+def test_the_caps_of_grace_outlast_a_power_cut_within_an_outage(door):
+    door.change_settings(BUDGET, GRACE)
+    for member in (GOOD, GOOD_TOO, ALSO_GOOD):
+        door.scan(member)
+        door.told(f"admitted {member}")
+    door.check(LINK.format(state="down"))
+    door.told("partner wellhub: no connection (network")
+    for member in (GOOD, GOOD_TOO):
+        door.scan(member)
+        door.told(f"rejected {member} (wellhub network")
+    door.scan(ALSO_GOOD)  # with this third member the outage begins
+    door.told(f"admitted {ALSO_GOOD}", times=2)
+    cut_and_boot(door)
+    with door.watch() as relay:
+        until_ready(door)
+        door.scan(ALSO_GOOD)
+        door.told(f"rejected {ALSO_GOOD}")
+        assert not relay.ever_energised
+        door.scan(GOOD)
+        relay.wait(energised=True, limit_s=LIMIT_S)
+        door.told(f"admitted {GOOD}")
+        door.scan(GOOD_TOO)
+        door.told(f"rejected {GOOD_TOO}")
+        relay.wait(energised=False, limit_s=LIMIT_S, after=1)
+        assert len(relay.changes) == 3, "one opening"
+    before, again, last, none_left = door.events()[-4:]
+    assert [event["basis"] for event in (before, again, last, none_left)] == ["grace", None, "grace", None]
+    assert "(per_member_h)" in again["detail"]
+    assert "(admissions)" in none_left["detail"]

@@ -9,7 +9,7 @@ GOOD = "1000000000200"
 BACK_S = 300.0
 """A dead connection is given up after 25 s of keep-alive, a refused handshake tried again within 30 s."""
 
-_LINK = """
+LINK = """
 for link in /sys/class/net/*; do
     if [[ -e $link/device ]]; then ip link set "${{link##*/}}" {state}; fi
 done
@@ -66,12 +66,12 @@ def admitted(door, partners, times):
 def test_the_network_goes_and_comes_back(door, partners, measured):
     pid = door.daemon_pid()
     admitted(door, partners, 1)
-    door.check(_LINK.format(state="down"))
+    door.check(LINK.format(state="down"))
     door.told("partner wellhub: no connection (network", limit_s=BACK_S)
     refused(door, "network")
     assert "unreachable" in told_of(door, "network")
     begin = door.seconds()
-    door.check(_LINK.format(state="up"))
+    door.check(LINK.format(state="up"))
     door.told("partner wellhub: connected again", limit_s=BACK_S)
     measured("network back to connected again, on the emulated clock", door.seconds() - begin)
     admitted(door, partners, 2)

@@ -181,6 +181,10 @@ class Pi:
         state = Path(f"/proc/{self._cores}/stat").read_text().rpartition(")")[2].split()[0]
         return state == "R"
 
+    def until_scanner_is_open(self) -> None:
+        """Returns when the daemon reads the scanner, which may be after it is ready."""
+        self.check(_SCANNER_OPEN)
+
     def type_at_once(self, text: str) -> None:
         """Types up to 8 lower-case characters, with nothing in between under any load of this machine."""
         self.qmp("input-send-event", events=keys.events(text))
@@ -294,7 +298,7 @@ done
 _FOLLOW = """
 exec {{lines}}< <(exec timeout {limit} journalctl -b -u gatectl -o cat -f -n all 2>&1)
 follower=$!
-# What stood there when the snapshot was made does not count.
+# Lines from before the snapshot do not count.
 for ((line = $(</run/rig/told); line > 0; line--)); do read -r _ <&$lines; done
 found=$(grep -F -m {times} -c -e {text} <&$lines)
 kill $follower
