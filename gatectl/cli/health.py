@@ -17,6 +17,7 @@ from gatectl.decision.words.status_words import (
     damaged_trouble,
     grace_words,
     input_words,
+    inside_words,
     journal_trouble,
     mode_words,
     partner_advice,
@@ -105,6 +106,8 @@ def _door(name: str, door: Mapping[str, Any], now: datetime) -> Fact:
         gate = f"gate out of order, {since(door['gate']['since'], now)} ({cause})"
     shown = ", ".join(part for part in (mode_words(door), gate) if part)
     words = [f"door {name}: {shown}", "free" if door["state"] == "free" else "deciding a scan"]
+    if inside := inside_words(door):
+        words.append(inside)
     if door["waiting"]:
         words.append(f"{door['waiting']} waiting")
     if door["dropped"]:

@@ -8,7 +8,7 @@ import gc
 import os
 import signal
 import sqlite3
-from collections.abc import AsyncIterator, Collection, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Never
@@ -191,8 +191,9 @@ class _Daemon:
         try:
             orders = await context.store.ask(statements.last_orders)
             unused = await context.store.ask(partial(statements.unused_admissions, since_us=since_us))
+            await _recall_inside(context.store, doors.values())
         except sqlite3.Error as error:
-            what = f"lockdowns, holds and second tries of before this start are not known ({error})"
+            what = f"lockdowns, holds, second tries and passages of before this start are not known ({error})"
             self._sinks.take(LogEntry(Priority.WARNING, what))
             return
         for name, door in doors.items():
@@ -395,6 +396,18 @@ async def _until_usable(store: Store) -> None:
     for other in (store.slow, store.cards):
         awaited: list[asyncio.Future[Any]] = [store.opened, other]
         await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+
+
+async def _recall_inside(store: Store, doors: Iterable[Door]) -> None:
+    """Gives the doors that count both ways the passages of this day."""
+    counting = [(door.name, door.machine.occupancy) for door in doors if door.machine.occupancy is not None]
+    if not counting:
+        return
+    now_us = clock.timestamp_now().at_us
+    since_us = counting[0][1].day_start_us(now_us)  # they all are in one time zone
+    passages = await store.ask(partial(statements.passages_since, since_us=since_us))
+    for name, occupancy in counting:
+        occupancy.recall((is_in for door, is_in in passages if door == name), now_us)
 
 
 async def _drain(doors: Collection[Door]) -> None:

@@ -70,6 +70,7 @@ def _door_status(door: Door) -> dict[str, Any]:
             if pin.trouble.cause is not None
         },
         "mode": _mode(machine.modes),
+        "inside": machine.occupancy and machine.occupancy.inside(clock.timestamp_now().at_us),
         "inputs": {name.value: _input(state) for name, state in machine.inputs.items()},
     }
 

@@ -206,6 +206,17 @@ def unused_admissions(connection: sqlite3.Connection, since_us: int) -> list[Unu
     return [Unused(Attempt(*columns), WallUs(known_us)) for *columns, known_us in rows]
 
 
+def passages_since(connection: sqlite3.Connection, since_us: int) -> list[tuple[str, bool]]:
+    """The passages from then until this start, the oldest first: the door, and whether somebody came in."""
+    rows = connection.execute(
+        "SELECT a.door, o.result FROM attempts AS a JOIN outcomes AS o ON o.seq = a.seq"
+        " WHERE a.at_us >= ? AND a.kind = 'passage' AND o.result IN ('passed', 'unexpected', 'left')"
+        " AND a.seq <= (SELECT value FROM marks WHERE name = 'closed_to_seq') ORDER BY a.seq",
+        (since_us,),
+    )
+    return [(door, result != Result.LEFT) for door, result in rows]
+
+
 def unanswered(connection: sqlite3.Connection, attempt: Attempt, settle_us: int) -> list[str]:
     """Our own requests that may be what this refusal answers; the latest first, as event IDs.
 

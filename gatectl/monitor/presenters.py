@@ -28,6 +28,7 @@ from gatectl.decision.words.event_words import (
 from gatectl.decision.words.status_words import (
     grace_words,
     input_words,
+    inside_words,
     mode_words,
     partner_advice,
     store_troubles,
@@ -233,7 +234,8 @@ def _door_badge(name: str, door: Mapping[str, Any], language: Language) -> tuple
     troubles = list(_troubles(door, language))
     state = text(language, "door_open" if door["gate"]["open"] else "door_shut")
     mode = mode_words(door, language)
-    shown = troubles or [*([mode] if mode else ()), state, *(words for words, _ in _inputs(door, language))]
+    parts = [mode, state, inside_words(door, language), *(words for words, _ in _inputs(door, language))]
+    shown = troubles or [part for part in parts if part]
     return name, visible("; ".join(shown)), not troubles
 
 

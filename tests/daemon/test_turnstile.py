@@ -1,9 +1,15 @@
 """A turnstile with its passage sensor, through a daemon and its pins: with edges, and without any."""
 
+import time
+from contextlib import closing
+
 import pytest
 from harness import PINS
+from lines import NET_S
 
-RELAY, SENSOR = PINS["main"]["relay"], 27
+from gatectl.journal.schema import open_store
+
+RELAY, SENSOR, LEAVING = PINS["main"]["relay"], 27, 12
 PASSAGE = {"pin": SENSOR, "debounce_ms": 20, "wait_ms": 600}
 MEMBER = "1000000000200"
 
@@ -76,3 +82,50 @@ def test_in_pulse_control_the_turnstile_itself_stays_open(gym):
 def test_status_shows_the_sensor(gym):
     gym = started(gym)
     assert gym.status()["doors"]["main"]["inputs"]["passage"]["state"] == "ok"
+
+
+BOTH_WAYS = {"exit": {"passage": {"pin": LEAVING, "debounce_ms": 0}}, "passage": PASSAGE | {"debounce_ms": 0}}
+
+
+def inside(gym):
+    return gym.status()["doors"]["main"]["inside"]
+
+
+def until_free(gym):
+    """Returns when the daemon has seen that nobody is in the sensor."""
+    end = time.monotonic() + NET_S
+    while gym.status()["doors"]["main"]["inputs"]["passage"]["level"]:
+        assert time.monotonic() < end
+
+
+def test_status_says_how_many_are_inside_and_a_power_cut_loses_nobody(gym):
+    gym = started(gym, **BOTH_WAYS)
+    assert inside(gym) == 0
+    for member in (MEMBER, "1000000000200"):
+        gym.ask("wellhub", member)
+        gym.drive(SENSOR, 0)
+        assert gym.next_event()["result"] == "passed"
+        gym.drive(SENSOR, 1)
+        until_free(gym)
+    gym.drive(SENSOR, 0)
+    assert gym.next_event()["result"] == "unexpected"
+    assert inside(gym) == 3
+    gym.drive(LEAVING, 0)
+    assert gym.next_event()["result"] == "left"
+    assert inside(gym) == 2
+    assert ", 2 inside" in gym.run("status").stdout
+    gym.kill9()
+    gym.start()
+    assert inside(gym) == 2
+    gym.terminate()
+    with closing(open_store(gym.journal)) as store:  # 30 hours pass
+        store.execute("DROP TRIGGER attempts_are_final")
+        store.execute("UPDATE attempts SET at_us = at_us - 30 * 3600000000")
+    gym.start()
+    assert inside(gym) == 0
+
+
+def test_a_door_that_does_not_count_both_ways_says_nothing(gym):
+    gym = started(gym)
+    assert inside(gym) is None
+    assert "inside" not in gym.run("status").stdout

@@ -167,3 +167,9 @@ def test_a_door_shows_its_inputs(language, words):
 def test_a_door_names_the_inputs_that_cannot_be_trusted(language, words):
     inputs = {"contact": RESTING, "exit": RESTING | {"level": True, "state": "stuck"}}
     assert health_with(language, {"main": door() | {"inputs": inputs}}).badges == [("main", words, False)]
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "shut; 12 inside"), ("de", "zu; 12 drinnen")])
+def test_a_door_that_counts_both_ways_says_how_many_are_inside(language, words):
+    assert health_with(language, {"main": door() | {"inside": 12}}).badges == [("main", words, True)]
+    assert "inside" not in health_with("en", {"main": door() | {"inside": None}}).badges[0][1]

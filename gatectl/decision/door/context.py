@@ -21,6 +21,7 @@ from gatectl.decision.verdict import Decision, Reason, Verdict
 if TYPE_CHECKING:
     from gatectl.decision.door.check_ins import CheckIns
     from gatectl.decision.door.modes import Modes
+    from gatectl.decision.door.occupancy import Occupancy
     from gatectl.decision.door.passages import Passages
 
 
@@ -95,6 +96,8 @@ class DoorContext:
     """The admissions that wait for their members, where the door can tell."""
     check_ins: CheckIns | None = None
     """None only until the machine is made."""
+    occupancy: Occupancy | None = None
+    """Counts who is inside, where both ways are seen."""
     now_s: LoopTime = LONG_AGO
     """The moment of the input that is being handled."""
     exit_until_s: LoopTime = LONG_AGO

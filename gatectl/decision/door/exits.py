@@ -84,6 +84,8 @@ class Exits:
 
     def left(self, at: Instant) -> None:
         """Take the signal of the exit's own sensor: somebody has left."""
+        if self._door.occupancy is not None:
+            self._door.occupancy.left(at.named.at_us)
         self._door.note("passage", at, Outcome(Result.LEFT, Message.LEFT.value))
 
     def time_up(self, now_s: LoopTime) -> None:

@@ -39,6 +39,7 @@ from gatectl.decision.door.messages import (
     Unreadable,
 )
 from gatectl.decision.door.modes import Mode, ModeRules, Modes
+from gatectl.decision.door.occupancy import Occupancy
 from gatectl.decision.door.passages import PassageRules
 from gatectl.decision.door.scan import ScanFlow
 from gatectl.decision.door.scan_queue import Admission, ScanQueue
@@ -85,6 +86,8 @@ class DoorMachine:
         self._check_ins = self._door.check_ins = CheckIns(self._door)
         self.may_hold = rules.may_hold
         self.modes = self._door.modes = Modes(self._door, rules.modes)
+        sees_both_ways = rules.passage is not None and rules.exits is not None and rules.exits.counts
+        self.occupancy = self._door.occupancy = Occupancy(rules.modes.zone) if sees_both_ways else None
         self._inputs = GateInputs(
             self._door, rules.contact, rules.exits, rules.passage, self.modes, has_fire=rules.has_fire
         )

@@ -103,11 +103,13 @@ class Passages:
         if not self._granted:
             is_expected = self._door.keeps_open or at.loop_s <= self._door.exit_until_s
             if self.has_sensor and not is_expected:
+                self._count_in(at)
                 self._door.note("passage", at, Outcome(Result.UNEXPECTED, Message.UNEXPECTED.value))
             return
         grant = self._granted.popleft()
         after_ms = round((at.loop_s - grant.relay_on_s) * 1e3, 3)
         gate = GateRecord(at.us_at(grant.relay_on_s), after_ms, round(self._rules.wait_s * 1e3))
+        self._count_in(at)
         passed = Outcome(Result.PASSED, Message.PASSED.value, gate=gate)
         event = self._door.event("passage", at, passed, grant.attempt)
         if grant.after.checks_in and self._door.check_ins is not None:
@@ -118,6 +120,10 @@ class Passages:
         self._releases = self._rules.release != "no" and not self._granted
         if self._rules.release == "start":
             self.cleared(at.loop_s)
+
+    def _count_in(self, at: Instant) -> None:
+        if self._door.occupancy is not None:
+            self._door.occupancy.came_in(at.named.at_us)
 
     def cleared(self, now_s: LoopTime) -> None:
         """Take the end of the sensor's signal."""

@@ -71,6 +71,12 @@ def mode_words(door: Mapping[str, Any], language: Language = "en") -> str:
     return chosen(_MODES[mode["name"]], language) + reason
 
 
+def inside_words(door: Mapping[str, Any], language: Language = "en") -> str:
+    """Return how many people are inside, `12 inside`; nothing where the door does not count both ways."""
+    inside = door.get("inside")  # a daemon of the previous version reports none
+    return "" if inside is None else f"{inside} {chosen(('inside', 'drinnen'), language)}"
+
+
 def input_words(name: str, state: Mapping[str, Any], language: Language = "en") -> InputWords:
     """Return what an input is, and its condition: its level, after what makes it distrusted if anything."""
     known = _INPUTS[InputName(name)]
