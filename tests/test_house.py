@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "config": {"validators", "partners", "devices", "decision", "errors"},
     "sim": {"partners", "decision", "devices", "errors"},
     "daemon": {"clock", "sinks", "devices", "partners", "journal", "decision", "config", "errors"},
-    "uplink": {"journal", "decision", "config", "validators", "errors"},
+    "uplink": {"clock", "monitor", "journal", "config", "validators", "decision", "errors"},
     "monitor": {"partners", "journal", "decision", "config", "validators", "errors"},
     "fleet": {"uplink", "config", "validators", "decision", "errors"},
     "cli": {

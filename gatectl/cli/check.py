@@ -12,10 +12,11 @@ from pathlib import Path
 from gatectl.config.certificate_files import expiring
 from gatectl.config.model import Settings
 from gatectl.config.problems import SettingIssue as Problem
+from gatectl.config.problems import key_of
 from gatectl.config.reader import find, load_with_keys, located
 from gatectl.config.warnings import warnings_of
 from gatectl.devices.gpio.pins import PinsError, known_factory
-from gatectl.errors import SUDO_OR_GROUP, GatectlError, UsageError, visible
+from gatectl.errors import SUDO, SUDO_OR_GROUP, GatectlError, UsageError, visible
 from gatectl.journal.store_file import NotOursError, lies_in_memory, require_ours
 from gatectl.partners.registry import PROTOCOLS
 
@@ -57,11 +58,12 @@ def run(args: argparse.Namespace) -> int:
     except PinsError as error:
         raise located(path, Problem(("gpio", "pin_factory"), error.message, error.hints)) from error
     about_journal = list(_about_journal(path, settings))
+    about_uplink = list(_about_uplink(path, settings))
     print(
         f"{path}: the settings are fine: {len(settings.doors)} door(s), {len(settings.partners)} partner(s), "
         f"{len(settings.routes)} route(s)"
     )
-    about_files = (*about_journal, *_about_memory(settings), *expiring(settings.partners))
+    about_files = (*about_journal, *_about_memory(settings), *expiring(settings.partners), *about_uplink)
     for warning in (*warnings_of(settings), *about_files):
         print(f"warning: {warning}")
     for name, partner in settings.partners.items():
@@ -93,6 +95,22 @@ def _about_journal(path: Path, settings: Settings) -> Iterator[str]:
         raise located(path, Problem(("journal", "path"), error.what, error.hints)) from error
     except OSError as error:
         yield f"journal.path: {journal} cannot be read: {error.strerror}; {SUDO_OR_GROUP}"
+
+
+def _about_uplink(path: Path, settings: Settings) -> Iterator[str]:
+    """Yield warnings. Raises SettingsError if `gatectl uplink` could not connect with its files."""
+    if settings.uplink is None:
+        return
+    # The service checks before each start, and few doors have a head office.
+    from gatectl.config import uplink_files  # noqa: PLC0415
+
+    found = list(uplink_files.findings(settings.uplink, os.environ))
+    wrong = [issue for issue in found if not isinstance(issue, uplink_files.UnreadableIssue)]
+    if wrong:
+        raise located(path, *wrong)
+    for issue in found:
+        yield f"{key_of(issue.where)}: {issue.what}, and so was not looked at; {SUDO}"
+    yield from uplink_files.expiring(settings.uplink)
 
 
 def _about_memory(settings: Settings) -> Iterator[str]:

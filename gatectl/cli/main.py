@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "grace": ("gatectl.cli.grace", "who was let in during a partner's outage, for settling with it"),
     "report": ("gatectl.cli.report", "what Support asks for about an event, in one folder"),
     "monitor": ("gatectl.cli.monitor", "the Event Monitor and the member's display as web pages"),
+    "uplink": ("gatectl.cli.uplink", "send events and health to the head office of a fleet"),
     "route": ("gatectl.cli.route", "which card or route takes a code, and to whom; asks nobody"),
     "status": ("gatectl.cli.status", "the running daemon: devices, partners, gates, the last event"),
     "open": ("gatectl.cli.door_commands", "open a door by hand, on the record"),

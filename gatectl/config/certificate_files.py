@@ -6,7 +6,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gatectl.config.cross_checks import tables
 from gatectl.config.problems import SettingIssue, UnusableIssue
@@ -33,21 +33,21 @@ def findings(
     for name, partner in tables(raw, "partners"):
         where = ("partners", name)
         ca_file, certificate = _path(partner, "ca_file", folder), _path(partner, "client_certificate", folder)
-        if ca_file is not None and (flaw := _flaw_of_authorities(ca_file)):
+        if ca_file is not None and (flaw := flaw_of_authorities(ca_file)):
             yield UnusableIssue((*where, "ca_file"), flaw, (_CA_HINT,))
         key = secrets[name].client_key if name in secrets else None
         if certificate is not None:
-            for setting, flaw, hint in _flaws_of_client(certificate, key, dates=dates):
+            for setting, flaw, hint in flaws_of_client(certificate, key, dates=dates):
                 yield UnusableIssue((*where, setting), flaw, (hint,))
 
 
 def expiring(partners: Mapping[str, PartnerSettings]) -> Iterator[str]:
     """Yield a warning for each client certificate that ends within `SOON_DAYS`."""
     for name, partner in partners.items():
-        ends = partner.client_certificate and _ends(partner.client_certificate)
-        if ends and (left := (ends - datetime.now(UTC)).days) < SOON_DAYS:
+        facts = partner.client_certificate and facts_of(partner.client_certificate)
+        if facts and (left := (facts.ends - datetime.now(UTC)).days) < SOON_DAYS:
             yield (
-                f"partners.{name}.client_certificate: it ends in {left} days, on {ends:%Y-%m-%d}: "
+                f"partners.{name}.client_certificate: it ends in {left} days, on {facts.ends:%Y-%m-%d}: "
                 "ask the partner for a new one"
             )
 
@@ -67,7 +67,8 @@ def _unreadable(path: Path) -> str | None:
         return f"{path} cannot be read: {error.strerror}"
 
 
-def _flaw_of_authorities(path: Path) -> str | None:
+def flaw_of_authorities(path: Path) -> str | None:
+    """Return what is wrong with a file of certificates to trust."""
     return _unreadable(path) or (None if _holds_certificates(path) else f"{path} holds no certificates")
 
 
@@ -82,17 +83,17 @@ def _holds_certificates(path: Path) -> bool:
     return bool(context.cert_store_stats()["x509"])
 
 
-def _flaws_of_client(certificate: Path, key: Path | None, *, dates: bool) -> Iterator[tuple[str, str, str]]:
+def flaws_of_client(certificate: Path, key: Path | None, *, dates: bool) -> Iterator[tuple[str, str, str]]:
     """Yield setting, flaw and hint. The key is None where its own problem is reported elsewhere."""
     if flaw := _unreadable(certificate):
         yield "client_certificate", flaw, _CERTIFICATE_HINT
         return
-    valid = _dates(certificate) if dates else None
-    if not (valid or _holds_certificates(certificate)):
+    facts = facts_of(certificate) if dates else None
+    if not (facts or _holds_certificates(certificate)):
         yield "client_certificate", f"{certificate} holds no certificate", _CERTIFICATE_HINT
         return
-    if valid is not None:
-        yield from _flaws_of_dates(*valid, datetime.now(UTC))
+    if facts is not None:
+        yield from _flaws_of_dates(facts.begins, facts.ends, datetime.now(UTC))
     if key is not None:
         yield from _flaws_of_pair(certificate, key)
 
@@ -129,17 +130,28 @@ def _flaws_of_pair(certificate: Path, key: Path) -> Iterator[tuple[str, str, str
             yield "client_key", f"{key} holds no private key that can be read", _KEY_HINT
 
 
-def _ends(certificate: Path) -> datetime | None:
-    dates = None if _unreadable(certificate) else _dates(certificate)
-    return dates[1] if dates else None
+class CertificateFacts(NamedTuple):
+    """The name in a file's first certificate, and the times from and to which it is valid."""
+
+    common_name: str
+    begins: datetime
+    ends: datetime
 
 
-def _dates(certificate: Path) -> tuple[datetime, datetime] | None:
-    """Return the times from and to which the file's first certificate is valid; None for another file."""
-    from cryptography.x509 import load_pem_x509_certificates  # noqa: PLC0415 - not on the daemon's way
+def facts_of(path: Path) -> CertificateFacts | None:
+    """Return the facts of a certificate; None for another file, and for one that cannot be read."""
+    if _unreadable(path):
+        return None
+    import ssl  # noqa: PLC0415
+    from _ssl import _test_decode_cert  # type: ignore[attr-defined]  # noqa: PLC0415 - no public way to dates
 
     try:
-        first = load_pem_x509_certificates(certificate.read_bytes())[0]
-    except (OSError, ValueError):
+        decoded = _test_decode_cert(str(path))
+    except (ssl.SSLError, OSError):
         return None
-    return first.not_valid_before_utc, first.not_valid_after_utc
+    names = [value for part in decoded["subject"] for name, value in part if name == "commonName"]
+    begins, ends = (ssl.cert_time_to_seconds(decoded[which]) for which in ("notBefore", "notAfter"))
+    common_name = names[-1] if names else ""
+    return CertificateFacts(
+        common_name, datetime.fromtimestamp(begins, UTC), datetime.fromtimestamp(ends, UTC)
+    )

@@ -27,6 +27,7 @@ Raw = dict[str, Any]
 def findings(raw: Raw, folder: Path) -> Iterator[SettingIssue]:
     """Every contradiction in the file; relative paths start at `folder`."""
     yield from _keys_in_the_open(raw)
+    yield from _uplink(raw)
     yield from _partners(raw)
     yield from _ways(raw)
     yield from _routes(raw)
@@ -56,6 +57,23 @@ def _keys_in_the_open(raw: Raw) -> Iterator[SettingIssue]:
     if isinstance(monitor, dict) and isinstance(monitor.get("password"), str):
         what = "a password must not be in the settings, which others may read"
         yield SettingIssue(("monitor", "password"), what, (MONITOR_HINT,))
+
+
+def _uplink(raw: Raw) -> Iterator[SettingIssue]:
+    uplink = raw.get("uplink")
+    if not isinstance(uplink, dict):
+        return
+    for key in ("key", "pseudonym_key"):
+        if isinstance(uplink.get(key), str):
+            hint = f'put it into a file with mode 640, and write {key} = {{ file = "/etc/gatectl/uplink/…" }}'
+            what = "a key must not be in the settings, which others may read"
+            yield SettingIssue(("uplink", key), what, (hint,))
+    if uplink.get("members", "pseudonym") == "pseudonym" and "pseudonym_key" not in uplink:
+        hints = (
+            'pseudonym_key = { file = "/etc/gatectl/uplink/pseudonym" }: head office has the file',
+            'or members = "none"',
+        )
+        yield SettingIssue(("uplink",), "pseudonyms need pseudonym_key", hints)
 
 
 def _ways(raw: Raw) -> Iterator[SettingIssue]:

@@ -16,13 +16,14 @@ from gatectl.devices.reader import reader_types
 from gatectl.devices.reader.reader_types import READER_TYPES, ScannerSettings
 from gatectl.partners.protocol import PartnerSettings
 from gatectl.partners.registry import PROTOCOLS, settings_class
-from gatectl.validators.addresses import HostName, IpAddress, ListenAddress
+from gatectl.validators.addresses import BrokerUrl, DeviceName, HostName, IpAddress, ListenAddress
 from gatectl.validators.patterns import AsciiPattern
 from gatectl.validators.schedules import ScheduleTable
 from gatectl.validators.values import (
     Chip,
     FilePath,
     Key,
+    KeyFile,
     Name,
     NotEmpty,
     SocketPath,
@@ -105,6 +106,26 @@ class MonitorSettings(Table):
     """Names by which browsers reach it, besides this machine's own."""
     proxies: tuple[IpAddress, ...] = ()
     """Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto count."""
+
+
+class UplinkSettings(Table):
+    """How `gatectl uplink` reaches the head office of a fleet. No other process needs these files."""
+
+    url: BrokerUrl
+    """The broker: mqtts://HOST:PORT."""
+    device: DeviceName
+    """The gate's name in the fleet, which must be the CN of its certificate."""
+    certificate: FilePath
+    """The certificate that head office signed for this gate (`gatectl uplink csr` makes the request)."""
+    key: KeyFile
+    """The certificate's private key, in a file that others cannot read."""
+    ca_file: FilePath
+    """The certificates by which the broker is known, in PEM form."""
+    members: Literal["pseudonym", "none", "plain"] = "pseudonym"
+    """How members leave the gym: by a pseudonym, not at all, or by their numbers. Codes never leave as they
+    are."""
+    pseudonym_key: Key | None = None
+    """Makes the pseudonyms: 32 random bytes as 64 hex digits, the same at all gates of a tenant."""
 
 
 Partner = Annotated[PartnerSettings, TaggedBy("protocol", lambda: PROTOCOLS, settings_class)]
@@ -254,6 +275,7 @@ class Settings(Table):
     journal: JournalSettings = JournalSettings()
     control: Control = Control()
     monitor: MonitorSettings = MonitorSettings()
+    uplink: UplinkSettings | None = None
     partners: Mapping[Name, Partner] = _NONE
     """The partners that decide, by the names that events show."""
     routes: tuple[RouteSettings, ...] = ()

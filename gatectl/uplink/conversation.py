@@ -82,6 +82,8 @@ class Conversation:
         self._connected = False
         self._sent = 0
         """The number up to which everything beyond the mark was sent."""
+        self._read_after = 0
+        """The events that are being read come after this number."""
         self._outstanding: deque[tuple[int, int]] = deque()
         """For each batch beyond the mark, its `until` and its number of events."""
         self._empty_to = 0
@@ -164,11 +166,15 @@ class Conversation:
         room = self.mark.window - sum(count for _, count in self._outstanding)
         if room <= 0 or self.last <= max(self._sent, self._empty_to):
             return None
+        self._read_after = self._sent
         return Wanted(self._sent, min(room, BATCH_EVENTS_MAX))
 
     def batch(self, read: Sequence[NumberedEvent], now: float) -> EventBatch | None:
-        """Make a batch of the events read for `wanted`; it counts as sent. None if all were pruned."""
-        if self.journal is None or self.mark is None:
+        """Make a batch of the events read for the last `wanted`; it counts as sent.
+
+        Return None if all of them were pruned, or if a mark that came meanwhile wants something else.
+        """
+        if self.journal is None or self.mark is None or self._read_after != self._sent:
             return None
         if not read:
             # A pruned range is announced together with the next event.

@@ -16,6 +16,8 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Any, NamedTuple, Never
 
+from gatectl.validators.addresses import DEVICE_PATTERN
+
 VERSION = 1
 """Of the topics, and the `v` of each payload."""
 
@@ -47,7 +49,7 @@ ENCODING = "content-encoding"
 Properties = tuple[tuple[str, str], ...]
 """The user properties of a message."""
 
-_DEVICE = re.compile(r"[a-z0-9-]{1,64}")
+_DEVICE = re.compile(DEVICE_PATTERN)
 _JOURNAL = re.compile(r"[0-9a-f]{32}")
 _SESSION = re.compile(r"[0-9a-f]{8,32}-[0-9]{1,10}")
 _EVENT_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")

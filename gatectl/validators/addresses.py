@@ -185,6 +185,18 @@ def _listen(value: object, _folder: Path) -> str:
     return value
 
 
+DEVICE_PATTERN = r"[a-z0-9-]{1,64}"
+"""The name of a gate in a fleet: part of topics, and the CN of its certificate. No dots, which other brokers
+read as their own separators."""
+
+
+def _device(value: object, _folder: Path) -> str:
+    text = string(value)
+    if not re.fullmatch(DEVICE_PATTERN, text):
+        raise refuse("must be 1 to 64 small letters, digits and hyphens", 'as in "berlin-mitte-1"')
+    return text
+
+
 def _host_name(value: object, _folder: Path) -> str:
     text = string(value)
     if not _is_host(text):
@@ -207,5 +219,6 @@ BrokerUrl = Annotated[
     str, Validator(_broker_url, {"type": "string", "pattern": "^[Mm][Qq][Tt][Tt][Ss]://[!-~]+$"})
 ]
 ListenAddress = Annotated[str, Validator(_listen, {"type": "string", "pattern": r"^\S+:[0-9]{1,5}$"})]
+DeviceName = Annotated[str, Validator(_device, {"type": "string", "pattern": f"^{DEVICE_PATTERN}$"})]
 HostName = Annotated[str, Validator(_host_name, {"type": "string", "pattern": r"^[0-9A-Za-z_.:-]+$"})]
 IpAddress = Annotated[str, Validator(_ip_address, {"type": "string", "pattern": "^[0-9A-Fa-f.:]+$"})]

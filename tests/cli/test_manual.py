@@ -17,7 +17,8 @@ ROOT = Path(__file__).parents[2]
 MAN = ROOT / "config/man"
 EVENTS = MAN / "gatectl-events.5"
 FLEET = MAN / "gatectl-fleet.1"
-PAGES = [MAN / "gatectl.1", MAN / "gatectl.toml.5", EVENTS, MAN / "gatectl-wiring.7", FLEET]
+UPLINK = MAN / "gatectl-uplink.1"
+PAGES = [MAN / "gatectl.1", MAN / "gatectl.toml.5", EVENTS, MAN / "gatectl-wiring.7", FLEET, UPLINK]
 COMMANDS = [command for command in outline().all() if not command.commands]
 
 
@@ -37,7 +38,7 @@ def _words(macro, arguments):
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.line)
 def test_every_command_is_documented_with_its_options_and_arguments(command):
     name = " ".join(command.path[1:])
-    headings = re.findall(r"^\.TP\n(.*)$", plain(PAGES[0]) + plain(FLEET), re.MULTILINE)
+    headings = re.findall(r"^\.TP\n(.*)$", plain(PAGES[0]) + plain(FLEET) + plain(UPLINK), re.MULTILINE)
     named = [line for line in headings if re.match(rf"{name.replace(' ', ' *')}(?![a-z])", line)]
     assert len(named) == 1, name
     for option in command.options:

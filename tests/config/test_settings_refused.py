@@ -24,6 +24,9 @@ HEADER = (
 TYPES = (
     'hint: a reader on a serial port, also over USB, is "serial", one that types like a keyboard is "evdev"'
 )
+SECTIONS = (
+    "hint: known here: site, gpio, journal, control, monitor, uplink, partners, routes, schedules, doors"
+)
 PIN = "hint: it is the BCM number, 17 for GPIO17, and not the place on the header"
 HEADING = 'hint: a table is [doors.NAME] or [[routes]]; a name with blanks needs quotes: [doors."main gate"]'
 LOOPBACK = "hint: write https://; http is for this machine alone (localhost, 127.0.0.0/8, ::1)"
@@ -377,7 +380,7 @@ ONE_OF = "must be 'perfectgym', 'wellhub', 'capitan', 'device-api' or 'http'"
             'colour = "red"\n[site]',
             [
                 "1: colour: is not a known key",
-                "hint: known here: site, gpio, journal, control, monitor, partners, routes, schedules, doors",
+                SECTIONS,
             ],
         ),
         (

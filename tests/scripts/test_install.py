@@ -12,6 +12,7 @@ from gatectl.cli.completion import SHELLS, script
 PLACED = {
     "/opt/gatectl/current",
     "/usr/lib/systemd/system/gatectl-monitor.service",
+    "/usr/lib/systemd/system/gatectl-uplink.service",
     "/usr/lib/systemd/system/gatectl.service",
     "/usr/lib/systemd/system/gatectl-backup.service",
     "/usr/lib/systemd/system/gatectl-backup.timer",
@@ -35,6 +36,7 @@ PLACED = {
     "/usr/share/fish/vendor_completions.d/gatectl.fish",
     "/usr/share/man/man1/gatectl.1",
     "/usr/share/man/man1/gatectl-fleet.1",
+    "/usr/share/man/man1/gatectl-uplink.1",
     "/usr/share/man/man5/gatectl.toml.5",
     "/usr/share/man/man5/gatectl-events.5",
     "/usr/share/man/man7/gatectl-wiring.7",

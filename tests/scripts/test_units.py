@@ -65,7 +65,7 @@ def test_the_documentation_is_a_page_that_is_installed(path):
         assert (MAN / f"{name[1]}.{name[2]}").exists()
 
 
-@pytest.mark.parametrize("name", ["gatectl.service", "gatectl-monitor.service"])
+@pytest.mark.parametrize("name", ["gatectl.service", "gatectl-monitor.service", "gatectl-uplink.service"])
 def test_connections_of_strangers_are_bounded(name):
     assert re.search(r"^LimitNOFILE=\d+$", (UNITS / name).read_text(), re.MULTILINE)
 

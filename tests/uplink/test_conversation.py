@@ -198,6 +198,16 @@ def test_head_office_goes_back_by_again():
     assert gate.ranges() == [(1, 5)]
 
 
+def test_events_read_for_an_earlier_mark_are_not_sent():
+    gate = GateWithJournal(5)
+    gate.mark(mark_at(0))
+    assert gate.talk.wanted(gate.now) == Wanted(0, 64)
+    gate.mark(mark_at(2))
+    read = [NumberedEvent(number, {"id": id_of(number)}) for number in range(1, 6)]
+    assert gate.talk.batch(read, gate.now) is None
+    assert gate.ranges() == [(2, 5)]
+
+
 def test_another_journal_waits_for_a_mark_of_its_own():
     gate = GateWithJournal(5)
     gate.mark(mark_at(5))

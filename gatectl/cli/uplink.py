@@ -1,0 +1,202 @@
+"""`gatectl uplink`: send events and health to a head office; make a certificate request; show how it goes."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import grp
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from gatectl.config import secrets, uplink_files
+from gatectl.config.model import Settings, UplinkSettings
+from gatectl.config.problems import SettingIssue
+from gatectl.config.reader import find, load, located
+from gatectl.daemon.control import WATCH_SOCKET
+from gatectl.decision.log import LogEntry
+from gatectl.errors import SUDO, GatectlError, visible
+from gatectl.uplink.status_file import StatusFile, read_status, status_path
+from gatectl.validators.addresses import broker_address
+
+GROUP = "gatectl-uplink"
+"""May read the key; `scripts/install` makes it."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(metavar="ACTION")
+    csr = actions.add_parser("csr", help="make a key and a certificate's request for head office")
+    csr.set_defaults(action=_csr)
+    status = actions.add_parser("status", help="connected or why not, how far behind, since when")
+    status.add_argument("--json", action="store_true", help="one JSON object")
+    status.set_defaults(action=_status)
+    parser.set_defaults(action=_serve)
+
+
+def run(args: argparse.Namespace) -> int:
+    path = find(args.config, os.environ)
+    settings = load(path)
+    if settings.uplink is None:
+        what = "there is no [uplink], so there is no head office"
+        raise located(path, SettingIssue(("uplink",), what, ("gatectl.toml(5) shows its settings",)))
+    status: int = args.action(args, path, settings, settings.uplink)
+    return status
+
+
+# --- Serving -------------------------------------------------------------------------------------
+
+
+def _serve(_args: argparse.Namespace, path: Path, settings: Settings, uplink: UplinkSettings) -> int:
+    """Send until SIGTERM or SIGINT; then return 0."""
+    found = list(uplink_files.findings(uplink, os.environ, dates=False))
+    if found:
+        raise located(path, *found)
+    try:
+        import aiomqtt  # noqa: F401, PLC0415 - an extra that few doors have
+    except ImportError as error:
+        raise GatectlError(
+            f"gatectl uplink needs the package {error.name}, which is not installed",
+            "scripts/install --uplink installs it, or pip install 'gatectl[uplink]'",
+        ) from error
+    asyncio.run(_run(path, settings, uplink))
+    return 0
+
+
+async def _run(path: Path, settings: Settings, uplink: UplinkSettings) -> None:
+    from gatectl.daemon.sd_notify import notify  # noqa: PLC0415 - with what it needs
+    from gatectl.monitor.control_client import ControlClient  # noqa: PLC0415
+    from gatectl.uplink.journal_source import JournalSource  # noqa: PLC0415
+    from gatectl.uplink.mqtt import BrokerAccess  # noqa: PLC0415
+    from gatectl.uplink.privacy import Privacy  # noqa: PLC0415
+    from gatectl.uplink.process import Uplink  # noqa: PLC0415
+
+    key = secrets.key_file(uplink.key, os.environ)
+    host, port = broker_address(uplink.url)
+    pseudonym_key = uplink.pseudonym_key and uplink_files.pseudonym_key(uplink.pseudonym_key, os.environ)
+    about = {
+        "tenant": settings.site.tenant,
+        "studio": settings.site.studio,
+        "settings": f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}",
+    }
+    process = Uplink(
+        BrokerAccess(host, port, uplink.device, uplink.certificate, key, uplink.ca_file),
+        JournalSource(settings.journal.path),
+        ControlClient(Path(os.environ.get(WATCH_SOCKET) or settings.control.socket)),
+        Privacy(uplink.members, pseudonym_key or b""),
+        about,
+        StatusFile(status_path(os.environ)),
+        _log,
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, process.stop)
+    notify("READY=1", os.environ)
+    await process.run()
+
+
+def _log(entry: LogEntry) -> None:
+    """Write a line to stderr; systemd reads its priority from the prefix (sd-daemon(3))."""
+    prefix = f"<{entry.priority.value}>" if "JOURNAL_STREAM" in os.environ else ""
+    with suppress(OSError):
+        print(f"{prefix}{visible(entry.message)}", file=sys.stderr, flush=True)
+
+
+# --- The certificate's request -------------------------------------------------------------------
+
+
+def _csr(_args: argparse.Namespace, _path: Path, _settings: Settings, uplink: UplinkSettings) -> int:
+    """Make the key unless there is one, and the request beside the certificate's place; print its path."""
+    key = uplink.key.file
+    if key is None:
+        raise GatectlError("uplink.key is a credential of systemd, and so is made elsewhere")
+    if shutil.which("openssl") is None:
+        raise GatectlError("openssl is not installed", "apt-get install openssl")
+    request = uplink.certificate.with_suffix(".csr")
+    made = [("the key", key, _new_key)] if not key.exists() else []
+    for what, target, make in [*made, ("the request", request, _new_request)]:
+        try:
+            make(target, uplink)
+        except OSError as error:
+            raise GatectlError(f"{target}: {what} cannot be written: {error.strerror}", SUDO) from error
+    print(request)
+    print("hint: take it to head office: gatectl fleet sign FILE", file=sys.stderr)
+    print(f"hint: the certificate that comes back goes to {uplink.certificate}", file=sys.stderr)
+    return 0
+
+
+def _new_key(path: Path, _uplink: UplinkSettings) -> None:
+    # Elliptic curves: a Pi makes and uses such a key in milliseconds.
+    _write(path, 0o640, ["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"])
+
+
+def _new_request(path: Path, uplink: UplinkSettings) -> None:
+    _write(path, 0o644, ["req", "-new", "-key", str(uplink.key.file), "-subj", f"/CN={uplink.device}"])
+
+
+def _write(path: Path, mode: int, command: list[str]) -> None:
+    """Write what openssl prints into a file whose mode is right from its first byte."""
+    done = subprocess.run(["openssl", *command], capture_output=True, text=True, check=False)  # noqa: S603, S607
+    if done.returncode:
+        raise GatectlError(f"openssl {command[0]} failed: {done.stderr.strip().splitlines()[-1:]}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f"{path.name}.new")
+    new.unlink(missing_ok=True)
+    with os.fdopen(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+        file.write(done.stdout)
+    with suppress(KeyError, PermissionError):
+        os.chown(new, -1, grp.getgrnam(GROUP).gr_gid)
+    new.chmod(mode)
+    new.replace(path)
+
+
+# --- The status ----------------------------------------------------------------------------------
+
+
+def _status(args: argparse.Namespace, _path: Path, _settings: Settings, _uplink: UplinkSettings) -> int:
+    """Return 0 if it is connected."""
+    place = status_path(os.environ)
+    try:
+        status = read_status(place)
+    except (OSError, ValueError) as error:
+        raise GatectlError(f"{place}: the status cannot be read: {error}", SUDO) from error
+    if status is None:
+        raise GatectlError(
+            "gatectl uplink is not running",
+            "systemctl enable --now gatectl-uplink; journalctl -u gatectl-uplink says why it ended",
+        )
+    if args.json:
+        print(json.dumps(status, ensure_ascii=False))
+    else:
+        print(*_lines(status, datetime.now(UTC)), sep="\n")
+    return 0 if status["connected"] else 1
+
+
+def _lines(status: Mapping[str, Any], now: datetime) -> list[str]:
+    from gatectl.cli.health import since  # noqa: PLC0415 - people's output alone
+
+    for_how_long = since(status["since"], now)
+    if not status["connected"]:
+        return [visible(f"not connected to {status['broker']} {for_how_long}: {status['cause']}")]
+    lines = [f"connected to {status['broker']} as {status['device']} {for_how_long}"]
+    behind = status["behind"]
+    if status["fork"] is not None:
+        lines.append("this journal is older than head office's: all of it will be sent again")
+    elif behind is None:
+        lines.append("head office has not said yet how far it is; nothing is sent before")
+    elif status["paused"]:
+        lines.append(f"{behind} events behind: head office has paused all gates")
+    else:
+        lines.append(
+            f"{status['behind']} events behind" if status["behind"] else "head office has every event"
+        )
+    if status["refused_marks"]:
+        lines.append(f"{status['refused_marks']} messages of the broker were not understood")
+    return [visible(line) for line in lines]

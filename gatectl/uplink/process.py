@@ -1,0 +1,366 @@
+"""The process of `gatectl uplink`: the journal and the daemon's status on one side, the broker on the other.
+
+It reads the journal and watches the daemon, and the only messages that it understands are marks: it can tell,
+and no message can make a gate do anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Mapping
+from datetime import UTC
+from typing import Any, Never
+
+from gatectl import __version__, clock
+from gatectl.decision.event import timestamp
+from gatectl.decision.log import Log, LogEntry, Priority
+from gatectl.journal.reader import UnreadableError
+from gatectl.monitor.control_client import Away, ControlClient
+from gatectl.uplink import wire
+from gatectl.uplink.conversation import Conversation, OwnEvent, Wanted, reconnect_delays
+from gatectl.uplink.journal_source import JournalSource, NumberedReader
+from gatectl.uplink.mqtt import BrokerAccess, Connection, ConnectionLost, connected
+from gatectl.uplink.privacy import Privacy
+from gatectl.uplink.status_file import StatusFile
+from gatectl.uplink.wire import Channel, NumberedEvent, WireError
+
+POLL_S = 10.0
+"""Between two looks at the journal. Scans ring at the watch socket; passages and alarms need not."""
+
+RING_S = (0.0, 0.05, 0.2, 0.5)
+"""When to look at the journal after a scan was decided: its record follows within milliseconds."""
+
+STATUS_S = 30.0
+"""Between two looks at the daemon's status: head office sees a lost reader within so long."""
+
+STATE_S = 60.0
+"""The longest time between two states, by which a message that was lost is found out."""
+
+STATE_LEAST_S = 1.0
+"""The least time between two states, whatever a hostile broker sends."""
+
+STATE_BYTES_MAX = wire.PAYLOAD_BYTES_MAX - 1024
+"""Less the packet's head, which counts too."""
+
+LEAVE_S = 2.0
+"""How long a stop waits for head office to be told."""
+
+TAKEN_OVER_S = (120.0, 240.0)
+"""How long to leave the name to another connection that uses it too: one of the two is a mistake."""
+
+_VOLATILE = frozenset(
+    {
+        *("waiting", "dropped", "codes", "gate", "since", "level", "last_dropped", "last_event", "inside"),
+        *("ready_connections", "clock_ahead_s", "viewers", "late"),
+    }
+)
+"""Parts of the status whose change is no news."""
+
+
+_CHANCE = secrets.SystemRandom()
+
+
+class Uplink:
+    """One run. `about` has the fields of the state that do not change."""
+
+    def __init__(
+        self,
+        access: BrokerAccess,
+        source: JournalSource,
+        daemon: ControlClient,
+        privacy: Privacy,
+        about: Mapping[str, Any],
+        status: StatusFile,
+        log: Log,
+    ) -> None:
+        self._access = access
+        self._source = source
+        self._daemon = daemon
+        self._privacy = privacy
+        self._about = about
+        self._status_file = status
+        self._log = log
+        self._talk = Conversation(_CHANCE.random)
+        self._process = secrets.token_hex(8)
+        self._connections = 0
+        self._news = asyncio.Event()
+        """The journal or the mark changed."""
+        self._rung = asyncio.Event()
+        """The daemon decided something."""
+        self._state_due = asyncio.Event()
+        self._since_us = clock.timestamp_now().at_us
+        self._connected = False
+        self._cause: str | None = "not tried yet"
+        self._refused = 0
+        self._stopped = asyncio.Event()
+
+    def stop(self) -> None:
+        """End in order: head office shows the gate as offline at once."""
+        self._stopped.set()
+
+    async def run(self) -> None:
+        """Return after `stop`."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                background = [
+                    tasks.create_task(self._follow_journal()),
+                    tasks.create_task(self._daemon.watch(lambda _view: self._rung.set(), lambda: None)),
+                ]
+                keeping = tasks.create_task(self._keep_connected())
+                await self._stopped.wait()
+                await asyncio.wait([keeping], timeout=LEAVE_S)
+                for task in (keeping, *background):
+                    task.cancel()
+        finally:
+            self._status_file.remove()
+            self._source.close()
+
+    # --- The journal -----------------------------------------------------------------------------
+
+    async def _follow_journal(self) -> Never:
+        while True:
+            delays = RING_S if self._rung.is_set() else RING_S[:1]
+            self._rung.clear()
+            for delay_s in delays:
+                await asyncio.sleep(delay_s)
+                if await self._look():
+                    break
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(POLL_S):
+                    await self._rung.wait()
+
+    async def _look(self) -> bool:
+        """Look at the journal's end; return whether there is something new."""
+        try:
+            end = await self._source.ask(NumberedReader.end)
+        except UnreadableError:
+            return False
+        if end is None or (end.identity, end.last) == (self._talk.journal, self._talk.last):
+            return False
+        if end.identity != self._talk.journal:
+            self._state_due.set()
+        self._talk.opened(end.identity, end.last)
+        self._news.set()
+        return True
+
+    async def _read(self, wanted: Wanted) -> list[NumberedEvent] | None:
+        """Return the wanted events as they may leave; None as long as the journal cannot be read."""
+
+        def read(reader: NumberedReader) -> list[NumberedEvent] | None:
+            if reader.end() is None:
+                return None
+            found = reader.after(*wanted)
+            return [NumberedEvent(number, self._privacy.event(event.to_json())) for number, event in found]
+
+        try:
+            return await self._source.ask(read)
+        except UnreadableError:
+            return None
+
+    # --- The connection --------------------------------------------------------------------------
+
+    async def _keep_connected(self) -> None:
+        delays = reconnect_delays(_CHANCE.random)
+        while not self._stopped.is_set():
+            self._connections += 1
+            taken_over = False
+            try:
+                await self._one_connection()
+            except* ConnectionLost as group:
+                lost = _first(group)
+                taken_over = lost.taken_over
+                self._failed("another connection uses this gate's name" if taken_over else str(lost))
+            if self._stopped.is_set():
+                return
+            if self._talk.mark is not None:
+                delays = reconnect_delays(_CHANCE.random)
+            self._talk.disconnected()
+            await self._pause(_CHANCE.uniform(*TAKEN_OVER_S) if taken_over else next(delays))
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopped.wait()
+
+    async def _one_connection(self) -> None:
+        session = f"{self._process}-{self._connections}"
+        async with connected(self._access, session) as connection:
+            self._succeeded()
+            self._talk.connected()
+            self._state_due.set()
+            async with asyncio.TaskGroup() as tasks:
+                working = [
+                    tasks.create_task(self._receive(connection)),
+                    tasks.create_task(self._send(tasks, connection)),
+                    tasks.create_task(self._tell_state(connection)),
+                ]
+                await self._stopped.wait()
+                for task in working:
+                    task.cancel()
+
+    async def _receive(self, connection: Connection) -> None:
+        async for payload in connection.marks():
+            try:
+                mark = wire.decode_mark(payload)
+            except WireError as error:
+                self._refuse(error)
+                continue
+            with contextlib.suppress(UnreadableError):
+                await self._take(mark)
+
+    async def _take(self, mark: wire.Mark) -> None:
+        own = await self._source.ask(lambda reader: _own(reader, mark.mark))
+        fork = self._talk.fork
+        if own is not None and self._talk.marked(mark, own, clock.now()):
+            self._news.set()
+            if self._talk.fork != fork:
+                self._state_due.set()
+            self._show()
+
+    def _refuse(self, error: WireError) -> None:
+        self._refused += 1
+        if self._refused == 1:
+            what = f"a mark from the broker is not understood ({error}), and further ones are not reported"
+            self._log(LogEntry(Priority.WARNING, what))
+
+    async def _send(self, tasks: asyncio.TaskGroup, connection: Connection) -> Never:
+        while True:
+            wanted = self._talk.wanted(clock.now())
+            read = None if wanted is None else await self._read(wanted)
+            if wanted is None or read is None:
+                await self._wait_for_news(POLL_S if wanted else None)
+                continue
+            batch = self._talk.batch(read, clock.now())
+            if batch is not None:
+                await connection.begin(tasks, Channel.EVENTS, wire.encode_batch(batch))
+
+    async def _wait_for_news(self, longest_s: float | None) -> None:
+        retry_at = self._talk.retry_at
+        if retry_at is not None:
+            left_s = max(retry_at - clock.now(), 0.0)
+            longest_s = left_s if longest_s is None else min(left_s, longest_s)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(longest_s):
+                await self._news.wait()
+        self._news.clear()
+
+    # --- The state -------------------------------------------------------------------------------
+
+    async def _tell_state(self, connection: Connection) -> Never:
+        told: object = None
+        told_at = float("-inf")
+        while True:
+            is_due = self._state_due.is_set() or clock.now() - told_at >= STATE_S
+            self._state_due.clear()
+            status = await self._daemon_status()
+            if is_due or _lasting(status) != told:
+                await connection.send(Channel.STATE, await self._state(status))
+                told, told_at = _lasting(status), clock.now()
+                self._show()
+                await asyncio.sleep(STATE_LEAST_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(STATUS_S * _CHANCE.uniform(0.9, 1.1)):
+                    await self._state_due.wait()
+
+    async def _daemon_status(self) -> dict[str, Any] | None:
+        try:
+            return self._privacy.status(await self._daemon.status())
+        except Away:
+            return None
+
+    async def _state(self, status: dict[str, Any] | None) -> wire.Payload:
+        talk = self._talk
+        health = {
+            "at": timestamp(clock.timestamp_now().at_us),
+            "version": __version__,
+            **self._about,
+            "certificate_until": self._certificate_until(),
+            "clock": {"synchronised": clock.is_synchronised()},
+            "behind": self._behind,
+            "oldest_unsent_at": await self._oldest_unsent_at(),
+            "status": status,
+        }
+        payload = _encoded(health, talk)
+        # A site of very many doors: the connection matters more than its details.
+        return payload if len(payload.data) <= STATE_BYTES_MAX else _encoded(health | {"status": None}, talk)
+
+    @property
+    def _behind(self) -> int | None:
+        """How many events head office has not committed; None while no mark says what it has."""
+        return None if self._talk.mark is None else max(self._talk.last - self._talk.mark.mark, 0)
+
+    async def _oldest_unsent_at(self) -> str | None:
+        mark = self._talk.mark
+        if mark is None or mark.mark >= self._talk.last:
+            return None
+        read = await self._read(Wanted(mark.mark, 1))
+        return str(read[0].event["at"]) if read else None
+
+    def _certificate_until(self) -> str | None:
+        from gatectl.config.certificate_files import facts_of  # noqa: PLC0415 - once an hour would do
+
+        facts = facts_of(self._access.certificate)
+        return None if facts is None else facts.ends.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    # --- The own status --------------------------------------------------------------------------
+
+    def _succeeded(self) -> None:
+        self._connected, self._cause = True, None
+        self._since_us = clock.timestamp_now().at_us
+        self._log(LogEntry(Priority.NOTICE, f"connected to {self._access.host}:{self._access.port}"))
+        self._show()
+
+    def _failed(self, cause: str) -> None:
+        """Log the first failure after a success, and each new cause; repeats are quiet."""
+        if self._connected:
+            self._since_us = clock.timestamp_now().at_us
+        if self._connected or cause != self._cause:
+            what = f"not connected to {self._access.host}:{self._access.port}: {cause}"
+            self._log(LogEntry(Priority.WARNING, what))
+        self._connected, self._cause = False, cause
+        self._show()
+
+    def _show(self) -> None:
+        mark = self._talk.mark
+        shown = {
+            "connected": self._connected,
+            "since": timestamp(self._since_us),
+            "cause": self._cause,
+            "broker": f"{self._access.host}:{self._access.port}",
+            "device": self._access.device,
+            "journal": self._talk.journal,
+            "last": self._talk.last,
+            "generation": mark and mark.generation,
+            "mark": mark and mark.mark,
+            "behind": self._behind,
+            "paused": mark is not None and mark.window == 0,
+            "fork": self._talk.fork,
+            "refused_marks": self._refused,
+        }
+        try:
+            self._status_file.write(shown)
+        except OSError as error:
+            self._log(LogEntry(Priority.WARNING, f"the status cannot be written: {error.strerror}"))
+
+
+def _encoded(health: Mapping[str, Any], talk: Conversation) -> wire.Payload:
+    return wire.encode_state(health, journal=talk.journal, last=talk.last, mark=talk.mark, fork=talk.fork)
+
+
+def _own(reader: NumberedReader, number: int) -> OwnEvent | None:
+    end = reader.end()
+    return None if end is None else OwnEvent(end.last, reader.id_at(number))
+
+
+def _lasting(part: Any) -> Any:
+    """Return the part of a status whose change is news."""
+    if isinstance(part, dict):
+        return {name: _lasting(value) for name, value in part.items() if name not in _VOLATILE}
+    return [_lasting(one) for one in part] if isinstance(part, list) else part
+
+
+def _first(group: BaseExceptionGroup[ConnectionLost]) -> ConnectionLost:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
