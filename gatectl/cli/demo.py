@@ -18,7 +18,7 @@ from gatectl.cli.demo_stage import DemoStage
 from gatectl.cli.render import TextConsole, show_table
 from gatectl.decision.reader.reading import Code, reading_of_text
 from gatectl.decision.verdict import Result
-from gatectl.errors import UsageError, near, visible
+from gatectl.errors import GatectlError, UsageError, near, visible
 from gatectl.journal.reader import Reader
 from gatectl.sim.plays import PLAYS, TOUR, Play
 from gatectl.sim.protocols import PROTOCOLS
@@ -105,7 +105,8 @@ def _stage(stack: ExitStack, prompt: Prompt, *, is_gate: bool, times: GateTimes)
             console.print(Text(f"journal: {visible(line)}", "bright_black"))
 
     door = stack.enter_context(SimulatedDoor(Path(folder), on_line, gate, times))
-    return DemoStage(door, gate, stack.enter_context(Reader(door.journal)), console, prompt.hidden)
+    reader = stack.enter_context(Reader(door.journal))
+    return DemoStage(door, gate, times.wait_ms, reader, console, prompt.hidden)
 
 
 def scenes(words: Sequence[_Scanned | str]) -> list[Scene]:
@@ -171,12 +172,19 @@ def _play_typed(stage: DemoStage, prompt: Prompt) -> None:
     print("A key acts at once, at an empty line. ? shows them again.")
     print(f"As web pages, from another terminal: gatectl monitor -c {stage.settings}")
     for entry in typed(prompt, stage.show_new, {*KEYS, HELP}):
-        if entry == HELP:
-            _show_keys()
-        elif entry in KEYS:
-            stage.say(f"-- {KEYS[entry].words} --", "cyan")
-            stage.play(KEYS[entry])
-        elif stage.awaits(entry):
-            stage.say("the same scan: the gate still waits for this member to pass")
-        elif isinstance(reading_of_text(entry), Code) and stage.scan(entry):
-            stage.say("         " + ", ".join(f"{key}: {KEYS[key].words}" for key in AT_THE_GATE), "")
+        try:
+            _play_entry(stage, entry)
+        except GatectlError as error:  # another process may have changed the door's mode
+            stage.say(error.message, "red")
+
+
+def _play_entry(stage: DemoStage, entry: str) -> None:
+    if entry == HELP:
+        _show_keys()
+    elif entry in KEYS:
+        stage.say(f"-- {KEYS[entry].words} --", "cyan")
+        stage.play(KEYS[entry])
+    elif stage.awaits(entry):
+        stage.say("the same scan: the gate still waits for this member to pass")
+    elif isinstance(reading_of_text(entry), Code) and stage.scan(entry):
+        stage.say("         " + ", ".join(f"{key}: {KEYS[key].words}" for key in AT_THE_GATE), "")

@@ -13,7 +13,7 @@ from rich.text import Text
 from gatectl.cli.control import call
 from gatectl.cli.render import EventList, TextConsole
 from gatectl.decision.event import Event
-from gatectl.decision.verdict import Result
+from gatectl.decision.verdict import Basis, Result
 from gatectl.errors import GatectlError
 from gatectl.journal.reader import Filters, Reader
 from gatectl.sim.plays import Play, passes
@@ -42,21 +42,26 @@ class DemoStage:
         self,
         door: SimulatedDoor,
         gate: SimulatedGate | None,
+        wait_ms: int,
         reader: Reader,
         console: TextConsole,
         screen: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        """Take `screen`, entered around each output: it keeps a prompt out of the way."""
+        """Take `wait_ms`, in which a member has to pass.
+
+        `screen` is entered around each output: it keeps a prompt out of the way.
+        """
         self._door = door
         self._gate = gate
+        self._wait_s = wait_ms / 1000
         self._reader = reader
         self._console = console
         self._screen = screen
         self._list = EventList({}, console)
         self._mark = 0
         self._member: str | None = None
-        self._granted: dict[str, str] = {}
-        """The codes of members who were admitted and have not passed, by the scan's id."""
+        self._granted: dict[str, tuple[str, float]] = {}
+        """Members who were admitted and have not passed: code, and until when the gate waits, by scan."""
 
     @property
     def settings(self) -> Path:
@@ -74,8 +79,8 @@ class DemoStage:
         return self._gate is not None and self._gate.is_open
 
     def awaits(self, code: str) -> bool:
-        """Return whether this code was admitted, and its member has not passed."""
-        return code in self._granted.values()
+        """Return whether this code was admitted, and the gate waits for its member to pass."""
+        return code in self._standing()
 
     def say(self, words: str, style: str = "bold") -> None:
         """Print a line of the demo's own."""
@@ -100,13 +105,16 @@ class DemoStage:
         return is_admitted
 
     def play(self, play: Play) -> None:
-        """Play a scene; one that wants a member at an open gate is left out while the gate is shut."""
+        """Play a scene; one that wants a member at an open gate is left out where there is none."""
         if play.member and not self.gate_is_open:
             self.say("the gate is shut: nobody can pass")
-            return
-        if not play.member and self._granted and self.gate_is_open:
-            passes(self)  # the member who stands at the gate goes first
-        play.run(self)
+        elif play.member and not self._standing():
+            self.say("no member stands at the gate: scan first")
+        else:
+            if not play.member and self.gate_is_open:
+                for _ in self._standing():
+                    passes(self)
+            play.run(self)
 
     def pause(self, seconds: float) -> None:
         """Let time pass."""
@@ -142,6 +150,11 @@ class DemoStage:
         else:
             self._door.simulator.down.discard(partner)
 
+    def _standing(self) -> list[str]:
+        """The codes of the members for whom the gate waits."""
+        now = time.monotonic()
+        return [code for code, until in self._granted.values() if now < until]
+
     @property
     def _wired(self) -> SimulatedGate:
         if self._gate is None:
@@ -170,8 +183,8 @@ class DemoStage:
         attempt, outcome = event.attempt, event.outcome
         if attempt.kind == "passage" and attempt.of:
             self._granted.pop(attempt.of, None)
-        elif attempt.kind == "scan" and outcome.result is Result.ADMITTED and attempt.credential:
-            self._granted[attempt.id] = attempt.credential
+        elif attempt.kind == "scan" and outcome.result is Result.ADMITTED and outcome.basis is not Basis.FIRE:
+            self._granted[attempt.id] = attempt.credential or "", time.monotonic() + self._wait_s
         with self._screen():
             self._list.show(event)
         for words in _gate_words(event):

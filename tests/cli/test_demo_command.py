@@ -185,6 +185,18 @@ def test_help_and_man_page_list_every_play():
         assert f"{heading}\n{play.words[0].upper()}{play.words[1:]}." in manual
 
 
+def test_a_key_plays_only_with_somebody_at_the_gate():
+    """The exit's opening lets nobody in, and a scan in a fire alarm is no admission that waits."""
+    status, shown, complained = demo(stdin=f"p\nl\np\na\n{BEN}\nl\n")
+    assert (status, complained) == (0, "")
+    assert shown.index("the gate is shut: nobody can pass") < shown.index("no member stands at the gate")
+    assert messages(shown) == [
+        *(CLOSED, "Exit", "Left"),
+        *("Fire alarm", "Let in: fire alarm", "Normal again"),
+        *(IN, "Passed", "Exit", "Left"),
+    ]
+
+
 def test_codes_and_keys_come_through_a_pipe_a_line_each():
     status, shown, complained = demo(stdin=f"{ANNA}\n{ANNA}\np\n?\nhello\n")
     assert (status, complained) == (0, "")
