@@ -76,7 +76,7 @@ def digest_of(answer: PartnerResponse) -> BodyRecord:
     body = answer.body
     letters = body.lower().replace(b"\0", b"")  # UTF-16 has a zero next to each
     personal = (
-        answer.is_packed or any(sign in letters for sign in _PERSONAL) or names_somebody(json_of(answer))
+        answer.is_packed or any(map(letters.__contains__, _PERSONAL)) or names_somebody(json_of(answer))
     )
     return BodyRecord(len(body), None if personal else hashlib.sha256(body).digest())
 

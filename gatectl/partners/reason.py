@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -174,6 +175,11 @@ def _hidden_in(body: Any, own: Collection[str], *, names_only: bool = False) -> 
     return sorted(found, key=len, reverse=True)
 
 
+@lru_cache(maxsize=64)  # a partner sends the same few keys with each answer
+def _is_naming(key: str) -> bool:
+    return _NAMING.search(key.lower()) is not None
+
+
 def _texts_in(body: Any) -> Iterator[tuple[str, bool]]:
     """Yield every text of the answer, and whether it is at or below a name's key."""
     waiting = [(body, False)]
@@ -186,4 +192,4 @@ def _texts_in(body: Any) -> Iterator[tuple[str, bool]]:
         elif isinstance(value, dict):
             for key, item in value.items():
                 if isinstance(item, (str, list, dict)):  # nothing else holds text
-                    waiting.append((item, is_name or _NAMING.search(key.lower()) is not None))
+                    waiting.append((item, is_name or _is_naming(key)))
