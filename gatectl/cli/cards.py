@@ -9,7 +9,6 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, replace
 from pathlib import Path
 
 from gatectl.cli.control import NotRunning, call
@@ -93,7 +92,7 @@ def _list(args: argparse.Namespace, settings: Settings) -> None:
     cards = _all(settings)
     if args.json:
         for card in cards:
-            print(json.dumps(asdict(card), ensure_ascii=False))
+            print(json.dumps(card._asdict(), ensure_ascii=False))
     elif cards:
         headings, *rows = table(cards)
         print(*_columns([[heading.capitalize() for heading in headings], *rows]), sep="\n")
@@ -206,7 +205,7 @@ def _problem(card: Card, settings: Settings) -> tuple[str, ...] | None:
 def _as_needed(card: Card, settings: Settings) -> Card:
     """Return the card, without a customer's number that its partner does not use."""
     has_customers = numbers_of(settings.partners[card.partner]).customer is not None
-    return card if has_customers else replace(card, customer=None)
+    return card if has_customers else card._replace(customer=None)
 
 
 def text_of(file: str) -> str:

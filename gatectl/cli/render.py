@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import tzinfo
 from typing import Final
 
@@ -163,7 +162,7 @@ class EventList:
 
 def _without_code(event: Event) -> Event:
     """Return the event without its code, to compare the advice of a series of failures."""
-    return replace(event, attempt=replace(event.attempt, id="", credential=""))
+    return event._replace(attempt=event.attempt._replace(id="", credential=""))
 
 
 def _facts(event: Event, time: str) -> tuple[str, ...]:

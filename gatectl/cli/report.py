@@ -19,7 +19,6 @@ import textwrap
 import time
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import tzinfo
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -275,14 +274,13 @@ def _masked(event: Event, keys: list[str]) -> Event:
     attempt, outcome = event.attempt, event.outcome
     reason = outcome.reason and Reason(clean(outcome.reason.key), clean(outcome.reason.text))
     return Event(
-        replace(
-            attempt,
+        attempt._replace(
             credential=clean(attempt.credential),
             member=clean(attempt.member),
             customer=clean(attempt.customer),
         ),
-        replace(
-            outcome, message=mask_secrets(keys, outcome.message), detail=clean(outcome.detail), reason=reason
+        outcome._replace(
+            message=mask_secrets(keys, outcome.message), detail=clean(outcome.detail), reason=reason
         ),
     )
 

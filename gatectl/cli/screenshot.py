@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import tzinfo
 
 from rich.console import Console
@@ -76,4 +75,4 @@ def _covered(other: Event, event: Event) -> Event:
     if code is None or (own is not None and key_of(code) == key_of(own)):
         return other
     covered = "…" + code[-_SHOWN:] if len(code) > _SHOWN else "…"
-    return replace(other, attempt=replace(other.attempt, credential=covered))
+    return other._replace(attempt=other.attempt._replace(credential=covered))

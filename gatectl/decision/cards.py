@@ -6,8 +6,8 @@ Codes compare exactly, but hex card numbers without regard to case and separator
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 # 3 to 10 bytes in hex: 26-bit Wiegand, EM4100, ISO 14443 (4, 7 or 10 bytes) and ISO 15693 (8 bytes). Readers
 # differ in case and in what they put between the digits. Without a letter the text may be a decimal number,
@@ -16,8 +16,7 @@ _HEX_NUMBER = re.compile(r"(?=.*[A-Fa-f])[0-9A-Fa-f](?:[:\- ]?[0-9A-Fa-f]){5,19}
 _SEPARATORS = str.maketrans("", "", ":- ")
 
 
-@dataclass(frozen=True, slots=True)
-class Card:
+class Card(NamedTuple):
     """A code as it was enrolled, and whose it is."""
 
     code: str

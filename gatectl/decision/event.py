@@ -7,7 +7,6 @@ follows. All times are integers, microseconds since the epoch, UTC; durations ar
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
@@ -41,8 +40,7 @@ def timestamp(at_us: int) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%f") + "Z"
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """The first half of an event: the code, the door and the member."""
 
     id: str
@@ -145,8 +143,7 @@ class GateRecord(NamedTuple):
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """The second half of an event: the result and its causes."""
 
     result: Result
@@ -154,20 +151,19 @@ class Outcome:
     verdict: Verdict | None = None
     status: int | None = None
     fault: Fault | None = None
-    basis: Basis | None = field(default=None, kw_only=True)
-    """Why the gate opened; None exactly where it did not."""
-    detail: str | None = field(default=None, kw_only=True)
-    """In our own words what exactly failed: one line, at most 200 characters."""
     reason: Reason | None = None
     outage: bool = False
     request: RequestRecord | None = None
     gate: GateRecord | None = None
-    facts: Mapping[str, Any] | None = field(default=None, kw_only=True, hash=False)
+    basis: Basis | None = None
+    """Why the gate opened; None exactly where it did not."""
+    detail: str | None = None
+    """In our own words what exactly failed: one line, at most 200 characters."""
+    facts: Mapping[str, Any] | None = None
     """Facts that only this kind of event has: a JSON object, in the store alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """A finished scan, or an opening by hand."""
 
     attempt: Attempt

@@ -5,7 +5,6 @@ Screens are shown and forgotten: no part of one may get into an event, the store
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -85,8 +84,7 @@ class Screen(StrEnum):
     DID_NOT_PASS = "did_not_pass"  # noqa: S105 - no password
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """A screen of one door, with the partner's words to this member."""
 
     door: str
@@ -94,7 +92,7 @@ class View:
     partner: str | None = None
     gate: GateRecord | None = None
     """The opening, where there is one."""
-    for_member: MemberWords | None = field(default=None, repr=False)
+    for_member: MemberWords | None = None
 
     def to_json(self, *, with_name: bool) -> dict[str, Any]:
         """The object that viewers get; the name is in it only where the door's settings allow."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum
+from types import MappingProxyType
+from typing import NamedTuple
 
 
 class Priority(IntEnum):
@@ -17,13 +18,12 @@ class Priority(IntEnum):
     INFO = 6
 
 
-@dataclass(frozen=True, slots=True)
-class LogEntry:
+class LogEntry(NamedTuple):
     """One line. `fields` are journal fields without their `GATECTL_` prefix (`DOOR`, `SCANNER` …)."""
 
     priority: Priority
     message: str
-    fields: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str] = MappingProxyType({})
     message_id: str | None = None
     """32 hex digits: the ID of the catalog entry that explains it."""
 

@@ -7,8 +7,8 @@ on the day the clocks go forward is skipped, and one that comes twice counts bot
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import NamedTuple
 
 DAY_MIN = 24 * 60
 LOOK_AHEAD_DAYS = 14
@@ -18,8 +18,7 @@ Span = tuple[int, int]
 """The minutes of the day at which it begins and ends; 24:00 is `DAY_MIN`. The end is outside."""
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(NamedTuple):
     """Spans for each day of the week, Monday first; `exceptions` replace the spans of a date."""
 
     week: Sequence[Sequence[Span]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -82,31 +81,31 @@ class Reason(NamedTuple):
     text: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class MemberWords:
+class MemberWords(NamedTuple):
     """The partner's words for the member: shown at the door, never stored and never logged."""
 
-    first_name: str | None = field(default=None, repr=False)
-    lines: tuple[str, ...] = field(default=(), repr=False)
+    first_name: str | None = None
+    lines: tuple[str, ...] = ()
     """Alerts that explain a refusal, milestones of a welcome; without names, addresses and keys."""
 
+    def __repr__(self) -> str:
+        return "MemberWords()"
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+
+class Decision(NamedTuple):
     """The interpretation of an answer or of its absence. `fault` is None if the partner decided."""
 
     verdict: Verdict | None
     fault: Fault | None = None
     status: int | None = None
     reason: Reason | None = None
-    detail: str | None = field(default=None, kw_only=True)
-    """In our own words what exactly failed: one line, at most 200 characters."""
     rest_s: float | None = None
     """Seconds for which the partner asked to be left alone (429 alone)."""
-    by_rule: bool = field(default=False, kw_only=True)
+    detail: str | None = None
+    """In our own words what exactly failed: one line, at most 200 characters."""
+    by_rule: bool = False
     """Whether a rule in the settings decided about exactly this answer."""
-    for_member: MemberWords | None = field(default=None, repr=False, compare=False)
-    """No part of the decision."""
+    for_member: MemberWords | None = None
 
     @property
     def admits(self) -> bool:

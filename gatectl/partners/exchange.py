@@ -21,7 +21,7 @@ import hashlib
 import json
 from codecs import BOM_UTF8
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
@@ -127,14 +127,16 @@ class Endpoint(NamedTuple):
         return host if self.port == (443 if self.tls else 80) else f"{host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class PartnerRequest:
+class PartnerRequest(NamedTuple):
     """One request. Headers are complete except for `Host` and `Content-Length`. Any part may hold the key."""
 
-    target: str = field(repr=False)
-    headers: tuple[tuple[str, str], ...] = field(repr=False)
-    body: bytes = field(repr=False)
+    target: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
     method: str = "POST"
+
+    def __repr__(self) -> str:
+        return f"PartnerRequest(method={self.method!r})"
 
 
 @dataclass(frozen=True)  # without slots: `json` is kept in its dictionary
@@ -234,7 +236,7 @@ def interpret(partner: PartnerProtocol, answer: PartnerResponse) -> Decision:
         return no_verdict(answer, fault, decision.reason, detail)
     if decision.fault is None or decision.detail is not None:
         return decision
-    return replace(decision, detail=described(answer))
+    return decision._replace(detail=described(answer))
 
 
 def _overruled(answer: PartnerResponse, *, by_rule: bool) -> tuple[Fault, str] | None:

@@ -2,7 +2,6 @@
 
 import re
 import string
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -113,18 +112,18 @@ def outcomes():
 
 def events():
     for outcome in outcomes():
-        yield replace(scan(1), outcome=outcome)
-        yield replace(scan(1, partner=None, member=None), outcome=outcome)
+        yield scan(1)._replace(outcome=outcome)
+        yield scan(1, partner=None, member=None)._replace(outcome=outcome)
         if outcome.result is Result.ADMITTED or outcome.fault in (Fault.GATE, Fault.INTERRUPTED):
-            yield replace(scan(1, kind="manual", partner=None, member=None), outcome=outcome)
+            yield scan(1, kind="manual", partner=None, member=None)._replace(outcome=outcome)
     nobody = dict.fromkeys(("scanner", "credential", "partner", "member"))
     for basis, row in ADMITTED_BY.items():
         own = Outcome(Result.ADMITTED, row.message.value, basis=basis)
-        yield replace(scan(1), outcome=own)
+        yield scan(1)._replace(outcome=own)
     for kind, row in KINDS.items():
         for result in row.rows:
             own = Outcome(result, row.rows[result].message.value)
-            yield replace(scan(1, kind=kind, door="", **nobody), outcome=own)
+            yield scan(1, kind=kind, door="", **nobody)._replace(outcome=own)
     yield scan(1, Outcome(Result.REJECTED, Message.NOT_RECOGNISED, fault=Fault.UNRECOGNISED), **nobody)
 
 

@@ -1,9 +1,7 @@
-from dataclasses import replace
-
 import pytest
 from records import ADMITTED, NOT_ALLOWED, NOT_FOUND, TIMEOUT, UNRECOGNISED, scan
 
-from gatectl.decision.event import Attempt, RequestRecord, interrupted
+from gatectl.decision.event import Event, RequestRecord, interrupted
 from gatectl.decision.outcomes import Fault
 from gatectl.decision.partner_condition import RESTING
 from gatectl.decision.verdict import Reason, Result
@@ -38,7 +36,7 @@ EVENTS = [
 
 
 def rejected(event):
-    return replace(event, outcome=replace(event.outcome, result=Result.REJECTED))
+    return event._replace(outcome=event.outcome._replace(result=Result.REJECTED))
 
 
 @pytest.mark.parametrize(("event", "is_case", "words"), EVENTS)
@@ -57,8 +55,7 @@ def test_advice_says_the_same(event, is_case, _):
 
 @pytest.mark.parametrize("budget", [None, 2000])
 def test_an_interrupted_scan_is_none(budget):
-    event = scan(1)
-    values = {name: getattr(event.attempt, name) for name in Attempt.__slots__} | {"budget_ms": budget}
-    event = type(event)(Attempt(**values), interrupted(Attempt(**values)))
+    attempt = scan(1).attempt._replace(budget_ms=budget)
+    event = Event(attempt, interrupted(attempt))
     assert not triage(event).is_for_support
     assert "Contact Support" not in advice(event, None)

@@ -1,7 +1,5 @@
 """Events in a real store, as the daemon leaves them there."""
 
-from dataclasses import fields, replace
-
 from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestRecord
 from gatectl.decision.outcomes import Fault, Message
 from gatectl.decision.verdict import Reason, Result, Verdict
@@ -58,12 +56,12 @@ def scan(number, outcome=ADMITTED, **changes):
         boot=BOOT,
         since_boot_us=number * MINUTE_US,
     )
-    halves = [replace(half, **_of(half, changes)) for half in (attempt, outcome)]
+    halves = [half._replace(**_of(half, changes)) for half in (attempt, outcome)]
     return Event(*halves)
 
 
 def _of(half, changes):
-    return {field.name: changes[field.name] for field in fields(half) if field.name in changes}
+    return {name: changes[name] for name in half._fields if name in changes}
 
 
 def record(store, number, outcome=ADMITTED, **changes):

@@ -1,7 +1,5 @@
 """The systemd journal: lines, priorities, and fields."""
 
-from dataclasses import replace
-
 import pytest
 
 from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestRecord, interrupted
@@ -115,10 +113,10 @@ def test_the_fields():
         "STATUS": "404",
     }
     assert entry_of(TIMED_OUT).fields["FAULT"] == "timeout"
-    nobody = Event(replace(SCAN, partner=None, member=None), UNRECOGNISED.outcome)
+    nobody = Event(SCAN._replace(partner=None, member=None), UNRECOGNISED.outcome)
     assert set(entry_of(nobody).fields) == {"EVENT_ID", "KIND", "DOOR", "RESULT", "FAULT"}
     told = entry_of(
-        Event(replace(SCAN, of="other"), replace(NOT_FOUND.outcome, basis=Basis.SETTLED, detail="why"))
+        Event(SCAN._replace(of="other"), NOT_FOUND.outcome._replace(basis=Basis.SETTLED, detail="why"))
     )
     assert {name: told.fields[name] for name in ("OF", "BASIS", "DETAIL")} == {
         "OF": "other",

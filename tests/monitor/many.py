@@ -6,7 +6,6 @@ By hand:  .venv/bin/python tests/monitor/many.py journal.db 100000
 import random
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestRecord, uuid7
@@ -99,9 +98,9 @@ def event_of(number=1, *, at_us=None, result=Result.REJECTED, message=Message.NO
         uuid7(at_us, number), "scan", at_us, "FitCo GmbH", "Berlin Mitte", "main", "/dev/scanner",
         "1000000000453", "wellhub", "1000000000453", 2000, "0" * 32, at_us,
     )  # fmt: skip
-    halves = {name: {key: value for key, value in fields.items() if key in half.__dataclass_fields__}
+    halves = {name: {key: value for key, value in fields.items() if key in half._fields}
               for name, half in (("attempt", Attempt), ("outcome", Outcome))}  # fmt: skip
-    return Event(replace(attempt, **halves["attempt"]), Outcome(result, message, **halves["outcome"]))
+    return Event(attempt._replace(**halves["attempt"]), Outcome(result, message, **halves["outcome"]))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ also next to a scan.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from gatectl.decision.door.context import DoorContext, Partner, resting, unsent_in_time
 from gatectl.decision.door.messages import (
@@ -61,8 +61,7 @@ class CheckIns:
         door, now_s = self._door, self._door.now_s
         partner = door.site.partners[scan.partner or ""]
         rests = resting(partner, now_s)
-        attempt = replace(
-            scan,
+        attempt = scan._replace(
             id=door.new_id(at.named.at_us),
             kind="check_in",
             at_us=at.named.at_us,

@@ -5,8 +5,7 @@ The words are ONVIF's, https://www.onvif.org/specs/srv/door/ONVIF-DoorControl-Se
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from gatectl.decision.door.context import DoorContext
 from gatectl.decision.door.messages import StartTimer, Warn
@@ -24,8 +23,7 @@ WARN = "contact warn"
 """The names of its timers."""
 
 
-@dataclass(frozen=True, slots=True)
-class ContactRules:
+class ContactRules(NamedTuple):
     """`held_s` of 0 raises no alarm; the buzzer sounds `warn_s` before it."""
 
     held_s: int

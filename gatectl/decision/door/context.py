@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from gatectl.decision.cards import Card
@@ -148,8 +148,7 @@ class DoorContext:
 
     def second_attempt(self, event_id: str, read: CodeRead, first: Attempt) -> Attempt:
         """The attempt of a second try: it names the member of the first."""
-        return replace(
-            self.attempt("scan", event_id, read.at, read),
+        return self.attempt("scan", event_id, read.at, read)._replace(
             of=first.id,
             partner=first.partner,
             member=first.member,
@@ -232,8 +231,7 @@ class DoorContext:
         """Make a whole event of this door; `of` is the event whose member it names."""
         attempt = self.attempt(kind, self.new_id(at.named.at_us), at)
         if of is not None:
-            attempt = replace(
-                attempt,
+            attempt = attempt._replace(
                 of=of.id,
                 credential=of.credential,
                 partner=of.partner,

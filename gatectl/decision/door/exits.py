@@ -6,6 +6,7 @@ Nothing may be in the way: no disk, no partner, no mode.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gatectl.decision.door.context import DoorContext, gate_record
 from gatectl.decision.door.messages import CodeRead, Energise, Note, RelayOn, RelayStuck, StartTimer
@@ -18,8 +19,7 @@ PRESSED = "exit pressed"
 """The name of the timer that extends a press."""
 
 
-@dataclass(frozen=True, slots=True)
-class ExitRules:
+class ExitRules(NamedTuple):
     """`unlock` is False where the button itself cuts the lock's power."""
 
     open_ms: int

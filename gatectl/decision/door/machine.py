@@ -7,7 +7,7 @@ never waits, and raises for no behaviour of members, partners, disks or relays.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gatectl.decision.door.by_hand import HandOpenings
 from gatectl.decision.door.check_ins import CheckIns
@@ -56,8 +56,7 @@ ends."""
 NO_MODES = ModeRules()
 
 
-@dataclass(frozen=True, slots=True)
-class DoorRules:
+class DoorRules(NamedTuple):
     """The settings of one door. What its gate does not have is None."""
 
     repeat_s: float

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from gatectl.decision.door.context import (
     AfterPassage,
@@ -153,7 +153,7 @@ class ScanFlow:
                 happening = Happening.RELAY_ON
             case RelayStuck():
                 self._give_back(facts)
-                facts.decision = replace(facts.decision, fault=Fault.GATE, detail=given.cause)
+                facts.decision = facts.decision._replace(fault=Fault.GATE, detail=given.cause)
                 happening = Happening.RELAY_STUCK
         self._step(facts, happening, now_s)
 
@@ -312,7 +312,7 @@ class ScanFlow:
         else:
             return Happening.REFUSED
         # The words for the member explain a refusal, which this no longer is.
-        facts.decision = replace(facts.decision, for_member=None)
+        facts.decision = facts.decision._replace(for_member=None)
         return Happening.ALLOWED
 
     def _settles(self, facts: _Facts, unanswered: Sequence[str]) -> bool:
@@ -325,7 +325,7 @@ class ScanFlow:
         if len(settled) > SETTLED_MAX:
             del settled[next(iter(settled))]
         reason = Reason(f"settled:{event_id}", facts.decision.reason.text if facts.decision.reason else None)
-        facts.decision = replace(facts.decision, verdict=Verdict.ALLOWED, reason=reason, for_member=None)
+        facts.decision = facts.decision._replace(verdict=Verdict.ALLOWED, reason=reason, for_member=None)
         facts.basis = Basis.SETTLED
         return True
 

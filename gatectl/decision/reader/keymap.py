@@ -6,9 +6,8 @@ Keys are numbered as in the kernel's `linux/input-event-codes.h`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 # fmt: off
 LayoutName = Literal[
@@ -84,8 +83,7 @@ SPACING_ACCENTS: Mapping[str, str] = {
 """The accents of dead keys, and the characters that they type with the space bar."""
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """A layout, as xkeyboard-config has it."""
 
     keys: Mapping[int, tuple[str, ...]]

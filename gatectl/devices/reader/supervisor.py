@@ -15,11 +15,11 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Never, Protocol
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, Never, Protocol
 
 from gatectl.decision.log import Log, LogEntry, Priority
 from gatectl.decision.reader.reading import INCOMPLETE_S, UNREADABLE, Code, Dropped, DropReason, Reading
@@ -153,8 +153,7 @@ class ReaderConnection:
 State = Literal["ready", "lost", "absent"]
 
 
-@dataclass(frozen=True, slots=True)
-class ScannerStatus:
+class ScannerStatus(NamedTuple):
     """A scanner as `gatectl status` shows it."""
 
     path: str
@@ -168,7 +167,7 @@ class ScannerStatus:
     held_by: tuple[str, ...] = ()
     """Other programs that have the device open, as `name (process)`, as far as they can be seen."""
     codes: int = 0
-    dropped: Mapping[DropReason, int] = field(default_factory=dict)
+    dropped: Mapping[DropReason, int] = MappingProxyType({})
     last_dropped: tuple[Dropped, float] | None = None
     """The last dropped reading, and when; seconds on the monotonic clock."""
 
@@ -216,8 +215,8 @@ class Scanner:
     @property
     def status(self) -> ScannerStatus:
         """Return the present state, as an immutable value."""
-        return replace(
-            self._status, codes=self._codes, dropped=dict(self._dropped), last_dropped=self._last_dropped
+        return self._status._replace(
+            codes=self._codes, dropped=dict(self._dropped), last_dropped=self._last_dropped
         )
 
     async def run(self) -> Never:
@@ -301,7 +300,7 @@ class Scanner:
             self._lost_by(error)
             others = ()
         self._next_look = now + LOOK_S
-        before, self._status = self._status.held_by, replace(self._status, held_by=others)
+        before, self._status = self._status.held_by, self._status._replace(held_by=others)
         if others and not before:
             names = ", ".join(others)
             reads = f"also open in {names}, which may take characters of codes"
@@ -342,7 +341,7 @@ class Scanner:
 
     def _enter(self, state: State, cause: str | None) -> None:
         since = self._status.since if state == self._status.state else time.monotonic()
-        self._status = replace(self._status, state=state, since=since, cause=cause)
+        self._status = self._status._replace(state=state, since=since, cause=cause)
 
     def _log_line(self, priority: Priority, what: str) -> None:
         path = self._status.path

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import h11
 
@@ -41,12 +42,14 @@ class Exchange:
         self.connection, self.dialled = "new", dialled
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedRequest:
+class PreparedRequest(NamedTuple):
     """A question as bytes: prepared while the journal writes to disk, so that it can be sent at once."""
 
     http: h11.Connection
-    data: bytes = field(repr=False)  # they hold the key
+    data: bytes
+
+    def __repr__(self) -> str:
+        return "PreparedRequest()"  # the data hold the key
 
 
 NOTHING = PreparedRequest(h11.Connection(h11.CLIENT), b"")

@@ -10,7 +10,7 @@ import asyncio
 import base64
 import re
 import socket
-from dataclasses import dataclass, field
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from gatectl import __version__
@@ -26,19 +26,21 @@ _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5]\d\d)[ \r\n]")
 _INTERIM_MAX = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Proxy:
+class Proxy(NamedTuple):
     """An HTTP proxy. `credentials` are `name:password`."""
 
     host: str
     port: int
-    credentials: str | None = field(default=None, repr=False)
+    credentials: str | None = None
 
     @classmethod
     def of(cls, url: str, credentials: str | None) -> Proxy:
         """Take the address from the setting `proxy`."""
         parts = urlsplit(url)
         return cls(parts.hostname or "", parts.port or 80, credentials)
+
+    def __repr__(self) -> str:
+        return f"Proxy({self.host!r}, {self.port})"
 
     def __str__(self) -> str:
         """Return its address for people, as in `proxy.example.com:3128`."""

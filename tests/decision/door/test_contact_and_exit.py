@@ -1,7 +1,5 @@
 """A door's contact and exit button: their events, the relay, and what no order of levels can bring about."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -51,7 +49,7 @@ def test_a_door_that_stays_open_is_held_after_a_warning():
 
 
 def test_a_held_s_of_0_raises_no_alarm():
-    door = at_rest(contact=replace(CONTACT, held_s=0, warn_s=0))
+    door = at_rest(contact=CONTACT._replace(held_s=0, warn_s=0))
     door.admit()
     door.contact(is_open=True)
     door.until(5000.0)
@@ -71,7 +69,7 @@ def test_open_at_the_start_is_logged_and_held_but_never_forced():
     [("open_ms", 1003.0, 1003.0), ("on_open", 1001.0, 1001.0), ("on_close", 1003.0, 1002.0)],
 )
 def test_the_relay_goes_off_where_the_settings_say(relock, after_open, after_close):
-    door = at_rest(contact=replace(CONTACT, relock=relock))
+    door = at_rest(contact=CONTACT._replace(relock=relock))
     door.admit()
     door.until(1001.0)
     door.contact(is_open=True)
@@ -109,7 +107,7 @@ def test_a_button_that_stays_pressed_keeps_the_lock_open_and_is_stuck_after_a_mi
 
 
 def test_a_button_that_cuts_the_lock_by_itself_moves_no_relay():
-    door = at_rest(exits=replace(EXIT, unlock=False))
+    door = at_rest(exits=EXIT._replace(unlock=False))
     door.button(is_pressed=True)
     assert door.relay_off_s == 0.0
     assert door.words == [("exit", "opened", "Exit")]
@@ -202,7 +200,7 @@ STEPS = st.lists(
 @settings(max_examples=300)
 @given(STEPS, st.sampled_from(["open_ms", "on_open", "on_close"]), st.booleans())
 def test_any_sequence_of_contacts_and_exits(steps, relock, unlock):
-    door = at_rest(contact=replace(CONTACT, relock=relock), exits=ExitRules(EXIT_MS, unlock, 3.0))
+    door = at_rest(contact=CONTACT._replace(relock=relock), exits=ExitRules(EXIT_MS, unlock, 3.0))
     levels, presses, unlocked_s = {"contact": False, "exit": False}, 0, -100.0
     for step, tenths in steps:
         door.until(door.now + tenths / 10)

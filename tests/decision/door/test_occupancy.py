@@ -1,6 +1,5 @@
 """How many are inside: counted in and out since four o'clock, over restarts and changes of the clock."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -15,7 +14,7 @@ from gatectl.decision.door.passages import PassageRules
 
 BERLIN = ZoneInfo("Europe/Berlin")
 SENSOR = PassageRules(4.0, 120.0)
-COUNTING = replace(EXIT, counts=True)
+COUNTING = EXIT._replace(counts=True)
 
 
 def us(moment):

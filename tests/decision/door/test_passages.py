@@ -1,7 +1,5 @@
 """Passages: members who passed or did not, the second try, and sensors that cannot be trusted."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -235,7 +233,7 @@ def test_a_passage_does_not_shut_the_way_out():
 
 
 def test_the_exits_own_sensor_counts_who_leaves():
-    door = turnstile(exits=replace(EXIT, counts=True, has_own_relay=True))
+    door = turnstile(exits=EXIT._replace(counts=True, has_own_relay=True))
     door.level(InputName.EXIT_PASSAGE, True)
     assert door.words == [("passage", "left", "Left")]
 
