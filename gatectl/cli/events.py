@@ -17,6 +17,7 @@ from gatectl.decision.local_time import NotATimeError, parsed
 from gatectl.decision.outcomes import KINDS
 from gatectl.decision.reader.reading import bare
 from gatectl.decision.verdict import Result
+from gatectl.decision.words.event_words import is_part
 from gatectl.errors import GatectlError, near
 from gatectl.journal.reader import Filters, Named, Reader
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 _SCREENFUL = 20
 """Events shown to a person without a given number: usually the last ones matter."""
+
+_LOOK_AHEAD = 500
+"""A passage is looked for among so many events after its scan: it follows within a minute."""
 
 TIMES = "2026-11-22T19:35:00Z, 2026-11-22, 12:00, yesterday, 90m, 2h, 7d"
 
@@ -78,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
         elif args.csv:
             _print_csv(events, settings, flush=args.follow)
         else:
-            _print_text(events, reader, settings)
+            _print_text(events, reader, settings, follow=args.follow)
     return 0
 
 
@@ -122,15 +126,30 @@ def _print_csv(events: Iterator[Event], settings: Settings, *, flush: bool) -> N
         print(line, end="", flush=flush)
 
 
-def _print_text(events: Iterator[Event], reader: Reader, settings: Settings) -> None:
+def _print_text(events: Iterator[Event], reader: Reader, settings: Settings, *, follow: bool) -> None:
     from gatectl.cli.render import EventList  # noqa: PLC0415 - it imports rich, which --json does not need
 
     pages = {name: partner.status_page for name, partner in settings.partners.items()}
     page = EventList(pages, zone=settings.site.zone, around=_Nearby(reader).around)
-    for event in events:
-        page.show(event)
+    for event, parts in _grouped(events, 0 if follow else _LOOK_AHEAD):
+        page.show(event, reader.find(event.attempt.of) if is_part(event) and event.attempt.of else None)
+        for part in parts:
+            page.show_part(part)
     if page.is_empty:
         print("no events", file=sys.stderr)
+
+
+def _grouped(events: Iterator[Event], look_ahead: int) -> Iterator[tuple[Event, list[Event]]]:
+    """Each event with its parts, which are taken out of their own places as far as they come soon after."""
+    waiting: dict[str, tuple[Event, list[Event]]] = {}
+    for event in events:
+        if is_part(event) and event.attempt.of in waiting:
+            waiting[event.attempt.of][1].append(event)
+            continue
+        waiting[event.attempt.id] = event, []
+        if len(waiting) > look_ahead:
+            yield waiting.pop(next(iter(waiting)))
+    yield from waiting.values()
 
 
 class _Nearby:

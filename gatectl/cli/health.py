@@ -13,6 +13,7 @@ from gatectl.decision.door.inputs import InputHealth
 from gatectl.decision.local_time import when
 from gatectl.decision.partner_condition import OUT_OF_ORDER, Condition
 from gatectl.decision.words.status_words import (
+    alarm_words,
     cards_trouble,
     damaged_trouble,
     grace_words,
@@ -40,6 +41,8 @@ _INPUT_ADVICE: dict[str, str] = {
     InputHealth.LOST: "The door goes on without it, and it is tried again by itself. Is the pin's number "
     "right, and does another program hold it?",
 }
+
+_ALARM_ADVICE = "It ends when the door is closed."
 
 _MANY = 3
 """Some dropped readings are normal for a scanner; so many, and more than codes, are not."""
@@ -77,6 +80,7 @@ def facts(status: Mapping[str, Any], pages: Mapping[str, str | None], now: datet
     found = [_runs(status)]
     for name, door in status["doors"].items():
         found.append(_door(name, door, now))
+        found += _alarm(name, door, now)
         # A daemon of the previous version reports neither signals nor inputs.
         found += (_signal(name, signal, pin, now) for signal, pin in door.get("signals", {}).items())
         found += (_input(name, which, state, now) for which, state in door.get("inputs", {}).items())
@@ -104,7 +108,7 @@ def _door(name: str, door: Mapping[str, Any], now: datetime) -> Fact:
         gate += f", shuts in {closes / 1000:.1f} s"
     if cause is not None:
         gate = f"gate out of order, {since(door['gate']['since'], now)} ({cause})"
-    shown = ", ".join(part for part in (mode_words(door), gate) if part)
+    shown = ", ".join(part for part in (_mode(door, now), gate) if part)
     words = [f"door {name}: {shown}", "free" if door["state"] == "free" else "deciding a scan"]
     if inside := inside_words(door):
         words.append(inside)
@@ -113,6 +117,18 @@ def _door(name: str, door: Mapping[str, Any], now: datetime) -> Fact:
     if door["dropped"]:
         words.append(f"{door['dropped']} codes dropped, as four waited already")
     return Fact(", ".join(words), "" if cause is None else _GATE_ADVICE.format(door=shlex.quote(name)))
+
+
+def _mode(door: Mapping[str, Any], now: datetime) -> str:
+    """The door's mode, with its end if that is known."""
+    until = door.get("mode", {}).get("until")
+    words = mode_words(door)
+    return f"{words} (until {when(until, now, seconds=False)})" if words and until else words
+
+
+def _alarm(name: str, door: Mapping[str, Any], now: datetime) -> Iterator[Fact]:
+    if words := alarm_words(door):
+        yield Fact(f"{name}: {words}, {since(door['alarm']['since'], now)}", _ALARM_ADVICE)
 
 
 def _signal(door: str, signal: str, pin: Mapping[str, Any], now: datetime) -> Fact:

@@ -94,10 +94,11 @@ class EventList:
         self._last: Timestamp | None = None
         self.is_empty = True
 
-    def show(self, event: Event) -> None:
+    def show(self, event: Event, whole: Event | None = None) -> None:
         """Print two or more lines: the facts, the message, the partner's reason, the failure, the advice.
 
         Before them, a quiet line where the machine was restarted, or its clock was set, since the last.
+        `whole` is the event that it belongs to, if that is not printed right above.
         """
         moment = local(event.attempt.at_us, self._zone)
         day = moment.strftime("%Y-%m-%d %A")
@@ -110,14 +111,37 @@ class EventList:
         colour = RESULTS[event.outcome.result].colour
         self._row(_facts(event, clock_text(moment, self._zone)), "", colour)
         self._below(event.outcome.message + (" (outage)" if event.outcome.outage else ""), colour)
+        if whole is not None:
+            self._below(f"Belongs to: {self._name(whole, day)}", "")
         basis = event.outcome.basis
         if basis not in {None, Basis.PARTNER} and is_scan(event):
             self._below(f"Basis: {basis_of(basis, 'en')}", "")
+        self._show_causes(event)
+        self._advise(event)
+
+    def show_part(self, event: Event) -> None:
+        """Print an event under the one that it belongs to: its time, its message, and what else it says."""
+        time = clock_text(local(event.attempt.at_us, self._zone), self._zone)
+        self._below(f"- {time} {event.outcome.message}", RESULTS[event.outcome.result].colour)
+        self._show_causes(event)
+        if words := advice(event, self._status_pages.get(event.attempt.partner or "")):
+            self._below(words, "yellow")
+
+    def _name(self, event: Event, day: str) -> str:
+        """Name an event by its time, its code and its member, as far as it has them."""
+        moment = local(event.attempt.at_us, self._zone)
+        that_day = moment.strftime("%Y-%m-%d %A")
+        time = clock_text(moment, self._zone)
+        attempt = event.attempt
+        code = _short(attempt.credential) if attempt.credential else event.outcome.message
+        member = f" (member {attempt.member})" if attempt.member not in {None, attempt.credential} else ""
+        return f"{code}{member}, {'' if that_day == day else that_day.partition(' ')[0] + ' '}{time}"
+
+    def _show_causes(self, event: Event) -> None:
         if reason := reason_of(event):
             self._below(f"Reason: {reason}", "")
         if event.outcome.detail:
             self._below(f"Detail: {event.outcome.detail}", "")
-        self._advise(event)
 
     def _add_clock_notes(self, moment: Timestamp) -> None:
         happened = describe_change(self._last, moment) if self._last else None

@@ -71,6 +71,8 @@ def _door_status(door: Door) -> dict[str, Any]:
         },
         "mode": _mode(machine.modes),
         "inside": machine.occupancy and machine.occupancy.inside(clock.timestamp_now().at_us),
+        "alarm": machine.alarm
+        and {"name": machine.alarm.result.value, "since": timestamp(machine.alarm.attempt.at_us)},
         "inputs": {name.value: _input(state) for name, state in machine.inputs.items()},
     }
 

@@ -69,7 +69,7 @@ class PageHandlers:
             mark, drawn = 0, chart.Day([], [])
             notices.append(_why_unreadable(error, language))
         events = [listed.event for listed in found.events] if found else []
-        rows = [presenters.row_of(event, language, whole_codes=query.whole_codes) for event in events]
+        rows = presenters.rows_of(events, language, whole_codes=query.whole_codes)
         return self._renderer.page(
             request,
             "list.html",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -22,10 +22,12 @@ from gatectl.decision.words.event_words import (
     counted_of,
     elapsed_of,
     first_step_of,
+    is_part,
     is_scan,
     sent_of,
 )
 from gatectl.decision.words.status_words import (
+    alarm_words,
     grace_words,
     input_words,
     inside_words,
@@ -58,6 +60,19 @@ class EventRow:
     sent: str
     notes: list[str]
     """Further facts: the detail, the customer's number, and a basis other than the partner's success."""
+    part_of: str
+    """The ID of the event under which it is listed; "" for one that has a place of its own."""
+
+
+def rows_of(events: Iterable[Event], language: Language, *, whole_codes: bool = False) -> list[EventRow]:
+    """The rows of a page, the newest event first, its parts under it in their order."""
+    rows = [row_of(event, language, whole_codes=whole_codes) for event in events]
+    here = {row.id for row in rows}
+    parts: dict[str, list[EventRow]] = {}
+    for row in reversed(rows):
+        if row.part_of in here:
+            parts.setdefault(row.part_of, []).append(row)
+    return [one for row in rows if row.part_of not in here for one in (row, *parts.get(row.id, ()))]
 
 
 def row_of(event: Event, language: Language, *, whole_codes: bool = False) -> EventRow:
@@ -80,6 +95,7 @@ def row_of(event: Event, language: Language, *, whole_codes: bool = False) -> Ev
         elapsed=elapsed_of(event),
         sent=chosen(sent_of(event).cell, language),
         notes=list(_notes(event, language)),
+        part_of=(attempt.of or "") if is_part(event) else "",
     )
 
 
@@ -224,10 +240,31 @@ class HealthView:
 
 
 def health_of(status: Mapping[str, Any], pages: Mapping[str, str | None], language: Language) -> HealthView:
-    """Make the strip from the running daemon's status; `pages` are the partners' status pages."""
+    """Make the strip from the running daemon's status; `pages` are the partners' status pages.
+
+    The alarms come first. They are the daemon's state: they stay until they end, whenever a page is opened.
+    """
     badges = [_door_badge(name, door, language) for name, door in status["doors"].items()]
     badges += [_partner_badge(name, partner, language) for name, partner in status["partners"].items()]
-    return HealthView(badges, list(_sentences(status, pages, language)))
+    alarms = [
+        visible(words) for name, door in status["doors"].items() for words in _alarms(name, door, language)
+    ]
+    return HealthView(badges, [*alarms, *_sentences(status, pages, language)])
+
+
+def _alarms(name: str, door: Mapping[str, Any], language: Language) -> Iterator[str]:
+    """The alarms of a door, one sentence each: fire, lockdown, its contact, its gate, its inputs."""
+    mode, gate = door.get("mode", {}), door["gate"]
+    if mode.get("name") in {"fire", "lockdown"}:
+        yield text(language, "alarm", door=name, what=mode_words(door, language), since=_when(mode["since"]))
+    if what := alarm_words(door, language):
+        yield text(language, "alarm", door=name, what=what, since=_when(door["alarm"]["since"]))
+    if gate.get("cause") is not None:
+        yield f"{name}: {text(language, 'gate_out_of_order', **_fault(gate))}"
+    for which, state in door.get("inputs", {}).items():
+        thing, condition, is_trusted = input_words(which, state, language)
+        if not is_trusted:
+            yield f"{name}: {thing} {condition}"
 
 
 def _door_badge(name: str, door: Mapping[str, Any], language: Language) -> tuple[str, str, bool]:

@@ -142,6 +142,7 @@ TEXTS: dict[str, Pair] = {
     ),
     "door_open": ("open", "offen"),
     "door_shut": ("shut", "zu"),
+    "alarm": ("{door}: {what}, since {since}", "{door}: {what}, seit {since}"),
     "gate_out_of_order": (
         "gate out of order since {since} ({cause})",
         "Tor außer Betrieb seit {since} ({cause})",
@@ -231,7 +232,7 @@ TEXTS: dict[str, Pair] = {
     "display_closed_more": ("Nobody is let in at this time", "Zu dieser Zeit ist kein Einlass"),
     "display_did_not_pass": (
         "Please try again: you did not pass",
-        "Bitte noch einmal: Sie sind nicht durchgegangen",
+        "Bitte noch einmal: du bist nicht durchgegangen",
     ),
     "display_did_not_pass_more": (
         "Scan once more; nothing is counted twice",

@@ -511,3 +511,63 @@ def test_csv_names_each_hour_around_the_change_of_clocks(run, write, settings):
 @pytest.mark.usefixtures("write")
 def test_csv_without_events_is_the_header(run):
     assert table(run("events", "--csv")[1]) == []
+
+
+NOT_PASSED = Outcome(Result.NOT_PASSED, Message.NOT_PASSED.value)
+PASSED = Outcome(Result.PASSED, Message.PASSED.value)
+FORCED = Outcome(Result.FORCED, Message.FORCED.value)
+CLOSED = Outcome(Result.CLOSED, f"{Message.CLOSED_AGAIN.value} 2 min")
+NO_CODE = dict.fromkeys(["scanner", "credential", "partner", "member"])
+
+
+@pytest.fixture
+def morning(write):
+    first = write(1)
+    write(2, NOT_ALLOWED, credential="2000000000000")
+    write(3, NOT_PASSED, kind="passage", of=first.attempt.id, scanner=None)
+    alarm = write(4, FORCED, kind="contact", **NO_CODE)
+    again = write(5, credential="1234567890123", of=first.attempt.id, message=Message.AGAIN)
+    write(6, PASSED, kind="passage", of=again.attempt.id, scanner=None)
+    write(7, CLOSED, kind="contact", of=alarm.attempt.id, **NO_CODE)
+
+
+@pytest.mark.usefixtures("morning", "in_berlin")
+def test_passages_and_the_end_of_an_alarm_stand_under_what_they_belong_to(run):
+    status, out, err = run("events")
+    assert (status, err) == (0, "")
+    lines = [line.strip() for line in out.splitlines()]
+    at = [lines.index(f"- {line}") for line in (
+        "20:38:01 Admitted, but did not pass",
+        "20:41:01 Passed",
+        "20:42:01 Door closed again after 2 min",
+    )]  # fmt: skip
+    assert [lines[index - 1] for index in at] == [
+        "Aggregator member checked in",
+        "Let in again: had not passed",
+        "Door forced open",
+    ]
+
+
+@pytest.mark.usefixtures("morning", "in_berlin")
+def test_without_their_scan_passages_say_whose_they_are(run):
+    _, out, _ = run("events", "--kind", "passage")
+    lines = [line.strip() for line in out.splitlines()]
+    assert "Belongs to: 1234567890123, 20:36:01" in lines
+    assert "Belongs to: 1234567890123, 20:40:01" in lines
+    _, out, _ = run("events", "-n", "1")
+    assert "Belongs to: Door forced open, 20:39:01" in [line.strip() for line in out.splitlines()]
+
+
+@pytest.mark.usefixtures("morning")
+def test_json_keeps_the_order_of_the_decisions(run):
+    _, out, _ = run("events", "--json")
+    kinds = [json.loads(line)["kind"] for line in out.splitlines()]
+    assert kinds == ["scan", "scan", "passage", "contact", "scan", "passage", "contact"]
+
+
+def test_following_a_passage_says_whose_it_is(start, write):
+    first = write(1)
+    process = start("events", "-f", "-n", "1")
+    assert any("wellhub" in line for line in process.stdout)
+    write(2, PASSED, kind="passage", of=first.attempt.id, scanner=None, member="4711")
+    assert any("Belongs to: 1234567890123, " in line for line in process.stdout)

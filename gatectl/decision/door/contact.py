@@ -31,6 +31,13 @@ class ContactRules(NamedTuple):
     relock: Literal["open_ms", "on_open", "on_close"]
 
 
+class Alarm(NamedTuple):
+    """An alarm that has not ended: FORCED or HELD."""
+
+    result: Result
+    attempt: Attempt
+
+
 class Contact:
     """Follows the contact of one door; `active` means open."""
 
@@ -40,8 +47,7 @@ class Contact:
         self._door = door
         self._rules = rules
         self._opened: Instant | None = None
-        self._alarm: Attempt | None = None
-        """The alarm that has not ended."""
+        self.alarm: Alarm | None = None
 
     def changed(self, *, is_open: bool, at: Instant, is_first: bool = False) -> None:
         """Take a level. The first one, at the start or after the pin was lost, is never a forced opening."""
@@ -65,7 +71,7 @@ class Contact:
             return
         if name == WARN:
             self._door.emit(Warn(on=True))
-        elif self._alarm is None:
+        elif self.alarm is None:
             self._raise(Result.HELD, Message.HELD_OPEN, at)
 
     def _open(self, at: Instant) -> None:
@@ -83,15 +89,15 @@ class Contact:
         opened, self._opened = self._opened, None
         if opened is None:
             return
-        alarm, self._alarm = self._alarm, None
+        alarm, self.alarm = self.alarm, None
         self._door.emit(StartTimer(HELD, None), StartTimer(WARN, None), Warn(on=False))
         if self._rules.relock == "on_close":
             self._door.release(at.loop_s)
         if alarm is not None:
             took = format_duration(round((at.loop_s - opened.loop_s) * 1e6))
             self._door.note(
-                "contact", at, Outcome(Result.CLOSED, f"{Message.CLOSED_AGAIN.value} {took}"), alarm
+                "contact", at, Outcome(Result.CLOSED, f"{Message.CLOSED_AGAIN.value} {took}"), alarm.attempt
             )
 
     def _raise(self, result: Result, message: Message, at: Instant) -> None:
-        self._alarm = self._door.note("contact", at, Outcome(result, message.value))
+        self.alarm = Alarm(result, self._door.note("contact", at, Outcome(result, message.value)))

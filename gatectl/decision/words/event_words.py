@@ -117,6 +117,14 @@ def is_scan(event: Event) -> bool:
     return event.attempt.kind in KINDS and KINDS[event.attempt.kind].is_scan
 
 
+def is_part(event: Event) -> bool:
+    """Whether lists show it under the event that it belongs to: a passage under its scan, for example.
+
+    A second try is a scan of its own.
+    """
+    return event.attempt.of is not None and not is_scan(event)
+
+
 def answer_of(event: Event) -> str:
     """The status, else the fault."""
     outcome = event.outcome

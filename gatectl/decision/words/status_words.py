@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 
 from gatectl.decision.cause import is_for_another_url
 from gatectl.decision.door.inputs import InputHealth, InputName
+from gatectl.decision.outcomes import Message
 from gatectl.decision.partner_condition import OUT_OF_ORDER, Condition
 from gatectl.decision.words import Language, Pair, chosen
+from gatectl.decision.words.catalog import in_words
 
 
 class NotWell(NamedTuple):
@@ -75,6 +77,15 @@ def inside_words(door: Mapping[str, Any], language: Language = "en") -> str:
     """Return how many people are inside, `12 inside`; nothing where the door does not count both ways."""
     inside = door.get("inside")  # a daemon of the previous version reports none
     return "" if inside is None else f"{inside} {chosen(('inside', 'drinnen'), language)}"
+
+
+_ALARMS = {"forced": Message.FORCED, "held": Message.HELD_OPEN}
+
+
+def alarm_words(door: Mapping[str, Any], language: Language = "en") -> str:
+    """Return the alarm of a door's contact that has not ended, `Door forced open`; nothing without one."""
+    alarm = door.get("alarm")  # a daemon of the previous version reports none
+    return in_words(language, _ALARMS[alarm["name"]].value) if alarm else ""
 
 
 def input_words(name: str, state: Mapping[str, Any], language: Language = "en") -> InputWords:

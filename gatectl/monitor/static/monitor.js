@@ -21,6 +21,8 @@
   function put(html) {
     const row = rowOf(html);
     if (!row || document.getElementById(row.id)) return;
+    row.classList.add("new");
+    if (putUnder(row)) return;
     const first = list.querySelector("tr.day th");
     if (!first || first.textContent !== row.dataset.day) {
       const day = document.createElement("tr");
@@ -32,10 +34,18 @@
       day.append(name);
       list.prepend(day);
     }
-    row.classList.add("new");
     list.querySelector("tr.day").after(row);
     document.getElementById("empty")?.remove();
     while (list.rows.length > ROWS_MAX) list.rows[list.rows.length - 1].remove();
+  }
+
+  // Puts a passage under the scan that it belongs to, behind its other parts, if that is on the page.
+  function putUnder(row) {
+    let last = document.getElementById(row.dataset.partOf ?? "");
+    if (!last) return false;
+    while (last.nextElementSibling?.dataset.partOf === row.dataset.partOf) last = last.nextElementSibling;
+    last.after(row);
+    return true;
   }
 
   function take(html) {
