@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date
@@ -15,23 +16,25 @@ from gatectl.validators.values import Validator, refuse
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 EXCEPT = "except"
 _SPAN = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+"""Python takes more forms of ISO 8601 than an installer writes."""
 _LOOKS_LIKE = 'it looks like mon-fri = ["06:00-22:00"]'
 
 
 def _schedule(value: object, _folder: Path) -> Schedule:
     if not isinstance(value, dict):
         raise refuse("must be a table of days", _LOOKS_LIKE)
-    week: list[list[Span]] = [[] for _ in DAYS]
+    week: dict[int, list[Span]] = {}
     exceptions: Mapping[date, list[Span]] = {}
     for key, spans in value.items():
         if key == EXCEPT:
             exceptions = _exceptions(spans)
             continue
         for day in _days(key):
-            if week[day]:
+            if day in week:
                 raise refuse(f"has {DAYS[day]} twice", "write all its spans in one list")
             week[day] = _spans(spans, key)
-    return Schedule(week, exceptions)
+    return Schedule([week.get(day, []) for day in range(len(DAYS))], exceptions)
 
 
 def _days(key: str) -> Iterator[int]:
@@ -75,10 +78,10 @@ def _exceptions(value: object) -> dict[date, list[Span]]:
 
 
 def _date(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise refuse(f"except: {text!r} is no date", "it looks like 2026-12-25") from None
+    with contextlib.suppress(ValueError):
+        if _DATE.fullmatch(text):
+            return date.fromisoformat(text)
+    raise refuse(f"except: {text!r} is no date", "it looks like 2026-12-25")
 
 
 _SPANS_JSON: dict[str, Any] = {

@@ -48,6 +48,9 @@ except = { "2026-12-24" = ["09:00-14:00"], "2026-12-25" = [] }
         ('mon = ["06:61-12:00"]', "mon: '06:61-12:00' is no time of a day"),
         ('mon = ["06:00-12:00"]\nmon-tue = []', "has mon twice"),
         ('except = { "25.12.2026" = [] }', "except: '25.12.2026' is no date"),
+        ('mon = []\nmon-tue = ["06:00-12:00"]', "has mon twice"),
+        ("except = { 20261225 = [] }", "except: '20261225' is no date"),
+        ('except = { "2026-02-30" = [] }', "except: '2026-02-30' is no date"),
         ("except = []", "except must be a table of dates"),
     ],
 )
