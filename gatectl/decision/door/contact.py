@@ -31,7 +31,7 @@ class ContactRules(NamedTuple):
     relock: Literal["open_ms", "on_open", "on_close"]
 
 
-class Alarm(NamedTuple):
+class ContactAlarm(NamedTuple):
     """An alarm that has not ended: FORCED or HELD."""
 
     result: Result
@@ -47,7 +47,7 @@ class Contact:
         self._door = door
         self._rules = rules
         self._opened: Instant | None = None
-        self.alarm: Alarm | None = None
+        self.alarm: ContactAlarm | None = None
 
     def changed(self, *, is_open: bool, at: Instant, is_first: bool = False) -> None:
         """Take a level. The first one, at the start or after the pin was lost, is never a forced opening."""
@@ -100,4 +100,4 @@ class Contact:
             )
 
     def _raise(self, result: Result, message: Message, at: Instant) -> None:
-        self.alarm = Alarm(result, self._door.note("contact", at, Outcome(result, message.value)))
+        self.alarm = ContactAlarm(result, self._door.note("contact", at, Outcome(result, message.value)))

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from gatectl.decision.door.by_hand import HandOpenings
 from gatectl.decision.door.check_ins import CheckIns
-from gatectl.decision.door.contact import Alarm, ContactRules
+from gatectl.decision.door.contact import ContactAlarm, ContactRules
 from gatectl.decision.door.context import DoorContext, SharedState
 from gatectl.decision.door.exits import ExitRules
 from gatectl.decision.door.gate_inputs import GateInputs
@@ -174,7 +174,7 @@ class DoorMachine:
         return self._inputs.states
 
     @property
-    def alarm(self) -> Alarm | None:
+    def alarm(self) -> ContactAlarm | None:
         """The alarm of the contact that has not ended."""
         contact = self._inputs.contact
         return None if contact is None else contact.alarm
