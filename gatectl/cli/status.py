@@ -15,7 +15,9 @@ from gatectl.errors import visible
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the option for the form of the answer."""
-    parser.add_argument("--json", action="store_true", help="one JSON object")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON object")
+    form.add_argument("--openmetrics", action="store_true", help="metrics as text, for Prometheus")
     parser.add_argument(
         "--acknowledge",
         action="store_true",
@@ -28,6 +30,11 @@ def run(args: argparse.Namespace) -> int:
     settings = load(find(args.config, os.environ))
     if args.acknowledge:
         call(settings.control.socket, {"command": "acknowledge"})
+    if args.openmetrics:
+        from gatectl.monitor import openmetrics  # noqa: PLC0415 - loads prometheus-client
+
+        print(openmetrics.text(call(settings.control.socket, {"command": "metrics"})), end="")
+        return 0
     status = call(settings.control.socket, {"command": "status"})
     if args.json:
         print(json.dumps(status, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""The commands of the control socket: of the doors, of the store, `status` and `watch`."""
+"""The commands of the control socket: of the doors, of the store, and those that only look."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gatectl.journal import cards
 HOLD_MAX_S = 24 * 3600
 """A person holds a door for a day at most; a schedule may do it every day."""
 
-READ_ONLY = ("status", "watch")
+READ_ONLY = ("status", "metrics", "watch")
 """The commands of those who may look and not act."""
 
 
@@ -28,9 +28,6 @@ def commands(
     context: SiteContext, doors: Mapping[str, Door], scanners: Sequence[tuple[str, Scanner]]
 ) -> dict[str, Command]:
     """The commands by their names; `scanners` are by door."""
-
-    async def status(_request: dict[str, Any]) -> dict[str, Any]:
-        return status_of(context, doors, scanners)
 
     async def open_door(request: dict[str, Any]) -> dict[str, Any]:
         door, reason = _door_of(doors, request), _reason_of(request)
@@ -62,7 +59,24 @@ def commands(
         return {"doors": list(doors)}
 
     at_doors = {"open": open_door, "hold": hold, "lockdown": lockdown, "normal": normal}
-    return {"status": status, "watch": watch, **at_doors, **_store_commands(context)}
+    looks = _looks(context, doors, scanners)
+    return {**looks, "watch": watch, **at_doors, **_store_commands(context)}
+
+
+def _looks(
+    context: SiteContext, doors: Mapping[str, Door], scanners: Sequence[tuple[str, Scanner]]
+) -> dict[str, Command]:
+    async def status(_request: dict[str, Any]) -> dict[str, Any]:
+        return status_of(context, doors, scanners)
+
+    async def metrics(_request: dict[str, Any]) -> dict[str, Any]:
+        return {
+            **context.counts.to_json(),
+            "clock_synchronised": clock.is_synchronised(),
+            "status": status_of(context, doors, scanners),
+        }
+
+    return {"status": status, "metrics": metrics}
 
 
 def _door_of(doors: Mapping[str, Door], request: dict[str, Any]) -> Door:

@@ -41,6 +41,7 @@ from gatectl.partners.http.connection import ExchangeFailed
 from gatectl.partners.http.dial import Dialler
 from gatectl.partners.protocol import PartnerSettings
 from gatectl.sinks.display_feed import DisplayFeed
+from gatectl.sinks.event_counts import EventCounts
 from gatectl.sinks.sink import Sinks
 from gatectl.sinks.systemd_journal import SystemdJournal
 
@@ -69,10 +70,11 @@ def run(
     settings = usable.settings
     with alone(settings.control.socket):
         viewers = DisplayFeed(name for name, door in settings.doors.items() if door.show_name)
-        sinks = Sinks(SystemdJournal(), viewers)
+        counts = EventCounts(clock.timestamp_now().at_us)
+        sinks = Sinks(SystemdJournal(), viewers, counts)
         try:
             with gates.opened(settings, environ, sinks.take, last) as opened:
-                asyncio.run(_Daemon(usable, opened, sinks, viewers, environ).run())
+                asyncio.run(_Daemon(usable, opened, sinks, viewers, counts, environ).run())
         except ExceptionGroup as group:
             _raise_alone(group)
         finally:
@@ -88,6 +90,7 @@ class _Daemon:
         opened: gates.Gates,
         sinks: Sinks,
         viewers: DisplayFeed,
+        counts: EventCounts,
         environ: Mapping[str, str],
     ) -> None:
         self._settings = usable.settings
@@ -98,6 +101,7 @@ class _Daemon:
         self._factory = opened.factory
         self._sinks = sinks
         self._viewers = viewers
+        self._counts = counts
         self._environ = environ
         self._stopped = asyncio.Event()
         self._second_signal = asyncio.Event()
@@ -160,6 +164,7 @@ class _Daemon:
             store=store,
             sinks=self._sinks,
             viewers=self._viewers,
+            counts=self._counts,
             keys=tuple(keys.values()),
         )
 

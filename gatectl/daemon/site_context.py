@@ -13,6 +13,7 @@ from gatectl.decision.event import Event, uuid7
 from gatectl.decision.timestamps import LoopTime
 from gatectl.journal.store import Store
 from gatectl.sinks.display_feed import DisplayFeed
+from gatectl.sinks.event_counts import EventCounts
 from gatectl.sinks.sink import Sinks
 
 
@@ -41,6 +42,7 @@ class SiteContext:
     store: Store
     sinks: Sinks
     viewers: DisplayFeed
+    counts: EventCounts
     keys: tuple[str, ...] = field(default=(), repr=False)
     """The keys of all partners, to mask them in the reasons that people give."""
     instants: clock.InstantClock = field(default_factory=clock.InstantClock)

@@ -60,6 +60,13 @@ class ControlClient:
             raise self._status
         return self._status
 
+    async def metrics(self) -> dict[str, Any]:
+        """The daemon's counts, with its status. Raises Away."""
+        try:
+            return await asyncio.wait_for(self._ask("metrics"), PATIENCE_S)
+        except TimeoutError as error:
+            raise Away from error
+
     async def _ask(self, command: str) -> dict[str, Any]:
         async with self._connected(command) as (answer, _):
             return answer

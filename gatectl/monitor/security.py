@@ -44,6 +44,9 @@ _HOST = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[^:\[\]]+))(?::[0-9
 _OPEN = ("/login", "/static/")
 """The paths that need no password."""
 
+METRICS = "/metrics"
+"""A program fetches it, which has no session: the page asks for the password by itself."""
+
 _STREAMS = "/live/"
 _DISPLAY, _DISPLAY_STREAM = "/display/", "/live/display"
 
@@ -102,7 +105,7 @@ class SecurityMiddleware:
             return _Entry(PlainTextResponse("This must come from the monitor's own page.", 403))
         path: str = scope["path"]
         password = self._password
-        if password is None or path == _OPEN[0] or path.startswith(_OPEN[1]):
+        if password is None or path in {_OPEN[0], METRICS} or path.startswith(_OPEN[1]):
             return _Entry()
         session = session_in(headers, password)
         if session is not None:

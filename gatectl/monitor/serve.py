@@ -25,6 +25,7 @@ from gatectl.monitor.feeds import LiveFeeds
 from gatectl.monitor.handlers import PageHandlers, Report
 from gatectl.monitor.journal_worker import JournalWorker
 from gatectl.monitor.login import Login, choose_language
+from gatectl.monitor.metrics import Metrics
 from gatectl.monitor.password import Password
 from gatectl.monitor.renderer import SiteInfo, StaticFiles, TemplateRenderer
 from gatectl.monitor.security import SecurityMiddleware, names_of
@@ -172,6 +173,7 @@ class Monitor:
                 Route("/live/events", streams.events),
                 Route("/live/display", streams.display),
                 Route("/language", choose_language),
+                Route("/metrics", Metrics(daemon, password).answer),
                 Route("/login", login.sign_in, methods=["GET", "POST"]),
                 Route("/logout", login.sign_out, methods=["POST"]),
                 Route("/static/{name}", files.answer),

@@ -19,6 +19,7 @@ from gatectl.devices.gpio.relay_pin import RelayPin
 from gatectl.devices.gpio.relay_timer import RelayTimer
 from gatectl.journal.store import Store
 from gatectl.sinks.display_feed import DisplayFeed
+from gatectl.sinks.event_counts import EventCounts
 from gatectl.sinks.sink import Sinks
 
 LIMIT_S = 20
@@ -93,7 +94,7 @@ async def one_door(sinks, folder):
     store = Store(folder / "journal.db", 0, sinks.take)
     store.start()
     site = SharedState(tenant="T", studio="S", routes=[], partners={}, patience_s=5.0)
-    context = SiteContext(site, {}, store, sinks, DisplayFeed())
+    context = SiteContext(site, {}, store, sinks, DisplayFeed(), EventCounts(0))
     try:
         await store.opened
         async with asyncio.TaskGroup() as tasks:

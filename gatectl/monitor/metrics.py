@@ -1,0 +1,67 @@
+"""The page for Prometheus: the daemon's metrics, for a program that has the password or runs without one."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from gatectl.monitor.control_client import Away, ControlClient
+from gatectl.monitor.password import Password
+from gatectl.monitor.security import session_in
+
+
+class Metrics:
+    """Answers `/metrics`. A password comes by a session, or by HTTP Basic (RFC 7617) with any name."""
+
+    def __init__(self, daemon: ControlClient, password: Password | None) -> None:
+        self._daemon = daemon
+        self._password = password
+
+    async def answer(self, request: Request) -> Response:
+        """Send the metrics; 503 while the daemon does not answer."""
+        if self._password is not None and (refusal := _refusal(request, self._password)):
+            return refusal
+        try:
+            found = await self._daemon.metrics()
+        except Away:
+            return PlainTextResponse("gatectl does not answer.", 503)
+        # In a thread: its import takes longer than a frame of a display.
+        content, content_type = await asyncio.to_thread(_rendered, found)
+        return Response(content, media_type=content_type)
+
+
+def _rendered(found: dict[str, object]) -> tuple[str, str]:
+    from gatectl.monitor import openmetrics  # noqa: PLC0415 - loads prometheus-client
+
+    return openmetrics.text(found), openmetrics.CONTENT_TYPE
+
+
+def _refusal(request: Request, password: Password) -> Response | None:
+    if session_in(request.headers, password) is not None:
+        return None
+    given = _given(request.headers.get("authorization", ""))
+    if given is None:
+        return PlainTextResponse(
+            "The password is needed.", 401, {"WWW-Authenticate": 'Basic realm="gatectl"'}
+        )
+    # Do not await between here and the comparison: parallel tries could all pass the limit at once.
+    address = request.client.host if request.client else ""
+    wait_s = password.wait_s(address)
+    if wait_s > 0:
+        return PlainTextResponse("Too many tries.", 429, {"Retry-After": str(int(wait_s) + 1)})
+    return None if password.is_right(address, given) else PlainTextResponse("Not the password.", 403)
+
+
+def _given(header: str) -> str | None:
+    """Return the password in an Authorization header, else None."""
+    scheme, _, value = header.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        return base64.b64decode(value, validate=True).decode().partition(":")[2]
+    except (binascii.Error, ValueError):
+        return None
