@@ -44,7 +44,11 @@ MISC_S = 7.0
 """Between two looks at the keepalive. aiomqtt's own second would wake an idle machine too often."""
 
 TAKEN_OVER = 0x8E
-"""The reason of a disconnect: another connection uses the same name (MQTT 5, section 3.14.2.1)."""
+"""The reason of a disconnect: another connection uses the same name (MQTT 5, section 3.14.2.1). Mosquitto
+2.0.11 ends the connection without one."""
+
+_NO_REASON = 0x80
+_BROKEN_OFF = "it broke off: by the line, the broker, or another machine with this gate's name"
 
 _SILENT = logging.getLogger("gatectl.uplink.mqtt")
 _SILENT.addHandler(logging.NullHandler())
@@ -83,6 +87,13 @@ class _Client(aiomqtt.Client):
     async def _misc_loop(self) -> None:
         while self._client.loop_misc() == MQTT_ERR_SUCCESS:  # noqa: ASYNC110 - paho's keepalive has no event
             await asyncio.sleep(MISC_S)
+
+    def _on_disconnect(self, *arguments: Any) -> None:
+        if not self._connected.done():
+            # aiomqtt would wait for its time limit.
+            what = "the broker ended the connection before it began: does it refuse the gate's certificate?"
+            self._connected.set_exception(aiomqtt.MqttError(what))
+        super()._on_disconnect(*arguments)
 
     async def __aenter__(self) -> Self:
         try:
@@ -195,6 +206,8 @@ def _lost(error: Exception) -> ConnectionLost:
             )
     for cause in causes:
         code = getattr(cause, "rc", None)
+        if isinstance(code, ReasonCode) and code.value == _NO_REASON:
+            return ConnectionLost(_BROKEN_OFF)
         if isinstance(code, ReasonCode):
             return ConnectionLost(f"the broker: {str(code).lower()}", taken_over=code.value == TAKEN_OVER)
         if isinstance(cause, OSError) and cause.strerror:

@@ -51,7 +51,7 @@ _OWN_WORDS = re.compile(
         ]
     )
 )
-_UNTIL = re.compile(rf"{Message.HELD} until [\d :.-]{{1,40}}(?=: )")
+_UNTIL = re.compile(rf"{Message.HELD} until [\d :.+-]{{1,40}}(?=: )")
 """A hold's end; a person's reason follows."""
 _MESSAGES = frozenset(message.value for message in Message)
 

@@ -47,6 +47,9 @@ STATE_BYTES_MAX = wire.PAYLOAD_BYTES_MAX - 1024
 LEAVE_S = 2.0
 """How long a stop waits for head office to be told."""
 
+STABLE_S = 10.0
+"""A connection that lasts for so long is none of two that end each other: the next one is tried at once."""
+
 TAKEN_OVER_S = (120.0, 240.0)
 """How long to leave the name to another connection that uses it too: one of the two is a mistake."""
 
@@ -166,6 +169,7 @@ class Uplink:
         while not self._stopped.is_set():
             self._connections += 1
             taken_over = False
+            began = clock.now()
             try:
                 await self._one_connection()
             except* ConnectionLost as group:
@@ -174,7 +178,7 @@ class Uplink:
                 self._failed("another connection uses this gate's name" if taken_over else str(lost))
             if self._stopped.is_set():
                 return
-            if self._talk.mark is not None:
+            if clock.now() - began > STABLE_S:
                 delays = reconnect_delays(_CHANCE.random)
             self._talk.disconnected()
             await self._pause(_CHANCE.uniform(*TAKEN_OVER_S) if taken_over else next(delays))
@@ -224,6 +228,7 @@ class Uplink:
         if self._refused == 1:
             what = f"a mark from the broker is not understood ({error}), and further ones are not reported"
             self._log(LogEntry(Priority.WARNING, what))
+            self._show()
 
     async def _send(self, tasks: asyncio.TaskGroup, connection: Connection) -> Never:
         while True:

@@ -72,7 +72,7 @@ class UplinkGate:
         self.settings.write_text(SETTINGS.format(**fields))
         self.journal = folder / "journal.db"
         self.log = folder / "uplink.log"
-        self.count = 0
+        self.count = self.last = 0
         self._process = None
 
     def __enter__(self):
@@ -118,6 +118,7 @@ class UplinkGate:
             ids = [record(connection, number, **changes).attempt.id for number in numbers]
         connection.close()
         self.count += count
+        self.last += count
         return ids
 
     def status(self):
@@ -133,4 +134,4 @@ class UplinkGate:
             time.sleep(0.02)
 
     def has_sent_all(self, status):
-        return status.get("connected") and status["mark"] == self.count
+        return status.get("connected") and status["mark"] == self.last

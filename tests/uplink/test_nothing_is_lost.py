@@ -219,7 +219,8 @@ class OneGate:
 
     def finish(self):
         """All that the gate holds is committed some minutes after the last fault."""
-        self.journal.append(self.new_id())  # a pruned end is announced with the next event
+        if self.journal.last not in self.journal.ids:
+            self.journal.append(self.new_id())  # a pruned end is announced with the next event
         self.look()
         if not self.is_connected:
             self.connect()

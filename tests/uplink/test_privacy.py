@@ -63,7 +63,8 @@ def test_of_a_reason_only_the_key_leaves():
     [
         (f"Opened by hand: {SECRET}", "Opened by hand"),
         (f"Locked down: {SECRET}", "Locked down"),
-        (f"Held open until 18:30: {SECRET}", "Held open until 18:30"),
+        (f"Held open until 18:30:00: {SECRET}", "Held open until 18:30:00"),
+        (f"Held open until 02:36:01+01:00: {SECRET}", "Held open until 02:36:01+01:00"),
         (f"Held open until 2026-11-27 06:00: Fire alarm: {SECRET}", "Held open until 2026-11-27 06:00"),
         ("Held open by schedule staffed", "Held open by schedule staffed"),
         ("Closed by schedule night", "Closed by schedule night"),
