@@ -303,7 +303,8 @@ def since_last_verdict(connection: sqlite3.Connection, partner: str) -> list[Pas
     # Newest first through the index by partner, so the time depends on the outage's length alone.
     (last,) = connection.execute(
         "SELECT coalesce((SELECT a.seq FROM attempts AS a CROSS JOIN outcomes AS o USING (seq)"  # noqa: S608 ours
-        f" WHERE a.partner = ? AND o.verdict IN {_VERDICTS} ORDER BY a.seq DESC LIMIT 1), 0)",
+        f" WHERE a.partner = ? AND a.kind = 'scan' AND o.verdict IN {_VERDICTS}"
+        " ORDER BY a.seq DESC LIMIT 1), 0)",
         (partner,),
     ).fetchone()
     rows = connection.execute(

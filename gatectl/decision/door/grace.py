@@ -150,11 +150,11 @@ class OutageGrace:
         return covered
 
     def admit(self, attempt: Attempt, past: MemberPast | None) -> str | None:
-        """Let the member in, or return why not; a past of None did not come in time."""
+        """Let the member in, or return why not; there is no past where the journal cannot give it."""
         if self.outage is None:
             return "no grace: the outage has just ended"
         if past is None:
-            return "no grace: the journal did not answer in time"
+            return "no grace: the journal was late or damaged"
         refused = self.rules.refusal(past, self.outage, attempt.member)
         if refused is None:
             self.outage.openings[attempt.id] = Opening(attempt.member, attempt.at_us)

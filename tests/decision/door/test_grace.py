@@ -213,7 +213,7 @@ def test_a_journal_that_does_not_answer_gives_none():
     door.journal_answers = False
     event = door.scan("1")
     assert event.outcome.result.value == "rejected"
-    assert "the journal did not answer in time" in event.outcome.detail
+    assert "the journal was late or damaged" in event.outcome.detail
 
 
 def test_a_verdict_at_another_door_ends_it_before_the_journal_answers():
