@@ -139,6 +139,8 @@ def _play_all(stage: DemoStage, script: Iterable[Scene]) -> None:
             stage.scan(scene.code)
         if scene.play is not None:
             stage.play(scene.play)
+    if (inside := stage.inside) is not None:
+        stage.say(f"inside now: {inside}")
 
 
 def _scanned(text: str) -> _Scanned:

@@ -77,14 +77,13 @@ class TypedLine:
         if chars.startswith(_ESCAPE):
             return []  # an arrow or a function key
         entries: list[str] = []
-        was_empty = not self.text
         for char in chars:
             if char in {"\r", "\n"}:
                 entries.append(self.text.strip())
-                self.text, was_empty = "", True
+                self.text = ""
             else:
                 self._edit(char)
-        if was_empty and self.text in self._keys:
+        if self.text in self._keys:
             entries.append(self.text)
             self.text = ""
         return [entry for entry in entries if entry]

@@ -78,6 +78,13 @@ class DemoStage:
         """Return whether a person can pass."""
         return self._gate is not None and self._gate.is_open
 
+    @property
+    def inside(self) -> int | None:
+        """How many people are inside by the daemon's count, where the gate counts both ways."""
+        status = call(self._door.control, {"command": "status"})
+        inside: int | None = status["doors"][MAIN]["inside"]
+        return inside
+
     def awaits(self, code: str) -> bool:
         """Return whether this code was admitted, and the gate waits for its member to pass."""
         return code in self._standing()

@@ -66,6 +66,7 @@ def test_without_a_play_the_door_has_no_sensor():
     assert messages(shown) == [IN, IN, "Aggregator member check-in not allowed"]
     assert len(re.findall(r"the gate opens .* ms after the scan, for 3 s\n", shown)) == 2
     assert "the gate stays shut" in shown
+    assert "inside" not in shown
 
 
 def test_pairs_follow_each_other_and_a_scan_without_a_play_passes():
@@ -84,6 +85,7 @@ def test_pairs_follow_each_other_and_a_scan_without_a_play_passes():
         ["Closed at this time"],
     ]
     assert "the gate is shut: nobody can pass" in shown
+    assert shown.splitlines()[-1] == "inside now: 1"  # two came in, and one left
 
 
 TOLD = {
