@@ -178,9 +178,17 @@ def _passage_rules(door: DoorSettings) -> PassageRules | None:
     if passage is not None:
         wait_ms = open_ms + AFTER_MS if passage.wait_ms is None else passage.wait_ms
         release = "no" if door.relay.control == "pulse" else passage.release
-        return PassageRules(wait_ms / 1000, door.again_s, has_sensor=True, release=release)
+        return PassageRules(
+            wait_ms / 1000, door.again_s, release=release, debounce_s=passage.debounce_ms / 1000
+        )
     if door.contact is not None:
-        return PassageRules((open_ms + AFTER_MS) / 1000, door.again_s, has_sensor=False, release="no")
+        return PassageRules(
+            (open_ms + AFTER_MS) / 1000,
+            door.again_s,
+            has_sensor=False,
+            release="no",
+            debounce_s=door.contact.debounce_ms / 1000,
+        )
     return None
 
 

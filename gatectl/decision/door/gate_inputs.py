@@ -101,9 +101,13 @@ class GateInputs:
     def _contact_changed(self, given: InputChanged, *, is_first: bool) -> None:
         if self.contact is None:
             return
-        self.contact.trusted = self.states[InputName.CONTACT].health is InputHealth.OK
-        passages = self.passages
+        state, passages = self.states[InputName.CONTACT], self.passages
+        if given.active and not is_first and state.health is InputHealth.SUSPECT:
+            self._note(state, InputHealth.OK, given.at)
+        # One that sees none of many members may still see who forces the door.
+        self.contact.trusted = state.health in {InputHealth.OK, InputHealth.SUSPECT}
         if passages and not passages.has_sensor and given.active and not is_first:
+            passages.trusted = state.health is InputHealth.OK
             passages.sensed(given.at)
         self.contact.changed(is_open=given.active, at=given.at, is_first=is_first)
 
@@ -137,8 +141,7 @@ class GateInputs:
             self.contact.trusted = False
         elif given.name is InputName.EXIT and self.exits:
             self.exits.changed(is_pressed=False, at=given.at)
-        elif given.name is InputName.PASSAGE and self.passages:
-            self.passages.trusted = False
+        self._trust(given.name, is_trusted=False)
 
     def time_up(self, given: TimeUp) -> None:
         """Take the end of a timer."""
@@ -147,7 +150,7 @@ class GateInputs:
         elif given.name == PRESSED and self.exits:
             self.exits.time_up(given.at.loop_s)
         elif given.name == WAITING and self.passages and self.passages.time_up(given.at):
-            self._suspect(self.states[InputName.PASSAGE], given.at)
+            self._suspect(self.states[self._sees_members], given.at)
         for state in self.states.values():
             if given.name == STUCK + state.name and state.level:
                 self._stuck(state, given.at)
@@ -157,8 +160,18 @@ class GateInputs:
     def _stuck(self, state: InputState, at: Instant) -> None:
         if state.health is InputHealth.OK:
             self._note(state, InputHealth.STUCK, at)
-        if state.name is InputName.PASSAGE and self.passages:
-            self.passages.trusted = False
+        self._trust(state.name, is_trusted=False)
+
+    def _trust(self, name: InputName, *, is_trusted: bool) -> None:
+        """Believe what this input says about members who pass, if it says so at all."""
+        if self.passages and name is self._sees_members:
+            self.passages.trusted = is_trusted
+
+    @property
+    def _sees_members(self) -> InputName:
+        """The input that sees who passes: the door's contact where there is no sensor."""
+        has_sensor = self.passages is not None and self.passages.has_sensor
+        return InputName.PASSAGE if has_sensor else InputName.CONTACT
 
     def _explains(self, state: InputState, given: InputChanged) -> bool:
         """Whether a change is a known movement: of an unlocked door, or of a member who was admitted."""
@@ -180,8 +193,7 @@ class GateInputs:
     def _watch_flutter(self, state: InputState, at: Instant) -> None:
         if state.begins_to_flutter():
             self._note(state, InputHealth.FLUTTERS, at)
-            if state.name is InputName.PASSAGE and self.passages:
-                self.passages.trusted = False
+            self._trust(state.name, is_trusted=False)
         if state.health is InputHealth.FLUTTERS:
             self._door.emit(StartTimer(QUIET + state.name, state.quiet_at_s))
 
@@ -202,8 +214,7 @@ class GateInputs:
         self._note(state, InputHealth.OK, at)
         if state.name is InputName.CONTACT and self.contact:
             self.contact.trusted = True
-        elif state.name is InputName.PASSAGE and self.passages:
-            self.passages.trusted = True
+        self._trust(state.name, is_trusted=True)
 
     def _note(self, state: InputState, health: InputHealth, at: Instant, cause: str | None = None) -> None:
         state.health = health

@@ -34,6 +34,8 @@ class PassageRules(NamedTuple):
     again_s: float
     has_sensor: bool = True
     release: Literal["start", "end", "no"] = "start"
+    debounce_s: float = 0.0
+    """The sensor's signal is known so much later than it began."""
 
 
 class Grant(NamedTuple):
@@ -99,8 +101,11 @@ class Passages:
 
     def sensed(self, at: Instant) -> None:
         """Take the beginning of the sensor's signal: somebody passes."""
+        while self._granted and at.loop_s > self._granted[0].relay_on_s + self._rules.wait_s:
+            self._give_up(self._granted.popleft(), at)
         self._silent = 0
         if not self._granted:
+            self._await_oldest()
             is_expected = self._door.keeps_open or at.loop_s <= self._door.exit_until_s
             if self.has_sensor and not is_expected:
                 self._count_in(at)
@@ -133,10 +138,10 @@ class Passages:
 
     def time_up(self, at: Instant) -> bool:
         """Give up those who did not pass in time; whether the sensor is suspect from now on."""
-        while self._granted and at.loop_s >= self._granted[0].relay_on_s + self._rules.wait_s:
+        while self._granted and at.loop_s >= self._known_s(self._granted[0]):
             self._give_up(self._granted.popleft(), at)
         self._await_oldest()
-        return self.trusted and self.has_sensor and self._silent >= SILENT_MAX
+        return self.trusted and self._silent >= SILENT_MAX
 
     def _give_up(self, grant: Grant, at: Instant) -> None:
         self._silent += 1
@@ -163,6 +168,9 @@ class Passages:
             self._door.emit(StartTimer(WAITING, None))
             return
         # The shell's timers are exact to a millisecond, and the last moment still counts as passed.
-        self._door.emit(StartTimer(WAITING, LoopTime(self._granted[0].relay_on_s + self._rules.wait_s)))
-        last_s = self._granted[-1].relay_on_s + self._rules.wait_s
-        self._door.emit(WatchClosely(LoopTime(last_s)))
+        self._door.emit(StartTimer(WAITING, self._known_s(self._granted[0])))
+        self._door.emit(WatchClosely(self._known_s(self._granted[-1])))
+
+    def _known_s(self, grant: Grant) -> LoopTime:
+        """When it is known whether the member has passed."""
+        return LoopTime(grant.relay_on_s + self._rules.wait_s + self._rules.debounce_s)

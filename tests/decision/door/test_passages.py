@@ -1,5 +1,7 @@
 """Passages: members who passed or did not, the second try, and sensors that cannot be trusted."""
 
+from collections import Counter
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -264,18 +266,67 @@ def test_a_gate_out_of_order_uses_up_no_second_try():
     assert door.words[-1] == AGAIN
 
 
+def test_a_signal_that_is_debounced_counts_from_its_beginning():
+    door = turnstile(SENSOR._replace(debounce_s=1.0))
+    door.scan("1")
+    door.until(1004.5)
+    began_in_time = m.InputChanged(InputName.PASSAGE, True, instant(1003.9))
+    door.feed(began_in_time)
+    assert door.words == [GRANTED, PASSED]
+
+
+def test_a_signal_that_begins_too_late_is_of_nobody_also_before_the_time_is_up():
+    door = turnstile(SENSOR._replace(debounce_s=1.0))
+    door.scan("1")
+    door.until(1004.5)
+    door.feed(m.InputChanged(InputName.PASSAGE, True, instant(1004.1)))
+    assert door.words == [GRANTED, NOT_PASSED, UNEXPECTED]
+    door.until(1100.0)
+    assert len(door.noted) == 4  # it stays active, and is stuck
+
+
+def test_a_contact_that_sees_none_of_ten_is_suspect_until_it_opens():
+    door = turnstile(BY_CONTACT, contact=CONTACT)
+    for number in range(SILENT_MAX):
+        door.scan(str(number))
+        door.until(door.now + 10)
+    assert door.words[-2:] == [NOT_PASSED, ("input", "suspect", "The door contact is suspect")]
+    asked = len(door.partner.asked)
+    door.scan(str(SILENT_MAX - 1))
+    assert len(door.partner.asked) == asked + 1  # no second try is given
+    door.until(door.now + 10)
+    door.contact(is_open=True)
+    assert door.words[-2:] == [
+        ("input", "ok", "The door contact works again"),
+        ("contact", "forced", "Door forced open"),
+    ]
+
+
+def test_a_contact_that_is_lost_says_of_nobody_that_he_did_not_pass():
+    door = turnstile(BY_CONTACT, contact=CONTACT)
+    door.scan("1")
+    door.feed(m.InputLost(InputName.CONTACT, "no such pin", instant(door.now)))
+    door.until(door.now + 10)
+    door.scan("1")
+    assert len(door.partner.asked) == 2
+    assert NOT_PASSED not in door.words
+
+
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["scan 1", "scan 2", "scan 3", "signal", "press", "hand"]), st.integers(0, 150)
+        st.sampled_from(["scan 1", "scan 2", "scan 3", "signal", "signal", "press", "hand", "relay"]),
+        st.integers(0, 150),
     ),
     max_size=60,
 )
+FREE = {"again", "return", "already_in"}
 
 
 @settings(max_examples=300)
-@given(STEPS, st.sampled_from([SENSOR, SENSOR_AT_END]))
-def test_any_sequence_of_inputs(steps, rules):
-    door = turnstile(rules, exits=EXIT, repeat_s=1.0)
+@given(STEPS, st.sampled_from([SENSOR, SENSOR_AT_END]), st.sampled_from([0, 60]), st.integers(0, 1))
+def test_any_sequence_of_inputs(steps, rules, return_s, already_in_per_day):
+    door = turnstile(rules, exits=EXIT, repeat_s=1.0, return_s=return_s)
+    door.partner.counts, door.partner.already_in_per_day = {"1", "2"}, already_in_per_day
     for step, tenths in steps:
         door.until(door.now + tenths / 10)
         match step.split():
@@ -288,17 +339,27 @@ def test_any_sequence_of_inputs(steps, rules):
                 door.button(is_pressed=False)
             case ["hand"]:
                 door.admit()
+            case ["relay"]:
+                door.relay_works = not door.relay_works
     door.until(door.now + 1000)
-    admitted = [event for event in door.events if event.outcome.result.value == "admitted"]
-    again = [event for event in admitted if event.outcome.basis.value == "again"]
-    by_partner = [event for event in admitted if event.outcome.basis.value == "partner"]
+    basis = {event.attempt.id: str(event.outcome.basis or "") for event in door.events}
+    of_basis = Counter(basis.values())
     passages = [event for event in door.events if event.attempt.kind == "passage" and event.attempt.of]
-    assert len(by_partner) == len(door.partner.asked)
-    assert len(again) <= sum(event.outcome.result.value == "not_passed" for event in passages)
+    by_result = Counter(event.outcome.result.value for event in passages)
+    assert of_basis["partner"] <= door.partner.allowed
+    assert door.openings <= door.partner.allowed + sum(of_basis[one] for one in (*FREE, "manual", "exit"))
+    again = [event for event in door.events if basis[event.attempt.id] == "again"]
+    assert len(again) <= by_result["not_passed"]
     firsts = [event.attempt.of for event in again]
     assert len(firsts) == len(set(firsts))  # at most one for a success
-    assert set(firsts) <= {event.attempt.id for event in by_partner}
+    assert {basis[of] for of in firsts} <= {"partner", "return", "already_in"}
+    assert of_basis["return"] == 0 or (return_s and by_result["passed"])
+    assert max(already_in_of_members(door).values(), default=0) <= already_in_per_day
     passed = {event.attempt.of for event in passages if event.outcome.result.value == "passed"}
     assert not passed & set(firsts)
     ends = [event.attempt.of for event in passages]
     assert len(ends) == len(set(ends))  # one end for each admission
+
+
+def already_in_of_members(door):
+    return Counter(event.attempt.member for event in door.events if event.outcome.basis == "already_in")

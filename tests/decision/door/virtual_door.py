@@ -47,6 +47,8 @@ class Partner:
     refuses: set = field(default_factory=set)
     counts: set = field(default_factory=set)
     asked: list = field(default_factory=list)
+    allowed: int = 0
+    """How often it admitted."""
     checked_in: list = field(default_factory=list)
     """Scans and check-ins for which the partner was asked to check the member in."""
 
@@ -62,6 +64,7 @@ class Partner:
             return Decision(Verdict.NOT_ALLOWED, status=400)
         if attempt.member in self.counts and attempt.member in self.asked[:-1]:
             return IN_ALREADY
+        self.allowed += 1
         return Decision(Verdict.ALLOWED, status=200)
 
 
@@ -86,6 +89,7 @@ class Door:
         self.now = 0.0
         self.timers = {}
         self.relay_off_s = 0.0
+        self.openings = 0
         self.relay_works = True
         self.disk_works = True
         self.line_works = True
@@ -165,6 +169,7 @@ class Door:
     def energise(self, of, open_ms):
         if not self.relay_works:
             return m.RelayStuck(of, "pin 17 does not follow")
+        self.openings += 1
         self.relay_off_s = max(self.relay_off_s, self.now + open_ms / 1000)
         return m.RelayOn(of, self.now, open_ms)
 
