@@ -24,6 +24,7 @@ MEASUREMENTS = {
     "journal": "5. The journal as it grows",
     "throughput": "6. Throughput",
     "viewers": "7. The own time of a scan while browsers look on",
+    "gate": "8. A gate with inputs: idle, the way out, a scan",
 }
 """Module → title, in the order in which they run."""
 

@@ -17,6 +17,8 @@ from typing import Any
 from gpiozero.pins.mock import MockFactory, MockPin
 
 ENVIRONMENT = "SPEED_PINS"
+LEVELS_ENVIRONMENT = "SPEED_LEVELS"
+"""Names a pipe with the levels of inputs, a line each: `26 0`."""
 COUNT = struct.Struct("=Q")
 """At the start of the file: how many changes there are."""
 CHANGE = struct.Struct("=dII")
@@ -29,6 +31,11 @@ class StampingPin(MockPin):  # type: ignore[misc] # gpiozero ships no types
     def output_with_state(self, state: bool) -> None:
         self._function, self._state = "output", bool(state)
         self.factory.stamp(self._number, int(state))
+
+    def _set_function(self, value: Any) -> None:
+        super()._set_function(value)
+        if value == "input":
+            self.factory.listen()
 
     def _set_state(self, value: Any) -> None:
         self._state = bool(value)
@@ -44,6 +51,20 @@ class StampingFactory(MockFactory):  # type: ignore[misc]
             self._file = mmap.mmap(file.fileno(), 0)
         self._changes = 0
         self._lock = threading.Lock()
+        self._listener: threading.Thread | None = None
+
+    def listen(self) -> None:
+        """From now on the pipe's levels are the inputs'."""
+        if self._listener is None and LEVELS_ENVIRONMENT in os.environ:
+            self._listener = threading.Thread(target=self._drive, daemon=True)
+            self._listener.start()
+
+    def _drive(self) -> None:
+        with Path(os.environ[LEVELS_ENVIRONMENT]).open() as levels:
+            for line in levels:
+                number, level = line.split()
+                pin = self.pin(int(number))
+                pin.drive_high() if int(level) else pin.drive_low()
 
     def stamp(self, pin: int, level: int) -> None:
         """Writes a change down; the count last, so that a reader never sees half a change."""

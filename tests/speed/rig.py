@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -112,6 +113,16 @@ class PartnerProcess:
             self._process.communicate()
             self._process = None
 
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """It takes connections and requests, and answers nothing meanwhile."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
     def url(self, index: int = 0) -> str:
         return f"https://{self.address}:{self.ports[index]}"
 
@@ -137,6 +148,11 @@ class Plan:
     journal: Mapping[str, Any] = field(default_factory=dict)
     before: Sequence[str] = ()
     profile: Path | None = None
+    inputs: Sequence[str] = ()
+    """Of `INPUTS`; each door has its own."""
+
+
+INPUTS = ("passage", "contact", "fire", "exit", "exit_passage")
 
 
 class Gym:
@@ -165,6 +181,10 @@ class Gym:
             (self.folder / "key").touch(mode=0o600)
             (self.folder / "key").write_text("a-key-for-the-measurements\n", "utf-8")
             self._settings.write_text("\n".join(self._settings_lines()) + "\n", "utf-8")
+            levels = self.folder / "levels"
+            os.mkfifo(levels)
+            self._levels = os.open(levels, os.O_RDWR)  # it does not wait for a daemon
+            stack.callback(os.close, self._levels)
             stack.callback(self.end)
             self._stack = stack.pop_all()
         return self
@@ -194,8 +214,26 @@ class Gym:
         return (
             f"[doors.door{number}]\nrepeat_ms = 0\n"
             f"relay = {{ pin = {RELAY_PINS[number]}, open_ms = {OPEN_MS} }}\nsignals = {{ {signals} }}\n"
-            f'[[doors.door{number}.scanners]]\ntype = "serial"\nport = "scanner-{number}"'
+            f'[[doors.door{number}.scanners]]\ntype = "serial"\nport = "scanner-{number}"\n'
+            + "\n".join(self._inputs(number))
         )
+
+    def _inputs(self, door: int) -> Iterator[str]:
+        tables = {"exit": "exit.button", "exit_passage": "exit.passage"}
+        if "exit" in self.plan.inputs:
+            yield f"[doors.door{door}.exit]\nopen_ms = {OPEN_MS}"
+        for name in self.plan.inputs:
+            pin = self.input_pin(door, name)
+            yield f"[doors.door{door}.{tables.get(name, name)}]\npin = {pin}\ndebounce_ms = 0"
+
+    def input_pin(self, door: int, name: str) -> int:
+        return PINS - 1 - door * len(self.plan.inputs) - list(self.plan.inputs).index(name)
+
+    def drive(self, pin: int, level: int) -> float:
+        """Sets an input's level; when that was (s, monotonic). All inputs are active at a low one."""
+        at = time.monotonic()
+        os.write(self._levels, f"{pin} {level}\n".encode())
+        return at
 
     def lamp_pin(self, door: int, lamp: str) -> int:
         lamps = list(self.plan.lamps)
@@ -213,7 +251,7 @@ class Gym:
                 stdin=subprocess.DEVNULL,
                 stderr=told,
                 env=environment_for(self.folder, self.stamps)
-                | {"NOTIFY_SOCKET": str(self.folder / "notify")}
+                | {"NOTIFY_SOCKET": str(self.folder / "notify"), "SPEED_LEVELS": str(self.folder / "levels")}
                 | environment,
                 cwd=TESTS,
             )
