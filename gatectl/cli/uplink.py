@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import grp
 import hashlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
 from gatectl.config import secrets, uplink_files
 from gatectl.config.model import Settings, UplinkSettings
 from gatectl.config.problems import SettingIssue
 from gatectl.config.reader import find, load, located
 from gatectl.daemon.control import WATCH_SOCKET
-from gatectl.decision.log import LogEntry
+from gatectl.daemon.sd_notify import notify
 from gatectl.errors import SUDO, GatectlError, visible
-from gatectl.uplink.status_file import StatusFile, read_status, status_path
+from gatectl.uplink.status_file import read_status, status_path
 from gatectl.validators.addresses import broker_address
 
 GROUP = "gatectl-uplink"
@@ -55,8 +53,8 @@ def run(args: argparse.Namespace) -> int:
 # --- Serving -------------------------------------------------------------------------------------
 
 
-def _serve(_args: argparse.Namespace, path: Path, settings: Settings, uplink: UplinkSettings) -> int:
-    """Send until SIGTERM or SIGINT; then return 0."""
+def _serve(_args: argparse.Namespace, path: Path, settings: Settings, uplink: UplinkSettings) -> Never:
+    """Become the process that sends until SIGTERM or SIGINT."""
     found = list(uplink_files.findings(uplink, os.environ, dates=False))
     if found:
         raise located(path, *found)
@@ -67,46 +65,43 @@ def _serve(_args: argparse.Namespace, path: Path, settings: Settings, uplink: Up
             f"gatectl uplink needs the package {error.name}, which is not installed",
             "scripts/install --uplink installs it, or pip install 'gatectl[uplink]'",
         ) from error
-    asyncio.run(_run(path, settings, uplink))
-    return 0
-
-
-async def _run(path: Path, settings: Settings, uplink: UplinkSettings) -> None:
-    from gatectl.daemon.sd_notify import notify  # noqa: PLC0415 - with what it needs
-    from gatectl.monitor.control_client import ControlClient  # noqa: PLC0415
-    from gatectl.uplink.journal_source import JournalSource  # noqa: PLC0415
-    from gatectl.uplink.mqtt import BrokerAccess  # noqa: PLC0415
-    from gatectl.uplink.privacy import Privacy  # noqa: PLC0415
-    from gatectl.uplink.process import Uplink  # noqa: PLC0415
-
-    key = secrets.key_file(uplink.key, os.environ)
-    host, port = broker_address(uplink.url)
-    pseudonym_key = uplink.pseudonym_key and uplink_files.pseudonym_key(uplink.pseudonym_key, os.environ)
-    about = {
-        "tenant": settings.site.tenant,
-        "studio": settings.site.studio,
-        "settings": f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}",
-    }
-    process = Uplink(
-        BrokerAccess(host, port, uplink.device, uplink.certificate, key, uplink.ca_file),
-        JournalSource(settings.journal.path),
-        ControlClient(Path(os.environ.get(WATCH_SOCKET) or settings.control.socket)),
-        Privacy(uplink.members, pseudonym_key or b""),
-        about,
-        StatusFile(status_path(os.environ)),
-        _log,
-    )
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, process.stop)
     notify("READY=1", os.environ)
-    await process.run()
+    read_from = _written(_orders(path, settings, uplink))
+    os.set_inheritable(read_from, True)  # noqa: FBT003 - os's own signature
+    command = [sys.executable, "-P", "-m", "gatectl.uplink.process", str(read_from)]
+    os.execv(sys.executable, command)  # noqa: S606 - no shell
 
 
-def _log(entry: LogEntry) -> None:
-    """Write a line to stderr; systemd reads its priority from the prefix (sd-daemon(3))."""
-    prefix = f"<{entry.priority.value}>" if "JOURNAL_STREAM" in os.environ else ""
-    with suppress(OSError):
-        print(f"{prefix}{visible(entry.message)}", file=sys.stderr, flush=True)
+def _orders(path: Path, settings: Settings, uplink: UplinkSettings) -> dict[str, Any]:
+    """Return the fields of `gatectl.uplink.process.Orders`."""
+    host, port = broker_address(uplink.url)
+    source = uplink.pseudonym_key
+    return {
+        "host": host,
+        "port": port,
+        "device": uplink.device,
+        "certificate": str(uplink.certificate),
+        "key": str(secrets.key_file(uplink.key, os.environ)),
+        "ca_file": str(uplink.ca_file),
+        "journal": str(settings.journal.path),
+        "socket": os.environ.get(WATCH_SOCKET) or str(settings.control.socket),
+        "status": str(status_path(os.environ)),
+        "members": uplink.members,
+        "pseudonym_key": uplink_files.pseudonym_key(source, os.environ).hex() if source else "",
+        "about": {
+            "tenant": settings.site.tenant,
+            "studio": settings.site.studio,
+            "settings": f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}",
+        },
+    }
+
+
+def _written(orders: dict[str, Any]) -> int:
+    """Return a pipe's end from which the orders can be read, a key among them: they are nowhere else."""
+    read_from, write_to = os.pipe()
+    with os.fdopen(write_to, "w") as file:
+        json.dump(orders, file)  # some kilobytes at most, and the pipe takes 64
+    return read_from
 
 
 # --- The certificate's request -------------------------------------------------------------------

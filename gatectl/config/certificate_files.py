@@ -6,12 +6,13 @@ import stat
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from gatectl.config.cross_checks import tables
 from gatectl.config.problems import SettingIssue, UnusableIssue
 from gatectl.config.secrets import PartnerSecrets
 from gatectl.partners.protocol import PartnerSettings
+from gatectl.validators.certificates import facts_of
 from gatectl.validators.values import resolve
 
 SOON_DAYS = 30
@@ -128,30 +129,3 @@ def _flaws_of_pair(certificate: Path, key: Path) -> Iterator[tuple[str, str, str
             yield "client_key", f"{key} does not belong to client_certificate", hint
         else:
             yield "client_key", f"{key} holds no private key that can be read", _KEY_HINT
-
-
-class CertificateFacts(NamedTuple):
-    """The name in a file's first certificate, and the times from and to which it is valid."""
-
-    common_name: str
-    begins: datetime
-    ends: datetime
-
-
-def facts_of(path: Path) -> CertificateFacts | None:
-    """Return the facts of a certificate; None for another file, and for one that cannot be read."""
-    if _unreadable(path):
-        return None
-    import ssl  # noqa: PLC0415
-    from _ssl import _test_decode_cert  # type: ignore[attr-defined]  # noqa: PLC0415 - no public way to dates
-
-    try:
-        decoded = _test_decode_cert(str(path))
-    except (ssl.SSLError, OSError):
-        return None
-    names = [value for part in decoded["subject"] for name, value in part if name == "commonName"]
-    begins, ends = (ssl.cert_time_to_seconds(decoded[which]) for which in ("notBefore", "notAfter"))
-    common_name = names[-1] if names else ""
-    return CertificateFacts(
-        common_name, datetime.fromtimestamp(begins, UTC), datetime.fromtimestamp(ends, UTC)
-    )

@@ -39,8 +39,9 @@ class Away(Exception):
 class ControlClient:
     """The daemon behind a control socket."""
 
-    def __init__(self, socket: Path) -> None:
+    def __init__(self, socket: Path, retry_s: float = RETRY_S) -> None:
         self._socket = socket
+        self._retry_s = retry_s
         self._status: dict[str, Any] | Away = Away()
         self._asked_at = float("-inf")
         self._asking = asyncio.Lock()
@@ -79,7 +80,7 @@ class ControlClient:
                     while line := await reader.readline():
                         show(json.loads(line))
             lost()
-            await asyncio.sleep(RETRY_S)
+            await asyncio.sleep(self._retry_s)
 
     @contextlib.asynccontextmanager
     async def _connected(self, command: str) -> AsyncIterator[tuple[dict[str, Any], asyncio.StreamReader]]:

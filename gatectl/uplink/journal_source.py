@@ -60,6 +60,13 @@ class JournalSource:
         self._thread = ThreadPoolExecutor(1, "journal reader")
         self._reader: NumberedReader | None = None
         self._file: tuple[int, int] | None = None
+        self._touched: list[tuple[int, int, int] | None] = []
+
+    def is_touched(self) -> bool:
+        """Return whether the store's files changed since the last call. Wakes no thread and reads no disk."""
+        now = [_touch(self._path), _touch(self._path.with_name(f"{self._path.name}-wal"))]
+        before, self._touched = self._touched, now
+        return now != before
 
     async def ask(self, question: Callable[[NumberedReader], T]) -> T:
         """Return the answer. Raises UnreadableError if there is no readable journal."""
@@ -85,3 +92,11 @@ class JournalSource:
         if self._reader is not None:
             self._reader.close()
         self._reader = None
+
+
+def _touch(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns

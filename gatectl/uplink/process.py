@@ -1,5 +1,10 @@
 """The process of `gatectl uplink`: the journal and the daemon's status on one side, the broker on the other.
 
+    python -m gatectl.uplink.process DESCRIPTOR
+
+The command checks the settings and then becomes this program, which gets what it needs of them from an open
+file descriptor: reading the settings takes a quarter of the memory, and does not give it back.
+
 It reads the journal and watches the daemon, and the only messages that it understands are marks: it can tell,
 and no message can make a gate do anything.
 """
@@ -8,26 +13,36 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import os
 import secrets
+import signal
+import sys
 from collections.abc import Mapping
 from datetime import UTC
-from typing import Any, Never
+from pathlib import Path
+from typing import Any, NamedTuple, Never
 
 from gatectl import __version__, clock
 from gatectl.decision.event import timestamp
 from gatectl.decision.log import Log, LogEntry, Priority
+from gatectl.errors import visible
 from gatectl.journal.reader import UnreadableError
 from gatectl.monitor.control_client import Away, ControlClient
 from gatectl.uplink import wire
 from gatectl.uplink.conversation import Conversation, OwnEvent, Wanted, reconnect_delays
 from gatectl.uplink.journal_source import JournalSource, NumberedReader
 from gatectl.uplink.mqtt import BrokerAccess, Connection, ConnectionLost, connected
-from gatectl.uplink.privacy import Privacy
+from gatectl.uplink.privacy import Members, Privacy
 from gatectl.uplink.status_file import StatusFile
 from gatectl.uplink.wire import Channel, NumberedEvent, WireError
+from gatectl.validators.certificates import facts_of
 
 POLL_S = 10.0
 """Between two looks at the journal. Scans ring at the watch socket; passages and alarms need not."""
+
+LOOK_S = 60.0
+"""The longest time without a look. A file's time has steps of milliseconds: two writes may show as one."""
 
 RING_S = (0.0, 0.05, 0.2, 0.5)
 """When to look at the journal after a scan was decided: its record follows within milliseconds."""
@@ -61,6 +76,9 @@ _VOLATILE = frozenset(
 )
 """Parts of the status whose change is no news."""
 
+
+WATCH_RETRY_S = 5.0
+"""Between two tries to reach a daemon that is away: a page is in more of a hurry."""
 
 _CHANCE = secrets.SystemRandom()
 
@@ -123,13 +141,16 @@ class Uplink:
     # --- The journal -----------------------------------------------------------------------------
 
     async def _follow_journal(self) -> Never:
+        looked_at = float("-inf")
         while True:
-            delays = RING_S if self._rung.is_set() else RING_S[:1]
+            is_rung = self._rung.is_set()
             self._rung.clear()
-            for delay_s in delays:
-                await asyncio.sleep(delay_s)
-                if await self._look():
-                    break
+            if is_rung or self._source.is_touched() or clock.now() - looked_at > LOOK_S:
+                looked_at = clock.now()
+                for delay_s in RING_S if is_rung else RING_S[:1]:
+                    await asyncio.sleep(delay_s)
+                    if await self._look():
+                        break
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL_S):
                     await self._rung.wait()
@@ -304,8 +325,6 @@ class Uplink:
         return str(read[0].event["at"]) if read else None
 
     def _certificate_until(self) -> str | None:
-        from gatectl.config.certificate_files import facts_of  # noqa: PLC0415 - once an hour would do
-
         facts = facts_of(self._access.certificate)
         return None if facts is None else facts.ends.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -369,3 +388,57 @@ def _lasting(part: Any) -> Any:
 def _first(group: BaseExceptionGroup[ConnectionLost]) -> ConnectionLost:
     first = group.exceptions[0]
     return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+def main(descriptor: int) -> None:
+    """Run until SIGTERM or SIGINT, by the JSON object that can be read there; see `Orders`."""
+    with os.fdopen(descriptor) as file:
+        orders = Orders(**json.load(file))
+    asyncio.run(_run(orders))
+
+
+class Orders(NamedTuple):
+    """The settings of one run, as JSON has them."""
+
+    host: str
+    port: int
+    device: str
+    certificate: str
+    key: str
+    ca_file: str
+    journal: str
+    socket: str
+    """The daemon's, for those who watch."""
+    status: str
+    members: Members
+    pseudonym_key: str
+    """In hex; empty for none."""
+    about: dict[str, Any]
+
+
+async def _run(orders: Orders) -> None:
+    files = map(Path, (orders.certificate, orders.key, orders.ca_file))
+    process = Uplink(
+        BrokerAccess(orders.host, orders.port, orders.device, *files),
+        JournalSource(Path(orders.journal)),
+        ControlClient(Path(orders.socket), WATCH_RETRY_S),
+        Privacy(orders.members, bytes.fromhex(orders.pseudonym_key)),
+        orders.about,
+        StatusFile(Path(orders.status)),
+        _log,
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, process.stop)
+    await process.run()
+
+
+def _log(entry: LogEntry) -> None:
+    """Write a line to stderr; systemd reads its priority from the prefix (sd-daemon(3))."""
+    prefix = f"<{entry.priority.value}>" if "JOURNAL_STREAM" in os.environ else ""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"{prefix}{visible(entry.message)}\n")
+        sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -17,9 +17,11 @@ from fleet_rig import context_of
 from uplink_rig import UplinkGate
 from virtual_gate import WAIT_S, client
 
+from gatectl.cli.control import call
 from gatectl.fleet import new_office
 from gatectl.fleet.authority import CertificateAuthority
 from gatectl.fleet.local_services import free_port
+from gatectl.sim.simulated_door import SimulatedDoor
 from gatectl.uplink import wire
 from gatectl.uplink.privacy import Privacy
 from gatectl.uplink.wire import Mark
@@ -258,6 +260,23 @@ def test_check_looks_at_the_files_of_the_uplink(gate, office):
     (gate.folder / "pseudonym").write_text("zz")
     assert "uplink.pseudonym_key: the key is not 64 hex digits" in check(gate).stderr
     assert office.exists()
+
+
+def test_a_scan_at_a_door_reaches_head_office_without_the_persons_numbers(gate, fleet):
+    codes = ["1000000000001", "1000000000404", "WP-NEVER-KNOWN"]
+    with SimulatedDoor(gate.folder, lambda _line: None) as door, gate:
+        gate.wait(lambda status: status.get("mark") is not None)
+        for count, code in enumerate(codes, 1):
+            door.type_code(code)
+            gate.wait(lambda status, count=count: status["mark"] == count and status["behind"] == 0)
+        call(door.control, {"command": "open", "door": "main", "reason": "Kirsten forgot her card"})
+        gate.wait(lambda status: status["mark"] == len(codes) + 1)
+    rows = [text for (text,) in fleet.rows("SELECT to_jsonb(event)::text FROM event")]
+    (state,) = fleet.rows("SELECT state::text FROM device")
+    assert len(rows) == len(codes) + 1
+    assert '"doors"' in state[0]
+    for secret in (*codes, "Kirsten"):
+        assert secret not in " ".join((*rows, *state, gate.log.read_text()))
 
 
 def test_the_missing_extra_is_named_with_the_command_that_installs_it(gate):

@@ -66,7 +66,7 @@ class UplinkGate:
         key = folder / "pseudonym"
         key.write_text(self.pseudonym_key.hex())
         key.chmod(0o640)
-        self.settings = folder / "gatectl.toml"
+        self.settings = folder / "uplink.toml"
         members = members or f'pseudonym_key = {{ file = "{key}" }}'
         fields = {"folder": folder, "office": office, "port": port, "device": device, "members": members}
         self.settings.write_text(SETTINGS.format(**fields))
