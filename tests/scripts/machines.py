@@ -27,10 +27,11 @@ def tool(*names):
     return names[0]
 
 
-def wheel(folder, name, version, files, *, requires=(), scripts=""):
+def wheel(folder, name, version, files, *, requires=(), extras=(), scripts=""):
     """A wheel with these files, written without a build tool."""
     stem = f"{name.replace('-', '_')}-{version}"
     metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    metadata += "".join(f"Provides-Extra: {extra}\n" for extra in extras)
     metadata += "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
     info = {
         f"{stem}.dist-info/METADATA": metadata,
@@ -67,7 +68,8 @@ def make_wheelhouse(folder, *, change=None, without=()):
     """
     folder.mkdir()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    needed = [re.split(r"[^\w-]", requirement)[0] for requirement in project["dependencies"]]
+    uplink = project["optional-dependencies"]["uplink"]
+    needed = [re.split(r"[^\w-]", requirement)[0] for requirement in (*project["dependencies"], *uplink)]
     for name in needed:
         if name not in without:
             wheel(folder, name, locked()[name.lower()][0], {})
@@ -81,7 +83,8 @@ def make_wheelhouse(folder, *, change=None, without=()):
         "gatectl",
         __version__,
         package | (change or {}),
-        requires=project["dependencies"],
+        requires=[*project["dependencies"], *(f"{one}; extra == 'uplink'" for one in uplink)],
+        extras=["uplink"],
         scripts=f"gatectl = {project['scripts']['gatectl']}",
     )
     return folder

@@ -146,6 +146,14 @@ def test_a_repeated_installation_rebuilds_nothing(machine, wheelhouse):
     assert machine.path(SETTINGS).read_text() == WITH_KEYS
 
 
+def test_the_uplinks_packages_are_there_only_where_the_settings_have_an_uplink(machine, wheelhouse):
+    packages = "lib/python3.*/site-packages/aiomqtt-*"
+    assert not list(machine.path(f"/opt/gatectl/versions/{machine.current}").glob(packages))
+    machine.path(SETTINGS).write_text("[uplink]\n")
+    machine.install("--wheelhouse", wheelhouse)
+    assert list(machine.path(f"/opt/gatectl/versions/{machine.current}").glob(packages))
+
+
 def test_a_rebuilt_version_stays_current(machine, wheelhouse):
     before = machine.current
     machine.install("--wheelhouse", wheelhouse, "--rebuild")

@@ -30,8 +30,9 @@ def test_the_units_are_sound(units):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_service_is_exposed_to_little(units):
-    service = next(path for path in units if path.name == "gatectl.service")
+@pytest.mark.parametrize("name", ["gatectl.service", "gatectl-uplink.service"])
+def test_the_services_are_exposed_to_little(units, name):
+    service = next(path for path in units if path.name == name)
     done = subprocess.run(
         [tool("systemd-analyze"), "security", "--offline=true", "--no-pager", service],
         capture_output=True,
@@ -40,7 +41,7 @@ def test_the_service_is_exposed_to_little(units):
     )
     if "unrecognized option" in done.stderr:
         pytest.skip("this systemd cannot look at a unit offline (before 250)")
-    found = re.search(r"Overall exposure level for gatectl.service: ([\d.]+)", done.stdout)
+    found = re.search(rf"Overall exposure level for {name}: ([\d.]+)", done.stdout)
     assert found, done.stderr
     assert float(found[1]) <= EXPOSURE_MAX
 
@@ -79,3 +80,10 @@ def test_every_step_after_an_end_runs_even_if_the_one_before_fails():
 def test_the_environments_step_is_the_only_one_before_a_start_and_may_write_to_it():
     steps = re.findall(r"^ExecStartPre=(.*)$", (UNITS / "gatectl.service").read_text(), re.MULTILINE)
     assert steps == ["+/usr/lib/gatectl/gatectl-venv"]
+
+
+def test_the_uplink_can_reach_neither_the_control_socket_nor_a_partners_key():
+    unit = (UNITS / "gatectl-uplink.service").read_text()
+    assert "\nInaccessiblePaths=-/etc/gatectl/secrets -/run/gatectl\n" in unit
+    assert "\nMemoryMax=64M\n" in unit
+    assert "\nIOSchedulingClass=idle\n" in unit
