@@ -75,13 +75,18 @@ missing_packages() {
 # The packages without which some tests are skipped, one a line.
 missing_for_tests() {
     local each # COMMAND:PACKAGE, or what both are called
-    # Services are in folders that are in no ordinary user's PATH.
-    local PATH=$PATH:/usr/sbin:/usr/lib/postgresql/17/bin:/usr/lib/postgresql/16/bin:/usr/lib/postgresql/15/bin
-    for each in fish git groff:groff-base initdb:postgresql ip:iproute2 man:man-db mandoc mosquitto shellcheck \
-        systemctl:systemd zsh; do
+    for each in fish git groff:groff-base ip:iproute2 man:man-db mandoc shellcheck systemctl:systemd zsh; do
         command -v "${each%:*}" >/dev/null || printf '%s\n' "${each#*:}"
     done
+    missing_services
     has_browser || has_no_browser_package || printf '%s\n' chromium
+}
+
+# The packages of a head office that are missing, one a line. No ordinary user's PATH leads to their programs.
+missing_services() {
+    local PATH=$PATH:/usr/sbin:/usr/lib/postgresql/17/bin:/usr/lib/postgresql/16/bin:/usr/lib/postgresql/15/bin
+    command -v mosquitto >/dev/null || printf '%s\n' mosquitto
+    command -v initdb >/dev/null || printf '%s\n' postgresql
 }
 
 # Runs it: Ubuntu's package is a script that only asks for a snap.

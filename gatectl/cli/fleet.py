@@ -17,6 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     ingest = actions.add_parser("ingest", help="take the gates' events from the broker into PostgreSQL")
     ingest.set_defaults(action=_ingest)
+    demo = actions.add_parser("demo", help="a whole fleet on this machine: head office and three gates")
+    demo.add_argument("--scans", type=_count, metavar="N", help="end after so many scans (else by Ctrl-C)")
+    demo.set_defaults(action=_demo)
     init = actions.add_parser(
         "init", help="a new head office in a folder: certificates, broker's settings, units"
     )
@@ -58,6 +61,20 @@ def _ingest(args: argparse.Namespace) -> int:
     notify("READY=1", os.environ)
     asyncio.run(ingest.run(service))
     return 0
+
+
+def _demo(args: argparse.Namespace) -> int:
+    """Return 0 if every event is at head office once."""
+    _require("aiomqtt", "psycopg")
+    from gatectl.cli import fleet_demo  # noqa: PLC0415
+
+    return fleet_demo.run(args.scans)
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 0 < len(text) < 7 and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of scans")
+    return int(text)
 
 
 def _log(entry: LogEntry) -> None:

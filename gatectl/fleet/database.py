@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, LiteralString, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection, AsyncCursor
@@ -170,16 +170,15 @@ class Database:
 
     async def _write(self, done: Round) -> list[Alarm]:
         async with self._connection.transaction(), self._connection.cursor() as cursor:
-            await cursor.executemany(_DEVICE, _devices(done))
+            await _each(cursor, _DEVICE, _devices(done))
             alarms = await _insert_events(cursor, done.rows)
             for stream in _streams(done):
                 await cursor.execute(_STREAM, stream)
                 if cursor.rowcount != 1:
                     raise DatabaseAway(RESTORED)
-            states = [(Jsonb(state), device) for device, state in done.states.items()]
-            await cursor.executemany(_STATE, states)
-            await cursor.executemany(_ATTENDANCE, _attendances(done))
-            await cursor.executemany(_ALARM, [*done.alarms, *alarms])
+            await _each(cursor, _STATE, [(Jsonb(state), device) for device, state in done.states.items()])
+            await _each(cursor, _ATTENDANCE, _attendances(done))
+            await _each(cursor, _ALARM, _distinct([*done.alarms, *alarms]))
             if done.rows:
                 await cursor.execute(f"NOTIFY {CHANNEL}")
         return alarms
@@ -238,6 +237,11 @@ async def _migrate(connection: AsyncConnection[Any]) -> None:
             await connection.execute("INSERT INTO schema_version VALUES (%s)", (number,))
 
 
+async def _each(cursor: AsyncCursor[Any], statement: LiteralString, values: Sequence[Any]) -> None:
+    if values:  # else it would still be a round trip
+        await cursor.executemany(statement, values)
+
+
 async def _insert_events(cursor: AsyncCursor[Any], rows: Sequence[Row]) -> list[Alarm]:
     """Insert events; return an alarm for each device of which one has the number of another event."""
     if not rows:
@@ -253,16 +257,27 @@ async def _insert_events(cursor: AsyncCursor[Any], rows: Sequence[Row]) -> list[
     return [Alarm(device, Notice.TWO_MACHINES.value, about) for device in sorted(devices)]
 
 
+def _distinct(alarms: Sequence[Alarm]) -> list[Alarm]:
+    """Return the last of each device's alarms of a kind: a flood of messages is one write."""
+    return list({(alarm.device, alarm.kind): alarm for alarm in alarms}.values())
+
+
 def _json(rows: Sequence[Row]) -> Jsonb:
     return Jsonb(rows, dumps=lambda value: json.dumps(value, ensure_ascii=False, allow_nan=False))
 
 
 def _devices(done: Round) -> list[tuple[str, str | None, str | None]]:
-    last: Mapping[str, Row] = {row["device"]: row for row in done.rows}
+    """Return each device with its company and studio, as far as they are known from this round."""
+    last: Mapping[str, Mapping[str, Any]] = done.states | {row["device"]: row for row in done.rows}
+    known = [(device, last.get(device, {})) for device in sorted(done.devices)]
     return [
-        (device, last[device]["tenant"], last[device]["studio"]) if device in last else (device, None, None)
-        for device in sorted(done.devices)
+        (device, _text_or_none(fields.get("tenant")), _text_or_none(fields.get("studio")))
+        for device, fields in known
     ]
+
+
+def _text_or_none(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _streams(done: Round) -> list[tuple[Any, ...]]:
@@ -287,10 +302,11 @@ T = TypeVar("T")
 
 
 async def _guarded(operation: Awaitable[T]) -> T:
-    """Await an operation; raise DatabaseAway if the connection is the trouble."""
+    """Await an operation; raise DatabaseAway if the connection or the tables are the trouble."""
     try:
         return await operation
-    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+    except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.ProgrammingError) as error:
+        # The last also where the tables are not there any more.
         raise DatabaseAway(_line(error)) from error
 
 

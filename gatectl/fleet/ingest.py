@@ -8,6 +8,7 @@ needs to be kept.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import signal
 import ssl
@@ -16,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple, Never
+from typing import Any, NamedTuple, Never
 
 import aiomqtt
 import psycopg
@@ -32,7 +33,8 @@ from gatectl.fleet.settings import BrokerSettings, FleetSettings
 from gatectl.uplink.wire import Channel, EventBatch, Presence, Properties, WireError, subscription, topic_of
 from gatectl.validators.addresses import broker_address
 
-CONNECT_S = 10.0
+CONNECT_S = 5.0
+"""The library waits for so long even if the connection ends before it has come about."""
 KEEPALIVE_S = 30
 RECONNECT_MAX_S = 30.0
 """Gates wait for head office with what they have; a short time catches up sooner."""
@@ -42,8 +44,9 @@ ROUND_EVENTS = 2000
 ROUND_MESSAGES = 500
 QUEUE_MAX = 2000
 """Decoded messages that wait for the database."""
-LIBRARY_MAX = 4096
-"""Messages before them. Beyond, the library drops some, and they are asked for again."""
+LIBRARY_MAX = 50_000
+"""Messages before them, as many as the broker keeps for a client: at a start each gate's health comes at
+once. Beyond, some are dropped, and are asked for again."""
 
 CHECK_S = 5.0
 """Without a message for so long, see whether the database is still the same."""
@@ -300,7 +303,20 @@ def _library_log() -> logging.Logger:
 async def run(ingest: Ingest) -> None:
     """Serve until SIGTERM or SIGINT."""
     task = asyncio.create_task(ingest.serve())
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(without_library_noise)
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        loop.add_signal_handler(number, task.cancel)
     with suppress(asyncio.CancelledError):
         await task
+
+
+def without_library_noise(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log errors that nobody handles, but those that the library leaves behind when a connection ends.
+
+    They are its future of the connection, and a write for which it still asks on the closed socket.
+    """
+    error = context.get("exception")
+    is_closed = isinstance(error, OSError) and error.errno == errno.EBADF
+    if not isinstance(error, aiomqtt.MqttError) and not is_closed:
+        loop.default_exception_handler(context)

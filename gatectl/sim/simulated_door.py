@@ -34,7 +34,7 @@ MAIN, SIDE = "main", "side"
 _SITE = """\
 [site]
 tenant = "Demo Fitness"
-studio = "This machine"
+studio = "{studio}"
 
 [gpio]
 pin_factory = "{factory}"
@@ -110,13 +110,16 @@ QUICK = GateTimes(open_ms=1000, wait_ms=3000, held_s=1)
 """For a script, whose members pass at once; a slow machine takes a second to notice that the gate is open."""
 
 
-def demo_settings(partners: str, times: GateTimes | None = None) -> str:
+def demo_settings(partners: str, times: GateTimes | None = None, studio: str = "This machine") -> str:
     """Return the settings with these partners' sections, one named like each protocol.
 
     With `times` the door is a whole gate, and there is a second door.
     """
     site = _SITE.format(
-        partners=partners, routes="\n".join(_routes()), factory="mock" if times is None else "simulated"
+        studio=studio,
+        partners=partners,
+        routes="\n".join(_routes()),
+        factory="mock" if times is None else "simulated",
     )
     return site + (_DOOR if times is None else _gate(times))
 
@@ -149,6 +152,7 @@ class SimulatedDoor:
         on_line: Callable[[str], None],
         gate: SimulatedGate | None = None,
         times: GateTimes = QUICK,
+        studio: str = "This machine",
     ) -> None:
         """Take `on_line`, called with each line that the daemon would write to the systemd journal.
 
@@ -161,6 +165,7 @@ class SimulatedDoor:
         self._on_line = on_line
         self._gate = gate
         self._times = None if gate is None else times
+        self._studio = studio
         self._scanners: dict[str, VirtualSerialScanner] = {}
         self._stack = contextlib.ExitStack()
 
@@ -170,7 +175,7 @@ class SimulatedDoor:
             for door, port in {MAIN: "scanner", SIDE: "scanner-side"}.items():
                 self._scanners[door] = stack.enter_context(VirtualSerialScanner(self._folder / port))
             sections = "\n".join(map(self.simulator.partner_section, PROTOCOLS))
-            self.settings.write_text(demo_settings(sections, self._times), "utf-8")
+            self.settings.write_text(demo_settings(sections, self._times, self._studio), "utf-8")
             stack.enter_context(self._daemon())
             self._stack = stack.pop_all()
         return self

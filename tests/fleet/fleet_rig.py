@@ -72,6 +72,10 @@ class IngestProcess:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stderr=log, stdin=subprocess.DEVNULL)
 
+    @property
+    def pid(self):
+        return self._process.pid
+
     def stop(self, how=signal.SIGTERM):
         """End it by this signal; return its exit status."""
         self._process.send_signal(how)
@@ -87,8 +91,8 @@ class Fleet:
     def __init__(self, broker, ingest, office, database):
         self.broker, self.ingest, self.office, self.database = broker, ingest, office, database
 
-    def gate(self, device, journal=None):
-        return VirtualGate(self.broker, enrol(self.office, device), device, journal)
+    def gate(self, device, journal=None, kind=VirtualGate):
+        return kind(self.broker, enrol(self.office, device), device, journal)
 
     def rows(self, query, *values):
         with psycopg.connect(self.database, autocommit=True) as connection:

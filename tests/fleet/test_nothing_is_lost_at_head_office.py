@@ -10,6 +10,8 @@ import signal
 from fleet_rig import caught_up, running, until
 from virtual_gate import event_of
 
+from gatectl.fleet.local_services import LocalBroker
+
 KILLS = 4
 
 
@@ -276,3 +278,34 @@ def test_a_newer_gates_fields_are_kept(fleet):
     ((extra, status, door),) = fleet.rows("SELECT extra, status, door FROM event")
     assert extra == {"passage": {"at": "door"}, "status": "two hundred", "door": 7, "at": "yesterday"}
     assert (status, door) == (None, None)
+
+
+def test_a_broker_that_drops_messages_and_acknowledges_them(fleet):
+    """Mosquitto's answer to a full queue: a success for the sender, and nothing for ingest."""
+    settings = fleet.office / "mosquitto.conf"
+    text = settings.read_text().replace("max_inflight_messages 100", "max_inflight_messages 1")
+    settings.write_text(text.replace("max_queued_messages 50000", "max_queued_messages 10"))
+    fleet.broker.stop()
+    LocalBroker(fleet.office)  # takes the settings over
+    fleet.broker.start()
+    gates = [fleet.gate(f"gate-{number}") for number in range(10)]
+
+    async def scenario():
+        async with running(*gates):
+            await until(lambda: all(gate.window == 256 for gate in gates))
+            for _ in range(30):
+                for gate in gates:
+                    gate.journal.append()
+                    gate.wake()
+                await asyncio.sleep(0)
+            # A gap is noticed by what comes behind it; without that, after a minute.
+            while not all(gate.mark == gate.journal.last for gate in gates):
+                for gate in gates:
+                    if gate.mark < 30:
+                        gate.journal.append()
+                        gate.wake()
+                await asyncio.sleep(0.1)
+
+    asyncio.run(asyncio.wait_for(scenario(), 60))
+    assert_complete(fleet, *gates)
+    assert "messages are being dropped" in (fleet.office / "mosquitto.log").read_text()

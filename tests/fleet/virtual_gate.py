@@ -25,6 +25,8 @@ from gatectl.uplink.wire import (
 )
 
 WAIT_S = 30.0
+CONNECT_S = 5.0
+STATE_S = 2.0
 RECONNECT_MAX_S = 1.0
 """A test does not wait as long for a broker as a gate does."""
 
@@ -37,7 +39,7 @@ def client(broker, context, name="", **settings):
         identifier=name,
         tls_context=context,
         protocol=aiomqtt.ProtocolVersion.V5,
-        timeout=WAIT_S,
+        timeout=CONNECT_S,
         **settings,
     )
 
@@ -161,15 +163,16 @@ class VirtualGate:
             self._conversation.opened(self.journal.identity, self.journal.last)
             await connected.subscribe(str(Topic(self.device, Channel.MARK)), qos=1)
             await self._publish(connected, here, encode_presence(Presence(True, session)), retain=True)
-            await self._say_state(connected)
+            states = asyncio.create_task(self._repeat_state(connected))
             sending = asyncio.create_task(self._send(connected))
             try:
                 async for message in connected.messages:
                     await self._marked(connected, message.payload)
             finally:
-                sending.cancel()
-                with contextlib.suppress(asyncio.CancelledError, aiomqtt.MqttError):
-                    await sending
+                for task in (sending, states):
+                    task.cancel()
+                    with contextlib.suppress(asyncio.CancelledError, aiomqtt.MqttError):
+                        await task
 
     async def _marked(self, connected, payload):
         with contextlib.suppress(WireError):
@@ -193,6 +196,12 @@ class VirtualGate:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(None if at is None else max(0, at - time.monotonic())):
                     await self._changed.wait()
+
+    async def _repeat_state(self, connected):
+        """As a gate does every minute: the state or its answer may have been lost."""
+        while self._conversation.mark is None:
+            await self._say_state(connected)
+            await asyncio.sleep(STATE_S)
 
     async def _say_state(self, connected):
         chat = self._conversation

@@ -75,6 +75,8 @@ def last_lines(said):
 @pytest.mark.parametrize(
     "path",
     [
+        "scripts/fleet-bench",
+        "scripts/fleet-demo",
         "scripts/install",
         "scripts/lock",
         "systemd/udev/gatectl-is-scanner",
