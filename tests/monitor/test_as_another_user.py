@@ -1,4 +1,4 @@
-"""The service's user: what it can read, and that it cannot act."""
+"""The users of the monitor and of the uplink: what they can read, and that they cannot act."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from gatectl.journal.paging import Browser, Search
 from gatectl.journal.schema import open_store
 
 TMPFILES = Path(__file__).parents[2] / "systemd/system/gatectl.tmpfiles"
-GATECTL, MONITOR = 61001, 61002
+GATECTL, MONITOR, UPLINK = 61001, 61002, 61003
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user"),
@@ -29,11 +29,13 @@ def system(tmp_path):
         folder.chmod(0o755)
     etc = tmp_path / "etc"
     etc.mkdir()
-    users = {"root": 0, "gatectl": GATECTL, "gatectl-monitor": MONITOR}
+    users = {"root": 0, "gatectl": GATECTL, "gatectl-monitor": MONITOR, "gatectl-uplink": UPLINK}
     (etc / "passwd").write_text("".join(f"{name}:x:{uid}:{uid}::/:/\n" for name, uid in users.items()))
     (etc / "group").write_text("".join(f"{name}:x:{uid}:\n" for name, uid in users.items()))
     # The names in an access list are looked up on this machine, which need not know them.
-    rules = TMPFILES.read_text().replace(":gatectl-monitor:", f":{MONITOR}:")
+    rules = TMPFILES.read_text()
+    for name, uid in users.items():
+        rules = rules.replace(f"user:{name}:", f"user:{uid}:")
     (etc / "rules.conf").write_text(rules)
     make_folders(tmp_path)
     return tmp_path
@@ -85,9 +87,10 @@ def store(system):
     return system / "var/lib/gatectl/journal.db"
 
 
-def test_the_monitors_user_reads_a_store_at_rest(store):
+@pytest.mark.parametrize("reader", [MONITOR, UPLINK])
+def test_another_user_reads_a_store_at_rest(store, reader):
     assert as_user(GATECTL, lambda: fill(store, 7)) == {"returned": None}
-    assert as_user(MONITOR, lambda: count(store)) == {"returned": 7}
+    assert as_user(reader, lambda: count(store)) == {"returned": 7}
 
 
 def test_a_store_that_was_there_before_the_monitor_is_read_too(system, store):
