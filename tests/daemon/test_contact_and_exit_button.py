@@ -96,7 +96,11 @@ def test_status_shows_the_inputs_and_a_lost_one(gym):
     assert (inputs["contact"]["level"], inputs["contact"]["state"]) == (True, "active")
     assert (inputs["exit"]["level"], inputs["exit"]["state"]) == (False, "ok")
     screen = [fact.words.partition(", since")[0] for fact in facts(gym.status(), {}, datetime.now(UTC))]
-    assert screen[2:4] == ["door contact of main: open", "exit button of main: not pressed"]
+    assert screen[2:5] == [
+        "main: Door forced open",
+        "door contact of main: open",
+        "exit button of main: not pressed",
+    ]
     gym.fail(f"{BUTTON}:unread")
     lost = gym.next_event()
     assert (lost["kind"], lost["result"], lost["message"]) == ("input", "lost", "The exit button is lost")
