@@ -237,11 +237,11 @@ class Uplink:
 
     async def _take(self, mark: wire.Mark) -> None:
         own = await self._source.ask(lambda reader: _own(reader, mark.mark))
-        fork = self._talk.fork
+        before = self._talk.fork, self._behind is None
         if own is not None and self._talk.marked(mark, own, clock.now()):
             self._news.set()
-            if self._talk.fork != fork:
-                self._state_due.set()
+            if (self._talk.fork, self._behind is None) != before:
+                self._state_due.set()  # a fork, or how far behind the gate is after all
             self._show()
 
     def _refuse(self, error: WireError) -> None:

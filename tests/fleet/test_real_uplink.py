@@ -66,6 +66,12 @@ def test_status_says_that_it_is_connected_and_how_far(gate, fleet):  # noqa: ARG
     assert "not running" in gate.run("status").stderr
 
 
+def test_the_state_says_how_far_behind_the_gate_is_once_a_mark_has_come(gate, fleet):
+    gate.scan(3)
+    with gate:
+        gate.wait(lambda _status: fleet.rows("SELECT 1 FROM device WHERE state->>'behind' IS NOT NULL"))
+
+
 def test_a_broker_that_is_killed_costs_nothing(gate, fleet):
     ids = gate.scan(100)
     with gate:
