@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from gatectl import clock
+from gatectl.daemon.looks import ClockWatch
 from gatectl.decision.log import LogEntry, Priority
 from gatectl.decision.timestamps import Timestamp
 
@@ -79,3 +80,18 @@ def test_the_files_of_timesyncd(tmp_path, made, right):
         if name == "x":
             (folder / "synchronized").touch()
     assert clock.is_synchronised(tmp_path / "timesync") is right
+
+
+@pytest.mark.parametrize(("step_s", "calls"), [(0.0, 0), (0.02, 0), (-3600.0, 1), (1.0, 1)])
+def test_the_pins_thread_calls_for_a_look_at_a_step_of_the_clock(step_s, calls):
+    async def run():
+        called = []
+        watch = ClockWatch(lambda: called.append(True))
+        watch._ahead_s -= step_s  # as if the clock had been set since its last look
+        await asyncio.to_thread(watch.run, clock.monotonic())
+        await asyncio.sleep(0)
+        await asyncio.to_thread(watch.run, clock.monotonic())
+        await asyncio.sleep(0)
+        return len(called)
+
+    assert asyncio.run(run()) == calls
