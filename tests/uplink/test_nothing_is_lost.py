@@ -219,6 +219,8 @@ class OneGate:
 
     def finish(self):
         """All that the gate holds is committed some minutes after the last fault."""
+        if self.chance.random() < 0.3:
+            self.restore_a_dump()
         if self.chance.random() < 0.5:
             self.up, self.down = [], []  # the last messages are lost too
         if self.journal.last not in self.journal.ids:
