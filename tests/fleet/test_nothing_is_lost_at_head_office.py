@@ -7,10 +7,11 @@ import asyncio
 import random
 import signal
 
-from fleet_rig import caught_up, running, until
-from virtual_gate import event_of
+from fleet_rig import caught_up, enrol, running, until
+from virtual_gate import WAIT_S, client, event_of
 
 from gatectl.fleet.local_services import LocalBroker
+from gatectl.uplink.wire import decode_mark
 
 KILLS = 4
 
@@ -150,6 +151,41 @@ def test_a_database_restored_from_an_old_dump_becomes_complete_again(fleet, clus
     asyncio.run(scenario())
     assert_complete(fleet, old, new)
     assert fleet.alarms() == []
+
+
+def test_a_database_that_is_set_back_under_a_running_ingest(fleet):
+    """No gate has anything new: ingest sees it by itself."""
+    gate = fleet.gate("berlin-1")
+
+    async def scenario():
+        async with running(gate):
+            gate.journal.append(50)
+            gate.wake()
+            await caught_up(gate)
+            fleet.rows("UPDATE journal SET mark = 10, mark_id = NULL RETURNING 1")
+            fleet.rows("DELETE FROM event WHERE number > 10 RETURNING 1")
+            await until(lambda: fleet.has_all(gate))
+
+    asyncio.run(scenario())
+    assert_complete(fleet, gate)
+
+
+def test_after_a_start_each_known_gate_is_asked_for_what_lies_beyond_its_mark(fleet):
+    gate = fleet.gate("berlin-1")
+
+    async def scenario():
+        async with running(gate):
+            gate.journal.append(5)
+            gate.wake()
+            await caught_up(gate)
+        await asyncio.to_thread(fleet.broker.stop)
+        await asyncio.to_thread(fleet.broker.start)
+        async with client(fleet.broker, enrol(fleet.office, "berlin-1"), "berlin-1") as connected:
+            await connected.subscribe("gatectl/1/berlin-1/mark", qos=1)
+            return decode_mark((await anext(aiter(connected.messages))).payload)
+
+    mark = asyncio.run(asyncio.wait_for(scenario(), WAIT_S))
+    assert (mark.mark, mark.id, mark.again) == (5, gate.journal.events[5]["id"], True)
 
 
 def test_an_old_image_is_restored_and_decides_on_without_a_line(fleet):
