@@ -8,6 +8,7 @@ import os
 import sys
 from pathlib import Path
 
+from gatectl.cli import monitor
 from gatectl.decision.log import LogEntry
 from gatectl.errors import GatectlError, UsageError, visible
 
@@ -20,6 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     demo = actions.add_parser("demo", help="a whole fleet on this machine: head office and three gates")
     demo.add_argument("--scans", type=_count, metavar="N", help="end after so many scans (else by Ctrl-C)")
     demo.set_defaults(action=_demo)
+    pages = actions.add_parser("monitor", help="serve the Event Monitor over all gates as web pages")
+    monitor.add_options(pages, None)
+    pages.set_defaults(action=_monitor)
     init = actions.add_parser(
         "init", help="a new head office in a folder: certificates, broker's settings, units"
     )
@@ -75,6 +79,29 @@ def _count(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and 0 < len(text) < 7 and int(text)):
         raise argparse.ArgumentTypeError(f"{text!r} is no number of scans")
     return int(text)
+
+
+def _monitor(args: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT; then return 0."""
+    _require("psycopg")
+    from gatectl.config.secrets import read_password  # noqa: PLC0415
+    from gatectl.config.uplink_files import pseudonym_key  # noqa: PLC0415
+    from gatectl.fleet import settings, web  # noqa: PLC0415
+    from gatectl.fleet.stored_events import FleetSource  # noqa: PLC0415
+
+    path = Path(args.config) if args.config is not None else settings.DEFAULT
+    found = settings.load(path)
+    database, key = found.database, found.monitor.pseudonym_key
+    password = read_password(database.password, os.environ).value if database.password else None
+    bound, access, ready = monitor.prepared(args, path, found.monitor)
+    web.run(
+        FleetSource(database.dsn, password),
+        web.MemberLookup(pseudonym_key(key, os.environ) if key else b""),
+        bound=bound,
+        access=access,
+        ready=ready,
+    )
+    return 0
 
 
 def _log(entry: LogEntry) -> None:

@@ -8,10 +8,12 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from gatectl.config.model import Settings
+from gatectl.config.model import MonitorSettings, Settings
 from gatectl.config.problems import MONITOR_HINT, SettingIssue
 from gatectl.config.reader import find, load, located
 from gatectl.config.secrets import read_password
@@ -20,6 +22,9 @@ from gatectl.errors import GatectlError, UsageError, near
 from gatectl.validators.addresses import host_and_port, is_loopback
 from gatectl.validators.values import KeySource
 
+if TYPE_CHECKING:
+    from gatectl.monitor.serve import Access
+
 EXAMPLE = "127.0.0.1:8480"
 
 STATE_FOLDER = "STATE_DIRECTORY"
@@ -27,17 +32,17 @@ STATE_FOLDER = "STATE_DIRECTORY"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    _add_options(parser, None)
+    add_options(parser, None)
     actions = parser.add_subparsers(metavar="ACTION")
     link = actions.add_parser("link", help="print the link that opens a door's display and nothing else")
     # Without own defaults, which would overwrite options given before the action.
-    _add_options(link, argparse.SUPPRESS)
+    add_options(link, argparse.SUPPRESS)
     link.add_argument("door", metavar="DOOR")
     link.set_defaults(action=_link)
     parser.set_defaults(action=_serve)
 
 
-def _add_options(parser: argparse.ArgumentParser, default: str | None) -> None:
+def add_options(parser: argparse.ArgumentParser, default: str | None) -> None:
     parser.add_argument(
         "--listen", type=_address, default=default, metavar="ADDRESS:PORT", help=f"where (else {EXAMPLE})"
     )
@@ -67,24 +72,16 @@ def run(args: argparse.Namespace) -> int:
 def _serve(args: argparse.Namespace, path: Path, settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT; then return 0."""
     from gatectl.cli import report  # noqa: PLC0415 - with what it needs
-    from gatectl.daemon.sd_notify import notify  # noqa: PLC0415 - the web is for this command alone
-    from gatectl.monitor import serve  # noqa: PLC0415
+    from gatectl.monitor import serve  # noqa: PLC0415 - the web is for this command alone
     from gatectl.monitor.control_client import ControlClient  # noqa: PLC0415
     from gatectl.monitor.journal_worker import JournalWorker  # noqa: PLC0415
-    from gatectl.monitor.password import Password, SignedOut  # noqa: PLC0415
     from gatectl.monitor.renderer import SiteInfo  # noqa: PLC0415
 
-    host, port = _listen(args, settings)
-    text = _password(args, settings)
-    if text is None:
-        _require_loopback(host, args, path)
-    folder = os.environ.get(STATE_FOLDER)
-    password = None if text is None else Password(text, SignedOut(Path(folder) if folder else None))
     if settings.site.timezone is not None:
         # Pages show the gym's time, and this process uses the time zone for nothing else.
         os.environ["TZ"] = settings.site.timezone
         time.tzset()
-    bound = serve.listening(host, port)
+    bound, access, ready = prepared(args, path, settings.monitor)
     gym = SiteInfo(
         settings.site.tenant,
         settings.site.studio,
@@ -95,21 +92,42 @@ def _serve(args: argparse.Namespace, path: Path, settings: Settings) -> int:
     def report_on(event_id: str) -> dict[str, str]:
         return report.files(event_id, settings, report.keys_of(path))[1]
 
-    def ready() -> None:
-        address = _base(host, bound.getsockname()[1])
-        print(f"the Event Monitor is at {address}/", file=sys.stderr)
-        notify("READY=1", os.environ)
-
     serve.run(
         gym,
         JournalWorker(settings.journal.path),
         ControlClient(Path(os.environ.get(WATCH_SOCKET) or settings.control.socket)),
         report_on,
         bound=bound,
-        access=serve.Access(host, password, _names(args, settings), settings.monitor.proxies),
+        access=access,
         ready=ready,
     )
     return 0
+
+
+def prepared(
+    args: argparse.Namespace, path: Path, settings: MonitorSettings
+) -> tuple[socket.socket, Access, Callable[[], None]]:
+    """Return the bound socket, who may see the pages, and what to do when they are served.
+
+    Raises GatectlError.
+    """
+    from gatectl.daemon.sd_notify import notify  # noqa: PLC0415 - the web is for this command alone
+    from gatectl.monitor import serve  # noqa: PLC0415
+    from gatectl.monitor.password import Password, SignedOut  # noqa: PLC0415
+
+    host, port = _listen(args, settings)
+    text = _password(args, settings)
+    if text is None:
+        _require_loopback(host, args, path)
+    folder = os.environ.get(STATE_FOLDER)
+    secret = None if text is None else Password(text, SignedOut(Path(folder) if folder else None))
+    bound = serve.listening(host, port)
+
+    def ready() -> None:
+        print(f"the Event Monitor is at {_base(host, bound.getsockname()[1])}/", file=sys.stderr)
+        notify("READY=1", os.environ)
+
+    return bound, serve.Access(host, secret, _names(args, settings), settings.proxies), ready
 
 
 def _link(args: argparse.Namespace, path: Path, settings: Settings) -> int:
@@ -119,11 +137,11 @@ def _link(args: argparse.Namespace, path: Path, settings: Settings) -> int:
     if args.door not in settings.doors:
         hints = near(args.door, settings.doors) or (f"the doors are {', '.join(settings.doors)}",)
         raise UsageError(f"gatectl monitor link: there is no door {args.door!r} in {path}", *hints)
-    host, port = _listen(args, settings)
-    text = _password(args, settings)
+    host, port = _listen(args, settings.monitor)
+    text = _password(args, settings.monitor)
     if text is None:
         _require_loopback(host, args, path)
-    names = _names(args, settings)
+    names = _names(args, settings.monitor)
     # 0.0.0.0 and :: mean every address of this machine, and a browser cannot open them.
     own = socket.gethostname() if _is_any(host) else host
     shown = names[0] if names else own
@@ -148,22 +166,22 @@ def _about_link(*, has_key: bool, has_proxies: bool) -> list[str]:
     ]
 
 
-def _listen(args: argparse.Namespace, settings: Settings) -> tuple[str, int]:
+def _listen(args: argparse.Namespace, settings: MonitorSettings) -> tuple[str, int]:
     if args.listen is not None:
         given: tuple[str, int] = args.listen
         return given
-    return _address(settings.monitor.listen)
+    return _address(settings.listen)
 
 
-def _names(args: argparse.Namespace, settings: Settings) -> list[str]:
-    return list(settings.monitor.names if args.name is None else args.name)
+def _names(args: argparse.Namespace, settings: MonitorSettings) -> list[str]:
+    return list(settings.names if args.name is None else args.name)
 
 
-def _password(args: argparse.Namespace, settings: Settings) -> str | None:
+def _password(args: argparse.Namespace, settings: MonitorSettings) -> str | None:
     """Return the password, if the settings name one. Raises GatectlError if it is not acceptable."""
     from gatectl.monitor.password import CHARS_MIN  # noqa: PLC0415 - with what it needs
 
-    source = settings.monitor.password
+    source = settings.password
     if args.password_file is not None:
         source = KeySource(file=args.password_file.absolute())
     if source is None:

@@ -168,6 +168,8 @@ class Event(NamedTuple):
 
     attempt: Attempt
     outcome: Outcome
+    device: str = ""
+    """The gate's name in a fleet, known at head office alone."""
 
     @property
     def row(self) -> OutcomeRow:

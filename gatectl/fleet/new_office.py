@@ -8,6 +8,7 @@ import shutil
 import socket
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from gatectl.errors import GatectlError
@@ -85,11 +86,18 @@ ca_file = "ca.crt"
 # password = {{ file = "database-password" }}
 dsn = "dbname=gatectl"
 keep_days = 90
+
+[monitor]
+# An address that others reach needs a password, and names by which browsers reach it:
+# listen = "0.0.0.0:8480"
+# password = {{ file = "monitor-password" }}
+# names = ["fleet.example.com"]
+pseudonym_key = {{ file = "pseudonym" }}  # finds members by their numbers
 """
 
-_INGEST_UNIT = """\
+_UNIT = """\
 [Unit]
-Description=gatectl's ingest: the events of all gates into PostgreSQL
+Description={what}
 Documentation=man:gatectl-fleet(1)
 After=network.target postgresql.service mosquitto.service
 StartLimitIntervalSec=0
@@ -98,14 +106,15 @@ StartLimitIntervalSec=0
 Type=notify
 User={user}
 Group={user}
-ExecStart={program} fleet ingest -c {folder}/fleet.toml
+ExecStart={program} fleet {action} -c {folder}/fleet.toml
+StateDirectory=gatectl-fleet-{action}
 Restart=always
 RestartSec=2
 LimitCORE=0
 UMask=0077
 
 # The authority signs certificates: no service needs its key.
-InaccessiblePaths=-{folder}/ca.key
+InaccessiblePaths=-{folder}/ca.key{hidden}
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
 ProtectSystem=strict
 ProtectHome=yes
@@ -142,7 +151,7 @@ LimitNOFILE=65536
 """
 
 USER = "gatectl-fleet"
-"""The user who runs ingest."""
+"""The user who runs ingest and the monitor."""
 
 
 def create(folder: Path, names: Sequence[str] = (), *, port: int = PORT, address: str = "") -> None:
@@ -169,12 +178,17 @@ def create(folder: Path, names: Sequence[str] = (), *, port: int = PORT, address
 
 def _texts(folder: Path, port: int, address: str) -> dict[str, str]:
     listener = f" {address}" if address else ""
-    unit = _INGEST_UNIT.format(folder=folder, program=_program(), user=USER)
+    filled = partial(_UNIT.format, folder=folder, program=_program(), user=USER)
+    ingest = "gatectl's ingest: the events of all gates into PostgreSQL"
+    monitor = "gatectl's Event Monitor over all gates"
     return {
         "mosquitto.conf": _MOSQUITTO.format(folder=folder, port=port, address=listener),
         "acl": _ACL.format(ingest=INGEST),
         "fleet.toml": _FLEET.format(port=port),
-        "gatectl-fleet-ingest.service": unit,
+        "gatectl-fleet-ingest.service": filled(what=ingest, action="ingest", hidden=f" -{folder}/pseudonym"),
+        "gatectl-fleet-monitor.service": filled(
+            what=monitor, action="monitor", hidden=f" -{folder}/ingest.key"
+        ),
         "mosquitto-gatectl.conf": _BROKER_DROP_IN.format(folder=folder),
     }
 
@@ -186,13 +200,13 @@ def _program() -> str:
 
 
 def _give_to_services(folder: Path) -> None:
-    """Let the broker's and ingest's users, where there are such, read their keys and nothing else."""
+    """Let the services' users, where there are such, read their keys and nothing else."""
     if os.geteuid() != 0:
         return
     folder.chmod(0o755)
     owners = {
         "mosquitto": ("server.key", "acl"),
-        USER: ("ingest.key",),
+        USER: ("ingest.key", "pseudonym"),
     }
     for user, names in owners.items():
         for name in names:
@@ -207,17 +221,17 @@ def next_steps(folder: Path) -> list[str]:
     """Return the commands that put a new folder to use on Debian, one a line."""
     folder = folder.absolute()
     of_broker = f"{folder}/server.key {folder}/acl"
-    of_ingest = f"{folder}/ingest.key"
+    of_ours = f"{folder}/ingest.key {folder}/pseudonym"
     drop_in = "/etc/systemd/system/mosquitto.service.d/gatectl.conf"
     return [
         "apt-get install --no-install-recommends mosquitto postgresql",
         f"adduser --system --group --no-create-home {USER}",
         f"chgrp mosquitto {of_broker} && chmod 640 {of_broker}",
-        f"chgrp {USER} {of_ingest} && chmod 640 {of_ingest}",
+        f"chgrp {USER} {of_ours} && chmod 640 {of_ours}",
         f"runuser -u postgres -- createuser {USER}",
         f"runuser -u postgres -- createdb -O {USER} gatectl",
         f"install -D -m 644 {folder}/mosquitto-gatectl.conf {drop_in}",
-        f"install -m 644 {folder}/gatectl-fleet-ingest.service /etc/systemd/system/",
+        f"install -m 644 {folder}/gatectl-fleet-*.service /etc/systemd/system/",
         "systemctl daemon-reload && systemctl restart mosquitto",
-        "systemctl enable --now gatectl-fleet-ingest",
+        "systemctl enable --now gatectl-fleet-ingest gatectl-fleet-monitor",
     ]

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from gatectl.config import schema
 from gatectl.config.lines import Lines
+from gatectl.config.model import MonitorSettings
 from gatectl.config.problems import Problem, SettingsError, key_of
 from gatectl.config.reader import parsed
 from gatectl.config.schema import Flaw, InvalidError
@@ -42,14 +43,22 @@ class DatabaseSettings(Table):
     """Events that came in longer ago are pruned; 0 keeps all."""
 
 
+class FleetMonitorSettings(MonitorSettings):
+    """How `gatectl fleet monitor` serves the pages, as `[monitor]` of a gate does."""
+
+    pseudonym_key: Key | None = None
+    """The tenant's key, by which members and codes are found by their numbers: 32 bytes as 64 hex digits."""
+
+
 class FleetSettings(Table):
     """The whole file."""
 
     broker: BrokerSettings
     database: DatabaseSettings
+    monitor: FleetMonitorSettings = FleetMonitorSettings()
 
 
-_TABLES = {"broker": BrokerSettings, "database": DatabaseSettings}
+_TABLES = {"broker": BrokerSettings, "database": DatabaseSettings, "monitor": FleetMonitorSettings}
 
 _WORDS = {
     schema.MISSING: "is missing",

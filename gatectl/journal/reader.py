@@ -82,6 +82,11 @@ class Filters(NamedTuple):
     result: Result | None = None
     kind: str | None = None
     basis: Basis | None = None
+    studio: str | None = None
+    device: str | None = None
+    """No event of a gate's own journal has one."""
+    members: tuple[str, ...] | None = None
+    """Any of these, in place of `member`, at head office alone: one member's pseudonyms at each partner."""
 
     def conditions(self) -> tuple[str, dict[str, object]]:
         """SQL over the columns of `events`, and its parameters."""
@@ -93,6 +98,8 @@ class Filters(NamedTuple):
             "member": ("member = :member", self.member),
             "result": ("result = :result", self.result and self.result.value),
             "kind": ("kind = :kind", self.kind),
+            "studio": ("studio = :studio", self.studio),
+            "device": ("'' = :device", self.device),
             # A literal: SQLite uses a partial index only where it knows the value beforehand.
             "basis": (f"basis = '{self.basis}'", self.basis and self.basis.value),
         }
@@ -117,6 +124,9 @@ class Filters(NamedTuple):
             and self.result in {None, event.outcome.result}
             and self.kind in {None, attempt.kind}
             and self.basis in {None, event.outcome.basis}
+            and self.studio in {None, attempt.studio}
+            and self.device in {None, event.device}
+            and (self.members is None or attempt.member in self.members)
         )
 
 

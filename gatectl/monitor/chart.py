@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from gatectl.decision.local_time import clock_text, local
-from gatectl.journal.paging import Browser, Tally
+from gatectl.journal.paging import Tally
+from gatectl.monitor.journal_worker import EventBrowser
 
 WIDTH, HEIGHT = 480, 140
 """Units of the drawing; the style sheet scales it to its container."""
@@ -79,7 +80,7 @@ class Day:
     partners: list[PartnerDay]
 
 
-def day_of(browser: Browser, day: date) -> Day:
+def day_of(browser: EventBrowser, day: date) -> Day:
     """Return the day in this machine's time, for each partner that had scans."""
     start = datetime(day.year, day.month, day.day).astimezone()
     following = day + timedelta(days=1)

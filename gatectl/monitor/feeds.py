@@ -12,7 +12,7 @@ from gatectl.decision.indication import Screen
 from gatectl.journal.paging import Listed
 from gatectl.journal.reader import POLL_S, UnreadableError
 from gatectl.monitor.control_client import Away, ControlClient
-from gatectl.monitor.journal_worker import JournalWorker, StoreState
+from gatectl.monitor.journal_worker import EventSource, StoreState
 from gatectl.monitor.presenters import OFFLINE
 
 T = TypeVar("T")
@@ -101,15 +101,15 @@ class HealthNews:
 News = Listed | Reload | HealthNews
 
 
-class LiveFeeds:
-    """Feeds the pages: `events` has the news of the list, `displays` the views by door."""
+class EventFeeds:
+    """Feeds the list: `events` has its news."""
 
-    def __init__(self, journal: JournalWorker, daemon: ControlClient, doors: Collection[str]) -> None:
+    def __init__(self, journal: EventSource) -> None:
         self.events: Broadcast[News] = Broadcast()
-        self.displays: Mapping[str, Broadcast[dict[str, Any]]] = {door: Broadcast() for door in doors}
+        self.displays: Mapping[str, Broadcast[dict[str, Any]]] = {}
+        """The views by door."""
         self.is_away = True
         self._journal = journal
-        self._daemon = daemon
         self._woken = asyncio.Event()
 
     def close(self) -> None:
@@ -168,6 +168,18 @@ class LiveFeeds:
             if len(self.events):
                 self.events.publish(await self.health())
             await asyncio.sleep(HEALTH_S)
+
+    async def health(self) -> HealthNews:
+        raise NotImplementedError
+
+
+class LiveFeeds(EventFeeds):
+    """Feeds the pages of a gate: its list and its displays."""
+
+    def __init__(self, journal: EventSource, daemon: ControlClient, doors: Collection[str]) -> None:
+        super().__init__(journal)
+        self.displays = {door: Broadcast() for door in doors}
+        self._daemon = daemon
 
     async def health(self) -> HealthNews:
         try:

@@ -25,12 +25,11 @@ from gatectl.decision.words import Language, chosen
 from gatectl.decision.words.advice import advice
 from gatectl.decision.words.event_words import RESULTS, basis_of
 from gatectl.errors import GatectlError, visible
-from gatectl.journal.paging import Browser
 from gatectl.journal.reader import Filters, UnreadableError
 from gatectl.monitor import chart, presenters, texts
-from gatectl.monitor.feeds import LiveFeeds
-from gatectl.monitor.journal_worker import JournalWorker
-from gatectl.monitor.query import Query
+from gatectl.monitor.feeds import EventFeeds
+from gatectl.monitor.journal_worker import EventBrowser, EventSource
+from gatectl.monitor.query import Query, QueryOf
 from gatectl.monitor.renderer import SiteInfo, TemplateRenderer, language_of
 
 PAGE_SIZE = 50
@@ -46,11 +45,13 @@ class PageHandlers:
     def __init__(
         self,
         gym: SiteInfo,
-        journal: JournalWorker,
-        live: LiveFeeds,
-        report: Report,
+        journal: EventSource,
+        live: EventFeeds,
+        report: Report | None,
         renderer: TemplateRenderer,
+        query: QueryOf = Query.of,
     ) -> None:
+        self._query = query
         self._gym = gym
         self._journal = journal
         self._live = live
@@ -59,15 +60,19 @@ class PageHandlers:
 
     async def events(self, request: Request) -> Response:
         language = language_of(request)
-        query = Query.of(request.query_params)
-        notices = [texts.text(language, "bad_time", text=visible(text)) for text in query.not_times]
+        query = self._query(request.query_params)
+        notices = self._notices(query, language)
         day = _day(request.query_params.get("day"))
+        # A fleet's day has too many scans to be counted for each page.
+        is_drawn = not self._gym.is_fleet or "day" in request.query_params
         found = None
         try:
-            mark, found, drawn = await self._journal.ask(lambda browser: _look(browser, query, day))
+            mark, found, drawn = await self._journal.ask(
+                lambda browser: _look(browser, query, day if is_drawn else None)
+            )
         except UnreadableError as error:
             mark, drawn = 0, chart.Day([], [])
-            notices.append(_why_unreadable(error, language))
+            notices.append(self._why_unreadable(error, language))
         events = [listed.event for listed in found.events] if found else []
         rows = presenters.rows_of(events, language, whole_codes=query.whole_codes)
         return self._renderer.page(
@@ -79,8 +84,7 @@ class PageHandlers:
             mark=mark,
             notices=notices,
             health=self._renderer.health(await self._live.health(), language),
-            doors=self._gym.doors,
-            partners=list(self._gym.status_pages),
+            **self._choices(),
             results={result.value: chosen(row.words, language) for result, row in RESULTS.items()},
             kinds=KINDS,
             drawn=drawn,
@@ -92,13 +96,13 @@ class PageHandlers:
 
     async def download(self, request: Request) -> Response:
         """Send all events that pass the filters, as a file for spreadsheets."""
-        table = _Table(Query.of(request.query_params).search.filters, event_csv.COLUMNS)
+        table = _Table(self._query(request.query_params).search.filters, event_csv.COLUMNS)
         return await self._file(request, "events", table)
 
     async def grace(self, request: Request) -> Response:
         """List who was let in during a partner's outage."""
         language = language_of(request)
-        query = Query.of(request.query_params)
+        query = self._query(request.query_params)
         search = replace(query.search, filters=_graced(query))
         found = await self._journal.ask(lambda browser: browser.page(search, PAGE_SIZE, browser.mark()))
         return self._renderer.page(
@@ -107,13 +111,13 @@ class PageHandlers:
             query=query,
             found=found,
             rows=[presenters.grace_row_of(listed.event, language) for listed in found.events],
-            notices=[texts.text(language, "bad_time", text=visible(text)) for text in query.not_times],
-            partners=list(self._gym.status_pages),
+            notices=self._notices(query, language),
+            **self._choices(),
         )
 
     async def grace_download(self, request: Request) -> Response:
         """Send that list as a file for spreadsheets, as `gatectl grace --csv` prints it."""
-        table = _Table(_graced(Query.of(request.query_params)), event_csv.GRACE_COLUMNS)
+        table = _Table(_graced(self._query(request.query_params)), event_csv.GRACE_COLUMNS)
         return await self._file(request, "grace", table)
 
     async def _file(self, request: Request, name: str, table: _Table) -> Response:
@@ -159,7 +163,7 @@ class PageHandlers:
     async def report(self, request: Request) -> Response:
         """Send the report in one file, ready for a mail."""
         event_id = request.path_params["event_id"]
-        if await self._journal.ask(lambda browser: browser.find(event_id)) is None:
+        if self._report is None or await self._journal.ask(lambda browser: browser.find(event_id)) is None:
             raise HTTPException(404)
         try:
             files = await asyncio.to_thread(self._report, event_id)
@@ -196,8 +200,21 @@ class PageHandlers:
     async def unreadable(self, request: Request, error: Exception) -> Response:
         """Answer for a page that needs the journal while it is unreadable."""
         language = language_of(request)
-        words = _why_unreadable(error, language) if isinstance(error, UnreadableError) else ""
+        words = self._why_unreadable(error, language) if isinstance(error, UnreadableError) else ""
         return self._renderer.page(request, "notice.html", status=503, words=words)
+
+    def _notices(self, query: Query, language: Language) -> list[str]:
+        """Return what is wrong with the filters."""
+        return [texts.text(language, "bad_time", text=visible(text)) for text in query.not_times]
+
+    def _choices(self) -> dict[str, Any]:
+        """Return the values that filters offer."""
+        gym = self._gym
+        return {"doors": gym.doors, "partners": list(gym.status_pages), "studios": (), "devices": ()}
+
+    def _why_unreadable(self, error: UnreadableError, language: Language) -> str:
+        words = texts.text(language, "no_database" if self._gym.is_fleet else "no_journal")
+        return f"{words} {visible(error.message)}"
 
 
 class _Rows(NamedTuple):
@@ -215,7 +232,7 @@ class _Table(NamedTuple):
     columns: event_csv.Columns
 
 
-def _rows_of(browser: Browser, table: _Table, low: int | None, until: int) -> _Rows:
+def _rows_of(browser: EventBrowser, table: _Table, low: int | None, until: int) -> _Rows:
     events, following = browser.batch(table.filters, low, until)
     return _Rows("".join(event_csv.rows(events, None, table.columns)), following, until)
 
@@ -223,23 +240,26 @@ def _rows_of(browser: Browser, table: _Table, low: int | None, until: int) -> _R
 def _graced(query: Query) -> Filters:
     """Return the filters of the list of who was let in during an outage: a time and a partner."""
     given = query.search.filters
-    return Filters(since_us=given.since_us, partner=given.partner, basis=Basis.GRACE)
+    return Filters(
+        since_us=given.since_us,
+        partner=given.partner,
+        basis=Basis.GRACE,
+        studio=given.studio,
+        device=given.device,
+    )
 
 
-def _with_neighbours(browser: Browser, event_id: str) -> tuple[Event, Around] | None:
+def _with_neighbours(browser: EventBrowser, event_id: str) -> tuple[Event, Around] | None:
     event = browser.find(event_id)
     if event is None:
         return None
     return event, around(event, *browser.neighbours(event_id, NEIGHBOURS))
 
 
-def _why_unreadable(error: UnreadableError, language: Language) -> str:
-    return f"{texts.text(language, 'no_journal')} {visible(error.message)}"
-
-
-def _look(browser: Browser, query: Query, day: date) -> tuple[int, Any, chart.Day]:
+def _look(browser: EventBrowser, query: Query, day: date | None) -> tuple[int, Any, chart.Day | None]:
     mark = browser.mark()
-    return mark, browser.page(query.search, PAGE_SIZE, mark), chart.day_of(browser, day)
+    drawn = None if day is None else chart.day_of(browser, day)
+    return mark, browser.page(query.search, PAGE_SIZE, mark), drawn
 
 
 def _facts(event: Event, language: Language) -> list[tuple[str, str]]:
@@ -248,6 +268,7 @@ def _facts(event: Event, language: Language) -> list[tuple[str, str]]:
     reason = outcome.reason
     said = ": ".join(part for part in (reason.key, reason.text) if part) if reason else ""
     facts = {
+        "device": event.device,
         "door": attempt.door,
         "scanner": attempt.scanner,
         "credential": attempt.credential,

@@ -6,15 +6,34 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
-from gatectl.journal.paging import Browser
-from gatectl.journal.reader import UnreadableError
+from gatectl.decision.event import Event
+from gatectl.journal.paging import Browser, Listed, Page, Search, Tally
+from gatectl.journal.reader import Filters, UnreadableError
 
 T = TypeVar("T")
 
 File = tuple[int, int]
 """Device and inode, to identify the file: a damaged store is moved away and replaced."""
+
+
+class EventBrowser(Protocol):
+    """A store of events as the pages read it; its methods are those of `journal.paging.Browser`."""
+
+    def mark(self) -> int: ...
+
+    def page(self, search: Search, size: int, until: int) -> Page: ...
+
+    def since(self, after: int, most: int) -> tuple[list[Listed], int]: ...
+
+    def batch(self, filters: Filters, low: int | None, until: int) -> tuple[list[Event], int | None]: ...
+
+    def tallies(self, from_us: int, until_us: int, bucket_us: int) -> list[Tally]: ...
+
+    def find(self, event_id: str) -> Event | None: ...
+
+    def neighbours(self, event_id: str, count: int) -> tuple[list[Event], list[Event]]: ...
 
 
 class StoreState(NamedTuple):
@@ -28,6 +47,19 @@ class StoreState(NamedTuple):
     version: int
     mark: int
     at_rest: bool
+
+
+class EventSource(Protocol):
+    """Answers questions to a store of events: a gate's journal, or head office's database."""
+
+    @property
+    def file(self) -> File | None: ...
+
+    async def ask(self, question: Callable[[EventBrowser], T]) -> T: ...
+
+    async def seen(self) -> StoreState: ...
+
+    def close(self) -> None: ...
 
 
 class JournalWorker:

@@ -62,6 +62,8 @@ class EventRow:
     """Further facts: the detail, the customer's number, and a basis other than the partner's success."""
     part_of: str
     """The ID of the event under which it is listed; "" for one that has a place of its own."""
+    studio: str
+    device: str
 
 
 def rows_of(events: Iterable[Event], language: Language, *, whole_codes: bool = False) -> list[EventRow]:
@@ -96,6 +98,8 @@ def row_of(event: Event, language: Language, *, whole_codes: bool = False) -> Ev
         sent=chosen(sent_of(event).cell, language),
         notes=list(_notes(event, language)),
         part_of=(attempt.of or "") if is_part(event) else "",
+        studio=visible(attempt.studio),
+        device=event.device,
     )
 
 
@@ -245,7 +249,7 @@ def health_of(status: Mapping[str, Any], pages: Mapping[str, str | None], langua
     The alarms come first. They are the daemon's state: they stay until they end, whenever a page is opened.
     """
     badges = [_door_badge(name, door, language) for name, door in status["doors"].items()]
-    badges += [_partner_badge(name, partner, language) for name, partner in status["partners"].items()]
+    badges += [partner_badge(name, partner, language) for name, partner in status["partners"].items()]
     alarms = [
         visible(words) for name, door in status["doors"].items() for words in _alarms(name, door, language)
     ]
@@ -304,7 +308,7 @@ def _fault(pin: Mapping[str, Any]) -> dict[str, str]:
     return {"since": _when(pin["since"]), "cause": pin["cause"]}
 
 
-def _partner_badge(name: str, partner: Mapping[str, Any], language: Language) -> tuple[str, str, bool]:
+def partner_badge(name: str, partner: Mapping[str, Any], language: Language) -> tuple[str, str, bool]:
     since = _when(partner["since"])
     match partner["state"]:
         case "outage":
@@ -333,7 +337,7 @@ def _sentences(
         page = pages.get(name)
         advice = partner_advice(name, partner, page, language, alone=alone, key_advice=key_advice)
         if advice:
-            _, state, _ = _partner_badge(name, partner, language)
+            _, state, _ = partner_badge(name, partner, language)
             grace = grace_words(partner, _when, language)
             yield f"{name}: {'; '.join(part for part in (state, grace) if part)}. {advice}"
     for words, advice in store_troubles(status, _when, language):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
@@ -17,6 +17,11 @@ from gatectl.journal.reader import Filters
 
 CHARS_MAX = 512
 """The longest code."""
+
+FIELDS = (
+    *("door", "partner", "member", "code", "result", "kind", "since", "until"),
+    *("studio", "device"),  # of use in a fleet
+)
 
 WHOLE = "whole"
 """The value of `codes` that shows the list's codes in full."""
@@ -38,11 +43,7 @@ class Query:
     @classmethod
     def of(cls, params: Mapping[str, str]) -> Query:
         """Parse an address; ignore invalid filters."""
-        given = {
-            name: params[name].strip()[:CHARS_MAX]
-            for name in ("door", "partner", "member", "code", "result", "kind", "since", "until")
-            if params.get(name, "").strip()
-        }
+        given = {name: params[name].strip()[:CHARS_MAX] for name in FIELDS if params.get(name, "").strip()}
         for name, known in (("result", set(Result)), ("kind", set(KINDS))):
             if given.get(name) not in known:
                 given.pop(name, None)
@@ -63,6 +64,8 @@ class Query:
             code=given.get("code"),
             result=Result(given["result"]) if "result" in given else None,
             kind=given.get("kind"),
+            studio=given.get("studio"),
+            device=given.get("device"),
         )
         return cls(given, Search(filters, number(params.get("before"))), tuple(wrong))
 
@@ -92,6 +95,10 @@ class Query:
 
     def fits(self, event: Event) -> bool:
         return self.search.filters.fits(event)
+
+
+QueryOf = Callable[[Mapping[str, str]], Query]
+"""Parses the filters in an address."""
 
 
 def number(text: str | None) -> int | None:

@@ -38,6 +38,8 @@ class SiteInfo:
     studio: str
     doors: tuple[str, ...]
     status_pages: Mapping[str, str | None]
+    is_fleet: bool = False
+    """The pages show the gates of a fleet; then the other fields are empty."""
 
 
 class TemplateRenderer:

@@ -7,7 +7,7 @@ import contextlib
 import errno
 import functools
 import socket
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -21,9 +21,9 @@ from gatectl.errors import GatectlError
 from gatectl.journal.reader import UnreadableError
 from gatectl.monitor.connections import HEADERS_BYTES_MAX, BrowserConnection, Connections, Forwarded, Requests
 from gatectl.monitor.control_client import ControlClient
-from gatectl.monitor.feeds import LiveFeeds
+from gatectl.monitor.feeds import EventFeeds, LiveFeeds
 from gatectl.monitor.handlers import PageHandlers, Report
-from gatectl.monitor.journal_worker import JournalWorker
+from gatectl.monitor.journal_worker import EventSource
 from gatectl.monitor.login import Login, choose_language
 from gatectl.monitor.metrics import Metrics
 from gatectl.monitor.password import Password
@@ -108,7 +108,7 @@ class Access:
 
 def run(
     gym: SiteInfo,
-    journal: JournalWorker,
+    journal: EventSource,
     daemon: ControlClient,
     report: Report,
     *,
@@ -116,8 +116,41 @@ def run(
     access: Access,
     ready: Callable[[], None],
 ) -> None:
+    """Serve a gate's monitor on the bound socket until SIGTERM or SIGINT."""
+    files = StaticFiles()
+    renderer = TemplateRenderer(gym, files.address, has_password=access.password is not None)
+    live = LiveFeeds(journal, daemon, gym.doors)
+    pages = PageHandlers(gym, journal, live, report, renderer)
+    streams = Streams(live, journal, renderer)
+    routes = [
+        *shared_routes(pages, streams, Login(renderer, access.password), files),
+        Route("/events/{event_id}/report", pages.report),
+        Route("/display/{door:path}", pages.display),
+        Route("/live/display", streams.display),
+        Route("/metrics", Metrics(daemon, access.password).answer),
+    ]
+    monitor = Monitor(live, journal, pages, routes, [live.follow_doors])
+    serve(monitor, bound=bound, access=access, ready=ready)
+
+
+def shared_routes(pages: PageHandlers, streams: Streams, login: Login, files: StaticFiles) -> list[Route]:
+    """Return the routes that the monitors of a gate and of a fleet both have."""
+    return [
+        Route("/", pages.events),
+        Route("/events.csv", pages.download),
+        Route("/grace", pages.grace),
+        Route("/grace.csv", pages.grace_download),
+        Route("/events/{event_id}", pages.event),
+        Route("/live/events", streams.events),
+        Route("/language", choose_language),
+        Route("/login", login.sign_in, methods=["GET", "POST"]),
+        Route("/logout", login.sign_out, methods=["POST"]),
+        Route("/static/{name}", files.answer),
+    ]
+
+
+def serve(monitor: Monitor, *, bound: socket.socket, access: Access, ready: Callable[[], None]) -> None:
     """Serve on the bound socket until SIGTERM or SIGINT."""
-    monitor = Monitor(gym, journal, daemon, report, access.password)
     guard = SecurityMiddleware(Requests(monitor.app), access.password, names_of(access.host, access.names))
     connections = Connections(access.proxies)
     config = uvicorn.Config(
@@ -146,46 +179,27 @@ class Monitor:
 
     def __init__(
         self,
-        gym: SiteInfo,
-        journal: JournalWorker,
-        daemon: ControlClient,
-        report: Report,
-        password: Password | None,
+        live: EventFeeds,
+        journal: EventSource,
+        pages: PageHandlers,
+        routes: Sequence[Route],
+        following: Sequence[Callable[[], Coroutine[Any, Any, object]]] = (),
     ) -> None:
-        self.live = LiveFeeds(journal, daemon, gym.doors)
+        """`following` are tasks of this monitor alone, which never end by themselves."""
+        self.live = live
         self.broken: BaseException | None = None
         self.when_broken: Callable[[], None] = lambda: None
         self._journal = journal
-        files = StaticFiles()
-        renderer = TemplateRenderer(gym, files.address, has_password=password is not None)
-        pages = PageHandlers(gym, journal, self.live, report, renderer)
-        streams = Streams(self.live, journal, renderer)
-        login = Login(renderer, password)
+        self._following = (live.follow_journal, live.follow_health, *following)
         self.app = Starlette(
-            routes=[
-                Route("/", pages.events),
-                Route("/events.csv", pages.download),
-                Route("/grace", pages.grace),
-                Route("/grace.csv", pages.grace_download),
-                Route("/events/{event_id}", pages.event),
-                Route("/events/{event_id}/report", pages.report),
-                Route("/display/{door:path}", pages.display),
-                Route("/live/events", streams.events),
-                Route("/live/display", streams.display),
-                Route("/language", choose_language),
-                Route("/metrics", Metrics(daemon, password).answer),
-                Route("/login", login.sign_in, methods=["GET", "POST"]),
-                Route("/logout", login.sign_out, methods=["POST"]),
-                Route("/static/{name}", files.answer),
-            ],
+            routes=routes,
             exception_handlers={HTTPException: pages.failed, UnreadableError: pages.unreadable},
             lifespan=self._running,
         )
 
     @contextlib.asynccontextmanager
     async def _running(self, _app: Starlette) -> AsyncIterator[None]:
-        following = (self.live.follow_journal(), self.live.follow_health(), self.live.follow_doors())
-        tasks = [asyncio.create_task(task) for task in following]
+        tasks = [asyncio.create_task(follow()) for follow in self._following]
         for task in tasks:
             task.add_done_callback(self._ended)
         yield

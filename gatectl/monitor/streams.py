@@ -15,9 +15,9 @@ from gatectl.decision.words import Language
 from gatectl.journal.paging import Listed
 from gatectl.journal.reader import UnreadableError
 from gatectl.monitor import presenters
-from gatectl.monitor.feeds import NEWS_MAX, HealthNews, LiveFeeds, Reload
-from gatectl.monitor.journal_worker import JournalWorker
-from gatectl.monitor.query import Query, number
+from gatectl.monitor.feeds import NEWS_MAX, EventFeeds, HealthNews, Reload
+from gatectl.monitor.journal_worker import EventSource
+from gatectl.monitor.query import Query, QueryOf, number
 from gatectl.monitor.renderer import TemplateRenderer, language_of
 from gatectl.monitor.security import IS_STILL_ALLOWED
 
@@ -31,7 +31,10 @@ _HERE = "event: here\ndata:\n\n"
 class Streams:
     """Server-sent events (HTML Living Standard, section 9.2)."""
 
-    def __init__(self, live: LiveFeeds, journal: JournalWorker, renderer: TemplateRenderer) -> None:
+    def __init__(
+        self, live: EventFeeds, journal: EventSource, renderer: TemplateRenderer, query: QueryOf = Query.of
+    ) -> None:
+        self._query = query
         self._live = live
         self._journal = journal
         self._renderer = renderer
@@ -42,7 +45,7 @@ class Streams:
 
     async def events(self, request: Request) -> Response:
         language = language_of(request)
-        query = Query.of(request.query_params)
+        query = self._query(request.query_params)
         last_id = request.headers.get("last-event-id") or request.query_params.get("after")
         return _stream(self._event_news(query, language, number(last_id)), request)
 

@@ -60,6 +60,77 @@ TEXTS: dict[str, Pair] = {
         "incomplete: the journal cannot be read any further",
         "unvollständig: das Journal kann nicht weiter gelesen werden",
     ),
+    "device": ("Gate", "Tor"),
+    "day_chart": ("Chart of a day", "Diagramm eines Tages"),
+    "fleet": ("Fleet", "Flotte"),
+    "fleet_online": ("online since {since}", "verbunden seit {since}"),
+    "fleet_offline": ("offline since {since}", "nicht verbunden seit {since}"),
+    "fleet_behind": ("{count} events behind", "{count} Ereignisse zurück"),
+    "fleet_behind_since": (
+        "{count} events behind, since {since}",
+        "{count} Ereignisse zurück, seit {since}",
+    ),
+    "fleet_unreadable": (
+        "its health cannot be shown: the gate has another version of gatectl",
+        "sein Zustand lässt sich nicht zeigen: das Tor hat eine andere Version von gatectl",
+    ),
+    "fleet_daemon_away": ("gatectl does not answer there", "gatectl antwortet dort nicht"),
+    "fleet_gates": ("Gates", "Tore"),
+    "fleet_gates_online": ("{online} of {all} online", "{online} von {all} verbunden"),
+    "fleet_fails_at": ("fails at {count} of {all} studios", "gestört in {count} von {all} Studios"),
+    "fleet_partner_fails": (
+        "{partner} fails at {count} of {all} studios: {studios}. So it is rather {partner} than their lines.",
+        (
+            "{partner} ist in {count} von {all} Studios gestört: {studios}. Es liegt also eher an {partner} "
+            "als an deren Leitungen."
+        ),
+    ),
+    "fleet_are_offline": ("Gates offline: {count} ({gates}).", "Tore nicht verbunden: {count} ({gates})."),
+    "fleet_end_soon": (
+        "Certificates that end within 30 days: {count} ({gates}). gatectl fleet sign renews one.",
+        "Zertifikate, die in 30 Tagen enden: {count} ({gates}). gatectl fleet sign erneuert eines.",
+    ),
+    "fleet_ill": (
+        "Gates that need somebody: {count} ({gates}). The fleet's page says why.",
+        "Tore, um die sich jemand kümmern muss: {count} ({gates}). Die Seite der Flotte sagt, warum.",
+    ),
+    "fleet_and_more": ("and {count} more", "und {count} weitere"),
+    "fleet_alarm": (
+        "{device}: {about} (since {since}, last at {last}, {count} times).",
+        "{device}: {about} (seit {since}, zuletzt {last}, {count}-mal).",
+    ),
+    "fleet_two_machines": (
+        "two machines write under this name, as when an SD card was cloned",
+        "zwei Rechner schreiben unter diesem Namen, wie nach dem Kopieren einer SD-Karte",
+    ),
+    "fleet_new_generation": (
+        "its journal went back in time, as when an old image is restored",
+        "sein Journal ging in der Zeit zurück, wie nach dem Einspielen eines alten Abbilds",
+    ),
+    "fleet_pruned": (
+        "events were pruned at the gate before they could be sent",
+        "Ereignisse wurden am Tor gelöscht, bevor sie gesendet werden konnten",
+    ),
+    "fleet_refused": ("its messages cannot be read", "seine Nachrichten lassen sich nicht lesen"),
+    "fleet_alarms": ("Alarms", "Alarme"),
+    "fleet_state": ("Connection", "Verbindung"),
+    "fleet_backlog": ("Not here yet", "Noch nicht hier"),
+    "fleet_troubles": ("To see to", "Zu tun"),
+    "fleet_certificate": ("Certificate until", "Zertifikat bis"),
+    "fleet_settings": ("Settings", "Einstellungen"),
+    "fleet_differ": ("differ from most", "anders als die meisten"),
+    "fleet_version": ("Version", "Version"),
+    "fleet_lost": ("Lost records", "Verlorene Einträge"),
+    "fleet_partners": ("Partners by studio", "Partner nach Studio"),
+    "fleet_studios": ("Studios", "Studios"),
+    "fleet_no_gates": (
+        "No gate has sent anything yet. gatectl-fleet(1) says how to add one.",
+        "Noch hat kein Tor etwas gesendet. gatectl-fleet(1) sagt, wie eines dazukommt.",
+    ),
+    "fleet_no_key": (
+        "Members are found by number only with monitor.pseudonym_key in fleet.toml.",
+        "Mitglieder werden nach Nummer nur mit monitor.pseudonym_key in fleet.toml gefunden.",
+    ),
     "kind": ("Kind", "Art"),
     "codes_whole": ("Show whole codes", "Ganze Codes zeigen"),
     "codes_shortened": ("Shorten the codes", "Codes kürzen"),
@@ -79,6 +150,7 @@ TEXTS: dict[str, Pair] = {
     "no_matches": ("No event fits these filters.", "Kein Ereignis passt zu diesen Filtern."),
     "bad_time": ("{text} is not a time.", "{text} ist keine Zeit."),
     "no_journal": ("The journal cannot be read.", "Das Journal kann nicht gelesen werden."),
+    "no_database": ("The events cannot be read.", "Die Ereignisse können nicht gelesen werden."),
     "not_there": ("There is no such page.", "Diese Seite gibt es nicht."),
     "no_such_event": (
         "There is no such event. It may have been older than the journal keeps.",

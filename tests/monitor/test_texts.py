@@ -5,16 +5,18 @@ from pathlib import Path
 
 import pytest
 
+from gatectl.fleet.overview import ALARM_KINDS
 from gatectl.monitor.presenters import OFFLINE, shortened
 from gatectl.monitor.texts import TEXTS
 
 MONITOR = Path(__file__).parents[2] / "gatectl/monitor"
+FLEET = MONITOR.with_name("fleet")
 SOURCES = "\n".join(
     path.read_text("utf-8")
-    for path in (*MONITOR.glob("*.py"), *MONITOR.glob("templates/*"))
+    for path in (*MONITOR.glob("*.py"), *MONITOR.glob("templates/*"), *FLEET.glob("*.py"))
     if path.name != "texts.py"
 )
-MADE = ("display_", "connection_", "dial_")
+MADE = ("display_", "connection_", "dial_", *(f"fleet_{kind}" for kind in ALARM_KINDS))
 """Keys that are put together of this and a value."""
 
 

@@ -69,7 +69,8 @@ def mode_words(door: Mapping[str, Any], language: Language = "en") -> str:
     mode = door.get("mode", {"name": "normal"})  # a daemon of the previous version reports none
     if mode["name"] not in _MODES:
         return ""
-    reason = f": {mode['reason']}" if mode["reason"] else ""
+    # A gate does not give a person's reason to the head office of its fleet.
+    reason = f": {mode['reason']}" if mode.get("reason") else ""
     return chosen(_MODES[mode["name"]], language) + reason
 
 

@@ -28,7 +28,7 @@
       const day = document.createElement("tr");
       day.className = "day";
       const name = document.createElement("th");
-      name.colSpan = 9;
+      name.colSpan = list.parentElement.tHead.rows[0].cells.length;
       name.scope = "colgroup";
       name.textContent = row.dataset.day;
       day.append(name);
@@ -84,5 +84,5 @@
     pause.hidden = false;
     pause.addEventListener("click", togglePause);
   }
-  awake.hidden = "wakeLock" in navigator;
+  if (awake) awake.hidden = "wakeLock" in navigator;
 })();

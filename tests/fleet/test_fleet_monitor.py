@@ -1,0 +1,347 @@
+"""The Event Monitor over all gates: real PostgreSQL, filled by ingest's own code, and the real process."""
+
+import asyncio
+import re
+import time
+from datetime import UTC, datetime, timedelta
+from html import unescape
+
+import httpx
+import pytest
+from office_rig import KEY, NET_S, Office, at, door, fleet_monitor, partner, settings_of, status
+from virtual_gate import event_of
+
+from gatectl.decision.outcomes import Message
+from gatectl.fleet.stored_events import FleetSource, StoredEvents
+from gatectl.fleet.web import FleetFeeds, MemberLookup
+from gatectl.journal.reader import UnreadableError
+from gatectl.uplink.privacy import Privacy
+
+EVENT_ID = re.compile(r'<tr class="[^"]*" id="e([0-9a-f-]{36})"')
+
+
+@pytest.fixture
+def office(database):
+    office = Office(database)
+    office.take()  # makes the tables
+    return office
+
+
+@pytest.fixture
+def pages(office, tmp_path):
+    """A client of the running monitor."""
+    with (
+        fleet_monitor(settings_of(tmp_path, office.dsn)) as address,
+        httpx.Client(base_url=address) as client,
+    ):
+        yield client
+
+
+def listed(pages, **query):
+    """The IDs of the events on the list's page."""
+    return EVENT_ID.findall(pages.get("/", params=query).raise_for_status().text)
+
+
+def page_with(pages, path, words):
+    """The page as soon as it has these words: it shows a state that is a second old at most."""
+    until_s = time.monotonic() + NET_S
+    while words not in (html := pages.get(path).text):
+        assert time.monotonic() < until_s, html
+        time.sleep(0.05)
+    return html
+
+
+def badge(html, name):
+    """The state of a badge in the strip at the top."""
+    return re.search(rf"<b>{name}</b> ([^<]*)</li>", html)[1]
+
+
+def gate_row(html, device):
+    """The row of a gate on the fleet's page, without its tags."""
+    row = re.search(rf'<tr class="(\w+)" id="gate-{device}">(.*?)</tr>', html, re.DOTALL)
+    return row[1], " ".join(re.sub(r"<[^>]+>", " ", row[2]).split())
+
+
+def test_the_list_has_the_newest_scan_of_all_gates_first_whenever_it_came_in(pages, office):
+    new = office.scan("berlin-1", "Berlin", at=at(1))
+    old = office.scan("munich-1", "München", at=at(600))
+    middle = office.scan("berlin-1", "Berlin", at=at(30))
+    assert listed(pages) == [new, middle, old]
+    html = pages.get("/").text
+    assert "München" in html
+    assert "Checked in" in html or "Aggregator member checked in" in html
+
+
+def test_the_list_is_filtered_by_studio_and_by_gate(pages, office):
+    first = office.scan("berlin-1", "Berlin", at=at(3))
+    second = office.scan("berlin-2", "Berlin", at=at(2))
+    third = office.scan("munich-1", "München", at=at(1))
+    assert listed(pages, studio="Berlin") == [second, first]
+    assert listed(pages, device="berlin-1") == [first]
+    assert listed(pages, studio="Berlin", device="munich-1") == []
+    html = page_with(pages, "/", '<option value="München"')
+    assert all(f'<option value="{name}"' in html for name in ("Berlin", "München", "berlin-2", "wellhub"))
+    assert listed(pages) == [third, second, first]
+
+
+def test_the_pages_of_the_list_have_every_event_once_also_where_many_have_one_time(pages, office):
+    moment = at(5)
+    ids = office.events("berlin-1", *(event_of(number, at=moment) for number in range(120)))
+    found, query = [], {}
+    while True:
+        html = pages.get("/", params=query).text
+        found += EVENT_ID.findall(html)
+        older = re.search(r'rel="next" href="/\?before=(\d+)"', html)
+        if older is None:
+            break
+        query = {"before": older[1]}
+    assert found == ids[::-1]
+
+
+def test_a_member_is_found_by_number_at_each_partner(pages, office):
+    office.scan("berlin-1", "Berlin", "1400", at=at(4))
+    first = office.scan("berlin-1", "Berlin", "1403", at=at(3))
+    second = office.scan("munich-1", "München", "1403", partner="wellpass", at=at(2))
+    plain = office.events("hamburg-1", event_of(1, "Hamburg", member="1403", at=at(1)))
+    page_with(pages, "/", '<option value="wellpass"')
+    assert listed(pages, member="1403") == [*plain, second, first]
+    assert listed(pages, member="1403", partner="wellpass") == [second]
+    assert listed(pages, code="card-1403") == [second, first]
+    pseudonym = Privacy("pseudonym", KEY).pseudonym("member", "wellhub", "1403")
+    assert listed(pages, member=pseudonym) == [first]
+    assert listed(pages, member="140") == []
+
+
+def test_without_the_tenants_key_a_look_up_says_what_it_needs(office, tmp_path):
+    office.scan("berlin-1", "Berlin", "1403")
+    settings = settings_of(tmp_path, office.dsn, "# no key")
+    with fleet_monitor(settings) as address:
+        html = httpx.get(f"{address}/", params={"member": "1403"}).text
+    assert "monitor.pseudonym_key" in html
+    assert not EVENT_ID.findall(html)
+
+
+def test_an_events_page_has_the_words_of_a_gates_monitor_and_nothing_that_only_a_gate_has(pages, office):
+    failed = {"result": "rejected", "verdict": "none", "fault": "network", "status": None, "basis": None}
+    event_id = office.scan("berlin-1", "Berlin", message=Message.NO_VERDICT.value, gate=None, **failed)
+    html = pages.get(f"/events/{event_id}").raise_for_status().text
+    assert Message.NO_VERDICT.value in html
+    assert "berlin-1" in html
+    assert "/report" not in html
+    assert pages.get(f"/events/{event_id}/report").status_code == 404
+    assert pages.get("/events/00000000-0000-7000-8000-000000000000").status_code == 404
+    assert pages.get("/events/no-uuid").status_code == 404
+    assert pages.get("/display/main").status_code == 404
+
+
+def test_what_a_hostile_gate_or_one_of_a_later_version_sends_is_listed_and_breaks_no_page(pages, office):
+    odd = [
+        {"kind": "teleport", "result": "beamed", "verdict": "maybe", "fault": "gremlins", "basis": "luck"},
+        {"request": {"sent": "x", "sent_at": 7, "elapsed_ms": "long", "budget_ms": [], "connection": 9}},
+        {"gate": {"opened_at": "soon", "after_ms": {}, "open_ms": "?"}, "reason": {"key": 3, "text": []}},
+        {"at": "0001-01-01T00:00:00.000000Z"},
+        {"at": "9999-12-31T23:59:59.999999Z", "studio": None, "door": None, "message": None},
+        {"studio": "<script>alert(1)</script>", "message": "<b>bold</b>"},
+    ]
+    ids = office.events(
+        "odd-1",
+        *(event_of(1, **fields) if "studio" not in fields else {**event_of(1), **fields} for fields in odd),
+    )
+    office.health("odd-1", status={"doors": [], "partners": {"x": {"state": 7}}}, certificate_until="soon")
+    office.here("odd-1")
+    office.health(
+        "odd-2", status={"doors": ["x"], "partners": ["y"], "journal": [1]}, settings=[1], version=3
+    )
+    office.here("odd-2")
+    office.health("odd-3", status=["up"])
+    page_with(pages, "/fleet", "odd-3")
+    assert set(listed(pages)) == set(ids)
+    for event_id in ids:
+        pages.get(f"/events/{event_id}").raise_for_status()
+    pages.get("/events.csv").raise_for_status()
+    for path in ("/?day=", "/fleet", "/grace"):
+        html = pages.get(path).raise_for_status().text
+        assert "<script>alert" not in html
+
+
+def test_who_was_let_in_during_an_outage_is_listed_for_the_whole_fleet(pages, office):
+    office.scan("berlin-1", "Berlin", at=at(2))
+    graced = office.scan("munich-1", "München", basis="grace", fault="timeout", verdict="none", at=at(1))
+    html = pages.get("/grace").raise_for_status().text
+    assert re.findall(r'id="e([0-9a-f-]{36})"', html) == [graced]
+    assert len(pages.get("/grace.csv").raise_for_status().text.splitlines()) == 2
+
+
+def test_the_download_has_every_event(pages, office):
+    ids = office.events("berlin-1", *(event_of(number, at=at(9)) for number in range(1203)))
+    office.scan("munich-1", "München")
+    lines = pages.get("/events.csv", params={"device": "berlin-1"}).raise_for_status().text.splitlines()
+    assert [line.rpartition(",")[2] for line in lines[1:]] == ids
+
+
+def test_the_day_is_drawn_for_who_asks(pages, office):
+    office.scan("berlin-1", "Berlin")
+    office.scan("berlin-1", "Berlin", result="rejected", basis=None)
+    assert "<svg" not in pages.get("/").text
+    html = pages.get("/", params={"day": ""}).text
+    assert "<figcaption>wellhub: 1 admitted, 1" in html
+
+
+def test_the_fleets_page_says_of_each_gate_what_is_wrong(pages, office):
+    soon = (datetime.now(UTC) + timedelta(days=9)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    office.events("berlin-1", *(event_of(number, "Berlin") for number in range(3)))
+    office.health("berlin-1", settings="sha256:aaaaaaaa0", certificate_until="2030-01-01T00:00:00Z")
+    office.here("berlin-1")
+    office.scan("munich-1", "München")
+    office.health("munich-1", last=41, settings="sha256:aaaaaaaa0", oldest_unsent_at=at(120))
+    office.here("munich-1")
+    office.here("munich-1", online=False)
+    lost = status(
+        doors={"main": door(scanner="lost")},
+        journal={"error": None, "late": 0, "lost": 7, "in_memory": False},
+    )
+    office.scan("hamburg-1", "Hamburg")
+    office.health("hamburg-1", settings="sha256:bbbbbbbb0", certificate_until=soon, status=lost)
+    office.here("hamburg-1")
+    html = page_with(pages, "/fleet", "2 of 3 online")
+    assert 'id="gate-hamburg-1"' in html
+    well, berlin = gate_row(html, "berlin-1")
+    assert well == "well"
+    assert re.fullmatch(r"● berlin-1 Berlin online since \d\d:\d\d 2030-01-01 aaaaaaaa 1\.0", berlin)
+    ill, munich = gate_row(html, "munich-1")
+    assert ill == "ill"
+    assert re.search(r"offline since \d\d:\d\d 40 events behind, since ", munich)
+    ill, hamburg = gate_row(html, "hamburg-1")
+    assert ill == "ill"
+    assert "ttyUSB0" in hamburg
+    assert "unplugged" in hamburg
+    assert f"{soon[:10]} bbbbbbbb differ from most 1.0 7" in hamburg
+    assert "Gates offline: 1 (munich-1)." in html
+    assert "Certificates that end within 30 days: 1 (hamburg-1)." in html
+    assert badge(html, "Gates") == "2 of 3 online"
+    assert "a person wrote this" not in html
+
+
+def test_one_partner_that_fails_at_many_studios_is_said_in_a_sentence(pages, office):
+    failing = {"wellhub": partner("outage", failing={"fault": "timeout", "status": None, "detail": ""})}
+    for device, studio, partners in (
+        ("berlin-1", "Berlin", failing),
+        ("munich-1", "München", failing),
+        ("hamburg-1", "Hamburg", {"wellhub": partner()}),
+    ):
+        office.scan(device, studio)
+        office.health(device, status=status(partners))
+        office.here(device)
+    html = page_with(pages, "/", "wellhub fails at 2 of 3 studios: Berlin, München.")
+    assert badge(html, "wellhub") == "fails at 2 of 3 studios"
+    states = re.findall(
+        r'<tr class="(well|ill)">\s*<th scope="row">wellhub</th>(.*?)</tr>',
+        pages.get("/fleet").text,
+        re.DOTALL,
+    )
+    assert [(well, "Berlin, München" in row, "Hamburg" in row) for well, row in states] == [
+        ("ill", True, False),
+        ("well", False, True),
+    ]
+
+
+def test_a_partner_that_fails_at_one_studio_is_not_said_to_fail_for_all(pages, office):
+    failing = {"wellhub": partner("outage")}
+    for device, partners in (("berlin-1", failing), ("munich-1", {"wellhub": partner()})):
+        office.scan(device, device)
+        office.health(device, status=status(partners))
+        office.here(device)
+    html = page_with(pages, "/", "fails at 1 of 2 studios")
+    assert "So it is rather" not in html
+
+
+def test_an_alarm_of_ingest_is_said_on_top(pages, office):
+    office.scan("berlin-1", "Berlin")
+    for session in (
+        f"{1:016x}-1",
+        f"{2:016x}-1",
+        f"{1:016x}-2",
+    ):  # a process comes back that another one had replaced
+        office.here("berlin-1", session=session)
+    page_with(pages, "/", "berlin-1: two machines write under this name")
+    assert "<h2>Alarms</h2>" in pages.get("/fleet").text
+
+
+def test_the_pages_are_german_for_a_german_browser(pages, office):
+    office.scan("berlin-1", "Berlin")
+    office.health("berlin-1")
+    office.here("berlin-1", online=False)
+    pages.headers["Accept-Language"] = "de"
+    page_with(pages, "/fleet", "nicht verbunden seit")
+
+
+def test_a_database_that_is_away_is_said_and_the_pages_come_back_by_themselves(pages, office, cluster):
+    event_id = office.scan("berlin-1", "Berlin")
+    assert listed(pages) == [event_id]
+    cluster.stop()
+    try:
+        page_with(pages, "/", "The events cannot be read.")
+        page_with(pages, "/fleet", "The events cannot be read.")
+    finally:
+        cluster.start()
+    assert listed(pages) == [event_id]
+
+
+def test_the_monitor_cannot_write(office):
+    stored = StoredEvents(office.dsn, None)
+    try:
+        with pytest.raises(UnreadableError, match="read-only"):
+            stored.rows("DELETE FROM event RETURNING id")
+    finally:
+        stored.close()
+
+
+def test_a_password_guards_every_page(office, tmp_path):
+    (tmp_path / "password").write_text("a long enough password\n")
+    (tmp_path / "password").chmod(0o600)
+    settings = settings_of(tmp_path, office.dsn, 'password = { file = "password" }')
+    with fleet_monitor(settings) as address, httpx.Client(base_url=address) as client:
+        for path in ("/", "/fleet", "/events.csv"):
+            answer = client.get(path)
+            assert (answer.status_code, answer.headers["location"][:6]) == (303, "/login")
+        client.post("/login", data={"password": "a long enough password"})
+        assert client.get("/fleet").status_code == 200
+
+
+def test_a_scan_is_on_an_open_page_when_it_is_committed_and_an_old_one_is_not(pages, office):
+    office.scan("berlin-1", "Berlin", at=at(1))
+    stream = re.search(r'data-live="(/live/[^"]*)"', pages.get("/", params={"studio": "Berlin"}).text)[1]
+    news = []
+    with pages.stream("GET", unescape(stream)) as answer:
+        lines = answer.iter_lines()
+        next(lines)  # it is open
+        office.scan("munich-1", "München")
+        office.scan("berlin-1", "Berlin", at=at(60))
+        new = office.scan("berlin-2", "Berlin")
+        for line in lines:
+            news += EVENT_ID.findall(line)
+            if new in news:
+                break
+    assert news == [new]
+
+
+def test_a_notification_wakes_the_pages(office):
+    class Watched(FleetFeeds):
+        woken = False
+
+        def wake(self):
+            self.woken = True
+
+    async def scenario():
+        source = FleetSource(office.dsn, None)
+        feeds = Watched(source, MemberLookup(b""))
+        following = asyncio.create_task(feeds.follow_notifications())
+        try:
+            async with asyncio.timeout(NET_S):
+                while not feeds.woken:  # the first commits may come before it listens
+                    await asyncio.to_thread(office.scan, "berlin-1", "Berlin")
+        finally:
+            following.cancel()
+            source.close()
+
+    asyncio.run(scenario())
