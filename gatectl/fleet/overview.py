@@ -323,13 +323,14 @@ def failing(overview: Overview) -> Iterator[tuple[str, list[str], int]]:
             if gate.online and name in gate.partners:
                 studio = gate.studio or gate.device
                 asking.add(studio)
-                if _fails(gate.partners[name]):
+                if fails(gate.partners[name]):
                     failed.add(studio)
         if failed:
             yield name, sorted(failed), len(asking)
 
 
-def _fails(partner: Mapping[str, Any]) -> bool:
+def fails(partner: Mapping[str, Any]) -> bool:
+    """Return whether a partner does not decide at a gate, by the gate's status."""
     return partner.get("state") != Condition.HEALTHY or bool(partner.get("unconnected"))
 
 
@@ -338,9 +339,9 @@ def strip_of(overview: Overview, language: Language) -> HealthView:
     online = len(overview.gates) - len(overview.offline)
     gates = text(language, "fleet_gates_online", online=online, all=len(overview.gates))
     badges = [(text(language, "fleet_gates"), gates, not overview.offline)]
-    fails = {name: (studios, asking) for name, studios, asking in failing(overview)}
+    failed = {name: (studios, asking) for name, studios, asking in failing(overview)}
     for name in overview.partners:
-        studios, asking = fails.get(name, ([], 0))
+        studios, asking = failed.get(name, ([], 0))
         key = "fleet_fails_at" if studios else "partner_healthy"
         badges.append((visible(name), text(language, key, count=len(studios), all=asking), not studios))
     return HealthView(badges, list(sentences_of(overview, language)))

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from gatectl.decision.words import Language
 from gatectl.fleet import overview
 from gatectl.fleet.database import CHANNEL, CONNECT_S
+from gatectl.fleet.fleet_metrics import FleetMetrics
 from gatectl.fleet.overview import Overview
 from gatectl.fleet.stored_events import FleetSource
 from gatectl.journal.reader import UnreadableError
@@ -25,6 +26,7 @@ from gatectl.monitor import texts
 from gatectl.monitor.feeds import EventFeeds, HealthNews
 from gatectl.monitor.handlers import PageHandlers
 from gatectl.monitor.login import Login
+from gatectl.monitor.metrics import Metrics
 from gatectl.monitor.presenters import HealthView
 from gatectl.monitor.query import Query
 from gatectl.monitor.renderer import SiteInfo, StaticFiles, TemplateRenderer, language_of
@@ -197,9 +199,11 @@ def run(
     live = FleetFeeds(source, lookup)
     pages = FleetPages(source, live, renderer, lookup)
     streams = Streams(live, source, renderer, lookup.query)
+    metrics = FleetMetrics(live.overview, source)
     routes = [
         *shared_routes(pages, streams, Login(renderer, access.password), files),
         Route("/fleet", pages.fleet),
+        Route("/metrics", Metrics(metrics.rendered, access.password).answer),
     ]
     monitor = Monitor(live, source, pages, routes, [live.follow_notifications])
     serve(monitor, bound=bound, access=access, ready=ready)

@@ -1,10 +1,11 @@
-"""The page for Prometheus: the daemon's metrics, for a program that has the password or runs without one."""
+"""The page for Prometheus, for a program that has the password or runs without one."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import binascii
+from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -13,25 +14,37 @@ from gatectl.monitor.control_client import Away, ControlClient
 from gatectl.monitor.password import Password
 from gatectl.monitor.security import session_in
 
+Rendered = Callable[[], Awaitable[tuple[str, str]]]
+"""Makes the page's text and its content type. Raises Away."""
+
 
 class Metrics:
     """Answers `/metrics`. A password comes by a session, or by HTTP Basic (RFC 7617) with any name."""
 
-    def __init__(self, daemon: ControlClient, password: Password | None) -> None:
-        self._daemon = daemon
+    def __init__(self, rendered: Rendered, password: Password | None) -> None:
+        self._rendered = rendered
         self._password = password
 
     async def answer(self, request: Request) -> Response:
-        """Send the metrics; 503 while the daemon does not answer."""
+        """Send the metrics; 503 while their source does not answer."""
         if self._password is not None and (refusal := _refusal(request, self._password)):
             return refusal
         try:
-            found = await self._daemon.metrics()
+            content, content_type = await self._rendered()
         except Away:
             return PlainTextResponse("gatectl does not answer.", 503)
-        # In a thread: its import takes longer than a frame of a display.
-        content, content_type = await asyncio.to_thread(_rendered, found)
         return Response(content, media_type=content_type)
+
+
+def of_gate(daemon: ControlClient) -> Rendered:
+    """Return what makes the metrics of a gate."""
+
+    async def rendered() -> tuple[str, str]:
+        found = await daemon.metrics()
+        # In a thread: its import takes longer than a frame of a display.
+        return await asyncio.to_thread(_rendered, found)
+
+    return rendered
 
 
 def _rendered(found: dict[str, object]) -> tuple[str, str]:

@@ -8,10 +8,12 @@ from html import unescape
 
 import httpx
 import pytest
-from office_rig import KEY, NET_S, Office, at, door, fleet_monitor, partner, settings_of, status
+from office_rig import KEY, NET_S, PRIVACY, Office, at, door, fleet_monitor, partner, settings_of, status
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from virtual_gate import event_of
 
 from gatectl.decision.outcomes import Message
+from gatectl.fleet.fleet_metrics import SERIES_MAX, FleetEventCounts
 from gatectl.fleet.stored_events import FleetSource, StoredEvents
 from gatectl.fleet.web import FleetFeeds, MemberLookup
 from gatectl.journal.reader import UnreadableError
@@ -345,3 +347,83 @@ def test_a_notification_wakes_the_pages(office):
             source.close()
 
     asyncio.run(scenario())
+
+
+def samples(pages):
+    """The samples of /metrics by their name and labels."""
+    text = pages.get("/metrics").raise_for_status().text
+    families = text_string_to_metric_families(text)
+    return text, {
+        (sample.name, *sorted(sample.labels.items())): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def labelled(name, **labels):
+    return (name, *sorted(labels.items()))
+
+
+def test_one_scrape_has_the_whole_fleet(pages, office):
+    office.scan("berlin-1", "Berlin", "1403")
+    office.health("berlin-1", certificate_until="2030-01-01T00:00:00Z")
+    office.here("berlin-1")
+    office.scan("munich-1", "München")
+    office.health("munich-1", last=41, status=status({"wellhub": partner("outage")}))
+    office.here("munich-1", online=False)
+    page_with(pages, "/metrics", 'device="munich-1"')
+    shut = {"result": "rejected", "basis": None, "fault": "timeout"}
+    ids = [office.scan("berlin-1", "Berlin", "1403") for _ in range(2)]
+    ids.append(office.scan("munich-1", "München", "1404", **shut))
+    text, found = samples(pages)
+    berlin, munich = (
+        {"device": device, "studio": studio}
+        for device, studio in (("berlin-1", "Berlin"), ("munich-1", "München"))
+    )
+    assert found[labelled("gatectl_fleet_up", **berlin)] == 1
+    assert found[labelled("gatectl_fleet_up", **munich)] == 0
+    assert found[labelled("gatectl_fleet_partner_up", **munich, partner="wellhub")] == 0
+    assert found[labelled("gatectl_fleet_partner_up", **berlin, partner="wellhub")] == 1
+    assert found[labelled("gatectl_fleet_certificate_end_timestamp_seconds", **berlin)] == 1893456000
+    assert abs(found[labelled("gatectl_fleet_last_seen_timestamp_seconds", **berlin)] - time.time()) < 600
+    at_main = {"kind": "scan", "door": "main", "partner": "wellhub"}
+    name = "gatectl_fleet_events_total"
+    admitted = labelled(name, device="berlin-1", **at_main, result="admitted", fault="")
+    assert found[admitted] == 2
+    assert found[labelled(name, device="munich-1", **at_main, result="rejected", fault="timeout")] == 1
+    pseudonyms = [PRIVACY.pseudonym("member", "wellhub", number) for number in ("1403", "1404")]
+    assert not [secret for secret in (*ids, *pseudonyms, "p:") if secret in text]
+    assert samples(pages)[1][admitted] == 2
+
+
+def test_how_far_a_gate_is_behind_is_its_last_number_less_the_mark(pages, office):
+    office.scan("munich-1", "München")
+    office.health("munich-1", last=41)
+    page_with(pages, "/metrics", 'gatectl_fleet_behind_events{device="munich-1",studio="München"} 40.0')
+
+
+def test_a_gate_cannot_make_up_time_series_without_end(office):
+    counts = FleetEventCounts()
+    stored = StoredEvents(office.dsn, None)
+    try:
+        assert counts.count(stored) == {}
+        made_up = [{"door": f"door-{number}", "kind": "k" * number} for number in range(SERIES_MAX + 9)]
+        office.events("odd-1", *({**event_of(1), **fields} for fields in made_up))
+        office.scan("berlin-1", "Berlin")
+        found = counts.count(stored)
+        assert sum(found.values()) == SERIES_MAX + 10
+        assert found["odd-1", "other", "other", "other", "other", "other"] == 9
+        assert len(found) == SERIES_MAX + 2
+        assert {labels[1] for labels in found} == {"", "other", "scan"}
+    finally:
+        stored.close()
+
+
+def test_the_metrics_ask_for_the_password_themselves(office, tmp_path):
+    (tmp_path / "password").write_text("a long enough password\n")
+    (tmp_path / "password").chmod(0o600)
+    with fleet_monitor(settings_of(tmp_path, office.dsn, 'password = { file = "password" }')) as address:
+        assert httpx.get(f"{address}/metrics").status_code == 401
+        answer = httpx.get(f"{address}/metrics", auth=("prometheus", "a long enough password"))
+    assert answer.status_code == 200
+    assert answer.text.endswith("# EOF\n")
