@@ -9,6 +9,7 @@ from virtual_door import CONTACT, EXIT, OPEN_MS, Door, at_rest, instant
 
 from gatectl.decision.door import messages as m
 from gatectl.decision.door.gate_inputs import STUCK_S
+from gatectl.decision.door.grace import GraceRules, OutageGrace
 from gatectl.decision.door.inputs import InputHealth, InputName
 from gatectl.decision.door.passages import SILENT_MAX, PassageRules
 
@@ -314,12 +315,15 @@ def test_a_contact_that_is_lost_says_of_nobody_that_he_did_not_pass():
 
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["scan 1", "scan 2", "scan 3", "signal", "signal", "press", "hand", "relay"]),
+        st.sampled_from(
+            ["scan 1", "scan 2", "scan 3", "signal", "signal", "press", "hand", "relay", "outage", "line"]
+        ),
         st.integers(0, 150),
     ),
     max_size=60,
 )
-FREE = {"again", "return", "already_in"}
+FREE = {"again", "return", "already_in", "grace"}
+GRACE = GraceRules(visits=1, admissions=2, per_member_h=1)
 
 
 @settings(max_examples=300)
@@ -327,6 +331,8 @@ FREE = {"again", "return", "already_in"}
 def test_any_sequence_of_inputs(steps, rules, return_s, already_in_per_day):
     door = turnstile(rules, exits=EXIT, repeat_s=1.0, return_s=return_s)
     door.partner.counts, door.partner.already_in_per_day = {"1", "2"}, already_in_per_day
+    door.partner.grace = OutageGrace(GRACE)
+    door.partner.grace.recall(())
     for step, tenths in steps:
         door.until(door.now + tenths / 10)
         match step.split():
@@ -341,6 +347,13 @@ def test_any_sequence_of_inputs(steps, rules, return_s, already_in_per_day):
                 door.admit()
             case ["relay"]:
                 door.relay_works = not door.relay_works
+            case ["outage"]:
+                door.line_works = False
+                for member in ("7", "8"):  # with two of them, the next failing member begins an outage
+                    door.scan(member)
+                    door.until(door.now + 1)
+            case ["line"]:
+                door.line_works = True
     door.until(door.now + 1000)
     basis = {event.attempt.id: str(event.outcome.basis or "") for event in door.events}
     of_basis = Counter(basis.values())
@@ -352,7 +365,10 @@ def test_any_sequence_of_inputs(steps, rules, return_s, already_in_per_day):
     assert len(again) <= by_result["not_passed"]
     firsts = [event.attempt.of for event in again]
     assert len(firsts) == len(set(firsts))  # at most one for a success
-    assert {basis[of] for of in firsts} <= {"partner", "return", "already_in"}
+    assert {basis[of] for of in firsts} <= {"partner", "return", "already_in", "grace"}
+    graced = Counter(event.attempt.member for event in door.events if event.outcome.basis == "grace")
+    assert set(graced) <= {event.attempt.member for event in door.events if event.outcome.basis == "partner"}
+    assert max(graced.values(), default=0) <= 1  # all of it lasts less than per_member_h
     assert of_basis["return"] == 0 or (return_s and by_result["passed"])
     assert max(already_in_of_members(door).values(), default=0) <= already_in_per_day
     passed = {event.attempt.of for event in passages if event.outcome.result.value == "passed"}

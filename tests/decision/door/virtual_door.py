@@ -8,7 +8,7 @@ from gatectl.decision.door import messages as m
 from gatectl.decision.door.contact import ContactRules
 from gatectl.decision.door.context import SharedState
 from gatectl.decision.door.exits import ExitRules
-from gatectl.decision.door.grace import OutageGrace
+from gatectl.decision.door.grace import MemberPast, OutageGrace
 from gatectl.decision.door.inputs import InputName
 from gatectl.decision.door.machine import DoorMachine, DoorRules
 from gatectl.decision.door.modes import Order
@@ -26,6 +26,8 @@ DIGITS = Numbers(Number(re.compile(r"\d+", re.ASCII), "digits", (1, 20)))
 
 
 IN_ALREADY = Decision(Verdict.NOT_ALLOWED, status=409, reason=Reason("in already", None))
+
+BY_PARTNERS_WORD = (Basis.PARTNER, Basis.SETTLED, Basis.ALREADY_IN, Basis.RETURN)
 
 
 def record():
@@ -48,7 +50,7 @@ class Partner:
     counts: set = field(default_factory=set)
     asked: list = field(default_factory=list)
     allowed: int = 0
-    """How often it admitted."""
+    """How many of its admissions arrived."""
     checked_in: list = field(default_factory=list)
     """Scans and check-ins for which the partner was asked to check the member in."""
 
@@ -64,7 +66,6 @@ class Partner:
             return Decision(Verdict.NOT_ALLOWED, status=400)
         if attempt.member in self.counts and attempt.member in self.asked[:-1]:
             return IN_ALREADY
-        self.allowed += 1
         return Decision(Verdict.ALLOWED, status=200)
 
 
@@ -121,7 +122,7 @@ class Door:
                 if after is not None:
                     self.events.append(after)
                 return [m.Recorded(attempt.id)] if self.disk_works else []
-            case m.LookUp():
+            case m.LookUp() | m.LookBack():
                 return [self.look_up(effect)]
             case m.Release():
                 self.relay_off_s = self.now
@@ -141,10 +142,13 @@ class Door:
         decision = self.partner.answer(attempt)
         if not self.line_works:
             decision = Decision(Verdict.NONE, Fault.TIMEOUT, detail="no answer")
+        self.partner.allowed += decision.admits
         return [m.Answered(attempt.id, decision, record)]
 
     def look_up(self, effect):
         """The journal's answer."""
+        if isinstance(effect, m.LookBack):
+            return m.LookedBack(effect.attempt.id, self.past_of(effect.attempt))
         own = [event for event in self.events if event.attempt.member == effect.attempt.member]
         since_us = effect.attempt.at_us - effect.return_s * 1_000_000
         passed = [event.attempt.at_us >= since_us for event in own if event.outcome.result is Result.PASSED]
@@ -154,6 +158,15 @@ class Door:
             if event.outcome.basis is Basis.ALREADY_IN
         ]
         return m.LookedUp(effect.attempt.id, (), openings, effect.return_s > 0 and any(passed))
+
+    def past_of(self, attempt):
+        """The journal's evidence about the member, in an outage."""
+        own = [event for event in self.events if event.attempt.member == attempt.member]
+        by_word = [event for event in own if event.outcome.basis in BY_PARTNERS_WORD]
+        verdicts = [event for event in own if event.outcome.verdict not in {None, Verdict.NONE}]
+        admits = bool(verdicts) and verdicts[-1].outcome.result is Result.ADMITTED
+        graced = [event.attempt.at_us for event in own if event.outcome.basis is Basis.GRACE]
+        return MemberPast(attempt.at_us, [event.attempt.at_us for event in by_word], admits, graced)
 
     def show(self, effect):
         match effect:
