@@ -34,7 +34,8 @@ class Checkout:
         (self.made,) = self.index.glob("gatectl-*")
         self.made = self.made.rename(folder / self.made.name)
         wheel(self.index, "hatchling", locked("build.lock")["hatchling"][0], {"hatchling/build.py": BACKEND})
-        needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        needed = project["dependencies"] + project["optional-dependencies"]["uplink"]
         self.names = {path.name.split("-")[0] for path in self.index.iterdir()}
         assert len(self.names) == len(needed) + 1
         self.write_locks()
