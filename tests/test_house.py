@@ -152,7 +152,7 @@ def test_each_module_name_is_unique_unless_the_folder_says_the_difference():
 LINES_LEAST = 26
 SMALL = {"cli/backup.py", "decision/toml_text.py", "partners/registry.py"}
 """Modules that are smaller: a command of few words, and facts that several parts share."""
-MODULES_MAX = 240
+MODULES_MAX = 225
 """Without each folder's `__init__.py`. Before raising it, join modules that are only read together."""
 
 

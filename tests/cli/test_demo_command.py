@@ -217,7 +217,7 @@ class Terminal:
         os.write(self._line, text.encode())
 
     def until(self, *words):
-        """What is shown up to the last of the words, which come in this order."""
+        """Return the output up to the last of the words, which come in this order."""
         seen = ""
         for word in words:
             while word not in self._shown:

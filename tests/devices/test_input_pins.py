@@ -182,7 +182,7 @@ def hanging(request):
 
 
 def test_a_driver_that_hangs_at_one_pin_holds_up_no_other(hanging):
-    """Nobody looks after the threads here: the edge itself, or the spare thread, calls for relief."""
+    """The edge itself, or the spare thread, replaces the thread that hangs: no event loop looks here."""
     factory, told, threads = MockFactory(pin_class=hanging), queue.Queue(), PinThreads()
     inputs = [
         WatchedInput(

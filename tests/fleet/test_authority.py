@@ -124,7 +124,7 @@ def test_a_revoked_device_is_refused_after_a_restart_of_the_broker(broker, offic
 
 
 def test_a_device_reaches_its_own_topics_alone(broker, office):
-    """What others publish in its name, or as ingest, never arrives; its own does."""
+    """A device's own messages arrive; those that others publish in its name, or as ingest, do not."""
     thief, honest = enrol(office, "thief"), enrol(office, "honest")
     arrived = []
 

@@ -122,7 +122,7 @@ class UplinkGate:
         return ids
 
     def status(self):
-        """What `gatectl uplink status --json` would print; empty where there is none."""
+        """Return the output of `gatectl uplink status --json`; empty where there is none."""
         path = self.folder / "status.json"
         return json.loads(path.read_text()) if path.exists() else {}
 

@@ -1,4 +1,4 @@
-"""Whom an outage lets in without the partner: the rule by a table, and the door through any sequence."""
+"""Admission during a partner's outage: the rule by a table, and the door through any sequence."""
 
 import re
 
