@@ -255,6 +255,10 @@ def prose(path: Path) -> Iterator[tuple[int, str]]:
             previous = token.start[0]
 
 
-@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize(
+    "path",
+    [*sources(), *sorted((PACKAGE.parent / "tests").rglob("*.py"))],
+    ids=lambda path: str(path.relative_to(PACKAGE.parent)),
+)
 def test_prose_opens_with_its_subject_or_verb(path):
     assert [f"line {line}: {text}" for line, text in prose(path) if RIDDLE.match(text.strip())] == []

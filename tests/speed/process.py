@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +20,11 @@ def used(pid: int) -> Used:
     """CPU time to the nanosecond: /proc/PID/stat counts in hundredths of a second."""
     wakeups, nanoseconds = 0, 0
     for task in Path(f"/proc/{pid}/task").iterdir():
-        status = (task / "status").read_text("utf-8")
-        found = re.search(r"^voluntary_ctxt_switches:\s*(\d+)", status, re.MULTILINE)
-        wakeups += int(found[1]) if found else 0
-        nanoseconds += int((task / "schedstat").read_text("utf-8").split()[0])
+        with suppress(FileNotFoundError, ProcessLookupError):  # a thread may end while it is read
+            status, worked = ((task / name).read_text("utf-8") for name in ("status", "schedstat"))
+            found = re.search(r"^voluntary_ctxt_switches:\s*(\d+)", status, re.MULTILINE)
+            wakeups += int(found[1]) if found else 0
+            nanoseconds += int(worked.split()[0])
     return Used(wakeups, nanoseconds / 1e9)
 
 

@@ -11,7 +11,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -62,11 +62,12 @@ def _name(frame: FrameType) -> str:
 
 
 def _threads() -> dict[str, float]:
-    """CPU seconds of each thread so far."""
+    """CPU seconds of each thread so far; a thread may end while they are read."""
     used = {}
     for thread in threading.enumerate():
-        fields = Path(f"/proc/self/task/{thread.native_id}/schedstat").read_text("utf-8").split()
-        used[thread.name] = int(fields[0]) / 1e9
+        with suppress(FileNotFoundError, ProcessLookupError):
+            fields = Path(f"/proc/self/task/{thread.native_id}/schedstat").read_text("utf-8").split()
+            used[thread.name] = int(fields[0]) / 1e9
     return used
 
 

@@ -4,12 +4,15 @@ import importlib
 import io
 import json
 import math
+import os
+import threading
 
 import pytest
 from rich.console import Console
 
-from speed import table
+from speed import process, table
 from speed.__main__ import MEASUREMENTS
+from speed.profile import _threads
 from speed.row import Row, Unavailable, quantile
 
 pytestmark = pytest.mark.timeout(300)
@@ -76,3 +79,21 @@ def test_the_table_shows_figure_target_and_verdict():
     shown = console.export_text()
     for words in ("title", "figure a", "5.12 ms", "≤ 5", "missed", "4", "why"):
         assert words in shown
+
+
+def test_threads_may_end_while_they_are_measured():
+    is_over = threading.Event()
+
+    def start_others():
+        while not is_over.is_set():
+            threading.Thread(target=int).start()
+
+    starting = threading.Thread(target=start_others)
+    starting.start()
+    try:
+        for _ in range(500):
+            assert "MainThread" in _threads()
+            assert process.used(os.getpid()).cpu_s > 0
+    finally:
+        is_over.set()
+        starting.join()
