@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Never
 
+import tomli
+
 from gatectl.config import secrets, uplink_files
 from gatectl.config.model import Settings, UplinkSettings
 from gatectl.config.problems import SettingIssue
@@ -91,9 +93,19 @@ def _orders(path: Path, settings: Settings, uplink: UplinkSettings) -> dict[str,
         "about": {
             "tenant": settings.site.tenant,
             "studio": settings.site.studio,
-            "settings": f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}",
+            "settings": settings_digest(path.read_text("utf-8")),
         },
     }
+
+
+def settings_digest(text: str) -> str:
+    """Return the digest by which head office sees whose settings differ: gates set up alike have the same.
+
+    It is of the values, without [site] and [uplink], which name the gate, and without comments and order.
+    """
+    shared = {name: table for name, table in tomli.loads(text).items() if name not in {"site", "uplink"}}
+    canonical = json.dumps(shared, sort_keys=True, default=str)
+    return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
 
 
 def _written(orders: dict[str, Any]) -> int:
