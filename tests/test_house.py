@@ -163,6 +163,13 @@ def test_modules_are_neither_tiny_nor_too_many():
     assert len(modules) <= MODULES_MAX
 
 
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_cancellation_is_swallowed(path):
+    calls = [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)]
+    names = [ast.unparse(call.func) for call in calls]
+    assert "asyncio.wait_for" not in names, "before Python 3.12 it drops one that comes with the result"
+
+
 DOOR_MAX = 150
 
 

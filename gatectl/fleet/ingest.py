@@ -30,6 +30,7 @@ from gatectl.fleet.database import PRUNE_ROWS, Database, DatabaseAway
 from gatectl.fleet.intake import Alarm, Incoming, Intake, Round, TooManyJournals, incoming
 from gatectl.fleet.marks import Marks, window_of
 from gatectl.fleet.settings import BrokerSettings, FleetSettings
+from gatectl.uplink.mqtt import CancellableClient
 from gatectl.uplink.wire import Channel, EventBatch, Presence, Properties, WireError, subscription, topic_of
 from gatectl.validators.addresses import broker_address
 
@@ -151,7 +152,7 @@ class _Exchange:
 
     def _client(self) -> aiomqtt.Client:
         host, port = broker_address(self.ingest.settings.broker.url)
-        return aiomqtt.Client(
+        return CancellableClient(
             host,
             port,
             identifier=INGEST,

@@ -51,7 +51,8 @@ class ControlClient:
         async with self._asking:
             if time.monotonic() - self._asked_at > FRESH_S:
                 try:
-                    self._status = await asyncio.wait_for(self._ask("status"), PATIENCE_S)
+                    async with asyncio.timeout(PATIENCE_S):
+                        self._status = await self._ask("status")
                 except TimeoutError:
                     self._status = Away()
                 except Away as away:
@@ -64,7 +65,8 @@ class ControlClient:
     async def metrics(self) -> dict[str, Any]:
         """The daemon's counts, with its status. Raises Away."""
         try:
-            return await asyncio.wait_for(self._ask("metrics"), PATIENCE_S)
+            async with asyncio.timeout(PATIENCE_S):
+                return await self._ask("metrics")
         except TimeoutError as error:
             raise Away from error
 

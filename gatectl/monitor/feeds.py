@@ -64,7 +64,8 @@ class Broadcast(Generic[T]):
     async def _news(self, queue: asyncio.Queue[T | None]) -> AsyncIterator[T | None]:
         while True:
             try:
-                news = await asyncio.wait_for(queue.get(), QUIET_S)
+                async with asyncio.timeout(QUIET_S):
+                    news = await queue.get()
             except TimeoutError:
                 yield None
                 continue
@@ -160,7 +161,8 @@ class EventFeeds:
     async def _pause(self, seconds: float) -> None:
         self._woken.clear()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
 
     async def follow_health(self) -> Never:
         """Publish the state of doors and partners while a page is open."""

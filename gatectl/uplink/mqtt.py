@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 import aiomqtt
 from paho.mqtt.client import MQTT_ERR_SUCCESS
@@ -22,6 +23,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from gatectl.uplink import wire
 from gatectl.uplink.wire import Channel, Payload, Presence, Topic
+
+T = TypeVar("T")
 
 KEEPALIVE_S = 30
 WILL_DELAY_S = 30
@@ -83,7 +86,23 @@ class BrokerAccess(NamedTuple):
         return context
 
 
-class _Client(aiomqtt.Client):
+class CancellableClient(aiomqtt.Client):
+    """A client whose operations end when their task is cancelled.
+
+    aiomqtt waits with asyncio.wait_for, which before Python 3.12 returns the result instead where both come
+    together (gh-86296): the task would go on, and its process would not stop.
+    """
+
+    async def _wait_for(self, fut: Awaitable[T], timeout: float | None) -> T:  # noqa: ASYNC109 - aiomqtt's
+        longest_s = self.timeout if timeout is None else timeout
+        try:
+            async with asyncio.timeout(None if longest_s == math.inf else longest_s):
+                return await fut
+        except TimeoutError:
+            raise aiomqtt.MqttError("operation timed out") from None
+
+
+class _Client(CancellableClient):
     async def _misc_loop(self) -> None:
         while self._client.loop_misc() == MQTT_ERR_SUCCESS:  # noqa: ASYNC110 - paho's keepalive has no event
             await asyncio.sleep(MISC_S)

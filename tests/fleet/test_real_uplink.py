@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import aiomqtt
 import pytest
 from fleet_rig import context_of
 from uplink_rig import UplinkGate
@@ -23,6 +24,7 @@ from gatectl.fleet.authority import CertificateAuthority
 from gatectl.fleet.local_services import free_port
 from gatectl.sim.simulated_door import SimulatedDoor
 from gatectl.uplink import wire
+from gatectl.uplink.mqtt import CancellableClient
 from gatectl.uplink.privacy import Privacy
 from gatectl.uplink.wire import Mark
 
@@ -210,6 +212,37 @@ def test_the_will_names_the_connection_that_is_gone(gate, broker, office):
     assert [first.online, will.online, second.online, leave.online] == [True, False, True, False]
     assert (will.session, leave.session) == (first.session, second.session)
     assert first.session != second.session
+
+
+def test_a_stop_at_any_moment_says_that_the_gate_is_gone(gate, broker, office):
+    async def watch():
+        listening = asyncio.Event()
+        presences = _presences(broker, office, listening)
+        coming = asyncio.ensure_future(anext(presences))
+        await listening.wait()
+        for _ in range(10):
+            gate.start()
+            assert (await coming).online
+            assert await asyncio.to_thread(gate.stop) == 0
+            assert not (await anext(presences)).online
+            coming = asyncio.ensure_future(anext(presences))
+        coming.cancel()
+
+    asyncio.run(watch())
+
+
+def test_a_cancellation_that_comes_with_the_acknowledgement_counts():
+    async def cancel():
+        client = CancellableClient("localhost", protocol=aiomqtt.ProtocolVersion.V5)
+        acknowledged = asyncio.get_running_loop().create_future()
+        waiting = asyncio.ensure_future(client._wait_for(acknowledged, None))
+        await asyncio.sleep(0)
+        acknowledged.set_result(None)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        return waiting.cancelled()
+
+    assert asyncio.run(cancel())
 
 
 def test_another_connection_with_this_name_is_said(gate, broker, office):
