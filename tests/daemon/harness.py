@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import select
 import signal
 import socket
@@ -26,6 +27,8 @@ import contract
 from lines import NET_S, Lines
 from partners import Partners
 
+from gatectl.decision.event import ID_RANDOM_BITS, Attempt, uuid7
+from gatectl.decision.timestamps import BootUs, WallUs
 from gatectl.journal.reader import Filters, Reader
 from gatectl.sim.protocols import PROTOCOLS
 from gatectl.sim.virtual_serial import VirtualSerialScanner
@@ -70,6 +73,26 @@ CUSTOMER = "293123213"
 def code(partner: str, member: str) -> str:
     """The code of a member of this partner: each partner has a route of its own."""
     return f"{partner}:{member}/{CUSTOMER}" if partner.startswith("perfectgym") else f"{partner}:{member}"
+
+
+def past_attempt(member: str, age_s: float, budget_ms: int) -> Attempt:
+    """A scan of Wellhub's member so long ago, as the daemon would have recorded it, in an earlier boot."""
+    at_us = WallUs(time.time_ns() // 1000 - round(age_s * 1e6))
+    return Attempt(
+        id=uuid7(at_us, secrets.randbits(ID_RANDOM_BITS)),
+        kind="scan",
+        at_us=at_us,
+        tenant="FitCo GmbH",
+        studio="Berlin Mitte",
+        door="main",
+        scanner="/dev/null",
+        credential=code("wellhub", member),
+        partner="wellhub",
+        member=member,
+        budget_ms=budget_ms,
+        boot="f" * 32,
+        since_boot_us=BootUs(0),
+    )
 
 
 class Gym:

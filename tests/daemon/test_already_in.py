@@ -1,15 +1,13 @@
 """Refusals that say that the member is in already: they let in so many times a day, by the journal."""
 
-import time
-import uuid
 from contextlib import closing
 from datetime import UTC, datetime
 
 import contract
 import pytest
-from harness import code
+from harness import code, past_attempt
 
-from gatectl.decision.event import Attempt, GateRecord, Outcome, RequestRecord
+from gatectl.decision.event import GateRecord, Outcome, RequestRecord
 from gatectl.decision.verdict import Basis, Reason, Result, Verdict
 from gatectl.journal.schema import open_store
 from gatectl.journal.statements import attempt_statement, outcome_statement
@@ -143,22 +141,8 @@ def zone_where_it_is(hour):
 
 def record(gym, *, age_s):
     """An opening on this basis of so long ago for the member ALREADY, as the daemon would have left it."""
-    at_us = time.time_ns() // 1000 - age_s * 1_000_000
-    attempt = Attempt(
-        id=str(uuid.uuid4()),
-        kind="scan",
-        at_us=at_us,
-        tenant="FitCo GmbH",
-        studio="Berlin Mitte",
-        door="main",
-        scanner="/dev/null",
-        credential=code("wellhub", ALREADY),
-        partner="wellhub",
-        member=ALREADY,
-        budget_ms=2000,
-        boot="f" * 32,
-        since_boot_us=0,
-    )
+    attempt = past_attempt(ALREADY, age_s, 2000)
+    at_us = attempt.at_us
     outcome = Outcome(
         Result.ADMITTED,
         contract.CHECKED_IN,

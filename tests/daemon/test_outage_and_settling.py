@@ -1,14 +1,12 @@
 """Outages across a restart, and refusals that answer our own unanswered requests."""
 
-import time
-import uuid
 from contextlib import closing
 
 import contract
 import pytest
-from harness import GOOD, code
+from harness import GOOD, code, past_attempt
 
-from gatectl.decision.event import Attempt, Outcome, RequestRecord
+from gatectl.decision.event import Outcome, RequestRecord
 from gatectl.decision.outcomes import Fault
 from gatectl.decision.verdict import Result, Verdict
 from gatectl.journal.schema import open_store
@@ -260,22 +258,8 @@ def test_an_interrupted_request_settles(gym):
 
 def record(gym, *, age_s, sent=True):
     """An unanswered request of so long ago for the member ALREADY, as the daemon would have left it."""
-    at_us = time.time_ns() // 1000 - round(age_s * 1e6)
-    attempt = Attempt(
-        id=str(uuid.uuid4()),
-        kind="scan",
-        at_us=at_us,
-        tenant="FitCo GmbH",
-        studio="Berlin Mitte",
-        door="main",
-        scanner="/dev/null",
-        credential=code("wellhub", ALREADY),
-        partner="wellhub",
-        member=ALREADY,
-        budget_ms=150,
-        boot="f" * 32,
-        since_boot_us=0,
-    )
+    attempt = past_attempt(ALREADY, age_s, 150)
+    at_us = attempt.at_us
     outcome = Outcome(
         Result.REJECTED,
         contract.NO_VERDICT,

@@ -6,9 +6,9 @@ from contextlib import closing, contextmanager
 
 import contract
 import pytest
-from harness import GOOD, NET_S, PINS, code
+from harness import GOOD, NET_S, PINS, code, past_attempt
 
-from gatectl.decision.event import Attempt, GateRecord, Outcome, RequestRecord, uuid7
+from gatectl.decision.event import GateRecord, Outcome, RequestRecord
 from gatectl.decision.verdict import Basis, Result, Verdict
 from gatectl.journal.schema import open_store
 from gatectl.journal.statements import attempt_statement, outcome_statement
@@ -41,22 +41,8 @@ def visit(gym, *members, ages_s=(DAY_S, 2 * DAY_S), basis=Basis.PARTNER, verdict
 
 
 def record(store, member, age_s, basis, verdict):
-    at_us = time.time_ns() // 1000 - round(age_s * 1e6)
-    attempt = Attempt(
-        id=uuid7(at_us, int(member)),
-        kind="scan",
-        at_us=at_us,
-        tenant="FitCo GmbH",
-        studio="Berlin Mitte",
-        door="main",
-        scanner="/dev/null",
-        credential=code("wellhub", member),
-        partner="wellhub",
-        member=member,
-        budget_ms=400,
-        boot="f" * 32,
-        since_boot_us=0,
-    )
+    attempt = past_attempt(member, age_s, 400)
+    at_us = attempt.at_us
     outcome = Outcome(
         Result.ADMITTED if basis else Result.REJECTED,
         contract.CHECKED_IN if basis else contract.NOT_ALLOWED,
