@@ -28,6 +28,9 @@ MOSQUITTO = ("mosquitto", "/usr/sbin/mosquitto")
 
 POSTGRESQL_LEAST = 15
 
+OWN_GROUP = 0
+"""As `process_group` of a child: Ctrl-C reaches the parent alone, which ends its children in their order."""
+
 _INSTALL = "apt-get install --no-install-recommends {}"
 
 
@@ -48,6 +51,18 @@ def postgresql() -> Path:
     raise GatectlError(
         f"PostgreSQL {POSTGRESQL_LEAST} or later is not installed", _INSTALL.format("postgresql")
     )
+
+
+def require_programs() -> None:
+    """Raise GatectlError, naming all packages that are missing."""
+    missing = {}
+    for package, find in (("mosquitto", mosquitto), ("postgresql", postgresql)):
+        try:
+            find()
+        except GatectlError as error:
+            missing[package] = error.message
+    if missing:
+        raise GatectlError("; ".join(missing.values()), _INSTALL.format(" ".join(missing)))
 
 
 def free_port() -> int:
@@ -126,7 +141,9 @@ class LocalBroker(_Service):
 
     def _run(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
         command = [mosquitto(), "-c", str(self._settings)]
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)  # noqa: S603
+        return subprocess.Popen(  # noqa: S603
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=OWN_GROUP
+        )
 
     def _is_ready(self) -> bool:
         try:
@@ -197,6 +214,7 @@ class LocalDatabase(_Service):
             user=owner,
             group=owner,
             extra_groups=[] if owner else None,
+            process_group=OWN_GROUP,
         )
 
     def _is_ready(self) -> bool:

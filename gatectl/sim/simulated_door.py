@@ -204,6 +204,7 @@ class SimulatedDoor:
                 stdin=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 encoding="utf-8",
+                process_group=0,  # Ctrl-C reaches the demo alone, which ends its daemon
             )
             lines = threading.Thread(target=self._hand_on, args=(daemon,))
             lines.start()
