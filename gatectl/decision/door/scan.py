@@ -134,17 +134,18 @@ class ScanFlow:
             raise ValueError("no scan is under way")
         match given:
             case Recorded():
-                happening = Happening.RECORDED
+                happening = self._overtaken(facts) or Happening.RECORDED
             case RecordLate():
                 over = facts.partner is not None and now_s >= facts.deadline_s
-                happening = Happening.OUT_OF_TIME if over else Happening.RECORD_LATE
+                in_time = Happening.OUT_OF_TIME if over else Happening.RECORD_LATE
+                happening = self._overtaken(facts) or in_time
             case Answered():
                 facts.decision, facts.request = given.decision, given.request
-                happening = self._heard(facts)
+                happening = self._locked_out(facts) or self._heard(facts)
             case LookedUp():
-                happening = self._open_after_all(facts, given)
+                happening = self._locked_out(facts) or self._open_after_all(facts, given)
             case LookedBack():
-                happening = self._let_in_without_partner(facts, given)
+                happening = self._locked_out(facts) or self._let_in_without_partner(facts, given)
             case RelayOn():
                 facts.gate = gate_record(facts.at, given)
                 checks_in = facts.basis is Basis.PARTNER and self._checks_in_later(facts.asked)
@@ -254,6 +255,24 @@ class ScanFlow:
         budget_ms = facts.attempt.budget_ms or facts.asked.budget_ms
         facts.decision, facts.request = unsent_in_time(facts.at, now_s, budget_ms)
         self._finish(facts, Result.REJECTED, now_s)
+
+    def _overtaken(self, facts: _Facts) -> Happening | None:
+        """The end of a scan whose mode began while the disk took the record: nobody is asked any more."""
+        if self.state is State.RECORDING and self._door.has_fire:
+            facts.basis = Basis.FIRE
+            return Happening.LET_IN
+        if self.state is not State.REFUSING and self._door.refusal is not None:
+            facts.decision = Decision(None, self._door.refusal)
+            return Happening.REFUSED
+        return None
+
+    def _locked_out(self, facts: _Facts) -> Happening | None:
+        """The end of a scan that a lockdown overtook: the partner's word is kept, and the gate stays shut."""
+        if self._door.refusal is not Fault.LOCKDOWN:
+            return None
+        if facts.decision.admits:
+            facts.decision = facts.decision._replace(fault=Fault.LOCKDOWN, for_member=None)
+        return Happening.REFUSED
 
     def _heard(self, facts: _Facts) -> Happening:
         if facts.decision.admits:

@@ -4,13 +4,15 @@ from datetime import UTC
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from virtual_door import CONTACT, EXIT, OPEN_MS, Door, at_rest, instant
+from virtual_door import CONTACT, EXIT, IN_ALREADY, OPEN_MS, Door, at_rest, instant, record
 
 from gatectl.decision.door import messages as m
 from gatectl.decision.door.inputs import InputName
 from gatectl.decision.door.modes import Mode, ModeRules, Order, Planned
 from gatectl.decision.door.passages import PassageRules
+from gatectl.decision.outcomes import Fault
 from gatectl.decision.schedule import DAY_MIN, Schedule
+from gatectl.decision.verdict import Basis, Decision, Verdict
 
 SPAN = Schedule([[(20, 40)]] + [[]] * 6, {})
 """Of the first Monday: in virtual time it lasts from 4 days and 1200 s on, as 1970 began with a Thursday."""
@@ -255,3 +257,96 @@ def test_whatever_happens(steps):
     if not is_fire:
         assert door.mode in {Mode.NORMAL, Mode.LOCKDOWN}
         assert not door.is_on
+
+
+def waiting_for_the_disk(**rules):
+    """A door with a scan whose record is not on disk yet; what comes later is."""
+    door = at_rest(has_fire=True, **rules)
+    door.disk_works = False
+    door.scan("1")
+    door.disk_works = True
+    return door
+
+
+def go_on(door, given):
+    door.feed(given(door.machine._scan.event_id))
+
+
+def test_a_lockdown_before_the_request_asks_nobody():
+    door = waiting_for_the_disk()
+    door.order(Mode.LOCKDOWN, "threat")
+    go_on(door, m.Recorded)
+    assert (door.words[-1], door.openings) == (("scan", "rejected", "Locked down"), 0)
+    outcome = door.noted[-1].outcome
+    assert (outcome.fault, outcome.verdict, outcome.request) == (Fault.LOCKDOWN, None, None)
+    assert door.partner.asked == []
+
+
+def test_a_schedule_that_closes_before_the_request_asks_nobody():
+    door = at_rest(modes=ModeRules(closed=Planned("night", SPAN), zone=UTC))
+    look(door, BEGIN_S - 0.01)
+    door.disk_works = False
+    door.scan("1")
+    look(door, BEGIN_S)
+    go_on(door, m.RecordLate)
+    assert door.words[-1] == ("scan", "rejected", "Closed at this time")
+    assert (door.partner.asked, door.openings) == ([], 0)
+
+
+def test_a_fire_before_the_request_lets_in_without_asking():
+    door = waiting_for_the_disk()
+    fire(door, active=True)
+    go_on(door, m.Recorded)
+    assert door.words[-1] == ("scan", "admitted", "Let in: fire alarm")
+    outcome = door.noted[-1].outcome
+    assert (outcome.basis, outcome.verdict, outcome.request) == (Basis.FIRE, None, None)
+    assert door.partner.asked == []
+
+
+def test_a_lockdown_while_the_partner_is_asked_keeps_the_gate_shut():
+    door = at_rest(passage=PassageRules(4.0, 120.0))
+    door.ask = lambda _effect: []
+    door.scan("1")
+    door.order(Mode.LOCKDOWN, "threat")
+    go_on(door, lambda of: m.Answered(of, Decision(Verdict.ALLOWED, status=200), record))
+    assert (door.words[-1], door.openings) == (("scan", "rejected", "Locked down"), 0)
+    outcome = door.noted[-1].outcome
+    assert (outcome.fault, outcome.verdict, outcome.status) == (Fault.LOCKDOWN, Verdict.ALLOWED, 200)
+    assert (outcome.basis, outcome.gate, outcome.request) == (None, None, record())
+
+
+def test_a_lockdown_while_the_partner_is_asked_leaves_a_refusal_as_it_is():
+    door = at_rest(return_s=600)
+    door.ask = lambda _effect: []
+    door.scan("1")
+    door.order(Mode.LOCKDOWN, "threat")
+    go_on(door, lambda of: m.Answered(of, IN_ALREADY, record))
+    assert door.words[-1] == ("scan", "rejected", "Aggregator member check-in not allowed")
+    assert door.noted[-1].outcome.fault is None
+
+
+def test_a_lockdown_while_the_journal_is_asked_keeps_the_gate_shut():
+    door = at_rest(return_s=600)
+    perform = door.perform
+    door.perform = lambda effect: [] if isinstance(effect, m.LookUp) else perform(effect)
+    door.partner.counts, door.partner.asked = {"1"}, ["1"]
+    door.scan("1")
+    door.order(Mode.LOCKDOWN, "threat")
+    go_on(door, lambda of: m.LookedUp(of, (), (), came_back=True))
+    assert (door.words[-1][:2], door.openings) == (("scan", "rejected"), 0)
+
+
+def test_a_lockdown_takes_no_second_try():
+    door = at_rest(exits=None, contact=None, passage=PassageRules(4.0, 120.0))
+    door.scan("1")
+    door.until(1010.0)
+    door.disk_works = False
+    door.scan("1")  # its second try
+    door.disk_works = True
+    door.order(Mode.LOCKDOWN, "threat")
+    go_on(door, m.Recorded)
+    assert (door.words[-1], door.openings) == (("scan", "rejected", "Locked down"), 1)
+    door.order(Mode.NORMAL)
+    door.until(1020.0)
+    door.scan("1")
+    assert door.words[-1] == ("scan", "admitted", "Let in again: had not passed")
