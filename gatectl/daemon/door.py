@@ -30,7 +30,7 @@ from gatectl.decision.door.messages import (
 from gatectl.decision.door.modes import Order
 from gatectl.decision.event import Event
 from gatectl.decision.indication import View
-from gatectl.decision.timestamps import LoopTime
+from gatectl.decision.timestamps import LoopTime, WallUs
 from gatectl.devices.gpio.gate import Gate
 from gatectl.devices.gpio.input_watcher import Lost
 from gatectl.partners.reason import mask_secrets
@@ -76,9 +76,9 @@ class Door:
             order = order._replace(reason=mask_secrets(self._context.keys, order.reason))
         return await self._concluded(Ordered(self._new_id(at.named.at_us), at, order))
 
-    def resume(self, order: Order) -> None:
-        """Takes the order that counted before this start."""
-        self._feed(Resumed(order, self._context.instants.instant(clock.now())))
+    def resume(self, order: Order | None, admitted_us: WallUs | None) -> None:
+        """Takes the order that counted before this start, and when somebody was admitted here last."""
+        self._feed(Resumed(order, self._context.instants.instant(clock.now()), admitted_us))
 
     def look_at_clock(self, *, trusted: bool) -> None:
         """Looks whether a schedule begins or ends."""

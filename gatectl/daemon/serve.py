@@ -195,6 +195,8 @@ class _Daemon:
         since_us = clock.timestamp_now().at_us - again_s * 1_000_000
         try:
             orders = await context.store.ask(statements.last_orders)
+            first_in = [name for name, door in self._settings.doors.items() if door.first_in]
+            admitted = await context.store.ask(partial(statements.last_admissions, doors=first_in))
             unused = await context.store.ask(partial(statements.unused_admissions, since_us=since_us))
             await _recall_inside(context.store, doors.values())
         except sqlite3.Error as error:
@@ -202,8 +204,7 @@ class _Daemon:
             self._sinks.take(LogEntry(Priority.WARNING, what))
             return
         for name, door in doors.items():
-            if name in orders:
-                door.resume(orders[name])
+            door.resume(orders.get(name), admitted.get(name))
             door.recall(unused)
 
     def _watch_inputs(self, context: SiteContext, doors: Mapping[str, Door]) -> InputWatcher:
@@ -292,8 +293,8 @@ class _Daemon:
 
     def _outward(self) -> set[str]:
         """The paths of the scanners on the inside."""
-        scanners = (one for door in self._settings.doors.values() for one in door.scanners)
-        return {one.path for one in scanners if one.direction == "out"}
+        every = (one for door in self._settings.doors.values() for one in door.scanners)
+        return {one.path for one in every if one.direction == "out"}
 
     def _scanners(self, doors: Mapping[str, Door]) -> list[tuple[str, Scanner]]:
         """Make every scanner, each with the name of its door."""

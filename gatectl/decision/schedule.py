@@ -39,11 +39,11 @@ class Schedule(NamedTuple):
         return None
 
     def span_start_us(self, at_us: int, zone: tzinfo | None) -> int | None:
-        """When the span that holds this moment began; None outside of all."""
+        """When the span that holds this moment began, two days ago at the earliest; None outside of all."""
         if not self.is_on(at_us, zone):
             return None
-        began = None
-        for moment_us in self._edges(at_us - 2 * DAY_MIN * 60_000_000, zone, days=3):
+        began = earliest_us = at_us - 2 * DAY_MIN * 60_000_000
+        for moment_us in self._edges(earliest_us, zone, days=3):
             if moment_us > at_us:
                 break
             if not self.is_on(moment_us - 1, zone):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import deque
+from collections.abc import Collection
 from typing import Any
 
 from gatectl.decision.door.grace import DAY_US, GraceRules, MemberPast, PastScan
@@ -190,6 +191,18 @@ def last_orders(connection: sqlite3.Connection) -> dict[str, Order]:
             Mode(said["mode"]), said["reason"], None if until_us is None else WallUs(until_us)
         )
     return {door: order for door, order in orders.items() if order.mode is not Mode.NORMAL}
+
+
+def last_admissions(connection: sqlite3.Connection, doors: Collection[str]) -> dict[str, WallUs]:
+    """When somebody was let in last at each of these doors, as far as the latest two days tell."""
+    if not doors:
+        return {}
+    rows = connection.execute(
+        "SELECT door, max(at_us) FROM events WHERE at_us > (SELECT max(at_us) FROM attempts) - ?"
+        " AND kind IN ('scan', 'manual') AND result = 'admitted' GROUP BY door",
+        (DAYS_US,),
+    )
+    return {door: WallUs(at_us) for door, at_us in rows if door in doors}
 
 
 def unused_admissions(connection: sqlite3.Connection, since_us: int) -> list[Unused]:

@@ -216,7 +216,7 @@ class Gym:
     def _door_lines(self, name: str, door: dict[str, Any]) -> Iterator[str]:
         pins = PINS[name]
         relay = {"pin": pins["relay"], "active_high": door.get("active_high", True)} | door.get("relay", {})
-        own = {key: door[key] for key in ("hold_open", "closed", "return_min") if key in door} | {
+        own = {key: door[key] for key in ("hold_open", "first_in", "closed", "return_min") if key in door} | {
             "repeat_ms": door.get("repeat_ms", 0),
             "show_name": door.get("show_name", False),
         }

@@ -112,6 +112,22 @@ def test_the_fire_input_opens_the_gate(gym, environment):
     gym.until_pin(RELAY, 0, quiet_at)
 
 
+def test_a_hold_that_began_with_an_admission_goes_on_after_a_kill(gym):
+    always = {"mon-sun": ["00:00-24:00"]}
+    door = CONTINUOUS | {"hold_open": "staffed", "first_in": True}
+    gym = gym(doors={"main": door}, schedules={"staffed": always}).start()
+    assert gym.status()["doors"]["main"]["mode"]["name"] == "normal"
+    gym.scan(MEMBER)
+    assert {gym.next_event()["message"] for _ in range(2)} == {
+        "Aggregator member checked in",
+        "Held open by schedule staffed",
+    }
+    gym.kill9()
+    gym.start()
+    assert gym.next_event()["message"] == "Held open by schedule staffed"
+    assert gym.pins(RELAY, pid=gym.pid)[-1].level == 1
+
+
 def test_a_schedule_closes_the_door(gym):
     always = {"mon-sun": ["00:00-24:00"]}
     gym = gym(doors={"main": {"closed": "night"}}, schedules={"night": always}).start()

@@ -73,6 +73,11 @@ def test_a_span_across_the_change_is_one_span():
     assert schedule.span_start_us(at("2026-03-29T03:30"), BERLIN) == at("2026-03-29T01:00")
 
 
+def test_a_schedule_without_an_end_began_two_days_ago():
+    always = every_day((0, DAY_MIN))
+    assert always.span_start_us(at("2026-06-03T12:00"), BERLIN) == at("2026-06-01T12:00")
+
+
 SPANS = st.lists(st.integers(0, DAY_MIN), min_size=2, max_size=6, unique=True).map(
     lambda minutes: list(zip(*[iter(sorted(minutes)[: len(minutes) // 2 * 2])] * 2, strict=True))
 )

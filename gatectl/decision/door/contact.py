@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 from gatectl.decision.door.context import DoorContext
 from gatectl.decision.door.messages import StartTimer, Warn
+from gatectl.decision.door.passages import Grant
 from gatectl.decision.event import Attempt, Outcome
 from gatectl.decision.log import Priority
 from gatectl.decision.outcomes import Message
@@ -47,6 +48,8 @@ class Contact:
         self._door = door
         self._rules = rules
         self._opened: Instant | None = None
+        self._passing: Grant | None = None
+        """The member who opened the door, where a sensor behind it has yet to see him."""
         self.alarm: ContactAlarm | None = None
 
     def changed(self, *, is_open: bool, at: Instant, is_first: bool = False) -> None:
@@ -60,7 +63,7 @@ class Contact:
         elif not self._door.is_unlocked(LoopTime(at.loop_s - TAIL_S)) and self.trusted:
             self._raise(Result.FORCED, Message.FORCED, at)
         elif self._rules.relock == "on_open":
-            self._door.release(at.loop_s)
+            self._door.release(at.loop_s, self._passing)
 
     def time_up(self, name: str, at: Instant) -> None:
         """Take the end of one of its two timers."""
@@ -76,6 +79,8 @@ class Contact:
 
     def _open(self, at: Instant) -> None:
         self._opened = at
+        passages = self._door.passages
+        self._passing = passages.oldest if passages is not None and passages.has_sensor else None
         self._count_from(at.loop_s)
 
     def _count_from(self, start_s: LoopTime) -> None:
@@ -92,7 +97,8 @@ class Contact:
         alarm, self.alarm = self.alarm, None
         self._door.emit(StartTimer(HELD, None), StartTimer(WARN, None), Warn(on=False))
         if self._rules.relock == "on_close":
-            self._door.release(at.loop_s)
+            self._door.release(at.loop_s, self._passing)
+        self._passing = None
         if alarm is not None:
             took = format_duration(round((at.loop_s - opened.loop_s) * 1e6))
             self._door.note(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gatectl.decision.door.check_ins import CheckIns
     from gatectl.decision.door.modes import Modes
     from gatectl.decision.door.occupancy import Occupancy
-    from gatectl.decision.door.passages import Passages
+    from gatectl.decision.door.passages import Grant, Passages
 
 
 class Partner(Protocol):
@@ -168,9 +168,9 @@ class DoorContext:
         if not by_own_relay:
             self._relay_kept_until_s = max(self._relay_kept_until_s, until_s)
 
-    def release(self, now_s: LoopTime) -> None:
-        """Switch the relay off before its time, unless another member still waits to pass."""
-        if self.passages is None or not self.passages.waiting:
+    def release(self, now_s: LoopTime, passing: Grant | None = None) -> None:
+        """Switch the relay off before its time, unless another member than this one waits to pass."""
+        if self.passages is None or not self.passages.waits_for_another(passing):
             self.shut(now_s)
 
     def shut(self, now_s: LoopTime) -> None:

@@ -146,9 +146,10 @@ class DoorMachine:
         match given:
             case Ordered():
                 self.modes.begin(given, now_s)
-            case Resumed(order, at):
-                if order.mode is not Mode.HELD or self.may_hold:  # the settings may be others now
-                    self.modes.resume(order, at)
+            case Resumed(order, at, admitted_us):
+                if order is not None and order.mode is Mode.HELD and not self.may_hold:
+                    order = None  # the settings may be others now
+                self.modes.resume(order, at, admitted_us)
             case ClockLooked(at, trusted):
                 self.modes.look(at, trusts_clock=trusted)
 

@@ -153,10 +153,11 @@ class Ordered(NamedTuple):
 
 
 class Resumed(NamedTuple):
-    """The order that counted before this start."""
+    """The order that counted before this start, and when somebody was admitted here last, if known."""
 
-    order: Order
+    order: Order | None
     at: Instant
+    admitted_us: WallUs | None = None
 
 
 class ClockLooked(NamedTuple):

@@ -147,10 +147,12 @@ class Modes:
         self._door.emit(Conclude(Event(attempt, outcome)))
         self._update(at, is_noted=True)
 
-    def resume(self, order: Order, at: Instant) -> None:
-        """Go on with the order of before the start, if its end lies ahead."""
-        self._order = order
-        self._update(at, is_noted=True)
+    def resume(self, order: Order | None, at: Instant, admitted_us: WallUs | None = None) -> None:
+        """Go on with the order of before the start, if its end lies ahead, and with a hold that has begun."""
+        self._admitted_us = max(self._admitted_us, admitted_us or WallUs(0))
+        if order is not None:
+            self._order = order
+            self._update(at, is_noted=True)
 
     def time_up(self, at: Instant) -> None:
         """Take the end of a hold, whatever became of the wall clock meanwhile: the relay is off by now."""

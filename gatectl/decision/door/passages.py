@@ -76,6 +76,15 @@ class Passages:
         """Admissions that wait for their members."""
         return len(self._granted)
 
+    @property
+    def oldest(self) -> Grant | None:
+        """The member who is to pass next."""
+        return self._granted[0] if self._granted else None
+
+    def waits_for_another(self, passing: Grant | None) -> bool:
+        """Whether a member waits who is not the one in the door."""
+        return any(grant is not passing for grant in self._granted)
+
     def recall(self, unused: Unused, now: Instant) -> None:
         """Take an admission that was not used before this start."""
         partner = self._door.site.partners.get(unused.attempt.partner or "")

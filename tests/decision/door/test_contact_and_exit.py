@@ -10,6 +10,7 @@ from gatectl.decision.door import messages as m
 from gatectl.decision.door.contact import TAIL_S
 from gatectl.decision.door.exits import ExitRules
 from gatectl.decision.door.inputs import FLUTTER_CHANGES, FLUTTER_S, InputHealth, InputName
+from gatectl.decision.door.passages import PassageRules
 
 
 def test_a_door_that_nothing_unlocked_is_forced():
@@ -77,6 +78,39 @@ def test_the_relay_goes_off_where_the_settings_say(relock, after_open, after_clo
     door.until(1002.0)
     door.contact(is_open=False)
     assert door.relay_off_s == after_close
+
+
+@pytest.mark.parametrize(
+    ("relock", "after_open", "after_close"),
+    [("open_ms", 1003.0, 1003.0), ("on_open", 1001.0, 1001.0), ("on_close", 1003.0, 1002.0)],
+)
+def test_the_sensor_behind_a_door_delays_no_relock(relock, after_open, after_close):
+    door = at_rest(contact=CONTACT._replace(relock=relock), passage=PassageRules(4.0, 120.0))
+    door.scan("1")
+    door.until(1001.0)
+    door.contact(is_open=True)
+    assert door.relay_off_s == after_open
+    door.until(1002.0)
+    door.contact(is_open=False)  # nobody passed
+    assert door.relay_off_s == after_close
+
+
+@pytest.mark.parametrize("relock", ["on_open", "on_close"])
+def test_a_relock_shuts_nobody_out_who_still_waits(relock):
+    door = at_rest(contact=CONTACT._replace(relock=relock), passage=PassageRules(4.0, 120.0))
+    door.scan("1")
+    door.scan("2")
+    door.until(1001.0)
+    door.contact(is_open=True)
+    assert door.relay_off_s == 1003.0
+    door.passage(active=True)
+    door.passage(active=False)
+    door.contact(is_open=False)
+    assert door.relay_off_s == 1003.0
+    door.until(1002.0)
+    door.contact(is_open=True)
+    door.contact(is_open=False)
+    assert door.relay_off_s == 1002.0
 
 
 def test_a_press_opens_first_and_is_one_event():
