@@ -16,6 +16,7 @@ from typing import NamedTuple
 from gatectl.uplink.wire import (
     BATCH_BYTES_MAX,
     BATCH_EVENTS_MAX,
+    BATCH_HEAD_BYTES,
     EventBatch,
     Mark,
     NumberedEvent,
@@ -235,9 +236,9 @@ class Conversation:
 
 def _cut(read: Sequence[NumberedEvent]) -> tuple[NumberedEvent, ...]:
     """Return as many of the first events as one batch takes, at least one."""
-    size = 0
+    size = BATCH_HEAD_BYTES
     for index, one in enumerate(read[:BATCH_EVENTS_MAX]):
-        size += size_of(one.event)
+        size += size_of(one)
         if size > BATCH_BYTES_MAX and index:
             return tuple(read[:index])
     return tuple(read[:BATCH_EVENTS_MAX])

@@ -191,6 +191,8 @@ def _client(access: BrokerAccess, session: str) -> aiomqtt.Client:
         access.host,
         access.port,
         identifier=access.device,
+        # As the certificate says. Brokers that take no user's name out of it go by this one.
+        username=access.device,
         protocol=aiomqtt.ProtocolVersion.V5,
         clean_start=True,
         keepalive=KEEPALIVE_S,

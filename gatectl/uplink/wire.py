@@ -26,7 +26,10 @@ DEFLATE_FROM = 8
 
 BATCH_EVENTS_MAX = 64
 BATCH_BYTES_MAX = 64 << 10
-"""Of the events of one batch as JSON; a single event may be longer."""
+"""Of a batch as JSON, before it is deflated; a single event may be longer."""
+
+BATCH_HEAD_BYTES = 160
+"""The most that a batch takes besides its events, with the longest numbers."""
 
 INFLATED_BYTES_MAX = 1 << 20
 """A few kilobytes can inflate to gigabytes."""
@@ -46,12 +49,16 @@ _NESTING_MAX = 32
 ENCODING = "content-encoding"
 """The user property of a deflated payload; its value is "deflate", which is zlib's format (RFC 1950)."""
 
+_ZLIB_FIRST = b"\x78"
+"""The first byte of zlib's format with its usual window. No JSON object begins so: a batch is also read
+where a bridge between brokers took its user property off."""
+
 Properties = tuple[tuple[str, str], ...]
 """The user properties of a message."""
 
 _DEVICE = re.compile(DEVICE_PATTERN)
 _JOURNAL = re.compile(r"[0-9a-f]{32}")
-_SESSION = re.compile(r"[0-9a-f]{8,32}-[0-9]{1,10}")
+_SESSION = re.compile(r"[\x21-\x7e]{1,64}")
 _EVENT_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -152,8 +159,9 @@ class Presence(NamedTuple):
 
     online: bool
     session: str
-    """`PROCESS-NUMBER`: random hex digits for a process, and a number for each of its connections. So the
-    late will of an old connection is recognised, and so are two machines that take turns under one name."""
+    """The name of the connection, so that the late will of an old one is recognised. The uplink writes
+    `PROCESS-NUMBER`: random hex digits for a process, and a number for each of its connections. By that, two
+    machines that take turns under one name are recognised too."""
 
 
 class GateState(NamedTuple):
@@ -161,7 +169,7 @@ class GateState(NamedTuple):
 
     journal: str | None
     """None as long as the gate has no journal that can be read."""
-    last: int
+    last: int | None
     """The number of the last event."""
     generation: int | None
     mark: int | None
@@ -219,9 +227,9 @@ def _json(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def size_of(event: Mapping[str, Any]) -> int:
-    """Return the bytes that an event takes in a batch before it is deflated."""
-    return len(_json(event))
+def size_of(one: NumberedEvent) -> int:
+    """Return the bytes that an event takes in a batch before it is deflated, with the comma behind it."""
+    return len(_json({"number": one.number, "event": one.event})) + 1
 
 
 # --- Decoding ------------------------------------------------------------------------------------
@@ -246,9 +254,8 @@ def decode_mark(data: bytes) -> Mark:
     """Return the mark in a payload. Raises WireError."""
     fields = _fields(_bounded(data))
     mark = _whole(fields, "mark", 0, NUMBER_MAX)
-    event_id = None if fields.get("id") is None else _text(fields, "id", _EVENT_ID)
-    if event_id is not None and mark == 0:
-        _refuse("id")
+    # No event has the number 0.
+    event_id = None if mark == 0 or fields.get("id") is None else _text(fields, "id", _EVENT_ID)
     again = fields.get("again", False)
     return Mark(
         _text(fields, "journal", _JOURNAL),
@@ -264,6 +271,8 @@ def decode_presence(data: bytes) -> Presence:
     """Return the presence in a payload. Raises WireError."""
     fields = _object(_bounded(data))
     online = fields.get("online")
+    if type(fields.get("session")) is int:
+        fields["session"] = str(_whole(fields, "session", 0, NUMBER_MAX))
     return Presence(
         online if isinstance(online, bool) else _refuse("online"), _text(fields, "session", _SESSION)
     )
@@ -273,14 +282,11 @@ def decode_state(data: bytes) -> GateState:
     """Return the state in a payload. Raises WireError."""
     fields = _fields(_bounded(data))
     journal = None if fields.get("journal") is None else _text(fields, "journal", _JOURNAL)
-    generation, fork = (
-        None if fields.get(name) is None else _whole(fields, name, 1, _GENERATION_MAX)
-        for name in ("generation", "fork")
-    )
-    mark = None if fields.get("mark") is None else _whole(fields, "mark", 0, NUMBER_MAX)
-    if (mark is None) != (generation is None):
-        _refuse("mark")
-    return GateState(journal, _whole(fields, "last", 0, NUMBER_MAX), generation, mark, fork, fields)
+    generation, fork = (_whole_or_none(fields, name, 1, _GENERATION_MAX) for name in ("generation", "fork"))
+    last, mark = (_whole_or_none(fields, name, 0, NUMBER_MAX) for name in ("last", "mark"))
+    if generation is None or mark is None:
+        generation = mark = None
+    return GateState(journal, last, generation, mark, fork, fields)
 
 
 def _refuse(flaw: str) -> Never:
@@ -292,11 +298,11 @@ def _bounded(data: bytes) -> bytes:
 
 
 def _plain(data: bytes, properties: Iterable[tuple[str, str]]) -> bytes:
-    """Return a payload as it was before it was deflated, if its properties say that it was."""
+    """Return a payload as it was before it was deflated, if its properties or its first byte say that."""
     encodings = [value for name, value in properties if name == ENCODING]
-    if not encodings:
+    if not encodings and not data.startswith(_ZLIB_FIRST):
         return _bounded(data)
-    if encodings != ["deflate"]:
+    if encodings not in ([], ["deflate"]):
         _refuse("encoding")
     inflater = zlib.decompressobj()
     try:
@@ -362,6 +368,10 @@ def _whole(fields: Mapping[str, Any], name: str, least: int, most: int) -> int:
     if type(value) is not int or not least <= value <= most:
         _refuse(name)
     return value
+
+
+def _whole_or_none(fields: Mapping[str, Any], name: str, least: int, most: int) -> int | None:
+    return None if fields.get(name) is None else _whole(fields, name, least, most)
 
 
 def _text(fields: Mapping[str, Any], name: str, pattern: re.Pattern[str]) -> str:

@@ -21,7 +21,7 @@ from virtual_gate import WAIT_S, client
 from gatectl.cli.control import call
 from gatectl.fleet import new_office
 from gatectl.fleet.authority import CertificateAuthority
-from gatectl.fleet.local_services import free_port
+from gatectl.fleet.local_services import LocalBroker, free_port
 from gatectl.sim.simulated_door import SimulatedDoor
 from gatectl.uplink import wire
 from gatectl.uplink.mqtt import CancellableClient
@@ -256,6 +256,14 @@ def test_another_connection_with_this_name_is_said(gate, broker, office):
 
         asyncio.run(take_over())
         assert "another machine with this gate's name" in gate.status()["cause"]
+
+
+def test_a_broker_that_goes_by_the_user_name_has_the_devices_own(tmp_path, office, mosquitto):  # noqa: ARG001
+    settings = office / "mosquitto.conf"
+    text = settings.read_text().replace("allow_anonymous false", "allow_anonymous true")
+    settings.write_text(text.replace("use_identity_as_username true", ""))
+    with LocalBroker(office) as broker, UplinkGate(tmp_path / "gate", office, broker.port) as gate:
+        gate.wait(lambda status: status.get("connected"))
 
 
 def test_a_request_is_made_signed_and_accepted(gate, office):

@@ -1,12 +1,13 @@
 """The gate's side of the conversation, step by step."""
 
+import zlib
 from itertools import islice
 
 import pytest
 
 from gatectl.uplink import conversation
 from gatectl.uplink.conversation import Conversation, OwnEvent, Wanted, reconnect_delays
-from gatectl.uplink.wire import BATCH_BYTES_MAX, EventBatch, Mark, NumberedEvent
+from gatectl.uplink.wire import BATCH_BYTES_MAX, EventBatch, Mark, NumberedEvent, encode_batch
 
 JOURNAL = "9f" * 16
 
@@ -85,6 +86,10 @@ def test_a_batch_has_64_kib_at_most_but_always_one_event():
     gate = GateWithJournal(5, size=BATCH_BYTES_MAX // 2 - 200)
     gate.mark(mark_at(0))
     assert gate.ranges() == [(0, 2), (2, 4), (4, 5)]
+    many = GateWithJournal(64, size=960)
+    many.mark(mark_at(0))
+    sizes = [len(zlib.decompress(encode_batch(one).data)) for one in many.send() if len(one.events) > 8]
+    assert BATCH_BYTES_MAX - 1500 < sizes[0] <= BATCH_BYTES_MAX
     large = GateWithJournal(2, size=BATCH_BYTES_MAX * 2)
     large.mark(mark_at(0))
     assert large.ranges() == [(0, 1), (1, 2)]

@@ -87,7 +87,7 @@ def test_other_topics_are_refused(text):
         ("v", [2, True, None]),
         ("journal", ["9F" * 16, None]),
         ("generation", [0, 2**31]),
-        ("mark", [-1, 2**63, 12.0, True, 0]),
+        ("mark", [-1, 2**63, 12.0, True]),
         ("id", ["x", 5]),
         ("window", [-1, 2**16 + 1, None]),
         ("again", [1]),
@@ -97,6 +97,11 @@ def test_a_mark_out_of_its_bounds_is_refused(name, values):
     for value in values:
         with pytest.raises(WireError):
             wire.decode_mark(json_of(MARK | {name: value}))
+
+
+@pytest.mark.parametrize("change", [{"id": None}, {"id": ""}, {"id": EVENT_ID}])
+def test_a_mark_before_the_first_event_names_none(change):
+    assert wire.decode_mark(json_of(MARK | {"mark": 0} | change)).id is None
 
 
 def listed(*numbers: int, **event: str) -> list[dict[str, object]]:
@@ -147,6 +152,11 @@ def test_what_does_not_inflate_as_a_whole_is_refused(data):
         wire.decode_batch(data, DEFLATED)
 
 
+def test_a_deflated_batch_is_read_though_a_bridge_took_its_property_off():
+    payload = wire.encode_batch(batch_of(8))
+    assert wire.decode_batch(payload.data) == batch_of(8)
+
+
 @pytest.mark.parametrize("properties", [((wire.ENCODING, "br"),), DEFLATED * 2])
 def test_other_encodings_are_refused(properties):
     with pytest.raises(WireError, match="encoding"):
@@ -164,6 +174,24 @@ def test_a_state_has_what_is_known_beside_the_conversation():
 def test_a_state_before_the_first_mark_has_none():
     payload = wire.encode_state({}, journal=None, last=0, mark=None, fork=3)
     assert wire.decode_state(payload.data)[:-1] == GateState(None, 0, None, None, 3, {})[:-1]
+
+
+@pytest.mark.parametrize("body", [{}, {"mark": 4}, {"generation": 2}, {"last": None}])
+def test_a_state_need_not_say_how_far_the_gate_is(body):
+    state = wire.decode_state(json_of({"v": 1, "journal": JOURNAL, **body}))
+    assert state[:-1] == (JOURNAL, None, None, None, None)
+
+
+@pytest.mark.parametrize("session", ["s", 7, "4e6a9c3e-58c5-4f43-9f2c-1f6b4a1de6f2", "a" * 64])
+def test_a_session_has_any_name(session):
+    presence = wire.decode_presence(json_of({"online": True, "session": session}))
+    assert presence == (True, str(session))
+
+
+@pytest.mark.parametrize("session", [None, "", " ", "a" * 65, -1, 2**63, True, ["s"]])
+def test_a_session_without_a_bounded_name_is_refused(session):
+    with pytest.raises(WireError):
+        wire.decode_presence(json_of({"online": True, "session": session}))
 
 
 @pytest.mark.parametrize(
