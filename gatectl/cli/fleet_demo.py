@@ -66,7 +66,7 @@ _ONLINE = "SELECT device FROM device WHERE online"
 _COUNT = "SELECT count(*), count(DISTINCT (journal, number)) FROM event WHERE device = %s"
 
 
-class _DemoGate(NamedTuple):
+class DemoGate(NamedTuple):
     """A whole gate: the daemon with its scanner and partners, and the uplink next to it."""
 
     device: str
@@ -190,7 +190,7 @@ class _Fleet:
         self._ingest.said("(taking in events)")
         self.address = self._monitor.said(r"(http://\S+:\d+)/")
         """Of the fleet's monitor."""
-        self._gates = [_gate(stack, folder, office, self._broker.port, device) for device in STUDIOS]
+        self._gates = [start_gate(stack, folder, office, self._broker.port, device) for device in STUDIOS]
         self._acts = itertools.cycle(self._all_acts())
         self._away = False
         self._received = 0
@@ -287,7 +287,7 @@ class _Fleet:
     def _say(self, line: str, style: str = "") -> None:
         self._console.print(Text(f"{time.strftime('%H:%M:%S')} {visible(line)}", style), soft_wrap=True)
 
-    def _mark(self, gate: _DemoGate) -> int:
+    def _mark(self, gate: DemoGate) -> int:
         return int(sum(mark for (mark,) in self._rows(_MARK, (gate.device,))))
 
     def _rows(self, query: LiteralString, values: Sequence[object]) -> list[tuple[Any, ...]]:
@@ -323,7 +323,7 @@ def _on_top(page: str) -> list[str]:
     return [" ".join(html.unescape(re.sub(r"<[^>]*>", "", one)).split()) for one in found]
 
 
-def _gate(stack: contextlib.ExitStack, folder: Path, office: Path, port: int, device: str) -> _DemoGate:
+def start_gate(stack: contextlib.ExitStack, folder: Path, office: Path, port: int, device: str) -> DemoGate:
     """Start a gate's daemon and its uplink, with a certificate that its head office has signed."""
     own = folder / device
     own.mkdir(mode=0o700)
@@ -336,7 +336,7 @@ def _gate(stack: contextlib.ExitStack, folder: Path, office: Path, port: int, de
     (own / "device.crt").write_bytes(CertificateAuthority(office).sign(request)[1])
     program = _Program(["uplink", "-c", str(settings)], own / "uplink.log", own)
     uplink = stack.enter_context(program)
-    return _DemoGate(device, door, uplink)
+    return DemoGate(device, door, uplink)
 
 
 def _csr(settings: Path) -> bytes:
@@ -348,6 +348,6 @@ def _csr(settings: Path) -> bytes:
     return Path(done.stdout.strip()).read_bytes()
 
 
-def _last(gate: _DemoGate) -> int:
+def _last(gate: DemoGate) -> int:
     with Reader(gate.door.journal) as reader:
         return reader.mark()

@@ -82,6 +82,12 @@ _ALARM = """
 INSERT INTO alarm (device, kind, about) VALUES (%s, %s, %s) ON CONFLICT (device, kind) DO UPDATE
 SET last_at = now(), count = alarm.count + 1, about = excluded.about
 """
+_BROKER = """
+INSERT INTO broker (connected, lost_at) VALUES (%(up)s, CASE WHEN NOT %(up)s THEN now() END)
+ON CONFLICT (only_one) DO UPDATE
+SET connected = excluded.connected, since = now(), lost_at = coalesce(excluded.lost_at, broker.lost_at)
+WHERE broker.connected <> excluded.connected
+"""
 _PRUNE = """
 DELETE FROM event WHERE id IN (
     SELECT id FROM event WHERE received_at < now() - make_interval(days => %s) ORDER BY received LIMIT %s)
@@ -142,6 +148,10 @@ class Database:
         row = await _guarded(cursor.fetchone())
         if row != (0,):
             raise DatabaseAway(RESTORED)
+
+    async def note_broker(self, *, connected: bool) -> None:
+        """Write whether the broker is reached, for the monitor."""
+        await _guarded(self._connection.execute(_BROKER, {"up": connected}))
 
     async def prune(self, keep_days: int) -> int:
         """Delete up to PRUNE_ROWS events that came in more than so many days ago; return how many."""

@@ -142,6 +142,10 @@ class _Exchange:
             self._intake = await database.load()
             async with self._client() as client:
                 await self._exchange(database, client)
+        except aiomqtt.MqttError:
+            with suppress(DatabaseAway):
+                await database.note_broker(connected=False)
+            raise
         finally:
             with suppress(psycopg.Error):
                 await database.close()
@@ -170,6 +174,7 @@ class _Exchange:
         for channel in (Channel.EVENTS, Channel.STATE, Channel.HERE):
             await client.subscribe(subscription(channel), qos=1)
         marks.all_again(self._intake)
+        await database.note_broker(connected=True)
         self.is_up = True
         count = len(self._intake.current)
         self.ingest.log(LogEntry(Priority.INFO, f"taking in events; {count} devices are known"))

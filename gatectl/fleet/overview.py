@@ -19,6 +19,7 @@ from gatectl.decision.partner_condition import Condition
 from gatectl.decision.words import Language
 from gatectl.decision.words.status_words import mode_words, store_troubles
 from gatectl.errors import visible
+from gatectl.fleet.database import LOCK
 from gatectl.fleet.stored_events import StoredEvents
 from gatectl.monitor.presenters import HealthView, health_of, partner_badge
 from gatectl.monitor.texts import text
@@ -38,6 +39,14 @@ CERTIFICATE_LEFT = timedelta(days=30)
 ALARM_SHOWN = timedelta(days=7)
 """An alarm is in the strip for so long after its last occurrence, and on the fleet's page for ever."""
 
+RETURN_S = 150.0
+"""After the broker's return, by which every gate that lives has connected again: it tries at least every
+120 s."""
+
+WITH_BROKER_S = 10.0
+"""A gate that went offline so shortly before ingest lost the broker went with it: a broker that ends in order
+says of each gate that it is offline."""
+
 ALARM_KINDS = ("two_machines", "new_generation", "pruned", "refused")
 """The kinds of alarms that ingest raises."""
 
@@ -52,6 +61,12 @@ SELECT device, tenant, studio, first_seen, state, state_at, online, online_at,
     (SELECT max(moved_at) FROM journal WHERE journal.device = device.device) AS moved_at
 FROM device ORDER BY studio, device
 """
+_LINK = f"""
+SELECT coalesce(connected, true) AS connected, since, lost_at, EXISTS (
+    SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = {LOCK} AND objsubid = 1 AND granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS ingest
+FROM (SELECT) AS one LEFT JOIN broker ON true
+"""  # noqa: S608 - a number of our own
 _ALARMS = (
     "SELECT device, kind, first_at, last_at, count, about FROM alarm ORDER BY last_at DESC, device, kind"
 )
@@ -126,6 +141,30 @@ class OfficeAlarm:
 
 
 @dataclass(frozen=True, slots=True)
+class BrokerLink:
+    """The way of the gates' messages into the database: the broker, and ingest."""
+
+    connected: bool = True
+    """Whether ingest reaches the broker, as it wrote last."""
+    since: datetime | None = None
+    lost_at: datetime | None = None
+    """When ingest lost the broker last."""
+    ingest: bool = True
+    """Whether ingest is connected to the database."""
+
+    @property
+    def works(self) -> bool:
+        return self.connected and self.ingest
+
+    def took(self, gate: GateHealth, now: datetime) -> bool:
+        """Return whether a gate is offline because the broker is, or was until just now."""
+        if gate.online or self.lost_at is None or self.since is None or gate.since is None:
+            return False
+        is_back = self.connected and now > self.since + timedelta(seconds=RETURN_S)
+        return not is_back and gate.since > self.lost_at - timedelta(seconds=WITH_BROKER_S)
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """The whole fleet at one moment."""
 
@@ -133,6 +172,7 @@ class Overview:
     gates: list[GateHealth] = field(default_factory=list)
     alarms: list[OfficeAlarm] = field(default_factory=list)
     partners: list[str] = field(default_factory=list)
+    link: BrokerLink = BrokerLink()
 
     @property
     def studios(self) -> list[str]:
@@ -146,7 +186,8 @@ class Overview:
 
     @property
     def offline(self) -> list[GateHealth]:
-        return [gate for gate in self.gates if not gate.online]
+        """The gates that are offline by themselves, and not because the broker is."""
+        return [gate for gate in self.gates if not gate.online and not self.link.took(gate, self.at)]
 
     @property
     def ends_soon(self) -> list[GateHealth]:
@@ -172,7 +213,8 @@ def overview_of(stored: StoredEvents, now: datetime) -> Overview:
     alarms = [OfficeAlarm(**row) for row in stored.rows(_ALARMS)]
     latest = {row["partner"] for row in stored.rows(_PARTNERS, {"most": PARTNERS_LOOKED_AT})}
     partners = sorted(latest | {name for gate in gates for name in gate.partners})
-    return Overview(now, gates, alarms, partners)
+    (link,) = stored.rows(_LINK)
+    return Overview(now, gates, alarms, partners, BrokerLink(**link))
 
 
 def _gate_of(row: Mapping[str, Any]) -> GateHealth:
@@ -214,6 +256,7 @@ class GateRow:
     device: str
     studio: str
     online: bool
+    """Also while it is not known since the broker is away."""
     state: str
     behind: str
     troubles: list[str]
@@ -243,13 +286,13 @@ def rows_of(overview: Overview, language: Language) -> list[GateRow]:
 
 
 def _row_of(gate: GateHealth, overview: Overview, language: Language) -> GateRow:
-    since = _moment(gate.since or gate.seen, overview.at)
     until = gate.certificate_until
+    with_broker = overview.link.took(gate, overview.at)
     return GateRow(
         device=gate.device,
         studio=visible(gate.studio),
-        online=gate.online,
-        state=text(language, "fleet_online" if gate.online else "fleet_offline", since=since),
+        online=gate.online or with_broker,
+        state=_state(gate, overview, language),
         behind=_behind(gate, overview.at, language),
         troubles=_shown(lambda: _troubles(gate, language), [text(language, "fleet_unreadable")]),
         certificate=f"{until:%Y-%m-%d}" if until else "",
@@ -261,9 +304,17 @@ def _row_of(gate: GateHealth, overview: Overview, language: Language) -> GateRow
     )
 
 
+def _state(gate: GateHealth, overview: Overview, language: Language) -> str:
+    if overview.link.took(gate, overview.at):
+        return text(language, "fleet_unheard", since=_moment(gate.since, overview.at))
+    key = "fleet_online" if gate.online else "fleet_offline"
+    words = text(language, key, since=_moment(gate.since or gate.seen, overview.at))
+    return words if overview.link.works else text(language, "fleet_last_known", state=words)
+
+
 def _behind(gate: GateHealth, now: datetime, language: Language) -> str:
     if not gate.behind:
-        return ""
+        return "" if gate.online else text(language, "fleet_behind_unknown")
     oldest = _time(gate.health.get("oldest_unsent_at"))
     if oldest is None:
         return text(language, "fleet_behind", count=gate.behind)
@@ -336,9 +387,11 @@ def fails(partner: Mapping[str, Any]) -> bool:
 
 def strip_of(overview: Overview, language: Language) -> HealthView:
     """Return the strip at the top: a badge for the gates and for each partner, and what is to be fixed."""
-    online = len(overview.gates) - len(overview.offline)
+    online = sum(gate.online for gate in overview.gates)
     gates = text(language, "fleet_gates_online", online=online, all=len(overview.gates))
-    badges = [(text(language, "fleet_gates"), gates, not overview.offline)]
+    works = overview.link.works
+    state = gates if works else text(language, "fleet_last_known", state=gates)
+    badges = [(text(language, "fleet_gates"), state, works and online == len(overview.gates))]
     failed = {name: (studios, asking) for name, studios, asking in failing(overview)}
     for name in overview.partners:
         studios, asking = failed.get(name, ([], 0))
@@ -348,7 +401,12 @@ def strip_of(overview: Overview, language: Language) -> HealthView:
 
 
 def sentences_of(overview: Overview, language: Language) -> Iterator[str]:
-    """Yield what is to be fixed, one sentence each; alarms first."""
+    """Yield what is to be fixed, one sentence each; what keeps all gates from being heard first."""
+    link = overview.link
+    if not link.connected:
+        yield text(language, "fleet_broker_away", since=_moment(link.since, overview.at))
+    elif not link.ingest:
+        yield text(language, "fleet_ingest_away")
     for alarm in overview.alarms:
         if alarm.last_at > overview.at - ALARM_SHOWN:
             yield alarm_words(alarm, overview.at, language)

@@ -66,6 +66,10 @@ FROM event WHERE at >= %(since)s AND at < %(until)s AND kind = 'scan' GROUP BY 1
 """
 
 
+class DatabaseUnreachable(UnreadableError):
+    """PostgreSQL cannot be reached, or has ended the connection."""
+
+
 class StoredEvents:
     """The events behind one connection, which one thread may use. Raises UnreadableError for each failure."""
 
@@ -253,7 +257,9 @@ def _errors_for_user() -> Iterator[None]:
         ) from None
     except psycopg.Error as error:
         line = " ".join(str(error).split()) or type(error).__name__
-        raise UnreadableError(f"the database cannot be read: {line}", "see database in fleet.toml") from error
+        is_away = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+        kind = DatabaseUnreachable if is_away else UnreadableError
+        raise kind(f"the database cannot be read: {line}", "see database in fleet.toml") from error
 
 
 # --- From a row to an event ----------------------------------------------------------------------

@@ -16,11 +16,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gatectl.decision.words import Language
+from gatectl.errors import visible
 from gatectl.fleet import overview
 from gatectl.fleet.database import CHANNEL, CONNECT_S
 from gatectl.fleet.fleet_metrics import FleetMetrics
 from gatectl.fleet.overview import Overview
-from gatectl.fleet.stored_events import FleetSource
+from gatectl.fleet.stored_events import DatabaseUnreachable, FleetSource
 from gatectl.journal.reader import UnreadableError
 from gatectl.monitor import texts
 from gatectl.monitor.feeds import EventFeeds, HealthNews
@@ -74,6 +75,14 @@ class MemberLookup:
         return (number, *(self._privacy.pseudonym("member", name, number) for name in partners))
 
 
+class FleetNews(HealthNews):
+    """The overview, or why there is none."""
+
+    def __init__(self, overview: Overview | None, error: UnreadableError | None = None) -> None:
+        super().__init__(None if overview is None else {"overview": overview})
+        self.error = error
+
+
 class FleetFeeds(EventFeeds):
     """Feeds the list, and has the overview."""
 
@@ -82,6 +91,7 @@ class FleetFeeds(EventFeeds):
         self._source = source
         self._lookup = lookup
         self._overview = Overview(datetime.now(UTC))
+        self._failure: UnreadableError | None = None
         self._asked_at = float("-inf")
         self._asking = asyncio.Lock()
 
@@ -89,11 +99,20 @@ class FleetFeeds(EventFeeds):
         """Return the state of the fleet, a second old at most. Raises UnreadableError."""
         async with self._asking:
             if time.monotonic() - self._asked_at > FRESH_S:
-                now = datetime.now(UTC)
-                self._overview = await self._source.read(lambda stored: overview.overview_of(stored, now))
-                self._asked_at = time.monotonic()
-                self._lookup.partners = self._overview.partners
+                await self._read()
+        if self._failure is not None:
+            raise self._failure
         return self._overview
+
+    async def _read(self) -> None:
+        now = datetime.now(UTC)
+        try:
+            self._overview = await self._source.read(lambda stored: overview.overview_of(stored, now))
+            self._failure = None
+        except UnreadableError as error:  # kept as well: a try to connect may take seconds
+            self._failure = error
+        self._asked_at = time.monotonic()
+        self._lookup.partners = self._overview.partners
 
     @property
     def latest(self) -> Overview:
@@ -102,9 +121,9 @@ class FleetFeeds(EventFeeds):
 
     async def health(self) -> HealthNews:
         try:
-            return HealthNews({"overview": await self.overview()})
-        except UnreadableError:
-            return HealthNews(None)
+            return FleetNews(await self.overview())
+        except UnreadableError as error:
+            return FleetNews(None, error)
 
     async def follow_notifications(self) -> Never:
         """Wake the pages at each commit with events. Never returns."""
@@ -134,7 +153,8 @@ class FleetRenderer(TemplateRenderer):
 
     def health(self, news: HealthNews, language: Language) -> str:
         if news.status is None:
-            words = texts.text(language, "no_database")
+            is_away = isinstance(news, FleetNews) and isinstance(news.error, DatabaseUnreachable)
+            words = texts.text(language, "fleet_database_away" if is_away else "no_database")
             return self.render("health.html", language, health=HealthView([], [words]))
         strip = overview.strip_of(news.status["overview"], language)
         return self.render("health.html", language, health=strip)
@@ -162,11 +182,22 @@ class FleetPages(PageHandlers):
         return self._pages.page(
             request,
             "fleet.html",
-            health=self._pages.health(HealthNews({"overview": found}), language),
+            health=self._pages.health(FleetNews(found), language),
             gates=overview.rows_of(found, language),
             partners=overview.partners_of(found, language),
             alarms=[overview.alarm_words(alarm, found.at, language) for alarm in found.alarms],
         )
+
+    async def unreadable(self, request: Request, error: Exception) -> Response:
+        language = language_of(request)
+        words = self._why_unreadable(error, language) if isinstance(error, UnreadableError) else ""
+        strip = self._pages.health(await self._feeds.health(), language)
+        return self._pages.page(request, "notice.html", status=503, words=words, health=strip)
+
+    def _why_unreadable(self, error: UnreadableError, language: Language) -> str:
+        if isinstance(error, DatabaseUnreachable):  # the strip says what that means
+            return visible(error.message)
+        return super()._why_unreadable(error, language)
 
     def _notices(self, query: Query, language: Language) -> list[str]:
         notices = super()._notices(query, language)

@@ -65,11 +65,47 @@ TEXTS: dict[str, Pair] = {
     "fleet": ("Fleet", "Flotte"),
     "fleet_online": ("online since {since}", "verbunden seit {since}"),
     "fleet_offline": ("offline since {since}", "nicht verbunden seit {since}"),
+    "fleet_unheard": (
+        "not heard of since {since}, as the broker was away",
+        "nichts gehört seit {since}, weil der Broker weg war",
+    ),
+    "fleet_last_known": ("{state} (last known)", "{state} (zuletzt bekannt)"),
+    "fleet_broker_away": (
+        (
+            "Ingest has not reached the broker since {since}, so no gate can be heard. The gates go on by "
+            "themselves; their events come in once it is back."
+        ),
+        (
+            "Ingest erreicht den Broker seit {since} nicht, daher ist kein Tor zu hören. Die Tore arbeiten "
+            "selbständig weiter; ihre Ereignisse kommen an, sobald er wieder da ist."
+        ),
+    ),
+    "fleet_ingest_away": (
+        (
+            "Nothing comes in: gatectl fleet ingest is not connected to the database. The gates go on by "
+            "themselves; their events come in once it is back."
+        ),
+        (
+            "Nichts kommt an: gatectl fleet ingest ist nicht mit der Datenbank verbunden. Die Tore arbeiten "
+            "selbständig weiter; ihre Ereignisse kommen an, sobald es wieder da ist."
+        ),
+    ),
+    "fleet_database_away": (
+        (
+            "The events cannot be read: PostgreSQL cannot be reached. The gates go on by themselves and keep "
+            "their events, which come in once it is back."
+        ),
+        (
+            "Die Ereignisse können nicht gelesen werden: PostgreSQL ist nicht zu erreichen. Die Tore "
+            "arbeiten selbständig weiter und behalten ihre Ereignisse, die später ankommen."
+        ),
+    ),
     "fleet_behind": ("{count} events behind", "{count} Ereignisse zurück"),
     "fleet_behind_since": (
         "{count} events behind, since {since}",
         "{count} Ereignisse zurück, seit {since}",
     ),
+    "fleet_behind_unknown": ("not known while offline", "unbekannt, solange nicht verbunden"),
     "fleet_unreadable": (
         "its health cannot be shown: the gate has another version of gatectl",
         "sein Zustand lässt sich nicht zeigen: das Tor hat eine andere Version von gatectl",

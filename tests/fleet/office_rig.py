@@ -39,24 +39,35 @@ def at(minutes_ago):
 
 
 class Office:
-    """Head office's tables without a broker: each `take` is one round of ingest."""
+    """Head office's tables without a broker: each `take` is one round of ingest, which holds its lock."""
 
     def __init__(self, dsn):
         self.dsn = dsn
         self._journals = {}
+        self._loop = asyncio.Runner()
+        self._database = self._loop.run(Database.open(dsn, None, lambda: None))
+        self.broker(connected=True)
+
+    def stop(self):
+        """End as ingest does."""
+        self._loop.run(self._database.close())
+
+    def close(self):
+        self.stop()
+        self._loop.close()
+
+    def broker(self, *, connected):
+        """Ingest reaches the broker, or has lost it."""
+        self._loop.run(self._database.note_broker(connected=connected))
 
     def take(self, *messages):
-        asyncio.run(self._take(messages))
+        self._loop.run(self._take(messages))
 
     async def _take(self, messages):
-        database = await Database.open(self.dsn, None, lambda: None)
-        try:
-            intake, done = await database.load(), Round()
-            for message in messages:
-                intake.take(done, message, datetime.now(UTC))
-            await database.write(done)
-        finally:
-            await database.close()
+        intake, done = await self._database.load(), Round()
+        for message in messages:
+            intake.take(done, message, datetime.now(UTC))
+        await self._database.write(done)
 
     def events(self, device, *events):
         """A gate's next events come in; return their IDs."""

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from html import unescape
 
 import httpx
+import psycopg
 import pytest
 from office_rig import KEY, NET_S, PRIVACY, Office, at, door, fleet_monitor, partner, settings_of, status
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -25,8 +26,8 @@ EVENT_ID = re.compile(r'<tr class="[^"]*" id="e([0-9a-f-]{36})"')
 @pytest.fixture
 def office(database):
     office = Office(database)
-    office.take()  # makes the tables
-    return office
+    yield office
+    office.close()
 
 
 @pytest.fixture
@@ -224,6 +225,43 @@ def test_the_fleets_page_says_of_each_gate_what_is_wrong(pages, office):
     assert "a person wrote this" not in html
 
 
+def test_a_broker_that_is_away_is_said_once_and_no_gate_is_blamed(pages, office):
+    for device in ("berlin-1", "munich-1", "hamburg-1"):
+        office.scan(device, device.capitalize())
+        office.here(device)
+    office.here("hamburg-1", online=False)
+    offline = "UPDATE device SET online_at = now() - interval '1 hour' WHERE NOT online"
+    with psycopg.connect(office.dsn, autocommit=True) as connection:
+        connection.execute(offline)
+    office.here("munich-1", online=False)  # as a broker says that ends in order
+    office.broker(connected=False)
+    html = page_with(pages, "/fleet", "Ingest has not reached the broker since ")
+    assert badge(html, "Gates") == "1 of 3 online (last known)"
+    assert "Gates offline: 1 (hamburg-1)." in html
+    states = [gate_row(html, device) for device in ("berlin-1", "munich-1", "hamburg-1")]
+    assert [well for well, _ in states] == ["well", "well", "ill"]
+    words = [r"online since [\d:]+ \(last known\)", "not heard of since [\\d:]+, as the broker was away"]
+    words.append(r"offline since .* \(last known\)")
+    assert all(re.search(pattern, row) for pattern, (_, row) in zip(words, states, strict=True))
+    office.broker(connected=True)
+    html = page_with(pages, "/fleet", "Gates offline: 1 (hamburg-1).")
+    assert "Ingest has not" not in page_with(pages, "/fleet", "1 of 3 online</li>")
+    assert gate_row(html, "munich-1")[0] == "well"
+    back = "UPDATE broker SET since = now() - interval '3 minutes', lost_at = now() - interval '4 minutes'"
+    with psycopg.connect(office.dsn, autocommit=True) as connection:
+        connection.execute(back)
+    page_with(pages, "/fleet", "Gates offline: 2 (hamburg-1, munich-1).")
+
+
+def test_ingest_that_does_not_run_is_said_first(pages, office):
+    office.scan("berlin-1", "Berlin")
+    office.here("berlin-1")
+    page_with(pages, "/fleet", "1 of 1 online")
+    office.stop()
+    html = page_with(pages, "/fleet", "Nothing comes in: gatectl fleet ingest is not connected")
+    assert badge(html, "Gates") == "1 of 1 online (last known)"
+
+
 def test_one_partner_that_fails_at_many_studios_is_said_in_a_sentence(pages, office):
     failing = {"wellhub": partner("outage", failing={"fault": "timeout", "status": None, "detail": ""})}
     for device, studio, partners in (
@@ -282,8 +320,10 @@ def test_a_database_that_is_away_is_said_and_the_pages_come_back_by_themselves(p
     assert listed(pages) == [event_id]
     cluster.stop()
     try:
-        page_with(pages, "/", "The events cannot be read.")
-        page_with(pages, "/fleet", "The events cannot be read.")
+        away = "The events cannot be read: PostgreSQL cannot be reached. The gates go on by themselves"
+        page_with(pages, "/", away)
+        html = page_with(pages, "/fleet", away)
+        assert "the database cannot be read: " in html
     finally:
         cluster.start()
     assert listed(pages) == [event_id]
