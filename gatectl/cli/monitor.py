@@ -72,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
 def _serve(args: argparse.Namespace, path: Path, settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT; then return 0."""
     from gatectl.cli import report  # noqa: PLC0415 - with what it needs
+    from gatectl.cli.uplink import link_status  # noqa: PLC0415
     from gatectl.monitor import serve  # noqa: PLC0415 - the web is for this command alone
     from gatectl.monitor.control_client import ControlClient  # noqa: PLC0415
     from gatectl.monitor.journal_worker import JournalWorker  # noqa: PLC0415
@@ -97,6 +98,7 @@ def _serve(args: argparse.Namespace, path: Path, settings: Settings) -> int:
         JournalWorker(settings.journal.path),
         ControlClient(Path(os.environ.get(WATCH_SOCKET) or settings.control.socket)),
         report_on,
+        lambda: link_status(settings),
         bound=bound,
         access=access,
         ready=ready,

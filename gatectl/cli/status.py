@@ -31,9 +31,11 @@ def run(args: argparse.Namespace) -> int:
     if args.acknowledge:
         call(settings.control.socket, {"command": "acknowledge"})
     if args.openmetrics:
+        from gatectl.cli.uplink import link_status  # noqa: PLC0415
         from gatectl.monitor import openmetrics  # noqa: PLC0415 - loads prometheus-client
 
-        print(openmetrics.text(call(settings.control.socket, {"command": "metrics"})), end="")
+        found = call(settings.control.socket, {"command": "metrics"})
+        print(openmetrics.text(found, link_status(settings)), end="")
         return 0
     status = call(settings.control.socket, {"command": "status"})
     if args.json:

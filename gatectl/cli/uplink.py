@@ -186,12 +186,26 @@ def _status(args: argparse.Namespace, _path: Path, _settings: Settings, _uplink:
     return 0 if status["connected"] else 1
 
 
+def link_status(settings: Settings) -> Mapping[str, Any] | None:
+    """Return the status of the uplink for the metrics: empty if none runs, None if the settings have none."""
+    if settings.uplink is None:
+        return None
+    try:
+        return read_status(status_path(os.environ)) or {}
+    except (OSError, ValueError):
+        return {}
+
+
 def _lines(status: Mapping[str, Any], now: datetime) -> list[str]:
     from gatectl.cli.health import since  # noqa: PLC0415 - people's output alone
 
     for_how_long = since(status["since"], now)
     if not status["connected"]:
-        return [visible(f"not connected to {status['broker']} {for_how_long}: {status['cause']}")]
+        lines = [f"not connected to {status['broker']} {for_how_long}: {status['cause']}"]
+        if status["pending"]:
+            oldest = status["oldest_pending_at"]
+            lines.append(f"{status['pending']} events wait {since(oldest, now) if oldest else ''}".rstrip())
+        return [visible(line) for line in lines]
     lines = [f"connected to {status['broker']} as {status['device']} {for_how_long}"]
     behind = status["behind"]
     if status["fork"] is not None:

@@ -101,6 +101,7 @@ def _store_commands(context: SiteContext) -> dict[str, Command]:
             context.site.cards = await context.store.ask(cards.load_all)
         except sqlite3.Error as error:
             raise RefusedError(f"the enrolled cards cannot be read ({error})") from error
+        context.viewers.ring()  # `gatectl erase`, which asks for this, has written an event
         return {"cards": len(context.site.cards)}
 
     async def acknowledge(_request: dict[str, Any]) -> dict[str, Any]:
@@ -116,7 +117,8 @@ def _store_commands(context: SiteContext) -> dict[str, Command]:
 def subscriptions(context: SiteContext, doors: Mapping[str, Door]) -> dict[str, Continuation]:
     """Continuations after the answer, by the command's name."""
 
-    def watch(connection: ControlConnection) -> None:
-        context.viewers.add(connection, [door.view() for door in doors.values()])
+    def watch(connection: ControlConnection, request: Mapping[str, Any]) -> None:
+        views = [door.view() for door in doors.values()]
+        context.viewers.add(connection, views, follows=request.get("events") is True)
 
     return {"watch": watch}

@@ -1,7 +1,8 @@
 """The control socket: one JSON line asks, one answers. Only the owner and the group may use it.
 
-`watch` is answered by lines without end: the screen of each door, whenever it changes. Connections, bytes and
-time are bounded for every client, and no door waits for one.
+`watch` is answered by lines without end: the screen of each door, whenever it changes, and with
+`"events": true` a line for each finished event. Connections, bytes and time are bounded for every client, and
+no door waits for one.
 """
 
 from __future__ import annotations
@@ -158,8 +159,8 @@ class ControlConnection:
         self._on_closed(self)
 
 
-Continuation = Callable[[ControlConnection], None]
-"""Takes over a connection that stays open after its answer."""
+Continuation = Callable[[ControlConnection, Mapping[str, Any]], None]
+"""Takes over a connection that stays open after its answer, with its request."""
 
 
 @contextlib.asynccontextmanager
@@ -264,17 +265,17 @@ class _Server:
         self._watching.discard(connection)
 
     async def _answer(self, connection: ControlConnection, line: bytes) -> None:
-        continuation, answer = await self._run(line)
-        if continuation is None:
+        go_on, answer = await self._run(line)
+        if go_on is None:
             connection.answer(answer)
         else:
             self._asking.discard(connection)
             self._watching.add(connection)
             connection.watch(answer)
-            continuation(connection)
+            go_on(connection)
 
-    async def _run(self, line: bytes) -> tuple[Continuation | None, bytes]:
-        """Runs one command: the continuation that takes the connection over, if any, and the answer."""
+    async def _run(self, line: bytes) -> tuple[Callable[[ControlConnection], None] | None, bytes]:
+        """Runs one command: what takes the connection over, if anything does, and the answer."""
         try:
             request = json.loads(line)
             name = request["command"]
@@ -283,7 +284,10 @@ class _Server:
             known = ", ".join(self._commands)
             return None, refusal_line(RefusedError("not a request", f'{{"command": …}} with one of {known}'))
         try:
-            return self._continuations.get(name), message_line(await command(request))
+            answer = message_line(await command(request))
+            if (continuation := self._continuations.get(name)) is None:
+                return None, answer
+            return lambda connection: continuation(connection, request), answer
         except RefusedError as error:
             return None, refusal_line(error)
         except Exception as error:  # noqa: BLE001 - logged; no client's request may end the doors

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any, Never
 
@@ -71,27 +71,41 @@ class ControlClient:
             raise Away from error
 
     async def _ask(self, command: str) -> dict[str, Any]:
-        async with self._connected(command) as (answer, _):
+        async with self._connected({"command": command}) as (answer, _):
             return answer
 
-    async def watch(self, show: Callable[[dict[str, Any]], None], lost: Callable[[], None]) -> Never:
-        """Pass on each view of each door as it comes; call `lost` when the daemon is gone. Never returns."""
+    async def watch(
+        self,
+        finished: Callable[[], None],
+        show: Callable[[dict[str, Any]], None] = lambda _view: None,
+        lost: Callable[[], None] = lambda: None,
+    ) -> Never:
+        """Call `finished` after each event, which will be in the journal within milliseconds.
+
+        Pass on each view of each door as it comes; call `lost` when the daemon is gone. Never returns.
+        """
         while True:
             with contextlib.suppress(Away, ValueError, OSError):
-                async with self._connected("watch") as (_, reader):
+                async with self._connected({"command": "watch", "events": True}) as (_, reader):
                     while line := await reader.readline():
-                        show(json.loads(line))
+                        news = json.loads(line)
+                        if "event" in news:
+                            finished()
+                        else:
+                            show(news)
             lost()
             await asyncio.sleep(self._retry_s)
 
     @contextlib.asynccontextmanager
-    async def _connected(self, command: str) -> AsyncIterator[tuple[dict[str, Any], asyncio.StreamReader]]:
+    async def _connected(
+        self, request: Mapping[str, Any]
+    ) -> AsyncIterator[tuple[dict[str, Any], asyncio.StreamReader]]:
         try:
             reader, writer = await asyncio.open_unix_connection(str(self._socket), limit=ANSWER_BYTES_MAX)
         except OSError as error:
             raise Away(denied=isinstance(error, PermissionError)) from error
         try:
-            writer.write(message_line({"command": command}))
+            writer.write(message_line(request))
             try:
                 answer = answer_of(await reader.readline())
             except (OSError, ValueError, NoAnswerError, RefusedError) as error:

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Generic, Never, TypeVar
 
-from gatectl.decision.indication import Screen
 from gatectl.journal.paging import Listed
 from gatectl.journal.reader import POLL_S, UnreadableError
 from gatectl.monitor.control_client import Away, ControlClient
@@ -124,7 +123,7 @@ class EventFeeds:
         return {"door": door, "screen": OFFLINE if self.is_away else "idle"}
 
     def wake(self) -> None:
-        """Check the journal now: there is a new listener, or a new decision."""
+        """Check the journal now: there is a new listener, or a new event."""
         self._woken.set()
 
     async def follow_journal(self) -> Never:
@@ -190,16 +189,14 @@ class LiveFeeds(EventFeeds):
             return HealthNews(None, denied=away.denied)
 
     async def follow_doors(self) -> Never:
-        """Pass each door's view to its viewers, without storing it."""
-        await self._daemon.watch(self._show, self._lost)
+        """Pass each door's view to its viewers, without storing it; look at the journal after each event."""
+        await self._daemon.watch(self.wake, self._show, self._lost)
 
     def _show(self, view: dict[str, Any]) -> None:
         self.is_away = False
         broadcast = self.displays.get(view["door"])
         if broadcast is not None:
             broadcast.publish(view)
-        if view["screen"] != Screen.CHECKING:  # not decided yet
-            self.wake()
 
     def _lost(self) -> None:
         if not self.is_away:

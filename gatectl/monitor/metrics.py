@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -36,21 +37,25 @@ class Metrics:
         return Response(content, media_type=content_type)
 
 
-def of_gate(daemon: ControlClient) -> Rendered:
+LinkStatus = Callable[[], Mapping[str, Any] | None]
+"""Returns the status of the uplink to head office: empty if none runs, None if there is none to run."""
+
+
+def of_gate(daemon: ControlClient, link: LinkStatus) -> Rendered:
     """Return what makes the metrics of a gate."""
 
     async def rendered() -> tuple[str, str]:
         found = await daemon.metrics()
         # In a thread: its import takes longer than a frame of a display.
-        return await asyncio.to_thread(_rendered, found)
+        return await asyncio.to_thread(_rendered, found, link)
 
     return rendered
 
 
-def _rendered(found: dict[str, object]) -> tuple[str, str]:
+def _rendered(found: dict[str, Any], link: LinkStatus) -> tuple[str, str]:
     from gatectl.monitor import openmetrics  # noqa: PLC0415 - loads prometheus-client
 
-    return openmetrics.text(found), openmetrics.CONTENT_TYPE
+    return openmetrics.text(found, link()), openmetrics.CONTENT_TYPE
 
 
 def _refusal(request: Request, password: Password) -> Response | None:

@@ -7,6 +7,7 @@ has a member, a code or an event's ID: each of their values would be a time seri
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from itertools import accumulate
 from typing import Any
@@ -27,11 +28,17 @@ from gatectl.decision.partner_condition import OUT_OF_ORDER, Condition
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
+_NUMBERS = 1 << 63
+"""The numbers of a journal's events."""
 
-def text(answer: Mapping[str, Any]) -> str:
-    """Return the text for the daemon's answer to `metrics`; it ends in `# EOF`."""
+
+def text(answer: Mapping[str, Any], link: Mapping[str, Any] | None = None) -> str:
+    """Return the text for the daemon's answer to `metrics`; it ends in `# EOF`.
+
+    `link` is the status of the uplink to head office: empty if none runs, None if there is none to run.
+    """
     registry = CollectorRegistry()
-    registry.register(_Gate(answer))
+    registry.register(_Gate(answer, link))
     latest: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]
     return latest.decode()
 
@@ -39,8 +46,9 @@ def text(answer: Mapping[str, Any]) -> str:
 class _Gate(Collector):
     """Makes the metrics of one answer."""
 
-    def __init__(self, answer: Mapping[str, Any]) -> None:
+    def __init__(self, answer: Mapping[str, Any], link: Mapping[str, Any] | None) -> None:
         self._answer = answer
+        self._link = link
         self._status: Mapping[str, Any] = answer["status"]
 
     def collect(self) -> Iterator[Metric]:
@@ -63,6 +71,8 @@ class _Gate(Collector):
         yield from self._of_partners()
         yield from self._of_doors()
         yield from self._of_machine()
+        if self._link is not None:
+            yield from _of_uplink(self._link)
 
     def _events(self) -> Metric:
         labels = ("kind", "door", "partner", "result", "fault")
@@ -105,6 +115,19 @@ class _Gate(Collector):
             yield GaugeMetricFamily("gatectl_cards", "Enrolled cards.", cards)
         clock = self._answer["clock_synchronised"]
         yield GaugeMetricFamily("gatectl_clock_synchronised", "Whether the net set the clock.", clock)
+
+
+def _of_uplink(link: Mapping[str, Any]) -> Iterator[Metric]:
+    """Another user's process has written the status: a value of another kind is left out."""
+    connected, pending = link.get("connected") is True, link.get("pending")
+    yield GaugeMetricFamily("gatectl_uplink_connected", "Whether it reaches head office's broker.", connected)
+    if type(pending) is int and 0 <= pending < _NUMBERS:
+        what = "Events that head office does not have yet."
+        yield GaugeMetricFamily("gatectl_uplink_pending_events", what, pending)
+    with suppress(TypeError, ValueError, OverflowError):
+        oldest_s = datetime.fromisoformat(link.get("oldest_pending_at")).timestamp()  # type: ignore[arg-type]
+        name = "gatectl_uplink_oldest_pending_timestamp_seconds"
+        yield GaugeMetricFamily(name, "The time of the oldest of them.", oldest_s)
 
 
 _DOWN = (Condition.OUTAGE, Condition.RESTING, Condition.REFUSING_KEY, Condition.REFUSING_EVERYONE)

@@ -25,7 +25,7 @@ from gatectl.monitor.feeds import EventFeeds, LiveFeeds
 from gatectl.monitor.handlers import PageHandlers, Report
 from gatectl.monitor.journal_worker import EventSource
 from gatectl.monitor.login import Login, choose_language
-from gatectl.monitor.metrics import Metrics, of_gate
+from gatectl.monitor.metrics import LinkStatus, Metrics, of_gate
 from gatectl.monitor.password import Password
 from gatectl.monitor.renderer import SiteInfo, StaticFiles, TemplateRenderer
 from gatectl.monitor.security import SecurityMiddleware, names_of
@@ -111,6 +111,7 @@ def run(
     journal: EventSource,
     daemon: ControlClient,
     report: Report,
+    link: LinkStatus,
     *,
     bound: socket.socket,
     access: Access,
@@ -127,7 +128,7 @@ def run(
         Route("/events/{event_id}/report", pages.report),
         Route("/display/{door:path}", pages.display),
         Route("/live/display", streams.display),
-        Route("/metrics", Metrics(of_gate(daemon), access.password).answer),
+        Route("/metrics", Metrics(of_gate(daemon, link), access.password).answer),
     ]
     monitor = Monitor(live, journal, pages, routes, [live.follow_doors])
     serve(monitor, bound=bound, access=access, ready=ready)

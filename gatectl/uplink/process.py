@@ -34,18 +34,18 @@ from gatectl.uplink.conversation import Conversation, OwnEvent, Wanted, reconnec
 from gatectl.uplink.journal_source import JournalSource, NumberedReader
 from gatectl.uplink.mqtt import BrokerAccess, Connection, ConnectionLost, connected
 from gatectl.uplink.privacy import Members, Privacy
-from gatectl.uplink.status_file import StatusFile
+from gatectl.uplink.status_file import LinkStatus, StatusFile
 from gatectl.uplink.wire import Channel, NumberedEvent, WireError
 from gatectl.validators.certificates import facts_of
 
 POLL_S = 10.0
-"""Between two looks at the journal. Scans ring at the watch socket; passages and alarms need not."""
+"""Between two looks at the journal, for a daemon that is away: each event rings at the watch socket."""
 
 LOOK_S = 60.0
 """The longest time without a look. A file's time has steps of milliseconds: two writes may show as one."""
 
 RING_S = (0.0, 0.05, 0.2, 0.5)
-"""When to look at the journal after a scan was decided: its record follows within milliseconds."""
+"""When to look at the journal after an event: its record follows within milliseconds."""
 
 STATUS_S = 30.0
 """Between two looks at the daemon's status: head office sees a lost reader within so long."""
@@ -109,12 +109,9 @@ class Uplink:
         self._news = asyncio.Event()
         """The journal or the mark changed."""
         self._rung = asyncio.Event()
-        """The daemon decided something."""
+        """The daemon finished an event."""
         self._state_due = asyncio.Event()
-        self._since_us = clock.timestamp_now().at_us
-        self._connected = False
-        self._cause: str | None = "not tried yet"
-        self._refused = 0
+        self._link = LinkStatus(f"{access.host}:{access.port}", access.device, clock.timestamp_now().at_us)
         self._stopped = asyncio.Event()
 
     def stop(self) -> None:
@@ -127,7 +124,7 @@ class Uplink:
             async with asyncio.TaskGroup() as tasks:
                 background = [
                     tasks.create_task(self._follow_journal()),
-                    tasks.create_task(self._daemon.watch(lambda _view: self._rung.set(), lambda: None)),
+                    tasks.create_task(self._daemon.watch(self._rung.set)),
                 ]
                 keeping = tasks.create_task(self._keep_connected())
                 await self._stopped.wait()
@@ -167,6 +164,7 @@ class Uplink:
             self._state_due.set()
         self._talk.opened(end.identity, end.last)
         self._news.set()
+        await self._show()
         return True
 
     async def _read(self, wanted: Wanted) -> list[NumberedEvent] | None:
@@ -202,6 +200,7 @@ class Uplink:
             if clock.now() - began > STABLE_S:
                 delays = reconnect_delays(_CHANCE.random)
             self._talk.disconnected()
+            await self._show()
             await self._pause(_CHANCE.uniform(*TAKEN_OVER_S) if taken_over else next(delays))
 
     async def _pause(self, seconds: float) -> None:
@@ -214,6 +213,7 @@ class Uplink:
         async with connected(self._access, session) as connection:
             self._succeeded()
             self._talk.connected()
+            await self._show()
             self._state_due.set()
             async with asyncio.TaskGroup() as tasks:
                 working = [
@@ -230,7 +230,7 @@ class Uplink:
             try:
                 mark = wire.decode_mark(payload)
             except WireError as error:
-                self._refuse(error)
+                await self._refuse(error)
                 continue
             with contextlib.suppress(UnreadableError):
                 await self._take(mark)
@@ -242,14 +242,15 @@ class Uplink:
             self._news.set()
             if (self._talk.fork, self._behind is None) != before:
                 self._state_due.set()  # a fork, or how far behind the gate is after all
-            self._show()
+            self._link.committed = (None, 0) if self._talk.fork else (mark.journal, mark.mark)
+            await self._show()
 
-    def _refuse(self, error: WireError) -> None:
-        self._refused += 1
-        if self._refused == 1:
+    async def _refuse(self, error: WireError) -> None:
+        self._link.refused_marks += 1
+        if self._link.refused_marks == 1:
             what = f"a mark from the broker is not understood ({error}), and further ones are not reported"
             self._log(LogEntry(Priority.WARNING, what))
-            self._show()
+            await self._show()
 
     async def _send(self, tasks: asyncio.TaskGroup, connection: Connection) -> Never:
         while True:
@@ -284,7 +285,7 @@ class Uplink:
             if is_due or _lasting(status) != told:
                 await connection.send(Channel.STATE, await self._state(status))
                 told, told_at = _lasting(status), clock.now()
-                self._show()
+                await self._show()
                 await asyncio.sleep(STATE_LEAST_S)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(STATUS_S * _CHANCE.uniform(0.9, 1.1)):
@@ -319,9 +320,11 @@ class Uplink:
 
     async def _oldest_unsent_at(self) -> str | None:
         mark = self._talk.mark
-        if mark is None or mark.mark >= self._talk.last:
-            return None
-        read = await self._read(Wanted(mark.mark, 1))
+        return None if mark is None or mark.mark >= self._talk.last else await self._time_after(mark.mark)
+
+    async def _time_after(self, number: int) -> str | None:
+        """Return the time of the first event with a greater number."""
+        read = await self._read(Wanted(number, 1))
         return str(read[0].event["at"]) if read else None
 
     def _certificate_until(self) -> str | None:
@@ -331,40 +334,20 @@ class Uplink:
     # --- The own status --------------------------------------------------------------------------
 
     def _succeeded(self) -> None:
-        self._connected, self._cause = True, None
-        self._since_us = clock.timestamp_now().at_us
-        self._log(LogEntry(Priority.NOTICE, f"connected to {self._access.host}:{self._access.port}"))
-        self._show()
+        self._link.changed(clock.timestamp_now().at_us, None)
+        self._log(LogEntry(Priority.NOTICE, f"connected to {self._link.broker}"))
 
     def _failed(self, cause: str) -> None:
         """Log the first failure after a success, and each new cause; repeats are quiet."""
-        if self._connected:
-            self._since_us = clock.timestamp_now().at_us
-        if self._connected or cause != self._cause:
-            what = f"not connected to {self._access.host}:{self._access.port}: {cause}"
-            self._log(LogEntry(Priority.WARNING, what))
-        self._connected, self._cause = False, cause
-        self._show()
+        if self._link.changed(clock.timestamp_now().at_us, cause):
+            self._log(LogEntry(Priority.WARNING, f"not connected to {self._link.broker}: {cause}"))
 
-    def _show(self) -> None:
-        mark = self._talk.mark
-        shown = {
-            "connected": self._connected,
-            "since": timestamp(self._since_us),
-            "cause": self._cause,
-            "broker": f"{self._access.host}:{self._access.port}",
-            "device": self._access.device,
-            "journal": self._talk.journal,
-            "last": self._talk.last,
-            "generation": mark and mark.generation,
-            "mark": mark and mark.mark,
-            "behind": self._behind,
-            "paused": mark is not None and mark.window == 0,
-            "fork": self._talk.fork,
-            "refused_marks": self._refused,
-        }
+    async def _show(self) -> None:
+        link, committed = self._link, self._link.committed
+        if link.pending(self._talk) and (link.oldest[0] != committed or link.oldest[1] is None):
+            link.oldest = committed, await self._time_after(committed[1])
         try:
-            self._status_file.write(shown)
+            self._status_file.write(link.shown(self._talk))
         except OSError as error:
             self._log(LogEntry(Priority.WARNING, f"the status cannot be written: {error.strerror}"))
 

@@ -108,6 +108,39 @@ def test_a_viewer_who_does_not_read_is_dropped_and_no_scan_waits_for_him(gym):
             assert reading.next()["screen"] == "ask_at_desk"
 
 
+SENSOR, CONTACT, BUTTON = 27, 5, 26
+ALL_INPUTS = {
+    "passage": {"pin": SENSOR, "debounce_ms": 0},
+    "contact": {"pin": CONTACT, "active": "high", "debounce_ms": 0},
+    "exit": {"button": {"pin": BUTTON, "debounce_ms": 0}},
+}
+
+
+def test_each_finished_event_rings_for_those_who_follow_the_journal(gym):
+    gym = gym(doors={"main": ALL_INPUTS}).start()
+    order = {"command": "lockdown", "door": "main", "reason": "Delivery"}
+    steps = {
+        "contact": lambda: gym.drive(CONTACT, 1),
+        "scan": lambda: gym.scan(code("wellhub", "1000000000404")),
+        "manual": lambda: gym.call(order | {"command": "open"}),
+        "exit": lambda: gym.drive(BUTTON, 0),
+        "passage": lambda: gym.drive(SENSOR, 0),
+        "mode": lambda: gym.call(order),
+    }
+    with Viewer(gym, events=True) as viewer, Viewer(gym) as display:
+        for kind, step in steps.items():
+            step()
+            viewer.until_finished()
+            assert gym.next_event()["kind"] == kind
+        gym.run("erase", "--member", "1000000000404")
+        viewer.until_finished()
+        assert '"erased"' in gym.run("events", "--json", "--kind", "erased").stdout
+        assert gym.terminate() == 0
+        shown = [json.loads(line) for line in display._lines]
+    assert shown
+    assert all("screen" in view for view in shown)
+
+
 class Taking:
     """A viewer who takes everything."""
 

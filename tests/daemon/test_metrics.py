@@ -1,9 +1,34 @@
 """`gatectl status --openmetrics`: the metrics of a gate, read back by another parser of the form."""
 
+import json
+import os
 import signal
 
 from harness import GOOD, HANG, PINS, code
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from gatectl.monitor import openmetrics
+
+UPLINK = """
+[uplink]
+url = "mqtts://broker.example.com:8883"
+device = "berlin-1"
+certificate = "device.crt"
+key = { file = "device.key" }
+ca_file = "ca.crt"
+members = "none"
+"""
+ANSWER = {
+    "started_at": "2026-11-26T08:00:00.000000Z",
+    "events": [],
+    "decisions": {},
+    "partners": {},
+    "clock_synchronised": True,
+    "status": {"version": "1", "partners": {}, "doors": {}, "journal": {"late": 0, "lost": 0}, "cards": 0},
+}
+"""A daemon's answer to `metrics` before its first event."""
 
 # The simulator's members: unknown, and three with whom the partner fails.
 UNKNOWN = "1000000000404"
@@ -65,6 +90,44 @@ def test_the_state_of_every_part_is_there(gym):
     assert value(found, "gatectl_partner_up", partner="wellhub") == 0
     assert value(found, "gatectl_partner_outage", partner="wellhub") == 1
     assert value(found, "gatectl_start_time_seconds") == started
+
+
+def told_of(folder, **status):
+    """The uplink's status file, as a running one writes it."""
+    path = folder / "status.json"
+    path.write_text(json.dumps({"pid": os.getpid(), "connected": True, "pending": 0} | status))
+    return path
+
+
+def test_the_uplink_is_told_where_the_settings_have_one(gym, monkeypatch):
+    gym = gym().start()
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(gym.folder))
+    status = told_of(gym.folder, pending=3, oldest_pending_at="2026-11-26T08:00:00.000000Z")
+    assert "gatectl_uplink" not in samples(gym)[1]
+    gym.settings.write_text(gym.settings.read_text() + UPLINK)
+    found, _ = samples(gym)
+    assert value(found, "gatectl_uplink_connected") == 1
+    assert value(found, "gatectl_uplink_pending_events") == 3
+    assert value(found, "gatectl_uplink_oldest_pending_timestamp_seconds") == 1795680000
+    status.unlink()
+    found, text = samples(gym)
+    assert value(found, "gatectl_uplink_connected") == 0
+    assert "gatectl_uplink_pending" not in text
+
+
+LINKS = st.dictionaries(
+    st.sampled_from(["connected", "pending", "oldest_pending_at", "device"]),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just("2026-11-26T08:00:00Z"),
+)
+
+
+@given(LINKS)
+def test_whatever_the_uplink_wrote_the_metrics_can_be_read(link):
+    families = list(text_string_to_metric_families(openmetrics.text(ANSWER, link)))
+    (connected,) = [family.samples for family in families if family.name == "gatectl_uplink_connected"]
+    assert [sample.value for sample in connected] == [link.get("connected") is True]
+    about_uplink = [one for family in families for one in family.samples if "uplink" in one.name]
+    assert not any(sample.labels for sample in about_uplink)
 
 
 def test_nobody_is_named(gym):

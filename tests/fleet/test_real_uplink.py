@@ -24,6 +24,7 @@ from gatectl.fleet.authority import CertificateAuthority
 from gatectl.fleet.local_services import LocalBroker, free_port
 from gatectl.sim.simulated_door import SimulatedDoor
 from gatectl.uplink import wire
+from gatectl.uplink.journal_source import NumberedReader
 from gatectl.uplink.mqtt import CancellableClient
 from gatectl.uplink.privacy import Privacy
 from gatectl.uplink.wire import Mark
@@ -72,6 +73,23 @@ def test_the_state_says_how_far_behind_the_gate_is_once_a_mark_has_come(gate, fl
     gate.scan(3)
     with gate:
         gate.wait(lambda _status: fleet.rows("SELECT 1 FROM device WHERE state->>'behind' IS NOT NULL"))
+
+
+def test_the_status_says_what_waits_while_the_line_is_cut(gate, fleet):
+    gate.scan(5)
+    with gate:
+        gate.wait(gate.has_sent_all)
+        fleet.broker.stop(signal.SIGKILL)
+        gate.wait(lambda status: not status["connected"])
+        gate.scan(2)
+        gate.wait(lambda status: status["pending"] == 2)
+        with NumberedReader(gate.journal) as reader:
+            ((_, oldest),) = reader.after(5, 1)
+        assert gate.status()["oldest_pending_at"] == oldest.to_json()["at"]
+        assert gate.run("status").stdout.splitlines()[1].startswith("2 events wait since ")
+        fleet.broker.start()
+        gate.wait(gate.has_sent_all)
+        assert (gate.status()["pending"], gate.status()["oldest_pending_at"]) == (0, None)
 
 
 def test_a_broker_that_is_killed_costs_nothing(gate, fleet):
