@@ -6,11 +6,14 @@ import argparse
 import asyncio
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from gatectl.cli import monitor
 from gatectl.decision.log import LogEntry
 from gatectl.errors import GatectlError, UsageError, visible
+from gatectl.validators.addresses import host_and_port
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--name",
         action="append",
         default=[],
+        type=_host,
         metavar="HOST",
         help="a name or address by which gates reach the broker (else this machine's name); may be repeated",
     )
@@ -61,7 +65,7 @@ def _ingest(args: argparse.Namespace) -> int:
     from gatectl.fleet import ingest, settings  # noqa: PLC0415
 
     path = Path(args.config) if args.config is not None else settings.DEFAULT
-    service = ingest.Ingest.of(settings.load(path), os.environ, _log)
+    service = ingest.Ingest.of(path, os.environ, _log)
     notify("READY=1", os.environ)
     asyncio.run(ingest.run(service))
     return 0
@@ -84,19 +88,21 @@ def _count(text: str) -> int:
 def _monitor(args: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT; then return 0."""
     _require("psycopg")
-    from gatectl.config.secrets import read_password  # noqa: PLC0415
     from gatectl.config.uplink_files import pseudonym_key  # noqa: PLC0415
     from gatectl.fleet import settings, web  # noqa: PLC0415
     from gatectl.fleet.stored_events import FleetSource  # noqa: PLC0415
 
     path = Path(args.config) if args.config is not None else settings.DEFAULT
     found = settings.load(path)
-    database, key = found.database, found.monitor.pseudonym_key
-    password = read_password(database.password, os.environ).value if database.password else None
+    password = settings.password_of(path, found.database, os.environ)
+    where = ("monitor", "pseudonym_key")
+    key = settings.secret_of(
+        path, where, found.monitor.pseudonym_key, lambda source: pseudonym_key(source, os.environ)
+    )
     bound, access, ready = monitor.prepared(args, path, found.monitor)
     web.run(
-        FleetSource(database.dsn, password),
-        web.MemberLookup(pseudonym_key(key, os.environ) if key else b""),
+        FleetSource(found.database.dsn, password),
+        web.MemberLookup(key or b""),
         bound=bound,
         access=access,
         ready=ready,
@@ -125,7 +131,8 @@ def _init(args: argparse.Namespace) -> int:
     """Return 0 when the folder is complete."""
     from gatectl.fleet import new_office  # noqa: PLC0415 - with cryptography, as all modules below
 
-    new_office.create(args.folder, args.name)
+    with _named_files("DIR is a new or empty folder"):
+        new_office.create(args.folder, args.name)
     print(f"{args.folder}: a new head office. On Debian, as root, these commands start it:", file=sys.stderr)
     print(*new_office.next_steps(args.folder), sep="\n")
     print(
@@ -139,14 +146,17 @@ def _sign(args: argparse.Namespace) -> int:
     """Return 0 when the certificate is written."""
     from gatectl.fleet.authority import CertificateAuthority  # noqa: PLC0415
 
-    authority = CertificateAuthority(_folder(args.config))
     try:
         request = args.request.read_bytes()
     except OSError as error:
-        raise UsageError(f"{args.request}: {error.strerror}") from None
-    device, certificate = authority.sign(request)
+        hint = "CSR is the file that `gatectl uplink csr` made at the gate"
+        raise UsageError(f"{args.request}: {error.strerror}", hint) from None
     path = args.output or args.request.with_suffix(".crt")
-    path.write_bytes(certificate)
+    with _named_files(_AUTHORITY):
+        authority = CertificateAuthority(_folder(args.config))
+        device, certificate = authority.sign(request)
+    with _named_files("-o FILE says where the certificate goes"):
+        path.write_bytes(certificate)
     *earlier, new = sorted(authority.valid_until(device).values())
     print(f"{path}: the certificate of {device}, until {new:%Y-%m-%d}", file=sys.stderr)
     if earlier:
@@ -159,14 +169,37 @@ def _sign(args: argparse.Namespace) -> int:
 
 def _revoke(args: argparse.Namespace) -> int:
     """Return 0 when no certificate of the device is in force."""
-    from gatectl.fleet.authority import CertificateAuthority  # noqa: PLC0415
+    from gatectl.fleet.authority import ISSUED, CertificateAuthority  # noqa: PLC0415
 
-    count = CertificateAuthority(_folder(args.config)).revoke(args.device)
+    folder = _folder(args.config)
+    with _named_files(_AUTHORITY):
+        count = CertificateAuthority(folder).revoke(args.device)
     if not count:
-        raise GatectlError(f"no certificate of {args.device} is in force")
+        hint = f"{folder / ISSUED} has those that were signed"
+        raise GatectlError(f"no certificate of {args.device} is in force", hint)
     print(f"{args.device}: {count} revoked", file=sys.stderr)
     print("hint: systemctl restart mosquitto, which reads the list at its start", file=sys.stderr)
     return 0
+
+
+def _host(text: str) -> str:
+    if host_and_port(f"[{text}]:1" if ":" in text else f"{text}:1") is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no host's name or address")
+    return text
+
+
+_AUTHORITY = "-c DIR/fleet.toml names the folder that `gatectl fleet init DIR` made"
+
+
+@contextmanager
+def _named_files(hint: str) -> Iterator[None]:
+    """Say which file cannot be read or written, with a hint; main() says it of a lack of permission."""
+    try:
+        yield
+    except PermissionError:
+        raise
+    except OSError as error:
+        raise GatectlError(f"{error.filename}: {error.strerror}", hint) from error
 
 
 def _folder(config: str | None) -> Path:

@@ -38,6 +38,8 @@ INGEST = "Head-Office"
 CA_DAYS = 20 * 365
 """The authority's end, and that of the list of revoked certificates: an expired list locks everyone out."""
 LEAF_DAYS = 2 * 365
+"""A device's. The broker's and ingest's last as long as the authority: their end would cut off the whole
+fleet on one day."""
 
 CLOCK_BEHIND = timedelta(days=1)
 """Certificates are valid from a day ago, for devices whose clock is not yet right."""
@@ -95,14 +97,15 @@ class CertificateAuthority:
         names = list(names)
         key = ec.generate_private_key(ec.SECP256R1())
         alternatives = x509.SubjectAlternativeName([_general_name(name) for name in names])
-        builder = self._leaf(names[0][:64], key.public_key(), ExtendedKeyUsageOID.SERVER_AUTH)
+        purpose = ExtendedKeyUsageOID.SERVER_AUTH
+        builder = self._leaf(names[0][:64], key.public_key(), purpose, CA_DAYS)
         certificate = builder.add_extension(alternatives, critical=False).sign(self._key, hashes.SHA256())
         return pem_of_key(key), _pem(certificate)
 
     def issue_ingest(self) -> tuple[bytes, bytes]:
         """Return a new key and a certificate for ingest, both as PEM."""
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = self._leaf(INGEST, key.public_key(), ExtendedKeyUsageOID.CLIENT_AUTH)
+        builder = self._leaf(INGEST, key.public_key(), ExtendedKeyUsageOID.CLIENT_AUTH, CA_DAYS)
         return pem_of_key(key), _pem(builder.sign(self._key, hashes.SHA256()))
 
     def sign(self, request: bytes) -> tuple[str, bytes]:
@@ -142,7 +145,13 @@ class CertificateAuthority:
                 yield x509.load_pem_x509_certificate(path.read_bytes())
 
     def _revoked(self) -> list[x509.RevokedCertificate]:
-        return list(x509.load_pem_x509_crl((self._folder / REVOKED).read_bytes()))
+        path = self._folder / REVOKED
+        try:
+            return list(x509.load_pem_x509_crl(path.read_bytes()))
+        except ValueError:
+            raise GatectlError(
+                f"{path} is no list of revoked certificates", "take it from a backup"
+            ) from None
 
     def _write_revoked(self, entries: Iterable[x509.RevokedCertificate]) -> None:
         now = datetime.now(UTC)
@@ -160,12 +169,16 @@ class CertificateAuthority:
         new.replace(self._folder / REVOKED)  # the broker may be reading it
 
     def _leaf(
-        self, name: str, key: CertificatePublicKeyTypes, purpose: x509.ObjectIdentifier
+        self,
+        name: str,
+        key: CertificatePublicKeyTypes,
+        purpose: x509.ObjectIdentifier,
+        days: int = LEAF_DAYS,
     ) -> x509.CertificateBuilder:
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         own_key = self._key.public_key()
         return (
-            _builder(subject, self._certificate.subject, key, LEAF_DAYS)
+            _builder(subject, self._certificate.subject, key, days)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)

@@ -111,7 +111,7 @@ class Database:
     async def open(cls, dsn: str, password: str | None, waiting: Callable[[], None]) -> Database:
         """Connect, wait for the lock (calling `waiting` once if another process has it), and migrate.
 
-        Raises DatabaseAway; GatectlError for tables of a later version or a wrong connection string.
+        Raises DatabaseAway; GatectlError for tables of a later version.
         """
         connection = await _guarded(_connect(dsn, password))
         try:
@@ -200,17 +200,14 @@ class Database:
 
 
 async def _connect(dsn: str, password: str | None) -> AsyncConnection[tuple[Any, ...]]:
-    try:
-        return await AsyncConnection.connect(
-            dsn,
-            autocommit=True,
-            password=password,
-            connect_timeout=CONNECT_S,
-            application_name="gatectl fleet ingest",
-            options=f"-c statement_timeout={STATEMENT_MS} {_KEEPALIVES}",
-        )
-    except psycopg.ProgrammingError as error:
-        raise GatectlError(f"database.dsn is not a connection string: {_line(error)}") from None
+    return await AsyncConnection.connect(
+        dsn,
+        autocommit=True,
+        password=password,
+        connect_timeout=CONNECT_S,
+        application_name="gatectl fleet ingest",
+        options=f"-c statement_timeout={STATEMENT_MS} {_KEEPALIVES}",
+    )
 
 
 async def _lock(connection: AsyncConnection[Any], waiting: Callable[[], None]) -> None:

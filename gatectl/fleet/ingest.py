@@ -22,14 +22,19 @@ from typing import Any, NamedTuple, Never
 import aiomqtt
 import psycopg
 
-from gatectl.config.secrets import key_file, read_password
+from gatectl.config.secrets import key_file
 from gatectl.decision.log import Log, LogEntry, Priority
-from gatectl.errors import GatectlError
 from gatectl.fleet.authority import INGEST
 from gatectl.fleet.database import PRUNE_ROWS, Database, DatabaseAway
 from gatectl.fleet.intake import Alarm, Incoming, Intake, Round, TooManyJournals, incoming
 from gatectl.fleet.marks import Marks, window_of
-from gatectl.fleet.settings import BrokerSettings, FleetSettings
+from gatectl.fleet.settings import (
+    BrokerSettings,
+    FleetSettings,
+    load,
+    password_of,
+    require_broker_files,
+)
 from gatectl.uplink.mqtt import CancellableClient
 from gatectl.uplink.wire import Channel, EventBatch, Presence, Properties, WireError, subscription, topic_of
 from gatectl.validators.addresses import broker_address
@@ -78,12 +83,12 @@ class Ingest:
     log: Log
 
     @classmethod
-    def of(cls, settings: FleetSettings, environ: Mapping[str, str], log: Log) -> Ingest:
-        """Read keys and certificates. Raises GatectlError for one that cannot be used."""
-        source = settings.database.password
-        password = read_password(source, environ).value if source else None
-        key = key_file(settings.broker.key, environ)
-        return cls(settings, _context(settings.broker, key), password, log)
+    def of(cls, path: Path, environ: Mapping[str, str], log: Log) -> Ingest:
+        """Read the settings in this file, keys and certificates. Raises SettingsError."""
+        settings = load(path)
+        require_broker_files(path, settings.broker, environ)
+        password = password_of(path, settings.database, environ)
+        return cls(settings, _context(settings.broker, key_file(settings.broker.key, environ)), password, log)
 
     async def serve(self) -> Never:
         """Hold one session after the other."""
@@ -104,14 +109,8 @@ class Ingest:
 
 
 def _context(broker: BrokerSettings, key: Path) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=broker.ca_file)
-        context.load_cert_chain(broker.certificate, key)
-    except (OSError, ssl.SSLError) as error:
-        raise GatectlError(
-            f"the broker's ca_file, or certificate and key, cannot be used: {error}",
-            "`gatectl fleet init DIR` makes them",
-        ) from None
+    context = ssl.create_default_context(cafile=broker.ca_file)
+    context.load_cert_chain(broker.certificate, key)
     return context
 
 

@@ -5,6 +5,7 @@ import contextlib
 import socket
 import stat
 import subprocess
+from datetime import timedelta
 
 import aiomqtt
 import pytest
@@ -42,6 +43,47 @@ def test_a_folder_that_is_in_use_is_left_alone(tmp_path, capsys):
     assert main(["fleet", "init", str(tmp_path)]) == 1
     assert "is not empty" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["ca.key"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["init", "{office}/ca.crt"], "ca.crt: File exists"),
+        (["init", "/proc/none/fleet"], "/proc/none"),
+        (["init", "{tmp}/new", "--name", "not a host"], "'not a host' is no host's name or address"),
+        (["init", "{tmp}/new", "--name", ""], "is no host's name or address"),
+        (["sign", "{tmp}/none.csr"], "none.csr: No such file or directory"),
+        (["sign", "{tmp}/a.csr", "-o", "{tmp}/none/a.crt"], "none/a.crt: No such file or directory"),
+        (["sign", "{tmp}/a.csr", "-o", "{tmp}"], "Is a directory"),
+        (["revoke", "nobody"], "no certificate of nobody is in force"),
+    ],
+)
+def test_each_error_is_one_line_that_names_the_thing_and_a_hint(office, tmp_path, capsys, words, said):
+    (tmp_path / "a.csr").write_bytes(request_of("a")[0])
+    given = [word.format(office=office, tmp=tmp_path) for word in words]
+    assert main(["fleet", *given, "-c", str(office / "fleet.toml")]) in {1, 2}
+    first, *hints = capsys.readouterr().err.splitlines()
+    assert said in first
+    assert hints
+    assert all(line.startswith("hint: ") for line in hints)
+
+
+@pytest.mark.parametrize("content", [None, b"no list"])
+def test_a_list_of_the_revoked_that_is_not_whole_is_named(office, capsys, content):
+    enrol(office, "a")
+    (office / "ca.crl").unlink()
+    if content:
+        (office / "ca.crl").write_bytes(content)
+    assert main(["fleet", "revoke", "a", "-c", str(office / "fleet.toml")]) == 1
+    assert str(office / "ca.crl") in capsys.readouterr().err
+
+
+def test_the_brokers_and_ingests_certificates_last_as_long_as_the_authority(office):
+    ends = {
+        name: x509.load_pem_x509_certificate((office / f"{name}.crt").read_bytes()).not_valid_after_utc
+        for name in ("ca", "server", "ingest")
+    }
+    assert max(ends.values()) - min(ends.values()) < timedelta(minutes=1)
 
 
 def test_openssl_agrees_with_the_certificates(office):
