@@ -69,8 +69,10 @@ class Contact:
         """Take the end of one of its two timers."""
         if self._opened is None or not self.trusted:
             return
-        if self._door.keeps_open:
-            self._count_from(at.loop_s)  # nobody need close a door that a mode keeps open
+        # Nobody need close a door that a mode keeps open.
+        start_s = at.loop_s if self._door.keeps_open else self._door.kept_open_until_s
+        if at.loop_s < start_s + self._rules.held_s - (self._rules.warn_s if name == WARN else 0):
+            self._count_from(start_s)
             return
         if name == WARN:
             self._door.emit(Warn(on=True))

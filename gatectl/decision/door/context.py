@@ -92,6 +92,8 @@ class DoorContext:
     """None only until the machine is made."""
     keeps_open: bool = False
     """Whether a mode keeps the gate open."""
+    kept_open_until_s: LoopTime = LONG_AGO
+    """When the last mode ended that kept the gate open."""
     passages: Passages | None = None
     """The admissions that wait for their members, where the door can tell."""
     check_ins: CheckIns | None = None
@@ -188,6 +190,7 @@ class DoorContext:
         """Note that a mode keeps the gate open, or no longer."""
         if self.keeps_open and not on:
             self.unlock(now_s)
+            self.kept_open_until_s = now_s
         self.keeps_open = on
 
     def unlock(self, until_s: LoopTime) -> None:

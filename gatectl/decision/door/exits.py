@@ -107,7 +107,9 @@ class Exits:
         if self._rules.unlock:
             self._energise(event_id, now_s)
         else:
-            self._door.unlock(LoopTime(now_s + open_s))
+            until_s = LoopTime(now_s + open_s)
+            self._door.unlock(until_s)
+            self._door.leave(until_s, by_own_relay=True)
         # After half of the time, so that the lock does not engage for a moment between two extensions.
         again_s = open_s if self._rules.pulses else open_s / 2
         self._door.emit(StartTimer(PRESSED, LoopTime(now_s + again_s)))

@@ -20,6 +20,7 @@ from gatectl.decision.door.messages import (
     RecordLate,
     StartTimer,
     StopKeeping,
+    Warn,
 )
 from gatectl.decision.event import Attempt, Event, Outcome
 from gatectl.decision.local_time import clock_text, local
@@ -194,7 +195,7 @@ class Modes:
         if before.mode is Mode.FIRE and not is_fire:
             self._door.emit(StopKeeping(for_exit=True))
         if self.current.keeps_on:
-            self._door.emit(KeepOn(FOREVER if until_s is None else until_s))
+            self._door.emit(KeepOn(FOREVER if until_s is None else until_s), Warn(on=False))
             if is_fire:
                 self._door.emit(KeepOn(FOREVER, for_exit=True))
         elif before.keeps_on:

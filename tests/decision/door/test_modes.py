@@ -130,6 +130,23 @@ def test_the_end_of_a_mode_cuts_no_admission_short():
     assert door.relay_off_s == 4599.0 + OPEN_MS / 1000
 
 
+def test_a_door_left_open_has_its_time_after_the_hold():
+    door = at_rest()  # held_s is 30, warn_s 10
+    door.admit()
+    door.contact(is_open=True)
+    door.until(1025.0)
+    assert door.warns
+    door.order(Mode.HELD, "open day", for_s=50)
+    assert not door.warns
+    door.until(1094.0)
+    assert (door.warns, door.mode) == (False, Mode.NORMAL)
+    door.until(1096.0)
+    assert door.warns
+    assert [word for word in door.words if word[0] == "contact"] == []
+    door.until(1106.0)
+    assert door.words[-1] == ("contact", "held", "Door held open")
+
+
 def test_a_persons_order_replaces_the_one_before():
     door = at_rest()
     door.order(Mode.LOCKDOWN, "threat")

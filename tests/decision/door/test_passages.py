@@ -216,14 +216,15 @@ def test_without_a_sensor_the_contact_answers():
     assert door.words[4:] == [("contact", "forced", "Door forced open")]
 
 
-def test_a_person_leaving_through_the_same_gate_is_expected():
-    door = turnstile(exits=EXIT)
+@pytest.mark.parametrize(("unlock", "relay_off_s"), [(True, 1005.0), (False, 0.0)])
+def test_a_person_leaving_through_the_same_gate_is_expected(unlock, relay_off_s):
+    door = turnstile(exits=EXIT._replace(unlock=unlock))
     door.button(is_pressed=True)
     door.button(is_pressed=False)
     door.until(1001.0)
     signal(door)
     assert door.words == [("exit", "opened", "Exit")]
-    assert door.relay_off_s == 1005.0
+    assert door.relay_off_s == relay_off_s
 
 
 def test_a_passage_does_not_shut_the_way_out():
