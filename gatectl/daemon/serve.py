@@ -387,13 +387,12 @@ class _Daemon:
     async def _let_through(self, doors: Collection[Door]) -> None:
         """Decides scans under way and lets members who were just admitted pass; a second signal ends both."""
         second_signal = asyncio.create_task(self._second_signal.wait())
-        draining = asyncio.create_task(_drain(doors))
-        await asyncio.wait([second_signal, draining], return_when=asyncio.FIRST_COMPLETED)
-        draining.cancel()
+        await _drain(doors, second_signal)
         open_until = [gate.relay.off_at or 0.0 for gate in self._gates.values()]
         passage_s = min(max(open_until) - clock.now(), PASSAGE_S)
         if passage_s > 0:
             await asyncio.wait([second_signal], timeout=passage_s)
+            await _drain(doors, second_signal)  # who has just passed is checked in
         second_signal.cancel()
 
 
@@ -416,8 +415,10 @@ async def _recall_inside(store: Store, doors: Iterable[Door]) -> None:
         occupancy.recall((is_in for door, is_in in passages if door == name), now_us)
 
 
-async def _drain(doors: Collection[Door]) -> None:
-    await asyncio.gather(*(door.drain() for door in doors))
+async def _drain(doors: Collection[Door], second_signal: asyncio.Task[Any]) -> None:
+    drained = asyncio.gather(*(door.drain() for door in doors))
+    await asyncio.wait([second_signal, drained], return_when=asyncio.FIRST_COMPLETED)
+    drained.cancel()
 
 
 def _end_on_error(

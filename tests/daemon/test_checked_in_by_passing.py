@@ -1,11 +1,14 @@
 """`check_in = "passage"`: asked, let in, passed, and only then checked in, through a daemon and a partner."""
 
 import json
+import signal
 import sqlite3
+import time
 from contextlib import closing
 
 import contract
 from harness import GOOD, PINS
+from lines import NET_S
 
 RELAY, SENSOR, CONTACT = PINS["main"]["relay"], 27, 5
 PASSAGE = {"pin": SENSOR, "debounce_ms": 0, "wait_ms": 5000}
@@ -153,6 +156,24 @@ def test_a_stop_waits_for_the_check_in(gym):
     gym.partners.until(lambda: len(gym.partners.requests) == 2 and gym.partners.requests[1].whole)
     assert gym.terminate() == 0
     assert gym.events()[-1]["fault"] == "timeout"
+
+
+def test_who_passes_during_a_stop_is_checked_in(gym):
+    doors = {"main": {"passage": PASSAGE, "open_ms": 5000}}
+    gym = gym({"device-api": {"check_in": "passage", "budget_ms": 3000}}, doors).start()
+    admitted(gym, HANGS)
+    gym.signal(signal.SIGTERM)
+    gym.wait_for_notice("STOPPING=1")
+    end = time.monotonic() + NET_S
+    while gym.socket.exists():  # until it waits for nothing but the members in the gate
+        assert time.monotonic() < end
+    gym.drive(SENSOR, 0)
+    gym.partners.until(lambda: len(gym.partners.requests) == 2 and gym.partners.requests[1].whole)
+    assert gym.wait() == 0
+    assert [(event["kind"], event["fault"]) for event in gym.events()[1:]] == [
+        ("passage", None),
+        ("check_in", "timeout"),
+    ]
 
 
 def test_the_next_member_waits_for_no_check_in(gym):
