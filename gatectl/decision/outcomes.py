@@ -206,6 +206,13 @@ class Fault(StrEnum):
             Indication.REFUSED,
             Screen.CLOSED,
             Priority.NOTICE,
+            Cause("locked_out", ("locked_out",)),
+        ),
+        OutcomeRow(
+            Message.LOCKED_DOWN,
+            Indication.REFUSED,
+            Screen.CLOSED,
+            Priority.NOTICE,
             Cause("closed", ("closed",)),
         ),
     )

@@ -32,6 +32,7 @@ RULES = {
     (None, "gate"): ("rejected", OUT_OF_ORDER),
     (None, "closed"): ("rejected", "Closed at this time"),
     (None, "lockdown"): ("rejected", "Locked down"),
+    ("allowed", "lockdown"): ("rejected", "Locked down"),
     (None, "cards"): ("rejected", CARDS_AWAY),
     ("not_allowed", None): ("rejected", NOT_ALLOWED),
     ("not_found", None): ("rejected", NOT_FOUND),

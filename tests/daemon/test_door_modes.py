@@ -1,9 +1,10 @@
 """Modes of a door through a daemon: commands on record first, fire by its pin, restarts, schedules."""
 
+import threading
 from datetime import datetime, timedelta
 
 import pytest
-from harness import PINS
+from harness import NET_S, PINS
 
 RELAY, FIRE = PINS["main"]["relay"], 6
 MEMBER = "wellhub:1000000000200"
@@ -45,6 +46,27 @@ def test_a_lockdown_by_a_person_survives_a_kill_and_is_ended_by_one(gym):
     assert told_of(gym, "normal", "main")["message"] == "Normal again"
     gym.scan(MEMBER)
     assert gym.next_event()["basis"] == "partner"
+
+
+def test_a_lockdown_while_the_partner_is_asked_keeps_the_gate_shut(gym):
+    gym = gym(partners={"wellhub": {"budget_ms": 30_000}}).start()
+    asked, is_locked = threading.Event(), threading.Event()
+
+    def hold_back(_request):
+        asked.set()
+        is_locked.wait(NET_S)
+
+    gym.partners.on_request = hold_back
+    gym.scan(MEMBER)
+    assert asked.wait(NET_S)
+    assert ran(gym, "lockdown", "main", "--reason", "threat")[0] == 0
+    is_locked.set()
+    events = {event["kind"]: event for event in gym.next_events(2)}
+    scan = events["scan"]
+    assert (scan["result"], scan["fault"], scan["verdict"]) == ("rejected", "lockdown", "allowed")
+    assert (scan["basis"], scan["gate"], scan["request"]["sent"]) == (None, None, True)
+    assert gym.openings() == []
+    assert "The door was locked down while wellhub was asked" in " ".join(gym.run("events").stdout.split())
 
 
 def test_a_hold_keeps_the_relay_on_and_ends_with_the_daemon(gym):

@@ -198,6 +198,16 @@ SENTENCES: dict[str, Pair] = {
         "Nobody is let in at this time, and nobody was asked. `gatectl status` says which mode the door has.",
         "Zu dieser Zeit ist kein Einlass, niemand wurde gefragt. `gatectl status` zeigt die Betriebsart.",
     ),
+    "locked_out": (
+        (
+            "The door was locked down while {partner} was asked, which has admitted the member and may count "
+            "the visit. `gatectl normal` ends a lockdown."
+        ),
+        (
+            "Die Tür wurde gesperrt, während {partner} gefragt wurde: {partner} hat das Mitglied zugelassen "
+            "und zählt den Besuch vielleicht. `gatectl normal` beendet die Sperre."
+        ),
+    ),
     "our_cards": (
         (
             "The enrolled cards cannot be read, so nobody was asked. Ask the member to scan again; if it "

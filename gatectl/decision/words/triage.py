@@ -33,6 +33,7 @@ WHY = {
     "not_passed": "the member did not pass; the same code opens once more within again_s",
     "unexpected": "somebody passed whom nobody had admitted; look at the gate, or at its sensor",
     "closed": "nobody is let in at this time; nobody was asked",
+    "locked_out": "the door was locked down while {partner} was asked, which had admitted the member",
     "fire": "the fire input was active",
     "mode": "a person or a schedule decided that",
     "exit": "somebody left",
