@@ -115,10 +115,8 @@ class Passages:
         self._silent = 0
         if not self._granted:
             self._await_oldest()
-            is_expected = self._door.keeps_open or at.loop_s <= self._door.exit_until_s
-            if self.has_sensor and not is_expected:
-                self._count_in(at)
-                self._door.note("passage", at, Outcome(Result.UNEXPECTED, Message.UNEXPECTED.value))
+            if self.has_sensor:
+                self._take_stranger(at)
             return
         grant = self._granted.popleft()
         after_ms = round((at.loop_s - grant.relay_on_s) * 1e3, 3)
@@ -134,6 +132,14 @@ class Passages:
         self._releases = self._rules.release != "no" and not self._granted
         if self._rules.release == "start":
             self.cleared(at.loop_s)
+
+    def _take_stranger(self, at: Instant) -> None:
+        """Take a passage of somebody who was not admitted."""
+        if at.loop_s <= self._door.exit_until_s:
+            return  # he may be leaving by the way in
+        self._count_in(at)
+        if not self._door.keeps_open:
+            self._door.note("passage", at, Outcome(Result.UNEXPECTED, Message.UNEXPECTED.value))
 
     def _count_in(self, at: Instant) -> None:
         if self._door.occupancy is not None:

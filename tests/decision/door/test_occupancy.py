@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from virtual_door import CONTACT, EXIT, at_rest
 
 from gatectl.decision.door.inputs import InputName
+from gatectl.decision.door.modes import Mode, ModeRules
 from gatectl.decision.door.occupancy import Occupancy
 from gatectl.decision.door.passages import PassageRules
 
@@ -145,6 +146,17 @@ def test_a_turnstile_counts_who_passes_and_who_leaves():
     door.button(is_pressed=True)
     signal(door)  # out by the way in
     assert inside(door) == 1
+
+
+def test_a_held_turnstile_counts_who_walks_in():
+    door = at_rest(contact=None, exits=COUNTING, passage=SENSOR, modes=ModeRules(zone=UTC))
+    door.machine.occupancy.recall([], round(door.now * 1e6))
+    door.order(Mode.HELD, "open day", for_s=3600)
+    signal(door)
+    assert inside(door) == 1
+    assert [kind for kind, _, _ in door.words] == ["mode"]
+    leave(door)
+    assert inside(door) == 0
 
 
 def test_a_contact_counts_the_admitted_members():
