@@ -68,8 +68,8 @@ class UplinkGate:
         key.chmod(0o640)
         self.settings = folder / "uplink.toml"
         members = members or f'pseudonym_key = {{ file = "{key}" }}'
-        fields = {"folder": folder, "office": office, "port": port, "device": device, "members": members}
-        self.settings.write_text(SETTINGS.format(**fields))
+        self._fields = {"folder": folder, "office": office, "device": device, "members": members}
+        self.connect_to(port)
         self.journal = folder / "journal.db"
         self.log = folder / "uplink.log"
         self.count = self.last = 0
@@ -94,6 +94,13 @@ class UplinkGate:
 
     def command(self, *words):
         return [sys.executable, "-m", "gatectl", "uplink", "-c", str(self.settings), *words]
+
+    def connect_to(self, port):
+        """Use this port of the broker, from the next start on."""
+        self.settings.write_text(SETTINGS.format(port=port, **self._fields))
+
+    def send_signal(self, number):
+        self._process.send_signal(number)
 
     def start(self):
         with self.log.open("ab") as log:

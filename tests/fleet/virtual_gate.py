@@ -31,7 +31,7 @@ RECONNECT_MAX_S = 1.0
 """A test does not wait as long for a broker as a gate does."""
 
 
-def client(broker, context, name="", **settings):
+def client(broker, context, name="", *, timeout_s=CONNECT_S, **settings):
     """A connection to the broker on loopback, to be entered."""
     return aiomqtt.Client(
         "127.0.0.1",
@@ -39,7 +39,7 @@ def client(broker, context, name="", **settings):
         identifier=name,
         tls_context=context,
         protocol=aiomqtt.ProtocolVersion.V5,
-        timeout=CONNECT_S,
+        timeout=timeout_s,
         **settings,
     )
 
@@ -114,6 +114,9 @@ class VirtualJournal:
 class VirtualGate:
     """One gate: `run` keeps it connected, `wake` says that the journal has grown."""
 
+    timeout_s = CONNECT_S
+    """For each answer of the broker."""
+
     def __init__(self, broker, context, device, journal=None):
         self.device = device
         self.journal = journal or VirtualJournal()
@@ -144,35 +147,30 @@ class VirtualGate:
     async def run(self):
         delay_s = 0.05
         while True:
+            began = self.batches
             try:
                 await self._connection()
-            except (aiomqtt.MqttError, OSError):
+            except* (aiomqtt.MqttError, OSError):
                 self._conversation.disconnected()
-                await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))
-                delay_s = min(delay_s * 2, RECONNECT_MAX_S)
-            else:
-                delay_s = 0.05
+            delay_s = 0.05 if self.batches > began else min(delay_s * 2, RECONNECT_MAX_S)
+            await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))
 
     async def _connection(self):
         self.connects += 1
         session = f"{self._process}-{self.connects}"
         here = Topic(self.device, Channel.HERE)
         will = aiomqtt.Will(str(here), encode_presence(Presence(False, session)).data, 1, retain=True)
-        async with client(self._broker, self._context, self.device, will=will, clean_start=True) as connected:
+        settings = {"timeout_s": self.timeout_s, "will": will, "clean_start": True}
+        async with client(self._broker, self._context, self.device, **settings) as connected:
             self._conversation.connected()
             self._conversation.opened(self.journal.identity, self.journal.last)
             await connected.subscribe(str(Topic(self.device, Channel.MARK)), qos=1)
             await self._publish(connected, here, encode_presence(Presence(True, session)), retain=True)
-            states = asyncio.create_task(self._repeat_state(connected))
-            sending = asyncio.create_task(self._send(connected))
-            try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._repeat_state(connected))
+                tasks.create_task(self._send(connected))
                 async for message in connected.messages:
                     await self._marked(connected, message.payload)
-            finally:
-                for task in (sending, states):
-                    task.cancel()
-                    with contextlib.suppress(asyncio.CancelledError, aiomqtt.MqttError):
-                        await task
 
     async def _marked(self, connected, payload):
         with contextlib.suppress(WireError):
