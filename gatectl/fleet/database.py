@@ -240,7 +240,8 @@ async def _migrate(connection: AsyncConnection[Any]) -> None:
                 "upgrade gatectl at head office",
             )
         for number, script in enumerate(scripts[version:], start=version + 1):
-            await connection.execute(script.encode())
+            # An index over millions of events takes longer than a statement may.
+            await connection.execute(b"SET LOCAL statement_timeout = 0;" + script.encode())
             await connection.execute("INSERT INTO schema_version VALUES (%s)", (number,))
 
 

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NamedTuple, TypeVar
 
 from gatectl.decision.event import timestamp
@@ -76,7 +76,7 @@ WHERE partner IS NOT NULL
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class GateHealth:
     """The state of one gate at head office; `health` is what the gate sent last."""
 
@@ -91,7 +91,7 @@ class GateHealth:
     mark: int | None
     health: Mapping[str, Any]
 
-    @property
+    @cached_property
     def status(self) -> Mapping[str, Any] | None:
         """The daemon's status; None if the daemon did not answer the uplink."""
         return _mapping(self.health.get("status"))
@@ -102,10 +102,10 @@ class GateHealth:
         last = _whole(self.health.get("last"))
         return None if last is None else max(last - (self.mark or 0), 0)
 
-    @property
+    @cached_property
     def partners(self) -> Mapping[str, Mapping[str, Any]]:
         found = _mapping((self.status or {}).get("partners")) or {}
-        return {name: one for name, one in found.items() if isinstance(one, Mapping)}
+        return {name: one for name, one in found.items() if isinstance(one, dict)}
 
     @property
     def lost(self) -> int:
@@ -113,7 +113,7 @@ class GateHealth:
         journal = _mapping((self.status or {}).get("journal")) or {}
         return self.pruned + (_whole(journal.get("lost")) or 0)
 
-    @property
+    @cached_property
     def certificate_until(self) -> datetime | None:
         return _time(self.health.get("certificate_until"))
 
@@ -164,7 +164,7 @@ class BrokerLink:
         return not is_back and gate.since > self.lost_at - timedelta(seconds=WITH_BROKER_S)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Overview:
     """The whole fleet at one moment."""
 
@@ -192,10 +192,13 @@ class Overview:
     @property
     def ends_soon(self) -> list[GateHealth]:
         """The gates whose certificate ends soon, or has ended."""
-        limit = self.at + CERTIFICATE_LEFT
-        return [gate for gate in self.gates if gate.certificate_until and gate.certificate_until < limit]
+        return [gate for gate in self.gates if self.ends(gate)]
 
-    @property
+    def ends(self, gate: GateHealth) -> bool:
+        """Return whether a gate's certificate ends soon, or has ended."""
+        return gate.certificate_until is not None and gate.certificate_until < self.at + CERTIFICATE_LEFT
+
+    @cached_property
     def usual_settings(self) -> str | None:
         """The settings that most gates have; None if no two gates have the same."""
         (first,) = Counter(gate.settings for gate in self.gates if gate.settings).most_common(1) or [("", 0)]
@@ -232,7 +235,7 @@ def _gate_of(row: Mapping[str, Any]) -> GateHealth:
 
 
 def _mapping(value: object) -> Mapping[str, Any] | None:
-    return value if isinstance(value, Mapping) else None
+    return value if isinstance(value, dict) else None
 
 
 def _whole(value: object) -> int | None:
@@ -294,9 +297,9 @@ def _row_of(gate: GateHealth, overview: Overview, language: Language) -> GateRow
         online=gate.online or with_broker,
         state=_state(gate, overview, language),
         behind=_behind(gate, overview.at, language),
-        troubles=_shown(lambda: _troubles(gate, language), [text(language, "fleet_unreadable")]),
+        troubles=_shown_troubles(gate, language),
         certificate=f"{until:%Y-%m-%d}" if until else "",
-        certificate_ends=gate in overview.ends_soon,
+        certificate_ends=overview.ends(gate),
         settings=visible((gate.settings or "").removeprefix("sha256:")[:8]),
         settings_differ=overview.differs(gate),
         version=visible(gate.version),
@@ -335,6 +338,10 @@ def _troubles(gate: GateHealth, language: Language) -> list[str]:
     badges = health_of(gate.status, {}, language).badges
     store = (words for words, _ in store_troubles(gate.status, lambda stamp: stamp, language))
     return [*modes, *(f"{name}: {state}" for name, state, well in badges if not well), *map(visible, store)]
+
+
+def _shown_troubles(gate: GateHealth, language: Language) -> list[str]:
+    return _shown(lambda: _troubles(gate, language), [text(language, "fleet_unreadable")])
 
 
 def _shown(words: Callable[[], T], otherwise: T) -> T:
@@ -418,7 +425,7 @@ def sentences_of(overview: Overview, language: Language) -> Iterator[str]:
         if gates:
             names = _named([gate.device for gate in gates], language)
             yield text(language, key, count=len(gates), gates=names)
-    ill = [row.device for row in rows_of(overview, language) if row.online and row.troubles]
+    ill = [gate.device for gate in overview.gates if gate.online and _shown_troubles(gate, language)]
     if ill:
         yield text(language, "fleet_ill", count=len(ill), gates=_named(ill, language))
 

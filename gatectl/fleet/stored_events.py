@@ -82,6 +82,8 @@ class StoredEvents:
                 connect_timeout=CONNECT_S,
                 application_name="gatectl fleet monitor",
                 options=_OPTIONS,
+                # A plan for any value would read the whole table for one that is rare.
+                prepare_threshold=None,
                 row_factory=dict_row,
             )
 
@@ -101,11 +103,11 @@ class StoredEvents:
         """Return at most this many events, the newest scan first; none came in after the mark `until`."""
         where, values = _conditions(search.filters)
         if search.before is not None:
-            anchor = self.rows("SELECT at FROM event WHERE received = %(at)s", {"at": search.before})
-            if not anchor:  # pruned, and with it all that would follow
+            anchor = self._at(search.before)
+            if anchor is None:  # pruned, and with it all that would follow
                 return Page([], None, complete=True)
             where += " AND (at, received) < (%(anchor)s, %(before)s)"
-            values |= {"anchor": anchor[0]["at"], "before": search.before}
+            values |= {"anchor": anchor, "before": search.before}
         order = "ORDER BY at DESC, received DESC LIMIT %(most)s"
         values |= {"most": size + 1, "mark": until}
         rows = self.rows(f"{_EVENTS} WHERE {where} AND received <= %(mark)s {order}", values)
@@ -125,13 +127,27 @@ class StoredEvents:
         return listed, listed[-1].ended if len(listed) == most else until
 
     def batch(self, filters: Filters, low: int | None, until: int) -> tuple[list[Event], int | None]:
-        """Return some of the events in the order in which they came in, and where the next of them begin."""
+        """Return some of the events, the oldest scan first, and behind which event the next of them begin.
+
+        In this order each filter's index has the events; in that of their coming in only a sort would.
+        """
         where, values = _conditions(filters)
-        values |= {"low": low or 0, "mark": until}
-        place = "received >= %(low)s AND received <= %(mark)s"
-        rows = self.rows(f"{_EVENTS} WHERE {where} AND {place} ORDER BY received LIMIT {PAGE}", values)
-        following = rows[-1]["received"] + 1 if len(rows) == PAGE else None
+        if low is not None:
+            anchor = self._at(low)
+            if anchor is None:
+                raise UnreadableError("the events were pruned meanwhile", "load the file again")
+            where += " AND (at, received) > (%(anchor)s, %(low)s)"
+            values |= {"anchor": anchor, "low": low}
+        values |= {"mark": until}
+        order = f"ORDER BY at, received LIMIT {PAGE}"
+        rows = self.rows(f"{_EVENTS} WHERE {where} AND received <= %(mark)s {order}", values)
+        following = rows[-1]["received"] if len(rows) == PAGE else None
         return [event_of(row) for row in rows], following
+
+    def _at(self, received: int) -> datetime | None:
+        """Return the time of the event that came in with this number; None if it is not there any more."""
+        rows = self.rows("SELECT at FROM event WHERE received = %(received)s", {"received": received})
+        return rows[0]["at"] if rows else None
 
     def tallies(self, from_us: int, until_us: int, bucket_us: int) -> list[Tally]:
         """Count each partner's results from one moment to just before another, a bucket at a time."""

@@ -149,15 +149,22 @@ class FleetFeeds(EventFeeds):
 
 
 class FleetRenderer(TemplateRenderer):
-    """Renders the strip at the top for the fleet."""
+    """Renders the strip at the top for the fleet, once for each overview: it looks at every gate."""
+
+    _shown: Overview | None = None
+    _strips: dict[Language, str]
 
     def health(self, news: HealthNews, language: Language) -> str:
         if news.status is None:
             is_away = isinstance(news, FleetNews) and isinstance(news.error, DatabaseUnreachable)
             words = texts.text(language, "fleet_database_away" if is_away else "no_database")
             return self.render("health.html", language, health=HealthView([], [words]))
-        strip = overview.strip_of(news.status["overview"], language)
-        return self.render("health.html", language, health=strip)
+        if news.status["overview"] is not self._shown:
+            self._shown, self._strips = news.status["overview"], {}
+        if language not in self._strips:
+            strip = overview.strip_of(news.status["overview"], language)
+            self._strips[language] = self.render("health.html", language, health=strip)
+        return self._strips[language]
 
 
 class FleetPages(PageHandlers):

@@ -15,9 +15,12 @@ from virtual_gate import event_of
 
 from gatectl.decision.outcomes import Message
 from gatectl.fleet.fleet_metrics import SERIES_MAX, FleetEventCounts
+from gatectl.fleet.overview import OfficeAlarm, Overview
 from gatectl.fleet.stored_events import FleetSource, StoredEvents
-from gatectl.fleet.web import FleetFeeds, MemberLookup
+from gatectl.fleet.web import SITE, FleetFeeds, FleetRenderer, MemberLookup
 from gatectl.journal.reader import UnreadableError
+from gatectl.monitor.feeds import HealthNews
+from gatectl.monitor.renderer import StaticFiles
 from gatectl.uplink.privacy import Privacy
 
 EVENT_ID = re.compile(r'<tr class="[^"]*" id="e([0-9a-f-]{36})"')
@@ -467,3 +470,17 @@ def test_the_metrics_ask_for_the_password_themselves(office, tmp_path):
         answer = httpx.get(f"{address}/metrics", auth=("prometheus", "a long enough password"))
     assert answer.status_code == 200
     assert answer.text.endswith("# EOF\n")
+
+
+def test_the_strip_is_made_once_for_all_pages_of_a_second():
+    """It looks at every gate of the fleet."""
+    renderer = FleetRenderer(SITE, StaticFiles().address, has_password=False)
+    now = datetime.now(UTC)
+    first, second = (
+        HealthNews({"overview": Overview(now, alarms=alarms)})
+        for alarms in ([], [OfficeAlarm("berlin-1", "pruned", now, now, 1, "3 events")])
+    )
+    strip = renderer.health(first, "en")
+    assert renderer.health(first, "en") is strip
+    assert renderer.health(second, "en") != strip
+    assert renderer.health(second, "de") != renderer.health(second, "en")
