@@ -96,7 +96,8 @@ class Modes:
         self._rules = rules
         self._fire = False
         self._order: Order | None = None
-        self._trusts_clock = True
+        self._trusts_clock: bool | None = None
+        """None before the first look: until then no schedule counts."""
         self._admitted_us = WallUs(0)
         self._ordered: dict[str, tuple[Order, Attempt, Instant]] = {}
 
@@ -163,7 +164,7 @@ class Modes:
 
     def look(self, at: Instant, *, trusts_clock: bool) -> None:
         """Look at the clock; without a clock to trust no schedule counts, and the log says so once."""
-        if self._trusts_clock and not trusts_clock and self.needs_clock:
+        if self._trusts_clock is not False and not trusts_clock and self.needs_clock:
             what = "the clock has not been set since the boot: no schedule counts until it is"
             self._door.log(Priority.WARNING, what)
         self._trusts_clock = trusts_clock
@@ -218,7 +219,9 @@ class Modes:
         return NORMAL
 
     def _is_on(self, planned: Planned | None, now_us: WallUs) -> bool:
-        return self._trusts_clock and planned is not None and planned.schedule.is_on(now_us, self._rules.zone)
+        if planned is None or not self._trusts_clock:
+            return False
+        return planned.schedule.is_on(now_us, self._rules.zone)
 
     def _has_begun(self, schedule: Schedule, now_us: WallUs) -> bool:
         if not self._rules.first_in:

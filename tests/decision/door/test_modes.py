@@ -367,3 +367,16 @@ def test_a_lockdown_takes_no_second_try():
     door.until(1020.0)
     door.scan("1")
     assert door.words[-1] == ("scan", "admitted", "Let in again: had not passed")
+
+
+def test_no_schedule_counts_before_the_first_look_at_the_clock():
+    door = Door(has_fire=True, modes=held_by_plan())
+    door.now = BEGIN_S
+    fire(door, active=False)
+    door.scan("1")
+    assert (door.mode, of_modes(door)) == (Mode.NORMAL, [])
+    look(door, BEGIN_S, trusted=False)
+    assert door.logged == ["main: the clock has not been set since the boot: no schedule counts until it is"]
+    assert (door.mode, of_modes(door)) == (Mode.NORMAL, [])
+    look(door, BEGIN_S + 1)
+    assert door.mode is Mode.HELD
