@@ -1,6 +1,7 @@
 """The relay and the gate: one contract suite for every pin factory that can run here."""
 
 import asyncio
+import contextlib
 import threading
 import time
 from functools import partial
@@ -11,6 +12,7 @@ from gpiozero.pins.mock import MockFactory, MockPin
 
 from gatectl.decision.indication import Indication, Lamp
 from gatectl.decision.log import Priority
+from gatectl.decision.timestamps import FOREVER
 from gatectl.devices.gpio.gate import Gate
 from gatectl.devices.gpio.output import FIRST_RETRY_S, LAST_RETRY_S, LampPin
 from gatectl.devices.gpio.pins import PinsError, pin_factory
@@ -361,6 +363,28 @@ def test_a_relay_that_cannot_be_energised_is_logged_once_until_it_can(faulty, en
     one.energise()
     one.close()
     assert said(entries)[1:] == [(Priority.NOTICE, "main: the gate is in order again")]
+
+
+@pytest.mark.parametrize("what", ["claim", 1])
+def test_a_relay_that_a_mode_keeps_on_goes_on_as_soon_as_it_can(faulty, entries, what):
+    one = unclaimed(faulty, entries)
+    FAULTS.add((PIN, what))
+    if what == "claim":
+        one.failed("GPIO busy")
+    else:
+        one.claim()
+    guard = RelayTimer([one])
+    for _ in range(3):
+        with contextlib.suppress(StuckError):
+            one.keep_on(FOREVER)
+        one.trouble.retry_at = 0.0
+        guard._pass()
+        assert one.trouble.cause is not None
+    FAULTS.clear()
+    passes(guard, lambda: one.trouble.cause is None)
+    assert level(faulty)
+    assert said(entries)[1:] == [(Priority.NOTICE, "main: the gate is in order again")]
+    one.close()
 
 
 def test_a_line_that_cannot_be_driven_off_is_claimed_again(faulty, entries):

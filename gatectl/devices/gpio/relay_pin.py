@@ -110,7 +110,8 @@ class RelayPin:
                 self._kept_until = until_s  # also where it fails: it goes on as soon as it can be driven
                 self._drive(on=True)
         except StuckError as error:
-            self._not_on(error)
+            if self._device is not None:  # else it is known already that the pin cannot be claimed
+                self._not_on(error)
             raise
         self.trouble.end()
 
@@ -166,7 +167,7 @@ class RelayPin:
             raise
 
     def recover(self) -> None:
-        """Try to bring it back in order, and off; record the result in `trouble`."""
+        """Try to bring it back in order, off or as a mode keeps it; record the result in `trouble`."""
         try:
             with self._held():
                 self._recover()
@@ -190,14 +191,25 @@ class RelayPin:
             except Exception as error:
                 raise StuckError(cause_of(error)) from error
         self._off_at = None
-        if self.trouble.flaw is PinFault.NOT_ON:
+        if self._kept_until is not None:
+            self._resume_keeping()
+        elif self.trouble.flaw is PinFault.NOT_ON:
             self.trouble.suspend()
+        else:
+            self.trouble.end()
+
+    def _resume_keeping(self) -> None:
+        try:
+            self._drive(on=True)
+        except StuckError as error:
+            self._not_on(error)
         else:
             self.trouble.end()
 
     def _not_recovered(self, error: StuckError) -> None:
         # Another program holds it, or it was lost while on: it may be on now.
-        if self._device is not None or self.off_at is not None:
+        was_kept_on = self._kept_until is not None and self.trouble.flaw is not PinFault.NOT_CLAIMED
+        if self._device is not None or self._off_at is not None or was_kept_on:
             self._not_off(error)
         else:
             self.trouble.begin(
