@@ -213,7 +213,7 @@ class GateInputs:
         state.calm()
         self._note(state, InputHealth.OK, at)
         if state.name is InputName.CONTACT and self.contact:
-            self.contact.trusted = True
+            self.contact.trust()
         self._trust(state.name, is_trusted=True)
 
     def _note(self, state: InputState, health: InputHealth, at: Instant, cause: str | None = None) -> None:

@@ -225,6 +225,21 @@ def test_a_contact_that_flutters_raises_no_alarm_until_it_was_quiet():
     assert door.words[-1] == ("contact", "forced", "Door forced open")
 
 
+def test_a_door_that_a_fluttering_contact_left_open_is_held_once_it_is_quiet():
+    door = at_rest()
+    for number in range(FLUTTER_CHANGES + 3):
+        door.until(door.now + 0.5)
+        door.contact(is_open=number % 2 == 0)
+    opened_s = door.now
+    door.until(opened_s + FLUTTER_S - 1)
+    assert ("contact", "held", "Door held open") not in door.words
+    door.until(opened_s + FLUTTER_S + 1)
+    assert door.words[-2:] == [
+        ("input", "ok", "The door contact works again"),
+        ("contact", "held", "Door held open"),
+    ]
+
+
 STEPS = st.lists(
     st.tuples(st.sampled_from(["open", "close", "press", "release", "admit", "lose"]), st.integers(0, 400)),
     max_size=60,
