@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "daemon": {"clock", "sinks", "devices", "partners", "journal", "decision", "config", "errors"},
     "uplink": {"clock", "monitor", "journal", "config", "validators", "decision", "errors"},
     "monitor": {"partners", "journal", "decision", "config", "validators", "errors"},
-    "fleet": {"monitor", "uplink", "journal", "config", "validators", "decision", "errors"},
+    "fleet": {"monitor", "uplink", "sinks", "journal", "config", "validators", "decision", "errors"},
     "cli": {
         "clock",
         "fleet",

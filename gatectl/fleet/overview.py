@@ -99,7 +99,7 @@ class GateHealth:
     @property
     def behind(self) -> int | None:
         """How many events of its journal are not here; None if that is not known."""
-        last = _whole(self.health.get("last"))
+        last = whole(self.health.get("last"))
         return None if last is None else max(last - (self.mark or 0), 0)
 
     @cached_property
@@ -111,7 +111,12 @@ class GateHealth:
     def lost(self) -> int:
         """Records that are lost: pruned at the gate before they could be sent, or never written there."""
         journal = _mapping((self.status or {}).get("journal")) or {}
-        return self.pruned + (_whole(journal.get("lost")) or 0)
+        return self.pruned + (whole(journal.get("lost")) or 0)
+
+    @property
+    def oldest_pending_at(self) -> datetime | None:
+        """The time of its first event that was not here when it sent its health."""
+        return _time(self.health.get("oldest_unsent_at"))
 
     @cached_property
     def certificate_until(self) -> datetime | None:
@@ -238,8 +243,9 @@ def _mapping(value: object) -> Mapping[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+def whole(value: object) -> int | None:
+    """Return a whole number that a gate sent; None for anything else, and for more than a float holds."""
+    return value if type(value) is int and abs(value) < 1 << 63 else None
 
 
 def _time(value: object) -> datetime | None:
@@ -318,7 +324,7 @@ def _state(gate: GateHealth, overview: Overview, language: Language) -> str:
 def _behind(gate: GateHealth, now: datetime, language: Language) -> str:
     if not gate.behind:
         return "" if gate.online else text(language, "fleet_behind_unknown")
-    oldest = _time(gate.health.get("oldest_unsent_at"))
+    oldest = gate.oldest_pending_at
     if oldest is None:
         return text(language, "fleet_behind", count=gate.behind)
     return text(language, "fleet_behind_since", count=gate.behind, since=_moment(oldest, now))

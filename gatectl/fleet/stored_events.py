@@ -55,15 +55,22 @@ _COLUMNS = (
 )
 _EVENTS = f"SELECT {_COLUMNS} FROM event"  # noqa: S608 - made of our own words
 
-_TALLIES = """
+MILLISECONDS = (
+    "(CASE jsonb_typeof({0}) WHEN 'number' THEN least(greatest(({0})::numeric, 0), 1e9) END)::float8"
+)
+"""SQL for a number of milliseconds, bounded: a gate may send numbers that no float holds."""
+
+_ELAPSED = MILLISECONDS.format("request -> 'elapsed_ms'")
+
+_TALLIES = f"""
 SELECT partner, floor((extract(epoch FROM at) * 1000000 - %(from)s) / %(bucket)s)::integer AS bucket,
     count(*) FILTER (WHERE result = 'admitted') AS admitted,
     count(*) FILTER (WHERE result IS DISTINCT FROM 'admitted') AS refused,
-    array_agg((request ->> 'elapsed_ms')::float8 ORDER BY (request ->> 'elapsed_ms')::float8) FILTER (
+    array_agg({_ELAPSED} ORDER BY {_ELAPSED}) FILTER (
         WHERE jsonb_typeof(request -> 'elapsed_ms') = 'number'
         AND jsonb_typeof(request -> 'answered_at') = 'string') AS elapsed_ms
 FROM event WHERE at >= %(since)s AND at < %(until)s AND kind = 'scan' GROUP BY 1, 2
-"""
+"""  # noqa: S608 - made of our own words
 
 
 class DatabaseUnreachable(UnreadableError):

@@ -243,5 +243,5 @@ def run(
         Route("/fleet", pages.fleet),
         Route("/metrics", Metrics(metrics.rendered, access.password).answer),
     ]
-    monitor = Monitor(live, source, pages, routes, [live.follow_notifications])
+    monitor = Monitor(live, source, pages, routes, [live.follow_notifications, metrics.follow])
     serve(monitor, bound=bound, access=access, ready=ready)

@@ -14,7 +14,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from virtual_gate import event_of
 
 from gatectl.decision.outcomes import Message
-from gatectl.fleet.fleet_metrics import SERIES_MAX, FleetEventCounts
+from gatectl.fleet.fleet_metrics import SERIES_MAX, TIMED_MAX, FleetEventCounts, FleetMetrics
+from gatectl.fleet.intake import Incoming
 from gatectl.fleet.overview import OfficeAlarm, Overview
 from gatectl.fleet.stored_events import FleetSource, StoredEvents
 from gatectl.fleet.web import SITE, FleetFeeds, FleetRenderer, MemberLookup
@@ -22,6 +23,7 @@ from gatectl.journal.reader import UnreadableError
 from gatectl.monitor.feeds import HealthNews
 from gatectl.monitor.renderer import StaticFiles
 from gatectl.uplink.privacy import Privacy
+from gatectl.uplink.wire import EventBatch, NumberedEvent
 
 EVENT_ID = re.compile(r'<tr class="[^"]*" id="e([0-9a-f-]{36})"')
 
@@ -144,6 +146,7 @@ def test_what_a_hostile_gate_or_one_of_a_later_version_sends_is_listed_and_break
     odd = [
         {"kind": "teleport", "result": "beamed", "verdict": "maybe", "fault": "gremlins", "basis": "luck"},
         {"request": {"sent": "x", "sent_at": 7, "elapsed_ms": "long", "budget_ms": [], "connection": 9}},
+        {"request": {"elapsed_ms": 10**400, "answered_at": at(0)}},
         {"gate": {"opened_at": "soon", "after_ms": {}, "open_ms": "?"}, "reason": {"key": 3, "text": []}},
         {"at": "0001-01-01T00:00:00.000000Z"},
         {"at": "9999-12-31T23:59:59.999999Z", "studio": None, "door": None, "message": None},
@@ -165,6 +168,7 @@ def test_what_a_hostile_gate_or_one_of_a_later_version_sends_is_listed_and_break
     for event_id in ids:
         pages.get(f"/events/{event_id}").raise_for_status()
     pages.get("/events.csv").raise_for_status()
+    pages.get("/metrics").raise_for_status()
     for path in ("/?day=", "/fleet", "/grace"):
         html = pages.get(path).raise_for_status().text
         assert "<script>alert" not in html
@@ -414,7 +418,8 @@ def test_one_scrape_has_the_whole_fleet(pages, office):
     office.scan("munich-1", "München")
     office.health("munich-1", last=41, status=status({"wellhub": partner("outage")}))
     office.here("munich-1", online=False)
-    page_with(pages, "/metrics", 'device="munich-1"')
+    page_with(pages, "/metrics", 'gatectl_fleet_up{device="munich-1"')
+    before = samples(pages)[1]
     shut = {"result": "rejected", "basis": None, "fault": "timeout"}
     ids = [office.scan("berlin-1", "Berlin", "1403") for _ in range(2)]
     ids.append(office.scan("munich-1", "München", "1404", **shut))
@@ -432,11 +437,108 @@ def test_one_scrape_has_the_whole_fleet(pages, office):
     at_main = {"kind": "scan", "door": "main", "partner": "wellhub"}
     name = "gatectl_fleet_events_total"
     admitted = labelled(name, device="berlin-1", **at_main, result="admitted", fault="")
-    assert found[admitted] == 2
+    assert found[admitted] == before.get(admitted, 0) + 2
     assert found[labelled(name, device="munich-1", **at_main, result="rejected", fault="timeout")] == 1
     pseudonyms = [PRIVACY.pseudonym("member", "wellhub", number) for number in ("1403", "1404")]
     assert not [secret for secret in (*ids, *pseudonyms, "p:") if secret in text]
-    assert samples(pages)[1][admitted] == 2
+    assert samples(pages)[1][admitted] == found[admitted]
+
+
+def test_a_scrape_has_the_health_of_each_gate(pages, office):
+    inputs = {
+        "passage": {"state": "ok", "level": True},
+        "contact": {"state": "distrusted", "level": False},
+    }
+    doors = {"main": door(scanner="lost", inputs=inputs), "side": door()}
+    doors["side"]["gate"] |= {"open": True}
+    journal = {"error": None, "late": 4, "lost": 7, "in_memory": False}
+    partners = {"wellhub": partner("outage"), "wellpass": partner("refusing_key")}
+    office.scan("berlin-1", "Berlin")
+    office.health(
+        "berlin-1",
+        last=3,
+        oldest_unsent_at="2026-11-26T08:00:00.000000Z",
+        clock={"synchronised": False},
+        status=status(partners, doors=doors, journal=journal),
+    )
+    page_with(pages, "/metrics", 'gatectl_fleet_behind_events{device="berlin-1",studio="Berlin"} 2.0')
+    found = samples(pages)[1]
+    expected = {
+        ("oldest_pending_timestamp_seconds",): 1795680000,
+        ("partner_outage", ("partner", "wellhub")): 1,
+        ("partner_outage", ("partner", "wellpass")): 0,
+        ("partner_up", ("partner", "wellpass")): 0,
+        ("reader_up", ("door", "main"), ("scanner", "/dev/ttyUSB0")): 0,
+        ("reader_up", ("door", "side"), ("scanner", "/dev/ttyUSB0")): 1,
+        ("input_active", ("door", "main"), ("input", "passage")): 1,
+        ("input_up", ("door", "main"), ("input", "contact")): 0,
+        ("gate_open", ("door", "main")): 0,
+        ("gate_open", ("door", "side")): 1,
+        ("gate_up", ("door", "side")): 1,
+        ("journal_late",): 4,
+        ("journal_lost",): 7,
+        ("cards",): 3,
+        ("clock_synchronised",): 0,
+    }
+    berlin = {"device": "berlin-1", "studio": "Berlin"}
+    named = {
+        labelled(f"gatectl_fleet_{name}", **berlin, **dict(labels)): value
+        for (name, *labels), value in expected.items()
+    }
+    assert {key: found.get(key) for key in named} == named
+    assert found["gatectl_start_time_seconds",] == pytest.approx(time.time(), abs=600)
+    assert found["gatectl_fleet_ingest_up",] == 1
+
+
+def test_a_scrape_has_the_times_of_decisions_and_partners(pages, office):
+    samples(pages)
+    request = {"sent": True, "elapsed_ms": 100, "budget_ms": 2000}
+    opened = {"opened_at": at(0), "after_ms": 101.5, "open_ms": 3000}
+    office.scan("berlin-1", "Berlin", request=request, gate=opened)
+    office.scan("berlin-1", "Berlin", request={**request, "elapsed_ms": 2400}, gate=None, result="rejected")
+    office.scan("berlin-1", "Berlin", request={**request, "elapsed_ms": 10**400}, gate={"after_ms": "soon"})
+    found = samples(pages)[1]
+
+    def buckets(name, **labels):
+        steps = ("0.05", "0.1", "0.2", "2.0", "5.0", "+Inf")
+        bucket = f"gatectl_fleet_{name}_seconds_bucket"
+        return [found[labelled(bucket, device="berlin-1", **labels, le=step)] for step in steps]
+
+    assert buckets("decision", door="main") == [0, 0, 1, 1, 2, 3]
+    assert buckets("partner", partner="wellhub") == [0, 1, 1, 1, 2, 3]
+    total = labelled("gatectl_fleet_decision_seconds_sum", device="berlin-1", door="main")
+    assert found[total] == pytest.approx(0.1015 + 2.4 + 1e6)
+
+
+def test_alarms_are_counted_by_kind(pages, office):
+    one = event_of(1)
+    office.events("berlin-1", one)
+    journal, _ = office._journals["berlin-1"]
+    for _ in range(2):
+        clone = EventBatch(journal, 1, 0, 1, (NumberedEvent(1, event_of(1)),))
+        office.take(Incoming("berlin-1", clone))
+    page_with(pages, "/metrics", 'gatectl_fleet_alarms_total{device="berlin-1",kind="two_machines"} 2.0')
+
+
+def test_events_are_counted_from_the_start_on_not_from_the_first_scrape(office):
+    async def scenario():
+        source = FleetSource(office.dsn, None)
+        metrics = FleetMetrics(FleetFeeds(source, MemberLookup(b"")).overview, source)
+        following = asyncio.create_task(metrics.follow())
+        try:
+            async with asyncio.timeout(NET_S):
+                while metrics._counts._mark is None:
+                    await asyncio.sleep(0.01)
+            await asyncio.to_thread(office.scan, "berlin-1", "Berlin")
+            return (await metrics.rendered())[0]
+        finally:
+            following.cancel()
+            await asyncio.wait([following])
+            source.close()
+
+    office.scan("berlin-1", "Berlin")
+    text = asyncio.run(scenario())
+    assert re.findall(r'gatectl_fleet_events_total{device="berlin-1".*} (.*)', text) == ["1.0"]
 
 
 def test_how_far_a_gate_is_behind_is_its_last_number_less_the_mark(pages, office):
@@ -449,15 +551,18 @@ def test_a_gate_cannot_make_up_time_series_without_end(office):
     counts = FleetEventCounts()
     stored = StoredEvents(office.dsn, None)
     try:
-        assert counts.count(stored) == {}
+        counts.count(stored)
+        assert counts.events == {}
         made_up = [{"door": f"door-{number}", "kind": "k" * number} for number in range(SERIES_MAX + 9)]
         office.events("odd-1", *({**event_of(1), **fields} for fields in made_up))
         office.scan("berlin-1", "Berlin")
-        found = counts.count(stored)
+        counts.count(stored)
+        found = counts.events
         assert sum(found.values()) == SERIES_MAX + 10
         assert found["odd-1", "other", "other", "other", "other", "other"] == 9
         assert len(found) == SERIES_MAX + 2
         assert {labels[1] for labels in found} == {"", "other", "scan"}
+        assert len([device for device, _ in counts.decisions if device == "odd-1"]) == TIMED_MAX + 1
     finally:
         stored.close()
 
