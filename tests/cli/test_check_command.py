@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import trustme
 from control_server import daemon_that_answers
+from limits import NET_S
 from partners import Partners
 
 from gatectl.cli.main import main
@@ -173,7 +174,7 @@ def partner_that(play, context):
         serving.start()
         yield listener.getsockname()[1]
         listener.shutdown(socket.SHUT_RDWR)
-    serving.join(10)
+    serving.join(NET_S)
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
@@ -259,7 +260,7 @@ def test_the_clock_as_the_last_answer_shows_it(check, tmp_path):
         _, out, _ = check("", "--connect", settings=door.settings)
         assert "clock" not in out
         door.type_code("1000000000200")
-        assert answered.wait(10)
+        assert answered.wait(NET_S)
         _, out, _ = check("", "--connect", settings=door.settings)
         assert out.count("clock agrees") == 1
         assert "warning" not in out

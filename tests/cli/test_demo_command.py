@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from limits import NET_S
 
 from gatectl.cli.demo_keys import TypedLine
 from gatectl.sim.plays import PLAYS, TOUR
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-W", "error", "-m", "gatectl", "demo"]
-PATIENCE_S = 60
 ANNA, BEN = "1000000000200", "1000000000001"
 
 IN = "Aggregator member checked in"
@@ -33,7 +33,7 @@ def demo(*arguments, stdin=""):
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=PATIENCE_S,
+        timeout=NET_S,
         check=False,
         env=environment,
     )
@@ -221,9 +221,7 @@ class Terminal:
         seen = ""
         for word in words:
             while word not in self._shown:
-                assert select.select([self._line], [], [], PATIENCE_S)[0], (
-                    f"{word!r} was not shown: {self._shown}"
-                )
+                assert select.select([self._line], [], [], NET_S)[0], f"{word!r} was not shown: {self._shown}"
                 self._shown += os.read(self._line, 65536).decode()
             before, _, self._shown = self._shown.partition(word)
             seen += before + word
@@ -260,7 +258,7 @@ def test_keys_act_at_once_and_codes_end_with_enter():
         person.type("p")
         person.until("-- the member passes --", "Passed", "scan> ")
         person.type("\x04")
-        assert process.wait(PATIENCE_S) == 0
+        assert process.wait(NET_S) == 0
         assert process.stderr.read() == b""
 
 
@@ -272,7 +270,7 @@ def test_an_event_appears_above_a_code_that_is_being_typed():
         person.type("10")
         person.until(NOT_PASSED, "scan> 10")
         person.type("\x15\x04")
-        assert process.wait(PATIENCE_S) == 0
+        assert process.wait(NET_S) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
@@ -282,8 +280,8 @@ def test_the_daemon_ends_with_the_demo(number):
         (daemon,) = children(process.pid)
         ended = os.pidfd_open(daemon)
         process.send_signal(number)
-        assert process.wait(PATIENCE_S) == (-number if number == signal.SIGKILL else 128 + number)
-        assert select.select([ended], [], [], PATIENCE_S)[0], "the daemon goes on alone"
+        assert process.wait(NET_S) == (-number if number == signal.SIGKILL else 128 + number)
+        assert select.select([ended], [], [], NET_S)[0], "the daemon goes on alone"
         os.close(ended)
 
 

@@ -13,6 +13,7 @@ import tomllib
 
 import pytest
 from device_trees import Trees
+from limits import NET_S
 
 from gatectl.cli import devices
 from gatectl.cli.main import main
@@ -24,7 +25,6 @@ from gatectl.sim.virtual_keyboard import VirtualKeyboard
 from gatectl.sim.virtual_serial import VirtualSerialScanner
 
 CARD = b"\x020500207B326C\r\n\x03"
-PATIENCE_S = 20
 
 
 class Rig:
@@ -89,7 +89,7 @@ def meanwhile(monkeypatch):
 
         def work():
             for words, step in steps:
-                while words not in overheard.said.get(timeout=PATIENCE_S):
+                while words not in overheard.said.get(timeout=NET_S):
                     pass
                 step()
 
@@ -98,7 +98,7 @@ def meanwhile(monkeypatch):
 
     yield start
     for thread in threads:
-        thread.join(PATIENCE_S)
+        thread.join(NET_S)
         assert not thread.is_alive()
 
 
@@ -384,7 +384,7 @@ def test_scanned_keys_do_not_reach_the_shell(monkeypatch):
         with devices._quiet_terminal():
             assert not termios.tcgetattr(inner)[3] & termios.ECHO
             os.write(outer, b"rm -r x\n")
-            assert select.select([inner], [], [], PATIENCE_S)[0]
+            assert select.select([inner], [], [], NET_S)[0]
         assert termios.tcgetattr(inner) == before
         assert not select.select([inner], [], [], 0)[0]
         assert not select.select([outer], [], [], 0)[0]

@@ -5,7 +5,7 @@ import json
 import socket
 import threading
 
-PATIENCE_S = 20
+from limits import NET_S
 
 
 @contextlib.contextmanager
@@ -15,7 +15,7 @@ def daemon_that_answers(path, answer):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen()
-        listener.settimeout(PATIENCE_S)
+        listener.settimeout(NET_S)
 
         def serve():
             connection, _ = listener.accept()

@@ -24,7 +24,8 @@ from types import TracebackType
 from typing import Any, Self
 
 import contract
-from lines import NET_S, Lines
+from limits import NET_S
+from lines import Lines
 from partners import Partners
 
 from gatectl.decision.event import ID_RANDOM_BITS, Attempt, uuid7

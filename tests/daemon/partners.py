@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
-from lines import NET_S
+from limits import NET_S
 
 from gatectl.sim.connection import Received
 from gatectl.sim.server import Simulator

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from harness import GOOD
-from lines import NET_S
+from limits import NET_S
 
 from gatectl.daemon.control import ASKING_MAX, LINE_MAX, MODE, PATIENCE_S, listening
 from gatectl.decision.control_messages import RefusedError

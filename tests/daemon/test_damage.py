@@ -6,7 +6,8 @@ import time
 from contextlib import closing
 
 import pytest
-from harness import GOOD, NET_S, code
+from harness import GOOD, code
+from limits import NET_S
 
 from gatectl.decision.event import timestamp
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 from harness import GOOD, code
-from lines import NET_S
+from limits import NET_S
 from viewing import Viewer
 
 from gatectl.decision.indication import Screen, View

@@ -12,6 +12,7 @@ from contextlib import ExitStack, closing, suppress
 
 import pytest
 from harness import GOOD, HANG, code
+from limits import NET_S
 
 from gatectl.decision.event import Evidence
 from gatectl.journal.reader import Reader
@@ -142,7 +143,7 @@ def test_a_warm_connection_was_made_before_the_code_was_complete(gym, tmp_path):
 
 
 def test_a_new_connection_was_made_for_this_scan(gym, entrance):
-    assert entrance.held.wait(30)  # so the daemon is still in its first handshake there
+    assert entrance.held.wait(NET_S)  # so the daemon is still in its first handshake there
     event = recorded(gym, gym.ask("wellhub-late", GOOD["wellhub"]))
     request, dial = event.outcome.request, event.outcome.request.evidence.dial
     assert request.connection == "new"

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import trustme
 from harness import GOOD
+from limits import NET_S
 
 BUDGET_MS = 600
-NET_S = 30.0
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 

@@ -8,7 +8,8 @@ import threading
 import contract
 import pytest
 from harness import GOOD, code
-from lines import NET_S, fill
+from limits import NET_S
+from lines import fill
 from viewing import Viewer
 
 SOCKET = "/run/systemd/journal/socket"

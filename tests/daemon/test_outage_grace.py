@@ -6,7 +6,8 @@ from contextlib import closing, contextmanager
 
 import contract
 import pytest
-from harness import GOOD, NET_S, PINS, code, past_attempt
+from harness import GOOD, PINS, code, past_attempt
+from limits import NET_S
 
 from gatectl.decision.event import GateRecord, Outcome, RequestRecord
 from gatectl.decision.verdict import Basis, Result, Verdict

@@ -5,6 +5,7 @@ import contextlib
 import threading
 
 from gpiozero.pins.mock import MockFactory
+from limits import NET_S
 
 from gatectl.daemon.door import Door
 from gatectl.daemon.site_context import SiteContext
@@ -22,7 +23,6 @@ from gatectl.sinks.display_feed import DisplayFeed
 from gatectl.sinks.event_counts import EventCounts
 from gatectl.sinks.sink import Sinks
 
-LIMIT_S = 20
 ENTRY = LogEntry(Priority.INFO, "an entry")
 
 
@@ -41,7 +41,7 @@ class ToySink:
 
     def wait_for(self, condition):
         with self.taken:
-            assert self.taken.wait_for(lambda: condition(self.items), LIMIT_S), self.items
+            assert self.taken.wait_for(lambda: condition(self.items), NET_S), self.items
 
 
 class RaisingSink(ToySink):
@@ -65,7 +65,7 @@ class HangingSink(ToySink):
 
     def take(self, item):
         super().take(item)
-        assert self.released.wait(LIMIT_S)
+        assert self.released.wait(NET_S)
 
 
 def messages(sink):
@@ -102,7 +102,7 @@ async def one_door(sinks, folder):
     finally:
         guard.stop()
         relay.close()
-        await store.stop(LIMIT_S)
+        await store.stop(NET_S)
 
 
 def events_of(items):
@@ -133,7 +133,7 @@ def test_a_door_opens_while_one_sink_hangs_and_two_raise(tmp_path):
         assert status["at once"] == {"lost": len(raising_at_once.items), "trouble": "OSError: no space"}
         assert status["direct"] == {"lost": 0, "trouble": None}
 
-    asyncio.run(asyncio.wait_for(story(), LIMIT_S))
+    asyncio.run(asyncio.wait_for(story(), NET_S))
 
 
 def test_losses_are_logged_once_and_so_is_their_end():
@@ -192,4 +192,4 @@ def test_a_bug_in_a_sinks_thread_is_not_hidden():
     with opened(broken) as sinks:
         sinks.take(ENTRY)
         (ended,) = sinks.broken
-        assert "the thread of broken failed: SystemExit" in str(ended.exception(timeout=LIMIT_S))
+        assert "the thread of broken failed: SystemExit" in str(ended.exception(timeout=NET_S))

@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 from harness import PINS
-from lines import NET_S
+from limits import NET_S
 
 from gatectl.journal.schema import open_store
 

@@ -3,7 +3,7 @@
 import json
 import socket
 
-from lines import NET_S
+from limits import NET_S
 
 
 class Viewer:

@@ -8,13 +8,13 @@ from functools import partial
 
 import pytest
 from gpiozero.pins.mock import MockFactory, MockPin
+from limits import NET_S
 
 from gatectl.decision.door.inputs import InputName, LevelChange, LevelFilter
 from gatectl.devices.gpio.input_watcher import HANGS, InputWatcher, Lost, WatchedInput
 from gatectl.devices.gpio.pin_threads import PinThreads
 from gatectl.sim.simulated_pins import WIRES, SimulatedFactory, SimulatedPin, packet
 
-PATIENCE_S = 10
 PIN, OTHER = 26, 16
 
 
@@ -73,7 +73,7 @@ def watching(pin_class=MockPin, name=InputName.CONTACT, *, active_low=True, debo
 
 
 def next_of(told):
-    return told.get(timeout=PATIENCE_S)
+    return told.get(timeout=NET_S)
 
 
 def until_claimed(told):
@@ -152,7 +152,7 @@ def test_a_bug_in_the_thread_ends_the_daemon():
     threads.add(one)
     threads.start()
     with pytest.raises(RuntimeError, match="the exit input of main failed: ZeroDivisionError"):
-        threads.broken.result(PATIENCE_S)
+        threads.broken.result(NET_S)
     threads.stop()
     factory.reset()
 
@@ -165,7 +165,7 @@ class Hanging(MockPin):
 
     def _get_state(self):
         if self.info.name in self.names:
-            assert self.goes_on.wait(PATIENCE_S)
+            assert self.goes_on.wait(NET_S)
         return super()._get_state()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from gpiozero.pins.mock import MockFactory, MockPin
+from limits import NET_S
 
 from gatectl.decision.indication import Indication, Lamp
 from gatectl.decision.log import Priority
@@ -47,7 +48,7 @@ class _Watched:
 
     def wait_for(self, condition):
         with self.changed:
-            assert self.changed.wait_for(condition, timeout=10), "it never came"
+            assert self.changed.wait_for(condition, timeout=NET_S), "it never came"
 
     def __getattr__(self, name):
         return getattr(self._device, name)
@@ -180,7 +181,7 @@ def test_the_loop_switches_off_while_the_guard_is_dead(relay):
         while one.is_on:
             await asyncio.sleep(0)
 
-    asyncio.run(asyncio.wait_for(turning(), 10))
+    asyncio.run(asyncio.wait_for(turning(), NET_S))
     gate.close()
 
 
@@ -470,7 +471,7 @@ def test_a_bug_in_the_guards_thread_is_not_hidden(relay):
     guard = RelayTimer([one])
     one.trouble.retry_at = 0.0
     guard.start()
-    assert "TypeError" in str(guard.threads.broken.exception(timeout=10))
+    assert "TypeError" in str(guard.threads.broken.exception(timeout=NET_S))
 
 
 def test_a_broken_lamp_is_logged_once_and_stops_no_scan(relay, factory, entries):

@@ -6,6 +6,7 @@ import queue
 import threading
 
 import pytest
+from limits import NET_S
 
 from gatectl.devices.thread import DeviceThread, bounded
 
@@ -28,7 +29,7 @@ def test_a_call_that_hangs_is_given_up_and_its_late_result_is_discarded(fifo):
     with pytest.raises(TimeoutError):
         bounded(lambda: fifo.open("rb"), 0, discarded.put)
     with fifo.open("wb"):
-        discarded.get(timeout=60).close()
+        discarded.get(timeout=NET_S).close()
 
 
 def test_a_late_error_is_dropped(fifo):
@@ -42,7 +43,7 @@ def test_a_late_error_is_dropped(fifo):
     with pytest.raises(TimeoutError):
         bounded(fail, 0, print)
     with fifo.open("wb"):
-        assert ended.wait(60)
+        assert ended.wait(NET_S)
 
 
 def ours(name):
@@ -60,7 +61,7 @@ def test_a_device_has_a_thread_only_while_it_has_calls(fifo):
         with fifo.open("wb"):
             (await opening).close()
             await closing
-        thread.join(60)
+        thread.join(NET_S)
         assert order == ["opened", "closed"], "one after the other"
         assert not ours("a device")
         assert await device.submit(lambda: threading.current_thread().name) == "a device"

@@ -9,6 +9,7 @@ import sys
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
+from limits import NET_S
 from virtual_gate import VirtualJournal, event_of
 
 from gatectl.decision.event import timestamp
@@ -25,7 +26,6 @@ from gatectl.uplink.wire import (
     encode_state,
 )
 
-NET_S = 30.0
 KEY = bytes(range(32))
 PRIVACY = Privacy("pseudonym", KEY)
 

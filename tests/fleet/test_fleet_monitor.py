@@ -6,10 +6,11 @@ import time
 from datetime import UTC, datetime, timedelta
 from html import unescape
 
-import httpx
+import patient_http
 import psycopg
 import pytest
-from office_rig import KEY, NET_S, PRIVACY, Office, at, door, fleet_monitor, partner, settings_of, status
+from limits import NET_S
+from office_rig import KEY, PRIVACY, Office, at, door, fleet_monitor, partner, settings_of, status
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from virtual_gate import event_of
 
@@ -40,7 +41,7 @@ def pages(office, tmp_path):
     """A client of the running monitor."""
     with (
         fleet_monitor(settings_of(tmp_path, office.dsn)) as address,
-        httpx.Client(base_url=address) as client,
+        patient_http.Client(base_url=address) as client,
     ):
         yield client
 
@@ -124,7 +125,7 @@ def test_without_the_tenants_key_a_look_up_says_what_it_needs(office, tmp_path):
     office.scan("berlin-1", "Berlin", "1403")
     settings = settings_of(tmp_path, office.dsn, "# no key")
     with fleet_monitor(settings) as address:
-        html = httpx.get(f"{address}/", params={"member": "1403"}).text
+        html = patient_http.get(f"{address}/", params={"member": "1403"}).text
     assert "monitor.pseudonym_key" in html
     assert not EVENT_ID.findall(html)
 
@@ -349,7 +350,7 @@ def test_a_password_guards_every_page(office, tmp_path):
     (tmp_path / "password").write_text("a long enough password\n")
     (tmp_path / "password").chmod(0o600)
     settings = settings_of(tmp_path, office.dsn, 'password = { file = "password" }')
-    with fleet_monitor(settings) as address, httpx.Client(base_url=address) as client:
+    with fleet_monitor(settings) as address, patient_http.Client(base_url=address) as client:
         for path in ("/", "/fleet", "/events.csv"):
             answer = client.get(path)
             assert (answer.status_code, answer.headers["location"][:6]) == (303, "/login")
@@ -571,8 +572,8 @@ def test_the_metrics_ask_for_the_password_themselves(office, tmp_path):
     (tmp_path / "password").write_text("a long enough password\n")
     (tmp_path / "password").chmod(0o600)
     with fleet_monitor(settings_of(tmp_path, office.dsn, 'password = { file = "password" }')) as address:
-        assert httpx.get(f"{address}/metrics").status_code == 401
-        answer = httpx.get(f"{address}/metrics", auth=("prometheus", "a long enough password"))
+        assert patient_http.get(f"{address}/metrics").status_code == 401
+        answer = patient_http.get(f"{address}/metrics", auth=("prometheus", "a long enough password"))
     assert answer.status_code == 200
     assert answer.text.endswith("# EOF\n")
 

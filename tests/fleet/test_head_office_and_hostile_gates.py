@@ -11,6 +11,7 @@ import pytest
 from fleet_rig import caught_up, enrol, running, until
 from hypothesis import given
 from hypothesis import strategies as st
+from limits import NET_S
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from virtual_gate import VirtualJournal, client, event_of
@@ -176,7 +177,7 @@ def test_each_commit_notifies_readers(fleet):
             async with running(gate):
                 gate.journal.append()
                 gate.wake()
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(NET_S):
                     note = await anext(reader.notifies())
                 assert note.channel == "events"
 

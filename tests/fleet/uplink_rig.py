@@ -9,11 +9,12 @@ import sys
 import time
 
 from fleet_rig import enrol
+from limits import NET_S
 from records import record
 
 from gatectl.journal.schema import open_store, transaction
 
-WAIT_S = 30.0
+WAIT_S = NET_S
 
 SETTINGS = """
 [site]

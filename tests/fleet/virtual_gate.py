@@ -7,6 +7,7 @@ import secrets
 import time
 
 import aiomqtt
+from limits import NET_S
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -24,8 +25,8 @@ from gatectl.uplink.wire import (
     encode_state,
 )
 
-WAIT_S = 30.0
-CONNECT_S = 5.0
+WAIT_S = NET_S
+CONNECT_S = NET_S
 STATE_S = 2.0
 RECONNECT_MAX_S = 1.0
 """A test does not wait as long for a broker as a gate does."""

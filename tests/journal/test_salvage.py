@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, closing, suppress
 
 import pytest
 from damage import PAGE, card, event, overwrite, pages_of, roots, write
+from limits import NET_S
 
 from gatectl.decision.cards import key_of
 from gatectl.journal import salvage, statements
@@ -269,13 +270,13 @@ async def store_at(path, entries):
     try:
         yield store
     finally:
-        await store.stop(20)
+        await store.stop(NET_S)
 
 
 async def record(store, one):
-    await asyncio.wait_for(store.record(one.attempt), 20)
+    await asyncio.wait_for(store.record(one.attempt), NET_S)
     store.finish(one.attempt.id, one.outcome)
-    await asyncio.wait_for(store.ask(lambda _connection: None), 20)
+    await asyncio.wait_for(store.ask(lambda _connection: None), NET_S)
 
 
 def told(entries, *words):
@@ -283,7 +284,7 @@ def told(entries, *words):
 
 
 async def until(condition):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(NET_S):
         while not condition():
             await asyncio.sleep(0.01)
 
@@ -330,7 +331,7 @@ def test_another_store_takes_the_place_without_a_restart(path, table):
             store.known_cards = lambda: {key_of(one.code): one for one in cards}
             store.take_cards = taken.append
             await store.opened
-            await asyncio.wait_for(store.record(new.attempt), 20)
+            await asyncio.wait_for(store.record(new.attempt), NET_S)
             with closing(connect_damaged(path)) as other:
                 other.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             overwrite(path, roots(path)[table])
@@ -396,7 +397,7 @@ def test_a_question_that_meets_damage_is_answered_after_the_repair(path):
         async with store_at(path, []) as store:
             await store.opened
             asked = store.ask(lambda connection: statements.unanswered(connection, event(1).attempt, 10**9))
-            assert await asyncio.wait_for(asked, 20) == []
+            assert await asyncio.wait_for(asked, NET_S) == []
 
     with suppress(TimeoutError):
         asyncio.run(run())

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
+from limits import NET_S
 
 from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestRecord
 from gatectl.decision.outcomes import Fault
@@ -368,7 +369,7 @@ def test_a_bug_in_a_record_ends_the_writer_loudly(tmp_path):
             await store.record(attempt(1))
             store.record(attempt(1))  # the same ID twice: not the disk's fault
             with pytest.raises(sqlite3.IntegrityError):
-                await asyncio.wait_for(asyncio.shield(store.broken), 10)
+                await asyncio.wait_for(asyncio.shield(store.broken), NET_S)
 
     asyncio.run(write())
 
@@ -792,7 +793,7 @@ def pruned_by_the_writer(path):
             store._pruning.step = told
             await pruned.wait()
 
-    asyncio.run(asyncio.wait_for(wait(), 20))
+    asyncio.run(asyncio.wait_for(wait(), NET_S))
     return logs
 
 

@@ -5,12 +5,15 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import httpx
+import patient_http
 import pytest
+from limits import NET_MS
 from monitors import monitor, write_closed_gym
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from gatectl.sim.simulated_door import SimulatedDoor
+
+expect.set_options(timeout=NET_MS)
 
 
 def browser_here():
@@ -45,7 +48,7 @@ def address(door):
 @pytest.fixture(scope="session")
 def page_of(address):
     """A client of the running monitor."""
-    with httpx.Client(base_url=address) as client:
+    with patient_http.Client(base_url=address) as client:
         yield client
 
 
@@ -62,7 +65,7 @@ def chromium():
     if path is None:
         pytest.skip("there is no Chromium here: apt-get install chromium (Ubuntu has it as a snap alone)")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=BROWSER_ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=path, args=BROWSER_ARGUMENTS, timeout=NET_MS)
         yield browser
         browser.close()
 
@@ -70,18 +73,26 @@ def chromium():
 @pytest.fixture
 def look(chromium):
     """Opens pages; at the end none of them may have complained, but the `quiet` ones: a browser itself
-    complains of a connection that broke."""
+    complains of a connection that broke. In a `stopped` one time passes only as the test lets it, so that
+    nothing goes away before it was seen."""
     contexts, complaints = [], []
 
-    def open_page(address, *, width=1280, height=900, scheme="light", language="en-GB", quiet=False):
+    def open_page(
+        address, *, width=1280, height=900, scheme="light", language="en-GB", quiet=False, stopped=False
+    ):
         context = chromium.new_context(
             viewport={"width": width, "height": height}, color_scheme=scheme, locale=language
         )
         contexts.append(context)
+        context.set_default_timeout(NET_MS)
         page = context.new_page()
         if not quiet:
             page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
+        if stopped:
+            page.add_init_script("globalThis.running = { setTimeout, clearTimeout }")
+            page.clock.install(time=0)
+            page.clock.pause_at(1)
         page.goto(address)
         return page
 

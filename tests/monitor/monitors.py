@@ -8,10 +8,10 @@ import sys
 import threading
 from contextlib import contextmanager, suppress
 
+from limits import NET_S
+
 from gatectl.sim.protocols import PROTOCOLS
 from gatectl.sim.simulated_door import demo_settings
-
-NET_S = 30.0
 
 
 @contextmanager

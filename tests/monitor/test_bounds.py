@@ -3,15 +3,16 @@
 import asyncio
 import contextlib
 import functools
-import selectors
 import socket
 from pathlib import Path
 
 import httpx
+import patient_http
 import pytest
 import uvicorn
 from many import fill
 from monitors import monitor, monitor_process, write_closed_gym
+from virtual_loop import run_virtually
 
 from gatectl.journal.paging import Browser
 from gatectl.monitor.connections import (
@@ -51,7 +52,7 @@ def connected(address, source="127.0.0.1", sent=b""):
 
 def get(address, path="/login", source="127.0.0.1"):
     transport = httpx.HTTPTransport(local_address=source)
-    with httpx.Client(base_url=address, transport=transport, timeout=30) as client:
+    with patient_http.Client(base_url=address, transport=transport) as client:
         return client.get(path)
 
 
@@ -92,27 +93,6 @@ def test_streams_of_one_place_leave_room_for_pages_and_for_others(address):
         assert b"200 OK" in other.recv(100)
 
 
-class Skipping(selectors.DefaultSelector):
-    """Waits for nothing: the time that would have been waited passes at once, on the loop's own clock."""
-
-    now = 0.0
-
-    def select(self, timeout=None):
-        found = super().select(0)
-        if not found and timeout:
-            self.now += timeout
-        return found
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    def __init__(self):
-        self._skipping = Skipping()
-        super().__init__(self._skipping)
-
-    def time(self):
-        return self._skipping.now
-
-
 async def long_answer(_scope, _receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": []})
     for _ in range(100):  # far more than the kernel and the transport take in
@@ -140,8 +120,7 @@ def lifetime(sent, *, drip=b"", app=long_answer):
                     near.sendall(drip)
             return loop.time()
 
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(story())
+    return run_virtually(story())
 
 
 @pytest.mark.parametrize(
@@ -200,7 +179,7 @@ def test_a_stream_that_asks_for_everything_is_restarted_and_takes_no_memory(clos
     with monitor_process(closed_gym) as (process, address):
         get(address, "/")
         before = peak_kb(process)
-        with httpx.stream("GET", f"{address}/live/events?after=0") as stream:
+        with patient_http.stream("GET", f"{address}/live/events?after=0") as stream:
             lines = stream.iter_lines()
             assert next(line for line in lines if line.startswith("event: ")) == "event: reload"
         assert peak_kb(process) - before < 8_000
@@ -230,11 +209,11 @@ def test_parallel_tries_pass_the_limit_no_more_often_than_one_after_the_other(cl
 def test_wrong_passwords_of_many_addresses_lock_no_other_user_out(closed):
     def try_from(number):
         transport = httpx.HTTPTransport(local_address=f"127.0.1.{number}")
-        with httpx.Client(base_url=closed, transport=transport) as client:
+        with patient_http.Client(base_url=closed, transport=transport) as client:
             return [client.post("/login", data={"password": "wrong"}).status_code for _ in range(5)]
 
     for number in range(1, 13):
         assert try_from(number) == [403] * 5
     transport = httpx.HTTPTransport(local_address="127.0.1.99")
-    with httpx.Client(base_url=closed, transport=transport) as client:
+    with patient_http.Client(base_url=closed, transport=transport) as client:
         assert client.post("/login?next=/", data={"password": PASSWORD}).status_code == 303

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 
-import httpx
+import patient_http
 import pytest
 from many import event_of, fill, write
 from monitors import monitor, write_closed_gym
@@ -51,7 +51,7 @@ def gym(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def client(gym):
-    with monitor(gym) as address, httpx.Client(base_url=address) as client:
+    with monitor(gym) as address, patient_http.Client(base_url=address) as client:
         yield client
 
 

@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 
-import httpx
+import patient_http
 import pytest
 from many import event_of, fill, write
 from monitors import monitor, write_closed_gym
@@ -46,7 +46,7 @@ def gym(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def client(gym):
-    with monitor(gym) as address, httpx.Client(base_url=address) as client:
+    with monitor(gym) as address, patient_http.Client(base_url=address) as client:
         yield client
 
 
@@ -110,7 +110,7 @@ def test_a_monitor_with_a_password_shows_it_to_nobody_else(gym, tmp_path):
     file = tmp_path / "password"
     file.write_text(PASSWORD)
     file.chmod(0o600)
-    with monitor(gym, "--password-file", file) as address, httpx.Client(base_url=address) as client:
+    with monitor(gym, "--password-file", file) as address, patient_http.Client(base_url=address) as client:
         for path in ("/grace", "/grace.csv"):
             asked = client.get(path)
             assert (asked.status_code, asked.headers["location"]) == (
@@ -124,5 +124,5 @@ def test_a_monitor_with_a_password_shows_it_to_nobody_else(gym, tmp_path):
 
 def test_a_journal_that_cannot_be_read(tmp_path):
     with monitor(write_closed_gym(tmp_path)) as address:
-        answer = httpx.get(f"{address}/grace")
+        answer = patient_http.get(f"{address}/grace")
     assert (answer.status_code, "The journal cannot be read." in answer.text) == (503, True)

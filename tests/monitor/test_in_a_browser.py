@@ -3,18 +3,12 @@
 Screenshots go to $GATECTL_PICTURES, if that is set.
 """
 
-import sys
-import time
-
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 SIZES = {"phone": (390, 844), "desktop": (1280, 900)}
 ROWS = "#events tr:not(.day)"
-SOON_MS = 20_000
-"""Nothing here takes so long; a machine that is busy is no failure."""
-
 CODES = {
     "welcome": "1000000000200",
     "ask_at_desk": "CAP-ALERTS",
@@ -26,8 +20,18 @@ CODES = {
 }
 
 
+SWAP_TIMERS = """() => {
+    for (const [name, timer] of Object.entries(globalThis.running ?? {})) {
+        globalThis.running[name] = globalThis[name];
+        globalThis[name] = timer;
+    }
+}"""
+
+
 def accessible(page):
+    page.evaluate(SWAP_TIMERS)  # Axe needs time that passes
     results = Axe().run(page, options={"resultTypes": ["violations"]})
+    page.evaluate(SWAP_TIMERS)
     assert results.violations_count == 0, results.generate_report()
 
 
@@ -43,7 +47,7 @@ def live(look, address):
 
     def open_list(path="/", **more):
         page = look(address + path, **more)
-        expect(page.locator("#live")).to_have_class("on", timeout=SOON_MS)
+        expect(page.locator("#live")).to_have_class("on")
         return page
 
     return open_list
@@ -52,8 +56,8 @@ def live(look, address):
 @pytest.fixture
 def display(look, address):
     def open_display(**more):
-        page = look(f"{address}/display/main", **more)
-        expect(page.locator("main.idle:not(.unconnected)")).to_be_visible(timeout=SOON_MS)
+        page = look(f"{address}/display/main", stopped=True, **more)
+        expect(page.locator("main.idle:not(.unconnected)")).to_be_visible()
         return page
 
     return open_display
@@ -63,7 +67,7 @@ def test_a_scan_appears_on_top_by_itself(door, live):
     page = live()
     before = page.locator(ROWS).count()
     door.type_code("1000000000200")
-    expect(page.locator(ROWS)).to_have_count(before + 1, timeout=SOON_MS)
+    expect(page.locator(ROWS)).to_have_count(before + 1)
     expect(page.locator(ROWS).first).to_contain_text("…0200")
     expect(page.locator(ROWS).first).to_contain_text("Admitted")
 
@@ -73,7 +77,7 @@ def test_only_what_fits_the_filters_appears(door, live):
     before = page.locator(ROWS).count()
     door.type_code("WP-1001")
     door.type_code("WP-1403")
-    expect(page.locator(ROWS)).to_have_count(before + 1, timeout=SOON_MS)
+    expect(page.locator(ROWS)).to_have_count(before + 1)
     expect(page.locator(ROWS).first).to_contain_text("…1403")
 
 
@@ -82,7 +86,7 @@ def test_news_during_a_pause_wait(door, live):
     before = page.locator(ROWS).count()
     page.get_by_role("button", name="Pause").click()
     door.type_code("1000000000200")
-    expect(page.get_by_role("button", name="Go on (1 new)")).to_be_visible(timeout=SOON_MS)
+    expect(page.get_by_role("button", name="Go on (1 new)")).to_be_visible()
     assert page.locator(ROWS).count() == before
     page.get_by_role("button", name="Go on").click()
     expect(page.locator(ROWS)).to_have_count(before + 1)
@@ -91,7 +95,7 @@ def test_news_during_a_pause_wait(door, live):
 def test_a_code_that_is_markup_runs_nowhere(door, live):
     page = live("/?codes=whole")
     door.type_code("<img src=x onerror=document.title='gone'>")
-    expect(page.locator(ROWS).first).to_contain_text("<img src=x", timeout=SOON_MS)
+    expect(page.locator(ROWS).first).to_contain_text("<img src=x")
     page.locator(f"{ROWS} td.time a").first.click()
     expect(page.locator("dd", has_text="<img src=x").first).to_be_visible()
     assert page.locator("main img").count() == 0
@@ -159,7 +163,7 @@ def test_the_display_shows_each_outcome(door, display, pictures, size, scheme):
     page = display(width=width, height=height, scheme=scheme)
     for screen, code in CODES.items():
         door.type_code(code)
-        expect(page.locator("main")).to_have_class(screen, timeout=SOON_MS)
+        expect(page.locator("main")).to_have_class(screen)
         if pictures:
             page.screenshot(path=pictures / f"display-{screen}-{size}-{scheme}.png")
         accessible(page)
@@ -169,20 +173,10 @@ def test_the_display_shows_each_outcome(door, display, pictures, size, scheme):
 def test_the_display_shows_the_partners_words_to_the_member(door, display):
     page = display()
     door.type_code("CAP-ALERTS")
-    expect(page.locator("#lines li")).to_have_text(["No waiver."], timeout=SOON_MS)
+    expect(page.locator("#lines li")).to_have_text(["No waiver."])
     door.type_code("1000000000404")
-    expect(page.locator("h1")).to_have_text("Check in in your app first", timeout=SOON_MS)
+    expect(page.locator("h1")).to_have_text("Check in in your app first")
     expect(page.locator("#lines")).to_be_hidden()
-
-
-def test_the_display_shows_that_it_is_checking_and_goes_back_to_idle(door, display):
-    page = display()
-    page.clock.install()
-    door.type_code("WP-1600")
-    expect(page.locator("main")).to_have_class("checking", timeout=SOON_MS)
-    expect(page.locator("main")).to_have_class("try_again", timeout=SOON_MS)
-    page.clock.fast_forward(60_000)
-    expect(page.locator("main")).to_have_class("idle")
 
 
 def test_the_list_is_used_by_keyboard_alone(live):
@@ -198,40 +192,3 @@ def test_the_list_is_used_by_keyboard_alone(live):
     page.keyboard.type("nobody")
     page.keyboard.press("Enter")
     expect(page.locator("#empty")).to_have_text("No event fits these filters.")
-
-
-SEE_CODE = """code => {
-    window.row = new Promise(found => {
-        const see = () => document.getElementById("events").textContent.includes(code);
-        const look = () => { if (see()) found(Date.now()); };
-        new MutationObserver(look).observe(document.body, {childList: true, subtree: true});
-    });
-}"""
-
-SEE_SCREEN = """screen => {
-    const main = document.querySelector("main");
-    window.shown = new Promise(found => {
-        const look = () => { if (main.className === screen) found(Date.now()); };
-        new MutationObserver(look).observe(main, {attributes: true});
-    });
-}"""
-
-
-def test_a_scan_is_seen_within_a_fifth_of_a_second(door, live, display):
-    """The best of several, from the code's last byte: the partner's answer and the gate are in it."""
-    page, shown = live("/?codes=whole"), display()
-    rows, screens = [], []
-    for number in range(8):
-        code = f"WP-{1_700_000 + number}"
-        page.evaluate(SEE_CODE, code)
-        shown.evaluate(SEE_SCREEN, "not_found")
-        typed = time.time() * 1000
-        door.type_code(code)
-        rows.append(page.evaluate("() => window.row") - typed)
-        screens.append(shown.evaluate("() => window.shown") - typed)
-    # pytest -rP shows it.
-    sys.stdout.write(
-        f"to the row {sorted(map(round, rows))} ms, to the display {sorted(map(round, screens))} ms"
-    )
-    assert min(rows) < 200
-    assert min(screens) < 100

@@ -5,7 +5,9 @@ import subprocess
 import sys
 
 import httpx
+import patient_http
 import pytest
+from limits import NET_S
 from monitors import monitor, write_closed_gym
 
 PASSWORD = "correct horse, battery"
@@ -47,7 +49,7 @@ def address(gym):
 def link(settings, *arguments):
     return subprocess.run(
         [sys.executable, "-m", "gatectl", "monitor", "-c", settings, "link", *arguments],
-        capture_output=True, encoding="utf-8", check=False, timeout=30,
+        capture_output=True, encoding="utf-8", check=False, timeout=NET_S,
     )  # fmt: skip
 
 
@@ -60,11 +62,11 @@ def link_to(settings, address, door="main"):
 def test_a_link_opens_its_display_without_the_password(gym, address):
     found = link_to(gym, address)
     assert re.fullmatch(rf"{address}/display/main\?key=[a-z2-7]{{16}}", found)
-    page = httpx.get(found)
+    page = patient_http.get(found)
     assert page.status_code == 200
     assert "set-cookie" not in page.headers
     stream = page.text.partition('data-live="')[2].partition('"')[0].replace("&amp;", "&")
-    with httpx.stream("GET", address + stream) as answer:
+    with patient_http.stream("GET", address + stream) as answer:
         assert answer.status_code == 200
         assert "event: screen" in answer.iter_lines()
 
@@ -72,18 +74,18 @@ def test_a_link_opens_its_display_without_the_password(gym, address):
 def test_a_link_opens_nothing_else(gym, address):
     key = link_to(gym, address).partition("key=")[2]
     for path in ("/", "/events/x", "/events/x/report", "/display/side", "/language"):
-        assert httpx.get(f"{address}{path}?key={key}").status_code == 303, path
+        assert patient_http.get(f"{address}{path}?key={key}").status_code == 303, path
     for path in ("/live/events?", "/live/display?door=side&"):
-        assert httpx.get(f"{address}{path}key={key}").status_code == 401, path
-    with httpx.Client(base_url=address) as client:
+        assert patient_http.get(f"{address}{path}key={key}").status_code == 401, path
+    with patient_http.Client(base_url=address) as client:
         assert client.get(f"/display/main?key={key}").status_code == 200
         assert client.get("/").status_code == 303
 
 
 @pytest.mark.parametrize("key", ["", "x", "a" * 16, "%FF", "key=", "é"])
 def test_a_made_up_key_opens_nothing(address, key):
-    assert httpx.get(f"{address}/display/main?key={key}").status_code == 303
-    assert httpx.get(f"{address}/live/display?door=main&key={key}").status_code == 401
+    assert patient_http.get(f"{address}/display/main?key={key}").status_code == 303
+    assert patient_http.get(f"{address}/live/display?door=main&key={key}").status_code == 401
 
 
 def test_a_link_lasts_over_a_restart_and_ends_with_the_password(tmp_path):
@@ -91,13 +93,13 @@ def test_a_link_lasts_over_a_restart_and_ends_with_the_password(tmp_path):
     with monitor(settings) as address:
         path = link_to(settings, address).removeprefix(address)
     with monitor(settings) as address:
-        assert httpx.get(address + path).status_code == 200
+        assert patient_http.get(address + path).status_code == 200
     set_password(tmp_path, "another password")
     with monitor(settings) as address:
-        ended = httpx.get(address + path, follow_redirects=True)
+        ended = patient_http.get(address + path, follow_redirects=True)
         assert ended.url.path == "/login"
         assert "gatectl monitor link main" in ended.text
-        assert httpx.get(link_to(settings, address)).status_code == 200
+        assert patient_http.get(link_to(settings, address)).status_code == 200
 
 
 def test_without_a_password_a_link_is_the_address_alone(closed_gym):
@@ -129,7 +131,7 @@ def sign_in(address, source, forwarded=None, password="wrong", proto=None):
     headers = {"X-Forwarded-For": forwarded, "X-Forwarded-Proto": proto}
     headers = {name: value for name, value in headers.items() if value}
     transport = httpx.HTTPTransport(local_address=source)
-    with httpx.Client(base_url=address, transport=transport, headers=headers) as client:
+    with patient_http.Client(base_url=address, transport=transport, headers=headers) as client:
         return client.post("/login?next=/", data={"password": password})
 
 
@@ -170,7 +172,7 @@ def test_cookies_are_secure_behind_the_tls_of_a_named_proxy(address):
 
 def test_the_form_works_behind_a_proxy_that_writes_its_own_host(tmp_path):
     settings = write_gym(tmp_path, 'names = ["gate.example"]\n')
-    with monitor(settings) as address, httpx.Client(base_url=address) as client:
+    with monitor(settings) as address, patient_http.Client(base_url=address) as client:
         ours = {"Origin": "https://gate.example"}
         assert client.post("/login", data={"password": PASSWORD}, headers=ours).status_code == 303
         others = {"Origin": "https://gate.example.evil.example"}

@@ -1,6 +1,6 @@
 """The monitor's /metrics, as Prometheus fetches it."""
 
-import httpx
+import patient_http
 import pytest
 from monitors import monitor, write_closed_gym
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -13,7 +13,7 @@ def names(text):
 
 
 def test_it_has_what_the_command_prints(address):
-    answer = httpx.get(f"{address}/metrics")
+    answer = patient_http.get(f"{address}/metrics")
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
     assert {"gatectl_events", "gatectl_decision_seconds", "gatectl_reader_up"} <= names(answer.text)
@@ -29,26 +29,29 @@ def guarded(door, tmp_path_factory):
 
 
 def test_with_a_password_a_program_gives_it_by_http_basic(guarded):
-    refused = httpx.get(f"{guarded}/metrics")
+    refused = patient_http.get(f"{guarded}/metrics")
     assert refused.status_code == 401
     assert refused.headers["www-authenticate"].startswith("Basic ")
     assert "gatectl_" not in refused.text
-    answer = httpx.get(f"{guarded}/metrics", auth=("prometheus", PASSWORD))
+    answer = patient_http.get(f"{guarded}/metrics", auth=("prometheus", PASSWORD))
     assert (answer.status_code, "gatectl_events" in names(answer.text)) == (200, True)
     for header in ("Bearer x", "Basic", "Basic !!!", "Basic /w==", "Negotiate"):
-        assert httpx.get(f"{guarded}/metrics", headers={"Authorization": header}).status_code in {401, 403}
+        assert patient_http.get(f"{guarded}/metrics", headers={"Authorization": header}).status_code in {
+            401,
+            403,
+        }
 
 
 def test_wrong_passwords_are_limited_as_in_the_form(guarded):
-    codes = [httpx.get(f"{guarded}/metrics", auth=("x", "wrong")).status_code for _ in range(8)]
+    codes = [patient_http.get(f"{guarded}/metrics", auth=("x", "wrong")).status_code for _ in range(8)]
     assert codes[0] == 403
     assert codes[-1] == 429
-    form = httpx.post(f"{guarded}/login?next=/", data={"password": PASSWORD})
+    form = patient_http.post(f"{guarded}/login?next=/", data={"password": PASSWORD})
     assert form.status_code == 429
 
 
 def test_without_a_daemon_it_says_so(tmp_path):
     settings = write_closed_gym(tmp_path)
     with monitor(str(settings)) as address:
-        answer = httpx.get(f"{address}/metrics")
+        answer = patient_http.get(f"{address}/metrics")
     assert (answer.status_code, answer.text) == (503, "gatectl does not answer.")

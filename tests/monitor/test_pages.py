@@ -9,8 +9,9 @@ import sys
 import time
 import zipfile
 
-import httpx
+import patient_http
 import pytest
+from limits import NET_S
 from many import event_of, fill, write
 from monitors import monitor, write_closed_gym
 
@@ -19,8 +20,6 @@ from gatectl.decision.verdict import Basis, Result
 from gatectl.journal.paging import Browser, Search
 from gatectl.journal.schema import open_store
 from gatectl.sim.simulated_door import SimulatedDoor
-
-NET_S = 30.0
 
 
 def until_shown(client, address, text):
@@ -96,7 +95,7 @@ def test_cause_basis_and_customer_are_shown_if_they_are_set(closed_gym):
         result=Result.ADMITTED, message="Opened by hand: a test", basis=Basis.MANUAL,
     )  # fmt: skip
     write(closed_gym.with_name("journal.db"), settled, failed, manual)
-    with monitor(closed_gym) as address, httpx.Client(base_url=address) as client:
+    with monitor(closed_gym) as address, patient_http.Client(base_url=address) as client:
         page = client.get("/").text
         assert "Basis: settled (the late answer" in page
         assert "Customer 4711" in page
@@ -116,7 +115,7 @@ def test_cause_basis_and_customer_are_shown_if_they_are_set(closed_gym):
 def test_a_list_shows_the_end_of_a_code_and_the_event_the_whole(closed_gym):
     event = event_of()
     write(closed_gym.with_name("journal.db"), event)
-    with monitor(closed_gym) as address, httpx.Client(base_url=address) as client:
+    with monitor(closed_gym) as address, patient_http.Client(base_url=address) as client:
         page = client.get("/").text
         assert "1000000000453" not in page
         assert "<bdi>…0453</bdi>" in page
@@ -140,7 +139,7 @@ def test_a_list_shows_the_end_of_a_code_and_the_event_the_whole(closed_gym):
     ],
 )
 def test_filters(full, query, shown, hidden):
-    with httpx.Client(base_url=full) as client:
+    with patient_http.Client(base_url=full) as client:
         page = client.get("/", params=query).text
     assert shown in page
     assert hidden not in page
@@ -161,7 +160,7 @@ def closed_monitor(folder):
 
 def test_older_pages_follow_without_gaps_and_end(full):
     seen, address = [], "/"
-    with httpx.Client(base_url=full) as client:
+    with patient_http.Client(base_url=full) as client:
         while address:
             page = client.get(address).text
             seen += [part.split('"')[0] for part in page.split('<a href="/events/')[1:]]
@@ -172,7 +171,7 @@ def test_older_pages_follow_without_gaps_and_end(full):
 
 
 def test_without_a_daemon_the_events_are_still_there(full):
-    with httpx.Client(base_url=full) as client:
+    with patient_http.Client(base_url=full) as client:
         page = client.get("/").text
         assert "gatectl is not running" in page
         assert page.count('<a href="/events/') == 50
@@ -180,7 +179,7 @@ def test_without_a_daemon_the_events_are_still_there(full):
 
 
 def test_without_a_store_the_page_says_so_and_goes_on(closed_gym):
-    with monitor(closed_gym) as address, httpx.Client(base_url=address) as client:
+    with monitor(closed_gym) as address, patient_http.Client(base_url=address) as client:
         page = client.get("/")
         assert page.status_code == 200
         assert "The journal cannot be read" in page.text
@@ -192,7 +191,7 @@ def test_without_a_store_the_page_says_so_and_goes_on(closed_gym):
 def test_a_store_that_was_put_aside_makes_room_for_the_new_one(closed_gym):
     store = closed_gym.with_name("journal.db")
     fill(store, 10)
-    with monitor(closed_gym) as address, httpx.Client(base_url=address) as client:
+    with monitor(closed_gym) as address, patient_http.Client(base_url=address) as client:
         assert client.get("/").text.count('<a href="/events/') == 10
         store.rename(store.with_name("aside"))
         fill(store, 3)
@@ -209,7 +208,7 @@ def test_a_restored_store_is_shown_without_a_restart(closed_gym, tmp_path):
 
     store = closed_gym.with_name("journal.db")
     write(store, event_of(1, credential="first"))
-    with monitor(closed_gym) as address, httpx.Client(base_url=address) as client:
+    with monitor(closed_gym) as address, patient_http.Client(base_url=address) as client:
         run("backup", tmp_path / "copy")
         write(store, event_of(2, credential="second"))
         assert "<bdi>second</bdi>" in client.get("/").text
@@ -222,7 +221,7 @@ def test_a_restored_store_is_shown_without_a_restart(closed_gym, tmp_path):
 def test_events_pruned_while_the_page_is_open_are_gone(closed_gym):
     store = closed_gym.with_name("journal.db")
     fill(store, 10)
-    with monitor(closed_gym) as address, httpx.Client(base_url=address) as client:
+    with monitor(closed_gym) as address, patient_http.Client(base_url=address) as client:
         event = client.get("/").text.split('<a href="/events/')[1].split('"')[0]
         connection = sqlite3.connect(store, isolation_level=None)
         connection.execute("UPDATE marks SET value = 9e18 WHERE name = 'kept_from_us'")
@@ -251,7 +250,7 @@ def test_an_outage_is_shown_in_a_plain_sentence(tmp_path):
     with SimulatedDoor(tmp_path, lambda _: None) as door, monitor(door.settings) as address:
         for code in ("WP-1500", "WP-1503", "WP-1400"):
             door.type_code(code)
-        with httpx.Client(base_url=address) as client:
+        with patient_http.Client(base_url=address) as client:
             page = until_shown(client, "/", "There is no need to contact Support")
             assert "perfectgym: outage since" in page
             german = client.get("/", headers={"Accept-Language": "de"}).text
@@ -279,7 +278,7 @@ def test_a_hundred_thousand_events_take_a_tenth_of_a_second(closed_gym):
         {"until": "2026-01-01"},
         {"before": str(SCANS // 2)},
     ]
-    with monitor(closed_gym) as address, httpx.Client(base_url=address) as client:
+    with monitor(closed_gym) as address, patient_http.Client(base_url=address) as client:
         for query in queries:
             took = []
             for _ in range(3):

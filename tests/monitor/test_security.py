@@ -5,8 +5,9 @@ import subprocess
 import sys
 import unicodedata
 
-import httpx
+import patient_http
 import pytest
+from limits import NET_S
 from monitors import monitor
 
 PASSWORD = "correct-horse-battery"
@@ -37,7 +38,7 @@ def guarded(door, secret):
 
 @pytest.fixture
 def stranger(guarded):
-    with httpx.Client(base_url=guarded) as client:
+    with patient_http.Client(base_url=guarded) as client:
         yield client
 
 
@@ -50,7 +51,7 @@ def command(settings, *arguments):
         [sys.executable, "-m", "gatectl", "monitor", "-c", settings, *arguments],
         capture_output=True,
         encoding="utf-8",
-        timeout=30,
+        timeout=NET_S,
         check=False,
     )
 
@@ -95,7 +96,7 @@ def test_a_session_that_the_password_did_not_make_opens_nothing(stranger, sessio
 def test_wrong_passwords_are_counted_and_then_not_even_compared(door, secret):
     with (
         monitor(door.settings, "--password-file", str(secret)) as address,
-        httpx.Client(base_url=address) as client,
+        patient_http.Client(base_url=address) as client,
     ):
         assert [sign_in(client, "wrong").status_code for _ in range(6)] == [403] * 5 + [429]
         answer = sign_in(client)
@@ -160,7 +161,7 @@ needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6
 def test_it_listens_at_an_ipv6_address_and_says_where(closed_gym):
     with monitor(closed_gym, "--listen", "[::1]:0") as address:
         assert address.startswith("http://[::1]:")
-        with httpx.Client(base_url=address) as client:
+        with patient_http.Client(base_url=address) as client:
             assert client.get("/").status_code == 200
             port = address.rpartition(":")[2]
             for host in ("[::1]", f"[::1]:{port}", f"[0:0:0:0:0:0:0:1]:{port}", f"localhost:{port}"):
@@ -173,7 +174,7 @@ def test_it_listens_at_an_ipv6_address_and_says_where(closed_gym):
 def test_every_address_is_served_where_there_is_a_password(closed_gym, secret):
     with monitor(closed_gym, "--listen", "[::]:0", "--password-file", str(secret)) as address:
         port = address.rpartition(":")[2]
-        with httpx.Client(base_url=f"http://[::1]:{port}") as client:
+        with patient_http.Client(base_url=f"http://[::1]:{port}") as client:
             assert client.get("/").headers["location"] == "/login?next=%2F"
             for host in ("[::1]", "[2001:db8::1]:8480", "[::ffff:192.168.1.20]:8480", "192.168.1.20"):
                 assert client.get("/login", headers={"Host": host}).status_code == 200, host
@@ -274,7 +275,10 @@ def test_a_password_is_any_text(closed_gym, tmp_path, content, typed):
     path = tmp_path / "password"
     path.touch(mode=0o600)
     path.write_text(content, "utf-8")
-    with monitor(closed_gym, "--password-file", path) as address, httpx.Client(base_url=address) as client:
+    with (
+        monitor(closed_gym, "--password-file", path) as address,
+        patient_http.Client(base_url=address) as client,
+    ):
         assert sign_in(client, "another one").status_code == 403
         assert sign_in(client, typed).status_code == 303
 
@@ -287,11 +291,11 @@ def test_the_settings_hold_what_the_options_do_and_the_options_win(closed_gym, t
     closed_gym.write_text(f"{closed_gym.read_text()}\n{more}")
     with monitor(closed_gym, listen=None) as address:
         assert address.startswith("http://127.0.0.2:")
-        assert httpx.get(address, headers={"Host": "gate.example"}).status_code == 303
+        assert patient_http.get(address, headers={"Host": "gate.example"}).status_code == 303
     with monitor(closed_gym, "--name", "other.example") as address:
         assert address.startswith("http://127.0.0.1:")
-        assert httpx.get(address, headers={"Host": "other.example"}).status_code == 303
-        assert httpx.get(address, headers={"Host": "gate.example"}).status_code == 421
+        assert patient_http.get(address, headers={"Host": "other.example"}).status_code == 303
+        assert patient_http.get(address, headers={"Host": "gate.example"}).status_code == 421
 
 
 def test_settings_that_let_everybody_in_are_refused_by_line(closed_gym):

@@ -6,6 +6,8 @@ import socket
 import struct
 import threading
 
+from limits import NET_S
+
 
 class ProxyServer:
     """Takes CONNECT. For any name, the tunnel leads to 127.0.0.1.
@@ -32,7 +34,7 @@ class ProxyServer:
         self._listener.close()
         self.cut()
         for thread in self._threads:
-            thread.join(20)
+            thread.join(NET_S)
 
     def cut(self):
         """Ends every connection."""
@@ -97,12 +99,14 @@ def _pump(source, target):
 
 
 def says(data):
-    """Plays an answer, and waits for the other side to close."""
+    """Plays an answer, and waits for the other side to close; `heard` holds what comes behind."""
 
     def play(connected, _head):
         connected.sendall(data)
-        _until_closed(connected)
+        while more := connected.recv(4096):
+            play.heard += more
 
+    play.heard = b""
     return play
 
 
@@ -128,8 +132,3 @@ def closes(data=b""):
 
 def resets(connected, _head):
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-
-def _until_closed(connected):
-    while connected.recv(4096):
-        pass

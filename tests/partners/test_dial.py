@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from limits import NET_S
 from partner_rigs import Asker, Peer, answers, run, until
 
 from gatectl.decision.outcomes import Fault
@@ -20,15 +21,13 @@ from gatectl.partners.http.connection import ExchangeFailed, failure_of, no_prog
 from gatectl.partners.http.dial import Resolver, connect, tls_context
 from gatectl.sim.server import Leaf
 
-SOON_S = 0.2
 ROUNDING_S = 1e-6
 """Sums of differences of the clock's numbers."""
 
 
 async def asked(port, ca_file, **options):
-    budget_s = options.pop("budget_s", None)
     async with Asker(port, ca_file, **options) as asker:
-        return await (asker.ask() if budget_s is None else asker.ask(budget_s))
+        return await asker.ask()
 
 
 def unsent(exchange, fault, *done):
@@ -207,11 +206,6 @@ async def plain_banner(line, _number):
     await line.ended()
 
 
-async def plain_silence(line, _number):
-    await line.reader.read(1)
-    await asyncio.Event().wait()
-
-
 @pytest.mark.parametrize(
     ("play", "fault"),
     [
@@ -219,14 +213,28 @@ async def plain_silence(line, _number):
         (plain_banner, Fault.TLS),
         (plain_end, Fault.NETWORK),
         (plain_reset, Fault.NETWORK),
-        (plain_silence, Fault.TIMEOUT),
     ],
 )
 def test_a_server_without_tls(play, fault, ca_file):
     async def story():
         async with Peer(play) as peer:
-            budget = {"budget_s": SOON_S} if fault is Fault.TIMEOUT else {}
-            unsent(await asked(peer.port, ca_file, **budget), fault, "begun", "look-up", "connect")
+            unsent(await asked(peer.port, ca_file), fault, "begun", "look-up", "connect")
+
+    run(story())
+
+
+def test_a_server_that_answers_no_handshake(ca_file):
+    greeted = asyncio.Event()
+
+    async def play(line, _number):
+        await line.reader.read(1)
+        greeted.set()
+        await line.ended()
+
+    async def story():
+        async with Peer(play) as peer, Asker(peer.port, ca_file) as asker:
+            exchange = await asker.ask_in_vain(greeted.is_set)
+            unsent(exchange, Fault.TIMEOUT, "begun", "look-up", "connect")
 
     run(story())
 
@@ -339,7 +347,9 @@ def deaf_listener(family=socket.AF_INET, host="127.0.0.1"):
 def test_a_connection_that_hangs(ca_file):
     async def story():
         with deaf_listener() as port:
-            exchange = await asked(port, ca_file, host="127.0.0.1", budget_s=SOON_S)
+            async with Asker(port, ca_file, host="127.0.0.1") as asker:
+                before = knocking(port)
+                exchange = await asker.ask_in_vain(lambda: knocking(port) > before)
             unsent(exchange, Fault.TIMEOUT, "begun", "look-up")
 
     run(story())
@@ -417,9 +427,10 @@ def test_a_name_that_cannot_be_one():
 
 
 def test_a_name_server_that_hangs_holds_one_thread_and_ends_with_the_budget(lookups, ca_file):
-    released = threading.Event()
+    released, entered = threading.Event(), threading.Event()
 
     def hang():
+        entered.set()
         released.wait()
         return found(("127.0.0.1", free_port()))
 
@@ -429,8 +440,8 @@ def test_a_name_server_that_hangs_holds_one_thread_and_ends_with_the_budget(look
         try:
             async with Asker(1, ca_file, host="partner.example") as asker:
                 for _ in range(3):
-                    unsent(await asker.ask(0.05), Fault.TIMEOUT, "begun")
-                both = await asyncio.gather(asker.ask(0.05), asker.ask(0.05))
+                    unsent(await asker.ask_in_vain(entered.is_set), Fault.TIMEOUT, "begun")
+                both = await asyncio.gather(*(asker.ask_in_vain(entered.is_set) for _ in range(2)))
                 assert [exchange.lost.fault for exchange in both] == [Fault.TIMEOUT] * 2
                 assert lookups.asked == 1
                 released.set()
@@ -494,7 +505,7 @@ def test_a_look_up_that_outlives_the_loop_says_nothing(lookups):
     threads = [thread for thread in threading.enumerate() if thread.name == "look-up partner.example"]
     released.set()
     for thread in threads:
-        thread.join(20)  # an error in it would be a warning, and a warning fails the test
+        thread.join(NET_S)  # an error in it would be a warning, and a warning fails the test
 
 
 def has_ipv6():
@@ -516,8 +527,9 @@ def test_dead_ipv6_leaves_time_for_ipv4(dead, lookups, tls, ca_file):
                 port = deaf if dead == "deaf" else free_port(socket.AF_INET6, "::1")
                 lookups.answer = staticmethod(lambda: found(("::1", port), ("127.0.0.1", peer.port)))
                 async with Asker(peer.port, ca_file, host="localhost") as asker:
-                    exchange = await asker.ask(0.75)  # the smallest default budget
+                    exchange = await asker.ask()
                     assert exchange.answer.status == 200
+                    assert dial.NEXT_ADDRESS_S < 0.75 / 2, "the smallest default budget"
 
     run(story())
 

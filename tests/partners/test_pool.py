@@ -1,12 +1,12 @@
 """The pool under a clock of its own: how many connections, how often it dials, and that none is forgotten."""
 
 import asyncio
-import selectors
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from partner_rigs import Asker, Peer, answers, run, until
+from virtual_loop import run_virtually
 
 from gatectl.decision.outcomes import Fault
 from gatectl.partners.http.connection import ExchangeFailed, no_progress
@@ -21,32 +21,6 @@ from gatectl.partners.http.pool import (
     pause_s,
 )
 from gatectl.partners.http.proxy import Proxy
-
-
-class Skipping(selectors.DefaultSelector):
-    """Waits for nothing: what would have been waited for passes at once, on the loop's own clock."""
-
-    now = 0.0
-
-    def select(self, timeout=None):
-        found = super().select(0)
-        if not found and timeout:
-            self.now += timeout
-        return found
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    def __init__(self):
-        self._skipping = Skipping()
-        super().__init__(self._skipping)
-
-    def time(self):
-        return self._skipping.now
-
-
-def run_virtually(story):
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(story)
 
 
 class StubWire:

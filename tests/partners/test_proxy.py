@@ -16,8 +16,6 @@ from gatectl.partners.http.proxy import HEAD_MAX, Proxy
 
 NAME = "partner.invalid"
 """A name that only the proxy finds."""
-BUDGET_S = 0.3
-"""For a proxy that never comes to an end."""
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +29,11 @@ def at_name(tmp_path_factory):
     return context, ca_file
 
 
-def ask_through(server, at_name, *, credentials=None, budget_s=None):
-    """One question to a peer behind this proxy; returns the exchange, and what came to the peer."""
+def ask_through(server, at_name, *, credentials=None, until_over=None):
+    """One question to a peer behind this proxy; returns the exchange, and what came to the peer.
+
+    The budget ends once `until_over(server)` holds.
+    """
     context, ca_file = at_name
     found = []
 
@@ -42,7 +43,8 @@ def ask_through(server, at_name, *, credentials=None, budget_s=None):
             Peer(answers(), context=context) as peer,
             Asker(peer.port, ca_file, host=NAME, proxy=proxy) as asker,
         ):
-            exchange = await (asker.ask() if budget_s is None else asker.ask(budget_s))
+            asking = asker.ask_in_vain(lambda: until_over(server)) if until_over else asker.ask()
+            exchange = await asking
             found.extend([exchange, peer.heard, peer.port])
 
     run(story())
@@ -129,7 +131,7 @@ def test_a_proxy_that_ends_the_connection(at_name, play, detail):
 
 @pytest.mark.parametrize("play", [says(b""), says(b"HTTP/1.1 200 OK\r\n"), drips(b"HTTP/1.1 200 OK\r\nX: y")])
 def test_a_proxy_that_hangs_or_drips(at_name, play):
-    fault, detail = lost_through(play, at_name, budget_s=BUDGET_S)
+    fault, detail = lost_through(play, at_name, until_over=lambda server: server.heads)
     # An endless head is too large or too late.
     late = (Fault.TIMEOUT, "the proxy P opened no tunnel within the budget")
     large = (Fault.NETWORK, "the proxy P sent a head larger than 16 KiB")
@@ -137,7 +139,8 @@ def test_a_proxy_that_hangs_or_drips(at_name, play):
 
 
 def test_a_proxy_that_hangs_once_the_tunnel_is_open(at_name):
-    found = lost_through(says(b"HTTP/1.1 200 OK\r\n\r\n"), at_name, budget_s=BUDGET_S)
+    play = says(b"HTTP/1.1 200 OK\r\n\r\n")
+    found = lost_through(play, at_name, until_over=lambda _: play.heard)
     assert found == (Fault.TIMEOUT, "no TLS handshake through the proxy P within the budget")
 
 

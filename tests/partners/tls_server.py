@@ -4,6 +4,8 @@ import contextlib
 import socket
 import threading
 
+from limits import NET_S
+
 
 class TlsServer:
     """A TLS server in a thread: unlike asyncio's, it says why it refuses a handshake."""
@@ -23,7 +25,7 @@ class TlsServer:
 
     def __exit__(self, kind, error, trace):
         self._listener.shutdown(socket.SHUT_RDWR)
-        self._thread.join(20)
+        self._thread.join(NET_S)
         self._listener.close()
 
     def _serve(self):

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import h11
 import httpx
+import patient_http
 
 from gatectl.sim.server import Simulator
 
@@ -25,7 +26,7 @@ def device_api_body(value, kind="NUMBER", **more):
 
 
 def client(sim):
-    return httpx.AsyncClient(verify=trust(sim), timeout=30, trust_env=False)
+    return patient_http.AsyncClient(verify=trust(sim), trust_env=False)
 
 
 def trust(sim):

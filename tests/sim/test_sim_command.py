@@ -13,8 +13,10 @@ import tomllib
 from pathlib import Path
 
 import httpx
+import patient_http
 import pytest
 from asking import CAPITAN
+from limits import NET_S
 
 from gatectl.sim.protocols import PROTOCOLS, catalogue
 
@@ -40,7 +42,7 @@ class Running:
     def end(self, number=signal.SIGTERM):
         """The rest of stdout, stderr and the exit status."""
         self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=20)
+        out, err = self.process.communicate(timeout=NET_S)
         return out, err, self.process.returncode
 
 
@@ -61,7 +63,7 @@ def test_it_prints_what_settings_need_serves_and_ends():
         assert sim.partners.keys() == PROTOCOLS.keys()
         keys = {name: path.read_text().strip() for name, path in sim.keys.items()}
         assert {stat.S_IMODE(path.stat().st_mode) for path in sim.keys.values()} == {0o600}
-        with httpx.Client(verify=ssl.create_default_context(cafile=sim.ca), trust_env=False) as http:
+        with patient_http.Client(verify=ssl.create_default_context(cafile=sim.ca), trust_env=False) as http:
             good = http.post(
                 sim.partners["perfectgym"]["url"],
                 headers={
@@ -146,8 +148,8 @@ def test_a_reader_who_goes_ends_it():
         sim.process.stdout.close()
         context = ssl.create_default_context(cafile=sim.ca)
         gone = contextlib.suppress(httpx.TransportError)  # it may end before it answers
-        with gone, httpx.Client(verify=context, trust_env=False) as http:
+        with gone, patient_http.Client(verify=context, trust_env=False) as http:
             http.get(sim.partners["wellhub"]["url"])
-        assert sim.process.wait(timeout=20) == 128 + signal.SIGPIPE
+        assert sim.process.wait(timeout=NET_S) == 128 + signal.SIGPIPE
         assert sim.process.stderr.read() == ""
         assert not sim.ca.parent.exists()

@@ -9,6 +9,7 @@ import tomllib
 import pytest
 import toy_protocol
 from asking import client
+from limits import NET_S
 
 from gatectl.sim.protocols import PROTOCOLS, catalogue
 from gatectl.sim.scenarios import FAILURES, SUCCESSES
@@ -75,7 +76,7 @@ def test_the_command_prints_it():
             assert line
             shown += line
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(NET_S) == 0
     assert '[partners.toy]\nprotocol = "toy"\n' in shown
     assert "the toy is broken" in shown
     assert "toy: any word." in shown

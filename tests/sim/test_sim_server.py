@@ -10,9 +10,10 @@ import threading
 import time
 import tomllib
 
-import httpx
+import patient_http
 import pytest
 from asking import ask, check_in, client, line, trust, wire
+from limits import NET_S
 
 from gatectl.sim.protocols import PROTOCOLS
 from gatectl.sim.server import Authority, Leaf, Simulator
@@ -221,7 +222,7 @@ def test_it_listens_on_ipv6_too():
 
 def test_without_tls_it_speaks_plain_http():
     async def story():
-        async with Simulator(tls=False) as sim, httpx.AsyncClient(trust_env=False) as http:
+        async with Simulator(tls=False) as sim, patient_http.AsyncClient(trust_env=False) as http:
             assert sim.url("perfectgym") == f"http://127.0.0.1:{sim.port}/checkin-validation"
             assert (await ask(http, sim, "perfectgym", "1403")).status_code == 403
 
@@ -241,9 +242,9 @@ def test_it_runs_in_a_thread():
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
     try:
-        assert ready.wait(10)
+        assert ready.wait(NET_S)
         sim = running[0]
-        with httpx.Client(verify=trust(sim), trust_env=False) as http:
+        with patient_http.Client(verify=trust(sim), trust_env=False) as http:
             method, url, headers, body = check_in(sim, "capitan", "GOOD-1")
             assert http.request(method, url, headers=headers, content=body).status_code == 200
     finally:

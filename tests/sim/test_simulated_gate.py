@@ -3,6 +3,7 @@
 import queue
 
 import pytest
+from limits import NET_S
 
 from gatectl.decision.door.inputs import InputName, LevelFilter
 from gatectl.devices.gpio.input_watcher import InputWatcher, WatchedInput
@@ -11,7 +12,6 @@ from gatectl.devices.gpio.pins import pin_factory
 from gatectl.devices.gpio.relay_pin import RelayPin
 from gatectl.sim.simulated_gate import RELAY, GateInput, SimulatedGate
 
-PATIENCE_S = 10
 NAMES = {
     GateInput.PASSAGE: InputName.PASSAGE,
     GateInput.CONTACT: InputName.CONTACT,
@@ -73,8 +73,8 @@ def test_an_input_is_read_at_rest_and_active(gate, factory, what):
     one = WatchedInput("main", NAMES[what], pin, active_low, LevelFilter(0), told.put, factory, threads)
     InputWatcher([one], threads).start()
     threads.start()
-    assert not told.get(timeout=PATIENCE_S).active
+    assert not told.get(timeout=NET_S).active
     for active in (True, False):
         gate.move(what, active=active)
-        assert told.get(timeout=PATIENCE_S).active is active
+        assert told.get(timeout=NET_S).active is active
     threads.stop()

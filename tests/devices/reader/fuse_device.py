@@ -19,6 +19,7 @@ from enum import IntEnum
 from pathlib import Path
 
 import pytest
+from limits import NET_S
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _MNT_FORCE, _MNT_DETACH = 1, 2
@@ -83,13 +84,13 @@ class FuseDevice:
 
     def __exit__(self, *_):
         _LIBC.umount2(os.fsencode(self._folder), _MNT_FORCE | _MNT_DETACH)
-        self._thread.join(10)
+        self._thread.join(NET_S)
         os.close(self._fd)
 
     def until_asked(self, call: str | int, times: int = 1) -> None:
         """Returns when this was called so often, answered or not."""
         with self._changed:
-            assert self._changed.wait_for(lambda: self.asked.count(call) >= times, 30), self.asked
+            assert self._changed.wait_for(lambda: self.asked.count(call) >= times, NET_S), self.asked
 
     def release(self, number: int = 0) -> None:
         """Answers what hangs: with this errno, or as it should be."""

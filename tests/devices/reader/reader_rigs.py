@@ -14,6 +14,7 @@ from pathlib import Path
 
 import evdev
 from evdev import ecodes
+from limits import NET_S
 
 from gatectl.devices.reader.contention import Claims
 from gatectl.devices.reader.driver import scanner_of
@@ -284,6 +285,6 @@ class UInputRig(VirtualKeyboardRig):
 
 def spin_until(condition):
     """Blocks the event loop, as a slow callback would."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + NET_S
     while not condition():
         assert time.monotonic() < deadline

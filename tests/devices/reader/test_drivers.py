@@ -13,6 +13,7 @@ import pytest
 import serial
 from evdev import ecodes
 from fuse_device import FuseDevice, needs_fuse
+from limits import NET_S
 
 from gatectl.devices.reader.driver import Input
 from gatectl.devices.reader.evdev_keyboard import (
@@ -118,7 +119,7 @@ def test_seven_bits_are_read_without_their_parity(tmp_path):
         contextlib.closing(SerialPort(str(scanner.link), 9600, mode="7E1")) as port,
     ):
         scanner.send(bytes.fromhex("b1 b2 33 8d"))
-        assert select.select([port.fileno()], [], [], 60)[0]
+        assert select.select([port.fileno()], [], [], NET_S)[0]
         assert port.read() == b"123\r"
 
 
@@ -181,7 +182,7 @@ def test_a_keyboard_as_the_kernel_shows_it(device):
     assert keyboard.caps_lock
     assert keyboard.read() == []
     device.send(EVENT_FORMAT.pack(1, 2, *EVENT))
-    assert select.select([keyboard.fileno()], [], [], 60)[0]
+    assert select.select([keyboard.fileno()], [], [], NET_S)[0]
     assert keyboard.read() == [EVENT]
     device.unplug()
     with pytest.raises(DeviceLost, match="unplugged"):
