@@ -12,7 +12,7 @@ from pathlib import Path
 from gatectl.config.certificate_files import expiring
 from gatectl.config.model import Settings
 from gatectl.config.problems import SettingIssue as Problem
-from gatectl.config.problems import key_of
+from gatectl.config.problems import SettingsError, key_of
 from gatectl.config.reader import find, load_with_keys, located
 from gatectl.config.warnings import warnings_of
 from gatectl.devices.gpio.pins import PinsError, known_factory
@@ -58,11 +58,13 @@ def run(args: argparse.Namespace) -> int:
     except PinsError as error:
         raise located(path, Problem(("gpio", "pin_factory"), error.message, error.hints)) from error
     about_journal = list(_about_journal(path, settings))
-    about_uplink = list(_about_uplink(path, settings))
+    about_uplink, wrong = _about_uplink(path, settings)
     print(
-        f"{path}: the settings are fine: {len(settings.doors)} door(s), {len(settings.partners)} partner(s), "
-        f"{len(settings.routes)} route(s)"
+        f"{path}: {'all but [uplink]' if wrong else 'the settings'} are fine: {len(settings.doors)} door(s), "
+        f"{len(settings.partners)} partner(s), {len(settings.routes)} route(s)"
     )
+    if wrong:
+        print(*wrong.lines(), sep="\n", file=sys.stderr, flush=True)
     about_files = (*about_journal, *_about_memory(settings), *expiring(settings.partners), *about_uplink)
     for warning in (*warnings_of(settings), *about_files):
         print(f"warning: {warning}")
@@ -83,6 +85,8 @@ def run(args: argparse.Namespace) -> int:
         from gatectl.cli.try_partners import partners  # noqa: PLC0415
 
         wells += [_show(finding) for finding in partners(settings, secrets)]
+    if wrong:
+        return wrong.exit_status
     return 0 if all(wells) else 1
 
 
@@ -97,20 +101,21 @@ def _about_journal(path: Path, settings: Settings) -> Iterator[str]:
         yield f"journal.path: {journal} cannot be read: {error.strerror}; {SUDO_OR_GROUP}"
 
 
-def _about_uplink(path: Path, settings: Settings) -> Iterator[str]:
-    """Yield warnings. Raises SettingsError if `gatectl uplink` could not connect with its files."""
+def _about_uplink(path: Path, settings: Settings) -> tuple[list[str], SettingsError | None]:
+    """Return warnings, and the error if `gatectl uplink` could not connect with its files.
+
+    The error is not raised: the gate works without a head office, so what else was asked for is checked too.
+    """
     if settings.uplink is None:
-        return
-    # The service checks before each start, and few doors have a head office.
-    from gatectl.config import uplink_files  # noqa: PLC0415
+        return [], None
+    from gatectl.config import uplink_files  # noqa: PLC0415 - few doors have a head office
 
     found = list(uplink_files.findings(settings.uplink, os.environ))
     wrong = [issue for issue in found if not isinstance(issue, uplink_files.UnreadableIssue)]
-    if wrong:
-        raise located(path, *wrong)
-    for issue in found:
-        yield f"{key_of(issue.where)}: {issue.what}, and so was not looked at; {SUDO}"
-    yield from uplink_files.expiring(settings.uplink)
+    unreadable = (issue for issue in found if issue not in wrong)
+    warnings = [f"{key_of(one.where)}: {one.what}, and so was not looked at; {SUDO}" for one in unreadable]
+    warnings += [] if wrong else uplink_files.expiring(settings.uplink)
+    return warnings, located(path, *wrong) if wrong else None
 
 
 def _about_memory(settings: Settings) -> Iterator[str]:

@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     path = find(args.config, os.environ)
-    settings = load(path)
+    settings = load(path, for_uplink=True)
     if settings.uplink is None:
         what = "there is no [uplink], so there is no head office"
         raise located(path, SettingIssue(("uplink",), what, ("gatectl.toml(5) shows its settings",)))

@@ -18,6 +18,8 @@ from gatectl.errors import SUDO_OR_GROUP
 
 DEFAULT = Path("/etc/gatectl/gatectl.toml")
 
+_UPLINK = "uplink"
+
 _PYTHONS_NAMES = re.compile(r"\('(.*?)',?\)")
 """How tomli's messages show a table: ('doors', 'main')."""
 
@@ -50,13 +52,17 @@ def find(given: str | None, environ: Mapping[str, str]) -> Path:
     return Path(given or environ.get("GATECTL_CONFIG") or DEFAULT)
 
 
-def load(path: Path) -> Settings:
+def load(path: Path, *, for_uplink: bool = False) -> Settings:
     """Read the settings without the keys, which some users may not read.
 
-    Raises SettingsError with every problem.
+    Leaves out a wrong [uplink] but `for_uplink`: a gate is looked at and opened as if there were none. Raises
+    SettingsError with every problem.
     """
     text, raw = parsed(path)
-    settings, found = _checked(raw, path.absolute().parent)
+    folder = path.absolute().parent
+    settings, found = _checked(raw, folder)
+    if found and not for_uplink and all(issue.where[:1] == (_UPLINK,) for issue in found):
+        settings, found = _checked(_without_uplink(raw), folder)
     return _result(path, text, settings, found)
 
 
@@ -86,9 +92,11 @@ class Usable(NamedTuple):
 def load_usable(path: Path, environ: Mapping[str, str]) -> Usable:
     """Read the settings and the secrets of the partners whose keys and certificates can be used.
 
-    Raises SettingsError if anything else is wrong, or if no partner is left.
+    Leaves out [uplink], which is of another process: nothing that is wrong there may stop the gate. Raises
+    SettingsError if anything else is wrong, or if no partner is left.
     """
     text, raw = parsed(path)
+    raw = _without_uplink(raw)
     folder = path.absolute().parent
     settings, found = _checked(raw, folder)
     held, about_keys = secrets.collect(raw, folder, environ)
@@ -108,6 +116,10 @@ def located(path: Path, *findings: SettingIssue) -> SettingsError:
     return SettingsError(
         path, [Problem(lines.of(one.where), key_of(one.where), one.what, one.hints) for one in findings]
     )
+
+
+def _without_uplink(raw: dict[str, Any]) -> dict[str, Any]:
+    return {name: table for name, table in raw.items() if name != _UPLINK}
 
 
 def _checked(raw: dict[str, Any], folder: Path) -> tuple[Settings | None, list[SettingIssue]]:
