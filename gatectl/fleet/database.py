@@ -94,6 +94,11 @@ DELETE FROM event WHERE id IN (
 """
 
 
+_LIMIT_EXCEEDED = "54"
+"""The class of errors of a row that is too large for an index, or too complex: the connection is well
+(https://www.postgresql.org/docs/current/errcodes-appendix.html)."""
+
+
 class DatabaseAway(Exception):
     """PostgreSQL cannot be reached, has ended the connection, or was changed; the message is one line.
 
@@ -315,6 +320,8 @@ async def _guarded(operation: Awaitable[T]) -> T:
         return await operation
     except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.ProgrammingError) as error:
         # The last also where the tables are not there any more.
+        if (error.sqlstate or "").startswith(_LIMIT_EXCEEDED):
+            raise psycopg.DataError(_line(error)) from error
         raise DatabaseAway(_line(error)) from error
 
 

@@ -233,14 +233,14 @@ class _Exchange:
         return taken
 
     async def _commit(self, database: Database, marks: Marks, taken: list[Incoming | Refused]) -> None:
-        """Commit messages in one transaction; where PostgreSQL refuses that, each in one of its own."""
+        """Commit messages in one transaction; where PostgreSQL refuses that, in smaller and smaller parts."""
         done = self._round(taken)
         try:
             alarms = await database.write(done)
         except psycopg.Error as error:
-            if len(taken) > 1:
-                for one in taken:
-                    await self._commit(database, marks, [one])
+            if parts := _parts(taken):
+                for part in parts:
+                    await self._commit(database, marks, part)
                 return
             device = taken[0].device
             self._report(Alarm(device, "refused", f"the database refused a message: {type(error).__name__}"))
@@ -281,6 +281,28 @@ class _Exchange:
         for device, session in known.items():
             if device not in self._heard:
                 await self._queue.put(Incoming(device, Presence(online=False, session=session)))
+
+
+def _parts(taken: list[Incoming | Refused]) -> list[list[Incoming | Refused]]:
+    """Return what the database refused in parts to try one by one; none for what is without parts.
+
+    A batch comes to its events, and one event to none, so that it holds up neither its gate nor others.
+    """
+    if len(taken) > 1:
+        return [[one] for one in taken]
+    (message,) = taken
+    if not isinstance(message, Incoming) or not isinstance(message.content, EventBatch):
+        return []
+    batch = message.content
+    if len(batch.events) == 1:
+        return [[message._replace(content=batch._replace(events=(), unreadable=batch.unreadable + 1))]]
+    ends = [*(one.number for one in batch.events[:-1]), batch.until]
+    begins = [batch.after, *ends[:-1]]
+    each = zip(begins, ends, batch.events, strict=True) if batch.events else ()
+    return [
+        [message._replace(content=EventBatch(batch.journal, batch.generation, after, until, (one,)))]
+        for after, until, one in each
+    ]
 
 
 def _expected(group: BaseExceptionGroup[BaseException]) -> DatabaseAway | aiomqtt.MqttError:

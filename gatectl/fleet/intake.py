@@ -142,6 +142,10 @@ class Intake:
             into.pruned[place] = into.pruned.get(place, 0) + step.pruned
             about = f"{step.pruned} events were pruned at the gate before they could be sent"
             into.alarms.append(Alarm(device, "pruned", about))
+        if step.unreadable:
+            into.pruned[place] = into.pruned.get(place, 0) + step.unreadable
+            about = f"{step.unreadable} events up to number {stream.mark} cannot be read and are left out"
+            into.alarms.append(Alarm(device, "refused", about))
         if step.notice:
             into.alarms.append(Alarm(device, step.notice.value, NOTICES[step.notice]))
 

@@ -55,7 +55,8 @@ PARTNERS_LOOKED_AT = 10_000
 
 _DEVICES = """
 SELECT device, tenant, studio, first_seen, state, state_at, online, online_at,
-    (SELECT coalesce(sum(pruned), 0)::bigint FROM journal WHERE journal.device = device.device) AS pruned,
+    (SELECT least(coalesce(sum(pruned), 0), 9223372036854775807)::bigint FROM journal
+        WHERE journal.device = device.device) AS pruned,
     (SELECT mark FROM journal WHERE journal.device = device.device AND journal = state ->> 'journal'
         ORDER BY generation DESC LIMIT 1) AS mark,
     (SELECT max(moved_at) FROM journal WHERE journal.device = device.device) AS moved_at

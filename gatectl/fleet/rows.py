@@ -17,8 +17,12 @@ Row = dict[str, Any]
 _INTEGER_MAX = (1 << 31) - 1
 
 
+_TEXT_CHARS_MAX = 512
+"""As long as a code may be. An index of PostgreSQL takes 2704 bytes, and refuses a row with more."""
+
+
 def _text(value: Any) -> bool:
-    return isinstance(value, str)
+    return isinstance(value, str) and len(value) <= _TEXT_CHARS_MAX
 
 
 def _object(value: Any) -> bool:

@@ -63,6 +63,8 @@ class Step(NamedTuple):
     to be kept as a conflict, and is a case of TWO_MACHINES."""
     pruned: int = 0
     """How many numbers up to the new mark were pruned at the gate before they were sent."""
+    unreadable: int = 0
+    """How many more are missing, since what was sent cannot be read."""
     notice: Notice | None = None
 
 
@@ -101,7 +103,9 @@ def take(stream: Stream | None, batch: EventBatch, now_s: float) -> Step:
     insert = batch.events[len(committed) :]
     last_id = insert[-1].id if insert and insert[-1].number == batch.until else None
     moved = stream._replace(mark=batch.until, id=last_id)
-    return Step(moved, Answer.MARK, insert, committed, batch.until - stream.mark - len(insert))
+    missing = batch.until - stream.mark - len(insert)
+    unreadable = min(batch.unreadable, missing)
+    return Step(moved, Answer.MARK, insert, committed, missing - unreadable, unreadable)
 
 
 def mark_of(stream: Stream, answer: Answer, window: int = WINDOW) -> Mark:

@@ -12,8 +12,8 @@ import math
 import re
 import zlib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from enum import StrEnum
-from itertools import pairwise
 from typing import Any, NamedTuple, Never
 
 from gatectl.validators.addresses import DEVICE_PATTERN
@@ -45,6 +45,9 @@ NUMBER_MAX = (1 << 63) - 1
 _GENERATION_MAX = (1 << 31) - 1
 _WINDOW_MAX = 1 << 16
 _NESTING_MAX = 32
+_DIGITS_MAX = 40
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+"""Characters that JSON can name, and neither UTF-8 nor PostgreSQL can hold (its manual, section 8.14)."""
 
 ENCODING = "content-encoding"
 """The user property of a deflated payload; its value is "deflate", which is zlib's format (RFC 1950)."""
@@ -138,6 +141,8 @@ class EventBatch(NamedTuple):
     after: int
     until: int
     events: tuple[NumberedEvent, ...]
+    unreadable: int = 0
+    """How many were sent that are no events, as a damaged journal may have them: they are left out."""
 
 
 class Mark(NamedTuple):
@@ -242,12 +247,15 @@ def decode_batch(data: bytes, properties: Iterable[tuple[str, str]] = ()) -> Eve
     listed = fields.get("events")
     if after >= until or not isinstance(listed, list):
         _refuse("range")
-    events = tuple(_numbered(one) for one in listed)
-    numbers = [after, *(one.number for one in events)]
-    if numbers[-1] > until or any(one >= other for one, other in pairwise(numbers)):
-        _refuse("numbers")
+    events: list[NumberedEvent] = []
+    for one in listed:
+        # One that cannot be read must not hold up those behind it for ever.
+        number = events[-1].number if events else after
+        with suppress(WireError):
+            events.append(_numbered(one, number + 1, until))
     journal = _text(fields, "journal", _JOURNAL)
-    return EventBatch(journal, _generation(fields), after, until, events)
+    unreadable = len(listed) - len(events)
+    return EventBatch(journal, _generation(fields), after, until, tuple(events), unreadable)
 
 
 def decode_mark(data: bytes) -> Mark:
@@ -316,30 +324,32 @@ def _plain(data: bytes, properties: Iterable[tuple[str, str]]) -> bytes:
 
 def _object(plain: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(plain.decode(), parse_constant=_refuse)
+        value = json.loads(plain.decode(), parse_constant=lambda _: None, parse_int=_integer)
     except (ValueError, RecursionError):
         _refuse("JSON")
     if not isinstance(value, dict):
         _refuse("JSON")
-    _require_storable(value, _NESTING_MAX)
-    return value
+    return {_storable(name, 0): _storable(part, _NESTING_MAX) for name, part in value.items()}
 
 
-def _require_storable(value: object, nesting: int) -> None:
-    """Refuse JSON that PostgreSQL could not take."""
+def _integer(digits: str) -> int | None:
+    """Return the number; None for one that is longer than any of ours, and takes the longer to read."""
+    return int(digits) if len(digits) <= _DIGITS_MAX else None
+
+
+def _storable(value: Any, nesting: int) -> Any:
+    """Return JSON without the parts that PostgreSQL does not take; what is around them is not lost."""
     if isinstance(value, str):
-        if "\0" in value or any("\ud800" <= char <= "\udfff" for char in value if char > "\x7f"):
-            _refuse("text")
-    elif isinstance(value, float):
-        if not math.isfinite(value):  # 1e999
-            _refuse("number")
-    elif isinstance(value, dict | list):
-        if nesting == 0:
-            _refuse("nesting")
-        for name in value if isinstance(value, dict) else ():
-            _require_storable(name, nesting)
-        for part in value.values() if isinstance(value, dict) else value:
-            _require_storable(part, nesting - 1)
+        return value if value.isascii() and "\0" not in value else _UNSTORABLE.sub("\ufffd", value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None  # 1e999
+    if not isinstance(value, dict | list):
+        return value
+    if nesting == 0:
+        return None
+    if isinstance(value, list):
+        return [_storable(part, nesting - 1) for part in value]
+    return {_storable(name, 0): _storable(part, nesting - 1) for name, part in value.items()}
 
 
 def _fields(plain: bytes) -> dict[str, Any]:
@@ -349,14 +359,14 @@ def _fields(plain: bytes) -> dict[str, Any]:
     return fields
 
 
-def _numbered(one: object) -> NumberedEvent:
+def _numbered(one: object, least: int, most: int) -> NumberedEvent:
     if not isinstance(one, dict):
         _refuse("event")
     event = one.get("event")
     if not isinstance(event, dict):
         _refuse("event")
     _text(event, "id", _EVENT_ID)
-    return NumberedEvent(_whole(one, "number", 1, NUMBER_MAX), event)
+    return NumberedEvent(_whole(one, "number", least, most), event)
 
 
 def _generation(fields: Mapping[str, Any]) -> int:

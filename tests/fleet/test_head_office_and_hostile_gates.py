@@ -1,7 +1,9 @@
 """Ingest with gates that were taken over or are of another version, their presence, and the age of events."""
 
 import asyncio
+import contextlib
 import json
+import random
 import signal
 import zlib
 from datetime import UTC, datetime
@@ -12,14 +14,27 @@ from fleet_rig import caught_up, enrol, running, until
 from hypothesis import given
 from hypothesis import strategies as st
 from limits import NET_S
+from office_rig import Office
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from virtual_gate import VirtualJournal, client, event_of
 
 from gatectl.cli.main import main
+from gatectl.fleet import fleet_metrics
 from gatectl.fleet.database import migrations
+from gatectl.fleet.intake import Incoming
+from gatectl.fleet.overview import overview_of
 from gatectl.fleet.rows import COLUMNS, FIELDS, row_of
-from gatectl.uplink.wire import EventBatch, NumberedEvent, Presence, encode_batch, encode_presence
+from gatectl.fleet.stored_events import StoredEvents
+from gatectl.uplink.wire import (
+    NUMBER_MAX,
+    EventBatch,
+    NumberedEvent,
+    Presence,
+    encode_batch,
+    encode_presence,
+)
 
 ODD = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
@@ -55,7 +70,6 @@ HOSTILE = [
     (b"[" * 100_000, None),
     (BOMB, "deflate"),
     (b"{}", "br"),
-    (json.dumps(EMPTY | {"events": [{"number": 1}]}).encode(), None),
     (json.dumps(EMPTY | {"after": 5}).encode(), None),
     (json.dumps(EMPTY | {"until": 10**30}).encode(), None),
 ]
@@ -87,6 +101,79 @@ def test_hostile_messages_are_refused_with_a_log_line_and_nobody_else_suffers(fl
     assert fleet.ids("hostile") == []
     assert fleet.alarms() == ["refused"]
     assert len([line for line in fleet.ingest.lines() if line.startswith("hostile: not taken")]) == 1
+
+
+CHANCE = random.Random(5)
+LONG = "".join(chr(CHANCE.randrange(0x20, 0xD7FF)) for _ in range(20_000))
+"""Text that does not compress: a row with it is too large for an index."""
+DEEP = {"\0": {"\udfff": [None]}}
+ODD_FIELDS = [
+    *({name: LONG} for name in FIELDS),
+    *({"at": at} for at in ("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "x", 5, LONG)),
+    *({"later": value} for value in ("a\0b", "\ud800", 10**30, -(10**30), 1.7e308, DEEP)),
+    {"status": 10**30, "outage": "x", "reason": {"\0": 1}, "request": [], "gate": 5},
+]
+
+
+def raw_batch(journal, entries, after=0):
+    """A batch as bytes, whatever its events are."""
+    until = after + len(entries)
+    body = {"v": 1, "journal": journal.identity, "generation": 1, "after": after, "until": until}
+    body["events"] = [{"number": after + index, "event": event} for index, event in enumerate(entries, 1)]
+    return json.dumps(body).encode()
+
+
+async def _sent_by(fleet, name, *payloads, mark):
+    """Publish as this device, and return when the mark is there."""
+    async with client(fleet.broker, enrol(fleet.office, name), name) as connected:
+        for payload in payloads:
+            await connected.publish(f"gatectl/1/{name}/events", payload, qos=1)
+        await until(lambda: (1, mark) in fleet.marks())
+
+
+def test_an_odd_event_stops_neither_its_gate_nor_others(fleet):
+    honest, odd = fleet.gate("honest"), VirtualJournal()
+    honest.journal.append(10)
+    events = [event_of(number) | fields for number, fields in enumerate(ODD_FIELDS, 1)]
+    entries = [5, None, [], {"id": "x"}, {"id": event_of(1)["id"] * 2}, *events]
+
+    async def scenario():
+        # Several, as the broker takes 256 KiB at once.
+        steps = [raw_batch(odd, [entry], index) for index, entry in enumerate(entries)]
+        await _sent_by(fleet, "odd", *steps, mark=len(entries))
+        async with running(honest):
+            await caught_up(honest)
+
+    asyncio.run(scenario())
+    assert set(fleet.ids("odd")) == {event["id"] for event in events}
+    assert set(fleet.ids("honest")) == honest.journal.ids()
+    assert fleet.alarms() == ["refused"]
+    assert not [line for line in fleet.ingest.lines() if "away" in line]
+    assert fleet.rows("SELECT extra->>'later' FROM event WHERE extra->>'later' LIKE 'a%%'") == [("a\ufffdb",)]
+    assert fleet.rows("SELECT count(*) FROM event WHERE extra->>'member' = %s", LONG) == [(1,)]
+
+
+def test_an_event_that_the_database_refuses_is_left_out_alone(fleet):
+    with psycopg.connect(fleet.database, autocommit=True) as connection:
+        connection.execute("ALTER TABLE event ADD CHECK (door <> 'bad')")
+    events = [event_of(number) | ({"door": "bad"} if number in {3, 9} else {}) for number in range(1, 11)]
+    asyncio.run(_sent_by(fleet, "odd", raw_batch(VirtualJournal(), events), mark=10))
+    assert fleet.rows("SELECT array_agg(number ORDER BY number) FROM event") == [([1, 2, 4, 5, 6, 7, 8, 10],)]
+    assert fleet.rows("SELECT pruned FROM journal") == [(2,)]
+    assert fleet.alarms() == ["refused"]
+
+
+def test_numbers_at_their_limits_leave_the_pages_of_all_gates_as_they_are(database):
+    with contextlib.closing(Office(database)) as office:
+        office.scan("honest", "Berlin")
+        for _ in range(3):
+            office.take(Incoming("odd", EventBatch(VirtualJournal().identity, 1, 0, NUMBER_MAX, ())))
+        office.health("odd", status={"journal": {"lost": 10**30}, "cards": 10**400}, last=NUMBER_MAX)
+    stored = StoredEvents(database, None)
+    found = overview_of(stored, datetime.now(UTC))
+    stored.close()
+    assert {gate.device: gate.lost for gate in found.gates} == {"honest": 0, "odd": NUMBER_MAX}
+    assert list(text_string_to_metric_families(fleet_metrics.text(found, {})))
 
 
 def test_a_gate_cannot_move_the_mark_of_another_ones_journal(fleet):
