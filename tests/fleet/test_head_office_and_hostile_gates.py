@@ -173,7 +173,9 @@ def test_numbers_at_their_limits_leave_the_pages_of_all_gates_as_they_are(databa
     found = overview_of(stored, datetime.now(UTC))
     stored.close()
     assert {gate.device: gate.lost for gate in found.gates} == {"honest": 0, "odd": NUMBER_MAX}
-    assert list(text_string_to_metric_families(fleet_metrics.text(found, {})))
+    assert list(
+        text_string_to_metric_families(fleet_metrics.text(found, fleet_metrics.FleetEventCounts(), 0.0))
+    )
 
 
 def test_a_gate_cannot_move_the_mark_of_another_ones_journal(fleet):
