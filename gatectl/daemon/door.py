@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from gatectl import clock
-from gatectl.daemon.effects import Effects
+from gatectl.daemon.effects import Effects, cut
 from gatectl.daemon.site_context import EventIds, SiteContext
 from gatectl.decision.door.inputs import InputName, LevelChange
 from gatectl.decision.door.machine import DoorMachine, DoorRules
@@ -51,8 +51,9 @@ class Door:
         self._inputs: deque[Input] = deque()
         self._by_hand: dict[str, asyncio.Future[Event]] = {}
         self._broken: str | None = None
-        self._free = asyncio.Event()
-        self._free.set()
+        """The cause for which the relay is out of order, as far as the machine knows it."""
+        self._drained: asyncio.Future[None] | None = None
+        """Done once nothing is under way; set while the door drains."""
 
     def present(self, scanner: str, leaves: bool, code: str, at_s: float) -> None:  # noqa: FBT001 - bound first
         """Takes a complete code from one of the door's scanners; `leaves` on the inside."""
@@ -104,8 +105,9 @@ class Door:
 
     async def drain(self) -> None:
         """Takes no further codes, and waits for scan and check-ins under way: they end with their budget."""
+        self._drained = asyncio.get_running_loop().create_future()
         self._feed(Stop())
-        await self._free.wait()
+        await self._drained
 
     def abandon(self) -> None:
         """Gives up the requests under way; the next start closes their attempts as interrupted."""
@@ -124,19 +126,17 @@ class Door:
         self._inputs.append(given)
         if len(self._inputs) > 1:
             return
-        if (fault := self._effects.gate_fault) != self._broken:
-            self._broken = fault
-            self._inputs.appendleft(GateBroken(fault))
+        if (cause := self.gate.entry.relay.trouble.cause) != self._broken:
+            self._broken = cause
+            self._inputs.appendleft(GateBroken(None if cause is None else cut(cause)))
         while self._inputs:
             for effect in self.machine.handle(self._inputs[0], clock.now()):
                 self._effects.perform(effect)
-                if isinstance(effect, Conclude):
+                if self._by_hand and isinstance(effect, Conclude):
                     self._answer_caller(effect.event)
             self._inputs.popleft()
-        if self.machine.is_idle:
-            self._free.set()
-        else:
-            self._free.clear()
+        if self._drained is not None and self.machine.is_idle and not self._drained.done():
+            self._drained.set_result(None)
 
     def _answer_caller(self, event: Event) -> None:
         concluded = self._by_hand.pop(event.attempt.id, None)

@@ -42,74 +42,38 @@ class Effects:
         self._feed = feed
         self._requests: dict[str, PreparedRequest] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._asking: set[asyncio.Task[None]] = set()
-
-    @property
-    def gate_fault(self) -> str | None:
-        """The technical cause for which the relay is out of order."""
-        cause = self._gate.entry.out_of_order
-        return None if cause is None else _cut(cause)
+        self._asking: dict[str, asyncio.Task[None]] = {}
+        """The requests under way, by the event."""
+        self._performers = self._performers_by_kind()
 
     def perform(self, effect: m.Effect) -> None:
         """Performs one effect; never waits."""
-        match effect:
-            case m.Record():
-                self._record(effect)
-            case m.Prepare(attempt, partner, checks_in):
-                self._requests[attempt.id] = self._context.partners[partner].prepare(
-                    attempt.member or "",
-                    attempt.credential or "",
-                    attempt.customer,
-                    attempt.door,
-                    checks_in=checks_in,
-                )
-            case m.Ask():
-                asking = self._tasks.create_task(self._ask(effect))
-                self._asking.add(asking)
-                asking.add_done_callback(self._asking.discard)
-            case m.LookUp():
-                self._look_up(effect)
-            case m.LookBack():
-                self._look_back(effect)
-            case m.PartnerChanged(partner):
-                self._context.partners[partner].note_condition()
-            case m.Conclude(event):
-                self._requests.pop(event.attempt.id, None)  # left over if nothing was sent
-                self._context.store.finish(event.attempt.id, event.outcome)
-                self._context.sinks.take(event)
-                self._context.last_event = event
-            case m.Note(event):
-                self._context.store.note(event)
-                self._context.sinks.take(event)
-            case m.Log(entry):
-                self._context.sinks.take(entry)
-            case _:
-                self._perform_at_gate(effect)
+        self._performers[type(effect)](effect)
 
-    def _perform_at_gate(self, effect: m.GateEffect) -> None:
-        match effect:
-            case m.Energise():
-                self._energise(effect)
-            case m.Release():
-                self._gate.entry.release()
-            case m.KeepOn(until_s, for_exit):
-                self._switch(for_exit=for_exit).keep_on(until_s)
-            case m.StopKeeping(for_exit):
-                self._switch(for_exit=for_exit).stop_keeping()
-            case m.Show(view, indication):
-                self._context.sinks.take(view)
-                if indication is not None:
-                    self._gate.show(indication)
-            case m.WatchClosely(until_s):
-                self._context.watch_inputs(self._door, until_s)
-            case m.Warn(on):
-                self._gate.warn(on=on)
-            case m.StartTimer():
-                self._start_timer(effect)
+    def _performers_by_kind(self) -> dict[type, Callable[[Any], None]]:
+        return {
+            m.Record: self._record,
+            m.Prepare: self._prepare,
+            m.Ask: self._begin_asking,
+            m.LookUp: self._look_up,
+            m.LookBack: self._look_back,
+            m.PartnerChanged: lambda changed: self._context.partners[changed.partner].note_condition(),
+            m.Conclude: self._conclude,
+            m.Note: self._note,
+            m.Log: lambda log: self._context.sinks.take(log.entry),
+            m.Energise: self._energise,
+            m.Release: lambda _: self._gate.entry.release(),
+            m.KeepOn: lambda keep: self._switch(for_exit=keep.for_exit).keep_on(keep.until_s),
+            m.StopKeeping: lambda stop: self._switch(for_exit=stop.for_exit).stop_keeping(),
+            m.Show: self._show,
+            m.WatchClosely: lambda watch: self._context.watch_inputs(self._door, watch.until_s),
+            m.Warn: lambda warn: self._gate.warn(on=warn.on),
+            m.StartTimer: self._start_timer,
+        }
 
     def abandon(self) -> None:
         """Gives up the requests under way; the next start closes their attempts as interrupted."""
-        for asking in self._asking:
+        for asking in self._asking.values():
             asking.cancel()
 
     def _record(self, effect: m.Record) -> None:
@@ -119,12 +83,39 @@ class Effects:
         done, late = partial(self._feed, m.Recorded(of)), partial(self._feed, m.RecordLate(of))
         _first_of(recorded, effect.until_s, done, late)
 
+    def _prepare(self, effect: m.Prepare) -> None:
+        attempt = effect.attempt
+        self._requests[attempt.id] = self._context.partners[effect.partner].prepare(
+            attempt.member or "",
+            attempt.credential or "",
+            attempt.customer,
+            attempt.door,
+            checks_in=effect.checks_in,
+        )
+
+    def _begin_asking(self, effect: m.Ask) -> None:
+        self._asking[effect.attempt.id] = self._tasks.create_task(self._ask(effect))
+
     async def _ask(self, effect: m.Ask) -> None:
         partner, of = self._context.partners[effect.partner], effect.attempt.id
-        exchange, decision = await partner.ask(self._requests.pop(of), effect.deadline_s)
+        try:
+            exchange, decision = await partner.ask(self._requests.pop(of), effect.deadline_s)
+        finally:
+            del self._asking[of]
         budget_ms = effect.attempt.budget_ms or partner.budget_ms
         record = partial(request_record, exchange, effect.at, budget_ms)
         self._feed(m.Answered(of, decision, record))
+
+    def _conclude(self, effect: m.Conclude) -> None:
+        event = effect.event
+        self._requests.pop(event.attempt.id, None)  # left over if nothing was sent
+        self._context.store.finish(event.attempt.id, event.outcome)
+        self._context.sinks.take(event)
+        self._context.last_event = event
+
+    def _note(self, effect: m.Note) -> None:
+        self._context.store.note(effect.event)
+        self._context.sinks.take(effect.event)
 
     def _look_up(self, effect: m.LookUp) -> None:
         attempt, of = effect.attempt, effect.attempt.id
@@ -147,6 +138,11 @@ class Effects:
 
         _first_of(found, effect.until_s, done, partial(self._feed, m.LookedBack(attempt.id)))
 
+    def _show(self, effect: m.Show) -> None:
+        self._context.sinks.take(effect.view)
+        if effect.indication is not None:
+            self._gate.show(effect.indication)
+
     def _switch(self, *, for_exit: bool) -> RelaySwitch:
         return self._gate.exit if for_exit else self._gate.entry
 
@@ -165,7 +161,7 @@ class Effects:
         try:
             switch.open(effect.open_ms)
         except StuckError as error:
-            return m.RelayStuck(effect.of, _cut(switch.out_of_order or str(error)))
+            return m.RelayStuck(effect.of, cut(switch.out_of_order or str(error)))
         return m.RelayOn(effect.of, clock.now(), effect.open_ms or switch.relay.open_ms)
 
     def _start_timer(self, effect: m.StartTimer) -> None:
@@ -181,7 +177,8 @@ class Effects:
         self._feed(m.TimeUp(name, self._context.instants.instant(clock.now())))
 
 
-def _cut(cause: str) -> str:
+def cut(cause: str) -> str:
+    """A driver's error message as an event keeps it."""
     return visible(cause)[:DETAIL_CHARS]
 
 

@@ -16,7 +16,7 @@ from gatectl.decision.event import timestamp
 from gatectl.decision.log import Log, LogEntry, Priority
 from gatectl.decision.outcomes import Fault, Message
 from gatectl.decision.partner_condition import OUT_OF_ORDER, Condition, Conditions, FinishedScan
-from gatectl.decision.timestamps import LONG_AGO, LoopTime, WallUs
+from gatectl.decision.timestamps import LoopTime, WallUs
 from gatectl.decision.verdict import Decision, Verdict
 from gatectl.partners.exchange import Endpoint, clock_ahead_s, interpret
 from gatectl.partners.http.client import NOTHING, Client, Exchange, PreparedRequest, out_of_time
@@ -155,12 +155,18 @@ class PartnerService:
         return self.says_already_in(decision)
 
     def _rest(self, rest_s: float) -> None:
-        until_s = LoopTime(clock.now() + rest_s)
+        now_s = clock.now()
+        until_s = LoopTime(now_s + rest_s)
         self.conditions.rest(until_s)
+        self.conditions.update(now_s)
         if self._rest_over is not None:
             self._rest_over.cancel()
         # The loop may call it a clock tick early, so pass the moment that it is for.
-        self._rest_over = asyncio.get_running_loop().call_at(until_s, self.note_condition, until_s)
+        self._rest_over = asyncio.get_running_loop().call_at(until_s, self._end_rest, until_s)
+
+    def _end_rest(self, until_s: LoopTime) -> None:
+        self.conditions.update(max(until_s, clock.now()))
+        self.note_condition()
 
     def recall(self, scans: Iterable[tuple[int, FinishedScan]]) -> None:
         """Takes the journal's last scans, the oldest first, each with its time (`at_us`).
@@ -179,11 +185,11 @@ class PartnerService:
         if self.grace is not None:
             self.grace.recall(since_verdict if self.conditions.has_outage else ())
 
-    def note_condition(self, at_s: LoopTime = LONG_AGO) -> None:
+    def note_condition(self) -> None:
         """Log the condition if it differs from the last one logged."""
-        self.conditions.update(max(at_s, clock.now()))
         condition = self.conditions.condition
-        self._logged_refusing_everyone &= self.conditions.refuses_everyone
+        if self._logged_refusing_everyone:
+            self._logged_refusing_everyone = self.conditions.refuses_everyone
         if condition is self._logged:
             return
         self._logged = condition

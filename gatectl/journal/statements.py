@@ -91,12 +91,12 @@ def outcome_statement(attempt_id: str, outcome: Outcome) -> Statement:
     return (
         _INSERT_OUTCOME,
         (
-            outcome.result.value,
-            outcome.basis and outcome.basis.value,
+            str(outcome.result),  # exactly `str`, which SQLite takes without a look for an adapter
+            outcome.basis and str(outcome.basis),
             outcome.message,
-            outcome.verdict and outcome.verdict.value,
+            outcome.verdict and str(outcome.verdict),
             outcome.status,
-            outcome.fault and outcome.fault.value,
+            outcome.fault and str(outcome.fault),
             outcome.detail,
             reason and reason.key,
             reason and reason.text,

@@ -188,8 +188,13 @@ def _texts_in(body: Any) -> Iterator[tuple[str, bool]]:
         if isinstance(value, str):
             yield value, is_name
         elif isinstance(value, list):
-            waiting += [(item, is_name) for item in value]
+            waiting += [(item, is_name) for item in value if isinstance(item, _HOLD_TEXT)]
         elif isinstance(value, dict):
-            for key, item in value.items():
-                if isinstance(item, (str, list, dict)):  # nothing else holds text
-                    waiting.append((item, is_name or _is_naming(key)))
+            waiting += [
+                (item, is_name or _is_naming(key))
+                for key, item in value.items()
+                if isinstance(item, _HOLD_TEXT)
+            ]
+
+
+_HOLD_TEXT = str, list, dict

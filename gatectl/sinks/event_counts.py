@@ -47,7 +47,7 @@ class EventCounts:
     def take(self, item: Event) -> None:
         """Count an event, and its times where it has any."""
         a, o = item.attempt, item.outcome
-        self._events[a.kind, a.door, a.partner or "", o.result.value, o.fault.value if o.fault else ""] += 1
+        self._events[a.kind, a.door, a.partner or "", o.result, o.fault or ""] += 1
         elapsed_ms = o.request.elapsed_ms if o.request else None
         if a.partner and elapsed_ms is not None:
             _add(self._partners, a.partner, elapsed_ms)

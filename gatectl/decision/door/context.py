@@ -127,8 +127,10 @@ class DoorContext:
         if self.site.cards is None:
             return None
         found = destination(code, self.name, self.site.cards, self.site.routes)
-        partner = self.site.partners.get(found.partner) if found else None
-        if found is not None and partner is not None and partner.numbers.customer is None:
+        if found is None or found.customer is None:
+            return found
+        partner = self.site.partners.get(found.partner)
+        if partner is not None and partner.numbers.customer is None:
             return found._replace(customer=None)
         return found
 
@@ -142,11 +144,11 @@ class DoorContext:
         """Whether the gate is open for a fire alarm."""
         return self.modes is not None and self.modes.has_fire
 
-    def second_try(self, key: str, now_s: LoopTime) -> Attempt | None:
+    def second_try(self, read: CodeRead, now_s: LoopTime) -> Attempt | None:
         """The admission that this code may use once more, at a gate that works."""
         if self.passages is None or self.broken is not None or self.refusal is not None:
             return None
-        return self.passages.second_try(key, now_s)
+        return self.passages.second_try(read.key, now_s)
 
     def second_attempt(self, event_id: str, read: CodeRead, first: Attempt) -> Attempt:
         """The attempt of a second try: it names the member of the first."""

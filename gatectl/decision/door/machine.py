@@ -7,7 +7,7 @@ never waits, and raises for no behaviour of members, partners, disks or relays.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gatectl.decision.door.by_hand import HandOpenings
 from gatectl.decision.door.check_ins import CheckIns
@@ -91,6 +91,7 @@ class DoorMachine:
             self._door, rules.contact, rules.exits, rules.passage, self.modes, has_fire=rules.has_fire
         )
         self._dropped_logged = 0
+        self._takers = self._takers_by_kind()
 
     @property
     def state(self) -> State:
@@ -119,53 +120,57 @@ class DoorMachine:
         """The effects of one input. Raises IllegalInputError where the table has no row for it."""
         self._door.effects = []
         self._door.now_s = now_s
-        match given:
-            case CodeRead(leaves=True) if self._inputs.exits is not None:
-                self._inputs.exits.code(given)
-            case CodeRead():
-                self._offer(given)
-            case Unreadable():
-                self._show_unreadable(given)
-            case OpenByHand():
-                self._by_hand.begin(given, now_s)
-            case GateBroken():
-                self._door.broken = given.cause
-            case InputChanged() | InputLost() | Recalled() | TimeUp():
-                self._inputs.take(given)
-            case Ordered() | Resumed() | ClockLooked():
-                self._take_mode(given, now_s)
-            case Stop():
-                self._stop()
-            case _:
-                self._go_on(given, now_s)
+        self._takers.get(type(given), self._go_on)(given)
         self._begin_waiting(now_s)
         self._door.is_deciding = self._scan.state is not State.FREE
         return self._door.effects
 
-    def _take_mode(self, given: Ordered | Resumed | ClockLooked, now_s: LoopTime) -> None:
-        match given:
-            case Ordered():
-                self.modes.begin(given, now_s)
-            case Resumed(order, at, admitted_us):
-                if order is not None and order.mode is Mode.HELD and not self.may_hold:
-                    order = None  # the settings may be others now
-                self.modes.resume(order, at, admitted_us)
-            case ClockLooked(at, trusted):
-                self.modes.look(at, trusts_clock=trusted)
+    def _takers_by_kind(self) -> dict[type, Callable[[Any], None]]:
+        """The methods that take the inputs; all kinds that are not in it are feedback."""
+        return {
+            CodeRead: self._take_code,
+            Unreadable: self._show_unreadable,
+            OpenByHand: lambda given: self._by_hand.begin(given, self._door.now_s),
+            GateBroken: self._note_broken,
+            InputChanged: self._inputs.take,
+            InputLost: self._inputs.take,
+            Recalled: self._inputs.take,
+            TimeUp: self._inputs.take,
+            Ordered: lambda given: self.modes.begin(given, self._door.now_s),
+            Resumed: self._resume,
+            ClockLooked: lambda given: self.modes.look(given.at, trusts_clock=given.trusted),
+            Stop: self._stop,
+        }
 
-    def _go_on(self, given: Feedback, now_s: LoopTime) -> None:
+    def _take_code(self, read: CodeRead) -> None:
+        if read.leaves and self._inputs.exits is not None:
+            self._inputs.exits.code(read)
+        else:
+            self._offer(read)
+
+    def _note_broken(self, given: GateBroken) -> None:
+        self._door.broken = given.cause
+
+    def _resume(self, given: Resumed) -> None:
+        order = given.order
+        if order is not None and order.mode is Mode.HELD and not self.may_hold:
+            order = None  # the settings may be others now
+        self.modes.resume(order, given.at, given.admitted_us)
+
+    def _go_on(self, given: Feedback) -> None:
         """Takes the result of an effect; a late one of an event that is concluded changes nothing."""
+        now_s = self._door.now_s
         if isinstance(given, RelayOn):
             self._door.unlock(LoopTime(given.at_s + given.open_ms / 1000))
         exits = self._inputs.exits
-        if given.of in self.modes and isinstance(given, Recorded | RecordLate):
-            self.modes.go_on(given)
+        if given.of == self._scan.event_id:
+            self._scan.go_on(given, now_s)
         elif given.of in self._by_hand:
             self._by_hand.go_on(given, now_s)
         elif given.of in self._check_ins:
             self._check_ins.go_on(given)
-        elif given.of == self._scan.event_id:
-            self._scan.go_on(given, now_s)
+        elif given.of in self.modes and isinstance(given, Recorded | RecordLate):
+            self.modes.go_on(given)
         elif exits is not None and given.of in exits and isinstance(given, RelayOn | RelayStuck):
             exits.go_on(given)
 
@@ -198,7 +203,7 @@ class DoorMachine:
             return
         self._door.emit(Show(View(self._door.name, Screen.TRY_AGAIN), Indication.TRY_AGAIN))
 
-    def _stop(self) -> None:
+    def _stop(self, _given: Stop) -> None:
         self._door.stopping = True
         waited = self._queue.clear()
         if waited:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from gatectl.decision.door.context import (
     AfterPassage,
@@ -96,6 +97,7 @@ class ScanFlow:
         self._door = door
         self._free_at_s = LONG_AGO
         self._facts: _Facts | None = None
+        self._actions = self._methods()
 
     @property
     def event_id(self) -> str | None:
@@ -107,9 +109,10 @@ class ScanFlow:
         # The door may have been busy when the code was complete: the budget starts when both are.
         start_s = max(read.at.loop_s, self._free_at_s)
         door = self._door
-        first = door.second_try(read.key, now_s)
-        if door.has_fire or first is not None:
-            self._let_in_unasked(read, None if door.has_fire else first, now_s)
+        has_fire = door.has_fire
+        first = door.second_try(read, now_s)
+        if has_fire or first is not None:
+            self._let_in_unasked(read, None if has_fire else first, now_s)
             return
         found = door.destination(read.code)
         whom = self._partner_to_ask(read.code, found, now_s)
@@ -205,32 +208,28 @@ class ScanFlow:
     def _step(self, facts: _Facts, happening: Happening, now_s: LoopTime) -> None:
         row = row_of(SCAN, self.state, happening)
         self.state = row.to
-        if row.action in {Action.ASK_UNRECORDED, Action.ENERGISE_UNRECORDED}:
-            self._door.log_late(f"the record of scan {facts.attempt.id}")
-        match row.action:
-            case Action.RECORD:
-                self._record(facts, now_s)
-            case Action.ASK | Action.ASK_UNRECORDED:
-                self._ask(facts)
-            case Action.LOOK_UP | Action.LOOK_BACK:
-                self._consult_journal(row.action, facts, now_s)
-            case Action.ENERGISE | Action.ENERGISE_UNRECORDED:
-                self._door.emit(Energise(facts.attempt.id))
-            case Action.GIVE_UP:
-                self._give_up(facts, now_s)
-            case Action.REFUSE:
-                self._refuse(facts, now_s)
-            case Action.CONCLUDE:
-                self._conclude(facts, Result.REJECTED, now_s)
-            case Action.REJECT:
-                self._finish(facts, Result.REJECTED, now_s)
-            case Action.ADMIT:
-                self._finish(facts, Result.ADMITTED, now_s)
+        self._actions[row.action](facts, now_s)
+
+    def _methods(self) -> dict[Action, Callable[[_Facts, LoopTime], None]]:
+        return {
+            Action.RECORD: self._record,
+            Action.ASK: self._ask,
+            Action.ASK_UNRECORDED: self._ask_unrecorded,
+            Action.LOOK_UP: self._look_up,
+            Action.LOOK_BACK: self._look_back,
+            Action.ENERGISE: self._energise,
+            Action.ENERGISE_UNRECORDED: self._energise_unrecorded,
+            Action.GIVE_UP: self._give_up,
+            Action.REFUSE: self._refuse,
+            Action.CONCLUDE: partial(self._conclude, Result.REJECTED),
+            Action.REJECT: partial(self._finish, Result.REJECTED),
+            Action.ADMIT: partial(self._finish, Result.ADMITTED),
+        }
 
     def _refuse(self, facts: _Facts, now_s: LoopTime) -> None:
         """Shows the refusal at once. The door is busy until it is on disk, so that no reader can flood it."""
         self._door.emit(Record(facts.attempt, LoopTime(now_s + self._door.site.patience_s)))
-        self._show(facts, Result.REJECTED)
+        self._show(facts, facts.row(Result.REJECTED))
 
     def _record(self, facts: _Facts, now_s: LoopTime) -> None:
         door, attempt = self._door, facts.attempt
@@ -248,13 +247,24 @@ class ScanFlow:
         """Whether the check-in waits for the passage; without a sensor nobody would ever be checked in."""
         return partner.checks_in_after_passage and self._door.passages is not None
 
-    def _ask(self, facts: _Facts) -> None:
+    def _ask(self, facts: _Facts, _now_s: LoopTime) -> None:
         self._door.emit(Ask(facts.attempt, facts.at, facts.asked.name, facts.deadline_s))
+
+    def _ask_unrecorded(self, facts: _Facts, now_s: LoopTime) -> None:
+        self._door.log_late(f"the record of scan {facts.attempt.id}")
+        self._ask(facts, now_s)
+
+    def _energise(self, facts: _Facts, _now_s: LoopTime) -> None:
+        self._door.emit(Energise(facts.attempt.id))
+
+    def _energise_unrecorded(self, facts: _Facts, now_s: LoopTime) -> None:
+        self._door.log_late(f"the record of scan {facts.attempt.id}")
+        self._energise(facts, now_s)
 
     def _give_up(self, facts: _Facts, now_s: LoopTime) -> None:
         budget_ms = facts.attempt.budget_ms or facts.asked.budget_ms
         facts.decision, facts.request = unsent_in_time(facts.at, now_s, budget_ms)
-        self._finish(facts, Result.REJECTED, now_s)
+        self._finish(Result.REJECTED, facts, now_s)
 
     def _overtaken(self, facts: _Facts) -> Happening | None:
         """The end of a scan whose mode began while the disk took the record: nobody is asked any more."""
@@ -307,11 +317,13 @@ class ScanFlow:
         if facts.partner is not None and facts.partner.grace is not None:
             facts.partner.grace.give_back(facts.attempt.id)
 
-    def _consult_journal(self, action: Action, facts: _Facts, now_s: LoopTime) -> None:
+    def _look_back(self, facts: _Facts, now_s: LoopTime) -> None:
         grace = facts.asked.grace
-        if action is Action.LOOK_BACK and grace is not None:
-            self._door.emit(LookBack(facts.attempt, grace.rules, LoopTime(now_s + LOOK_BACK_S)))
-            return
+        if grace is None:
+            raise ValueError(f"nobody is let in without partner {facts.asked.name}")
+        self._door.emit(LookBack(facts.attempt, grace.rules, LoopTime(now_s + LOOK_BACK_S)))
+
+    def _look_up(self, facts: _Facts, now_s: LoopTime) -> None:
         # The member waits for the rest of the budget in any case, even with a patience of 0.
         until_s = max(LoopTime(now_s + self._door.site.patience_s), facts.deadline_s)
         return_s = self._door.return_s if self._may_return(facts) else 0
@@ -348,21 +360,24 @@ class ScanFlow:
         facts.basis = Basis.SETTLED
         return True
 
-    def _finish(self, facts: _Facts, result: Result, now_s: LoopTime) -> None:
-        self._show(facts, result)
-        self._conclude(facts, result, now_s)
+    def _finish(self, result: Result, facts: _Facts, now_s: LoopTime) -> None:
+        row = facts.row(result)
+        self._show(facts, row)
+        self._conclude(result, facts, now_s, row)
 
-    def _show(self, facts: _Facts, result: Result) -> None:
-        decision, row = facts.decision, facts.row(result)
+    def _show(self, facts: _Facts, row: OutcomeRow) -> None:
+        decision = facts.decision
         view = View(self._door.name, row.screen, facts.attempt.partner, facts.gate, decision.for_member)
         self._door.emit(Show(view, row.indication))
 
-    def _conclude(self, facts: _Facts, result: Result, now_s: LoopTime) -> None:
+    def _conclude(
+        self, result: Result, facts: _Facts, now_s: LoopTime, row: OutcomeRow | None = None
+    ) -> None:
         decision, gate = facts.decision, facts.gate
         outage = self._note_condition(facts, now_s)
         outcome = Outcome(
             result,
-            facts.row(result).message.value,
+            str((row or facts.row(result)).message),
             verdict=decision.verdict,
             status=decision.status,
             fault=decision.fault,

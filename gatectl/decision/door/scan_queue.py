@@ -73,8 +73,9 @@ class ScanQueue:
         return waited
 
     def _is_duplicate(self, key: str) -> bool:
-        under_way = (self._deciding, *self._waiting)
-        return key in self._read_at or any(read is not None and read.key == key for read in under_way)
+        if key in self._read_at:
+            return True
+        return key in [read.key for read in (self._deciding, *self._waiting) if read is not None]
 
     def _note(self, read: CodeRead) -> None:
         self._read_at.pop(read.key, None)  # so that it moves to the end

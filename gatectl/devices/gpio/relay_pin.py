@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 from gatectl import clock
@@ -19,6 +18,20 @@ LOCK_S = 0.2
 
 class StuckError(Exception):
     """The pin does not follow; the message is for a technician."""
+
+
+class _DriverLock:
+    """A lock for calls of a driver. Entering it raises StuckError where another thread's call hangs."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(timeout=LOCK_S):
+            raise StuckError("its driver does not come back")
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
 
 
 class RelayPin:
@@ -52,7 +65,7 @@ class RelayPin:
         self._pin = pin
         self._active_high = active_high
         self._factory = factory
-        self._lock = threading.Lock()
+        self._lock = _DriverLock()
         self._off_at: LoopTime | None = None
         """When the last opening ends."""
         self._kept_until: LoopTime | None = None
@@ -63,8 +76,9 @@ class RelayPin:
     @property
     def off_at(self) -> LoopTime | None:
         """Return when it goes off; None while it is off, infinity while a mode without an end keeps it on."""
-        ends = [end for end in (self._off_at, self._kept_until) if end is not None]
-        return max(ends) if ends else None
+        if self._kept_until is None or self._off_at is None:
+            return self._off_at if self._kept_until is None else self._kept_until
+        return max(self._off_at, self._kept_until)
 
     @property
     def is_on(self) -> bool:
@@ -73,7 +87,7 @@ class RelayPin:
 
     def claim(self) -> None:
         """Claim the pin and drive it off. Raises the driver's own errors."""
-        with self._held():
+        with self._lock:
             self._claim()
 
     def failed(self, cause: str) -> None:
@@ -88,7 +102,7 @@ class RelayPin:
         if self._device is None:
             raise StuckError(f"pin {self._pin} is not ours")
         try:
-            with self._held():
+            with self._lock:
                 # Set the deadline before the pin moves, so that an interruption cannot leave it on.
                 until_s = LoopTime(clock.monotonic() + (self._pulse_ms or open_ms or self.open_ms) / 1000)
                 self._off_at = off_at = max(until_s, self._off_at or until_s)
@@ -106,7 +120,7 @@ class RelayPin:
     def keep_on(self, until_s: LoopTime) -> None:
         """Switch on and keep it so until then, whatever openings end meanwhile. Raises StuckError."""
         try:
-            with self._held():
+            with self._lock:
                 self._kept_until = until_s  # also where it fails: it goes on as soon as it can be driven
                 self._drive(on=True)
         except StuckError as error:
@@ -117,7 +131,7 @@ class RelayPin:
 
     def stop_keeping(self) -> None:
         """End what keeps it on; an opening under way has its full time. Raises StuckError."""
-        with self._held():
+        with self._lock:
             if self._kept_until is None:
                 return
             now = clock.monotonic()
@@ -128,7 +142,7 @@ class RelayPin:
 
     def release(self) -> None:
         """End the opening now; a mode keeps it on all the same. Raises StuckError."""
-        with self._held():
+        with self._lock:
             if self._kept_until is None:
                 self._release()
             else:
@@ -136,14 +150,14 @@ class RelayPin:
 
     def release_if_due(self, now: LoopTime) -> None:
         """Switch off if its time is over. Raises StuckError."""
-        with self._held():
+        with self._lock:
             off_at = self.off_at
             if off_at is not None and now >= off_at:
                 self._release()
 
     def assure(self) -> None:
         """Drive the pin back to its intended state if something else moved it. Raises StuckError."""
-        with self._held():
+        with self._lock:
             if self._device is None or self.trouble.cause is not None:
                 return
             on = self.off_at is not None
@@ -169,7 +183,7 @@ class RelayPin:
     def recover(self) -> None:
         """Try to bring it back in order, off or as a mode keeps it; record the result in `trouble`."""
         try:
-            with self._held():
+            with self._lock:
                 self._recover()
         except StuckError as error:
             self._not_recovered(error)
@@ -250,15 +264,6 @@ class RelayPin:
             raise StuckError(cause_of(error)) from error
         if not followed:
             raise StuckError("the pin did not follow")
-
-    @contextlib.contextmanager
-    def _held(self) -> Iterator[None]:
-        if not self._lock.acquire(timeout=LOCK_S):
-            raise StuckError("its driver does not come back")
-        try:
-            yield
-        finally:
-            self._lock.release()
 
     def close(self) -> None:
         """Switch off and release the pin; idempotent. Raises StuckError."""

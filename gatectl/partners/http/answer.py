@@ -57,6 +57,9 @@ identity."""
 _BEGINS = b"HTTP/1."
 """Checked here, since h11 accepts any version."""
 
+_INTERIM = re.compile(rb"HTTP/1\.[0-9]+ +1")
+"""The beginning of an interim answer's status line."""
+
 
 class AnswerReader:
     """Reads one answer from a connection. Passes each head to h11 when it is whole and cleaned."""
@@ -76,6 +79,7 @@ class AnswerReader:
         response: h11.Response | None = None
         body = bytearray()
         interim = events = 0
+        await self._feed()
         while True:
             try:
                 event = self._http.next_event()
@@ -126,7 +130,11 @@ class AnswerReader:
         self._searched = 0
         found = bytes(self._held[: end.end()])
         del self._held[: end.end()]
-        return cleaned(found)
+        head = cleaned(found)
+        if _INTERIM.match(head):
+            return head  # another head follows, which has to be cleaned too
+        data, self._held = head + self._held, bytearray()
+        return data
 
     async def _more(self) -> bytes:
         data = await self._connection.receive()
