@@ -47,6 +47,9 @@ from gatectl.decision.verdict import Basis, Decision, Reason, Result, Verdict
 _LAST_TRY = {Basis.AGAIN, Basis.FIRE}
 """Admissions without a second try."""
 
+_UNRECORDED = {Action.ASK_UNRECORDED, Action.ENERGISE_UNRECORDED}
+"""Actions whose record is late."""
+
 LOOK_BACK_S = 0.5
 """The member waits so much longer for the journal. It answers after all records before, each of which may
 take a tenth of a second on a slow card."""
@@ -208,17 +211,19 @@ class ScanFlow:
     def _step(self, facts: _Facts, happening: Happening, now_s: LoopTime) -> None:
         row = row_of(SCAN, self.state, happening)
         self.state = row.to
+        if row.action in _UNRECORDED:
+            self._door.log_late(f"the record of scan {facts.attempt.id}")
         self._actions[row.action](facts, now_s)
 
     def _methods(self) -> dict[Action, Callable[[_Facts, LoopTime], None]]:
         return {
             Action.RECORD: self._record,
             Action.ASK: self._ask,
-            Action.ASK_UNRECORDED: self._ask_unrecorded,
+            Action.ASK_UNRECORDED: self._ask,
             Action.LOOK_UP: self._look_up,
             Action.LOOK_BACK: self._look_back,
             Action.ENERGISE: self._energise,
-            Action.ENERGISE_UNRECORDED: self._energise_unrecorded,
+            Action.ENERGISE_UNRECORDED: self._energise,
             Action.GIVE_UP: self._give_up,
             Action.REFUSE: self._refuse,
             Action.CONCLUDE: partial(self._conclude, Result.REJECTED),
@@ -250,16 +255,8 @@ class ScanFlow:
     def _ask(self, facts: _Facts, _now_s: LoopTime) -> None:
         self._door.emit(Ask(facts.attempt, facts.at, facts.asked.name, facts.deadline_s))
 
-    def _ask_unrecorded(self, facts: _Facts, now_s: LoopTime) -> None:
-        self._door.log_late(f"the record of scan {facts.attempt.id}")
-        self._ask(facts, now_s)
-
     def _energise(self, facts: _Facts, _now_s: LoopTime) -> None:
         self._door.emit(Energise(facts.attempt.id))
-
-    def _energise_unrecorded(self, facts: _Facts, now_s: LoopTime) -> None:
-        self._door.log_late(f"the record of scan {facts.attempt.id}")
-        self._energise(facts, now_s)
 
     def _give_up(self, facts: _Facts, now_s: LoopTime) -> None:
         budget_ms = facts.attempt.budget_ms or facts.asked.budget_ms

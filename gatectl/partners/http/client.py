@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import h11
@@ -52,6 +53,22 @@ class PreparedRequest(NamedTuple):
         return "PreparedRequest()"  # the data hold the key
 
 
+@lru_cache(maxsize=16)  # most protocols ask about every member with the same head
+def _head(
+    authority: str, method: str, target: str, headers: tuple[tuple[str, str], ...], length: int
+) -> h11.Request:
+    return h11.Request(
+        method=method,
+        target=target,
+        headers=[
+            ("Host", authority),
+            ("User-Agent", f"gatectl/{__version__}"),
+            *headers,
+            ("Content-Length", str(length)),
+        ],
+    )
+
+
 NOTHING = PreparedRequest(h11.Connection(h11.CLIENT), b"")
 """In place of a request that no connection will carry."""
 
@@ -66,16 +83,7 @@ class Client:
     def prepare(self, question: PartnerRequest) -> PreparedRequest:
         """Serialise the question for one `ask`; send nothing yet."""
         http = h11.Connection(h11.CLIENT, max_incomplete_event_size=BODY_MAX)
-        head = h11.Request(
-            method=question.method,
-            target=question.target,
-            headers=[
-                ("Host", self._authority),
-                ("User-Agent", f"gatectl/{__version__}"),
-                *question.headers,
-                ("Content-Length", str(len(question.body))),
-            ],
-        )
+        head = _head(self._authority, question.method, question.target, question.headers, len(question.body))
         # One write, so one TLS record and one packet.
         parts = (head, h11.Data(data=question.body), h11.EndOfMessage())
         return PreparedRequest(http, b"".join(http.send(part) or b"" for part in parts))
@@ -139,8 +147,8 @@ class Client:
 
 
 def _is_over(http: h11.Connection) -> bool:
-    """Return whether both sides are done, and nothing more has come."""
-    return http.our_state is http.their_state is h11.DONE and not http.trailing_data[0]
+    """Return whether both sides are done."""
+    return http.our_state is http.their_state is h11.DONE
 
 
 def out_of_time(exchange: Exchange | None = None) -> ExchangeFailed:
