@@ -77,11 +77,11 @@ class Effects:
             asking.cancel()
 
     def _record(self, effect: m.Record) -> None:
-        recorded, of = self._context.store.record(effect.attempt, effect.after), effect.attempt.id
+        of = effect.attempt.id
+        done, late = partial(self._feed, m.Recorded(of)), partial(self._feed, m.RecordLate(of))
+        self._context.store.record(effect.attempt, _first_of(effect.until_s, done, late), effect.after)
         if effect.after is not None:
             self._context.sinks.take(effect.after)
-        done, late = partial(self._feed, m.Recorded(of)), partial(self._feed, m.RecordLate(of))
-        _first_of(recorded, effect.until_s, done, late)
 
     def _prepare(self, effect: m.Prepare) -> None:
         attempt = effect.attempt
@@ -126,7 +126,7 @@ class Effects:
             # If the disk does not answer, there is no reason to open.
             self._feed(m.LookedUp(of) if found.exception() else m.LookedUp(of, *found.result()))
 
-        _first_of(found, effect.until_s, done, partial(self._feed, m.LookedUp(of)))
+        _when_answered(found, effect.until_s, done, partial(self._feed, m.LookedUp(of)))
 
     def _look_back(self, effect: m.LookBack) -> None:
         """Ask in the store's thread, with a limit of its own. A journal that was damaged is no evidence."""
@@ -136,7 +136,7 @@ class Effects:
         def done() -> None:
             self._feed(m.LookedBack(attempt.id, None if store.health.damage else found.result()))
 
-        _first_of(found, effect.until_s, done, partial(self._feed, m.LookedBack(attempt.id)))
+        _when_answered(found, effect.until_s, done, partial(self._feed, m.LookedBack(attempt.id)))
 
     def _show(self, effect: m.Show) -> None:
         self._context.sinks.take(effect.view)
@@ -182,23 +182,32 @@ def cut(cause: str) -> str:
     return visible(cause)[:DETAIL_CHARS]
 
 
-def _first_of(
+def _first_of(until_s: LoopTime, done: Callable[[], None], late: Callable[[], None]) -> Callable[[], None]:
+    """Return a function that calls `done`; at that moment `late` is called instead. Never both."""
+
+    def finish() -> None:
+        if not timer.cancelled():
+            timer.cancel()
+            done()
+
+    def expire() -> None:
+        timer.cancel()  # `finish` has come too late from now on, also in this same turn of the loop
+        late()
+
+    timer = asyncio.get_running_loop().call_at(until_s, expire)
+    return finish
+
+
+def _when_answered(
     awaited: asyncio.Future[Any], until_s: LoopTime, done: Callable[[], None], late: Callable[[], None]
 ) -> None:
     """Calls exactly one of the two: `done` once there is a result, `late` at that moment without one."""
-    loop = asyncio.get_running_loop()
+    finish = _first_of(until_s, done, late)
 
     def finished(_awaited: asyncio.Future[Any]) -> None:
-        if timer.cancelled() or awaited.cancelled() or awaited.exception() is not None:
-            return
-        timer.cancel()
-        done()
+        if not awaited.cancelled() and awaited.exception() is None:
+            finish()
 
-    def expired() -> None:
-        timer.cancel()  # ignore a result that comes in this same turn of the loop
-        late()
-
-    timer = loop.call_at(until_s, expired)
     awaited.add_done_callback(finished)
 
 

@@ -66,8 +66,8 @@ class _Write(NamedTuple):
     attempt_id: str
     statement: statements.Statement
     is_end: bool
-    done: asyncio.Future[None] | None
-    """None if no future waits for it: then the event loop is not woken."""
+    on_disk: Callable[[], None] | None
+    """Called in the event loop; None where nothing waits for it, and the event loop is not woken."""
 
 
 class _Together(NamedTuple):
@@ -87,12 +87,12 @@ class _Damage(NamedTuple):
 _Job = _Write | _Together | _Question | _Damage
 
 
-def _begun(attempt: Attempt, done: asyncio.Future[None] | None) -> _Write:
-    return _Write(attempt.id, statements.attempt_statement(attempt), is_end=False, done=done)
+def _begun(attempt: Attempt, on_disk: Callable[[], None] | None) -> _Write:
+    return _Write(attempt.id, statements.attempt_statement(attempt), is_end=False, on_disk=on_disk)
 
 
 def _ended(attempt_id: str, outcome: Outcome) -> _Write:
-    return _Write(attempt_id, statements.outcome_statement(attempt_id, outcome), is_end=True, done=None)
+    return _Write(attempt_id, statements.outcome_statement(attempt_id, outcome), is_end=True, on_disk=None)
 
 
 def _whole(event: Event) -> tuple[_Write, ...]:
@@ -186,15 +186,13 @@ class Store:
         """Records and questions that wait for the disk."""
         return len(self._unwritten) + self._jobs.qsize()
 
-    def record(self, attempt: Attempt, after: Event | None = None) -> asyncio.Future[None]:
-        """Writes the first half of an event; done when it is on disk.
+    def record(self, attempt: Attempt, on_disk: Callable[[], None], after: Event | None = None) -> None:
+        """Writes the first half of an event; calls `on_disk` in the event loop when it is on disk.
 
         `after` is a whole event that is written before it, in one transaction.
         """
-        done: asyncio.Future[None] = self._loop.create_future()
-        write = _begun(attempt, done)
+        write = _begun(attempt, on_disk)
         self._jobs.put(write if after is None else _Together((*_whole(after), write)))
-        return done
 
     def finish(self, attempt_id: str, outcome: Outcome) -> None:
         """Writes the second half. Nothing waits for it, so the event loop is not woken when it is on disk."""
@@ -492,11 +490,11 @@ class Store:
         else:
             self._commits += 1
             self._note_under_way()
-            written = [(write.done, None) for write in self._unwritten if write.done is not None]
+            on_disk = [write.on_disk for write in self._unwritten if write.on_disk is not None]
             self._unwritten.clear()
             self._recovered()
-            if written:
-                self._deliver_results(written)
+            if on_disk:
+                self._run_in_loop(_call_each, on_disk)
 
     def _drop_excess(self) -> None:
         while len(self._unwritten) > LATE_MAX:
@@ -561,8 +559,11 @@ class Store:
         self.health.error = None
 
     def _deliver_results(self, results: list[tuple[asyncio.Future[Any], Any]]) -> None:
+        self._run_in_loop(_resolve, results)
+
+    def _run_in_loop(self, run: Callable[[T], None], argument: T) -> None:
         try:
-            self._loop.call_soon_threadsafe(_resolve, results)
+            self._loop.call_soon_threadsafe(run, argument)
         except RuntimeError:
             if not self._loop.is_closed():
                 raise
@@ -570,6 +571,11 @@ class Store:
 
 def _checkpoint(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+
+def _call_each(callbacks: list[Callable[[], None]]) -> None:
+    for callback in callbacks:
+        callback()
 
 
 def _resolve(results: list[tuple[asyncio.Future[Any], Any]]) -> None:

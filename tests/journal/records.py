@@ -1,9 +1,12 @@
 """Events in a real store, as the daemon leaves them there."""
 
+import asyncio
+
 from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestRecord
 from gatectl.decision.outcomes import Fault, Message
 from gatectl.decision.verdict import Reason, Result, Verdict
 from gatectl.journal.statements import attempt_statement, outcome_statement
+from gatectl.journal.store import Store
 
 START_US = 1_763_840_101_000_042
 """2025-11-22T19:35:01.000042Z"""
@@ -76,3 +79,10 @@ def record(store, number, outcome=ADMITTED, **changes):
 def finish(store, event):
     """Writes the outcome of an attempt that is there."""
     store.execute(*outcome_statement(event.attempt.id, event.outcome))
+
+
+def recorded(store: Store, attempt: Attempt, after: Event | None = None) -> asyncio.Future[None]:
+    """Record an attempt; done when it is on disk."""
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    store.record(attempt, lambda: done.set_result(None), after)
+    return done

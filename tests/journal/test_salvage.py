@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, closing, suppress
 import pytest
 from damage import PAGE, card, event, overwrite, pages_of, roots, write
 from limits import NET_S
+from records import recorded
 
 from gatectl.decision.cards import key_of
 from gatectl.journal import salvage, statements
@@ -274,7 +275,7 @@ async def store_at(path, entries):
 
 
 async def record(store, one):
-    await asyncio.wait_for(store.record(one.attempt), NET_S)
+    await asyncio.wait_for(recorded(store, one.attempt), NET_S)
     store.finish(one.attempt.id, one.outcome)
     await asyncio.wait_for(store.ask(lambda _connection: None), NET_S)
 
@@ -331,7 +332,7 @@ def test_another_store_takes_the_place_without_a_restart(path, table):
             store.known_cards = lambda: {key_of(one.code): one for one in cards}
             store.take_cards = taken.append
             await store.opened
-            await asyncio.wait_for(store.record(new.attempt), NET_S)
+            await asyncio.wait_for(recorded(store, new.attempt), NET_S)
             with closing(connect_damaged(path)) as other:
                 other.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             overwrite(path, roots(path)[table])

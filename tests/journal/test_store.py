@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from limits import NET_S
+from records import recorded
 
 from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestRecord
 from gatectl.decision.outcomes import Fault
@@ -84,7 +85,7 @@ def test_a_record_is_on_disk_when_its_future_is_done(tmp_path):
 
     async def write():
         async with store_at(path) as store:
-            await store.record(attempt(1))
+            await recorded(store, attempt(1))
             with closing(sqlite3.connect(path)) as other:
                 assert other.execute("SELECT id FROM attempts").fetchall() == [("id-1",)]
                 assert other.execute("SELECT * FROM outcomes").fetchall() == []
@@ -110,7 +111,7 @@ def test_an_outcome_on_disk_does_not_wake_the_event_loop(tmp_path):
             await asyncio.gather(store.opened, store.cards)
             before = loop.woken
             for number in range(10):
-                await store.record(attempt(number))
+                await recorded(store, attempt(number))
                 store.finish(f"id-{number}", ADMITTED)
             await store.ask(lambda _connection: None)
             assert loop.woken - before == 11, "one for each attempt, and one for the question"
@@ -126,7 +127,7 @@ def test_records_keep_their_order(tmp_path):
     async def write():
         async with store_at(path) as store:
             for number in range(200):
-                store.record(attempt(number))
+                recorded(store, attempt(number))
                 store.finish(f"id-{number}", ADMITTED)
 
     asyncio.run(write())
@@ -243,10 +244,10 @@ def test_a_restart_closes_what_has_no_outcome_and_nothing_else(tmp_path):
     async def two_runs():
         async with store_at(path) as store:
             assert await store.opened == []
-            await store.record(attempt(1))
+            await recorded(store, attempt(1))
             store.finish("id-1", ADMITTED)
-            await store.record(attempt(2))
-            await store.record(attempt(3, budget_ms=None, partner=None, member=None))
+            await recorded(store, attempt(2))
+            await recorded(store, attempt(3, budget_ms=None, partner=None, member=None))
         async with store_at(path) as store:
             return await store.opened
 
@@ -277,7 +278,7 @@ def test_a_stuck_disk_loses_nothing_and_is_logged_once(tmp_path):
             with closing(sqlite3.connect(path, isolation_level=None)) as other:
                 other.execute("PRAGMA busy_timeout = 5000")
                 other.execute("BEGIN IMMEDIATE")
-                first = store.record(attempt(1))
+                first = recorded(store, attempt(1))
                 store.finish("id-1", ADMITTED)
                 await asyncio.sleep(0)
                 assert not first.done()
@@ -315,10 +316,10 @@ def test_a_full_disk_loses_nothing_is_logged_once_and_so_is_its_end(small_disk):
 
     async def write():
         async with store_at(path, entries) as store:
-            await store.record(attempt(0))
+            await recorded(store, attempt(0))
             filler = small_disk / "filler"
             fill(filler)
-            futures = [store.record(attempt(number)) for number in range(1, 300)]
+            futures = [recorded(store, attempt(number)) for number in range(1, 300)]
             done, _ = await asyncio.wait(futures, timeout=0.3)
             assert len(done) < len(futures), "the disk is full"
             assert store.health.error is not None
@@ -350,9 +351,9 @@ def test_a_read_only_disk_is_not_believed_that_it_wrote(small_disk):
 
     async def write():
         async with store_at(path, entries) as store:
-            await store.record(attempt(1))
+            await recorded(store, attempt(1))
             with read_only(small_disk):
-                late = store.record(attempt(2))
+                late = recorded(store, attempt(2))
                 done, _ = await asyncio.wait([late], timeout=0.3)
             await late
             assert not done, "it was in memory at most"
@@ -366,8 +367,8 @@ def test_a_read_only_disk_is_not_believed_that_it_wrote(small_disk):
 def test_a_bug_in_a_record_ends_the_writer_loudly(tmp_path):
     async def write():
         async with store_at(tmp_path / "journal.db") as store:
-            await store.record(attempt(1))
-            store.record(attempt(1))  # the same ID twice: not the disk's fault
+            await recorded(store, attempt(1))
+            recorded(store, attempt(1))  # the same ID twice: not the disk's fault
             with pytest.raises(sqlite3.IntegrityError):
                 await asyncio.wait_for(asyncio.shield(store.broken), NET_S)
 
@@ -505,7 +506,7 @@ def test_a_damaged_store_is_put_aside_and_a_new_one_begins(tmp_path, damage):
     async def write():
         async with store_at(path, entries) as store:
             assert await store.opened == []
-            await store.record(attempt(1))
+            await recorded(store, attempt(1))
             store.finish("id-1", ADMITTED)
 
     asyncio.run(write())
@@ -529,7 +530,7 @@ def test_records_kept_out_by_a_stuck_disk_are_counted_at_the_end(tmp_path):
         with closing(sqlite3.connect(tmp_path / "journal.db", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             for number in (1, 2):
-                store.record(attempt(number))
+                recorded(store, attempt(number))
             await store.stop(0.2)
 
     asyncio.run(write())
@@ -853,7 +854,7 @@ def test_a_passage_and_the_check_in_behind_it_are_written_together(tmp_path):
 
     async def story():
         store = Store(path, 0, lambda _entry: None)
-        done = store.record(attempt(2, kind="check_in"), passage)
+        done = recorded(store, attempt(2, kind="check_in"), passage)
         assert store.waiting == 1  # one job is one transaction
         store.start()
         await done

@@ -96,7 +96,9 @@ async def _insert_in_turn(paths: dict[int, Path], inserts: int) -> dict[int, lis
         for events, store in stores.items():
             attempt, outcome = history.event(chance, time.time_ns() // 1000)
             began = time.perf_counter()
-            await store.record(attempt)
+            on_disk = asyncio.Event()
+            store.record(attempt, on_disk.set)
+            await on_disk.wait()
             store.finish(attempt.id, outcome)
             await store.ask(lambda _connection: None)
             taken[events].append(time.perf_counter() - began)
