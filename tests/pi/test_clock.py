@@ -23,8 +23,8 @@ def test_a_clock_that_is_set_changes_nothing_but_names(door, partners):
     door.scan(SILENT)
     partners.until(lambda: partners.asked_for(SILENT) == 1)
     door.check("date --set '+3 years +2 days'")
-    door.told(f"rejected {SILENT} (wellhub timeout")
-    door.told("the clock was set forward by 3 years")
+    door.until_logged(f"rejected {SILENT} (wellhub timeout")
+    door.until_logged("the clock was set forward by 3 years")
 
     # An hour back, while the gate is open and a repeat is one.
     with door.watch() as relay:
@@ -37,14 +37,14 @@ def test_a_clock_that_is_set_changes_nothing_but_names(door, partners):
         assert shortest < OPEN_S + LATE_MS / 1000, relay.changes
         door.scan(GOOD)
         door.scan(SILENT)
-        door.told("the clock was set back by ")
+        door.until_logged("the clock was set back by ")
         # And forward again: what was read a moment ago is still the same scan.
         door.check("date --set '+1 day'")
         door.scan(GOOD)
         door.scan(UNKNOWN)
-        door.told(f"rejected {UNKNOWN}")
+        door.until_logged(f"rejected {UNKNOWN}")
         assert len(relay.changes) == 3, relay.changes
-    door.told("the clock was set forward by ", times=2)
+    door.until_logged("the clock was set forward by ", times=2)
 
     events = door.events()
     assert [event["credential"] for event in events] == [SILENT, GOOD, UNKNOWN]

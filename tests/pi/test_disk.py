@@ -43,12 +43,12 @@ def test_a_card_that_takes_no_record(door, partners, failure):
         door.scan(GOOD)
         relay.wait(energised=True, limit_s=LIMIT_S)
         door.scan(UNKNOWN)
-        door.told(f"rejected {UNKNOWN}")
-    door.told("/var/lib/gatectl/journal.db cannot be written")
-    door.told("is late: the disk does not answer")
+        door.until_logged(f"rejected {UNKNOWN}")
+    door.until_logged("/var/lib/gatectl/journal.db cannot be written")
+    door.until_logged("is late: the disk does not answer")
     assert door.events() == []
     door.check(mend)
-    door.told("/var/lib/gatectl/journal.db is written again")
+    door.until_logged("/var/lib/gatectl/journal.db is written again")
     assert [event["credential"] for event in door.events()] == [GOOD, UNKNOWN]
     assert partners.asked_for(GOOD) == partners.asked_for(UNKNOWN) == 1
     assert door.check("systemctl show --value --property=NRestarts gatectl").strip() == "0"

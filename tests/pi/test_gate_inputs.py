@@ -45,20 +45,20 @@ def test_button_contact_and_fire_alarm_are_read_by_their_levels(pi, measured):
         measured("exit button to relay without edges, on the emulated clock", on.at - pressed_at)
         pi.drive(BUTTON, high=True)
         off = relay.wait(energised=False, limit_s=LIMIT_S, after=1)
-        pi.told(": Exit")
+        pi.until_logged(": Exit")
         while pi.seconds() < off.at + TAIL_S:
             pass
         pi.drive(CONTACT, high=True)
-        pi.told("Door forced open")
+        pi.until_logged("Door forced open")
         pi.drive(CONTACT, high=False)
-        pi.told("Door closed again")
+        pi.until_logged("Door closed again")
         assert len(relay.changes) == 3, "nothing but the button moved the relay"
         pi.drive(FIRE, high=True)
         relay.wait(energised=True, limit_s=LIMIT_S, after=3)
-        pi.told("Fire alarm")
+        pi.until_logged("Fire alarm")
         pi.drive(FIRE, high=False)
         relay.wait(energised=False, limit_s=LIMIT_S, after=4)
-        pi.told("Normal again")
+        pi.until_logged("Normal again")
     assert kinds(pi.events()) == [
         ("exit", "opened"),
         ("contact", "forced"),
@@ -73,12 +73,12 @@ def test_who_passes_the_turnstile_ends_the_opening(door, measured):
     with door.watch() as relay:
         door.scan(GOOD)
         relay.wait(energised=True, limit_s=LIMIT_S)
-        door.told(f"admitted {GOOD}")
+        door.until_logged(f"admitted {GOOD}")
         passing_at = door.seconds()
         door.drive(SENSOR, high=False)
         off = relay.wait(energised=False, limit_s=LIMIT_S, after=1)
         measured("passage to relay off without edges, on the emulated clock", off.at - passing_at)
-    door.told("Passed")
+    door.until_logged("Passed")
     scan, passage = door.events()
     assert (passage["kind"], passage["result"], passage["of"]) == ("passage", "passed", scan["id"])
 
@@ -94,7 +94,7 @@ def cut_and_boot(door):
 def until_ready(door):
     door.go_on()
     door.agent.wait_ready()
-    door.told("is ready", limit_s=BOOT_S)
+    door.until_logged("is ready", limit_s=BOOT_S)
     door.until_scanner_is_open()
 
 
@@ -108,7 +108,7 @@ def test_nothing_follows_from_a_power_cut_within_the_window_of_a_passage(door, p
     with door.watch() as relay:
         door.scan(GOOD)
         relay.wait(energised=True, limit_s=LIMIT_S)
-        door.told(f"admitted {GOOD}")
+        door.until_logged(f"admitted {GOOD}")
         assert door.energised()
         cut_and_boot(door)
     with door.watch() as relay:
@@ -118,7 +118,7 @@ def test_nothing_follows_from_a_power_cut_within_the_window_of_a_passage(door, p
         door.connect(partners)
         door.scan(GOOD)
         relay.wait(energised=True, limit_s=LIMIT_S)
-        door.told(f"admitted {GOOD}")
+        door.until_logged(f"admitted {GOOD}")
         assert len(relay.changes) == 2, "one opening"
     _, again = door.events()
     assert again["basis"] == "partner", "no second try without a `not passed`"
@@ -155,25 +155,25 @@ def test_the_caps_of_grace_outlast_a_power_cut_within_an_outage(door):
     door.change_settings(BUDGET, GRACE)
     for member in (GOOD, GOOD_TOO, ALSO_GOOD):
         door.scan(member)
-        door.told(f"admitted {member}")
+        door.until_logged(f"admitted {member}")
     door.check(LINK.format(state="down"))
-    door.told("partner wellhub: no connection (network")
+    door.until_logged("partner wellhub: no connection (network")
     for member in (GOOD, GOOD_TOO):
         door.scan(member)
-        door.told(f"rejected {member} (wellhub network")
+        door.until_logged(f"rejected {member} (wellhub network")
     door.scan(ALSO_GOOD)  # with this third member the outage begins
-    door.told(f"admitted {ALSO_GOOD}", times=2)
+    door.until_logged(f"admitted {ALSO_GOOD}", times=2)
     cut_and_boot(door)
     with door.watch() as relay:
         until_ready(door)
         door.scan(ALSO_GOOD)
-        door.told(f"rejected {ALSO_GOOD}")
+        door.until_logged(f"rejected {ALSO_GOOD}")
         assert not relay.ever_energised
         door.scan(GOOD)
         relay.wait(energised=True, limit_s=LIMIT_S)
-        door.told(f"admitted {GOOD}")
+        door.until_logged(f"admitted {GOOD}")
         door.scan(GOOD_TOO)
-        door.told(f"rejected {GOOD_TOO}")
+        door.until_logged(f"rejected {GOOD_TOO}")
         relay.wait(energised=False, limit_s=LIMIT_S, after=1)
         assert len(relay.changes) == 3, "one opening"
     before, again, last, none_left = door.events()[-4:]

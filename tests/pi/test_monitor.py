@@ -66,7 +66,7 @@ def test_it_shows_the_record_and_each_event_as_it_comes(monitored):
     assert UNKNOWN not in monitored.check(_LOOK)
     monitored.check(_STREAM)
     monitored.scan(UNKNOWN)
-    monitored.told(f"rejected {UNKNOWN}")
+    monitored.until_logged(f"rejected {UNKNOWN}")
     (event,) = monitored.events()
     monitored.check(f"until grep -q {event['id']} /run/rig/stream; do sleep 0.2; done")
     assert UNKNOWN in monitored.check(_LOOK)

@@ -42,7 +42,7 @@ def refused(door, fault):
     """A scan that comes to nothing by this fault, before a byte of a request left."""
     seen = len(door.events())
     door.scan(GOOD)
-    door.told(f"rejected {GOOD} (wellhub {fault}")
+    door.until_logged(f"rejected {GOOD} (wellhub {fault}")
     *_, event = events = door.events()
     assert len(events) == seen + 1
     assert (event["fault"], event["verdict"], event["status"]) == (fault, "none", None)
@@ -59,7 +59,7 @@ def told_of(door, fault):
 
 def admitted(door, partners, times):
     door.scan(GOOD)
-    door.told(f"admitted {GOOD}", times=times)
+    door.until_logged(f"admitted {GOOD}", times=times)
     assert partners.asked_for(GOOD) == times
 
 
@@ -67,12 +67,12 @@ def test_the_network_goes_and_comes_back(door, partners, measured):
     pid = door.daemon_pid()
     admitted(door, partners, 1)
     door.check(LINK.format(state="down"))
-    door.told("partner wellhub: no connection (network", limit_s=BACK_S)
+    door.until_logged("partner wellhub: no connection (network", limit_s=BACK_S)
     refused(door, "network")
     assert "unreachable" in told_of(door, "network")
     begin = door.seconds()
     door.check(LINK.format(state="up"))
-    door.told("partner wellhub: connected again", limit_s=BACK_S)
+    door.until_logged("partner wellhub: connected again", limit_s=BACK_S)
     measured("network back to connected again, on the emulated clock", door.seconds() - begin)
     admitted(door, partners, 2)
     assert door.daemon_pid() == pid
@@ -82,13 +82,13 @@ def test_a_network_that_swallows_everything_is_a_timeout(door, partners):
     admitted(door, partners, 1)  # so a connection is ready
     door.set_link(up=False)
     door.scan(GOOD)
-    door.told(f"rejected {GOOD} (wellhub timeout")
+    door.until_logged(f"rejected {GOOD} (wellhub timeout")
     door.set_link(up=True)
     *_, event = door.events()
     assert event["request"]["sent"] is True
     assert event["gate"] is None
     door.scan(GOOD)
-    door.told(f"admitted {GOOD}", times=2)
+    door.until_logged(f"admitted {GOOD}", times=2)
     assert partners.asked_for(GOOD) == 2, "what was given up must not arrive later"
 
 
@@ -104,13 +104,13 @@ def test_the_name_server_goes_and_comes_back(pi, partners):
     admitted(pi, partners, 2)
 
     pi.check("systemctl restart gatectl")
-    pi.told("partner wellhub: no connection (network", limit_s=BACK_S)
+    pi.until_logged("partner wellhub: no connection (network", limit_s=BACK_S)
     pid = pi.daemon_pid()
     refused(pi, "network")
     assert "the name partner.test was not found" in told_of(pi, "network")
 
     pi.check(_NAME_SERVER_ON)
-    pi.told("partner wellhub: connected again", limit_s=BACK_S)
+    pi.until_logged("partner wellhub: connected again", limit_s=BACK_S)
     admitted(pi, partners, 3)
     assert pi.daemon_pid() == pid
 
@@ -118,10 +118,10 @@ def test_the_name_server_goes_and_comes_back(pi, partners):
 def test_the_partners_certificate_expires_and_is_renewed(door, partners):
     pid = door.daemon_pid()
     partners.expire()
-    door.told("partner wellhub: no connection (tls", limit_s=BACK_S)
+    door.until_logged("partner wellhub: no connection (tls", limit_s=BACK_S)
     refused(door, "tls")
     assert "expired" in told_of(door, "tls")
     partners.renew()
     admitted(door, partners, 1)  # at once: a scan does not wait for the next attempt
-    door.told("partner wellhub: connected again", limit_s=BACK_S)
+    door.until_logged("partner wellhub: connected again", limit_s=BACK_S)
     assert door.daemon_pid() == pid

@@ -20,7 +20,7 @@ def test_the_relay_is_off_from_power_on_to_ready(image, measured):
     with Pi(image, cold=True, paused=True) as pi, pi.watch() as relay:
         pi.go_on()
         pi.agent.wait_ready()
-        pi.told("is ready", limit_s=LIMIT_S)
+        pi.until_logged("is ready", limit_s=LIMIT_S)
         measured("cold boot to ready, on the emulated clock", pi.seconds())
         assert not relay.ever_energised
         assert relay.samples > 1000
@@ -40,7 +40,7 @@ def test_after_a_panic_with_the_relay_on_the_machine_restarts_with_it_off(pi):
     with pi.watch() as relay:
         pi.go_on()
         pi.agent.wait_ready()
-        pi.told("is ready", limit_s=LIMIT_S)
+        pi.until_logged("is ready", limit_s=LIMIT_S)
         assert not relay.ever_energised
     (event,) = pi.events()
     assert event["message"] in {"Opened by hand: test", "Interrupted: the outcome was not recorded"}
@@ -101,7 +101,7 @@ def test_power_cuts_at_any_moment_of_scans(image, partners, rounds, measured, tm
     for turn in range(rounds):
         with Pi(image) as door:
             door.connect(partners)
-            door.told("partner wellhub: connected again")
+            door.until_logged("partner wellhub: connected again")
             with door.watch() as relay:
                 arrived = cut_in_mid_scan(door, partners, relay, MOMENTS[turn % len(MOMENTS)], chance)
             folder = tmp_path / str(turn)
@@ -142,7 +142,7 @@ def test_a_power_cut_with_the_relay_on_and_a_scan_under_way(door, partners):
     with door.watch() as relay:
         door.go_on()
         door.agent.wait_ready()
-        door.told("is ready", limit_s=LIMIT_S)
+        door.until_logged("is ready", limit_s=LIMIT_S)
         assert not relay.ever_energised
     good, silent = door.events()
     assert (good["credential"], good["result"]) == (GOOD, "admitted")

@@ -32,32 +32,32 @@ LIES_S = 0.05
 def test_a_card_on_the_serial_reader_opens(door, partners):
     door.check(f"gatectl cards add {CARD} wellhub {GOOD}")
     door.plug_reader()
-    door.told(f"{READER}: ready")
+    door.until_logged(f"{READER}: ready")
     with door.watch() as relay:
         door.send_serial(FRAME)
         relay.wait(energised=True, limit_s=60)
-    door.told(f"admitted {CARD}")
+    door.until_logged(f"admitted {CARD}")
     assert partners.asked_for(GOOD) == 1
 
 
 def test_a_frame_with_a_wrong_sum_is_no_code(door, partners):
     door.plug_reader()
-    door.told(f"{READER}: ready")
+    door.until_logged(f"{READER}: ready")
     door.send_serial(FRAME.replace(b"25", b"26"))
-    door.told("input dropped (checksum)")
+    door.until_logged("input dropped (checksum)")
     door.send_serial(FRAME)
-    door.told(f"rejected {CARD}")
+    door.until_logged(f"rejected {CARD}")
     assert len(partners.requests) == 1
 
 
 def test_a_card_that_lies_on_the_reader_is_one_scan(door, partners):
     door.change_settings("repeat_ms = 0", "repeat_ms = 3000")
     door.plug_reader()
-    door.told(f"{READER}: ready")
+    door.until_logged(f"{READER}: ready")
     for _ in range(100):
         door.send_serial(FRAME)
         time.sleep(LIES_S)
-    door.told(f"rejected {CARD}")
+    door.until_logged(f"rejected {CARD}")
     assert len(door.events()) == 1
     assert len(partners.requests) == 1
 
@@ -74,14 +74,14 @@ def test_a_scanner_is_taken_up_each_time_it_comes_back(door, rounds, measured):
         while door.seconds() < began + HEARD_S:
             pass
         door.unplug_scanner()
-        door.told(f"{SCANNER}: lost", times=turn)
+        door.until_logged(f"{SCANNER}: lost", times=turn)
         *_, lost = lines_of(door, pid, f"{SCANNER}: lost")
         took.append(int(lost["__MONOTONIC_TIMESTAMP"]) / 1e6 - ahead_s - began)
         door.plug_scanner()
-        door.told(f"{SCANNER}: ready", times=turn)
+        door.until_logged(f"{SCANNER}: ready", times=turn)
         codes.append(f"c{turn:02}")
         door.type_at_once(f"{codes[-1]}\n")
-        door.told(f"rejected {codes[-1]}")
+        door.until_logged(f"rejected {codes[-1]}")
     measured(f"half a code to the loss of its scanner, worst of {len(took)}", max(took))
     assert len(lines_of(door, pid, f"{SCANNER}: lost")) == len(took)
     assert len(lines_of(door, pid, f"{SCANNER}: ready")) == len(took)
@@ -103,19 +103,19 @@ def test_alt_codes_and_an_ending_with_ctrl(door, partners):
     second = keys.held("alt", "kp_4", "kp_8")  # 0, in code page 437
     rest = keys.events(GOOD[2:])
     door.press([*keys.taps("num_lock", "f1", "esc"), *first, *second, *rest, *keys.held("ctrl", "m")])
-    door.told(f"admitted {GOOD}")
+    door.until_logged(f"admitted {GOOD}")
     assert partners.asked_for(GOOD) == 1
 
 
 def test_a_french_scanner_that_ends_with_an_arrow(door):
     door.change_settings('layout = "us"', 'layout = "fr"')
     door.press([*keys.events("ZP6!$)#"), *keys.taps("down")])
-    door.told("rejected WP-1403")
+    door.until_logged("rejected WP-1403")
 
 
 def test_another_keyboard_in_its_place_is_not_taken_for_it(door, partners):
     door.unplug_scanner()
-    door.told(f"{SCANNER}: lost")
+    door.until_logged(f"{SCANNER}: lost")
     door.plug_scanner("other")
     door.check(
         "until [[ -e /dev/input/by-id/usb-QEMU_QEMU_USB_Keyboard_other-event-kbd ]]; do sleep 0.2; done"
@@ -123,24 +123,24 @@ def test_another_keyboard_in_its_place_is_not_taken_for_it(door, partners):
     door.scan(GOOD)
     door.unplug_scanner()
     door.plug_scanner()
-    door.told(f"{SCANNER}: ready")
+    door.until_logged(f"{SCANNER}: ready")
     door.scan(GOOD)
-    door.told(f"admitted {GOOD}")
+    door.until_logged(f"admitted {GOOD}")
     assert len(door.events()) == 1
     assert partners.asked_for(GOOD) == 1
 
 
 def test_a_serial_reader_is_taken_up_each_time_it_comes_back(door, rounds):
     door.plug_reader()
-    door.told(f"{READER}: ready")
+    door.until_logged(f"{READER}: ready")
     for turn in range(1, rounds + 1):
         door.send_serial(FRAME[:7])
         door.unplug_reader()
-        door.told(f"{READER}: lost", times=turn)
+        door.until_logged(f"{READER}: lost", times=turn)
         door.plug_reader()
-        door.told(f"{READER}: ready", times=turn + 1)
+        door.until_logged(f"{READER}: ready", times=turn + 1)
         door.send_serial(FRAME)
-        door.told(f"rejected {CARD}", times=turn)
+        door.until_logged(f"rejected {CARD}", times=turn)
     assert len(door.events()) == rounds
     lines = [entry["MESSAGE"] for entry in door.journal()]
     assert sum(f"{READER}: lost" in line for line in lines) == rounds

@@ -68,7 +68,7 @@ def test_sigkill_with_the_relay_on(pi, rounds, measured):
         for turn in range(rounds):
             open_gate(pi, relay)
             took.append(signal(pi, relay, "KILL"))
-            pi.told("is ready", times=turn + 2)
+            pi.until_logged("is ready", times=turn + 2)
     measured(f"relay on after SIGKILL, worst of {rounds}, on the emulated clock", max(took))
     assert max(took) < OFF_S, took
 
@@ -80,10 +80,10 @@ def test_sigkill_of_the_whole_service_with_the_relay_on(pi, measured):
         open_gate(pi, relay)
         slow = slowness(pi)  # before: after the kill, the daemon's start is in the way
         took = signal(pi, relay, "KILL", survivor=True)
-    pi.told("main: relay off", times=2)  # the first was that of the new settings' restart
+    pi.until_logged("main: relay off", times=2)  # the first was that of the new settings' restart
     measured("relay on after SIGKILL of both processes, on the emulated clock", took)
     measured("the same, told in a Pi's time", took / slow)
-    pi.told("is ready", times=2)
+    pi.until_logged("is ready", times=2)
 
 
 def test_how_much_of_it_is_the_last_step(pi, measured):

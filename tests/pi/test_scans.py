@@ -23,7 +23,7 @@ def test_a_good_code_opens_for_open_ms_and_is_on_record(door, partners):
     shortest, longest = pins.between(on, off)
     assert longest >= OPEN_S, relay.changes
     assert shortest < OPEN_S + LATE_S, relay.changes
-    door.told(f"admitted {GOOD}")
+    door.until_logged(f"admitted {GOOD}")
     (event,) = door.events()
     assert (event["credential"], event["member"], event["partner"]) == (GOOD, GOOD, "wellhub")
     assert (event["result"], event["verdict"], event["status"]) == ("admitted", "allowed", 200)
@@ -36,7 +36,7 @@ def test_a_code_that_the_partner_declines_does_not_open(door, partners):
     with door.watch() as relay:
         for code in (UNKNOWN, CANCELLED):
             door.scan(code)
-            door.told(f"rejected {code}")
+            door.until_logged(f"rejected {code}")
     assert not relay.ever_energised
     unknown, cancelled = door.events()
     assert (unknown["verdict"], cancelled["verdict"]) == ("not_found", "not_allowed")
@@ -49,7 +49,7 @@ def test_capital_letters_arrive_as_such(door):
         door.scan("GOOD-1")
         relay.wait(energised=True, limit_s=LIMIT_S)
         door.scan("good-1")
-        door.told("rejected good-1")
+        door.until_logged("rejected good-1")
     assert [event["credential"] for event in door.events()] == ["GOOD-1", "good-1"]
 
 
@@ -66,7 +66,7 @@ def test_a_long_code_typed_without_a_pause_is_whole(door, partners, measured):
         if took < INCOMPLETE_S:
             break
     measured("30 characters typed, shift on every third, on the emulated clock", took)
-    door.told(f"rejected {code}")
+    door.until_logged(f"rejected {code}")
     assert partners.asked_for(code) == 1
 
 
@@ -74,7 +74,7 @@ def test_a_german_scanner(door):
     door.change_settings('layout = "us"', 'layout = "de"')
     code = "Zy-7/ß_Ö"
     door.scan(code, "de")
-    door.told(f"rejected {code}")
+    door.until_logged(f"rejected {code}")
     assert [event["credential"] for event in door.events()] == [code]
 
 

@@ -62,7 +62,7 @@ def uninstall(door):
 
 def admitted(door, partners, times):
     door.scan(GOOD)
-    door.told(f"admitted {GOOD}", times=times)
+    door.until_logged(f"admitted {GOOD}", times=times)
     assert partners.asked_for(GOOD) == times
 
 
@@ -90,7 +90,7 @@ def test_upgrades(door, partners):
         # One that does not start: the old one is put back.
         status, said = install(door)
         assert (status, "the old one was put back" in said) == (1, True), said
-        door.told("is ready")
+        door.until_logged("is ready")
         assert not relay.ever_energised
     admitted(door, partners, 1)
 
@@ -119,7 +119,7 @@ def test_the_service_is_back_in_time(image, measured):
     Those of all four cores count, as if one had done them all.
     """
     with Pi(image, cold=True, counted=True) as door:
-        door.told("is ready", limit_s=INSTALL_S)
+        door.until_logged("is ready", limit_s=INSTALL_S)
         door.check(PREPARE.format(version="0.9.4", more=""))
         status, said = install(door)
         assert (status, "gatectl 0.9.4 runs" in said) == (0, True), said

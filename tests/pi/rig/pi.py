@@ -25,6 +25,8 @@ KEY_GAP_S = 0.03
 """Between two key events, of the emulation's own time. A keyboard is asked every 10 ms, and QEMU's forgets
 what it cannot queue (16)."""
 FASTEST_S = 0.01
+FOLLOW_S = 10
+"""The longest wait for a line that the follower of the journal has missed."""
 
 
 class KeysLostError(GuestError):
@@ -233,9 +235,9 @@ class Pi:
 
     # The network.
 
-    def plug_network(self, partners: Partners) -> None:
-        """A USB network adapter whose other end is the partners' alone."""
-        forward = [{"str": partners.link}]
+    def plug_network(self, *links: str) -> None:
+        """A USB network adapter on whose other end is nothing but these; see `Partners.link`."""
+        forward = [{"str": link} for link in links]
         self.qmp("netdev_add", type="user", id="net", restrict=True, guestfwd=forward, ipv6=False)
         self.qmp("device_add", driver="usb-net", id="network", netdev="net")
 
@@ -243,10 +245,10 @@ class Pi:
         """Down, everything is swallowed on the way, and the guest's adapter knows nothing of it."""
         self.qmp("set_link", name="net", up=up)
 
-    def connect(self, partners: Partners) -> None:
-        """Like `plug_network`, and returns when the daemon has reached the partners."""
+    def connect(self, partners: Partners, *links: str) -> None:
+        """Plugs in the network with these links too, and returns when the daemon has reached the partners."""
         before = partners.simulator.handshakes
-        self.plug_network(partners)
+        self.plug_network(partners.link, *links)
         partners.until(lambda: partners.simulator.handshakes > before)
 
     # Commands and records.
@@ -262,14 +264,17 @@ class Pi:
         """All events, the oldest first, as the product prints them."""
         return [json.loads(line) for line in self.check("gatectl events --json -n 1000").splitlines()]
 
-    def told(self, text: str, *, times: int = 1, limit_s: float = COMMAND_S) -> None:
-        """Returns when the daemon's journal, since the snapshot or this boot, has so many lines with it."""
-        done = self.agent.run(
-            _FOLLOW.format(text=shlex.quote(text), times=times, limit=limit_s), limit_s=limit_s + 30
+    def until_logged(self, text: str, *, times: int = 1, limit_s: float = COMMAND_S) -> None:
+        """Returns when so many lines of the daemon's journal, since the snapshot or this boot, have the text.
+
+        GuestError at the limit; it has the lines and the moments of all looks, on the guest's clock.
+        """
+        script = _UNTIL_LOGGED.format(
+            text=shlex.quote(text), times=times, limit=round(limit_s), round=FOLLOW_S
         )
+        done = self.agent.run(script, limit_s=limit_s + COMMAND_S)
         if done.status:
-            said = self.check("journalctl -b -u gatectl -o cat -n 40")
-            raise GuestError(f"{text!r} was not told {times} times:\n{said}")
+            raise GuestError(f"{text!r} was not logged {times} times:\n{done.out}{done.err}")
 
     def journal(self) -> Iterator[dict[str, Any]]:
         """The daemon's journal of this boot."""
@@ -295,12 +300,26 @@ for serial in /sys/bus/usb/devices/*/serial; do
     if [[ $(<"$serial") == {serial} ]]; then echo 1 >"${{serial%/*}}/remove"; fi
 done
 """
-_FOLLOW = """
-exec {{lines}}< <(exec timeout {limit} journalctl -b -u gatectl -o cat -f -n all 2>&1)
-follower=$!
-# Lines from before the snapshot do not count.
-for ((line = $(</run/rig/told); line > 0; line--)); do read -r _ <&$lines; done
-found=$(grep -F -m {times} -c -e {text} <&$lines)
-kill $follower
-((found == {times}))
+_UNTIL_LOGGED = """
+mark=$(</run/rig/mark)
+journal() {{ exec timeout {round} journalctl -b -u gatectl -n all ${{mark:+"--after-cursor=$mark"}} "$@"; }}
+clock() {{ read -r now _ </proc/uptime; }}
+clock
+until=$((${{now%.*}} + {limit}))
+while ((${{now%.*}} < until)); do
+    exec {{lines}}< <(journal -o cat -f)
+    follower=$!
+    found=$(grep -F -m {times} -c -e {text} <&$lines)
+    kill $follower 2>/dev/null
+    exec {{lines}}<&-
+    if ((found == {times})); then exit 0; fi
+    looks+="$now "
+    clock
+done
+echo "looked at $looks, and given up at $now; then the journal had"
+(journal -o short-monotonic)
+exit 1
+"""
+"""A follower with a filter can miss a line until another one comes: journald counts an entry first, and then
+puts it on the lists that filters go by. So each round has a new follower, which reads all from the mark.
 """

@@ -21,11 +21,17 @@ _SETTLED = """
 systemctl is-system-running --wait
 udevadm settle
 until gatectl status --json | grep -q '"ready"'; do :; done
+until journalctl -b -u gatectl -o cat | grep -q ' is ready$'; do :; done
 sync
 dmesg --console-off
-journalctl -b -u gatectl -o cat | wc -l >/run/rig/told
+journalctl --sync
+journalctl -b -u gatectl -n 1 -o cat --show-cursor | sed -n 's/^-- cursor: //p' >/run/rig/mark
+grep -q . /run/rig/mark
 """
-"""The scanner is open; the kernel keeps its lines off the agent's; `Pi.told` counts from here."""
+"""The scanner is open; the kernel keeps its lines off the agent's; `Pi.until_logged` counts from the mark.
+
+It is a line of the daemon's, since `--after-cursor` passes over one line that its filter takes.
+"""
 
 
 def ensure_booted(image: Image) -> None:
