@@ -156,6 +156,15 @@ def test_the_uplinks_packages_are_there_only_where_the_settings_have_an_uplink(m
     assert list(machine.path(f"/opt/gatectl/versions/{machine.current}").glob(packages))
 
 
+def test_an_uplink_whose_packages_are_not_in_the_wheelhouse_is_an_error(machine, tmp_path):
+    before = machine.current
+    without = make_wheelhouse(tmp_path / "without", without=("aiomqtt",))
+    said = machine.install("--wheelhouse", without, "--uplink", status=1)
+    assert "there is no aiomqtt in" in said
+    assert last_lines(said).endswith("and nothing was changed")
+    assert machine.versions == {before}
+
+
 def test_a_rebuilt_version_stays_current(machine, wheelhouse):
     before = machine.current
     machine.install("--wheelhouse", wheelhouse, "--rebuild")
