@@ -6,6 +6,8 @@ import subprocess
 import pytest
 from machines import CATALOG, MAN, UNITS, tool
 
+from gatectl.fleet import new_office
+
 EXPOSURE_MAX = 1.5
 
 
@@ -26,6 +28,30 @@ def units(tmp_path):
 def test_the_units_are_sound(units):
     done = subprocess.run(
         [tool("systemd-analyze"), "verify", "--man=no", *units], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_units_of_a_head_office_are_sound(tmp_path):
+    office = tmp_path / "office"
+    new_office.create(office, ["broker.example.com"])
+    broker = tmp_path / "mosquitto.service"
+    broker.write_text("[Service]\nExecStart=/bin/true\n")
+    drop_in = tmp_path / "mosquitto.service.d/gatectl.conf"
+    drop_in.parent.mkdir()
+    drop_in.write_text(
+        (office / "mosquitto-gatectl.conf").read_text().replace("/usr/sbin/mosquitto", "/bin/true")
+    )
+    services = sorted(office.glob("*.service"))
+    assert [path.name for path in services] == [
+        "gatectl-fleet-ingest.service",
+        "gatectl-fleet-monitor.service",
+    ]
+    done = subprocess.run(
+        [tool("systemd-analyze"), "verify", "--man=no", *services, broker],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
 
