@@ -16,6 +16,8 @@ from rig.wheels import wheelhouse
 
 SIZE = "2G"  # an SD card's size is a power of two, or QEMU refuses it
 SNAPSHOT = "booted"
+OFFICE, OFFICE_ADDRESS = "office.test", "10.0.2.101"
+"""The head office of a fleet; `rig.office` has one."""
 _SOURCES = Path("usr/local/src/gatectl")
 _WHEELS = Path("usr/local/src/wheels")
 _PLACED = {
@@ -26,7 +28,7 @@ _PLACED = {
 }
 _WRITTEN = {
     "etc/hostname": "pi\n",
-    "etc/hosts": f"127.0.0.1 localhost pi\n{partners.ADDRESS} {partners.NAME}\n",
+    "etc/hosts": f"127.0.0.1 localhost pi\n{partners.ADDRESS} {partners.NAME}\n{OFFICE_ADDRESS} {OFFICE}\n",
     # The first takes some network adapters from cdc_ether, whichever is loaded first. The second speaks to a
     # part that is not emulated, and at some boots the kernel falls over what it hears.
     "etc/modprobe.d/rig.conf": "blacklist cdc_subset\nblacklist vchiq\n",
@@ -110,7 +112,7 @@ def _copy_product(target: Path) -> None:
 
 def _install(root: Path) -> None:
     installer = f"/{_SOURCES}/scripts/install"
-    if _inside(root, installer, "--wheelhouse", f"/{_WHEELS}"):
+    if _inside(root, installer, "--wheelhouse", f"/{_WHEELS}", "--uplink"):
         raise CannotError("scripts/install failed on the emulated Pi", "what it said stands above")
 
 

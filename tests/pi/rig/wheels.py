@@ -19,7 +19,7 @@ BUILDS = "hatchling>=1.21"  # with it the installer builds these very sources
 def wheelhouse() -> Path:
     """Downloads it where it is not there. Raises CannotError."""
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], BUILDS]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["uplink"], BUILDS]
     target = cache() / f"wheels-{digest(wanted, [Path(__file__)])}"
     with building(target) as folder:
         if folder is not None:
