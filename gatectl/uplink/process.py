@@ -111,7 +111,7 @@ class Uplink:
         self._rung = asyncio.Event()
         """The daemon finished an event."""
         self._state_due = asyncio.Event()
-        self._link = LinkStatus(f"{access.host}:{access.port}", access.device, clock.timestamp_now().at_us)
+        self._link = LinkStatus(f"{access.host}:{access.port}", access.device, clock.wall_us(clock.now()))
         self._stopped = asyncio.Event()
 
     def stop(self) -> None:
@@ -300,7 +300,7 @@ class Uplink:
     async def _state(self, status: dict[str, Any] | None) -> wire.Payload:
         talk = self._talk
         health = {
-            "at": timestamp(clock.timestamp_now().at_us),
+            "at": timestamp(clock.wall_us(clock.now())),
             "version": __version__,
             **self._about,
             "certificate_until": self._certificate_until(),
@@ -334,12 +334,12 @@ class Uplink:
     # --- The own status --------------------------------------------------------------------------
 
     def _succeeded(self) -> None:
-        self._link.changed(clock.timestamp_now().at_us, None)
+        self._link.changed(clock.wall_us(clock.now()), None)
         self._log(LogEntry(Priority.NOTICE, f"connected to {self._link.broker}"))
 
     def _failed(self, cause: str) -> None:
         """Log the first failure after a success, and each new cause; repeats are quiet."""
-        if self._link.changed(clock.timestamp_now().at_us, cause):
+        if self._link.changed(clock.wall_us(clock.now()), cause):
             self._log(LogEntry(Priority.WARNING, f"not connected to {self._link.broker}: {cause}"))
 
     async def _show(self) -> None:

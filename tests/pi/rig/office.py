@@ -38,7 +38,7 @@ def head_office() -> Iterator[HeadOffice]:
 
 
 class HeadOffice:
-    """What a gate's technician and the tests have of it."""
+    """A running one, as a gate's technician and the tests use it."""
 
     def __init__(self, folder: Path, broker: LocalBroker, dsn: str) -> None:
         self._folder, self._dsn = folder, dsn
