@@ -17,6 +17,7 @@ from gatectl.decision.event import timestamp
 from gatectl.decision.local_time import when
 from gatectl.decision.partner_condition import Condition
 from gatectl.decision.words import Language
+from gatectl.decision.words.status_words import alarm_words as contact_words
 from gatectl.decision.words.status_words import mode_words, store_troubles
 from gatectl.errors import visible
 from gatectl.fleet.database import LOCK
@@ -337,14 +338,17 @@ def _troubles(gate: GateHealth, language: Language) -> list[str]:
         return []
     if gate.status is None:
         return [text(language, "fleet_daemon_away")]
+    doors = gate.status["doors"].items()
     modes = (
         f"{name}: {mode_words(door, language)}"
-        for name, door in gate.status["doors"].items()
+        for name, door in doors
         if door["mode"]["name"] in {"fire", "lockdown"}
     )
+    forced = (f"{name}: {words}" for name, door in doors if (words := contact_words(door, language)))
     badges = health_of(gate.status, {}, language).badges
     store = (words for words, _ in store_troubles(gate.status, lambda stamp: stamp, language))
-    return [*modes, *(f"{name}: {state}" for name, state, well in badges if not well), *map(visible, store)]
+    ill = (f"{name}: {state}" for name, state, well in badges if not well)
+    return [*modes, *forced, *ill, *map(visible, store)]
 
 
 def _shown_troubles(gate: GateHealth, language: Language) -> list[str]:

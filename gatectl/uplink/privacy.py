@@ -158,6 +158,8 @@ def _door(door: Any) -> dict[str, Any] | None:
     shaped = _only(door, ("state", "waiting", "dropped", "gate", "signals", "inputs", "inside"))
     if shaped is None:
         return None
+    # Of the door's contact.
+    shaped["alarm"] = _only(door.get("alarm"), ("name", "since"))
     # Its reason is what a person typed.
     shaped["mode"] = _only(door.get("mode"), ("name", "since", "until"))
     scanners = door.get("scanners")

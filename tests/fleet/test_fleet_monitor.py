@@ -10,7 +10,7 @@ import patient_http
 import psycopg
 import pytest
 from limits import NET_S
-from office_rig import KEY, PRIVACY, Office, at, door, fleet_monitor, partner, settings_of, status
+from office_rig import KEY, PRIVACY, SINCE, Office, at, door, fleet_monitor, partner, settings_of, status
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from virtual_gate import event_of
 
@@ -268,6 +268,18 @@ def test_ingest_that_does_not_run_is_said_first(pages, office):
     office.stop()
     html = page_with(pages, "/fleet", "Nothing comes in: gatectl fleet ingest is not connected")
     assert badge(html, "Gates") == "1 of 1 online (last known)"
+
+
+def test_the_fleets_page_has_the_alarm_of_a_doors_contact(pages, office):
+    doors = {"main": door(alarm={"name": "forced", "since": SINCE}), "side": door(alarm=None)}
+    office.scan("berlin-1", "Berlin")
+    office.health("berlin-1", status=status(doors=doors))
+    office.here("berlin-1")
+    html = page_with(pages, "/fleet", 'id="gate-berlin-1"')
+    ill, row = gate_row(html, "berlin-1")
+    assert ill == "ill"
+    assert f"main: {Message.FORCED.value}" in row
+    assert "side:" not in row
 
 
 def test_one_partner_that_fails_at_many_studios_is_said_in_a_sentence(pages, office):

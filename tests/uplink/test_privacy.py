@@ -121,6 +121,7 @@ STATUS = {
         "main": {
             "state": "free",
             "mode": {"name": "held", "since": "s", "until": "u", "reason": SECRET},
+            "alarm": {"name": "forced", "since": "s", "later": SECRET},
             "scanners": [
                 {"scanner": "/dev/x", "last_dropped": {"flaw": "length", "detail": SECRET, "at": "t"}}
             ],
@@ -140,5 +141,6 @@ def test_of_the_status_nothing_leaves_that_a_person_typed_or_is():
     text = json.dumps(left)
     assert SECRET not in text
     assert "203.0.113.4" not in text
+    assert left["doors"]["main"]["alarm"] == {"name": "forced", "since": "s"}
     assert left["doors"]["main"]["mode"] == {"name": "held", "since": "s", "until": "u"}
     assert left["doors"]["main"]["scanners"][0]["last_dropped"] == {"flaw": "length", "at": "t"}
