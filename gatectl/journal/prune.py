@@ -23,6 +23,14 @@ time server, asked twice an hour, has corrected a mistyped date."""
 
 DAY_US = 86_400_000_000
 
+_IS_LASTING_LOCKDOWN = (
+    "a.kind = 'mode' AND EXISTS (SELECT 1 FROM outcomes AS o WHERE o.seq = a.seq AND o.facts IS NOT NULL"
+    " AND o.result = 'lockdown') AND NOT EXISTS (SELECT 1 FROM attempts AS later JOIN outcomes AS o"
+    " ON o.seq = later.seq WHERE later.kind = 'mode' AND later.seq > a.seq AND later.door = a.door"
+    " AND o.facts IS NOT NULL)"
+)
+"""A person's order that no later one has ended: the next start has to find it."""
+
 
 class Pruning:
     """Deletes what is older than `keep_days`, a little at a time; 0 keeps all. `now` is the start."""
@@ -46,8 +54,8 @@ class Pruning:
             return False
         before_us = now.at_us - self._keep_us
         old = connection.execute(
-            "SELECT seq FROM attempts WHERE at_us < ? AND (boot <> ? OR since_boot_us < ?)"
-            " ORDER BY at_us LIMIT ?",
+            "SELECT seq FROM attempts AS a WHERE at_us < ? AND (boot <> ? OR since_boot_us < ?)"  # noqa: S608 ours
+            f" AND NOT ({_IS_LASTING_LOCKDOWN}) ORDER BY at_us LIMIT ?",
             (before_us, now.boot, now.since_boot_us - self._keep_us, STEP),
         ).fetchall()
         if not old:

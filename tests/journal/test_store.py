@@ -14,6 +14,7 @@ import pytest
 from limits import NET_S
 from records import recorded
 
+from gatectl.decision.door.modes import Mode, Order
 from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestRecord
 from gatectl.decision.outcomes import Fault
 from gatectl.decision.partner_condition import RESTING, Condition, Conditions, FinishedScan
@@ -723,6 +724,22 @@ def test_old_events_are_pruned_in_small_steps_and_young_ones_stay(tmp_path):
         assert connection.execute("SELECT id FROM events").fetchall() == [("id--1",)]
         with pytest.raises(sqlite3.IntegrityError, match="append-only"):
             connection.execute("DELETE FROM attempts")
+
+
+def test_a_lockdown_that_still_counts_is_kept(tmp_path):
+    path = tmp_path / "journal.db"
+    orders = ["held", "lockdown", "normal", "lockdown"]
+    scans(path, *(ordered(number, mode) for number, mode in enumerate(orders, 1)))
+    assert left_after(path, begun(10)) == ["id-4"]
+    with closing(open_store(path)) as connection:
+        assert statements.last_orders(connection) == {"main": Order(Mode.LOCKDOWN, "x")}
+    scans(path, ordered(5, "normal"))
+    assert left_after(path, begun(10)) == []
+
+
+def ordered(number, mode):
+    facts = {"mode": mode, "reason": "x", "until_us": None}
+    return Event(old_attempt(number, kind="mode", door="main"), Outcome(Result(mode), "words", facts=facts))
 
 
 def test_keep_days_0_keeps_all(tmp_path):
