@@ -8,7 +8,7 @@ import gc
 import os
 import signal
 import sqlite3
-from collections.abc import AsyncIterator, Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Never
@@ -23,7 +23,7 @@ from gatectl.daemon.lock import alone
 from gatectl.daemon.looks import look_regularly, until_next_look
 from gatectl.daemon.partner_service import Diallers, PartnerService, unusable
 from gatectl.daemon.sd_notify import feed_watchdog, keep_notifying, notify, watchdog_interval_s
-from gatectl.daemon.site_context import SiteContext
+from gatectl.daemon.site_context import SiteContext, recall, resume
 from gatectl.decision.cards import Card
 from gatectl.decision.door.already_in import AlreadyInCount
 from gatectl.decision.door.context import SharedState
@@ -189,24 +189,6 @@ class _Daemon:
             for name, door in self._settings.doors.items()
         }
 
-    async def _recall(self, context: SiteContext, doors: Mapping[str, Door]) -> None:
-        """Gives the doors the orders that still count, and the second tries that members still have."""
-        again_s = max(gates.again_s(door) for door in self._settings.doors.values())
-        since_us = clock.timestamp_now().at_us - again_s * 1_000_000
-        try:
-            orders = await context.store.ask(statements.last_orders)
-            first_in = [name for name, door in self._settings.doors.items() if door.first_in]
-            admitted = await context.store.ask(partial(statements.last_admissions, doors=first_in))
-            unused = await context.store.ask(partial(statements.unused_admissions, since_us=since_us))
-            await _recall_inside(context.store, doors.values())
-        except sqlite3.Error as error:
-            what = f"lockdowns, holds, second tries and passages of before this start are not known ({error})"
-            self._sinks.take(LogEntry(Priority.WARNING, what))
-            return
-        for name, door in doors.items():
-            door.resume(orders.get(name), admitted.get(name))
-            door.recall(unused)
-
     def _watch_inputs(self, context: SiteContext, doors: Mapping[str, Door]) -> InputWatcher:
         loop = asyncio.get_running_loop()
 
@@ -322,13 +304,14 @@ class _Daemon:
     ) -> None:
         """Any error here, or in what is started here, ends the daemon; the service restarts it."""
         doors = self._doors(context, group)
+        context.store.orders.add_done_callback(partial(resume, doors))
         inputs = self._watch_inputs(context, doors)
         scanners = self._scanners(doors)
         # The way out waits for nothing: no disk, no partner.
         outward = self._outward()
         reading = [group.create_task(one.run()) for _, one in scanners if one.status.path in outward]
         opening = await self._wait_for_store(context)
-        recalling = group.create_task(self._recall(context, doors))
+        recalling = group.create_task(recall(self._settings.doors, doors, context))
         if opening is None:
             await asyncio.wait([recalling], timeout=OPEN_PATIENCE_S)
         reading += [group.create_task(one.run()) for _, one in scanners if one.status.path not in outward]
@@ -401,18 +384,6 @@ async def _until_usable(store: Store) -> None:
     for other in (store.slow, store.cards):
         awaited: list[asyncio.Future[Any]] = [store.opened, other]
         await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
-
-
-async def _recall_inside(store: Store, doors: Iterable[Door]) -> None:
-    """Gives the doors that count both ways the passages of this day."""
-    counting = [(door.name, door.machine.occupancy) for door in doors if door.machine.occupancy is not None]
-    if not counting:
-        return
-    now_us = clock.timestamp_now().at_us
-    since_us = counting[0][1].day_start_us(now_us)  # they all are in one time zone
-    passages = await store.ask(partial(statements.passages_since, since_us=since_us))
-    for name, occupancy in counting:
-        occupancy.recall((is_in for door, is_in in passages if door == name), now_us)
 
 
 async def _drain(doors: Collection[Door], second_signal: asyncio.Task[Any]) -> None:

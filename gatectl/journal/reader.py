@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self, TypeVar
 
 from gatectl.decision.cards import Card, is_hex_number, key_of
 from gatectl.decision.event import (
@@ -32,6 +32,8 @@ from gatectl.errors import SUDO_OR_GROUP, GatectlError
 from gatectl.journal.cards import load_all
 from gatectl.journal.schema import connect_to_read, migrations, remedy
 from gatectl.journal.store_file import APPLICATION_ID
+
+T = TypeVar("T")
 
 if TYPE_CHECKING:
     from gatectl.decision.reader.card_notations import SearchTerms
@@ -366,15 +368,20 @@ def enrolled(path: Path) -> dict[str, Card]:
 
     A store of another version will do, if its cards are as they are now. Raises UnreadableError.
     """
+    return read_once(path, load_all) or {}
+
+
+def read_once(path: Path, question: Callable[[sqlite3.Connection], T]) -> T | None:
+    """The answer of a store of any version; None where no store was made yet. Raises UnreadableError."""
     if not _is_there(path):
-        return {}
+        return None
     with _errors_for_user(path), closing(connect_to_read(path)[0]) as connection:
         is_new = connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone() is None
         if is_new:
-            return {}
+            return None
         if connection.execute("PRAGMA application_id").fetchone() != (APPLICATION_ID,):
             raise _not_a_journal(path)
-        return load_all(connection)
+        return question(connection)
 
 
 def _is_there(path: Path) -> bool:

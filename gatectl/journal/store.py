@@ -24,12 +24,13 @@ from typing import Any, NamedTuple, TypeVar
 
 from gatectl import clock
 from gatectl.decision.cards import Card
+from gatectl.decision.door.modes import Order
 from gatectl.decision.event import Attempt, Event, Outcome
 from gatectl.decision.log import Log, LogEntry, Priority
 from gatectl.journal import salvage, statements
 from gatectl.journal.cards import load_all
 from gatectl.journal.prune import Pruning
-from gatectl.journal.reader import UnreadableError, enrolled
+from gatectl.journal.reader import UnreadableError, read_once
 from gatectl.journal.repair import header_problem_of, problem_of, repair
 from gatectl.journal.schema import DamagedError, connect_damaged, is_damage, open_ours, transaction
 from gatectl.journal.store_file import StoreError, require_ours
@@ -171,6 +172,8 @@ class Store:
         """Done where the store is being brought up to date, which may take minutes."""
         self.cards: asyncio.Future[dict[str, Card]] = self._loop.create_future()
         """Done as soon as the enrolled cards can be read, which is before the writer is ready."""
+        self.orders: asyncio.Future[dict[str, Order]] = self._loop.create_future()
+        """Done before them: no code is read as long as a lockdown of before this start is not known."""
         self.slow: asyncio.Future[None] = self._loop.create_future()
         """Done where the first attempt to open the store failed; further ones follow."""
         self.broken: asyncio.Future[None] = self._loop.create_future()
@@ -243,7 +246,8 @@ class Store:
                 if not self._is_ours.wait(RETRY_MAX_S):
                     continue
                 with contextlib.suppress(UnreadableError):
-                    self._deliver_results([(self.cards, enrolled(self._path))])
+                    orders, cards = read_once(self._path, _orders_and_cards) or ({}, {})
+                    self._deliver_results([(self.orders, orders), (self.cards, cards)])
                     return
                 self._stopping.wait(RETRY_MAX_S)
         except Exception as error:  # noqa: BLE001 - not hidden: it ends the daemon
@@ -567,6 +571,10 @@ class Store:
         except RuntimeError:
             if not self._loop.is_closed():
                 raise
+
+
+def _orders_and_cards(connection: sqlite3.Connection) -> tuple[dict[str, Order], dict[str, Card]]:
+    return statements.last_orders(connection), load_all(connection)
 
 
 def _checkpoint(connection: sqlite3.Connection) -> None:

@@ -1,6 +1,8 @@
 """Modes of a door through a daemon: commands on record first, fire by its pin, restarts, schedules."""
 
+import sqlite3
 import threading
+from contextlib import closing
 from datetime import datetime, timedelta
 
 import pytest
@@ -46,6 +48,21 @@ def test_a_lockdown_by_a_person_survives_a_kill_and_is_ended_by_one(gym):
     assert told_of(gym, "normal", "main")["message"] == "Normal again"
     gym.scan(MEMBER)
     assert gym.next_event()["basis"] == "partner"
+
+
+def test_a_lockdown_survives_a_restart_while_the_disk_takes_no_record(gym):
+    gym = gym().start()
+    told_of(gym, "lockdown", "main", "--reason", "threat")
+    gym.kill9()
+    gym.stop_following()
+    with closing(sqlite3.connect(gym.journal, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        gym.start()
+        assert gym.status()["doors"]["main"]["mode"]["name"] == "lockdown"
+        gym.scan(MEMBER)
+        gym.told(f"main: rejected {MEMBER}: Locked down")
+    assert gym.next_event()["fault"] == "lockdown"
+    assert gym.partners.requests == []
 
 
 def test_a_lockdown_while_the_partner_is_asked_keeps_the_gate_shut(gym):

@@ -96,6 +96,8 @@ class Modes:
         self._rules = rules
         self._fire = False
         self._order: Order | None = None
+        self._was_ordered = False
+        """Whether a person has ordered a mode since the start."""
         self._trusts_clock: bool | None = None
         """None before the first look: until then no schedule counts."""
         self._admitted_us = WallUs(0)
@@ -144,15 +146,19 @@ class Modes:
         if isinstance(given, RecordLate):
             self._door.log_late(f"the record of order {given.of}")
         self._order = None if order.mode is Mode.NORMAL else order
+        self._was_ordered = True
         facts = {"mode": order.mode.value, "reason": order.reason, "until_us": order.until_us}
         outcome = Outcome(Result(order.mode.value), self._message(_ordered_mode(order)), facts=facts)
         self._door.emit(Conclude(Event(attempt, outcome)))
         self._update(at, is_noted=True)
 
     def resume(self, order: Order | None, at: Instant, admitted_us: WallUs | None = None) -> None:
-        """Go on with the order of before the start, if its end lies ahead, and with a hold that has begun."""
+        """Go on with the order of before the start, if its end lies ahead, and with a hold that has begun.
+
+        The journal may be slow: a person's order since the start is newer.
+        """
         self._admitted_us = max(self._admitted_us, admitted_us or WallUs(0))
-        if order is not None:
+        if order is not None and not self._was_ordered:
             self._order = order
             self._update(at, is_noted=True)
 

@@ -380,3 +380,12 @@ def test_no_schedule_counts_before_the_first_look_at_the_clock():
     assert (door.mode, of_modes(door)) == (Mode.NORMAL, [])
     look(door, BEGIN_S + 1)
     assert door.mode is Mode.HELD
+
+
+def test_an_order_of_before_the_start_that_comes_late_from_the_disk_is_an_old_one():
+    door = Door()
+    before = m.Resumed(Order(Mode.LOCKDOWN, "threat"), instant(0.0))
+    door.feed(before)
+    door.order(Mode.NORMAL)
+    door.feed(before)
+    assert door.mode is Mode.NORMAL
