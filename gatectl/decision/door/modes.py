@@ -178,11 +178,13 @@ class Modes:
 
     def admitted(self, at: Instant) -> None:
         """Somebody was admitted, which may begin a hold by schedule."""
-        self._admitted_us = at.named.at_us
+        self._admitted_us = at.us_at(self._door.now_s)
         self._update(at)
 
     def _update(self, at: Instant, *, is_noted: bool = False) -> None:
-        now_us = at.named.at_us
+        # A scan's moment may be before a change that has been made: the mode is that of now.
+        now_s = self._door.now_s
+        now_us = at.us_at(now_s)
         if self._order is not None and self._order.until_us is not None and now_us >= self._order.until_us:
             self._order = None
         before, self.current = self.current, self._first(now_us)
@@ -190,9 +192,9 @@ class Modes:
             return
         self.since_us = now_us
         until_us = self.current.until_us
-        until_s = None if until_us is None else LoopTime(at.loop_s + (until_us - now_us) / 1e6)
+        until_s = None if until_us is None else LoopTime(now_s + (until_us - now_us) / 1e6)
         self._door.emit(StartTimer(HOLD_OVER, until_s))
-        self._move_relay(before, until_s, at.loop_s)
+        self._move_relay(before, until_s, now_s)
         if not is_noted or self.current.mode is not (self._order.mode if self._order else Mode.NORMAL):
             result = Result(self.current.mode.value)
             self._door.note("mode", at, Outcome(result, self._message(self.current)))

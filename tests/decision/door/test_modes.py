@@ -2,6 +2,7 @@
 
 from datetime import UTC
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from virtual_door import CONTACT, EXIT, IN_ALREADY, OPEN_MS, Door, at_rest, instant, record
@@ -16,6 +17,7 @@ from gatectl.decision.verdict import Basis, Decision, Verdict
 
 SPAN = Schedule([[(20, 40)]] + [[]] * 6, {})
 """Of the first Monday: in virtual time it lasts from 4 days and 1200 s on, as 1970 began with a Thursday."""
+ALWAYS = Schedule([[(0, DAY_MIN)]] * 7, {})
 MONDAY_S = 4 * DAY_MIN * 60
 BEGIN_S, END_S = MONDAY_S + 1200.0, MONDAY_S + 2400.0
 
@@ -389,3 +391,24 @@ def test_an_order_of_before_the_start_that_comes_late_from_the_disk_is_an_old_on
     door.order(Mode.NORMAL)
     door.feed(before)
     assert door.mode is Mode.NORMAL
+
+
+@pytest.mark.parametrize(
+    ("rules", "mode"),
+    [
+        (held_by_plan(), Mode.HELD),
+        (held_by_plan(first_in=True), Mode.HELD),
+        (ModeRules(Planned("always", ALWAYS), Planned("night", SPAN), zone=UTC), Mode.CLOSED),
+    ],
+    ids=["held", "first in", "closed"],
+)
+def test_a_member_who_scanned_before_a_change_and_comes_in_after_it_undoes_nothing(rules, mode):
+    door = at_rest(modes=rules)
+    look(door, BEGIN_S - 0.3)
+    before = len(of_modes(door))
+    door.ask = lambda _effect: []
+    door.scan("1")
+    look(door, BEGIN_S)
+    door.now = BEGIN_S + 0.5
+    go_on(door, lambda of: m.Answered(of, Decision(Verdict.ALLOWED, status=200), record))
+    assert (door.mode, len(of_modes(door))) == (mode, before + 1)
