@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gatectl.cli import monitor
 from gatectl.decision.log import LogEntry
 from gatectl.errors import GatectlError, UsageError, visible
+
+if TYPE_CHECKING:
+    from gatectl.fleet.settings import FleetSettings  # with psycopg's and the broker's settings
 from gatectl.validators.addresses import host_and_port
 
 
@@ -46,6 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", metavar="FILE", type=Path, help="where to (else the request's name, .crt)"
     )
     sign.set_defaults(action=_sign)
+    erase = actions.add_parser("erase", help="take one member out of all events at head office")
+    erase.add_argument("--member", metavar="M", required=True, help="the member's number at the partner")
+    erase.add_argument("--partner", metavar="P", help="of this partner alone (else of every one)")
+    erase.set_defaults(action=_erase)
     revoke = actions.add_parser("revoke", help="take a gate's certificates out of force")
     revoke.add_argument("device", metavar="DEVICE", help="the name in the certificate")
     revoke.set_defaults(action=_revoke)
@@ -88,26 +97,59 @@ def _count(text: str) -> int:
 def _monitor(args: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT; then return 0."""
     _require("psycopg")
-    from gatectl.config.uplink_files import pseudonym_key  # noqa: PLC0415
     from gatectl.fleet import settings, web  # noqa: PLC0415
     from gatectl.fleet.stored_events import FleetSource  # noqa: PLC0415
 
     path = Path(args.config) if args.config is not None else settings.DEFAULT
     found = settings.load(path)
     password = settings.password_of(path, found.database, os.environ)
-    where = ("monitor", "pseudonym_key")
-    key = settings.secret_of(
-        path, where, found.monitor.pseudonym_key, lambda source: pseudonym_key(source, os.environ)
-    )
+    key = _pseudonym_key(path, found)
     bound, access, ready = monitor.prepared(args, path, found.monitor)
     web.run(
         FleetSource(found.database.dsn, password),
-        web.MemberLookup(key or b""),
+        web.MemberLookup(key),
         bound=bound,
         access=access,
         ready=ready,
     )
     return 0
+
+
+def _erase(args: argparse.Namespace) -> int:
+    """Return 0 when no row of the tables names the member."""
+    _require("psycopg")
+    from gatectl.fleet import settings  # noqa: PLC0415
+    from gatectl.fleet.erase import Tables  # noqa: PLC0415
+    from gatectl.uplink.privacy import Privacy  # noqa: PLC0415
+
+    path = Path(args.config) if args.config is not None else settings.DEFAULT
+    found = settings.load(path)
+    key = _pseudonym_key(path, found)
+    if not key:
+        print("note: without monitor.pseudonym_key plain numbers alone are found", file=sys.stderr)
+    tables = Tables(found.database.dsn, settings.password_of(path, found.database, os.environ))
+    with contextlib.closing(tables):
+        count = tables.erase(args.member, args.partner, Privacy("pseudonym", key) if key else None)
+        print(f"erased: {count} events", file=sys.stderr)
+        tables.vacuum()
+    print(*_ERASE_NOTES, sep="\n", file=sys.stderr)
+    return 0
+
+
+_ERASE_NOTES = (
+    "note: the journals of the gates keep what they have: `gatectl erase` there",
+    "note: so do PostgreSQL's dumps, backups and archived logs",
+    "note: its own files lose them as it needs their place, or by VACUUM FULL, for which ingest waits",
+)
+
+
+def _pseudonym_key(path: Path, found: FleetSettings) -> bytes:
+    """Return the tenant's key; empty if the settings have none."""
+    from gatectl.config.uplink_files import pseudonym_key  # noqa: PLC0415
+    from gatectl.fleet import settings  # noqa: PLC0415
+
+    where, source = ("monitor", "pseudonym_key"), found.monitor.pseudonym_key
+    return settings.secret_of(path, where, source, lambda one: pseudonym_key(one, os.environ)) or b""
 
 
 def _log(entry: LogEntry) -> None:

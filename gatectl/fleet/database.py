@@ -18,8 +18,8 @@ from psycopg import AsyncConnection, AsyncCursor
 from psycopg.types.json import Jsonb
 
 from gatectl.errors import GatectlError
-from gatectl.fleet.intake import Alarm, Intake, Place, Round
-from gatectl.fleet.rows import COLUMNS, Row
+from gatectl.fleet import erase
+from gatectl.fleet.intake import COLUMNS, Alarm, Intake, Place, Round, Row
 from gatectl.uplink.head_office import Attendance, Notice, Stream
 
 LOCK = 0x67617465
@@ -185,6 +185,7 @@ class Database:
 
     async def _write(self, done: Round) -> list[Alarm]:
         async with self._connection.transaction(), self._connection.cursor() as cursor:
+            await _take_out_erased(cursor, done)
             await _each(cursor, _DEVICE, _devices(done))
             alarms = await _insert_events(cursor, done.rows)
             for stream in _streams(done):
@@ -253,6 +254,17 @@ async def _migrate(connection: AsyncConnection[Any]) -> None:
 async def _each(cursor: AsyncCursor[Any], statement: LiteralString, values: Sequence[Any]) -> None:
     if values:  # else it would still be a round trip
         await cursor.executemany(statement, values)
+
+
+async def _take_out_erased(cursor: AsyncCursor[Any], done: Round) -> None:
+    """Take members who were erased out of what was sent again from before."""
+    # Reading the table in any case keeps an erasure from beginning before this round is committed.
+    await cursor.execute("SELECT EXISTS (SELECT FROM erased)")
+    if await cursor.fetchone() == (False,):
+        return
+    named = [*done.rows, *erase.last_events(done.states)]
+    await cursor.execute("SELECT digest, at FROM erased WHERE digest = ANY(%s)", (erase.digests_of(named),))
+    erase.take_out(named, dict(await cursor.fetchall()))
 
 
 async def _insert_events(cursor: AsyncCursor[Any], rows: Sequence[Row]) -> list[Alarm]:

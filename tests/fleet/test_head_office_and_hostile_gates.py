@@ -23,9 +23,8 @@ from virtual_gate import VirtualJournal, client, event_of
 from gatectl.cli.main import main
 from gatectl.fleet import fleet_metrics
 from gatectl.fleet.database import migrations
-from gatectl.fleet.intake import Incoming
+from gatectl.fleet.intake import COLUMNS, FIELDS, Incoming, row_of
 from gatectl.fleet.overview import overview_of
-from gatectl.fleet.rows import COLUMNS, FIELDS, row_of
 from gatectl.fleet.stored_events import StoredEvents
 from gatectl.uplink.wire import (
     NUMBER_MAX,

@@ -1,0 +1,228 @@
+"""Take one member's data out of head office's tables; the events stay, without what leads to the member.
+
+The pseudonyms are remembered by their digests, with the time: ingest takes the member out of events from
+before it, which a gate sends again after a restore here or there. A number that gates send in plain is not
+remembered: its digest would be found by trying all numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg import Connection
+
+from gatectl.errors import GatectlError, near
+from gatectl.fleet.intake import Row, time_of
+from gatectl.uplink.privacy import Privacy
+
+STEP = 1000
+"""Events in one statement, so that ingest does not wait for long."""
+
+CONNECT_S = 10
+
+WHOLE_CHARS = 8
+"""Numbers of at least this length are also searched for inside longer ones, where shorter ones occur by
+chance."""
+
+WORD_CHARS = 4
+"""Numbers of at least this length are searched for in texts, where a shorter one may be a count."""
+
+ERASED = "[erased]"
+
+_AT_PARTNER = "(%(partner)s::text IS NULL OR partner = %(partner)s)"
+_OWN = f"(member = ANY(%(pseudonyms)s) OR (member = %(number)s AND {_AT_PARTNER}))"
+_TEXTS = "concat_ws(' ', message, detail, reason, request, gate, extra)"
+_OTHERS = f"""
+SELECT id FROM event WHERE (credential = ANY(%(codes)s) OR {_TEXTS} ~ %(pattern)s)
+    AND (partner IS NULL OR {_AT_PARTNER})
+"""  # noqa: S608 - made of this module's own words
+_TAKE_OUT = f"""
+UPDATE event SET
+    member = CASE WHEN {_OWN} THEN NULL ELSE member END,
+    customer = CASE WHEN {_OWN} THEN NULL ELSE customer END,
+    credential = CASE WHEN {_OWN} OR credential = ANY(%(codes)s) THEN NULL ELSE credential END,
+    reason = CASE WHEN {_OWN} OR reason::text ~ %(pattern)s THEN NULL ELSE reason END,
+    message = regexp_replace(message, %(pattern)s, '{ERASED}', 'g'),
+    detail = regexp_replace(detail, %(pattern)s, '{ERASED}', 'g'),
+    request = CASE WHEN request::text ~ %(pattern)s THEN NULL ELSE request END,
+    gate = CASE WHEN gate::text ~ %(pattern)s THEN NULL ELSE gate END,
+    extra = CASE WHEN extra::text ~ %(pattern)s THEN NULL ELSE extra END
+WHERE id = ANY(%(ids)s)
+"""  # noqa: S608
+_STATES = """
+UPDATE device SET state = CASE WHEN (state #- '{status,last_event}')::text ~ %(pattern)s THEN NULL
+    ELSE state #- '{status,last_event}' END WHERE state::text ~ %(pattern)s
+"""
+_REMEMBER = """
+INSERT INTO erased SELECT unnest(%s::text[]) ON CONFLICT (digest) DO UPDATE SET at = now()
+RETURNING digest, xmax = 0
+"""
+
+
+class Tables:
+    """A connection that erases. Raises GatectlError for one that cannot be had."""
+
+    def __init__(self, dsn: str, password: str | None) -> None:
+        try:
+            self._connection: Connection[Any] = psycopg.connect(
+                dsn,
+                autocommit=True,
+                password=password,
+                connect_timeout=CONNECT_S,
+                application_name="gatectl fleet erase",
+            )
+        except psycopg.Error as error:
+            raise _failed(error) from error
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def partners(self) -> list[str]:
+        """Return the partners of all events."""
+        rows = self._rows("SELECT DISTINCT partner FROM event WHERE partner IS NOT NULL")
+        return sorted(name for (name,) in rows)
+
+    def erase(self, number: str, partner: str | None, privacy: Privacy | None) -> int:
+        """Take a member out, at every partner where none is given; return the number of events.
+
+        Without the rules with the tenant's key only the plain number is known.
+        """
+        partners = self.partners()
+        if partner is not None and partner not in partners:
+            hints = near(partner, partners) or (f"there are: {', '.join(partners) or 'none'}",)
+            raise GatectlError(f"there is no event of a partner {partner!r}", *hints)
+        try:
+            return self._erase(_MemberTraces.of(number, partner, partners, privacy))
+        except psycopg.errors.UndefinedTable as error:
+            hint = "start `gatectl fleet ingest` of this version first: it makes the tables"
+            raise GatectlError("the database's tables are of an earlier gatectl", hint) from error
+        except psycopg.Error as error:
+            raise _failed(error) from error
+
+    def _erase(self, traces: _MemberTraces) -> int:
+        new = self._remember(traces)
+        own = self._rows(f"SELECT id, credential FROM event WHERE {_OWN}", traces.values())  # noqa: S608
+        traces = traces.with_codes(code for _, code in own if code)
+        new += self._remember(traces)
+        found = {row[0] for row in own} | {row[0] for row in self._rows(_OTHERS, traces.values())}
+        ids = list(found)
+        for begin in range(0, len(ids), STEP):
+            values = traces.values() | {"ids": ids[begin : begin + STEP]}
+            self._connection.execute(_TAKE_OUT.encode(), values)
+        states = self._connection.execute(_STATES, traces.values()).rowcount
+        if not found and not states:
+            # A wrong number must not be remembered: it may be another member's.
+            self._connection.execute("DELETE FROM erased WHERE digest = ANY(%s)", (new,))
+            of = f" of {traces.partner}" if traces.partner else ""
+            hint = "numbers compare exactly, leading zeros count"
+            raise GatectlError(f"there is nothing of member {traces.number!r}{of}", hint)
+        return len(found)
+
+    def _remember(self, traces: _MemberTraces) -> list[str]:
+        """Let ingest take the member out from now on; return the digests that were not there."""
+        digests = sorted(map(digest_of, [*traces.pseudonyms, *traces.hidden_codes]))
+        with self._connection.transaction():
+            # A round of ingest that has looked already must have ended before the search begins.
+            self._connection.execute("LOCK TABLE erased IN ACCESS EXCLUSIVE MODE")
+            rows = self._rows(_REMEMBER, (digests,))
+        return [digest for digest, is_new in rows if is_new]
+
+    def vacuum(self) -> None:
+        """Free the places of the rows' former versions, and take those out of the indexes."""
+        try:
+            self._connection.execute("VACUUM event, device")
+        except psycopg.Error as error:
+            raise _failed(error) from error
+
+    def _rows(self, statement: str, values: Any = None) -> list[Any]:
+        return self._connection.execute(statement.encode(), values).fetchall()
+
+
+def _failed(error: psycopg.Error) -> GatectlError:
+    line = " ".join(str(error).split()) or type(error).__name__
+    return GatectlError(f"the database: {line}", "[database] of fleet.toml says how it is reached")
+
+
+class _MemberTraces(NamedTuple):
+    """The values that lead to the member."""
+
+    number: str
+    partner: str | None
+    pseudonyms: list[str]
+    """Of the member, at each partner."""
+    codes: list[str]
+    """Of the member's cards, as gates send them."""
+
+    @classmethod
+    def of(
+        cls, number: str, partner: str | None, partners: Iterable[str], privacy: Privacy | None
+    ) -> _MemberTraces:
+        if privacy is None:
+            return cls(number, partner, [], [])
+        names = partners if partner is None else [partner]
+        pseudonyms = [privacy.pseudonym("member", name, number) for name in names]
+        return cls(number, partner, pseudonyms, [privacy.pseudonym("credential", number)])
+
+    def with_codes(self, codes: Iterable[str]) -> _MemberTraces:
+        return self._replace(codes=sorted({*self.codes, *codes}))
+
+    @property
+    def hidden_codes(self) -> list[str]:
+        return [code for code in self.codes if code.startswith("p:")]
+
+    def values(self) -> dict[str, Any]:
+        return {**self._asdict(), "pattern": self._pattern()}
+
+    def _pattern(self) -> str:
+        """Return a regular expression of PostgreSQL for texts that name the member."""
+        number = re.sub(r"(\W)", r"\\\1", self.number)
+        parts = [*self.pseudonyms, *self.hidden_codes]
+        if len(self.number) >= WHOLE_CHARS:
+            parts.append(number)
+        elif len(self.number) >= WORD_CHARS and any(map(str.isdigit, self.number)):
+            parts.append(rf"(?<![[:alnum:]]){number}(?![[:alnum:]])")
+        return "|".join(parts) or "(?!)"
+
+
+# --- While events come in ------------------------------------------------------------------------
+
+
+def digest_of(pseudonym: str) -> str:
+    """Return what is remembered of a pseudonym."""
+    return hashlib.sha256(pseudonym.encode()).hexdigest()
+
+
+def digests_of(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the digests of all members and codes in rows."""
+    return sorted({digest_of(one) for row in rows for one in _who(row)})
+
+
+def take_out(rows: Iterable[Row], erased: Mapping[str, datetime]) -> None:
+    """Take the members out of rows from before the time at which each was erased."""
+    for row in rows:
+        at = time_of(row.get("at"))
+        untils = {one: erased[digest_of(one)] for one in _who(row) if digest_of(one) in erased}
+        gone = [one for one, until in untils.items() if at is None or at <= until]
+        if row.get("member") in gone:
+            row |= {"member": None, "customer": None, "credential": None, "reason": None}
+        elif row.get("credential") in gone:
+            row["credential"] = None
+
+
+def last_events(states: Mapping[str, Mapping[str, Any]]) -> Iterator[Row]:
+    """Yield the last event in each gate's health."""
+    for state in states.values():
+        status = state.get("status")
+        last = status.get("last_event") if isinstance(status, dict) else None
+        if isinstance(last, dict):
+            yield last
+
+
+def _who(row: Mapping[str, Any]) -> list[str]:
+    values = (row.get(name) for name in ("member", "credential"))
+    return [value for value in values if isinstance(value, str)]

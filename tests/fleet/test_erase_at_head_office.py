@@ -1,0 +1,143 @@
+"""`gatectl fleet erase` on a real database: nothing leads to the member, and nobody else loses anything."""
+
+import contextlib
+
+import psycopg
+import pytest
+from office_rig import KEY, PRIVACY, Office, settings_of
+from virtual_gate import event_of
+
+from gatectl.cli.main import main
+from gatectl.fleet.intake import Incoming
+from gatectl.uplink.privacy import Privacy
+from gatectl.uplink.wire import EventBatch, NumberedEvent
+
+NUMBER, OTHER = "9081726354012", "9081726354099"
+CARD = "04A1B2C3D4"
+PLAIN = Privacy("plain")
+WHOSE = [PRIVACY.pseudonym("member", partner, NUMBER) for partner in ("wellhub", "capitan")]
+SECRETS = [NUMBER, *(one.removeprefix("p:") for one in WHOSE), PRIVACY.pseudonym("credential", CARD)[2:]]
+JOURNAL = "ab" * 16
+
+
+@pytest.fixture
+def office(database):
+    with contextlib.closing(Office(database)) as office:
+        yield office
+
+
+@pytest.fixture
+def settings(tmp_path, database):
+    return settings_of(tmp_path, database)
+
+
+def scan(number=NUMBER, partner="wellhub", card=CARD, **fields):
+    return event_of(1, "Berlin", partner=partner, member=number, credential=card, **fields)
+
+
+def erase(settings, *more, number=NUMBER):
+    return main(["fleet", "erase", "--member", number, *more, "-c", str(settings)])
+
+
+def rows(dsn, statement, *values):
+    with psycopg.connect(dsn) as connection:
+        return connection.execute(statement, values).fetchall()
+
+
+def everything(dsn):
+    texts = rows(dsn, "SELECT event::text FROM event UNION ALL SELECT device::text FROM device")
+    return "\n".join(text for (text,) in texts)
+
+
+def test_nothing_leads_to_the_member_and_others_keep_what_they_have(office, settings, database, capsys):
+    last = PRIVACY.event(scan())
+    office.events(
+        "berlin-1",
+        PRIVACY.event(scan()),
+        PRIVACY.event(scan(partner="capitan")),
+        PRIVACY.event(scan(number=None, partner=None)),  # his card, before it was known
+        PRIVACY.event(scan(number=OTHER, card="other")),
+        PRIVACY.event(scan(number=OTHER, card="other")) | {"later": {"who": [WHOSE[0], "x"]}},
+        PRIVACY.event(scan(number=OTHER, card="other")) | {"detail": f"number {NUMBER}", "x": f"a{NUMBER}b"},
+    )
+    office.events("berlin-2", PLAIN.event(scan()), PLAIN.event(scan(number=OTHER)))
+    office.health("berlin-1", status={"last_event": last, "cards": 3})
+    assert all(secret in everything(database) for secret in SECRETS)
+    assert erase(settings) == 0
+    shown = capsys.readouterr().err
+    assert shown.splitlines()[0] == "erased: 6 events"
+    assert "`gatectl erase` there" in shown
+    left = everything(database)
+    assert not [secret for secret in SECRETS if secret in left]
+    other = PRIVACY.pseudonym("member", "wellhub", OTHER)
+    assert rows(database, "SELECT count(*) FROM event WHERE member = ANY(%s)", [other, OTHER]) == [(4,)]
+    assert rows(database, "SELECT count(*) FROM event") == [(8,)]
+    assert rows(database, "SELECT state->'status'->>'cards' FROM device WHERE device = 'berlin-1'") == [
+        ("3",)
+    ]
+
+
+def test_of_one_partner_alone(office, settings, database, capsys):
+    office.events(
+        "berlin-1", PRIVACY.event(scan(card=None)), PRIVACY.event(scan(card=None, partner="capitan"))
+    )
+    assert erase(settings, "--partner", "capitan") == 0
+    assert capsys.readouterr().err.splitlines()[0] == "erased: 1 events"
+    assert rows(database, "SELECT partner FROM event WHERE member IS NOT NULL") == [("wellhub",)]
+    assert erase(settings, "--partner", "wellhubb") == 1
+    assert "there is no event of a partner 'wellhubb'" in capsys.readouterr().err
+
+
+def test_a_number_that_is_not_there_is_said_and_not_remembered(office, settings, database, capsys):
+    office.events("berlin-1", PRIVACY.event(scan()))
+    assert erase(settings, number="09081726354012") == 1
+    assert "there is nothing of member '09081726354012'" in capsys.readouterr().err
+    assert rows(database, "SELECT count(*) FROM erased") == [(0,)]
+
+
+def test_what_a_gate_sends_again_is_without_the_member_and_a_new_visit_is_not(office, settings, database):
+    def sent(*events):
+        numbered = tuple(NumberedEvent(number, event) for number, event in enumerate(events, 1))
+        office.take(Incoming("berlin-1", EventBatch(JOURNAL, 1, 0, len(events), numbered)))
+
+    before = [PRIVACY.event(scan()), PRIVACY.event(scan(number=None, partner=None))]
+    sent(*before)
+    assert erase(settings) == 0
+    rows(database, "DELETE FROM event RETURNING 1")
+    rows(database, "UPDATE journal SET mark = 0, mark_id = NULL RETURNING 1")
+    office.health("berlin-1", status={"last_event": before[0]})
+    after = PRIVACY.event(scan())
+    sent(*before, after)
+    assert rows(database, "SELECT member, credential FROM event ORDER BY number") == [
+        (None, None),
+        (None, None),
+        (after["member"], after["credential"]),
+    ]
+    ((state,),) = rows(database, "SELECT state::text FROM device")
+    assert WHOSE[0] not in state
+
+
+def test_a_short_number_is_taken_out_of_its_own_column_alone(office, settings, database):
+    office.events(
+        "berlin-1", PRIVACY.event(scan(number="12", card=None)), PRIVACY.event(scan(OTHER, status=412))
+    )
+    assert erase(settings, number="12") == 0
+    assert rows(database, "SELECT member IS NULL, status FROM event ORDER BY number") == [
+        (True, 200),
+        (False, 412),
+    ]
+
+
+def test_without_the_tenants_key_plain_numbers_are_found(office, database, tmp_path, capsys):
+    office.events("berlin-2", PLAIN.event(scan()))
+    assert erase(settings_of(tmp_path, database, monitor="")) == 0
+    assert "plain numbers alone are found" in capsys.readouterr().err
+    assert NUMBER not in everything(database)
+    assert KEY.hex() not in everything(database)
+
+
+def test_a_database_that_is_away_is_said_in_one_line(tmp_path, capsys):
+    assert erase(settings_of(tmp_path, "host=127.0.0.1 port=1 connect_timeout=2")) == 1
+    first, hint = capsys.readouterr().err.splitlines()
+    assert "the database: " in first
+    assert hint == "hint: [database] of fleet.toml says how it is reached"
