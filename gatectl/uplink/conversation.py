@@ -37,7 +37,8 @@ RETRY_MAX_S = 600.0
 """The longest pause between two batches that are sent again without progress."""
 
 AGAIN_S = 1.0
-"""The least time between two returns to the mark: each batch behind a gap is answered by a request."""
+"""The least time between two returns to the mark on one connection: each batch behind a gap is answered by a
+request, and a hostile broker could have everything sent again without end."""
 
 
 def reconnect_delays(chance: Chance) -> Iterator[float]:
@@ -94,6 +95,8 @@ class Conversation:
         self._retry_at: float | None = None
         self._again_at = float("-inf")
         self._again_due: float | None = None
+        self._held_until: float | None = None
+        """Nothing is sent before this time, after too many returns to the mark."""
         self._probing = False
         """Whether only one batch is sent at a time, until there is progress."""
 
@@ -105,13 +108,15 @@ class Conversation:
     @property
     def retry_at(self) -> float | None:
         """When `wanted` will have something although nothing happens; None for never."""
-        return min((at for at in (self._retry_at, self._again_due) if at is not None), default=None)
+        times = (self._retry_at, self._again_due, self._held_until)
+        return min((at for at in times if at is not None), default=None)
 
     # --- Input -----------------------------------------------------------------------------------
 
     def connected(self) -> None:
         """A connection begins; its first mark counts, whatever the one before it was."""
         self._forget()
+        self._again_at, self._held_until = float("-inf"), None
         self._connected = True
 
     def disconnected(self) -> None:
@@ -158,6 +163,9 @@ class Conversation:
         """Return what to read and send now; None if there is nothing to do before the next input."""
         if not self._connected or self.mark is None:
             return None
+        if self._held_until is not None and now < self._held_until:
+            return None
+        self._held_until = None
         if self._again_due is not None and now >= self._again_due:
             self._go_back(self.mark.mark, now)
         elif self._retry_at is not None and now >= self._retry_at:
@@ -204,7 +212,9 @@ class Conversation:
 
     def _go_back(self, number: int, now: float) -> None:
         self._begin_at(number)
-        self._again_at = now
+        if self._held_until is None:
+            self._again_at = max(now, self._again_at + AGAIN_S)
+            self._held_until = self._again_at if self._again_at > now else None
 
     def _progress(self, number: int, now: float) -> None:
         while self._outstanding and self._outstanding[0][0] <= number:

@@ -56,6 +56,9 @@ STATE_S = 60.0
 STATE_LEAST_S = 1.0
 """The least time between two states, whatever a hostile broker sends."""
 
+MARK_LEAST_S = 0.005
+"""The least time between two marks, for the same reason: each one is a look at the journal."""
+
 STATE_BYTES_MAX = wire.PAYLOAD_BYTES_MAX - 1024
 """Less the packet's head, which counts too."""
 
@@ -234,6 +237,7 @@ class Uplink:
                 continue
             with contextlib.suppress(UnreadableError):
                 await self._take(mark)
+            await asyncio.sleep(MARK_LEAST_S)
 
     async def _take(self, mark: wire.Mark) -> None:
         own = await self._source.ask(lambda reader: _own(reader, mark.mark))

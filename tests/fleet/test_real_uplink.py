@@ -199,6 +199,37 @@ def test_a_broker_that_lies_changes_nothing(gate, broker, office):
         assert len([line for line in gate.log.read_text().splitlines() if "not understood" in line]) == 1
 
 
+async def _flood(broker, office, gate):
+    """Publish marks that each want everything again; return how many batches came, and in what time."""
+    batches = asyncio.Queue()
+    started = asyncio.get_running_loop().time()
+    async with client(broker, context_of(office, "ingest")) as liar:
+        await liar.subscribe(wire.subscription(wire.Channel.EVENTS), qos=0)
+
+        async def count():
+            async for message in liar.messages:
+                batches.put_nowait(wire.decode_batch(message.payload))
+
+        counting = asyncio.create_task(count())
+        for generation in range(1, LIES):
+            mark = Mark(gate.status()["journal"], generation, 0, None)
+            await liar.publish(f"gatectl/1/{gate.device}/mark", wire.encode_mark(mark).data, qos=1)
+        counting.cancel()
+    return batches.qsize(), asyncio.get_running_loop().time() - started
+
+
+def test_a_flood_of_marks_is_paced_and_costs_no_memory(gate, broker, office):
+    gate.scan(5)
+    with gate:
+        gate.wait(lambda status: status.get("connected") and status["journal"])
+        before = resident_kib(gate.pid)
+        batches, seconds = asyncio.run(_flood(broker, office, gate))
+        assert 1 <= batches <= seconds + 2
+        assert resident_kib(gate.pid) - before < 4096
+        assert gate.status()["connected"]
+        assert len(gate.log.read_text().splitlines()) == 1
+
+
 async def _presences(broker, office, listening):
     """Yield what the broker says about gates."""
     async with client(broker, context_of(office, "ingest")) as office_client:

@@ -121,6 +121,28 @@ def test_again_goes_back_to_the_mark_at_most_once_a_second():
     assert gate.ranges() == [(4, 10)]
 
 
+@pytest.mark.parametrize("hostile", ["rising generations", "again from the start", "forks"])
+def test_a_flood_of_marks_has_everything_sent_once_a_second_at_most(hostile):
+    gate = GateWithJournal(10)
+    sent = []
+    for number in range(10_000):
+        gate.now += 0.001
+        match hostile:
+            case "rising generations":
+                gate.mark(mark_at(0, generation=1 + number))
+            case "again from the start":
+                gate.mark(mark_at(number % 2, again=True))
+            case "forks":
+                gate.mark(mark_at(number % 2 * 99, generation=1 + number))
+        sent += gate.ranges()
+    assert 5 <= len(sent) <= 11
+    gate.now += 1
+    gate.mark(mark_at(10, generation=20_000))
+    gate.grow(11)
+    gate.now += 1
+    assert gate.ranges() == [(10, 11)]
+
+
 def test_without_progress_one_batch_is_sent_again_with_growing_pauses():
     gate = GateWithJournal(200)
     gate.mark(mark_at(0))
@@ -199,6 +221,7 @@ def test_a_mark_that_is_older_or_not_about_this_journal_does_not_count(mark):
 def test_head_office_goes_back_by_again():
     gate = GateWithJournal(5)
     gate.mark(mark_at(4, generation=2))
+    gate.now += 1
     assert gate.mark(mark_at(1, again=True))
     assert gate.ranges() == [(1, 5)]
 
