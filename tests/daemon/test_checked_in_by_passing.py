@@ -8,7 +8,7 @@ from contextlib import closing
 
 import contract
 from harness import GOOD, PINS
-from lines import NET_S
+from limits import NET_S
 
 RELAY, SENSOR, CONTACT = PINS["main"]["relay"], 27, 5
 PASSAGE = {"pin": SENSOR, "debounce_ms": 0, "wait_ms": 5000}

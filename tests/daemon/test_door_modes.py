@@ -6,7 +6,8 @@ from contextlib import closing
 from datetime import datetime, timedelta
 
 import pytest
-from harness import NET_S, PINS
+from harness import PINS
+from limits import NET_S
 
 RELAY, FIRE = PINS["main"]["relay"], 6
 MEMBER = "wellhub:1000000000200"

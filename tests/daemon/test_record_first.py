@@ -143,22 +143,22 @@ def test_a_budget_that_ends_before_the_record_is_made_asks_no_partner(gym):
 
 
 def test_a_stalled_disk_locks_no_member_out(gym):
-    gym = gym(journal={"patience_ms": 80}).start()
+    gym = gym({"wellhub": {"budget_ms": 10_000}}, journal={"patience_ms": 500}).start()
     with locked(gym.journal):
         for member in OTHER_GOOD:
             scanned = time.monotonic()
             gym.scan(code("wellhub", member))
             opened = gym.until_pin(PINS["main"]["relay"], 1, scanned)
-            assert 0.08 <= opened.at - scanned < 2.0  # the budget
+            assert 0.5 <= opened.at - scanned < 10.0  # the budget
             gym.told("admitted", member)
         assert gym.count_told("late: the disk does not answer") == 3
         assert gym.events() == []
     late = gym.next_events(3)
     assert [event["member"] for event in late] == OTHER_GOOD
-    assert all(event["gate"]["after_ms"] >= 80 for event in late)
+    assert all(event["gate"]["after_ms"] >= 500 for event in late)
     for event in late:
         assert gym.count_told(event["id"], "late") == 1
-    assert gym.ask("wellhub", GOOD["wellhub"])["gate"]["after_ms"] < 80
+    assert gym.ask("wellhub", GOOD["wellhub"])["gate"]["after_ms"] < 500
     assert gym.terminate() == 0
     assert [event["member"] for event in gym.events()] == [*OTHER_GOOD, GOOD["wellhub"]]
 

@@ -6,7 +6,9 @@ import time
 import pytest
 from harness import GOOD, HANG, code
 
-BUDGET_MS = 300
+BUDGET_MS = 1500
+"""So long the door is busy: time for a busy machine to bring the other codes to it."""
+
 HANGS = code("wellhub", HANG["wellhub"])
 
 
@@ -50,11 +52,12 @@ def test_several_dropped_codes_are_logged_by_their_number_alone(busy):
 def test_a_waiting_scan_has_its_whole_budget(busy):
     busy.scan(code("wellhub", "1000000000601"))  # drips for longer
     hung, dripped = busy.next_events(2)
-    assert hung["request"]["elapsed_ms"] <= BUDGET_MS + 50
+    assert BUDGET_MS <= hung["request"]["elapsed_ms"] < 2 * BUDGET_MS
     asked = busy.partners.asked_for("1000000000601")[0]
     assert dripped["fault"] == "timeout"
-    assert 2 * BUDGET_MS - 60 < dripped["request"]["elapsed_ms"] <= 2 * BUDGET_MS + 50
-    assert asked.first_byte - busy.partners.requests[0].first_byte >= BUDGET_MS / 1000 - 0.02
+    # Its own budget, behind the wait for the door.
+    assert 1.5 * BUDGET_MS < dripped["request"]["elapsed_ms"] < 3 * BUDGET_MS
+    assert asked.first_byte - busy.partners.requests[0].first_byte >= BUDGET_MS / 2000
 
 
 def test_the_code_that_is_being_decided_is_the_same_scan(busy):
@@ -82,15 +85,15 @@ def test_with_repeat_ms_0_the_same_code_is_a_new_scan_once_it_is_decided(busy):
 
 
 def test_a_code_that_lies_on_the_reader_is_one_scan(gym):
-    gym = gym(doors={"main": {"repeat_ms": 400}}).start()
+    gym = gym(doors={"main": {"repeat_ms": 1000}}).start()
     lying = code("wellhub", GOOD["wellhub"])
     for _ in range(12):
         gym.scan(lying)
-        time.sleep(0.05)  # as RFID readers repeat a card
+        time.sleep(0.1)  # as RFID readers repeat a card
     first = gym.next_event()
     # A different code is another scan, at once.
     other = gym.ask("wellhub", "1000000000001")
-    time.sleep(0.45)  # the card was taken away, for longer than repeat_ms
+    time.sleep(1.05)  # the card was taken away, for longer than repeat_ms
     again = gym.ask("wellhub", GOOD["wellhub"])
     assert [event["member"] for event in (first, other, again)] == [
         GOOD["wellhub"],
@@ -109,11 +112,11 @@ def test_repeat_ms_counts_per_door(gym):
 
 
 def test_a_code_that_ends_by_silence_is_complete_at_its_end(gym):
-    gym = gym(doors={"main": {"scanner": {"idle_ms": 200}}}).start()
+    gym = gym(doors={"main": {"scanner": {"idle_ms": 1000}}}).start()
     typed = time.time()
     gym.scanners["main"].send(code("wellhub", GOOD["wellhub"]).encode())
     event = gym.next_event()
     assert event["result"] == "admitted"
     complete = gym.partners.requests[0].first_byte - time.monotonic() + time.time()
-    assert complete - typed >= 0.2
-    assert event["gate"]["after_ms"] < 150
+    assert complete - typed >= 1
+    assert event["gate"]["after_ms"] < 1000, "it counts from there"
