@@ -37,20 +37,20 @@ def test_connections_are_kept_between_requests_of_all_protocols():
 
 
 def test_nothing_waits_for_an_acknowledgement():
-    """The end of a connection after an answer, which Nagle's algorithm would hold back for 40 ms."""
+    """The end of a connection after an answer, which Nagle's algorithm would delay by 40 ms each time."""
 
     async def story():
         async with Simulator() as sim:
-            took = []
-            for _ in range(5):
+            for _ in range(100):
                 async with line(sim) as one:
                     one.send("perfectgym", "1001")
                     await one.see()
                     started = time.monotonic()
                     sim.close_idle()
                     assert await one.reader.read() == b""
-                    took.append(time.monotonic() - started)
-            assert min(took) < 0.02
+                    if time.monotonic() - started < 0.02:
+                        return
+            pytest.fail("each took longer")
 
     asyncio.run(story())
 
