@@ -7,19 +7,28 @@ import json
 import os
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from gatectl.cli.control import NotRunning, call
 from gatectl.config.model import Settings
 from gatectl.config.reader import find, load
 from gatectl.decision.cards import Card, key_of
-from gatectl.decision.cards_csv import Enrolment, from_csv, table, to_csv
 from gatectl.decision.reader.card_notations import KnownCards
 from gatectl.decision.reader.reading import MAX_CHARS, Code, bare, reading_of_text
 from gatectl.decision.routing import objection
-from gatectl.decision.spreadsheet import BadLine, NotTextError, decoded, shortened, zeros_lost
+from gatectl.decision.spreadsheet import (
+    BadLine,
+    Columns,
+    NotTextError,
+    bad_lines,
+    decoded,
+    shortened,
+    written,
+    zeros_lost,
+)
 from gatectl.errors import SUDO, GatectlError, near, visible
 from gatectl.journal import cards as store
 from gatectl.journal.reader import enrolled
@@ -28,7 +37,6 @@ from gatectl.partners.registry import numbers_of
 
 _WIDEST = 40
 """Maximum characters of a column in the list: a code may have 512."""
-
 
 _NOTES_MAX = 10
 """More notes about one list of cards say the same."""
@@ -257,3 +265,72 @@ def notify_daemon(settings: Settings) -> None:
             file=sys.stderr,
         )
         print("hint: restart it: systemctl restart gatectl", file=sys.stderr)
+
+
+# --- As CSV: `code,partner,member,customer` ---------------------------------------------------------
+
+_COLUMNS = Columns(
+    names=("code", "partner", "member", "customer"),
+    least=3,  # few partners need the customer's number
+    headings={
+        **dict.fromkeys(("karte", "kartennummer"), "code"),
+        **dict.fromkeys(("mitglied", "mitgliedsnummer"), "member"),
+        **dict.fromkeys(("kunde", "kundennummer"), "customer"),
+    },
+    shape="code,partner,member and, where needed, customer",
+)
+
+
+class Enrolment(NamedTuple):
+    """A card and its line in the file; `line` counts from 1."""
+
+    line: int
+    card: Card
+
+
+Check = Callable[[Card], str | None]
+"""An objection to a card, or None."""
+
+
+def from_csv(text: str, check: Check) -> tuple[list[Enrolment], list[BadLine]]:
+    """All cards in the text and all that is wrong with it; a header is taken or left.
+
+    A card that is listed twice for the same member counts once.
+    """
+    found: dict[str, Enrolment] = {}
+
+    def take(line: int, values: dict[str, str]) -> str | None:
+        card = Card(
+            values.get("code", ""),
+            values.get("partner", ""),
+            values.get("member", ""),
+            values.get("customer") or None,
+        )
+        return check(card) or _conflict(found.setdefault(key_of(card.code), Enrolment(line, card)), card)
+
+    bad = bad_lines(text, _COLUMNS, take)
+    return list(found.values()), bad
+
+
+def _conflict(first: Enrolment, card: Card) -> str | None:
+    """Return the objection to a card that was listed before, for somebody else."""
+    same = (first.card.partner, first.card.member) == (card.partner, card.member)
+    if not same:
+        return f"card {card.code!r} is in line {first.line} for another member"
+    if first.card.customer != card.customer:
+        return f"card {card.code!r} is in line {first.line} with another customer's number"
+    return None
+
+
+def to_csv(cards: Iterable[Card]) -> str:
+    """The cards as CSV with a header, as `from_csv` takes it back."""
+    return "".join(written(table(cards)))
+
+
+def table(cards: Iterable[Card]) -> list[tuple[str, ...]]:
+    """The header and a row for each card; without the column `customer` where no card has one."""
+    rows: list[tuple[str, ...]] = [_COLUMNS.names]
+    rows += ((card.code, card.partner, card.member, card.customer or "") for card in cards)
+    if any(row[-1] for row in rows[1:]):
+        return rows
+    return [row[:-1] for row in rows]

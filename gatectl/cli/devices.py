@@ -14,26 +14,34 @@ import re
 import sys
 import tempfile
 import termios
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from gatectl.cli.control import NotRunning, call
+from gatectl.cli.devices_shown import (
+    Drivers,
+    Known,
+    ScannedCode,
+    device_json,
+    holders,
+    scan_json,
+    show_card,
+    show_devices,
+    show_scan,
+)
 from gatectl.cli.render import TextConsole
-from gatectl.cli.route import CardSetting, Way, card_table, setting_for, way
+from gatectl.cli.route import Way, setting_for, way
 from gatectl.config.model import Control, Settings
 from gatectl.config.problems import SettingsError
 from gatectl.config.reader import find, load
-from gatectl.decision.cards import Card
-from gatectl.decision.reader.card_notations import Notation, Sample, fits_of, looks_like_card, notations
+from gatectl.decision.reader.card_notations import Sample, fits_of, looks_like_card, notations
 from gatectl.decision.reader.detect import DetectedFormat, NotRecognised, chosen
-from gatectl.decision.toml_text import toml_value
 from gatectl.devices.reader.discovery import DeviceInfo, devices, rivals
-from gatectl.devices.reader.driver import Driver, all_drivers, locate
+from gatectl.devices.reader.driver import all_drivers, locate
 from gatectl.devices.reader.probe import Probe, ProbeFailedError
-from gatectl.devices.reader.reader_types import READER_TYPES
 from gatectl.devices.reader.supervisor import DeviceLost
 from gatectl.devices.reader.system import SystemPaths
 from gatectl.errors import SUDO_OR_GROUP, GatectlError, UsageError, visible
@@ -43,67 +51,6 @@ BAUD = 9600
 """The speed to which nearly all serial scanners and readers are set."""
 
 _SPEEDS = range(50, 4_000_001)
-
-_INDENT = "    "
-
-_OTHERS = 5
-"""Other readings of a scan to show: a keyboard's layouts make up to twenty."""
-
-Drivers = Mapping[str, Driver[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """The settings, and the status of the running gatectl; `settings` is None where they cannot be read."""
-
-    settings: Settings | None
-    cards: dict[str, Card]
-    scanners: dict[str, dict[str, Any]]
-    """The running gatectl's scanners, each with its `door`, by the device behind the path."""
-    notes: list[str]
-    """A line for each thing that could not be found out."""
-    is_daemon_unknown: bool
-    """Whether a gatectl may be running whose devices are unknown."""
-
-    def door_of(self, device: DeviceInfo) -> str | None:
-        """Return the door whose settings name this device; else None."""
-        for name, door in self.settings.doors.items() if self.settings else ():
-            for scanner in door.scanners:
-                with contextlib.suppress(DeviceLost):
-                    if locate(scanner) == device.node:
-                        return name
-        return None
-
-    def is_free(self, device: DeviceInfo) -> bool:
-        """Return whether it may be opened without taking it from a gatectl."""
-        if device.is_console or device.node in self.scanners:
-            return False
-        return not self.is_daemon_unknown or (self.settings is not None and self.door_of(device) is None)
-
-
-@dataclass(frozen=True, slots=True)
-class ScannedCode:
-    """A scan that was read, and the route that takes it."""
-
-    device: DeviceInfo
-    seen: DetectedFormat
-    others: list[DetectedFormat]
-    """The same scan in other layouts."""
-    ways: list[Way]
-    notations: list[tuple[Notation, list[Way]]]
-    """The card in its notations and the ways of each; empty if it is rather a ticket."""
-    door: str
-    """The door for the settings to paste."""
-    card: CardSetting | None = None
-    """The setting that makes of it what is printed; None if that was not asked."""
-
-    @property
-    def toml(self) -> str:
-        """The table to put into the settings."""
-        named_by = self.device.other_name or (READER_TYPES[self.device.type].path_key, self.device.path)
-        card = self.card.table if self.card else None
-        seen = replace(self.seen, settings={**self.seen.settings, "card": card}) if card else self.seen
-        return seen.toml(self.door, self.device.type, *named_by)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -167,7 +114,7 @@ def attend(
     known = _known(args.config)
     listed = devices(places, drivers)
     if not args.json:
-        _show_devices(listed, known, drivers)
+        show_devices(listed, known, drivers)
     notes = [*known.notes, *rivals(places, listed, drivers)]
     for note in notes:
         print(f"note: {visible(note)}", file=sys.stderr)
@@ -177,13 +124,13 @@ def attend(
         scan = _with_card([wait(printed) for printed in args.printed or [None]], args.printed)
     if args.json:
         answer = {
-            "devices": [_device_json(device, known) for device in listed],
+            "devices": [device_json(device, known) for device in listed],
             "notes": notes,
-            "scan": scan and _scan_json(scan),
+            "scan": scan and scan_json(scan),
         }
         print(json.dumps(answer, ensure_ascii=False))
     elif scan is not None:
-        _show_scan(scan)
+        show_scan(scan)
     return 0
 
 
@@ -242,9 +189,6 @@ def _node_of(name: str, settings: Settings | None) -> str:
     return os.path.realpath(name)
 
 
-# --- Waiting --------------------------------------------------------------------------------------
-
-
 def _with_card(scans: list[ScannedCode], printed: list[str] | None) -> ScannedCode:
     """Return the first scan, with the setting for all of the cards."""
     first = scans[0]
@@ -256,7 +200,7 @@ def _with_card(scans: list[ScannedCode], printed: list[str] | None) -> ScannedCo
     try:
         return replace(first, card=setting_for(samples))
     except GatectlError:
-        _show_card(first, TextConsole(stderr=True))
+        show_card(first, TextConsole(stderr=True))
         raise
 
 
@@ -321,7 +265,7 @@ async def _first_scan(
                     raise GatectlError("no device is left to scan at", "the lines above say why")
                 match await probe.captures.get():
                     case ProbeFailedError(device, cause):
-                        line.show(f"{device.path}: {cause}{_holders(device)}")
+                        line.show(f"{device.path}: {cause}{holders(device)}")
                         line.show_waiting(probe.open)
                     case capture:
                         seen = drivers[capture.device.type].recognise(capture.input, baud)
@@ -395,119 +339,3 @@ class _Line:
 
     def show(self, words: str) -> None:
         self._console.print(visible(words), soft_wrap=True)
-
-
-# --- Showing --------------------------------------------------------------------------------------
-
-
-def _show_devices(listed: list[DeviceInfo], known: Known, drivers: Drivers) -> None:
-    console = TextConsole()
-    for kind, driver in drivers.items():
-        console.print(driver.device_class.heading, style="cyan")
-        of_type = [device for device in listed if device.type == kind]
-        for device in of_type:
-            console.print(f"  {visible(device.path)}", soft_wrap=True)
-            state, colour = _state(device, known)
-            words = [device.name, state, *_stability(device)]
-            console.print(f"{_INDENT}{visible('; '.join(word for word in words if word))}", style=colour)
-        if not of_type:
-            console.print("  none that a scanner may be", style="yellow")
-
-
-def _state(device: DeviceInfo, known: Known) -> tuple[str, str]:
-    """The programs or the door that have it, in words, and the colour for them."""
-    scanner = known.scanners.get(device.node)
-    if scanner is not None:
-        state = scanner["state"] + (f" ({scanner['cause']})" if scanner["cause"] else "")
-        return f"gatectl has it: door {scanner['door']}, {state}, {scanner['codes']} codes", ""
-    if device.is_console:
-        return "the system's console", "yellow"
-    door = known.door_of(device)
-    place = f", in the settings of door {door}" if door else ""
-    if device.held_by:
-        return f"open in {', '.join(device.held_by)}{place}", "yellow"
-    return f"free{place}", "green"
-
-
-def _stability(device: DeviceInfo) -> Iterator[str]:
-    if device.may_change_name:
-        yield "this name may change when it is plugged in again"
-    elif device.stability == "by-path":
-        twin = ", since another one here has the same name by-id" if device.has_twin else ""
-        yield f"this name means the socket that it is plugged into{twin}"
-
-
-def _holders(device: DeviceInfo) -> str:
-    return f" ({', '.join(device.held_by)})" if device.held_by else ""
-
-
-def _show_scan(scan: ScannedCode) -> None:
-    console = TextConsole()
-    console.print(visible(scan.device.path), style="cyan", soft_wrap=True)
-    rows = [("read", scan.seen.code), ("how", scan.seen.how)]
-    rows += [("or", f"{one.code}, {one.how}") for one in scan.others[:_OTHERS]]
-    if more := len(scan.others[_OTHERS:]):
-        rows.append(("", f"and {more} less likely"))
-    rows += [("goes to" if index == 0 else "", one.sentence()) for index, one in enumerate(scan.ways)]
-    for name, words in rows:
-        console.print(f"{_INDENT}{name:<9}{visible(words)}", soft_wrap=True)
-    if scan.others:
-        console.print(
-            f"{_INDENT}Compare with what is printed on the card: the reader's own setting decides.",
-            style="yellow",
-        )
-    if scan.device.may_change_name and scan.device.other_name is None:
-        console.print(
-            f"{_INDENT}This name may change when it is plugged in again, and then it is not found: "
-            "give it a name of its own with a udev rule (SYMLINK+=), and name that in the settings.",
-            style="yellow",
-        )
-    _show_card(scan, console)
-    console.print("\nFor the settings:\n", style="cyan")
-    print(scan.toml, end="")
-    for note in scan.card.notes if scan.card else ():
-        print(f"note: {visible(note)}", file=sys.stderr)
-
-
-def _show_card(scan: ScannedCode, console: TextConsole) -> None:
-    """Show the card in its other notations, each with its setting and the card or route that takes it."""
-    for index, (one, ways) in enumerate(scan.notations[1:]):
-        name = "card" if index == 0 else ""
-        known = "".join(f"; {way.sentence()}" for way in ways if way.recognised)
-        setting = f"card = {toml_value(card_table(one.conversion))}"
-        console.print(f"{_INDENT}{name:<9}{one.text:<14} {setting}{visible(known)}", soft_wrap=True)
-
-
-def _device_json(device: DeviceInfo, known: Known) -> dict[str, Any]:
-    return asdict(device) | {
-        "door": known.door_of(device),
-        "gatectl": known.scanners.get(device.node),
-        "free": known.is_free(device) and not device.held_by,
-    }
-
-
-def _scan_json(scan: ScannedCode) -> dict[str, Any]:
-    return {
-        "path": scan.device.path,
-        **_format_json(scan.seen),
-        "others": [_format_json(one) for one in scan.others],
-        "ways": [asdict(one) for one in scan.ways],
-        "notations": [
-            {
-                "text": one.text,
-                "card": card_table(one.conversion),
-                "recognised": any(way.recognised for way in ways),
-            }
-            for one, ways in scan.notations
-        ],
-        "card": scan.card and scan.card.table,
-        "other_cards": scan.card.others if scan.card else [],
-        "notes": scan.card.notes if scan.card else [],
-        "toml": scan.toml,
-    }
-
-
-def _format_json(seen: DetectedFormat) -> dict[str, Any]:
-    facts = asdict(seen)
-    settings: dict[str, Any] = facts.pop("settings")
-    return facts | settings

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gatectl.cli.cards import Enrolment, from_csv, to_csv
 from gatectl.decision.cards import Card, key_of
-from gatectl.decision.cards_csv import Enrolment, from_csv, to_csv
 from gatectl.decision.spreadsheet import BadLine, NotTextError, decoded, plain, protected, shortened
 
 
