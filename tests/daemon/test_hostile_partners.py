@@ -16,7 +16,9 @@ import trustme
 from harness import GOOD
 from limits import NET_S
 
-BUDGET_MS = 600
+BUDGET_MS = 3000
+"""Time for a busy machine to tell an answer that is wrong from one that does not come."""
+
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -117,12 +119,12 @@ def flood(*parts, endless):
 
 
 def drip(secured):
-    """A byte each 10 ms: each read brings something, and the whole is far over the budget."""
+    """A byte each 100 ms: each read brings something, and the whole is far over the budget."""
     pause = threading.Event()
     with contextlib.suppress(OSError):
         for byte in OK * 10:
             secured.sendall(bytes([byte]))
-            pause.wait(0.01)
+            pause.wait(0.1)
 
 
 def not_tls(secured):
