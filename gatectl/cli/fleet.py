@@ -186,7 +186,7 @@ def _init(args: argparse.Namespace) -> int:
 
 def _sign(args: argparse.Namespace) -> int:
     """Return 0 when the certificate is written."""
-    from gatectl.fleet.authority import CertificateAuthority  # noqa: PLC0415
+    from gatectl.fleet.authority import CertificateAuthority, CertificateRefused  # noqa: PLC0415
 
     try:
         request = args.request.read_bytes()
@@ -196,7 +196,10 @@ def _sign(args: argparse.Namespace) -> int:
     path = args.output or args.request.with_suffix(".crt")
     with _named_files(_AUTHORITY):
         authority = CertificateAuthority(_folder(args.config))
-        device, certificate = authority.sign(request)
+        try:
+            device, certificate = authority.sign(request)
+        except CertificateRefused as refused:
+            raise GatectlError(f"{args.request}: {refused.message}", *refused.hints) from None
     with _named_files("-o FILE says where the certificate goes"):
         path.write_bytes(certificate)
     *earlier, new = sorted(authority.valid_until(device).values())

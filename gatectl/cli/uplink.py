@@ -119,11 +119,13 @@ def _written(orders: dict[str, Any]) -> int:
 # --- The certificate's request -------------------------------------------------------------------
 
 
-def _csr(_args: argparse.Namespace, _path: Path, _settings: Settings, uplink: UplinkSettings) -> int:
+def _csr(_args: argparse.Namespace, path: Path, _settings: Settings, uplink: UplinkSettings) -> int:
     """Make the key unless there is one, and the request beside the certificate's place; print its path."""
     key = uplink.key.file
     if key is None:
-        raise GatectlError("uplink.key is a credential of systemd, and so is made elsewhere")
+        hint = 'key = { file = "/etc/gatectl/uplink/device.key" } is a place where it can be made'
+        what = "is a credential of systemd, which is made elsewhere"
+        raise located(path, SettingIssue(("uplink", "key"), what, (hint,)))
     if shutil.which("openssl") is None:
         raise GatectlError("openssl is not installed", "apt-get install openssl")
     request = uplink.certificate.with_suffix(".csr")
@@ -152,7 +154,9 @@ def _write(path: Path, mode: int, command: list[str]) -> None:
     """Write what openssl prints into a file whose mode is right from its first byte."""
     done = subprocess.run(["openssl", *command], capture_output=True, text=True, check=False)  # noqa: S603, S607
     if done.returncode:
-        raise GatectlError(f"openssl {command[0]} failed: {done.stderr.strip().splitlines()[-1:]}")
+        said = next(iter(done.stderr.splitlines()), "it says nothing")
+        hint = "move a key away that cannot be read: `gatectl uplink csr` makes a new one"
+        raise GatectlError(f"{path}: openssl {command[0]} failed: {said}", hint)
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)

@@ -52,6 +52,7 @@ def test_a_folder_that_is_in_use_is_left_alone(tmp_path, capsys):
         (["init", "/proc/none/fleet"], "/proc/none"),
         (["init", "{tmp}/new", "--name", "not a host"], "'not a host' is no host's name or address"),
         (["init", "{tmp}/new", "--name", ""], "is no host's name or address"),
+        (["sign", "{office}/ca.crt"], "office/ca.crt: the file holds no certificate request"),
         (["sign", "{tmp}/none.csr"], "none.csr: No such file or directory"),
         (["sign", "{tmp}/a.csr", "-o", "{tmp}/none/a.crt"], "none/a.crt: No such file or directory"),
         (["sign", "{tmp}/a.csr", "-o", "{tmp}"], "Is a directory"),

@@ -331,6 +331,21 @@ def test_a_request_is_made_signed_and_accepted(gate, office):
     assert (gate.folder / "device.key").read_bytes() == key
 
 
+def test_a_request_that_cannot_be_made_says_why_in_one_line_with_a_hint(gate):
+    settings = gate.settings.read_text()
+    (gate.folder / "device.key").write_text("no key")
+    done = gate.run("csr")
+    first, *hints = done.stderr.splitlines()
+    assert (done.returncode, len(hints), done.stdout) == (1, 1, "")
+    assert first.startswith(f"{gate.folder}/device.csr: openssl req failed: ")
+    place = f'{{ file = "{gate.folder}/device.key" }}'
+    gate.settings.write_text(settings.replace(place, '{ credential = "device-key" }'))
+    done = gate.run("csr")
+    assert done.returncode == 78
+    assert "uplink.key: is a credential of systemd" in done.stderr
+    assert "hint: " in done.stderr
+
+
 def check(gate):
     command = [sys.executable, "-m", "gatectl", "check", "-c", str(gate.settings)]
     environ = os.environ | {"GPIOZERO_PIN_FACTORY": "mock"}
