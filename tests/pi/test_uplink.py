@@ -128,3 +128,21 @@ def test_it_sends_what_the_door_decides_and_can_do_nothing_else(sending, office,
     measured("memory of the uplink in the guest, peak", memory, "MiB")
     assert memory <= MEMORY_MAX_MIB
     assert sending.check("systemctl show --value --property=NRestarts gatectl-uplink").strip() == "0"
+
+
+def test_a_power_cut_while_the_broker_is_away_loses_nothing(sending, office, partners):
+    sending.scan(GOOD)
+    sending.until_logged(f"admitted {GOOD}")
+    has_all(office, sending)
+    office.broker.stop()
+    sending.scan(UNKNOWN)
+    sending.until_logged(f"rejected {UNKNOWN}")
+    sending.cut()
+    sending.boot()
+    office.broker.start()
+    set_clock(sending)
+    sending.connect(partners, office.link)
+    events = has_all(office, sending)
+    assert [event["credential"] for event in events] == [GOOD, UNKNOWN]
+    assert office.rows("SELECT generation, mark FROM journal") == [(1, 2)]
+    assert office.rows("SELECT kind FROM alarm") == []
