@@ -91,7 +91,21 @@ class CancellableClient(aiomqtt.Client):
 
     aiomqtt waits with asyncio.wait_for, which before Python 3.12 returns the result instead where both come
     together (gh-86296): the task would go on, and its process would not stop.
+
+    No packet may be larger than was agreed: paho would keep as much as a hostile broker announces and sends.
     """
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        agreed = _properties(PacketTypes.CONNECT, MaximumPacketSize=wire.PAYLOAD_BYTES_MAX)
+        super().__init__(*arguments, **{"properties": agreed} | more)
+        receive = self._client._sock_recv  # noqa: SLF001 - where paho asks for the rest of a packet
+
+        def receive_bounded(bufsize: int) -> bytes:
+            if bufsize > wire.PAYLOAD_BYTES_MAX:
+                raise OSError("a packet is larger than was agreed")
+            return receive(bufsize)
+
+        self._client._sock_recv = receive_bounded  # type: ignore[method-assign] # noqa: SLF001
 
     async def _wait_for(self, fut: Awaitable[T], timeout: float | None) -> T:  # noqa: ASYNC109 - aiomqtt's
         longest_s = self.timeout if timeout is None else timeout

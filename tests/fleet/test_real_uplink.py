@@ -1,6 +1,7 @@
 """`gatectl uplink` with a real broker: what it sends, what it takes, and how it ends."""
 
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -181,6 +182,11 @@ async def _marks_of_a_liar(broker, office, gate):
             await liar.publish(topic, bytes(data), qos=1)
 
 
+def peak_kib(pid):
+    text = Path(f"/proc/{pid}/status").read_text()
+    return int(text.partition("VmHWM:")[2].split()[0])
+
+
 def resident_kib(pid):
     text = Path(f"/proc/{pid}/status").read_text()
     return int(text.partition("VmRSS:")[2].split()[0])
@@ -228,6 +234,63 @@ def test_a_flood_of_marks_is_paced_and_costs_no_memory(gate, broker, office):
         assert resident_kib(gate.pid) - before < 4096
         assert gate.status()["connected"]
         assert len(gate.log.read_text().splitlines()) == 1
+
+
+ANNOUNCED = 200 << 20
+"""The bytes of a packet that a hostile broker begins to send."""
+
+
+async def _packet(reader):
+    """Return the first byte and the body of a client's packet (MQTT 5, section 2.1)."""
+    first, length, shift = (await reader.readexactly(1))[0], 0, 0
+    while True:
+        byte = (await reader.readexactly(1))[0]
+        length, shift = length | (byte & 127) << shift, shift + 7
+        if not byte & 128:
+            return first >> 4, await reader.readexactly(length)
+
+
+async def _flood_with_one_packet(reader, writer):
+    """Accept the gate, and answer its first message by a packet that never ends."""
+    with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        while True:
+            kind, body = await _packet(reader)
+            if kind == 1:
+                writer.write(b"\x20\x03\0\0\0")
+            elif kind == 8:
+                writer.write(b"\x90\x04" + body[:2] + b"\0\x01")
+            elif kind == 3:
+                break
+        writer.write(b"\x30" + bytes([0x80, 0x80, 0x80, ANNOUNCED >> 21]))
+        for _ in range(ANNOUNCED >> 20):
+            writer.write(bytes(1 << 20))
+            await writer.drain()
+    writer.close()
+
+
+def test_a_packet_without_end_costs_no_memory(office, tmp_path):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(office / "server.crt", office / "server.key")
+    peaks = []
+
+    async def story():
+        served = asyncio.Event()
+
+        async def serve(reader, writer):
+            await _flood_with_one_packet(reader, writer)
+            served.set()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", free_port(), ssl=context)
+        (port,) = {socket.getsockname()[1] for socket in server.sockets}
+        hostile = UplinkGate(tmp_path / "hostile", office, port, device="berlin-2")
+        with hostile:
+            async with asyncio.timeout(2 * WAIT_S):
+                await served.wait()
+            peaks.append(peak_kib(hostile.pid))
+        server.close()
+
+    asyncio.run(story())
+    assert peaks[0] < 64 << 10
 
 
 async def _presences(broker, office, listening):
