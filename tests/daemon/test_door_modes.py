@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+import time
 from contextlib import closing
 from datetime import datetime, timedelta
 
@@ -59,7 +60,9 @@ def test_a_lockdown_survives_a_restart_while_the_disk_takes_no_record(gym):
     with closing(sqlite3.connect(gym.journal, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         gym.start()
-        assert gym.status()["doors"]["main"]["mode"]["name"] == "lockdown"
+        end = time.monotonic() + NET_S
+        while gym.call({"command": "status"})["doors"]["main"]["mode"]["name"] != "lockdown":
+            assert time.monotonic() < end
         gym.scan(MEMBER)
         gym.told(f"main: rejected {MEMBER}: Locked down")
     assert gym.next_event()["fault"] == "lockdown"

@@ -119,7 +119,8 @@ class Passages:
                 self._take_stranger(at)
             return
         grant = self._granted.popleft()
-        after_ms = round((at.loop_s - grant.relay_on_s) * 1e3, 3)
+        # A member who pushes early: the signal may have begun while the relay was being switched on.
+        after_ms = max(round((at.loop_s - grant.relay_on_s) * 1e3, 3), 0.0)
         gate = GateRecord(at.us_at(grant.relay_on_s), after_ms, round(self._rules.wait_s * 1e3))
         self._count_in(at)
         passed = Outcome(Result.PASSED, Message.PASSED.value, gate=gate)

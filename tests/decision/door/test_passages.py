@@ -268,6 +268,14 @@ def test_a_gate_out_of_order_uses_up_no_second_try():
     assert door.words[-1] == AGAIN
 
 
+def test_a_signal_that_begins_just_before_the_relay_is_the_members():
+    door = turnstile()
+    door.scan("1")
+    door.feed(m.InputChanged(InputName.PASSAGE, True, instant(999.99)))
+    passed = door.noted[-1].outcome
+    assert (passed.result.value, passed.gate.after_ms) == ("passed", 0.0)
+
+
 def test_a_signal_that_is_debounced_counts_from_its_beginning():
     door = turnstile(SENSOR._replace(debounce_s=1.0))
     door.scan("1")
