@@ -387,9 +387,10 @@ async def _until_usable(store: Store) -> None:
 
 
 async def _drain(doors: Collection[Door], second_signal: asyncio.Task[Any]) -> None:
-    drained = asyncio.gather(*(door.drain() for door in doors))
+    draining = [asyncio.create_task(door.drain()) for door in doors]
+    drained = asyncio.create_task(asyncio.wait(draining))
     await asyncio.wait([second_signal, drained], return_when=asyncio.FIRST_COMPLETED)
-    drained.cancel()
+    _cancel([drained, *draining])
 
 
 def _end_on_error(
