@@ -206,7 +206,8 @@ def _sign(args: argparse.Namespace) -> int:
     print(f"{path}: the certificate of {device}, until {new:%Y-%m-%d}", file=sys.stderr)
     if earlier:
         print(
-            f"hint: {device} had {len(earlier)} in force already: two machines must not share a name",
+            f"hint: {device} has {len(earlier)} more in force, as after a renewal; "
+            "two machines must not share a name",
             file=sys.stderr,
         )
     return 0

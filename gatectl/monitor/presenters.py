@@ -122,6 +122,8 @@ class GraceRow:
     id: str
     at: str
     time: str
+    studio: str
+    device: str
     door: str
     partner: str
     member: str
@@ -136,6 +138,8 @@ def grace_row_of(event: Event, language: Language) -> GraceRow:
         id=attempt.id,
         at=timestamp(attempt.at_us),
         time=f"{moment:%Y-%m-%d} {clock_text(moment, None)}",
+        studio=visible(attempt.studio),
+        device=event.device,
         door=attempt.door,
         partner=attempt.partner or "",
         member=visible(attempt.member or ""),

@@ -151,7 +151,7 @@ TEXTS: dict[str, Pair] = {
     "fleet_alarms": ("Alarms", "Alarme"),
     "fleet_state": ("Connection", "Verbindung"),
     "fleet_backlog": ("Not here yet", "Noch nicht hier"),
-    "fleet_troubles": ("To see to", "Zu tun"),
+    "fleet_troubles": ("Trouble", "Störung"),
     "fleet_certificate": ("Certificate until", "Zertifikat bis"),
     "fleet_settings": ("Settings", "Einstellungen"),
     "fleet_differ": ("differ from most", "anders als die meisten"),

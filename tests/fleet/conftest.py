@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from browser import chromium, look, pictures  # noqa: F401 - fixtures
 from fleet_rig import Fleet, IngestProcess
 
 from gatectl.errors import GatectlError

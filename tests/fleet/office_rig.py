@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -44,24 +45,32 @@ class Office:
     def __init__(self, dsn):
         self.dsn = dsn
         self._journals = {}
-        self._loop = asyncio.Runner()
-        self._database = self._loop.run(Database.open(dsn, None, lambda: None))
+        # In a thread, since a browser of a test occupies the main thread's event loop.
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        self._database = self._run(Database.open(dsn, None, lambda: None))
         self.broker(connected=True)
 
     def stop(self):
         """End as ingest does."""
-        self._loop.run(self._database.close())
+        self._run(self._database.close())
 
     def close(self):
         self.stop()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
         self._loop.close()
+
+    def _run(self, operation):
+        return asyncio.run_coroutine_threadsafe(operation, self._loop).result(NET_S)
 
     def broker(self, *, connected):
         """Ingest reaches the broker, or has lost it."""
-        self._loop.run(self._database.note_broker(connected=connected))
+        self._run(self._database.note_broker(connected=connected))
 
     def take(self, *messages):
-        self._loop.run(self._take(messages))
+        self._run(self._take(messages))
 
     async def _take(self, messages):
         intake, done = await self._database.load(), Round()

@@ -103,7 +103,7 @@ def test_sign_writes_the_certificate_beside_the_request(office, tmp_path, capsys
     assert certificate.subject.rfc4514_string() == "CN=berlin-mitte-1"
     assert "hint" not in capsys.readouterr().err
     assert main(["fleet", "sign", str(request), "-c", str(office / "fleet.toml")]) == 0
-    assert "had 1 in force already" in capsys.readouterr().err
+    assert "has 1 more in force" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", [INGEST, "berlin.mitte", "+", "a/b", "Berlin"])
