@@ -32,7 +32,7 @@ RECONNECT_MAX_S = 1.0
 """A test does not wait as long for a broker as a gate does."""
 
 
-def client(broker, context, name="", *, timeout_s=CONNECT_S, **settings):
+def client(broker, context, name="", **settings):
     """A connection to the broker on loopback, to be entered."""
     return aiomqtt.Client(
         "127.0.0.1",
@@ -40,7 +40,7 @@ def client(broker, context, name="", *, timeout_s=CONNECT_S, **settings):
         identifier=name,
         tls_context=context,
         protocol=aiomqtt.ProtocolVersion.V5,
-        timeout=timeout_s,
+        timeout=CONNECT_S,
         **settings,
     )
 
@@ -115,8 +115,8 @@ class VirtualJournal:
 class VirtualGate:
     """One gate: `run` keeps it connected, `wake` says that the journal has grown."""
 
-    timeout_s = CONNECT_S
-    """For each answer of the broker."""
+    acknowledge_s = CONNECT_S
+    """How long the broker's acknowledgement is waited for."""
 
     def __init__(self, broker, context, device, journal=None):
         self.device = device
@@ -161,8 +161,7 @@ class VirtualGate:
         session = f"{self._process}-{self.connects}"
         here = Topic(self.device, Channel.HERE)
         will = aiomqtt.Will(str(here), encode_presence(Presence(False, session)).data, 1, retain=True)
-        settings = {"timeout_s": self.timeout_s, "will": will, "clean_start": True}
-        async with client(self._broker, self._context, self.device, **settings) as connected:
+        async with client(self._broker, self._context, self.device, will=will, clean_start=True) as connected:
             self._conversation.connected()
             self._conversation.opened(self.journal.identity, self.journal.last)
             await connected.subscribe(str(Topic(self.device, Channel.MARK)), qos=1)
@@ -213,9 +212,9 @@ class VirtualGate:
         )
         await self._publish(connected, Topic(self.device, Channel.STATE), payload, retain=True)
 
-    @staticmethod
-    async def _publish(connected, topic, payload, *, retain=False):
+    async def _publish(self, connected, topic, payload, *, retain=False):
         properties = Properties(PacketTypes.PUBLISH)
         if payload.properties:
             properties.UserProperty = list(payload.properties)
-        await connected.publish(str(topic), payload.data, qos=1, retain=retain, properties=properties)
+        settings = {"qos": 1, "retain": retain, "properties": properties, "timeout": self.acknowledge_s}
+        await connected.publish(str(topic), payload.data, **settings)
