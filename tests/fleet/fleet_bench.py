@@ -1,4 +1,4 @@
-"""Measure a head office with many virtual gates: scripts/fleet-bench.
+"""Measure a fleet: scripts/fleet-bench.
 
 Virtual gates have the uplink's own conversation, real connections and certificates of their own; their
 journals are lists in memory. So the figures are those of the broker, of ingest and of PostgreSQL, and of
@@ -19,6 +19,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import gate_bench
+import stored_bench
 from fleet_rig import Fleet, IngestProcess, running, until
 from virtual_gate import VirtualGate
 
@@ -54,12 +56,18 @@ def arguments():
     parser = argparse.ArgumentParser(prog="scripts/fleet-bench", description=__doc__.splitlines()[0])
     parser.add_argument("--gates", type=int, default=1000, metavar="N")
     parser.add_argument("--rate", type=float, default=4.0, metavar="N", help="events a second in all")
+    parser.add_argument("--seconds", type=float, default=60.0, metavar="S", help="of events")
     parser.add_argument(
-        "--seconds", type=float, default=60.0, metavar="S", help="of events, and before of idling"
+        "--idle", type=float, default=60.0, metavar="S", help="seconds before, without events"
     )
     parser.add_argument("--backlog", type=int, default=0, metavar="N", help="events that wait at one gate")
-    for what in ("broker", "ingest", "database"):
+    for what in ("broker", "ingest", "database", "gate"):
         parser.add_argument(f"--{what}-kills", type=int, default=0, metavar="N")
+    parser.add_argument(
+        "--lossy", type=int, default=0, metavar="N", help="events over a line that loses 5 %%"
+    )
+    parser.add_argument("--presence", action="store_true", help="pull a plug, cut a line, restart the broker")
+    parser.add_argument("--stored", type=int, default=0, metavar="N", help="events under the monitor's pages")
     return parser.parse_args()
 
 
@@ -124,8 +132,8 @@ class Bench:
 
     async def idle(self):
         before = self.processes()
-        await asyncio.sleep(self.options.seconds)
-        minutes = self.options.seconds / 60 * len(self.gates)
+        await asyncio.sleep(self.options.idle)
+        minutes = self.options.idle / 60 * len(self.gates)
         self.show("idle, CPU-ms a connection and minute", before, minutes)
 
     async def load(self):
@@ -216,15 +224,12 @@ def say(line):
     print(line, flush=True)  # noqa: T201 - printing is what it is for
 
 
-def main():
-    options = arguments()
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    say(f"tier: virtual gates; {len(ALL_CORES)} cores, generator on one of them, all else on the other")
+@contextlib.contextmanager
+def head_office():
+    """Yield a whole head office on this machine, and its database server."""
     folder = Path(tempfile.mkdtemp(prefix="gatectl-fleet-"))
     folder.chmod(0o755)
     try:
-        on_core(1)
         with contextlib.ExitStack() as stack:
             office = folder / "office"
             new_office.create(office, ["127.0.0.1"], port=free_port(), address="127.0.0.1")
@@ -234,11 +239,40 @@ def main():
             settings.write_text(settings.read_text().replace("dbname=gatectl", cluster.dsn("gatectl")))
             broker = stack.enter_context(LocalBroker(office))
             ingest = stack.enter_context(IngestProcess(office))
-            fleet = Fleet(broker, ingest, office, cluster.dsn("gatectl"))
-            on_core(0)
-            asyncio.run(Bench(fleet, cluster, options).run())
+            yield Fleet(broker, ingest, office, cluster.dsn("gatectl")), cluster
     finally:
         shutil.rmtree(folder)
+
+
+def real_gates(options):
+    """Run the measurements with real gates; each has a head office of its own."""
+    for what, is_wanted, measurement in (
+        ("real daemon and uplink", options.gate_kills, gate_bench.kills),
+        ("real uplink", options.lossy, gate_bench.lossy),
+        ("real uplinks", options.presence, gate_bench.presence),
+    ):
+        if is_wanted:
+            say(f"tier: {what}")
+            with head_office() as (fleet, _):
+                more = () if is_wanted is True else (is_wanted,)
+                measurement(fleet, fleet.office.parent / "gates", *more, say)
+
+
+def main():
+    options = arguments()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    real_gates(options)
+    if options.stored:
+        say("tier: events made by PostgreSQL; the real monitor")
+        if not stored_bench.run(options.stored, say):
+            sys.exit(1)
+    if options.gates:
+        say(f"tier: virtual gates; {len(ALL_CORES)} cores, generator on one of them, all else on the other")
+        on_core(1)
+        with head_office() as (fleet, cluster):
+            on_core(0)
+            asyncio.run(Bench(fleet, cluster, options).run())
 
 
 if __name__ == "__main__":

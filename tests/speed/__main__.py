@@ -25,6 +25,7 @@ MEASUREMENTS = {
     "throughput": "6. Throughput",
     "viewers": "7. The own time of a scan while browsers look on",
     "gate": "8. A gate with inputs: idle, the way out, a scan",
+    "uplink": "9. The own time of a scan while an uplink sends, and the idle uplink",
 }
 """Module → title, in the order in which they run."""
 

@@ -150,6 +150,8 @@ class Plan:
     profile: Path | None = None
     inputs: Sequence[str] = ()
     """Of `INPUTS`; each door has its own."""
+    more: str = ""
+    """Further sections of the settings."""
 
 
 INPUTS = ("passage", "contact", "fire", "exit", "exit_passage")
@@ -207,7 +209,7 @@ class Gym:
             where = f'doors = ["door{number}"]' if len(self.plan.urls) > 1 else ""
             lines.append(f"[[routes]]\nmatch = '\\d{{13}}'\npartner = \"p{number}\"\n{where}")
         lines += [self._door(number) for number in range(self.plan.doors)]
-        return lines
+        return [*lines, self.plan.more]
 
     def _door(self, number: int) -> str:
         signals = ", ".join(f"{lamp} = {self.lamp_pin(number, lamp)}" for lamp in self.plan.lamps)

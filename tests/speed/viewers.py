@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from speed.latency import BUDGET_MS, REST_S, Own
 from speed.rig import RELAY_PINS, TESTS, Certificates, Gym, PartnerProcess, Plan, environment_for
@@ -47,7 +48,7 @@ def measure(size: Size, folder: Path) -> Iterator[Row]:
         with Gym(folder / "gym", plan) as gym:
             gym.start()
             gym.until_connected(1)
-            scans = _Scans(gym, partner)
+            scans = Scans(gym, partner)
             for _ in range(size.blocks):
                 alone += scans.block(size)
                 with _monitor(gym) as address, _browsers(address) as browsers:
@@ -58,7 +59,17 @@ def measure(size: Size, folder: Path) -> Iterator[Row]:
     yield from _rows(alone, watched, shown / (size.blocks * (size.warm_up + size.scans)))
 
 
-class _Scans:
+class BlockSize(Protocol):
+    """The scans of a block, and how many before them do not count."""
+
+    @property
+    def scans(self) -> int: ...
+
+    @property
+    def warm_up(self) -> int: ...
+
+
+class Scans:
     """Scans one after the other, each by a member of its own."""
 
     def __init__(self, gym: Gym, partner: PartnerProcess) -> None:
@@ -66,7 +77,7 @@ class _Scans:
         self._partner = partner
         self._number = 0
 
-    def block(self, size: Size) -> list[Own]:
+    def block(self, size: BlockSize) -> list[Own]:
         """Without the first ones: what was just opened is just settling."""
         return [self._one() for _ in range(size.warm_up + size.scans)][size.warm_up :]
 
