@@ -336,7 +336,22 @@ class Log(NamedTuple):
     entry: LogEntry
 
 
-GateEffect = Energise | Release | KeepOn | StopKeeping | Show | Warn | WatchClosely | StartTimer
-"""Effects at the door itself."""
-
-Effect = Record | Prepare | Ask | LookUp | LookBack | PartnerChanged | Conclude | Note | Log | GateEffect
+Effect = (
+    Record
+    | Prepare
+    | Ask
+    | LookUp
+    | LookBack
+    | PartnerChanged
+    | Conclude
+    | Note
+    | Log
+    | Energise
+    | Release
+    | KeepOn
+    | StopKeeping
+    | Show
+    | Warn
+    | WatchClosely
+    | StartTimer
+)
