@@ -1,4 +1,4 @@
-"""The feeds of open pages under a clock of their own: a decision is shown without a pause."""
+"""The feeds of open pages under a clock of their own: a view is shown, an event looked for, at once."""
 
 import asyncio
 import itertools
@@ -20,7 +20,7 @@ class StillJournal:
         return StoreState((1, 2), 3, 4, at_rest=False)
 
 
-def test_a_decision_is_shown_and_looked_for_at_once():
+def test_a_view_is_shown_and_an_event_looked_for_at_once():
     async def story():
         loop, journal = asyncio.get_running_loop(), StillJournal()
         feeds = LiveFeeds(journal, None, ["main"])
@@ -31,6 +31,7 @@ def test_a_decision_is_shown_and_looked_for_at_once():
             assert journal.looked_at[-1] < decided
             feeds._show(view)
             assert await anext(views) is view
+            feeds.wake()
             await asyncio.sleep(0)
             assert journal.looked_at[-1] == loop.time() == decided
         following.cancel()
