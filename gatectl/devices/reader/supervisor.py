@@ -40,8 +40,9 @@ OPEN_S = 1.0
 """A working adapter opens within some milliseconds; one that does not answer takes 5 s per control
 transfer."""
 
-LOOK_S = 60.0
-"""Between two looks for other programs at the device: a look reads all of /proc (10 ms of a Pi's time)."""
+LOOK_S = 120.0
+"""Between two looks for other programs at the device: a look reads all of /proc (10 ms of a Pi's time), and
+wakes the event loop some four times."""
 
 FIRST_LOOK_S = 1.0
 """From the opening to the first look: not sooner, to keep a start, or a loose plug's return, quick."""
