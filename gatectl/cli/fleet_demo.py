@@ -12,12 +12,11 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, LiteralString, NamedTuple, NoReturn, Self
 
+import httpx
 import psycopg
 from rich.text import Text
 
@@ -278,7 +277,7 @@ class _Fleet:
         if time.monotonic() < self._looked_s + PAGE_S:
             return
         self._looked_s = time.monotonic()
-        said = _on_top(_answer(f"{self.address}/fleet"))
+        said = _on_top(httpx.get(f"{self.address}/fleet", timeout=PATIENCE_S, trust_env=False).text)
         for words in said:
             if words not in self._page:
                 self._say(f"the page: {words}", "yellow")
@@ -304,16 +303,6 @@ class _Fleet:
 def _office_program(action: str, office: Path, *options: str) -> _Program:
     words = ["fleet", action, "-c", str(office / "fleet.toml"), *options]
     return _Program(words, office / f"{action}.log", office)
-
-
-def _answer(address: str) -> str:
-    """Return a page of the monitor, also one that says that it cannot be shown."""
-    try:
-        with urllib.request.urlopen(address) as answer:  # noqa: S310 - the monitor's own address
-            return str(answer.read(), "utf-8")
-    except urllib.error.HTTPError as error:
-        with error:
-            return str(error.read(), "utf-8")
 
 
 def _on_top(page: str) -> list[str]:

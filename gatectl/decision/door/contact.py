@@ -69,7 +69,7 @@ class Contact:
         """Take the end of one of its two timers."""
         if self._opened is None or not self.trusted:
             return
-        # Nobody need close a door that a mode keeps open.
+        # The time counts from the end of a mode that keeps the door open.
         start_s = at.loop_s if self._door.keeps_open else self._door.kept_open_until_s
         if at.loop_s < start_s + self._rules.held_s - (self._rules.warn_s if name == WARN else 0):
             self._count_from(start_s)
