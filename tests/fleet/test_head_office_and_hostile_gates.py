@@ -152,10 +152,26 @@ def test_an_odd_event_stops_neither_its_gate_nor_others(fleet):
     assert fleet.rows("SELECT count(*) FROM event WHERE extra->>'member' = %s", LONG) == [(1,)]
 
 
-def test_an_event_that_the_database_refuses_is_left_out_alone(fleet):
+TOO_LARGE = """
+CREATE FUNCTION too_large() RETURNS trigger LANGUAGE plpgsql AS
+    $$BEGIN RAISE EXCEPTION USING ERRCODE = 'program_limit_exceeded'; END$$;
+CREATE TRIGGER too_large BEFORE INSERT ON event FOR EACH ROW WHEN (new.door = 'long')
+    EXECUTE FUNCTION too_large()
+"""
+
+
+@pytest.mark.parametrize(
+    ("limit", "bad"),
+    [
+        ("ALTER TABLE event ADD CHECK (door <> 'bad')", "bad"),
+        (TOO_LARGE, "long"),
+    ],
+    ids=["violated", "too-large"],
+)
+def test_an_event_that_the_database_refuses_is_left_out_alone(fleet, limit, bad):
     with psycopg.connect(fleet.database, autocommit=True) as connection:
-        connection.execute("ALTER TABLE event ADD CHECK (door <> 'bad')")
-    events = [event_of(number) | ({"door": "bad"} if number in {3, 9} else {}) for number in range(1, 11)]
+        connection.execute(limit)
+    events = [event_of(number) | ({"door": bad} if number in {3, 9} else {}) for number in range(1, 11)]
     asyncio.run(_sent_by(fleet, "odd", raw_batch(VirtualJournal(), events), mark=10))
     assert fleet.rows("SELECT array_agg(number ORDER BY number) FROM event") == [([1, 2, 4, 5, 6, 7, 8, 10],)]
     assert fleet.rows("SELECT pruned FROM journal") == [(2,)]
