@@ -1,5 +1,6 @@
 """A broker and a database of the tests' own, on loopback, started and ended by the tests."""
 
+import contextlib
 import shutil
 import tempfile
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 from browser import chromium, look, pictures  # noqa: F401 - fixtures
 from fleet_rig import Fleet, IngestProcess
+from office_rig import Office
 
 from gatectl.errors import GatectlError
 from gatectl.fleet import local_services, new_office
@@ -59,6 +61,13 @@ def database(cluster, request):
     cluster.program("createdb", name)
     yield cluster.dsn(name)
     cluster.program("dropdb", "--force", name)
+
+
+@pytest.fixture
+def tables(database):
+    """Head office's tables, into which a test puts events; it needs no broker."""
+    with contextlib.closing(Office(database)) as kept:
+        yield kept
 
 
 @pytest.fixture

@@ -1,10 +1,8 @@
 """`gatectl fleet erase` on a real database: nothing leads to the member, and nobody else loses anything."""
 
-import contextlib
-
 import psycopg
 import pytest
-from office_rig import KEY, PRIVACY, Office, settings_of
+from office_rig import KEY, PRIVACY, settings_of
 from virtual_gate import event_of
 
 from gatectl.cli.main import main
@@ -18,12 +16,6 @@ PLAIN = Privacy("plain")
 WHOSE = [PRIVACY.pseudonym("member", partner, NUMBER) for partner in ("wellhub", "capitan")]
 SECRETS = [NUMBER, *(one.removeprefix("p:") for one in WHOSE), PRIVACY.pseudonym("credential", CARD)[2:]]
 JOURNAL = "ab" * 16
-
-
-@pytest.fixture
-def office(database):
-    with contextlib.closing(Office(database)) as office:
-        yield office
 
 
 @pytest.fixture
@@ -49,9 +41,9 @@ def everything(dsn):
     return "\n".join(text for (text,) in texts)
 
 
-def test_nothing_leads_to_the_member_and_others_keep_what_they_have(office, settings, database, capsys):
+def test_nothing_leads_to_the_member_and_others_keep_what_they_have(tables, settings, database, capsys):
     last = PRIVACY.event(scan())
-    office.events(
+    tables.events(
         "berlin-1",
         PRIVACY.event(scan()),
         PRIVACY.event(scan(partner="capitan")),
@@ -60,8 +52,8 @@ def test_nothing_leads_to_the_member_and_others_keep_what_they_have(office, sett
         PRIVACY.event(scan(number=OTHER, card="other")) | {"later": {"who": [WHOSE[0], "x"]}},
         PRIVACY.event(scan(number=OTHER, card="other")) | {"detail": f"number {NUMBER}", "x": f"a{NUMBER}b"},
     )
-    office.events("berlin-2", PLAIN.event(scan()), PLAIN.event(scan(number=OTHER)))
-    office.health("berlin-1", status={"last_event": last, "cards": 3})
+    tables.events("berlin-2", PLAIN.event(scan()), PLAIN.event(scan(number=OTHER)))
+    tables.health("berlin-1", status={"last_event": last, "cards": 3})
     assert all(secret in everything(database) for secret in SECRETS)
     assert erase(settings) == 0
     shown = capsys.readouterr().err
@@ -77,8 +69,8 @@ def test_nothing_leads_to_the_member_and_others_keep_what_they_have(office, sett
     ]
 
 
-def test_of_one_partner_alone(office, settings, database, capsys):
-    office.events(
+def test_of_one_partner_alone(tables, settings, database, capsys):
+    tables.events(
         "berlin-1", PRIVACY.event(scan(card=None)), PRIVACY.event(scan(card=None, partner="capitan"))
     )
     assert erase(settings, "--partner", "capitan") == 0
@@ -88,24 +80,24 @@ def test_of_one_partner_alone(office, settings, database, capsys):
     assert "there is no event of a partner 'wellhubb'" in capsys.readouterr().err
 
 
-def test_a_number_that_is_not_there_is_said_and_not_remembered(office, settings, database, capsys):
-    office.events("berlin-1", PRIVACY.event(scan()))
+def test_a_number_that_is_not_there_is_said_and_not_remembered(tables, settings, database, capsys):
+    tables.events("berlin-1", PRIVACY.event(scan()))
     assert erase(settings, number="09081726354012") == 1
     assert "there is nothing of member '09081726354012'" in capsys.readouterr().err
     assert rows(database, "SELECT count(*) FROM erased") == [(0,)]
 
 
-def test_what_a_gate_sends_again_is_without_the_member_and_a_new_visit_is_not(office, settings, database):
+def test_what_a_gate_sends_again_is_without_the_member_and_a_new_visit_is_not(tables, settings, database):
     def sent(*events):
         numbered = tuple(NumberedEvent(number, event) for number, event in enumerate(events, 1))
-        office.take(Incoming("berlin-1", EventBatch(JOURNAL, 1, 0, len(events), numbered)))
+        tables.take(Incoming("berlin-1", EventBatch(JOURNAL, 1, 0, len(events), numbered)))
 
     before = [PRIVACY.event(scan()), PRIVACY.event(scan(number=None, partner=None))]
     sent(*before)
     assert erase(settings) == 0
     rows(database, "DELETE FROM event RETURNING 1")
     rows(database, "UPDATE journal SET mark = 0, mark_id = NULL RETURNING 1")
-    office.health("berlin-1", status={"last_event": before[0]})
+    tables.health("berlin-1", status={"last_event": before[0]})
     after = PRIVACY.event(scan())
     sent(*before, after)
     assert rows(database, "SELECT member, credential FROM event ORDER BY number") == [
@@ -117,8 +109,8 @@ def test_what_a_gate_sends_again_is_without_the_member_and_a_new_visit_is_not(of
     assert WHOSE[0] not in state
 
 
-def test_a_short_number_is_taken_out_of_its_own_column_alone(office, settings, database):
-    office.events(
+def test_a_short_number_is_taken_out_of_its_own_column_alone(tables, settings, database):
+    tables.events(
         "berlin-1", PRIVACY.event(scan(number="12", card=None)), PRIVACY.event(scan(OTHER, status=412))
     )
     assert erase(settings, number="12") == 0
@@ -128,8 +120,8 @@ def test_a_short_number_is_taken_out_of_its_own_column_alone(office, settings, d
     ]
 
 
-def test_without_the_tenants_key_plain_numbers_are_found(office, database, tmp_path, capsys):
-    office.events("berlin-2", PLAIN.event(scan()))
+def test_without_the_tenants_key_plain_numbers_are_found(tables, database, tmp_path, capsys):
+    tables.events("berlin-2", PLAIN.event(scan()))
     assert erase(settings_of(tmp_path, database, monitor="")) == 0
     assert "plain numbers alone are found" in capsys.readouterr().err
     assert NUMBER not in everything(database)

@@ -10,7 +10,7 @@ import patient_http
 import psycopg
 import pytest
 from limits import NET_S
-from office_rig import KEY, PRIVACY, SINCE, Office, at, door, fleet_monitor, partner, settings_of, status
+from office_rig import KEY, PRIVACY, SINCE, at, door, fleet_monitor, partner, settings_of, status
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from virtual_gate import event_of
 
@@ -30,17 +30,10 @@ EVENT_ID = re.compile(r'<tr class="[^"]*" id="e([0-9a-f-]{36})"')
 
 
 @pytest.fixture
-def office(database):
-    office = Office(database)
-    yield office
-    office.close()
-
-
-@pytest.fixture
-def pages(office, tmp_path):
+def pages(tables, tmp_path):
     """A client of the running monitor."""
     with (
-        fleet_monitor(settings_of(tmp_path, office.dsn)) as address,
+        fleet_monitor(settings_of(tmp_path, tables.dsn)) as address,
         patient_http.Client(base_url=address) as client,
     ):
         yield client
@@ -71,20 +64,20 @@ def gate_row(html, device):
     return row[1], " ".join(re.sub(r"<[^>]+>", " ", row[2]).split())
 
 
-def test_the_list_has_the_newest_scan_of_all_gates_first_whenever_it_came_in(pages, office):
-    new = office.scan("berlin-1", "Berlin", at=at(1))
-    old = office.scan("munich-1", "München", at=at(600))
-    middle = office.scan("berlin-1", "Berlin", at=at(30))
+def test_the_list_has_the_newest_scan_of_all_gates_first_whenever_it_came_in(pages, tables):
+    new = tables.scan("berlin-1", "Berlin", at=at(1))
+    old = tables.scan("munich-1", "München", at=at(600))
+    middle = tables.scan("berlin-1", "Berlin", at=at(30))
     assert listed(pages) == [new, middle, old]
     html = pages.get("/").text
     assert "München" in html
     assert "Checked in" in html or "Aggregator member checked in" in html
 
 
-def test_the_list_is_filtered_by_studio_and_by_gate(pages, office):
-    first = office.scan("berlin-1", "Berlin", at=at(3))
-    second = office.scan("berlin-2", "Berlin", at=at(2))
-    third = office.scan("munich-1", "München", at=at(1))
+def test_the_list_is_filtered_by_studio_and_by_gate(pages, tables):
+    first = tables.scan("berlin-1", "Berlin", at=at(3))
+    second = tables.scan("berlin-2", "Berlin", at=at(2))
+    third = tables.scan("munich-1", "München", at=at(1))
     assert listed(pages, studio="Berlin") == [second, first]
     assert listed(pages, device="berlin-1") == [first]
     assert listed(pages, studio="Berlin", device="munich-1") == []
@@ -93,9 +86,9 @@ def test_the_list_is_filtered_by_studio_and_by_gate(pages, office):
     assert listed(pages) == [third, second, first]
 
 
-def test_the_pages_of_the_list_have_every_event_once_also_where_many_have_one_time(pages, office):
+def test_the_pages_of_the_list_have_every_event_once_also_where_many_have_one_time(pages, tables):
     moment = at(5)
-    ids = office.events("berlin-1", *(event_of(number, at=moment) for number in range(120)))
+    ids = tables.events("berlin-1", *(event_of(number, at=moment) for number in range(120)))
     found, query = [], {}
     while True:
         html = pages.get("/", params=query).text
@@ -107,11 +100,11 @@ def test_the_pages_of_the_list_have_every_event_once_also_where_many_have_one_ti
     assert found == ids[::-1]
 
 
-def test_a_member_is_found_by_number_at_each_partner(pages, office):
-    office.scan("berlin-1", "Berlin", "1400", at=at(4))
-    first = office.scan("berlin-1", "Berlin", "1403", at=at(3))
-    second = office.scan("munich-1", "München", "1403", partner="wellpass", at=at(2))
-    plain = office.events("hamburg-1", event_of(1, "Hamburg", member="1403", at=at(1)))
+def test_a_member_is_found_by_number_at_each_partner(pages, tables):
+    tables.scan("berlin-1", "Berlin", "1400", at=at(4))
+    first = tables.scan("berlin-1", "Berlin", "1403", at=at(3))
+    second = tables.scan("munich-1", "München", "1403", partner="wellpass", at=at(2))
+    plain = tables.events("hamburg-1", event_of(1, "Hamburg", member="1403", at=at(1)))
     page_with(pages, "/", '<option value="wellpass"')
     assert listed(pages, member="1403") == [*plain, second, first]
     assert listed(pages, member="1403", partner="wellpass") == [second]
@@ -121,18 +114,18 @@ def test_a_member_is_found_by_number_at_each_partner(pages, office):
     assert listed(pages, member="140") == []
 
 
-def test_without_the_tenants_key_a_look_up_says_what_it_needs(office, tmp_path):
-    office.scan("berlin-1", "Berlin", "1403")
-    settings = settings_of(tmp_path, office.dsn, "# no key")
+def test_without_the_tenants_key_a_look_up_says_what_it_needs(tables, tmp_path):
+    tables.scan("berlin-1", "Berlin", "1403")
+    settings = settings_of(tmp_path, tables.dsn, "# no key")
     with fleet_monitor(settings) as address:
         html = patient_http.get(f"{address}/", params={"member": "1403"}).text
     assert "monitor.pseudonym_key" in html
     assert not EVENT_ID.findall(html)
 
 
-def test_an_events_page_has_the_words_of_a_gates_monitor_and_nothing_that_only_a_gate_has(pages, office):
+def test_an_events_page_has_the_words_of_a_gates_monitor_and_nothing_that_only_a_gate_has(pages, tables):
     failed = {"result": "rejected", "verdict": "none", "fault": "network", "status": None, "basis": None}
-    event_id = office.scan("berlin-1", "Berlin", message=Message.NO_VERDICT.value, gate=None, **failed)
+    event_id = tables.scan("berlin-1", "Berlin", message=Message.NO_VERDICT.value, gate=None, **failed)
     html = pages.get(f"/events/{event_id}").raise_for_status().text
     assert Message.NO_VERDICT.value in html
     assert "berlin-1" in html
@@ -143,7 +136,7 @@ def test_an_events_page_has_the_words_of_a_gates_monitor_and_nothing_that_only_a
     assert pages.get("/display/main").status_code == 404
 
 
-def test_what_a_hostile_gate_or_one_of_a_later_version_sends_is_listed_and_breaks_no_page(pages, office):
+def test_what_a_hostile_gate_or_one_of_a_later_version_sends_is_listed_and_breaks_no_page(pages, tables):
     odd = [
         {"kind": "teleport", "result": "beamed", "verdict": "maybe", "fault": "gremlins", "basis": "luck"},
         {"request": {"sent": "x", "sent_at": 7, "elapsed_ms": "long", "budget_ms": [], "connection": 9}},
@@ -153,17 +146,17 @@ def test_what_a_hostile_gate_or_one_of_a_later_version_sends_is_listed_and_break
         {"at": "9999-12-31T23:59:59.999999Z", "studio": None, "door": None, "message": None},
         {"studio": "<script>alert(1)</script>", "message": "<b>bold</b>"},
     ]
-    ids = office.events(
+    ids = tables.events(
         "odd-1",
         *(event_of(1, **fields) if "studio" not in fields else {**event_of(1), **fields} for fields in odd),
     )
-    office.health("odd-1", status={"doors": [], "partners": {"x": {"state": 7}}}, certificate_until="soon")
-    office.here("odd-1")
-    office.health(
+    tables.health("odd-1", status={"doors": [], "partners": {"x": {"state": 7}}}, certificate_until="soon")
+    tables.here("odd-1")
+    tables.health(
         "odd-2", status={"doors": ["x"], "partners": ["y"], "journal": [1]}, settings=[1], version=3
     )
-    office.here("odd-2")
-    office.health("odd-3", status=["up"])
+    tables.here("odd-2")
+    tables.health("odd-3", status=["up"])
     page_with(pages, "/fleet", "odd-3")
     assert set(listed(pages)) == set(ids)
     for event_id in ids:
@@ -175,45 +168,45 @@ def test_what_a_hostile_gate_or_one_of_a_later_version_sends_is_listed_and_break
         assert "<script>alert" not in html
 
 
-def test_who_was_let_in_during_an_outage_is_listed_for_the_whole_fleet(pages, office):
-    office.scan("berlin-1", "Berlin", at=at(2))
-    graced = office.scan("munich-1", "München", basis="grace", fault="timeout", verdict="none", at=at(1))
+def test_who_was_let_in_during_an_outage_is_listed_for_the_whole_fleet(pages, tables):
+    tables.scan("berlin-1", "Berlin", at=at(2))
+    graced = tables.scan("munich-1", "München", basis="grace", fault="timeout", verdict="none", at=at(1))
     html = pages.get("/grace").raise_for_status().text
     assert re.findall(r'id="e([0-9a-f-]{36})"', html) == [graced]
     assert len(pages.get("/grace.csv").raise_for_status().text.splitlines()) == 2
 
 
-def test_the_download_has_every_event(pages, office):
-    ids = office.events("berlin-1", *(event_of(number, at=at(9)) for number in range(1203)))
-    office.scan("munich-1", "München")
+def test_the_download_has_every_event(pages, tables):
+    ids = tables.events("berlin-1", *(event_of(number, at=at(9)) for number in range(1203)))
+    tables.scan("munich-1", "München")
     lines = pages.get("/events.csv", params={"device": "berlin-1"}).raise_for_status().text.splitlines()
     assert [line.rpartition(",")[2] for line in lines[1:]] == ids
 
 
-def test_the_day_is_drawn_for_who_asks(pages, office):
-    office.scan("berlin-1", "Berlin")
-    office.scan("berlin-1", "Berlin", result="rejected", basis=None)
+def test_the_day_is_drawn_for_who_asks(pages, tables):
+    tables.scan("berlin-1", "Berlin")
+    tables.scan("berlin-1", "Berlin", result="rejected", basis=None)
     assert "<svg" not in pages.get("/").text
     html = pages.get("/", params={"day": ""}).text
     assert "<figcaption>wellhub: 1 admitted, 1" in html
 
 
-def test_the_fleets_page_says_of_each_gate_what_is_wrong(pages, office):
+def test_the_fleets_page_says_of_each_gate_what_is_wrong(pages, tables):
     soon = (datetime.now(UTC) + timedelta(days=9)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    office.events("berlin-1", *(event_of(number, "Berlin") for number in range(3)))
-    office.health("berlin-1", settings="sha256:aaaaaaaa0", certificate_until="2030-01-01T00:00:00Z")
-    office.here("berlin-1")
-    office.scan("munich-1", "München")
-    office.health("munich-1", last=41, settings="sha256:aaaaaaaa0", oldest_unsent_at=at(120))
-    office.here("munich-1")
-    office.here("munich-1", online=False)
+    tables.events("berlin-1", *(event_of(number, "Berlin") for number in range(3)))
+    tables.health("berlin-1", settings="sha256:aaaaaaaa0", certificate_until="2030-01-01T00:00:00Z")
+    tables.here("berlin-1")
+    tables.scan("munich-1", "München")
+    tables.health("munich-1", last=41, settings="sha256:aaaaaaaa0", oldest_unsent_at=at(120))
+    tables.here("munich-1")
+    tables.here("munich-1", online=False)
     lost = status(
         doors={"main": door(scanner="lost")},
         journal={"error": None, "late": 0, "lost": 7, "in_memory": False},
     )
-    office.scan("hamburg-1", "Hamburg")
-    office.health("hamburg-1", settings="sha256:bbbbbbbb0", certificate_until=soon, status=lost)
-    office.here("hamburg-1")
+    tables.scan("hamburg-1", "Hamburg")
+    tables.health("hamburg-1", settings="sha256:bbbbbbbb0", certificate_until=soon, status=lost)
+    tables.here("hamburg-1")
     html = page_with(pages, "/fleet", "2 of 3 online")
     assert 'id="gate-hamburg-1"' in html
     well, berlin = gate_row(html, "berlin-1")
@@ -233,16 +226,16 @@ def test_the_fleets_page_says_of_each_gate_what_is_wrong(pages, office):
     assert "a person wrote this" not in html
 
 
-def test_a_broker_that_is_away_is_said_once_and_no_gate_is_blamed(pages, office):
+def test_a_broker_that_is_away_is_said_once_and_no_gate_is_blamed(pages, tables):
     for device in ("berlin-1", "munich-1", "hamburg-1"):
-        office.scan(device, device.capitalize())
-        office.here(device)
-    office.here("hamburg-1", online=False)
+        tables.scan(device, device.capitalize())
+        tables.here(device)
+    tables.here("hamburg-1", online=False)
     offline = "UPDATE device SET online_at = now() - interval '1 hour' WHERE NOT online"
-    with psycopg.connect(office.dsn, autocommit=True) as connection:
+    with psycopg.connect(tables.dsn, autocommit=True) as connection:
         connection.execute(offline)
-    office.here("munich-1", online=False)  # as a broker says that ends in order
-    office.broker(connected=False)
+    tables.here("munich-1", online=False)  # as a broker says that ends in order
+    tables.broker(connected=False)
     html = page_with(pages, "/fleet", "Ingest has not reached the broker since ")
     assert badge(html, "Gates") == "1 of 3 online (last known)"
     assert "Gates offline: 1 (hamburg-1)." in html
@@ -251,30 +244,30 @@ def test_a_broker_that_is_away_is_said_once_and_no_gate_is_blamed(pages, office)
     words = [r"online since [\d:]+ \(last known\)", "not heard of since [\\d:]+, as the broker was away"]
     words.append(r"offline since .* \(last known\)")
     assert all(re.search(pattern, row) for pattern, (_, row) in zip(words, states, strict=True))
-    office.broker(connected=True)
+    tables.broker(connected=True)
     html = page_with(pages, "/fleet", "Gates offline: 1 (hamburg-1).")
     assert "Ingest has not" not in page_with(pages, "/fleet", "1 of 3 online</li>")
     assert gate_row(html, "munich-1")[0] == "well"
     back = "UPDATE broker SET since = now() - interval '3 minutes', lost_at = now() - interval '4 minutes'"
-    with psycopg.connect(office.dsn, autocommit=True) as connection:
+    with psycopg.connect(tables.dsn, autocommit=True) as connection:
         connection.execute(back)
     page_with(pages, "/fleet", "Gates offline: 2 (hamburg-1, munich-1).")
 
 
-def test_ingest_that_does_not_run_is_said_first(pages, office):
-    office.scan("berlin-1", "Berlin")
-    office.here("berlin-1")
+def test_ingest_that_does_not_run_is_said_first(pages, tables):
+    tables.scan("berlin-1", "Berlin")
+    tables.here("berlin-1")
     page_with(pages, "/fleet", "1 of 1 online")
-    office.stop()
+    tables.stop()
     html = page_with(pages, "/fleet", "Nothing comes in: gatectl fleet ingest is not connected")
     assert badge(html, "Gates") == "1 of 1 online (last known)"
 
 
-def test_the_fleets_page_has_the_alarm_of_a_doors_contact(pages, office):
+def test_the_fleets_page_has_the_alarm_of_a_doors_contact(pages, tables):
     doors = {"main": door(alarm={"name": "forced", "since": SINCE}), "side": door(alarm=None)}
-    office.scan("berlin-1", "Berlin")
-    office.health("berlin-1", status=status(doors=doors))
-    office.here("berlin-1")
+    tables.scan("berlin-1", "Berlin")
+    tables.health("berlin-1", status=status(doors=doors))
+    tables.here("berlin-1")
     html = page_with(pages, "/fleet", 'id="gate-berlin-1"')
     ill, row = gate_row(html, "berlin-1")
     assert ill == "ill"
@@ -282,16 +275,16 @@ def test_the_fleets_page_has_the_alarm_of_a_doors_contact(pages, office):
     assert "side:" not in row
 
 
-def test_one_partner_that_fails_at_many_studios_is_said_in_a_sentence(pages, office):
+def test_one_partner_that_fails_at_many_studios_is_said_in_a_sentence(pages, tables):
     failing = {"wellhub": partner("outage", failing={"fault": "timeout", "status": None, "detail": ""})}
     for device, studio, partners in (
         ("berlin-1", "Berlin", failing),
         ("munich-1", "München", failing),
         ("hamburg-1", "Hamburg", {"wellhub": partner()}),
     ):
-        office.scan(device, studio)
-        office.health(device, status=status(partners))
-        office.here(device)
+        tables.scan(device, studio)
+        tables.health(device, status=status(partners))
+        tables.here(device)
     html = page_with(pages, "/", "wellhub fails at 2 of 3 studios: Berlin, München.")
     assert badge(html, "wellhub") == "fails at 2 of 3 studios"
     states = re.findall(
@@ -305,38 +298,38 @@ def test_one_partner_that_fails_at_many_studios_is_said_in_a_sentence(pages, off
     ]
 
 
-def test_a_partner_that_fails_at_one_studio_is_not_said_to_fail_for_all(pages, office):
+def test_a_partner_that_fails_at_one_studio_is_not_said_to_fail_for_all(pages, tables):
     failing = {"wellhub": partner("outage")}
     for device, partners in (("berlin-1", failing), ("munich-1", {"wellhub": partner()})):
-        office.scan(device, device)
-        office.health(device, status=status(partners))
-        office.here(device)
+        tables.scan(device, device)
+        tables.health(device, status=status(partners))
+        tables.here(device)
     html = page_with(pages, "/", "fails at 1 of 2 studios")
     assert "So it is rather" not in html
 
 
-def test_an_alarm_of_ingest_is_said_on_top(pages, office):
-    office.scan("berlin-1", "Berlin")
+def test_an_alarm_of_ingest_is_said_on_top(pages, tables):
+    tables.scan("berlin-1", "Berlin")
     for session in (
         f"{1:016x}-1",
         f"{2:016x}-1",
         f"{1:016x}-2",
     ):  # a process comes back that another one had replaced
-        office.here("berlin-1", session=session)
+        tables.here("berlin-1", session=session)
     page_with(pages, "/", "berlin-1: two machines write under this name")
     assert "<h2>Alarms</h2>" in pages.get("/fleet").text
 
 
-def test_the_pages_are_german_for_a_german_browser(pages, office):
-    office.scan("berlin-1", "Berlin")
-    office.health("berlin-1")
-    office.here("berlin-1", online=False)
+def test_the_pages_are_german_for_a_german_browser(pages, tables):
+    tables.scan("berlin-1", "Berlin")
+    tables.health("berlin-1")
+    tables.here("berlin-1", online=False)
     pages.headers["Accept-Language"] = "de"
     page_with(pages, "/fleet", "nicht verbunden seit")
 
 
-def test_a_database_that_is_away_is_said_and_the_pages_come_back_by_themselves(pages, office, cluster):
-    event_id = office.scan("berlin-1", "Berlin")
+def test_a_database_that_is_away_is_said_and_the_pages_come_back_by_themselves(pages, tables, cluster):
+    event_id = tables.scan("berlin-1", "Berlin")
     assert listed(pages) == [event_id]
     cluster.stop()
     try:
@@ -349,8 +342,8 @@ def test_a_database_that_is_away_is_said_and_the_pages_come_back_by_themselves(p
     assert listed(pages) == [event_id]
 
 
-def test_the_monitor_cannot_write(office):
-    stored = StoredEvents(office.dsn, None)
+def test_the_monitor_cannot_write(tables):
+    stored = StoredEvents(tables.dsn, None)
     try:
         with pytest.raises(UnreadableError, match="read-only"):
             stored.rows("DELETE FROM event RETURNING id")
@@ -358,10 +351,10 @@ def test_the_monitor_cannot_write(office):
         stored.close()
 
 
-def test_a_password_guards_every_page(office, tmp_path):
+def test_a_password_guards_every_page(tables, tmp_path):
     (tmp_path / "password").write_text("a long enough password\n")
     (tmp_path / "password").chmod(0o600)
-    settings = settings_of(tmp_path, office.dsn, 'password = { file = "password" }')
+    settings = settings_of(tmp_path, tables.dsn, 'password = { file = "password" }')
     with fleet_monitor(settings) as address, patient_http.Client(base_url=address) as client:
         for path in ("/", "/fleet", "/events.csv"):
             answer = client.get(path)
@@ -370,16 +363,16 @@ def test_a_password_guards_every_page(office, tmp_path):
         assert client.get("/fleet").status_code == 200
 
 
-def test_a_scan_is_on_an_open_page_when_it_is_committed_and_an_old_one_is_not(pages, office):
-    office.scan("berlin-1", "Berlin", at=at(1))
+def test_a_scan_is_on_an_open_page_when_it_is_committed_and_an_old_one_is_not(pages, tables):
+    tables.scan("berlin-1", "Berlin", at=at(1))
     stream = re.search(r'data-live="(/live/[^"]*)"', pages.get("/", params={"studio": "Berlin"}).text)[1]
     news = []
     with pages.stream("GET", unescape(stream)) as answer:
         lines = answer.iter_lines()
         next(lines)  # it is open
-        office.scan("munich-1", "München")
-        office.scan("berlin-1", "Berlin", at=at(60))
-        new = office.scan("berlin-2", "Berlin")
+        tables.scan("munich-1", "München")
+        tables.scan("berlin-1", "Berlin", at=at(60))
+        new = tables.scan("berlin-2", "Berlin")
         for line in lines:
             news += EVENT_ID.findall(line)
             if new in news:
@@ -387,7 +380,7 @@ def test_a_scan_is_on_an_open_page_when_it_is_committed_and_an_old_one_is_not(pa
     assert news == [new]
 
 
-def test_a_notification_wakes_the_pages(office):
+def test_a_notification_wakes_the_pages(tables):
     class Watched(FleetFeeds):
         woken = False
 
@@ -395,13 +388,13 @@ def test_a_notification_wakes_the_pages(office):
             self.woken = True
 
     async def scenario():
-        source = FleetSource(office.dsn, None)
+        source = FleetSource(tables.dsn, None)
         feeds = Watched(source, MemberLookup(b""))
         following = asyncio.create_task(feeds.follow_notifications())
         try:
             async with asyncio.timeout(NET_S):
                 while not feeds.woken:  # the first commits may come before it listens
-                    await asyncio.to_thread(office.scan, "berlin-1", "Berlin")
+                    await asyncio.to_thread(tables.scan, "berlin-1", "Berlin")
         finally:
             following.cancel()
             source.close()
@@ -424,18 +417,18 @@ def labelled(name, **labels):
     return (name, *sorted(labels.items()))
 
 
-def test_one_scrape_has_the_whole_fleet(pages, office):
-    office.scan("berlin-1", "Berlin", "1403")
-    office.health("berlin-1", certificate_until="2030-01-01T00:00:00Z")
-    office.here("berlin-1")
-    office.scan("munich-1", "München")
-    office.health("munich-1", last=41, status=status({"wellhub": partner("outage")}))
-    office.here("munich-1", online=False)
+def test_one_scrape_has_the_whole_fleet(pages, tables):
+    tables.scan("berlin-1", "Berlin", "1403")
+    tables.health("berlin-1", certificate_until="2030-01-01T00:00:00Z")
+    tables.here("berlin-1")
+    tables.scan("munich-1", "München")
+    tables.health("munich-1", last=41, status=status({"wellhub": partner("outage")}))
+    tables.here("munich-1", online=False)
     page_with(pages, "/metrics", 'gatectl_fleet_up{device="munich-1"')
     before = samples(pages)[1]
     shut = {"result": "rejected", "basis": None, "fault": "timeout"}
-    ids = [office.scan("berlin-1", "Berlin", "1403") for _ in range(2)]
-    ids.append(office.scan("munich-1", "München", "1404", **shut))
+    ids = [tables.scan("berlin-1", "Berlin", "1403") for _ in range(2)]
+    ids.append(tables.scan("munich-1", "München", "1404", **shut))
     text, found = samples(pages)
     berlin, munich = (
         {"device": device, "studio": studio}
@@ -457,7 +450,7 @@ def test_one_scrape_has_the_whole_fleet(pages, office):
     assert samples(pages)[1][admitted] == found[admitted]
 
 
-def test_a_scrape_has_the_health_of_each_gate(pages, office):
+def test_a_scrape_has_the_health_of_each_gate(pages, tables):
     inputs = {
         "passage": {"state": "ok", "level": True},
         "contact": {"state": "distrusted", "level": False},
@@ -466,8 +459,8 @@ def test_a_scrape_has_the_health_of_each_gate(pages, office):
     doors["side"]["gate"] |= {"open": True}
     journal = {"error": None, "late": 4, "lost": 7, "in_memory": False}
     partners = {"wellhub": partner("outage"), "wellpass": partner("refusing_key")}
-    office.scan("berlin-1", "Berlin")
-    office.health(
+    tables.scan("berlin-1", "Berlin")
+    tables.health(
         "berlin-1",
         last=3,
         oldest_unsent_at="2026-11-26T08:00:00.000000Z",
@@ -503,13 +496,13 @@ def test_a_scrape_has_the_health_of_each_gate(pages, office):
     assert found["gatectl_fleet_ingest_up",] == 1
 
 
-def test_a_scrape_has_the_times_of_decisions_and_partners(pages, office):
+def test_a_scrape_has_the_times_of_decisions_and_partners(pages, tables):
     samples(pages)
     request = {"sent": True, "elapsed_ms": 100, "budget_ms": 2000}
     opened = {"opened_at": at(0), "after_ms": 101.5, "open_ms": 3000}
-    office.scan("berlin-1", "Berlin", request=request, gate=opened)
-    office.scan("berlin-1", "Berlin", request={**request, "elapsed_ms": 2400}, gate=None, result="rejected")
-    office.scan("berlin-1", "Berlin", request={**request, "elapsed_ms": 10**400}, gate={"after_ms": "soon"})
+    tables.scan("berlin-1", "Berlin", request=request, gate=opened)
+    tables.scan("berlin-1", "Berlin", request={**request, "elapsed_ms": 2400}, gate=None, result="rejected")
+    tables.scan("berlin-1", "Berlin", request={**request, "elapsed_ms": 10**400}, gate={"after_ms": "soon"})
     found = samples(pages)[1]
 
     def buckets(name, **labels):
@@ -523,52 +516,52 @@ def test_a_scrape_has_the_times_of_decisions_and_partners(pages, office):
     assert found[total] == pytest.approx(0.1015 + 2.4 + 1e6)
 
 
-def test_alarms_are_counted_by_kind(pages, office):
+def test_alarms_are_counted_by_kind(pages, tables):
     one = event_of(1)
-    office.events("berlin-1", one)
-    journal, _ = office._journals["berlin-1"]
+    tables.events("berlin-1", one)
+    journal, _ = tables._journals["berlin-1"]
     for _ in range(2):
         clone = EventBatch(journal, 1, 0, 1, (NumberedEvent(1, event_of(1)),))
-        office.take(Incoming("berlin-1", clone))
+        tables.take(Incoming("berlin-1", clone))
     page_with(pages, "/metrics", 'gatectl_fleet_alarms_total{device="berlin-1",kind="two_machines"} 2.0')
 
 
-def test_events_are_counted_from_the_start_on_not_from_the_first_scrape(office):
+def test_events_are_counted_from_the_start_on_not_from_the_first_scrape(tables):
     async def scenario():
-        source = FleetSource(office.dsn, None)
+        source = FleetSource(tables.dsn, None)
         metrics = FleetMetrics(FleetFeeds(source, MemberLookup(b"")).overview, source)
         following = asyncio.create_task(metrics.follow())
         try:
             async with asyncio.timeout(NET_S):
                 while metrics._counts._mark is None:
                     await asyncio.sleep(0.01)
-            await asyncio.to_thread(office.scan, "berlin-1", "Berlin")
+            await asyncio.to_thread(tables.scan, "berlin-1", "Berlin")
             return (await metrics.rendered())[0]
         finally:
             following.cancel()
             await asyncio.wait([following])
             source.close()
 
-    office.scan("berlin-1", "Berlin")
+    tables.scan("berlin-1", "Berlin")
     text = asyncio.run(scenario())
     assert re.findall(r'gatectl_fleet_events_total{device="berlin-1".*} (.*)', text) == ["1.0"]
 
 
-def test_how_far_a_gate_is_behind_is_its_last_number_less_the_mark(pages, office):
-    office.scan("munich-1", "München")
-    office.health("munich-1", last=41)
+def test_how_far_a_gate_is_behind_is_its_last_number_less_the_mark(pages, tables):
+    tables.scan("munich-1", "München")
+    tables.health("munich-1", last=41)
     page_with(pages, "/metrics", 'gatectl_fleet_behind_events{device="munich-1",studio="München"} 40.0')
 
 
-def test_a_gate_cannot_make_up_time_series_without_end(office):
+def test_a_gate_cannot_make_up_time_series_without_end(tables):
     counts = FleetEventCounts()
-    stored = StoredEvents(office.dsn, None)
+    stored = StoredEvents(tables.dsn, None)
     try:
         counts.count(stored)
         assert counts.events == {}
         made_up = [{"door": f"door-{number}", "kind": "k" * number} for number in range(SERIES_MAX + 9)]
-        office.events("odd-1", *({**event_of(1), **fields} for fields in made_up))
-        office.scan("berlin-1", "Berlin")
+        tables.events("odd-1", *({**event_of(1), **fields} for fields in made_up))
+        tables.scan("berlin-1", "Berlin")
         counts.count(stored)
         found = counts.events
         assert sum(found.values()) == SERIES_MAX + 10
@@ -580,10 +573,10 @@ def test_a_gate_cannot_make_up_time_series_without_end(office):
         stored.close()
 
 
-def test_the_metrics_ask_for_the_password_themselves(office, tmp_path):
+def test_the_metrics_ask_for_the_password_themselves(tables, tmp_path):
     (tmp_path / "password").write_text("a long enough password\n")
     (tmp_path / "password").chmod(0o600)
-    with fleet_monitor(settings_of(tmp_path, office.dsn, 'password = { file = "password" }')) as address:
+    with fleet_monitor(settings_of(tmp_path, tables.dsn, 'password = { file = "password" }')) as address:
         assert patient_http.get(f"{address}/metrics").status_code == 401
         answer = patient_http.get(f"{address}/metrics", auth=("prometheus", "a long enough password"))
     assert answer.status_code == 200
