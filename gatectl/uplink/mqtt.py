@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 import aiomqtt
 from paho.mqtt.client import MQTT_ERR_SUCCESS
+from paho.mqtt.exception import MalformedPacket
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties as MqttProperties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -93,6 +94,9 @@ class CancellableClient(aiomqtt.Client):
     together (gh-86296): the task would go on, and its process would not stop.
 
     No packet may be larger than was agreed: paho would keep as much as a hostile broker announces and sends.
+
+    A packet that cannot be read ends the connection. On one that paho does not count as malformed, as with a
+    topic that is not UTF-8, it would raise, keep packet and socket, and read the same again without end.
     """
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
@@ -105,7 +109,16 @@ class CancellableClient(aiomqtt.Client):
                 raise OSError("a packet is larger than was agreed")
             return receive(bufsize)
 
+        handle = self._client._packet_handle  # noqa: SLF001 - where paho takes a whole packet apart
+
+        def handle_guarded() -> Any:
+            try:
+                return handle()
+            except Exception as error:
+                raise MalformedPacket from error
+
         self._client._sock_recv = receive_bounded  # type: ignore[method-assign] # noqa: SLF001
+        self._client._packet_handle = handle_guarded  # type: ignore[method-assign] # noqa: SLF001
 
     async def _wait_for(self, fut: Awaitable[T], timeout: float | None) -> T:  # noqa: ASYNC109 - aiomqtt's
         longest_s = self.timeout if timeout is None else timeout

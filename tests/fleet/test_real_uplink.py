@@ -293,6 +293,26 @@ def test_a_packet_without_end_costs_no_memory(office, tmp_path):
     assert peaks[0] < 64 << 10
 
 
+async def _send_a_topic_that_is_no_text(reader, writer):
+    await _packet(reader)
+    writer.write(b"\x20\x03\0\0\0\x30\x04\0\x01\xff\0")
+    await reader.read()
+    writer.close()
+
+
+def test_a_packet_that_cannot_be_read_ends_the_connection():
+    async def connect():
+        server = await asyncio.start_server(_send_a_topic_that_is_no_text, "127.0.0.1", free_port())
+        (port,) = {socket.getsockname()[1] for socket in server.sockets}
+        client = CancellableClient("127.0.0.1", port, protocol=aiomqtt.ProtocolVersion.V5)
+        async with server, client:
+            with pytest.raises(aiomqtt.MqttError):
+                await anext(client.messages)
+            return client._client.socket()
+
+    assert asyncio.run(connect()) is None
+
+
 async def _presences(broker, office, listening):
     """Yield what the broker says about gates."""
     async with client(broker, context_of(office, "ingest")) as office_client:
