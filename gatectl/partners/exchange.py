@@ -169,6 +169,14 @@ class PartnerProtocol(Protocol):
     def interpret(self, answer: PartnerResponse) -> Decision: ...
 
 
+_INVISIBLE = (
+    " \t\n\v\f\r\x1c\x1d\x1e\x1f\x85\xa0\u1680"
+    "\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000\u200b\u2060\ufeff\ufffd"
+)
+"""The blanks of Unicode, marks without a width, and what stands for bytes that are not UTF-8."""
+
+
 def json_question(target: str, body: Mapping[str, Any], *headers: tuple[str, str]) -> PartnerRequest:
     """Make a POST of a JSON object, with the headers that all protocols share."""
     return PartnerRequest(
@@ -187,9 +195,12 @@ def compact_json(value: Any) -> bytes:
     return _COMPACT.encode(value).encode()
 
 
-def start_of(answer: PartnerResponse) -> bytes:
-    """Return the start of the body, without a byte order mark, leading blanks, and UTF-16's zeros."""
-    return answer.body.replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n\f\v")
+def start_of(answer: PartnerResponse) -> str:
+    """Return the body from its first visible character on, without UTF-16's zeros.
+
+    Byte order marks and all of Unicode's blanks are skipped, also in other encodings than UTF-8.
+    """
+    return answer.body.replace(b"\0", b"").decode("utf-8", "replace").lstrip(_INVISIBLE)
 
 
 def is_html(answer: PartnerResponse) -> bool:
@@ -197,7 +208,7 @@ def is_html(answer: PartnerResponse) -> bool:
 
     The body decides, not the header: frameworks send every answer without a declared type as `text/html`.
     """
-    return start_of(answer).startswith(b"<")
+    return start_of(answer).startswith("<")
 
 
 def json_of(answer: PartnerResponse) -> Any:

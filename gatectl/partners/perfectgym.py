@@ -55,7 +55,7 @@ _CUSTOMERS_ID = Number(
 )
 """customerId is an integer: a leading zero would not survive, and 18 digits always fit 64 bits."""
 
-_UNAUTHORISED = re.compile(rb'"authorized"\s*:\s*false')
+_UNAUTHORISED = re.compile(r'"authorized"\s*:\s*false')
 
 
 class PerfectGymSettings(PartnerSettings):
@@ -134,7 +134,7 @@ class PerfectGymProtocol:
 def _is_damaged(answer: PartnerResponse) -> bool:
     """Return whether a body that is not JSON was meant to be, or contains a refusal."""
     start = start_of(answer)
-    return start.startswith((b"{", b"[", b'"')) or _UNAUTHORISED.search(start) is not None
+    return start.startswith(("{", "[", '"')) or _UNAUTHORISED.search(start) is not None
 
 
 def _make(

@@ -204,6 +204,8 @@ BY_STATUS = {"status": [200, 204, 403], "verdict": "allowed"}
         (200, b"OK", {}, "allowed"),
         (200, b"  <!DOCTYPE html>", {}, "partner"),
         (200, b"\xef\xbb\xbf<html>", {}, "partner"),
+        (200, "\u00a0<html>".encode(), {}, "partner"),
+        (200, '\u00a0{"granted": false}'.encode(), {}, "partner"),
         (403, b"<html>", {}, "partner"),
         (200, b'{"granted": tru', {}, "partner"),
         (200, b"[1", {}, "partner"),

@@ -85,7 +85,7 @@ def first_fit(rules: Sequence[AnswerRule], answer: PartnerResponse) -> int | Non
 def _may_admit(answer: PartnerResponse) -> bool:
     if answer.has_surplus or answer.is_packed or is_html(answer):
         return False
-    begins_as_json = start_of(answer)[:1] in {b"{", b"[", b'"'}
+    begins_as_json = start_of(answer)[:1] in {"{", "[", '"'}
     return not begins_as_json or json_of(answer) is not NOT_JSON
 
 
