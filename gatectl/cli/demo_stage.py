@@ -15,7 +15,8 @@ from gatectl.cli.render import EventList, TextConsole
 from gatectl.decision.event import Event
 from gatectl.decision.verdict import Basis, Result
 from gatectl.errors import GatectlError
-from gatectl.journal.reader import Filters, Reader
+from gatectl.journal.filters import Filters
+from gatectl.journal.reader import Reader
 from gatectl.sim.plays import Play, passes
 from gatectl.sim.simulated_door import MAIN, SimulatedDoor
 from gatectl.sim.simulated_gate import GateInput, SimulatedGate

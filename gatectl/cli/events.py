@@ -19,7 +19,8 @@ from gatectl.decision.reader.reading import bare
 from gatectl.decision.verdict import Result
 from gatectl.decision.words.event_words import is_part
 from gatectl.errors import GatectlError, near
-from gatectl.journal.reader import Filters, Named, Reader
+from gatectl.journal.filters import Filters
+from gatectl.journal.reader import Named, Reader
 
 if TYPE_CHECKING:
     from gatectl.config.model import Settings

@@ -16,7 +16,8 @@ from gatectl.decision.event import timestamp
 from gatectl.decision.local_time import local, parsed
 from gatectl.decision.verdict import Basis
 from gatectl.decision.words.event_words import counted_of
-from gatectl.journal.reader import Filters, Reader
+from gatectl.journal.filters import Filters
+from gatectl.journal.reader import Reader
 
 if TYPE_CHECKING:
     from datetime import tzinfo

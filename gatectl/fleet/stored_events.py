@@ -24,8 +24,9 @@ from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestR
 from gatectl.decision.outcomes import Fault
 from gatectl.decision.timestamps import BootUs, WallUs
 from gatectl.decision.verdict import Basis, Reason, Result, Verdict
+from gatectl.journal.filters import Filters
 from gatectl.journal.paging import Listed, Page, Search, Tally
-from gatectl.journal.reader import PAGE, Filters, UnreadableError
+from gatectl.journal.reader import PAGE, UnreadableError
 from gatectl.monitor.journal_worker import EventBrowser, File, StoreState
 
 T = TypeVar("T")

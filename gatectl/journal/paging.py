@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from gatectl.decision.event import Event
 from gatectl.decision.verdict import Result
-from gatectl.journal.reader import PAGE, Filters, Reader, event_of
+from gatectl.journal.filters import Filters
+from gatectl.journal.reader import PAGE, Reader, event_of
 
 SPAN = 20_000
 """Scans looked at in one transaction: some milliseconds, on a Pi some ten."""

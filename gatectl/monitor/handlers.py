@@ -25,7 +25,8 @@ from gatectl.decision.words import Language, chosen
 from gatectl.decision.words.advice import advice
 from gatectl.decision.words.event_words import RESULTS, basis_of
 from gatectl.errors import GatectlError, visible
-from gatectl.journal.reader import Filters, UnreadableError
+from gatectl.journal.filters import Filters
+from gatectl.journal.reader import UnreadableError
 from gatectl.monitor import chart, presenters, texts
 from gatectl.monitor.feeds import EventFeeds
 from gatectl.monitor.journal_worker import EventBrowser, EventSource

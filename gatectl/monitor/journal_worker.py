@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
 from gatectl.decision.event import Event
+from gatectl.journal.filters import Filters
 from gatectl.journal.paging import Browser, Listed, Page, Search, Tally
-from gatectl.journal.reader import Filters, UnreadableError
+from gatectl.journal.reader import UnreadableError
 
 T = TypeVar("T")
 

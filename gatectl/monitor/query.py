@@ -12,8 +12,8 @@ from gatectl.decision.event import Event
 from gatectl.decision.local_time import NotATimeError, parsed
 from gatectl.decision.outcomes import KINDS
 from gatectl.decision.verdict import Result
+from gatectl.journal.filters import Filters
 from gatectl.journal.paging import Search
-from gatectl.journal.reader import Filters
 
 CHARS_MAX = 512
 """The longest code."""

@@ -17,7 +17,8 @@ from gatectl.decision.event import Outcome, RequestRecord
 from gatectl.decision.outcomes import KINDS, Fault, Message
 from gatectl.decision.spreadsheet import plain
 from gatectl.decision.verdict import Reason, Result, Verdict
-from gatectl.journal.reader import Filters, Reader
+from gatectl.journal.filters import Filters
+from gatectl.journal.reader import Reader
 
 CREDENTIALS = {
     "status": 401,

@@ -30,7 +30,8 @@ from partners import Partners
 
 from gatectl.decision.event import ID_RANDOM_BITS, Attempt, uuid7
 from gatectl.decision.timestamps import BootUs, WallUs
-from gatectl.journal.reader import Filters, Reader
+from gatectl.journal.filters import Filters
+from gatectl.journal.reader import Reader
 from gatectl.sim.protocols import PROTOCOLS
 from gatectl.sim.virtual_serial import VirtualSerialScanner
 

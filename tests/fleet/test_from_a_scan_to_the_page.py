@@ -19,7 +19,8 @@ from office_rig import fleet_monitor
 from virtual_gate import WAIT_S
 
 from gatectl.cli.fleet_demo import CODES, STUDIOS, start_gate
-from gatectl.journal.reader import Filters, Reader
+from gatectl.journal.filters import Filters
+from gatectl.journal.reader import Reader
 
 pytestmark = pytest.mark.timeout(900)
 BERLIN, HAMBURG, MUNICH = STUDIOS

@@ -12,8 +12,9 @@ from many_events import RARE, fill, hashed
 from gatectl.decision.verdict import Basis, Result
 from gatectl.fleet.database import Database
 from gatectl.fleet.stored_events import StoredEvents
+from gatectl.journal.filters import Filters
 from gatectl.journal.paging import Search
-from gatectl.journal.reader import PAGE, Filters
+from gatectl.journal.reader import PAGE
 
 EVENTS = 20_000
 SIZE = 50

@@ -26,7 +26,8 @@ from gatectl.decision.cards import key_of
 from gatectl.decision.event import BodyRecord, DialRecord, Evidence, RequestRecord
 from gatectl.decision.verdict import Basis, Result
 from gatectl.journal import reader as module
-from gatectl.journal.reader import PAGE, Filters, Reader, UnreadableError
+from gatectl.journal.filters import Filters
+from gatectl.journal.reader import PAGE, Reader, UnreadableError
 from gatectl.journal.schema import open_store, remedy
 
 EVERYTHING = Filters()

@@ -34,7 +34,8 @@ from contextlib import closing
 from pathlib import Path
 from gatectl.decision.event import Outcome
 from gatectl.decision.verdict import Result
-from gatectl.journal.reader import Filters, Reader
+from gatectl.journal.filters import Filters
+from gatectl.journal.reader import Reader
 from gatectl.journal.statements import close_interrupted
 from gatectl.journal.schema import open_store
 

@@ -12,8 +12,9 @@ from records import recorded
 
 from gatectl.decision.cards import key_of
 from gatectl.journal import salvage, statements
+from gatectl.journal.filters import Filters
 from gatectl.journal.pages import TABLE_LEAF
-from gatectl.journal.reader import Filters, Reader
+from gatectl.journal.reader import Reader
 from gatectl.journal.repair import header_problem_of, problem_of, repair
 from gatectl.journal.schema import connect_damaged, open_store
 from gatectl.journal.store import Store

@@ -15,8 +15,8 @@ from monitors import monitor, write_closed_gym
 from starlette.requests import Request
 
 from gatectl.decision.verdict import Result
+from gatectl.journal.filters import Filters
 from gatectl.journal.paging import Browser
-from gatectl.journal.reader import Filters
 from gatectl.monitor.chart import day_of
 from gatectl.monitor.handlers import PageHandlers
 from gatectl.monitor.journal_worker import JournalWorker

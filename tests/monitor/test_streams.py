@@ -8,7 +8,8 @@ import pytest
 from monitors import Proxy, monitor
 from playwright.sync_api import expect
 
-from gatectl.journal.reader import Filters, Reader
+from gatectl.journal.filters import Filters
+from gatectl.journal.reader import Reader
 from gatectl.sim.simulated_door import SimulatedDoor
 
 ROWS = "#events tr:not(.day)"

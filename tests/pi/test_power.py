@@ -8,7 +8,8 @@ from contextlib import closing
 from rig import card
 from rig.pi import Pi
 
-from gatectl.journal.reader import Filters, Reader
+from gatectl.journal.filters import Filters
+from gatectl.journal.reader import Reader
 from gatectl.journal.schema import open_store
 from gatectl.journal.statements import close_interrupted
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gatectl.journal.reader import Filters, Reader
+from gatectl.journal.filters import Filters
+from gatectl.journal.reader import Reader
 from speed.answers import HOSTILE
 from speed.rig import RELAY_PINS, Certificates, Gym, PartnerProcess, Plan, member
 from speed.row import Row, quantile
