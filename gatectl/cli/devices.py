@@ -41,8 +41,8 @@ from gatectl.decision.reader.card_notations import Sample, fits_of, looks_like_c
 from gatectl.decision.reader.detect import DetectedFormat, NotRecognised, chosen
 from gatectl.devices.reader.discovery import DeviceInfo, devices, rivals
 from gatectl.devices.reader.driver import all_drivers, locate
+from gatectl.devices.reader.port import DeviceLost
 from gatectl.devices.reader.probe import Probe, ProbeFailedError
-from gatectl.devices.reader.supervisor import DeviceLost
 from gatectl.devices.reader.system import SystemPaths
 from gatectl.errors import SUDO_OR_GROUP, GatectlError, UsageError, visible
 from gatectl.journal.reader import enrolled

@@ -17,8 +17,8 @@ from gatectl.decision.reader.detect import DetectedFormat
 from gatectl.decision.toml_text import toml_value
 from gatectl.devices.reader.discovery import DeviceInfo
 from gatectl.devices.reader.driver import Driver, locate
+from gatectl.devices.reader.port import DeviceLost
 from gatectl.devices.reader.reader_types import READER_TYPES
-from gatectl.devices.reader.supervisor import DeviceLost
 from gatectl.errors import visible
 
 _INDENT = "    "

@@ -23,7 +23,7 @@ from gatectl.decision.words.status_words import (
     mode_words,
     partner_advice,
 )
-from gatectl.devices.reader.supervisor import SAME_DEVICE, LossCause
+from gatectl.devices.reader.port import SAME_DEVICE, LossCause
 from gatectl.partners.registry import key_advice_of
 
 _GATE_ADVICE = (

@@ -18,8 +18,8 @@ from gatectl.devices.gpio.lines_off import sentence
 from gatectl.devices.gpio.pins import PinsError
 from gatectl.devices.reader.contention import Claims
 from gatectl.devices.reader.driver import claims_of, driver_of, others_at
+from gatectl.devices.reader.port import SAME_DEVICE, DeviceLost, LossCause
 from gatectl.devices.reader.reader_types import ScannerSettings
-from gatectl.devices.reader.supervisor import SAME_DEVICE, DeviceLost, LossCause
 from gatectl.devices.thread import bounded
 
 OPEN_PATIENCE_S = 6.0

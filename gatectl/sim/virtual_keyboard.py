@@ -23,7 +23,7 @@ from gatectl.decision.reader.keys import (
     KeyEvent,
 )
 from gatectl.devices.reader.layouts import layout_of
-from gatectl.devices.reader.supervisor import DeviceLost, LossCause
+from gatectl.devices.reader.port import DeviceLost, LossCause
 
 _EVENT = struct.Struct("=HHi")  # `struct input_event` without its time
 _CHUNK = 64 * _EVENT.size

@@ -9,7 +9,7 @@ from gatectl.cli.health import facts, length, since
 from gatectl.cli.main import main
 from gatectl.cli.status import show
 from gatectl.decision.door.inputs import InputHealth, InputName
-from gatectl.devices.reader.supervisor import LossCause
+from gatectl.devices.reader.port import LossCause
 from gatectl.sim.simulated_door import SimulatedDoor
 
 NOW = datetime(2025, 11, 22, 19, 47, 30, tzinfo=UTC)

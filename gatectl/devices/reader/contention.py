@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from gatectl.devices.reader.supervisor import SAME_DEVICE, DeviceLost
+from gatectl.devices.reader.port import SAME_DEVICE, DeviceLost
 from gatectl.devices.reader.system import text_of
 
 _TTY_FIELD = 4

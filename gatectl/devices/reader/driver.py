@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from gatectl.decision.log import Log
 from gatectl.devices.reader.contention import Claims, holders
+from gatectl.devices.reader.port import Decoder, DeviceLost, Port, ReaderConnection
 from gatectl.devices.reader.reader_types import READER_TYPES, ScannerSettings
-from gatectl.devices.reader.supervisor import Decoder, DeviceLost, OnCode, Port, ReaderConnection, Scanner
+from gatectl.devices.reader.supervisor import OnCode, Scanner
 from gatectl.devices.reader.system import DeviceClass
 
 if TYPE_CHECKING:

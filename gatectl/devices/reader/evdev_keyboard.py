@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Protocol
 from gatectl.decision.reader.keys import EV_KEY, EV_LED, LED_CAPSL, PRESSED, KeyDecoder, KeyEvent
 from gatectl.devices.reader.layouts import all_layouts, layout_of
 from gatectl.devices.reader.paths import BLUETOOTH
+from gatectl.devices.reader.port import Decoder, DeviceLost, LossCause, cause_of
 from gatectl.devices.reader.reader_types import EvdevScanner
-from gatectl.devices.reader.supervisor import Decoder, DeviceLost, LossCause, cause_of
 from gatectl.devices.reader.system import DeviceClass, SystemPaths, by_number, text_of
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import Any
 
 from gatectl.devices.reader.discovery import DeviceInfo
 from gatectl.devices.reader.driver import Driver, Input
-from gatectl.devices.reader.supervisor import OPEN_S, DeviceLost, LossCause, Port
+from gatectl.devices.reader.port import DeviceLost, LossCause, Port
+from gatectl.devices.reader.supervisor import OPEN_S
 from gatectl.devices.thread import bounded
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import serial
 
 from gatectl.decision.reader.framing import Flow, framer
+from gatectl.devices.reader.port import Decoder, DeviceLost, LossCause, Port, cause_of
 from gatectl.devices.reader.reader_types import SerialScanner
-from gatectl.devices.reader.supervisor import Decoder, DeviceLost, LossCause, Port, cause_of
 from gatectl.devices.reader.system import DeviceClass, SystemPaths, by_number, text_of
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import Literal
 
 from gatectl.decision.reader.detect import DetectedFormat
 from gatectl.decision.reader.framing import framer
+from gatectl.devices.reader.port import DeviceLost, LossCause
 from gatectl.devices.reader.reader_types import READER_TYPES, ReaderType, ScannerSettings
-from gatectl.devices.reader.supervisor import DeviceLost, LossCause
 from gatectl.devices.reader.system import DeviceClass
 from gatectl.validators.values import FilePath
 

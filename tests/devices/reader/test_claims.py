@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from gatectl.devices.reader import contention
-from gatectl.devices.reader.supervisor import DeviceLost
+from gatectl.devices.reader.port import DeviceLost
 
 
 @pytest.fixture

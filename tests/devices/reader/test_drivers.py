@@ -24,9 +24,9 @@ from gatectl.devices.reader.evdev_keyboard import (
     Keyboard,
     KeyboardDriver,
 )
+from gatectl.devices.reader.port import DeviceLost
 from gatectl.devices.reader.reader_types import EvdevScanner
 from gatectl.devices.reader.serial_port import SerialPort
-from gatectl.devices.reader.supervisor import DeviceLost
 from gatectl.sim.virtual_keyboard import VirtualKeyboard
 from gatectl.sim.virtual_serial import VirtualSerialScanner
 

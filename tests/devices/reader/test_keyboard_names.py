@@ -9,8 +9,8 @@ from reader_rigs import Harness, on_shifted_clock
 from gatectl.devices.reader.contention import Claims
 from gatectl.devices.reader.driver import scanner_of
 from gatectl.devices.reader.evdev_keyboard import KeyboardDriver
+from gatectl.devices.reader.port import DeviceLost
 from gatectl.devices.reader.reader_types import EvdevScanner
-from gatectl.devices.reader.supervisor import DeviceLost
 from gatectl.sim.virtual_keyboard import VirtualKeyboard
 
 ADDRESS = "00:1A:7D:DA:71:13"

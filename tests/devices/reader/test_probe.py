@@ -8,8 +8,8 @@ from gatectl.decision.reader.keys import EV_KEY, PRESSED
 from gatectl.devices.reader.discovery import DeviceInfo
 from gatectl.devices.reader.driver import all_drivers
 from gatectl.devices.reader.evdev_keyboard import KeyboardDriver
+from gatectl.devices.reader.port import DeviceLost, LossCause
 from gatectl.devices.reader.probe import Capture, Probe, ProbeFailedError
-from gatectl.devices.reader.supervisor import DeviceLost, LossCause
 from gatectl.sim.virtual_keyboard import VirtualKeyboard
 from gatectl.sim.virtual_serial import VirtualSerialScanner
 

@@ -12,6 +12,7 @@ from reader_rigs import Harness, ShiftedLoop, on_shifted_clock
 
 from gatectl.decision.reader.framing import framer
 from gatectl.decision.reader.reading import INCOMPLETE_S, Code
+from gatectl.devices.reader.port import DeviceLost, LossCause, cause_of
 from gatectl.devices.reader.supervisor import (
     FIRST_LOOK_S,
     LOOK_S,
@@ -19,10 +20,7 @@ from gatectl.devices.reader.supervisor import (
     QUICK_LOSSES,
     RETRY_S,
     STEADY_S,
-    DeviceLost,
-    LossCause,
     Scanner,
-    cause_of,
 )
 
 
