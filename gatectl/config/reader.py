@@ -10,9 +10,8 @@ from typing import Any, NamedTuple
 import tomli
 
 from gatectl.config import certificate_files, cross_checks, error_messages, secrets
-from gatectl.config.lines import Lines
 from gatectl.config.model import Settings
-from gatectl.config.problems import Problem, SettingIssue, SettingsError, UnusableIssue, key_of
+from gatectl.config.problems import Lines, Problem, SettingIssue, SettingsError, UnusableIssue, key_of
 from gatectl.config.secrets import PartnerSecrets
 from gatectl.errors import SUDO_OR_GROUP
 

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 from gatectl.config import certificate_files, schema, secrets
-from gatectl.config.lines import Lines
 from gatectl.config.model import MonitorSettings
-from gatectl.config.problems import Problem, SettingIssue, SettingsError, Where, key_of
+from gatectl.config.problems import Lines, Problem, SettingIssue, SettingsError, Where, key_of
 from gatectl.config.reader import located, parsed
 from gatectl.config.schema import Flaw, InvalidError
 from gatectl.errors import near

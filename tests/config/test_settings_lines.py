@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gatectl.config.lines import Lines
+from gatectl.config.problems import Lines
 
 TEXT = """\
 # A comment with a [table] = "in it"
