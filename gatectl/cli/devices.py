@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
 @contextlib.contextmanager
 def _simulated_reader(codes: list[str]) -> Iterator[tuple[SystemPaths, Callable[[], None]]]:
     """Make a machine whose only device is a reader; yield its places, and what shows it the next card."""
-    from gatectl.sim.virtual_serial import VirtualSerialScanner  # noqa: PLC0415 - for this option alone
+    from gatectl.sim.virtual_scanners import VirtualSerialScanner  # noqa: PLC0415 - for this option alone
 
     with tempfile.TemporaryDirectory(prefix="gatectl-reader-") as folder:
         places = SystemPaths(*(Path(folder) / name for name in ("dev", "sys", "proc", "udev")))

@@ -23,7 +23,7 @@ from gatectl.errors import GatectlError
 from gatectl.sim.protocols import PROTOCOLS
 from gatectl.sim.server import Simulator
 from gatectl.sim.simulated_gate import RELAY, GateInput, SimulatedGate
-from gatectl.sim.virtual_serial import VirtualSerialScanner
+from gatectl.sim.virtual_scanners import VirtualSerialScanner
 
 READY_S = 30.0
 """An emulated Pi takes seconds to start Python, a desktop a fraction of one."""

@@ -20,7 +20,7 @@ from gatectl.cli.try_partners import partners
 from gatectl.config.reader import load_with_keys
 from gatectl.sim.server import Leaf
 from gatectl.sim.simulated_door import SimulatedDoor
-from gatectl.sim.virtual_serial import VirtualSerialScanner
+from gatectl.sim.virtual_scanners import VirtualSerialScanner
 
 REST = """
 [journal]

@@ -21,8 +21,7 @@ from gatectl.devices.reader.driver import all_drivers
 from gatectl.devices.reader.evdev_keyboard import KeyboardDriver
 from gatectl.errors import GatectlError
 from gatectl.sim.simulated_door import SimulatedDoor
-from gatectl.sim.virtual_keyboard import VirtualKeyboard
-from gatectl.sim.virtual_serial import VirtualSerialScanner
+from gatectl.sim.virtual_scanners import VirtualKeyboard, VirtualSerialScanner
 
 CARD = b"\x020500207B326C\r\n\x03"
 

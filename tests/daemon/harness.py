@@ -33,7 +33,7 @@ from gatectl.decision.timestamps import BootUs, WallUs
 from gatectl.journal.filters import Filters
 from gatectl.journal.reader import Reader
 from gatectl.sim.protocols import PROTOCOLS
-from gatectl.sim.virtual_serial import VirtualSerialScanner
+from gatectl.sim.virtual_scanners import VirtualSerialScanner
 
 HERE = Path(__file__).parent
 

@@ -12,7 +12,7 @@ from harness import GOOD, code
 from test_holders import second_program
 
 from gatectl.devices.reader.evdev_keyboard import EVENT_FORMAT, GET_LEDS, GET_VERSION, GRAB
-from gatectl.sim.virtual_keyboard import VirtualKeyboard
+from gatectl.sim.virtual_scanners import VirtualKeyboard
 
 TWO_DOORS = {"main": {}, "side": {}}
 TCGETS = 0x5401

@@ -20,7 +20,7 @@ from typing import Any, Self
 import trustme
 
 from gatectl.journal.reader import Reader
-from gatectl.sim.virtual_serial import VirtualSerialScanner
+from gatectl.sim.virtual_scanners import VirtualSerialScanner
 from speed.timestamps import PATIENCE_S, Stamps
 
 TESTS = Path(__file__).parents[1]

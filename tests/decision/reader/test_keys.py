@@ -14,7 +14,7 @@ from gatectl.decision.reader.keymap import Key, LayoutName, key_name
 from gatectl.decision.reader.keys import KeyDecoder
 from gatectl.decision.reader.reading import MAX_CHARS, Code, Dropped, DropReason
 from gatectl.devices.reader.layouts import layout_of
-from gatectl.sim.virtual_keyboard import VirtualKeyboard
+from gatectl.sim.virtual_scanners import VirtualKeyboard
 
 LOST = Dropped(DropReason.LOST)
 UNKNOWN = Dropped(DropReason.KEY)

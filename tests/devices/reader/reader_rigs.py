@@ -20,8 +20,7 @@ from gatectl.devices.reader.contention import Claims
 from gatectl.devices.reader.driver import scanner_of
 from gatectl.devices.reader.evdev_keyboard import KeyboardDriver
 from gatectl.devices.reader.reader_types import EvdevScanner, SerialScanner
-from gatectl.sim.virtual_keyboard import VirtualKeyboard
-from gatectl.sim.virtual_serial import VirtualSerialScanner
+from gatectl.sim.virtual_scanners import VirtualKeyboard, VirtualSerialScanner
 
 IDLE_S = 1.0
 """A silence: the clock is put forward to its end."""

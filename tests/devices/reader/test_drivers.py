@@ -27,8 +27,7 @@ from gatectl.devices.reader.evdev_keyboard import (
 from gatectl.devices.reader.port import DeviceLost
 from gatectl.devices.reader.reader_types import EvdevScanner
 from gatectl.devices.reader.serial_port import SerialPort
-from gatectl.sim.virtual_keyboard import VirtualKeyboard
-from gatectl.sim.virtual_serial import VirtualSerialScanner
+from gatectl.sim.virtual_scanners import VirtualKeyboard, VirtualSerialScanner
 
 TCGETS, TCSETS, TCFLSH, TIOCMBIS, TIOCMBIC = 0x5401, 0x5402, 0x540B, 0x5416, 0x5417
 GET_NAME = 0x81004506  # EVIOCGNAME(256)

@@ -11,7 +11,7 @@ from gatectl.devices.reader.driver import scanner_of
 from gatectl.devices.reader.evdev_keyboard import KeyboardDriver
 from gatectl.devices.reader.port import DeviceLost
 from gatectl.devices.reader.reader_types import EvdevScanner
-from gatectl.sim.virtual_keyboard import VirtualKeyboard
+from gatectl.sim.virtual_scanners import VirtualKeyboard
 
 ADDRESS = "00:1A:7D:DA:71:13"
 BY_NAME = EvdevScanner(type="evdev", name="BT Scanner")

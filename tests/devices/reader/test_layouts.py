@@ -20,7 +20,7 @@ from gatectl.decision.reader.reading import Code, reading_of_text
 from gatectl.devices.reader.evdev_keyboard import KeyboardDriver
 from gatectl.devices.reader.layouts import layout_of
 from gatectl.devices.reader.reader_types import EvdevScanner
-from gatectl.sim.virtual_keyboard import VirtualKeyboard
+from gatectl.sim.virtual_scanners import VirtualKeyboard
 
 SCRIPT = Path(__file__).parents[3] / "scripts/layouts"
 NAMES = get_args(LayoutName)

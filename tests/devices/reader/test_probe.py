@@ -10,8 +10,7 @@ from gatectl.devices.reader.driver import all_drivers
 from gatectl.devices.reader.evdev_keyboard import KeyboardDriver
 from gatectl.devices.reader.port import DeviceLost, LossCause
 from gatectl.devices.reader.probe import Capture, Probe, ProbeFailedError
-from gatectl.sim.virtual_keyboard import VirtualKeyboard
-from gatectl.sim.virtual_serial import VirtualSerialScanner
+from gatectl.sim.virtual_scanners import VirtualKeyboard, VirtualSerialScanner
 
 DRIVERS = all_drivers()
 
