@@ -25,8 +25,7 @@ from gatectl.daemon.partner_service import Diallers, PartnerService, unusable
 from gatectl.daemon.sd_notify import feed_watchdog, keep_notifying, notify, watchdog_interval_s
 from gatectl.daemon.site_context import SiteContext, recall, resume
 from gatectl.decision.cards import Card
-from gatectl.decision.door.already_in import AlreadyInCount
-from gatectl.decision.door.context import SharedState
+from gatectl.decision.door.context import AlreadyInCount, SharedState
 from gatectl.decision.door.inputs import InputName, LevelChange
 from gatectl.decision.log import LogEntry, Priority
 from gatectl.devices.gpio.failsafe import FailsafeProcess

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from gatectl.decision.cards import Card
-from gatectl.decision.door.already_in import AlreadyInCount
 from gatectl.decision.door.grace import OutageGrace
 from gatectl.decision.door.messages import CodeRead, Effect, Log, Note, RelayOn, Release
 from gatectl.decision.event import Attempt, Event, Evidence, GateRecord, Outcome, RequestRecord
+from gatectl.decision.local_time import local
 from gatectl.decision.log import LogEntry, Priority
 from gatectl.decision.outcomes import Fault
 from gatectl.decision.partner_condition import RESTING, Conditions
 from gatectl.decision.routing import Destination, Numbers, Route, destination
-from gatectl.decision.timestamps import LONG_AGO, Instant, LoopTime
+from gatectl.decision.timestamps import LONG_AGO, Instant, LoopTime, WallUs
 from gatectl.decision.verdict import Decision, Reason, Verdict
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from gatectl.decision.door.modes import Modes
     from gatectl.decision.door.occupancy import Occupancy
     from gatectl.decision.door.passages import Grant, Passages
+
+ALREADY_IN_KEPT_MAX = 1000
+"""Openings kept in memory until the journal has them: more than a disk that is late has at all doors."""
 
 
 class Partner(Protocol):
@@ -44,6 +48,41 @@ class Partner(Protocol):
 
     def may_refuse_return(self, decision: Decision) -> bool:
         """Whether this refusal may be for no other reason than an earlier visit."""
+
+
+class AlreadyInCount:
+    """Counts the openings on `already_in`: at most so many for a member in a day of the gym's time zone.
+
+    It holds those of all doors that the journal may not have yet. `zone` is the gym's, None the system's.
+    """
+
+    def __init__(self, zone: tzinfo | None = None) -> None:
+        self._zone = zone
+        self._openings: dict[str, Attempt] = {}
+        """By the event's id, the oldest first."""
+
+    def take(self, attempt: Attempt, on_record: Iterable[tuple[str, WallUs]], most: int) -> bool:
+        """Takes an opening for this scan, if its partner and member have one left on its day.
+
+        `on_record` are the openings of this partner and member that the journal has: an event's id, and when
+        its code was complete.
+        """
+        day = local(attempt.at_us, self._zone).date()
+        known = dict(on_record) | {
+            event_id: other.at_us
+            for event_id, other in self._openings.items()
+            if (other.partner, other.member) == (attempt.partner, attempt.member)
+        }
+        if sum(local(at_us, self._zone).date() == day for at_us in known.values()) >= most:
+            return False
+        self._openings[attempt.id] = attempt
+        if len(self._openings) > ALREADY_IN_KEPT_MAX:
+            del self._openings[next(iter(self._openings))]
+        return True
+
+    def give_back(self, event_id: str) -> None:
+        """Takes back the opening of a scan whose gate did not open."""
+        self._openings.pop(event_id, None)
 
 
 @dataclass(slots=True)

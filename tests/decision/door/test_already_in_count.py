@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatectl.decision.door import messages as m
-from gatectl.decision.door.already_in import KEPT_MAX, AlreadyInCount
-from gatectl.decision.door.context import SharedState
+from gatectl.decision.door.context import ALREADY_IN_KEPT_MAX, AlreadyInCount, SharedState
 from gatectl.decision.door.machine import DoorMachine, DoorRules
 from gatectl.decision.event import RequestRecord
 from gatectl.decision.outcomes import Fault
@@ -206,6 +205,6 @@ def test_an_opening_that_is_in_the_journal_and_in_memory_counts_once():
 def test_its_memory_is_bounded():
     moment = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
     count = AlreadyInCount(UTC)
-    for number in range(KEPT_MAX + 10):
-        count.take(attempt_at(number, moment), (), KEPT_MAX + 20)
-    assert len(count._openings) == KEPT_MAX
+    for number in range(ALREADY_IN_KEPT_MAX + 10):
+        count.take(attempt_at(number, moment), (), ALREADY_IN_KEPT_MAX + 20)
+    assert len(count._openings) == ALREADY_IN_KEPT_MAX
