@@ -14,7 +14,7 @@ from gatectl.config.secrets import PartnerSecrets
 from gatectl.daemon.partner_service import Diallers, proxy_of
 from gatectl.partners.exchange import Endpoint, PartnerResponse
 from gatectl.partners.http.answer import too_large, undone
-from gatectl.partners.http.connection import ExchangeFailed
+from gatectl.partners.http.failure import ExchangeFailed
 from gatectl.partners.http.proxy import Proxy
 from gatectl.partners.wellhub.check_in import WellhubSettings
 from gatectl.partners.wellhub.codes import Change, ChangeKind, ChangeOutcome, unknown

@@ -24,8 +24,9 @@ from gatectl.decision.verdict import Decision
 from gatectl.errors import GatectlError, UsageError
 from gatectl.partners.exchange import Endpoint, PartnerResponse, interpret
 from gatectl.partners.http.answer import BODY_MAX
-from gatectl.partners.http.connection import ConnectTiming, ExchangeFailed, PartnerConnection
+from gatectl.partners.http.connection import ConnectTiming, PartnerConnection
 from gatectl.partners.http.dial import Dialler
+from gatectl.partners.http.failure import ExchangeFailed
 from gatectl.partners.protocol import PartnerSettings
 from gatectl.partners.registry import PROTOCOLS
 

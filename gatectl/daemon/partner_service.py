@@ -20,8 +20,9 @@ from gatectl.decision.timestamps import LoopTime, WallUs
 from gatectl.decision.verdict import Decision, Verdict
 from gatectl.partners.exchange import Endpoint, clock_ahead_s, interpret
 from gatectl.partners.http.client import NOTHING, Client, Exchange, PreparedRequest, out_of_time
-from gatectl.partners.http.connection import ExchangeFailed, OnProgress, PartnerConnection
+from gatectl.partners.http.connection import OnProgress, PartnerConnection
 from gatectl.partners.http.dial import Dialler, tls_context
+from gatectl.partners.http.failure import ExchangeFailed
 from gatectl.partners.http.pool import Pool
 from gatectl.partners.http.proxy import Proxy
 from gatectl.partners.protocol import PartnerSettings, SettlingSettings

@@ -36,8 +36,8 @@ from gatectl.errors import GatectlError
 from gatectl.journal import cards, statements
 from gatectl.journal.store import Store
 from gatectl.journal.store_file import lies_in_memory
-from gatectl.partners.http.connection import ExchangeFailed
 from gatectl.partners.http.dial import Dialler
+from gatectl.partners.http.failure import ExchangeFailed
 from gatectl.partners.protocol import PartnerSettings
 from gatectl.sinks.display_feed import DisplayFeed
 from gatectl.sinks.event_counts import EventCounts

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatectl.partners.http.answer import LINES_MAX, cleaned
-from gatectl.partners.http.connection import ExchangeFailed
+from gatectl.partners.http.failure import ExchangeFailed
 
 STATUS = b"HTTP/1.1 200 OK"
 TOKEN = re.compile(rb"[-!#$%&'*+.^_`|~0-9a-zA-Z]+:")

@@ -10,8 +10,9 @@ from partner_rigs import Asker, Peer, run, until
 
 from gatectl.decision.outcomes import Fault
 from gatectl.partners.exchange import PartnerRequest
-from gatectl.partners.http.connection import ExchangeFailed, PartnerConnection
+from gatectl.partners.http.connection import PartnerConnection
 from gatectl.partners.http.dial import tls_context
+from gatectl.partners.http.failure import ExchangeFailed
 
 
 class ByHand:

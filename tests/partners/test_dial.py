@@ -17,8 +17,9 @@ from partner_rigs import Asker, Peer, answers, run, until
 
 from gatectl.decision.outcomes import Fault
 from gatectl.partners.http import dial
-from gatectl.partners.http.connection import ExchangeFailed, failure_of, no_progress
+from gatectl.partners.http.connection import no_progress
 from gatectl.partners.http.dial import Resolver, connect, tls_context
+from gatectl.partners.http.failure import ExchangeFailed, failure_of
 from gatectl.sim.server import Leaf
 
 ROUNDING_S = 1e-6

@@ -9,7 +9,8 @@ from partner_rigs import Asker, Peer, answers, run, until
 from virtual_loop import run_virtually
 
 from gatectl.decision.outcomes import Fault
-from gatectl.partners.http.connection import ExchangeFailed, no_progress
+from gatectl.partners.http.connection import no_progress
+from gatectl.partners.http.failure import ExchangeFailed
 from gatectl.partners.http.pool import (
     DIAL_PATIENCE_S,
     LONGEST_CLOSED_PAUSE_S,

@@ -16,7 +16,8 @@ import h11
 
 from gatectl.decision.outcomes import Fault
 from gatectl.partners.exchange import PartnerResponse
-from gatectl.partners.http.connection import ExchangeFailed, PartnerConnection
+from gatectl.partners.http.connection import PartnerConnection
+from gatectl.partners.http.failure import ExchangeFailed
 
 INTERIM_MAX = 100
 """Servers send one or two interim answers; a flood of them would delay the other doors."""

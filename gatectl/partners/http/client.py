@@ -14,7 +14,8 @@ from gatectl.decision.event import Connection
 from gatectl.decision.outcomes import Fault
 from gatectl.partners.exchange import Endpoint, PartnerRequest, PartnerResponse
 from gatectl.partners.http.answer import BODY_MAX, AnswerReader
-from gatectl.partners.http.connection import ConnectTiming, ExchangeFailed
+from gatectl.partners.http.connection import ConnectTiming
+from gatectl.partners.http.failure import ExchangeFailed
 from gatectl.partners.http.pool import Pool
 
 

@@ -18,12 +18,12 @@ from gatectl.decision.outcomes import Fault
 from gatectl.partners.exchange import Endpoint
 from gatectl.partners.http.connection import (
     ConnectTiming,
-    ExchangeFailed,
     OnProgress,
     PartnerConnection,
     address_text,
     no_progress,
 )
+from gatectl.partners.http.failure import ExchangeFailed
 from gatectl.partners.http.proxy import Proxy
 
 NEXT_ADDRESS_S = 0.15

@@ -9,13 +9,8 @@ from typing import Never
 
 from gatectl.decision.event import Connection
 from gatectl.decision.outcomes import Fault
-from gatectl.partners.http.connection import (
-    ConnectTiming,
-    ExchangeFailed,
-    OnProgress,
-    PartnerConnection,
-    TunnelRefused,
-)
+from gatectl.partners.http.connection import ConnectTiming, OnProgress, PartnerConnection
+from gatectl.partners.http.failure import ExchangeFailed, TunnelRefused
 
 DIAL_PATIENCE_S = 5.0
 """For look-up, connect and TLS over the slowest line that a door has; then try again."""

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from gatectl import __version__
 from gatectl.decision.outcomes import Fault
-from gatectl.partners.http.connection import ExchangeFailed, TunnelRefused, failure_of
+from gatectl.partners.http.failure import ExchangeFailed, TunnelRefused, failure_of
 
 HEAD_MAX = 16_384
 """A proxy's answer has some hundred bytes before its blank line; a page behind it is not read."""
