@@ -1,20 +1,31 @@
-"""The commands of the control socket: of the doors, of the store, and those that only look."""
+"""The daemon's control sockets and their commands: of the doors, of the store, and those that only look."""
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from gatectl import clock
-from gatectl.daemon.control import REASON_CHARS, Command, Continuation, ControlConnection
+from gatectl.daemon.control import (
+    REASON_CHARS,
+    WATCH_SOCKET,
+    Command,
+    Continuation,
+    ControlConnection,
+    listening,
+)
 from gatectl.daemon.door import Door
 from gatectl.daemon.site_context import SiteContext
 from gatectl.daemon.status import status_of
 from gatectl.decision.control_messages import RefusedError
 from gatectl.decision.door.modes import Mode, Order
+from gatectl.decision.log import LogEntry, Priority
 from gatectl.decision.timestamps import WallUs
 from gatectl.devices.reader.supervisor import Scanner
+from gatectl.errors import GatectlError
 from gatectl.journal import cards
 
 HOLD_MAX_S = 24 * 3600
@@ -24,10 +35,36 @@ READ_ONLY = ("status", "metrics", "watch")
 """The commands of those who may look and not act."""
 
 
-def commands(
+@contextlib.asynccontextmanager
+async def answering(
+    path: Path,
+    environ: Mapping[str, str],
+    context: SiteContext,
+    doors: Mapping[str, Door],
+    scanners: Sequence[tuple[str, Scanner]],
+) -> AsyncIterator[None]:
+    """Answer on the control socket and, where the service names one, on the socket of those who only look.
+
+    `scanners` are by door. Raises GatectlError where the control socket cannot be made.
+    """
+    log, continuations = context.sinks.take, _continuations(context, doors)
+    everything = _commands(context, doors, scanners)
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(listening(path, everything, log, continuations))
+        if WATCH_SOCKET in environ:
+            looks = {name: everything[name] for name in READ_ONLY}
+            socket = Path(environ[WATCH_SOCKET])
+            try:
+                await stack.enter_async_context(listening(socket, looks, log, continuations))
+            except GatectlError as error:  # doors work without displays
+                log(LogEntry(Priority.WARNING, f"no viewer can connect: {error.message}"))
+        yield
+
+
+def _commands(
     context: SiteContext, doors: Mapping[str, Door], scanners: Sequence[tuple[str, Scanner]]
 ) -> dict[str, Command]:
-    """The commands by their names; `scanners` are by door."""
+    """The commands by their names."""
 
     async def open_door(request: dict[str, Any]) -> dict[str, Any]:
         door, reason = _door_of(doors, request), _reason_of(request)
@@ -114,7 +151,7 @@ def _store_commands(context: SiteContext) -> dict[str, Command]:
     return {"reload_cards": reload_cards, "acknowledge": acknowledge}
 
 
-def subscriptions(context: SiteContext, doors: Mapping[str, Door]) -> dict[str, Continuation]:
+def _continuations(context: SiteContext, doors: Mapping[str, Door]) -> dict[str, Continuation]:
     """Continuations after the answer, by the command's name."""
 
     def watch(connection: ControlConnection, request: Mapping[str, Any]) -> None:

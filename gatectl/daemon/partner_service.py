@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Never
+from typing import TYPE_CHECKING, Any, Never
 
 from gatectl import clock
 from gatectl.config.problems import SettingIssue, key_of
@@ -27,6 +27,9 @@ from gatectl.partners.http.pool import Pool
 from gatectl.partners.http.proxy import Proxy
 from gatectl.partners.protocol import PartnerSettings, SettlingSettings
 from gatectl.partners.registry import PROTOCOLS
+
+if TYPE_CHECKING:  # the commands that try a partner have read the settings in another way
+    from gatectl.config.reader import Usable
 
 DETAIL_CHARS = 200
 """An event's `detail` is one line; only a host's name can make it longer than this."""
@@ -67,13 +70,6 @@ def proxy_of(settings: PartnerSettings, secrets: PartnerSecrets) -> Proxy | None
     if settings.proxy is None:
         return None
     return Proxy.of(settings.proxy, secrets.proxy_key.value if secrets.proxy_key else None)
-
-
-def unusable(issue: SettingIssue) -> ExchangeFailed:
-    """Return the loss of every exchange with a partner whose key or certificate cannot be used."""
-    setting = key_of(issue.where[2:])
-    fault = Fault.CONFIGURATION if setting == "ca_file" else Fault.CREDENTIALS
-    return ExchangeFailed(fault, f"{setting}: {issue.what}")
 
 
 class PartnerService:
@@ -256,6 +252,50 @@ class PartnerService:
         if self._rest_over is not None:
             self._rest_over.cancel()
         self._pool.close()
+
+
+def services_of(usable: Usable, keys: Mapping[str, str], log: Log) -> dict[str, PartnerService]:
+    """Make the service of each partner; `keys` are those that could be read, by partner.
+
+    A partner whose files cannot be used is out of order, and logged: the others' doors and scans go on.
+    """
+    settings, diallers = usable.settings, Diallers()
+    return {
+        name: PartnerService(
+            name,
+            partner,
+            keys.get(name, ""),
+            tuple(key for other, key in keys.items() if other != name),
+            way=_way_to(name, partner, usable, diallers, log),
+            doors=len(settings.doors),
+            log=log,
+        )
+        for name, partner in settings.partners.items()
+    }
+
+
+def _way_to(
+    name: str, partner: PartnerSettings, usable: Usable, diallers: Diallers, log: Log
+) -> Dialler | ExchangeFailed:
+    """Return the way to a partner, or why it cannot be asked."""
+    issue = usable.unusable.get(name)
+    if issue is None:
+        try:
+            return diallers.dialler(partner, usable.secrets[name])
+        except OSError as error:  # a file has changed since it was checked
+            setting = "client_certificate" if partner.client_certificate else "ca_file"
+            issue = SettingIssue(("partners", name, setting), f"cannot be used: {error.strerror}")
+    failed = _unusable(issue)
+    words = f"partner {name} is out of order: {failed.detail}; gatectl check says what to do"
+    log(LogEntry(Priority.ERROR, words, {"PARTNER": name, "FAULT": failed.fault.value}))
+    return failed
+
+
+def _unusable(issue: SettingIssue) -> ExchangeFailed:
+    """Return the loss of every exchange with a partner whose key or certificate cannot be used."""
+    setting = key_of(issue.where[2:])
+    fault = Fault.CONFIGURATION if setting == "ca_file" else Fault.CREDENTIALS
+    return ExchangeFailed(fault, f"{setting}: {issue.what}")
 
 
 def _raising(failed: ExchangeFailed) -> Dial:

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import os
 import signal
 import sqlite3
-from collections.abc import AsyncIterator, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, Never
 
 from gatectl import __version__, clock
-from gatectl.config.problems import SettingIssue
 from gatectl.config.reader import Usable
-from gatectl.daemon import control, gates
-from gatectl.daemon.commands import READ_ONLY, commands, subscriptions
+from gatectl.daemon import gates
+from gatectl.daemon.commands import answering
 from gatectl.daemon.door import Door
 from gatectl.daemon.lock import alone
 from gatectl.daemon.looks import look_regularly, until_next_look
-from gatectl.daemon.partner_service import Diallers, PartnerService, unusable
+from gatectl.daemon.partner_service import services_of
 from gatectl.daemon.sd_notify import feed_watchdog, keep_notifying, notify, watchdog_interval_s
 from gatectl.daemon.site_context import SiteContext, recall, resume
 from gatectl.decision.cards import Card
@@ -36,9 +33,6 @@ from gatectl.errors import GatectlError
 from gatectl.journal import cards, statements
 from gatectl.journal.store import Store
 from gatectl.journal.store_file import lies_in_memory
-from gatectl.partners.http.dial import Dialler
-from gatectl.partners.http.failure import ExchangeFailed
-from gatectl.partners.protocol import PartnerSettings
 from gatectl.sinks.display_feed import DisplayFeed
 from gatectl.sinks.event_counts import EventCounts
 from gatectl.sinks.sink import Sinks
@@ -92,9 +86,8 @@ class _Daemon:
         counts: EventCounts,
         environ: Mapping[str, str],
     ) -> None:
+        self._usable = usable
         self._settings = usable.settings
-        self._secrets = usable.secrets
-        self._unusable = usable.unusable
         self._gates = opened.by_door
         self._guard = opened.guard
         self._factory = opened.factory
@@ -136,20 +129,8 @@ class _Daemon:
 
     def _site_context(self, store: Store) -> SiteContext:
         settings = self._settings
-        keys = {name: one.key.value for name, one in self._secrets.items() if one.key.value}
-        diallers = Diallers()
-        partners = {
-            name: PartnerService(
-                name,
-                partner,
-                keys.get(name, ""),
-                tuple(key for other, key in keys.items() if other != name),
-                way=self._way(name, partner, diallers),
-                doors=len(settings.doors),
-                log=self._sinks.take,
-            )
-            for name, partner in settings.partners.items()
-        }
+        keys = {name: one.key.value for name, one in self._usable.secrets.items() if one.key.value}
+        partners = services_of(self._usable, keys, self._sinks.take)
         return SiteContext(
             site=SharedState(
                 tenant=settings.site.tenant,
@@ -166,21 +147,6 @@ class _Daemon:
             counts=self._counts,
             keys=tuple(keys.values()),
         )
-
-    def _way(self, name: str, partner: PartnerSettings, diallers: Diallers) -> Dialler | ExchangeFailed:
-        """Return the way to a partner, or why it cannot be asked: the others' doors and scans go on."""
-        issue = self._unusable.get(name)
-        if issue is None:
-            try:
-                return diallers.dialler(partner, self._secrets[name])
-            except OSError as error:  # a file has changed since it was checked
-                setting = "client_certificate" if partner.client_certificate else "ca_file"
-                issue = SettingIssue(("partners", name, setting), f"cannot be used: {error.strerror}")
-        failed = unusable(issue)
-        words = f"partner {name} is out of order: {failed.detail}; gatectl check says what to do"
-        fields = {"PARTNER": name, "FAULT": failed.fault.value}
-        self._sinks.take(LogEntry(Priority.ERROR, words, fields))
-        return failed
 
     def _doors(self, context: SiteContext, tasks: asyncio.TaskGroup) -> dict[str, Door]:
         return {
@@ -331,7 +297,8 @@ class _Daemon:
         # answer costs a second.
         await asyncio.gather(*(scanner.tried.wait() for _, scanner in scanners))
         await asyncio.wait([asyncio.wrap_future(inputs.read_once)], timeout=INPUTS_S)
-        async with self._listening(commands(context, doors, scanners), subscriptions(context, doors)):
+        socket = self._settings.control.socket
+        async with answering(socket, self._environ, context, doors, scanners):
             # Freeze the objects of the start: a collection that walked them would hold up a scan by 30 ms.
             gc.freeze()
             gc.enable()
@@ -345,26 +312,6 @@ class _Daemon:
         for door in doors.values():
             door.abandon()
         _cancel([*keeping, *watching])
-
-    @contextlib.asynccontextmanager
-    async def _listening(
-        self, everything: Mapping[str, control.Command], continuations: Mapping[str, control.Continuation]
-    ) -> AsyncIterator[None]:
-        """The control socket and, where the service names one, the socket of those who may only look."""
-        async with contextlib.AsyncExitStack() as stack:
-            await stack.enter_async_context(
-                control.listening(self._settings.control.socket, everything, self._sinks.take, continuations)
-            )
-            if control.WATCH_SOCKET in self._environ:
-                path = Path(self._environ[control.WATCH_SOCKET])
-                looking = {name: everything[name] for name in READ_ONLY}
-                try:
-                    await stack.enter_async_context(
-                        control.listening(path, looking, self._sinks.take, continuations)
-                    )
-                except GatectlError as error:  # doors work without displays
-                    self._sinks.take(LogEntry(Priority.WARNING, f"no viewer can connect: {error.message}"))
-            yield
 
     async def _let_through(self, doors: Collection[Door]) -> None:
         """Decides scans under way and lets members who were just admitted pass; a second signal ends both."""
