@@ -281,18 +281,9 @@ class _Daemon:
             await asyncio.wait([recalling], timeout=OPEN_PATIENCE_S)
         reading += [group.create_task(one.run()) for _, one in scanners if one.status.path not in outward]
         keeping = [group.create_task(service.keep_connected()) for service in context.partners.values()]
-        threads = (asyncio.wrap_future(ended) for ended in (self._guard.threads.broken, *self._sinks.broken))
-        ends = (broken, context.store.broken, *threads)
-        watching = [group.create_task(_raised(future)) for future in ends]
-        watching.append(group.create_task(look_regularly(doors.values(), self._guard.threads)))
-        stepping = clock.log_clock_steps(self._sinks.take, pause=until_next_look)
-        watching += [recalling, group.create_task(stepping)]
+        watching = [*self._begin_watching(group, context, doors, broken), recalling]
         if opening is not None:
             watching.append(group.create_task(opening))
-        feeding_s = watchdog_interval_s(self._environ, os.getpid())
-        if feeding_s is not None:
-            feeding = feed_watchdog(feeding_s, doors.values(), self._guard, self._environ)
-            watching.append(group.create_task(feeding))
         # Wait until each device was tried, so that after "ready" scans are taken. A device that does not
         # answer costs a second.
         await asyncio.gather(*(scanner.tried.wait() for _, scanner in scanners))
@@ -312,6 +303,25 @@ class _Daemon:
         for door in doors.values():
             door.abandon()
         _cancel([*keeping, *watching])
+
+    def _begin_watching(
+        self,
+        group: asyncio.TaskGroup,
+        context: SiteContext,
+        doors: Mapping[str, Door],
+        broken: asyncio.Future[None],
+    ) -> list[asyncio.Task[Any]]:
+        """Start the tasks by which a failed part ends the daemon, and those that look regularly."""
+        threads = (asyncio.wrap_future(ended) for ended in (self._guard.threads.broken, *self._sinks.broken))
+        watching: list[Coroutine[Any, Any, None]] = [
+            *(_raised(future) for future in (broken, context.store.broken, *threads)),
+            look_regularly(doors.values(), self._guard.threads),
+            clock.log_clock_steps(self._sinks.take, pause=until_next_look),
+        ]
+        feeding_s = watchdog_interval_s(self._environ, os.getpid())
+        if feeding_s is not None:
+            watching.append(feed_watchdog(feeding_s, doors.values(), self._guard, self._environ))
+        return [group.create_task(one) for one in watching]
 
     async def _let_through(self, doors: Collection[Door]) -> None:
         """Decides scans under way and lets members who were just admitted pass; a second signal ends both."""
