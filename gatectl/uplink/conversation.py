@@ -106,6 +106,11 @@ class Conversation:
         return bool(self._outstanding)
 
     @property
+    def behind(self) -> int | None:
+        """How many events head office has not committed; None while no mark says what it has."""
+        return None if self.mark is None else max(self.last - self.mark.mark, 0)
+
+    @property
     def retry_at(self) -> float | None:
         """When `wanted` will have something although nothing happens; None for never."""
         times = (self._retry_at, self._again_due, self._held_until)

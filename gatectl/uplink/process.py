@@ -5,8 +5,8 @@
 The command checks the settings and then becomes this program, which gets what it needs of them from an open
 file descriptor: reading the settings takes a quarter of the memory, and does not give it back.
 
-It reads the journal and watches the daemon, and the only messages that it understands are marks: it can tell,
-and no message can make a gate do anything.
+It reads the journal and watches the daemon. The only messages that it understands are marks, so none can make
+a gate do anything.
 """
 
 from __future__ import annotations
@@ -19,24 +19,22 @@ import secrets
 import signal
 import sys
 from collections.abc import Mapping
-from datetime import UTC
 from pathlib import Path
 from typing import Any, NamedTuple, Never
 
-from gatectl import __version__, clock
-from gatectl.decision.event import timestamp
+from gatectl import clock
 from gatectl.decision.log import Log, LogEntry, Priority
 from gatectl.errors import visible
 from gatectl.journal.reader import UnreadableError
-from gatectl.monitor.control_client import Away, ControlClient
+from gatectl.monitor.control_client import ControlClient
 from gatectl.uplink import wire
 from gatectl.uplink.conversation import Conversation, OwnEvent, Wanted, reconnect_delays
 from gatectl.uplink.journal_source import JournalSource, NumberedReader
 from gatectl.uplink.mqtt import BrokerAccess, Connection, ConnectionLost, connected
 from gatectl.uplink.privacy import Members, Privacy
+from gatectl.uplink.state_report import StateReport, lasting
 from gatectl.uplink.status_file import LinkStatus, StatusFile
 from gatectl.uplink.wire import Channel, NumberedEvent, WireError
-from gatectl.validators.certificates import facts_of
 
 POLL_S = 10.0
 """Between two looks at the journal, for a daemon that is away: each event rings at the watch socket."""
@@ -59,26 +57,14 @@ STATE_LEAST_S = 1.0
 MARK_LEAST_S = 0.005
 """The least time between two marks, for the same reason: each one is a look at the journal."""
 
-STATE_BYTES_MAX = wire.PAYLOAD_BYTES_MAX - 1024
-"""Less the packet's head, which counts too."""
-
 LEAVE_S = 2.0
-"""How long a stop waits for head office to be told."""
+"""How long a stop waits for the broker to take the last messages."""
 
 STABLE_S = 10.0
 """A connection that lasts for so long is none of two that end each other: the next one is tried at once."""
 
 TAKEN_OVER_S = (120.0, 240.0)
 """How long to leave the name to another connection that uses it too: one of the two is a mistake."""
-
-_VOLATILE = frozenset(
-    {
-        *("waiting", "dropped", "codes", "gate", "since", "level", "last_dropped", "last_event", "inside"),
-        *("ready_connections", "clock_ahead_s", "viewers", "late"),
-    }
-)
-"""Parts of the status whose change is no news."""
-
 
 WATCH_RETRY_S = 5.0
 """Between two tries to reach a daemon that is away: a page is in more of a hurry."""
@@ -103,7 +89,7 @@ class Uplink:
         self._source = source
         self._daemon = daemon
         self._privacy = privacy
-        self._about = about
+        self._report = StateReport(daemon, privacy, about, access.certificate)
         self._status_file = status
         self._log = log
         self._talk = Conversation(_CHANCE.random)
@@ -222,7 +208,7 @@ class Uplink:
                 working = [
                     tasks.create_task(self._receive(connection)),
                     tasks.create_task(self._send(tasks, connection)),
-                    tasks.create_task(self._tell_state(connection)),
+                    tasks.create_task(self._send_state(connection)),
                 ]
                 await self._stopped.wait()
                 for task in working:
@@ -241,10 +227,10 @@ class Uplink:
 
     async def _take(self, mark: wire.Mark) -> None:
         own = await self._source.ask(lambda reader: _own(reader, mark.mark))
-        before = self._talk.fork, self._behind is None
+        before = self._talk.fork, self._talk.behind is None
         if own is not None and self._talk.marked(mark, own, clock.now()):
             self._news.set()
-            if (self._talk.fork, self._behind is None) != before:
+            if (self._talk.fork, self._talk.behind is None) != before:
                 self._state_due.set()  # a fork, or how far behind the gate is after all
             self._link.committed = (None, 0) if self._talk.fork else (mark.journal, mark.mark)
             await self._show()
@@ -279,48 +265,22 @@ class Uplink:
 
     # --- The state -------------------------------------------------------------------------------
 
-    async def _tell_state(self, connection: Connection) -> Never:
-        told: object = None
-        told_at = float("-inf")
+    async def _send_state(self, connection: Connection) -> Never:
+        sent: object = None
+        sent_at = float("-inf")
         while True:
-            is_due = self._state_due.is_set() or clock.now() - told_at >= STATE_S
+            is_due = self._state_due.is_set() or clock.now() - sent_at >= STATE_S
             self._state_due.clear()
-            status = await self._daemon_status()
-            if is_due or _lasting(status) != told:
-                await connection.send(Channel.STATE, await self._state(status))
-                told, told_at = _lasting(status), clock.now()
+            status = await self._report.daemon_status()
+            if is_due or lasting(status) != sent:
+                oldest_at = await self._oldest_unsent_at()
+                await connection.send(Channel.STATE, self._report.payload(status, self._talk, oldest_at))
+                sent, sent_at = lasting(status), clock.now()
                 await self._show()
                 await asyncio.sleep(STATE_LEAST_S)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(STATUS_S * _CHANCE.uniform(0.9, 1.1)):
                     await self._state_due.wait()
-
-    async def _daemon_status(self) -> dict[str, Any] | None:
-        try:
-            return self._privacy.status(await self._daemon.status())
-        except Away:
-            return None
-
-    async def _state(self, status: dict[str, Any] | None) -> wire.Payload:
-        talk = self._talk
-        health = {
-            "at": timestamp(clock.wall_us(clock.now())),
-            "version": __version__,
-            **self._about,
-            "certificate_until": self._certificate_until(),
-            "clock": {"synchronised": clock.is_synchronised()},
-            "behind": self._behind,
-            "oldest_unsent_at": await self._oldest_unsent_at(),
-            "status": status,
-        }
-        payload = _encoded(health, talk)
-        # A site of very many doors: the connection matters more than its details.
-        return payload if len(payload.data) <= STATE_BYTES_MAX else _encoded(health | {"status": None}, talk)
-
-    @property
-    def _behind(self) -> int | None:
-        """How many events head office has not committed; None while no mark says what it has."""
-        return None if self._talk.mark is None else max(self._talk.last - self._talk.mark.mark, 0)
 
     async def _oldest_unsent_at(self) -> str | None:
         mark = self._talk.mark
@@ -330,10 +290,6 @@ class Uplink:
         """Return the time of the first event with a greater number."""
         read = await self._read(Wanted(number, 1))
         return str(read[0].event["at"]) if read else None
-
-    def _certificate_until(self) -> str | None:
-        facts = facts_of(self._access.certificate)
-        return None if facts is None else facts.ends.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     # --- The own status --------------------------------------------------------------------------
 
@@ -356,20 +312,9 @@ class Uplink:
             self._log(LogEntry(Priority.WARNING, f"the status cannot be written: {error.strerror}"))
 
 
-def _encoded(health: Mapping[str, Any], talk: Conversation) -> wire.Payload:
-    return wire.encode_state(health, journal=talk.journal, last=talk.last, mark=talk.mark, fork=talk.fork)
-
-
 def _own(reader: NumberedReader, number: int) -> OwnEvent | None:
     end = reader.end()
     return None if end is None else OwnEvent(end.last, reader.id_at(number))
-
-
-def _lasting(part: Any) -> Any:
-    """Return the part of a status whose change is news."""
-    if isinstance(part, dict):
-        return {name: _lasting(value) for name, value in part.items() if name not in _VOLATILE}
-    return [_lasting(one) for one in part] if isinstance(part, list) else part
 
 
 def _first(group: BaseExceptionGroup[ConnectionLost]) -> ConnectionLost:

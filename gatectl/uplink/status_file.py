@@ -80,7 +80,7 @@ class LinkStatus:
             "last": talk.last,
             "generation": mark and mark.generation,
             "mark": mark and mark.mark,
-            "behind": None if mark is None else max(talk.last - mark.mark, 0),
+            "behind": talk.behind,
             "pending": pending,
             "oldest_pending_at": self.oldest[1] if pending else None,
             "paused": mark is not None and mark.window == 0,
