@@ -26,9 +26,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gatectl import __version__
-from gatectl.cli import timing_table
+from gatectl.cli import report_parts
 from gatectl.cli.control import call
-from gatectl.cli.screenshot import picture
 from gatectl.config.model import Settings
 from gatectl.config.problems import SettingsError
 from gatectl.config.reader import find, load, load_usable
@@ -98,7 +97,7 @@ def files(event_id: str, settings: Settings, keys: list[str]) -> tuple[Triage, d
     title = f"Event Monitor, {settings.site.studio or 'this studio'}, local time"
     contents = {
         "report.txt": report_text(event, case, what_to_do, system, zone),
-        "event-monitor.svg": picture(
+        "event-monitor.svg": report_parts.picture(
             _near(event, before[-AROUND:]), event, _near(event, after[:AROUND]), pages, title, zone
         ),
         "event.json": _json(event.to_json()),
@@ -171,14 +170,14 @@ def report_text(
     if request is not None:
         elapsed = request.elapsed_ms
         evidence += [
-            ("Connection", timing_table.connection(request)),
+            ("Connection", report_parts.connection(request)),
             ("Elapsed", None if elapsed is None else f"{elapsed} ms of {request.budget_ms} ms"),
-            ("Answer's body", timing_table.body(request)),
+            ("Answer's body", report_parts.body(request)),
         ]
         times = [
-            *timing_table.digest(request),
+            *report_parts.digest(request),
             *("", "Its times, in ms from the complete code"),
-            *timing_table.times(event, request),
+            *report_parts.times(event, request),
         ]
     elif outcome.gate is not None:
         evidence.append(
