@@ -48,7 +48,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "gatectl.cli.backup",
         "copy all events and cards into one file, also while gatectl runs",
     ),
-    "restore": ("gatectl.cli.restore", "put a backup into the journal's place, with gatectl stopped"),
+    "restore": ("gatectl.cli.backup", "put a backup into the journal's place, with gatectl stopped"),
     "codes": ("gatectl.cli.codes", "Wellhub custom codes: create, update, delete, there and here"),
     "relay": ("gatectl.cli.relay", "switch every relay off, without the daemon"),
     "fleet": ("gatectl.cli.fleet", "head office: take in the events of many gates"),
