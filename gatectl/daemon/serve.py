@@ -179,8 +179,7 @@ class _Daemon:
             self._note_cards(context)
 
         store.cards.add_done_callback(arm)
-        store.known_cards = lambda: context.site.cards or {}
-        store.take_cards = take
+        store.share_cards(lambda: context.site.cards or {}, take)
         usable = asyncio.create_task(_until_usable(store))
         stopped = asyncio.create_task(self._stopped.wait())
         await asyncio.wait([usable, stopped], timeout=OPEN_PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)

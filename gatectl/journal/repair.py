@@ -1,21 +1,67 @@
-"""Find damage in the store, and repair the redundant parts: the header and the indexes."""
+"""Find damage in the store, repair its redundant parts (the header and the indexes), or replace it.
+
+A replacement has all cards at once, and the events follow: see `salvage`.
+"""
 
 from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from gatectl.journal.schema import connect_to_read, is_damage, known_version, transaction
+from gatectl.decision.cards import Card
+from gatectl.decision.log import Log, LogEntry, Priority
+from gatectl.journal import salvage
+from gatectl.journal.cards import load_all
+from gatectl.journal.schema import (
+    DamagedError,
+    connect_to_read,
+    is_damage,
+    known_version,
+    open_ours,
+    transaction,
+)
+from gatectl.journal.statements import Statement
 from gatectl.journal.store_file import APPLICATION_ID
+
+RETRY_S = 0.05
+"""The first pause before a failed disk is tried again; later ones are longer. The next scan waits 100 ms for
+its record."""
+RETRY_MAX_S = 1.0
+
+REPAIRED_RECENTLY_S = 600.0
+"""Damage so soon after a repair cannot be repaired in place."""
 
 _LINES_MAX = 1_000_000
 """This many complaints may be harmless: the pages of an index that was rebuilt elsewhere."""
 
 _MISPLACED = re.compile("free-?list|reference to page|page number", re.IGNORECASE)
 _HARMLESS = re.compile(r"\*\*\* in database|ok$|Page \d+(: | is )never used", re.IGNORECASE)
+
+
+class Damage(NamedTuple):
+    """A store before this one was damaged: when (µs), and how many cards and events came over from it."""
+
+    since_us: int
+    cards: int
+    events: int
+
+
+@dataclass(slots=True)
+class StoreHealth:
+    """The store's health, for `status`."""
+
+    lost: int = 0
+    """Records that were dropped because the queue was full."""
+    error: str | None = None
+    damage: Damage | None = None
+    """Set until a person has acknowledged it."""
 
 
 def problem_of(path: Path) -> str | None:
@@ -105,3 +151,123 @@ def _rebuild(connection: sqlite3.Connection, name: str, sql: str) -> None:
         finally:
             connection.execute("PRAGMA writable_schema = RESET")
         connection.execute(sql)
+
+
+class Recovery:
+    """Repairs or replaces a damaged store under its writer, in whose thread its methods run."""
+
+    def __init__(self, path: Path, log: Log, health: StoreHealth) -> None:
+        self._path = path
+        self._log = log
+        self._health = health
+        self._repaired_at: float | None = None
+        self._aside: Path | None = None
+        """The damaged store, until the one in its place is open."""
+        self._carrying: salvage.Carrying | None = None
+        self.is_whole = threading.Event()
+        """The store is open, and no damage to it is being repaired."""
+        self.known_cards: Callable[[], Mapping[str, Card]] = dict
+        """Returns the cards that are in memory: they are not lost with the store."""
+        self.take_cards: Callable[[dict[str, Card]], None] = lambda _cards: None
+        """Called with the cards of a store that took the place of a damaged one."""
+
+    @property
+    def is_carrying(self) -> bool:
+        """Whether events of a damaged store are still to be carried over."""
+        return self._carrying is not None
+
+    def take_up(self, connection: sqlite3.Connection) -> None:
+        """Takes over the store's notes about a damaged one before it."""
+        self._carrying = salvage.carrying_of(connection, self._path)
+        self._note_damage(connection)
+        self.is_whole.set()
+        if self._health.damage is not None and self._repaired_at is None:
+            text = "the journal was damaged, and the damage is not acknowledged: gatectl status"
+            self._log(LogEntry(Priority.WARNING, text))
+
+    def _note_damage(self, connection: sqlite3.Connection) -> None:
+        found = salvage.damage_of(connection)
+        self._health.damage = None if found is None else Damage(*found)
+
+    def recover(
+        self,
+        connection: sqlite3.Connection,
+        damaged: DamagedError,
+        under_way: Mapping[str, Statement],
+        is_over: Callable[[], bool],
+    ) -> sqlite3.Connection | None:
+        """Repair the store, or replace it; return None if `is_over` does first. Scans go on meanwhile.
+
+        `under_way` are the attempts on disk whose outcomes are not: a replacement needs them.
+        """
+        self.is_whole.clear()
+        self._health.error = f"{damaged.message}; it is being repaired"
+        self._log(LogEntry(Priority.ERROR, f"{damaged.message}: it is being repaired, and scans go on"))
+        retry_s = RETRY_S
+        while True:
+            try:
+                repaired = self._repair_in_place(connection) or self._replace(connection, under_way)
+            except (sqlite3.Error, OSError) as error:
+                self._health.error = f"{damaged.message}, and cannot be repaired yet ({error})"
+                if is_over():
+                    return None
+                time.sleep(retry_s)
+                retry_s = min(2 * retry_s, RETRY_MAX_S)
+            else:
+                self._health.error = None
+                self.is_whole.set()
+                return repaired
+
+    def _repair_in_place(self, connection: sqlite3.Connection) -> sqlite3.Connection | None:
+        """The connection to the repaired store; None where it has to be replaced."""
+        now = time.monotonic()
+        if self._repaired_at is not None and now < self._repaired_at + REPAIRED_RECENTLY_S:
+            return None
+        left = repair(connection, self._path)
+        self._repaired_at = now
+        if left is not None:
+            return None
+        text = f"the journal {self._path} is repaired: its indexes were rebuilt, and nothing is lost"
+        self._log(LogEntry(Priority.NOTICE, text))
+        return connection
+
+    def _replace(
+        self, connection: sqlite3.Connection, under_way: Mapping[str, Statement]
+    ) -> sqlite3.Connection:
+        """Replace the store by one with its cards; its events follow in small steps."""
+        connection.close()
+        if self._aside is None:
+            now_us = time.time_ns() // 1000
+            self._aside = salvage.take_place(self._path, self.known_cards(), under_way.values(), now_us)
+        successor = open_ours(self._path)
+        aside, self._aside = self._aside, None
+        self._carrying = salvage.carrying_of(successor, self._path)
+        self._note_damage(successor)
+        enrolled = load_all(successor)
+        self.take_cards(enrolled)
+        self._log(
+            LogEntry(
+                Priority.ERROR,
+                f"the journal {self._path} was put aside as {aside}, and a new one took its place:"
+                f" {len(enrolled)} cards were carried over, and the events follow. Cards that no page"
+                " holds any more are lost: compare gatectl cards list, then gatectl status --acknowledge",
+            )
+        )
+        return successor
+
+    def carry(self, connection: sqlite3.Connection) -> bool:
+        """Carry some events over; return False if none is left. Raises sqlite3.DatabaseError for damage."""
+        try:
+            if self._carrying is not None and self._carrying.step():
+                return True
+        except (sqlite3.Error, OSError) as error:
+            if isinstance(error, sqlite3.DatabaseError) and is_damage(error):
+                raise
+            text = f"events of the damaged journal are not carried over yet ({error}): the next start goes on"
+            self._log(LogEntry(Priority.WARNING, text))
+        self._carrying = None
+        self._note_damage(connection)
+        if self._health.damage is not None:
+            text = f"{self._health.damage.events} events of the damaged journal were carried over"
+            self._log(LogEntry(Priority.NOTICE, text))
+        return False

@@ -330,8 +330,7 @@ def test_another_store_takes_the_place_without_a_restart(path, table):
 
     async def run():
         async with store_at(path, entries) as store:
-            store.known_cards = lambda: {key_of(one.code): one for one in cards}
-            store.take_cards = taken.append
+            store.share_cards(lambda: {key_of(one.code): one for one in cards}, taken.append)
             await store.opened
             await asyncio.wait_for(recorded(store, new.attempt), NET_S)
             with closing(connect_damaged(path)) as other:

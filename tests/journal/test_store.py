@@ -800,7 +800,7 @@ def pruned_by_the_writer(path):
 
     async def wait():
         async with store_at(path, keep_days=1, is_clock_right=lambda: True) as store:
-            step, loop, pruned = store._pruning.step, asyncio.get_running_loop(), asyncio.Event()
+            step, loop, pruned = store._writer._pruning.step, asyncio.get_running_loop(), asyncio.Event()
 
             def told(connection, now):
                 more = step(connection, now)
@@ -809,7 +809,7 @@ def pruned_by_the_writer(path):
                     loop.call_soon_threadsafe(pruned.set)
                 return more
 
-            store._pruning.step = told
+            store._writer._pruning.step = told
             await pruned.wait()
 
     asyncio.run(asyncio.wait_for(wait(), NET_S))
