@@ -25,9 +25,26 @@ _TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-
 
 
 def language_of(request: Request) -> Language:
-    """Return the reader's language: his own choice, else his browser's."""
-    chosen = request.cookies.get(LANGUAGE_COOKIE)
-    return texts.language_of(chosen, request.headers.get("accept-language", ""))
+    """Return the reader's choice, else the first of `Accept-Language` that there is, else English."""
+    accepted = request.headers.get("accept-language", "")
+    for name in (request.cookies.get(LANGUAGE_COOKIE, ""), *_by_preference(accepted)):
+        for language in LANGUAGES:
+            if name == language:
+                return language
+    return "en"
+
+
+def _by_preference(accepted: str) -> list[str]:
+    """Return the header's primary languages in their order (RFC 9110, section 12.5.4)."""
+    weighed = []
+    for part in accepted[:500].split(","):
+        name, _, weight = part.partition(";q=")
+        try:
+            quality = float(weight) if weight else 1.0
+        except ValueError:
+            quality = 0.0
+        weighed.append((-quality, name.strip().lower().partition("-")[0]))
+    return [name for quality, name in sorted(weighed, key=lambda pair: pair[0]) if quality < 0]
 
 
 @dataclass(frozen=True, slots=True)

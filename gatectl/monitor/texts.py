@@ -5,9 +5,7 @@ Support identifies the Event Monitor's three lines by their English wording, so 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from gatectl.decision.words import LANGUAGES, Language, Pair, chosen
+from gatectl.decision.words import Language, Pair, chosen
 
 TEXTS: dict[str, Pair] = {
     "title": ("Event Monitor", "Event Monitor"),
@@ -400,25 +398,3 @@ TEXTS: dict[str, Pair] = {
 def text(language: Language, key: str, **values: object) -> str:
     """Return a text, with its values inserted."""
     return chosen(TEXTS[key], language).format(**values)
-
-
-def language_of(chosen: str | None, accepted: str) -> Language:
-    """The reader's choice, else the first language of `Accept-Language` that there is, else English."""
-    for name in (chosen or "", *_by_preference(accepted)):
-        for language in LANGUAGES:
-            if name == language:
-                return language
-    return "en"
-
-
-def _by_preference(accepted: str) -> Iterable[str]:
-    """Yield the header's primary languages in their order (RFC 9110, section 12.5.4)."""
-    weighed = []
-    for part in accepted[:500].split(","):
-        name, _, weight = part.partition(";q=")
-        try:
-            quality = float(weight) if weight else 1.0
-        except ValueError:
-            quality = 0.0
-        weighed.append((-quality, name.strip().lower().partition("-")[0]))
-    return [name for quality, name in sorted(weighed, key=lambda pair: pair[0]) if quality < 0]
