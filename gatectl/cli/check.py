@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from gatectl.config.certificate_files import expiring
 from gatectl.config.model import Settings
-from gatectl.config.problems import SettingIssue as Problem
-from gatectl.config.problems import SettingsError, key_of
+from gatectl.config.problems import SettingIssue, SettingsError, key_of
 from gatectl.config.reader import find, load_with_keys, located
+from gatectl.config.secrets import PartnerSecrets
 from gatectl.config.warnings import warnings_of
 from gatectl.devices.gpio.pins import PinsError, known_factory
 from gatectl.errors import SUDO, SUDO_OR_GROUP, GatectlError, UsageError, visible
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         known_factory(settings.gpio.pin_factory, os.environ)
     except PinsError as error:
-        raise located(path, Problem(("gpio", "pin_factory"), error.message, error.hints)) from error
+        raise located(path, SettingIssue(("gpio", "pin_factory"), error.message, error.hints)) from error
     about_journal = list(_about_journal(path, settings))
     about_uplink, wrong = _about_uplink(path, settings)
     print(
@@ -71,6 +71,16 @@ def run(args: argparse.Namespace) -> int:
     for name, partner in settings.partners.items():
         for line in PROTOCOLS[partner.protocol].explain(partner):
             print(f"partner {name}: {line}")
+    are_well = _try_what_was_asked_for(args, settings, secrets)
+    if wrong:
+        return wrong.exit_status
+    return 0 if are_well else 1
+
+
+def _try_what_was_asked_for(
+    args: argparse.Namespace, settings: Settings, secrets: Mapping[str, PartnerSecrets]
+) -> bool:
+    """Show what an answer comes to, the devices and the partners; return whether all are well."""
     # The service checks before each start: it must not wait for imports that it does not need.
     if args.answer is not None:
         from gatectl.cli.try_partners import outcomes  # noqa: PLC0415
@@ -85,9 +95,7 @@ def run(args: argparse.Namespace) -> int:
         from gatectl.cli.try_partners import partners  # noqa: PLC0415
 
         wells += [_show(finding) for finding in partners(settings, secrets)]
-    if wrong:
-        return wrong.exit_status
-    return 0 if all(wells) else 1
+    return all(wells)
 
 
 def _about_journal(path: Path, settings: Settings) -> Iterator[str]:
@@ -96,7 +104,7 @@ def _about_journal(path: Path, settings: Settings) -> Iterator[str]:
     try:
         require_ours(journal)
     except NotOursError as error:
-        raise located(path, Problem(("journal", "path"), error.what, error.hints)) from error
+        raise located(path, SettingIssue(("journal", "path"), error.what, error.hints)) from error
     except OSError as error:
         yield f"journal.path: {journal} cannot be read: {error.strerror}; {SUDO_OR_GROUP}"
 

@@ -54,6 +54,9 @@ WINDOW_US = 3_600_000_000
 _WIDTH = 80
 _LABEL = 16
 
+Line = tuple[str, object]
+"""A label and its value; one without a value is left out."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The event, and the report's folder."""
@@ -138,18 +141,36 @@ def report_text(
     zone: tzinfo | None,
 ) -> str:
     """Return the report for people, in lines of 80 columns if the words allow it; `zone` is the gym's."""
-    attempt, outcome, request = event.attempt, event.outcome, event.outcome.request
-    member = f"{attempt.member} at {attempt.partner}" if attempt.member else "not known"
-    asked = [
+    lines = [*_wrapped(_verdict(case)), *(["", *_wrapped(f"What to do: {what_to_do}")] if what_to_do else [])]
+    lines += _section("What Support asks for", _asked_for(event, zone))
+    lines += _section("The exchange", [*_decided(event), *_exchanged(event)])
+    request = event.outcome.request
+    if request is not None:
+        lines += report_parts.digest(request)
+        lines += ["", "Its times, in ms from the complete code", *report_parts.times(event, request)]
+    lines += _section("Versions", system["versions"].items())
+    lines += _section("The clock", system["clock"].items())
+    lines += ["", "Also here: event.json, settings.json (without keys), system.json."]
+    return "\n".join(lines) + "\n"
+
+
+def _asked_for(event: Event, zone: tzinfo | None) -> list[Line]:
+    attempt = event.attempt
+    here = local(attempt.at_us, zone)
+    return [
         ("Tenant", attempt.tenant or "not set"),
         ("Studio", attempt.studio or "not set"),
-        ("Member number", member),
-        ("Time", f"{timestamp(attempt.at_us)} (here {local(attempt.at_us, zone):%Y-%m-%d %H:%M:%S %Z})"),
+        ("Member number", f"{attempt.member} at {attempt.partner}" if attempt.member else "not known"),
+        ("Time", f"{timestamp(attempt.at_us)} (here {here:%Y-%m-%d %H:%M:%S %Z})"),
         ("Picture", "event-monitor.svg"),
-        ("Error text", outcome.message),
+        ("Error text", event.outcome.message),
         ("Request sent", sent_of(event).sentence),
     ]
-    evidence = [
+
+
+def _decided(event: Event) -> list[Line]:
+    attempt, outcome = event.attempt, event.outcome
+    return [
         ("Event", attempt.id),
         ("Kind", attempt.kind),
         ("Belongs to", attempt.of),
@@ -166,33 +187,22 @@ def report_text(
         ("Reason", reason_of(event)),
         ("Outage", "yes" if outcome.outage else "no"),
     ]
-    times: list[str] = []
+
+
+def _exchanged(event: Event) -> list[Line]:
+    """The facts of the request; of an event without one, when the gate opened."""
+    request, gate = event.outcome.request, event.outcome.gate
     if request is not None:
         elapsed = request.elapsed_ms
-        evidence += [
+        return [
             ("Connection", report_parts.connection(request)),
             ("Elapsed", None if elapsed is None else f"{elapsed} ms of {request.budget_ms} ms"),
             ("Answer's body", report_parts.body(request)),
         ]
-        times = [
-            *report_parts.digest(request),
-            *("", "Its times, in ms from the complete code"),
-            *report_parts.times(event, request),
-        ]
-    elif outcome.gate is not None:
-        evidence.append(
-            ("Gate opened", f"{timestamp(outcome.gate.opened_us)}, {outcome.gate.after_ms} ms on")
-        )
-    lines = [*_wrapped(_verdict(case)), *(["", *_wrapped(f"What to do: {what_to_do}")] if what_to_do else [])]
-    lines += _section("What Support asks for", asked)
-    lines += [*_section("The exchange", evidence), *times]
-    lines += _section("Versions", system["versions"].items())
-    lines += _section("The clock", system["clock"].items())
-    lines += ["", "Also here: event.json, settings.json (without keys), system.json."]
-    return "\n".join(lines) + "\n"
+    return [] if gate is None else [("Gate opened", f"{timestamp(gate.opened_us)}, {gate.after_ms} ms on")]
 
 
-def _section(heading: str, rows: Iterable[tuple[str, object]]) -> list[str]:
+def _section(heading: str, rows: Iterable[Line]) -> list[str]:
     return ["", heading, *(line for name, value in rows for line in _row(name, value))]
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gatectl.decision.cause import fail_together
-from gatectl.decision.event import DialRecord, Event, timestamp
+from gatectl.decision.event import DialRecord, Event, RequestRecord, timestamp
 from gatectl.decision.indication import Screen
 from gatectl.decision.local_time import clock_text, local, when
 from gatectl.decision.verdict import Basis, Result
@@ -162,31 +162,11 @@ def _notes(event: Event, language: Language) -> Iterator[str]:
 def timeline_of(event: Event, language: Language) -> list[tuple[str, str]]:
     """The steps of the scan: the time and the words of each."""
     attempt, outcome = event.attempt, event.outcome
-    partner = attempt.partner or ""
     steps = [(_milliseconds(attempt.at_us), _first_step(event, language))]
-    request = outcome.request
-    dial = request.evidence.dial if request and request.evidence else None
-    if request is not None and dial is not None and request.connection == "new":
-        words = _dialled(dial, language, cut_short=not request.sent)
-        steps.append((_milliseconds(dial.begun_us), text(language, "step_dialled", steps=words)))
-    if request is None:
-        if is_scan(event):
-            steps.append(("", text(language, "step_not_asked")))
-    elif request.sent is None:
-        steps.append(("", text(language, "step_unrecorded")))
-    elif not request.sent:
-        steps.append(("", text(language, "step_not_sent", partner=partner)))
-    else:
-        how = f", {text(language, f'connection_{request.connection}')}" if request.connection else ""
-        sent = text(language, "step_sent", partner=partner) + how
-        steps.append((_milliseconds(request.sent_us), sent))
-    if request is not None and request.answered_us is not None:
-        after = "" if request.elapsed_ms is None else ", " + _after(language, request.elapsed_ms)
-        steps.append(
-            (_milliseconds(request.answered_us), text(language, "step_answered", partner=partner) + after)
-        )
-    elif request is not None and request.sent is not None:
-        steps.append(("", text(language, "step_unanswered", budget=request.budget_ms)))
+    if outcome.request is not None:
+        steps += _request_steps(outcome.request, attempt.partner or "", language)
+    elif is_scan(event):
+        steps.append(("", text(language, "step_not_asked")))
     gate = outcome.gate
     if gate is not None:
         words = text(language, "step_opened", seconds=f"{gate.open_ms / 1000:g}")
@@ -194,6 +174,25 @@ def timeline_of(event: Event, language: Language) -> list[tuple[str, str]]:
     elif outcome.result in {Result.ADMITTED, Result.REJECTED}:
         steps.append(("", text(language, "step_shut")))
     return steps
+
+
+def _request_steps(request: RequestRecord, partner: str, language: Language) -> Iterator[tuple[str, str]]:
+    dial = request.evidence.dial if request.evidence else None
+    if dial is not None and request.connection == "new":
+        words = _dialled(dial, language, cut_short=not request.sent)
+        yield _milliseconds(dial.begun_us), text(language, "step_dialled", steps=words)
+    if request.sent is None:
+        yield "", text(language, "step_unrecorded")
+    elif not request.sent:
+        yield "", text(language, "step_not_sent", partner=partner)
+    else:
+        how = f", {text(language, f'connection_{request.connection}')}" if request.connection else ""
+        yield _milliseconds(request.sent_us), text(language, "step_sent", partner=partner) + how
+    if request.answered_us is not None:
+        after = "" if request.elapsed_ms is None else ", " + _after(language, request.elapsed_ms)
+        yield _milliseconds(request.answered_us), text(language, "step_answered", partner=partner) + after
+    elif request.sent is not None:
+        yield "", text(language, "step_unanswered", budget=request.budget_ms)
 
 
 def _first_step(event: Event, language: Language) -> str:
