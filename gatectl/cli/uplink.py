@@ -120,7 +120,7 @@ def _written(orders: dict[str, Any]) -> int:
 
 
 def _csr(_args: argparse.Namespace, path: Path, _settings: Settings, uplink: UplinkSettings) -> int:
-    """Make the key unless there is one, and the request beside the certificate's place; print its path."""
+    """Make the key unless there is one, and the request next to the certificate's place; print its path."""
     key = uplink.key.file
     if key is None:
         hint = 'key = { file = "/etc/gatectl/uplink/device.key" } is a place where it can be made'

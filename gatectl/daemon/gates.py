@@ -75,7 +75,7 @@ def opened(
         _require_one(settings, failed)
         for (_, pin, _), cause in failed:
             relays[pin].failed(cause)
-        _remember(settings, chip, environ, log, last)
+        _save_lines(settings, chip, environ, log, last)
         lamps = {name: _lamps(settings, name, factory, log) for name in settings.doors}
         guard = RelayTimer(list(relays.values()), [lamp for some in lamps.values() for lamp in some])
         gates = {
@@ -243,7 +243,7 @@ def switch_off(settings: Settings, environ: Mapping[str, str]) -> list[Failure]:
         raise PinsError(f"the relays' pins cannot be driven: {lines_off.cause_of(error)}", *hints) from error
 
 
-def _remember(
+def _save_lines(
     settings: Settings, chip: int, environ: Mapping[str, str], log: Log, last: FailsafeProcess
 ) -> None:
     """Pass the lines to the failsafe process, and save them for the service's last step if it dies too."""
@@ -252,7 +252,12 @@ def _remember(
         try:
             keep(chip, lines_of(settings))
         except OSError as error:
-            log(LogEntry(Priority.WARNING, f"what to switch off after a kill is not kept ({error})"))
+            log(
+                LogEntry(
+                    Priority.WARNING,
+                    f"the list of relays for the switch-off after a kill is not saved ({error})",
+                )
+            )
 
 
 def _chip(settings: Settings, environ: Mapping[str, str]) -> int:

@@ -42,7 +42,7 @@ SERIES_MAX = 200
 partners."""
 
 TIMED_MAX = 20
-"""Doors or partners of one gate whose times are told apart."""
+"""Doors or partners of one gate that have times of their own; further ones are counted as `OTHER`."""
 
 NAME_CHARS_MAX = 64
 """Of a door, a partner, a scanner or an input in a label."""

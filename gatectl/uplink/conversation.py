@@ -1,6 +1,6 @@
 """The gate's side of the conversation: what to send next, and when. No I/O and no clock.
 
-The caller tells of connections, marks and new events, reads the events that `wanted` names, and sends the
+The caller reports connections, marks and new events, reads the events that `wanted` names, and sends the
 batches that `batch` makes. Times are seconds on any clock that only goes forward.
 
 Nothing is sent before a mark has come, and the position is nowhere but in the mark: so there is nothing at

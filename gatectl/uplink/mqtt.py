@@ -79,7 +79,7 @@ class BrokerAccess(NamedTuple):
     ca_file: Path
 
     def context(self) -> ssl.SSLContext:
-        """Read the files, anew for each connection: a renewed certificate needs no restart."""
+        """Read the files, for each connection: a renewed certificate needs no restart."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_verify_locations(self.ca_file)

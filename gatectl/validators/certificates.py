@@ -1,4 +1,4 @@
-"""The facts in a certificate's file that people and head office are told: its name and when it ends."""
+"""The facts in a certificate's file that people and head office see: its name and when it ends."""
 
 from __future__ import annotations
 

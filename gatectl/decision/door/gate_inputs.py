@@ -5,7 +5,7 @@ from __future__ import annotations
 from gatectl.decision.door.contact import HELD, TAIL_S, WARN, Contact, ContactRules
 from gatectl.decision.door.context import DoorContext
 from gatectl.decision.door.exits import PRESSED, ExitRules, Exits
-from gatectl.decision.door.inputs import InputHealth, InputName, InputState, LevelChange
+from gatectl.decision.door.inputs import CONDITIONS, THINGS, InputHealth, InputName, InputState, LevelChange
 from gatectl.decision.door.messages import InputChanged, InputLost, Recalled, StartTimer, TimeUp
 from gatectl.decision.door.modes import HOLD_OVER, Modes
 from gatectl.decision.door.passages import WAITING, PassageRules, Passages
@@ -18,14 +18,6 @@ STUCK_S = {InputName.EXIT: 60.0, InputName.PASSAGE: 30.0}
 
 STUCK, QUIET = "stuck ", "quiet "
 """The names of the timers, before the input's."""
-
-_THINGS = {
-    InputName.PASSAGE: "passage sensor",
-    InputName.CONTACT: "door contact",
-    InputName.FIRE: "fire input",
-    InputName.EXIT: "exit button",
-    InputName.EXIT_PASSAGE: "exit's passage sensor",
-}
 
 
 class GateInputs:
@@ -218,14 +210,5 @@ class GateInputs:
 
     def _note(self, state: InputState, health: InputHealth, at: Instant, cause: str | None = None) -> None:
         state.health = health
-        result, words = _SAID[health]
-        self._door.note("input", at, Outcome(result, f"The {_THINGS[state.name]} {words}", detail=cause))
-
-
-_SAID = {
-    InputHealth.OK: (Result.OK, "works again"),
-    InputHealth.STUCK: (Result.STUCK, "is stuck"),
-    InputHealth.SUSPECT: (Result.SUSPECT, "is suspect"),
-    InputHealth.FLUTTERS: (Result.FLUTTERS, "flutters"),
-    InputHealth.LOST: (Result.LOST, "is lost"),
-}
+        words = f"The {THINGS[state.name]} {CONDITIONS[health]}"
+        self._door.note("input", at, Outcome(Result(health.value), words, detail=cause))

@@ -29,14 +29,34 @@ class InputName(StrEnum):
     EXIT_PASSAGE = "exit_passage"
 
 
+THINGS = {
+    InputName.PASSAGE: "passage sensor",
+    InputName.CONTACT: "door contact",
+    InputName.FIRE: "fire input",
+    InputName.EXIT: "exit button",
+    InputName.EXIT_PASSAGE: "exit's passage sensor",
+}
+"""The inputs in words, as events and the status have them."""
+
+
 class InputHealth(StrEnum):
-    """How far an input can be trusted."""
+    """How far an input can be trusted; each is also the result of the event of its change."""
 
     OK = "ok"
     STUCK = "stuck"
     SUSPECT = "suspect"
     FLUTTERS = "flutters"
     LOST = "lost"
+
+
+CONDITIONS = {
+    InputHealth.OK: "works again",
+    InputHealth.STUCK: "is stuck",
+    InputHealth.SUSPECT: "is suspect",
+    InputHealth.FLUTTERS: "flutters",
+    InputHealth.LOST: "is lost",
+}
+"""The words for a change of an input's health, after its name."""
 
 
 class LevelChange(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from gatectl.decision.cause import is_for_another_url
-from gatectl.decision.door.inputs import InputHealth, InputName
+from gatectl.decision.door.inputs import CONDITIONS, THINGS, InputHealth, InputName
 from gatectl.decision.outcomes import Message
 from gatectl.decision.partner_condition import OUT_OF_ORDER, Condition
 from gatectl.decision.words import Language, Pair, chosen
@@ -29,7 +29,7 @@ class InputWords(NamedTuple):
 
 
 class _Input(NamedTuple):
-    thing: Pair
+    german: str
     at_rest: Pair
     active: Pair
 
@@ -37,22 +37,20 @@ class _Input(NamedTuple):
 _SENSOR: tuple[Pair, Pair] = ("free", "frei"), ("sees somebody", "sieht jemanden")
 
 _INPUTS = {
-    InputName.PASSAGE: _Input(("passage sensor", "Durchgangssensor"), *_SENSOR),
-    InputName.CONTACT: _Input(("door contact", "Türkontakt"), ("closed", "zu"), ("open", "offen")),
-    InputName.FIRE: _Input(("fire input", "Brandmeldeeingang"), ("quiet", "ruhig"), ("active", "aktiv")),
-    InputName.EXIT: _Input(
-        ("exit button", "Ausgangstaster"), ("not pressed", "nicht gedrückt"), ("pressed", "gedrückt")
-    ),
-    InputName.EXIT_PASSAGE: _Input(("exit's passage sensor", "Durchgangssensor des Ausgangs"), *_SENSOR),
+    InputName.PASSAGE: _Input("Durchgangssensor", *_SENSOR),
+    InputName.CONTACT: _Input("Türkontakt", ("closed", "zu"), ("open", "offen")),
+    InputName.FIRE: _Input("Brandmeldeeingang", ("quiet", "ruhig"), ("active", "aktiv")),
+    InputName.EXIT: _Input("Ausgangstaster", ("not pressed", "nicht gedrückt"), ("pressed", "gedrückt")),
+    InputName.EXIT_PASSAGE: _Input("Durchgangssensor des Ausgangs", *_SENSOR),
 }
 
 _UNREAD: Pair = "not read yet", "noch nicht gelesen"
 
-_DISTRUSTED: dict[InputHealth, Pair] = {
-    InputHealth.STUCK: ("is stuck", "klemmt"),
-    InputHealth.SUSPECT: ("is suspect", "ist verdächtig"),
-    InputHealth.FLUTTERS: ("flutters", "flattert"),
-    InputHealth.LOST: ("is lost", "ist verloren"),
+_DISTRUSTED = {
+    InputHealth.STUCK: "klemmt",
+    InputHealth.SUSPECT: "ist verdächtig",
+    InputHealth.FLUTTERS: "flattert",
+    InputHealth.LOST: "ist verloren",
 }
 
 
@@ -91,14 +89,14 @@ def alarm_words(door: Mapping[str, Any], language: Language = "en") -> str:
 
 def input_words(name: str, state: Mapping[str, Any], language: Language = "en") -> InputWords:
     """Return what an input is, and its condition: its level, after what makes it distrusted if anything."""
-    known = _INPUTS[InputName(name)]
+    known, health = _INPUTS[InputName(name)], state["state"]
     level = {None: _UNREAD, False: known.at_rest, True: known.active}[state["level"]]
-    distrusted = _DISTRUSTED.get(state["state"])
-    parts = [distrusted] if distrusted else []
-    if state["level"] is not None or not distrusted:
+    is_trusted = health not in _DISTRUSTED
+    parts = [] if is_trusted else [(CONDITIONS[health], _DISTRUSTED[health])]
+    if state["level"] is not None or is_trusted:
         parts.append(level)
     condition = ", ".join(chosen(part, language) for part in parts)
-    return InputWords(chosen(known.thing, language), condition, not distrusted)
+    return InputWords(chosen((THINGS[InputName(name)], known.german), language), condition, is_trusted)
 
 
 _ADVICE: dict[str, Pair] = {
