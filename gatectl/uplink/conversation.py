@@ -101,11 +101,6 @@ class Conversation:
         """Whether only one batch is sent at a time, until there is progress."""
 
     @property
-    def is_waiting(self) -> bool:
-        """Whether something was sent that head office has not committed yet."""
-        return bool(self._outstanding)
-
-    @property
     def behind(self) -> int | None:
         """How many events head office has not committed; None while no mark says what it has."""
         return None if self.mark is None else max(self.last - self.mark.mark, 0)

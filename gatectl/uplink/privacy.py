@@ -18,7 +18,6 @@ Members = Literal["pseudonym", "none", "plain"]
 PREFIX = "p:"
 """Marks a pseudonym; the rest is 32 hex digits."""
 
-KEY_BYTES = 32
 _PSEUDONYM_BYTES = 16
 
 _NUMBER_CHARS_LEAST = 4
