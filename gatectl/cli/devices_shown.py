@@ -84,6 +84,7 @@ class ScannedCode:
 
 
 def show_devices(listed: list[DeviceInfo], known: Known, drivers: Drivers) -> None:
+    """Print the devices by their types, each with its state."""
     console = TextConsole()
     for kind, driver in drivers.items():
         console.print(driver.device_class.heading, style="cyan")
@@ -121,10 +122,12 @@ def _stability(device: DeviceInfo) -> Iterator[str]:
 
 
 def holders(device: DeviceInfo) -> str:
+    """Return the other programs that have a device open, in brackets; nothing for none."""
     return f" ({', '.join(device.held_by)})" if device.held_by else ""
 
 
 def show_scan(scan: ScannedCode) -> None:
+    """Print how a code was read, where it goes, and the settings that read it so."""
     console = TextConsole()
     console.print(visible(scan.device.path), style="cyan", soft_wrap=True)
     rows = [("read", scan.seen.code), ("how", scan.seen.how)]
@@ -162,6 +165,7 @@ def show_card(scan: ScannedCode, console: TextConsole) -> None:
 
 
 def device_json(device: DeviceInfo, known: Known) -> dict[str, Any]:
+    """Return a device for `--json`."""
     return asdict(device) | {
         "door": known.door_of(device),
         "gatectl": known.scanners.get(device.node),
@@ -170,6 +174,7 @@ def device_json(device: DeviceInfo, known: Known) -> dict[str, Any]:
 
 
 def scan_json(scan: ScannedCode) -> dict[str, Any]:
+    """Return a scan for `--json`."""
     return {
         "path": scan.device.path,
         **_format_json(scan.seen),

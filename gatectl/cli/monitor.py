@@ -32,6 +32,7 @@ STATE_FOLDER = "STATE_DIRECTORY"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the pages, and the command `link`."""
     add_options(parser, None)
     actions = parser.add_subparsers(metavar="ACTION")
     link = actions.add_parser("link", help="print the link that opens a door's display and nothing else")
@@ -63,6 +64,7 @@ def add_options(parser: argparse.ArgumentParser, default: str | None) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Serve the pages, or print the link of a display; return the exit status."""
     path = find(args.config, os.environ)
     settings = load(path)
     status: int = args.action(args, path, settings)

@@ -249,6 +249,7 @@ class PartnerService:
         }
 
     def close(self) -> None:
+        """Close every connection, in use or not."""
         if self._rest_over is not None:
             self._rest_over.cancel()
         self._pool.close()

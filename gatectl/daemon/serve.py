@@ -101,6 +101,7 @@ class _Daemon:
         self._inputs: InputWatcher | None = None
 
     async def run(self) -> None:
+        """Serve until a signal comes; then the relays are off and the last records written."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
             loop.add_signal_handler(number, self._stop)

@@ -23,6 +23,8 @@ RED_MS = 2000
 
 
 class Lamp(StrEnum):
+    """A lamp of a gate, or its buzzer; each has a pin of its own."""
+
     GREEN = "green"
     RED = "red"
     BUZZER = "buzzer"

@@ -233,6 +233,7 @@ def row_of(one: NumberedEvent, device: str, journal: str, generation: int, now: 
 
 
 def time_of(value: Any) -> datetime | None:
+    """Return the time that a message names, in UTC; None for anything else."""
     try:
         return datetime.fromisoformat(value).astimezone(UTC)
     except (TypeError, ValueError, OverflowError):

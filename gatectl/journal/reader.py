@@ -92,6 +92,7 @@ class Reader:
         self.close()
 
     def close(self) -> None:
+        """Close the store."""
         self._connection.close()
 
     @property

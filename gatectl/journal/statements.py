@@ -62,6 +62,7 @@ _INSERT_OUTCOME = (
 
 
 def attempt_statement(attempt: Attempt) -> Statement:
+    """Return the statement that writes the first half of an event."""
     return (
         _INSERT_ATTEMPT,
         (
@@ -85,6 +86,7 @@ def attempt_statement(attempt: Attempt) -> Statement:
 
 
 def outcome_statement(attempt_id: str, outcome: Outcome) -> Statement:
+    """Return the statement that writes the second half; it gives the event the journal's next number."""
     request, gate, reason = outcome.request, outcome.gate, outcome.reason
     evidence = request and request.evidence
     dial, body = evidence and evidence.dial, evidence and evidence.body

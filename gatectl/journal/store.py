@@ -65,6 +65,7 @@ class Store:
         """Done before them: no code is read as long as a lockdown of before this start is not known."""
 
     def start(self) -> None:
+        """Begin to open the store; `opened` and the other futures say how far it is."""
         self._thread.start()
         threading.Thread(target=self._read_cards, name="cards reader", daemon=True).start()
         threading.Thread(target=self._look_for_damage, name="journal check", daemon=True).start()

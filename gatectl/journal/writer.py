@@ -41,6 +41,8 @@ record."""
 
 
 class Write(NamedTuple):
+    """One half of an event, as a statement; `is_end` for its outcome."""
+
     attempt_id: str
     statement: statements.Statement
     is_end: bool
@@ -49,16 +51,22 @@ class Write(NamedTuple):
 
 
 class Together(NamedTuple):
+    """Writes that are committed in one transaction."""
+
     writes: tuple[Write, ...]
     """Of one transaction."""
 
 
 class Question(NamedTuple):
+    """A question to the store; `done` gets its answer, or sqlite3.Error."""
+
     ask: Callable[[sqlite3.Connection], Any]
     done: asyncio.Future[Any]
 
 
 class DamageFound(NamedTuple):
+    """Damage that the check of the file has found, in SQLite's words."""
+
     what: str
 
 

@@ -78,6 +78,7 @@ def rows_of(events: Iterable[Event], language: Language, *, whole_codes: bool = 
 
 
 def row_of(event: Event, language: Language, *, whole_codes: bool = False) -> EventRow:
+    """Return an event's line; a long code is shortened, or with `whole_codes` only a very long one."""
     attempt, outcome = event.attempt, event.outcome
     code = attempt.credential or ""
     moment = local(attempt.at_us, None)
@@ -133,6 +134,7 @@ class GraceRow:
 
 
 def grace_row_of(event: Event, language: Language) -> GraceRow:
+    """Return the line of an admission during an outage."""
     attempt, moment = event.attempt, local(event.attempt.at_us, None)
     return GraceRow(
         id=attempt.id,
@@ -232,6 +234,7 @@ _DAYS = (
 
 
 def day_text(moment: datetime, language: Language) -> str:
+    """Return the day of the week and the date."""
     if language == "de":
         return f"{_DAYS[1][moment.weekday()]}, {moment.strftime('%d.%m.%Y')}"
     return f"{_DAYS[0][moment.weekday()]}, {moment.strftime('%Y-%m-%d')}"
@@ -312,6 +315,7 @@ def _fault(pin: Mapping[str, Any]) -> dict[str, str]:
 
 
 def partner_badge(name: str, partner: Mapping[str, Any], language: Language) -> tuple[str, str, bool]:
+    """Return a partner's name, its state in words, and whether all is well."""
     since = _when(partner["since"])
     match partner["state"]:
         case "outage":

@@ -76,6 +76,8 @@ class TemplateRenderer:
         self._templates.filters["quoted"] = lambda value: quote(value, safe="")
 
     def render(self, name: str, language: Language, **values: Any) -> str:
+        """Return the HTML of a template in this language."""
+
         def say(key: str, **more: object) -> str:
             return texts.text(language, key, **more)
 
@@ -84,6 +86,7 @@ class TemplateRenderer:
         )
 
     def page(self, request: Request, name: str, status: int = 200, **values: Any) -> HTMLResponse:
+        """Answer a request with a template in the reader's language."""
         language = language_of(request)
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         other = LANGUAGES[1 - LANGUAGES.index(language)]
@@ -112,6 +115,7 @@ class StaticFiles:
         return f"/static/{name}?v={hashlib.sha256(self._files[name]).hexdigest()[:12]}"
 
     async def answer(self, request: Request) -> Response:
+        """Send the file that the path names; browsers keep it for a year."""
         name = request.path_params["name"]
         content = self._files.get(name)
         if content is None:

@@ -24,6 +24,7 @@ class Distribution:
         self.sum_ms = 0.0
 
     def add(self, value_ms: float) -> None:
+        """Count one time, in milliseconds."""
         self.counts[bisect_left(BOUNDS_MS, value_ms)] += 1
         self.sum_ms += value_ms
 

@@ -120,6 +120,7 @@ class Conversation:
         self._connected = True
 
     def disconnected(self) -> None:
+        """The connection has ended; nothing is wanted until the next one has a mark."""
         self._forget()
         self._connected = False
 

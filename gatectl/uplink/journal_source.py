@@ -73,6 +73,7 @@ class JournalSource:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, question)
 
     def close(self) -> None:
+        """Close the journal, and end the thread."""
         self._thread.submit(self._let_go)
         self._thread.shutdown()
 

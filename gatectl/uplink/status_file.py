@@ -107,6 +107,7 @@ class StatusFile:
         self._written = dict(status)
 
     def remove(self) -> None:
+        """Remove the file: no uplink runs any more."""
         self._path.unlink(missing_ok=True)
 
 

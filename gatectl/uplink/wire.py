@@ -207,10 +207,12 @@ def encode_batch(batch: EventBatch) -> Payload:
 
 
 def encode_mark(mark: Mark) -> Payload:
+    """Return the payload of a mark."""
     return Payload(_json({"v": VERSION, **mark._asdict()}))
 
 
 def encode_presence(presence: Presence) -> Payload:
+    """Return the payload of the message that says whether a gate is connected."""
     return Payload(_json(presence._asdict()))
 
 

@@ -32,6 +32,8 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Option:
+    """An option; `flags` are its spellings, such as `-n` and `--number`."""
+
     flags: tuple[str, ...]
     help: str
     value: Value | None
@@ -59,6 +61,7 @@ class Command:
 
     @property
     def line(self) -> str:
+        """The command as it is typed, without options."""
         return " ".join(self.path)
 
     def all(self) -> Iterator[Command]:

@@ -24,6 +24,8 @@ _DONE: dict[Action, frozenset[int]] = {
 
 
 class ChangeKind(Enum):
+    """The result of a request to change a code."""
+
     DONE = auto()
     REFUSED = auto()
     """Wellhub refused; it changed nothing."""
