@@ -17,6 +17,7 @@ from gatectl.decision.verdict import Basis, Reason, Result, Verdict
 Connection = Literal["warm", "new"]
 
 ID_RANDOM_BITS = 62
+"""The field `rand_b` of a UUID of version 7 (RFC 9562, section 5.7)."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -45,7 +45,9 @@ CLOCK_BEHIND = timedelta(days=1)
 """Certificates are valid from a day ago, for devices whose clock is not yet right."""
 
 REQUEST_MAX = 65_536
+"""Bytes of a certificate request, which has about one thousand."""
 RSA_BITS_LEAST = 2048
+"""OpenSSL refuses shorter ones in a handshake (SSL_CTX_set_security_level(3), level 2)."""
 
 
 class CertificateRefused(GatectlError):

@@ -24,6 +24,7 @@ STEP = 1000
 """Events in one statement, so that ingest does not wait for long."""
 
 CONNECT_S = 10
+"""For a person at a terminal, who waits."""
 
 WHOLE_CHARS = 8
 """Numbers of at least this length are also searched for inside longer ones, where shorter ones occur by

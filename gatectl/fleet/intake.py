@@ -172,6 +172,7 @@ NOTICES: Mapping[Notice, str] = {
 Row = dict[str, Any]
 
 _INTEGER_MAX = (1 << 31) - 1
+"""The greatest `integer` of PostgreSQL."""
 
 
 _TEXT_CHARS_MAX = 512

@@ -20,13 +20,17 @@ from typing import IO, Self
 from gatectl.errors import GatectlError
 
 START_S = 60.0
+"""A broker and a database that begin on a loaded machine; a second elsewhere."""
 STOP_S = 30.0
+"""PostgreSQL writes its checkpoint first."""
 POLL_S = 0.02
+"""Between two looks whether a service answers."""
 
 MOSQUITTO = ("mosquitto", "/usr/sbin/mosquitto")
 """Debian puts it where an ordinary user's PATH does not lead."""
 
 POSTGRESQL_LEAST = 15
+"""The version of Debian 12."""
 
 OWN_GROUP = 0
 """As `process_group` of a child: Ctrl-C reaches the parent alone, which ends its children in their order."""

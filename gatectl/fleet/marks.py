@@ -19,6 +19,7 @@ UNDER_WAY_MAX = 1000
 """Marks that the broker has not acknowledged. It says nothing about the gate, but bounds the memory."""
 
 ACKNOWLEDGE_S = 60.0
+"""A broker that takes longer is about to be lost: keepalive finds it out within so long."""
 
 SLOW_S = 1.0
 """A commit that takes longer than this, or messages waiting for longer, slow the gates down."""

@@ -21,6 +21,7 @@ HERE = ("localhost", "127.0.0.1", "::1")
 """Names in the broker's certificate for ingest, which runs on the same machine."""
 
 PSEUDONYM_KEY_BYTES = 32
+"""As many as the digest has: HMAC gains nothing by more (RFC 2104, section 3)."""
 
 # Mosquitto acknowledges what it later drops, and keeps nothing over a crash. Nothing here relies on it: a
 # gate goes by the mark, so the broker needs no disk.

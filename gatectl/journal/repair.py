@@ -34,6 +34,7 @@ RETRY_S = 0.05
 """The first pause before a failed disk is tried again; later ones are longer. The next scan waits 100 ms for
 its record."""
 RETRY_MAX_S = 1.0
+"""A disk that works again is in use within a second."""
 
 REPAIRED_RECENTLY_S = 600.0
 """Damage so soon after a repair cannot be repaired in place."""

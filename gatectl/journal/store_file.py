@@ -25,6 +25,7 @@ SQLITE_SUFFIXES = ("-wal", "-shm")
 
 _MAGIC = b"SQLite format 3\0"
 _HEADER = 100
+"""The bytes of a file's header (https://www.sqlite.org/fileformat.html)."""
 
 
 class StoreError(GatectlError):

@@ -40,6 +40,7 @@ ANSWERS_FROM_ONE_PLACE_MAX = 80
 slow form would lock out others at its address."""
 
 RETRY_AFTER_S = 5
+"""There is room again soon: a page is made in a tenth of a second."""
 
 HEADERS_BYTES_MAX = 16_384
 """A filter may hold a code of 512 characters, each escaped as nine; cookies have some hundred."""

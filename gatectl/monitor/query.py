@@ -29,6 +29,7 @@ WHOLE = "whole"
 _MINUTE = re.compile(r"(\d{4}-\d\d-\d\d[T ])?\d{1,2}:\d\d", re.ASCII)
 _SECOND = re.compile(rf"{_MINUTE.pattern}:\d\d", re.ASCII)
 _NUMBER_MAX = 2**62
+"""SQLite and PostgreSQL take integers up to 2**63 - 1."""
 
 
 @dataclass(frozen=True, slots=True)

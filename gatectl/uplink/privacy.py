@@ -19,6 +19,7 @@ PREFIX = "p:"
 """Marks a pseudonym; the rest is 32 hex digits."""
 
 _PSEUDONYM_BYTES = 16
+"""128 bits of the digest: two numbers of a fleet never have one pseudonym."""
 
 _NUMBER_CHARS_LEAST = 4
 """A shorter number of a member occurs in any text by chance, and says nothing about him."""

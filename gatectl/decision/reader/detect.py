@@ -67,6 +67,7 @@ _PARITY_BYTES = 6
 _C1 = frozenset(range(0x80, 0xA0))
 """Control characters in Latin-1, quotes and the Euro sign in Windows-1252."""
 _MOSTLY = 0.6
+"""Random bytes are printable ASCII to 37 % (95 of 256), words with umlauts to far more."""
 
 _SILENCE = "a silence"
 
@@ -79,6 +80,7 @@ within 256 ms, and a code that it cut in two must be known as such before a sile
 _IDLE_FACTOR = 3
 """Of the longest gap that a scan had: the next one may have a longer one."""
 _IDLE_STEP_MS, _IDLE_MAX_MS = 50, 2000
+"""Rounded up to a number that people remember; at most what the settings take."""
 
 _DEFAULTS = {"mode": "8N1", "encoding": "utf-8", "caps_lock": "ignore"}
 """Settings that are left out of the table to paste where they have these values."""

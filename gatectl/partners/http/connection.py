@@ -21,6 +21,7 @@ from gatectl.decision.outcomes import Fault
 from gatectl.partners.http.failure import ExchangeFailed, failure_of
 
 CHUNK = 65536
+"""Bytes per read: the longest body that is accepted."""
 
 _RESET = struct.pack("ii", 1, 0)
 """`struct linger` (socket(7)): closing resets the connection, and discards unsent bytes."""

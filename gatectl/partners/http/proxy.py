@@ -24,6 +24,7 @@ _CHUNK = 4096
 _END = re.compile(rb"\r?\n\r?\n")
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5]\d\d)[ \r\n]")
 _INTERIM_MAX = 10
+"""Interim answers before the real one: a proxy sends none, or one."""
 
 
 class Proxy(NamedTuple):
