@@ -11,7 +11,7 @@ from gatectl import clock
 from gatectl.daemon.site_context import SiteContext
 from gatectl.decision.door import messages as m
 from gatectl.decision.door.context import ms_between
-from gatectl.decision.event import DialRecord, Evidence, RequestRecord
+from gatectl.decision.event import DETAIL_CHARS, DialRecord, Evidence, RequestRecord
 from gatectl.decision.timestamps import Instant, LoopTime, WallUs
 from gatectl.devices.gpio.gate import Gate, RelaySwitch
 from gatectl.devices.gpio.relay_pin import StuckError
@@ -19,9 +19,6 @@ from gatectl.errors import visible
 from gatectl.journal.statements import member_past, past_of
 from gatectl.partners.exchange import digest_of
 from gatectl.partners.http.client import Exchange, PreparedRequest
-
-DETAIL_CHARS = 200
-"""An event keeps this much of a driver's error message."""
 
 
 class Effects:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Never
 from gatectl import clock
 from gatectl.config.problems import SettingIssue, key_of
 from gatectl.config.secrets import PartnerSecrets
-from gatectl.decision.door.grace import HOUR_US, OutageGrace, PastScan
-from gatectl.decision.event import timestamp
+from gatectl.decision.door.grace import OutageGrace, PastScan
+from gatectl.decision.event import DETAIL_CHARS, timestamp
 from gatectl.decision.log import Log, LogEntry, Priority
 from gatectl.decision.outcomes import Fault, Message
 from gatectl.decision.partner_condition import OUT_OF_ORDER, Condition, Conditions, FinishedScan
-from gatectl.decision.timestamps import LoopTime, WallUs
+from gatectl.decision.timestamps import HOUR_US, LoopTime, WallUs
 from gatectl.decision.verdict import Decision, Verdict
 from gatectl.partners.exchange import Endpoint, clock_ahead_s, interpret
 from gatectl.partners.http.client import NOTHING, Client, Exchange, PreparedRequest, out_of_time
@@ -30,9 +30,6 @@ from gatectl.partners.registry import PROTOCOLS
 
 if TYPE_CHECKING:  # the commands that try a partner have read the settings in another way
     from gatectl.config.reader import Usable
-
-DETAIL_CHARS = 200
-"""An event's `detail` is one line; only a host's name can make it longer than this."""
 
 
 _PRIORITIES = {Condition.HEALTHY: Priority.NOTICE, Condition.REFUSING_KEY: Priority.ERROR}

@@ -16,6 +16,9 @@ from gatectl.decision.verdict import Basis, Reason, Result, Verdict
 
 Connection = Literal["warm", "new"]
 
+DETAIL_CHARS = 200
+"""An event's `detail` is one line of at most so many: a host's name or a driver's message may be long."""
+
 ID_RANDOM_BITS = 62
 """The field `rand_b` of a UUID of version 7 (RFC 9562, section 5.7)."""
 

@@ -22,6 +22,9 @@ BootUs = NewType("BootUs", int)
 SET_US = 2_000_000
 """A wall clock that moved by more against the boot clock was set; a leap second moves it by less."""
 
+HOUR_US = 3_600_000_000
+DAY_US = 24 * HOUR_US
+
 _UNITS = (("years", "year", 365 * 86_400), ("days", "day", 86_400), ("h", "h", 3600), ("min", "min", 60))
 
 

@@ -10,18 +10,16 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 
-from gatectl.decision.timestamps import Timestamp
+from gatectl.decision.timestamps import DAY_US, HOUR_US, Timestamp
 from gatectl.journal.schema import transaction
 
 STEP = 20
 """Events per step: some forty pages of a store with a million events, whose indexes are spread all over it.
 More would take an SD card longer than a scan waits for its record."""
 
-EVERY_US = 6 * 3_600_000_000
+EVERY_US = 6 * HOUR_US
 """Four times a day keeps each deletion small. A wall clock that was set must have run for as long: by then a
 time server, asked twice an hour, has corrected a mistyped date."""
-
-DAY_US = 86_400_000_000
 
 _IS_LASTING_LOCKDOWN = (
     "a.kind = 'mode' AND EXISTS (SELECT 1 FROM outcomes AS o WHERE o.seq = a.seq AND o.facts IS NOT NULL"

@@ -8,13 +8,13 @@ from collections import deque
 from collections.abc import Collection
 from typing import Any
 
-from gatectl.decision.door.grace import DAY_US, GraceRules, MemberPast, PastScan
+from gatectl.decision.door.grace import GraceRules, MemberPast, PastScan
 from gatectl.decision.door.messages import Unused
 from gatectl.decision.door.modes import Mode, Order
 from gatectl.decision.event import Attempt, Event, Outcome, interrupted
 from gatectl.decision.outcomes import Fault
 from gatectl.decision.partner_condition import FinishedScan
-from gatectl.decision.timestamps import WallUs
+from gatectl.decision.timestamps import DAY_US, WallUs
 from gatectl.decision.verdict import Result, Verdict
 from gatectl.journal.schema import transaction
 
@@ -26,7 +26,7 @@ LAST_SCANS_MAX = 1000
 UNANSWERED_MAX = 100
 """Requests of one member that may be settled: more scans than a member makes in an hour."""
 
-DAYS_US = 2 * 86_400_000_000
+DAYS_US = 2 * DAY_US
 """A local day, before and after: a calendar's day is never longer, even with a change of the clocks."""
 
 ALREADY_IN_MAX = 200

@@ -18,10 +18,10 @@ from gatectl.decision.door.modes import Mode, Order
 from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestRecord
 from gatectl.decision.outcomes import Fault
 from gatectl.decision.partner_condition import RESTING, Condition, Conditions, FinishedScan
-from gatectl.decision.timestamps import Timestamp
+from gatectl.decision.timestamps import DAY_US, Timestamp
 from gatectl.decision.verdict import Basis, Reason, Result, Verdict
 from gatectl.journal import statements
-from gatectl.journal.prune import DAY_US, EVERY_US, STEP, Pruning
+from gatectl.journal.prune import EVERY_US, STEP, Pruning
 from gatectl.journal.reader import Reader
 from gatectl.journal.schema import migrations, open_store, transaction
 from gatectl.journal.store import Store

@@ -11,11 +11,8 @@ from typing import NamedTuple
 
 from gatectl.decision.event import Attempt
 from gatectl.decision.outcomes import Fault
-from gatectl.decision.timestamps import WallUs
+from gatectl.decision.timestamps import DAY_US, HOUR_US, WallUs
 from gatectl.decision.verdict import Decision, Verdict
-
-HOUR_US = 3_600_000_000
-DAY_US = 24 * HOUR_US
 
 _TOO_MANY_REQUESTS = 429
 """The partner works, and asks for a rest."""

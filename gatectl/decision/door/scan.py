@@ -35,7 +35,7 @@ from gatectl.decision.door.messages import (
     Show,
 )
 from gatectl.decision.door.table import SCAN, Action, Happening, State, row_of
-from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestRecord
+from gatectl.decision.event import DETAIL_CHARS, Attempt, Event, GateRecord, Outcome, RequestRecord
 from gatectl.decision.indication import Screen, View
 from gatectl.decision.log import Priority
 from gatectl.decision.outcomes import Fault, OutcomeRow, outcome_row
@@ -53,9 +53,6 @@ _UNRECORDED = {Action.ASK_UNRECORDED, Action.ENERGISE_UNRECORDED}
 LOOK_BACK_S = 0.5
 """The member waits so much longer for the journal. It answers after all records before, each of which may
 take a tenth of a second on a slow card."""
-
-DETAIL_CHARS = 200
-"""An event's `detail` is one line of at most so many."""
 
 SETTLED_MAX = 1000
 """Settled requests kept in memory until the journal has them: more than a disk that is late has at a door."""

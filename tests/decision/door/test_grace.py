@@ -8,17 +8,9 @@ from hypothesis import strategies as st
 from virtual_door import at_rest
 
 from gatectl.decision.door import messages as m
-from gatectl.decision.door.grace import (
-    DAY_US,
-    HOUR_US,
-    GraceRules,
-    MemberPast,
-    Opening,
-    Outage,
-    OutageGrace,
-    PastScan,
-)
+from gatectl.decision.door.grace import GraceRules, MemberPast, Opening, Outage, OutageGrace, PastScan
 from gatectl.decision.outcomes import Fault
+from gatectl.decision.timestamps import DAY_US, HOUR_US
 from gatectl.decision.verdict import Decision, Reason, Verdict
 
 RULES = GraceRules(seen_days=14, visits=2, admissions=3, hours=12, per_member_h=6, probe_ms=300)
