@@ -15,7 +15,7 @@ from gatectl.decision.local_time import local
 from gatectl.decision.log import LogEntry, Priority
 from gatectl.decision.outcomes import Fault
 from gatectl.decision.partner_condition import RESTING, Conditions
-from gatectl.decision.routing import Destination, Numbers, Route, destination
+from gatectl.decision.routing import Destination, Numbers, Route, destination, objection
 from gatectl.decision.timestamps import LONG_AGO, Instant, LoopTime, WallUs
 from gatectl.decision.verdict import Decision, Reason, Verdict
 
@@ -172,6 +172,36 @@ class DoorContext:
         if partner is not None and partner.numbers.customer is None:
             return found._replace(customer=None)
         return found
+
+    def partner_to_ask(self, code: str, found: Destination | None, now_s: LoopTime) -> Partner | Decision:
+        """The partner to ask about a code that leads there, or the ruling where no partner is asked."""
+        partner = self._partner(code, found)
+        if self.broken is not None:
+            return Decision(None, Fault.GATE, detail=self.broken)
+        if self.refusal is not None:
+            return Decision(None, self.refusal)
+        if isinstance(partner, Decision):
+            return partner
+        return resting(partner, now_s) or partner
+
+    def _partner(self, code: str, found: Destination | None) -> Partner | Decision:
+        """The partner that can be asked about the code; the log says why there is none."""
+        if self.site.cards is None:
+            # Any code may be an enrolled card, which a route might send to the wrong partner.
+            return Decision(None, Fault.CARDS)
+        if found is None:
+            return Decision(None, Fault.UNRECOGNISED)
+        partner = self.site.partners.get(found.partner)
+        if partner is None:
+            gone = f"the card {code} is enrolled for the partner {found.partner}"
+            self.log(Priority.NOTICE, f"{gone}, which is not in the settings")
+            return Decision(None, Fault.UNRECOGNISED)
+        against = objection(partner.numbers, found.member, found.customer)
+        if against is not None:
+            unasked = f"{found.partner} cannot be asked: {against.what}; needed: {against.needed}"
+            self.log(Priority.NOTICE, unasked)
+            return Decision(None, Fault.UNRECOGNISED, detail=against.detail)
+        return partner
 
     @property
     def refusal(self) -> Fault | None:

@@ -1,4 +1,4 @@
-"""The scan under way at a door: finds the partner for a code, and concludes the scan."""
+"""The scan under way at a door, from the code to the event."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from gatectl.decision.door.context import (
     DoorContext,
     Partner,
     gate_record,
-    resting,
     unsent_in_time,
 )
 from gatectl.decision.door.messages import (
@@ -37,10 +36,8 @@ from gatectl.decision.door.messages import (
 from gatectl.decision.door.table import SCAN, Action, Happening, State, row_of
 from gatectl.decision.event import DETAIL_CHARS, Attempt, Event, GateRecord, Outcome, RequestRecord
 from gatectl.decision.indication import Screen, View
-from gatectl.decision.log import Priority
 from gatectl.decision.outcomes import Fault, OutcomeRow, outcome_row
 from gatectl.decision.partner_condition import FinishedScan
-from gatectl.decision.routing import Destination, objection
 from gatectl.decision.timestamps import LONG_AGO, Instant, LoopTime
 from gatectl.decision.verdict import Basis, Decision, Reason, Result, Verdict
 
@@ -115,7 +112,7 @@ class ScanFlow:
             self._let_in_unasked(read, None if has_fire else first, now_s)
             return
         found = door.destination(read.code)
-        whom = self._partner_to_ask(read.code, found, now_s)
+        whom = door.partner_to_ask(read.code, found, now_s)
         event_id = door.new_id(read.at.named.at_us)
         if isinstance(whom, Decision):
             facts = _Facts(door.attempt("scan", event_id, read.at, read, found), read.at, whom)
@@ -174,36 +171,6 @@ class ScanFlow:
         self._facts = _Facts(attempt, read.at, Decision(None), basis=basis)
         self.over_at_s = read.at.loop_s
         self._step(self._facts, Happening.LET_IN, now_s)
-
-    def _partner_to_ask(self, code: str, found: Destination | None, now_s: LoopTime) -> Partner | Decision:
-        """The partner to ask, or the ruling where no partner is asked."""
-        partner = self._partner(code, found)
-        if self._door.broken is not None:
-            return Decision(None, Fault.GATE, detail=self._door.broken)
-        if self._door.refusal is not None:
-            return Decision(None, self._door.refusal)
-        if isinstance(partner, Decision):
-            return partner
-        return resting(partner, now_s) or partner
-
-    def _partner(self, code: str, found: Destination | None) -> Partner | Decision:
-        """The partner that can be asked about the code; the log says why there is none."""
-        if self._door.site.cards is None:
-            # Any code may be an enrolled card, which a route might send to the wrong partner.
-            return Decision(None, Fault.CARDS)
-        if found is None:
-            return Decision(None, Fault.UNRECOGNISED)
-        partner = self._door.site.partners.get(found.partner)
-        if partner is None:
-            gone = f"the card {code} is enrolled for the partner {found.partner}"
-            self._door.log(Priority.NOTICE, f"{gone}, which is not in the settings")
-            return Decision(None, Fault.UNRECOGNISED)
-        against = objection(partner.numbers, found.member, found.customer)
-        if against is not None:
-            unasked = f"{found.partner} cannot be asked: {against.what}; needed: {against.needed}"
-            self._door.log(Priority.NOTICE, unasked)
-            return Decision(None, Fault.UNRECOGNISED, detail=against.detail)
-        return partner
 
     def _step(self, facts: _Facts, happening: Happening, now_s: LoopTime) -> None:
         row = row_of(SCAN, self.state, happening)
