@@ -149,15 +149,18 @@ def test_each_module_name_is_unique_unless_the_folder_says_the_difference():
     assert {name for name in names if names.count(name) > 1} <= set(SAME_NAME)
 
 
-LINES_LEAST = 26
+LINES_LEAST, LINES_MOST = 26, 400
+LONGER = {"decision/words/catalog.py": "one table of texts", "fleet/overview.py": "one page"}
+"""Modules that are longer, and the one idea for which they are."""
 MODULES_MAX = 225
 """Without each folder's `__init__.py`. Before raising it, join modules that are only read together."""
 
 
-def test_modules_are_neither_tiny_nor_too_many():
+def test_modules_are_neither_tiny_nor_huge_nor_too_many():
     modules = [path for path in sources() if path.name != "__init__.py"]
     lines = {str(path.relative_to(PACKAGE)): len(path.read_text("utf-8").splitlines()) for path in modules}
     assert not {name for name, count in lines.items() if count < LINES_LEAST}
+    assert {name for name, count in lines.items() if count > LINES_MOST} <= set(LONGER)
     assert len(modules) <= MODULES_MAX
 
 
