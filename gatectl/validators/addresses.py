@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from gatectl.validators.values import Validator, is_visible_ascii, refuse, string
@@ -71,54 +71,67 @@ def _refuse_plain_http(parts: SplitResult) -> None:
         )
 
 
-_PROXY_LIKE = 'it looks like "http://proxy.example.com:3128"'
+class _HostUrl(NamedTuple):
+    """A kind of URL that has a host and a port alone."""
+
+    scheme: str
+    why: str
+    """Why it is the only scheme."""
+    owner: str
+    looks_like: str
+    instead_of_user: str
+    """Hint: where a name and a password belong."""
+
+
+_PROXY = _HostUrl(
+    "http",
+    "only HTTP proxies are supported",
+    "proxy",
+    'it looks like "http://proxy.example.com:3128"',
+    'put name:password alone into a file, and write proxy_key = { file = "…" }',
+)
+_BROKER = _HostUrl(
+    "mqtts",
+    "a broker is reached over TLS alone",
+    "broker",
+    'it looks like "mqtts://broker.example.com:8883"',
+    "the certificate says who connects",
+)
+
+
+def _host_and_port(text: str, kind: _HostUrl) -> tuple[str, int | None]:
+    """Return the host, and the port where one is given; raises the error that `refuse` makes."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise refuse("is not a valid URL", kind.looks_like) from None
+    if parts.scheme != kind.scheme:
+        raise refuse(f"must begin with {kind.scheme}://, since {kind.why}", kind.looks_like)
+    if "@" in parts.netloc:
+        raise refuse("must not hold a user name or a password", kind.instead_of_user)
+    host = parts.hostname or ""
+    if not is_visible_ascii(text) or port == 0 or not _is_host(host) or parts.netloc.endswith(":"):
+        raise refuse("has no valid host", kind.looks_like)
+    if parts.path not in {"", "/"} or parts.query or parts.fragment:
+        raise refuse(f"must be the {kind.owner}'s host and port alone, without a path", kind.looks_like)
+    return host, port
 
 
 def _proxy(value: object, _folder: Path) -> str:
     """A proxy is asked for a tunnel over plain HTTP; the request inside the tunnel is encrypted."""
     text = string(value)
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        raise refuse("is not a valid URL", _PROXY_LIKE) from None
-    if parts.scheme != "http":
-        raise refuse("must begin with http://, since only HTTP proxies are supported", _PROXY_LIKE)
-    if "@" in parts.netloc:
-        raise refuse(
-            "must not hold a user name or a password",
-            'put name:password alone into a file, and write proxy_key = { file = "…" }',
-        )
-    host = parts.hostname or ""
-    if not is_visible_ascii(text) or port == 0 or not _is_host(host) or parts.netloc.endswith(":"):
-        raise refuse("has no valid host", _PROXY_LIKE)
-    if parts.path not in {"", "/"} or parts.query or parts.fragment:
-        raise refuse("must be the proxy's host and port alone, without a path", _PROXY_LIKE)
+    _host_and_port(text, _PROXY)
     return text
 
 
 MQTTS_PORT = 8883
 """Of MQTT over TLS (IANA)."""
 
-_BROKER_LIKE = 'it looks like "mqtts://broker.example.com:8883"'
-
 
 def broker_address(url: str) -> tuple[str, int]:
     """Return the host and the port of a broker's URL; raise the error that `refuse` makes for another URL."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise refuse("is not a valid URL", _BROKER_LIKE) from None
-    if parts.scheme != "mqtts":
-        raise refuse("must begin with mqtts://, since a broker is reached over TLS alone", _BROKER_LIKE)
-    if "@" in parts.netloc:
-        raise refuse("must not hold a user name or a password", "the certificate says who connects")
-    host = parts.hostname or ""
-    if not is_visible_ascii(url) or port == 0 or not _is_host(host) or parts.netloc.endswith(":"):
-        raise refuse("has no valid host", _BROKER_LIKE)
-    if parts.path not in {"", "/"} or parts.query or parts.fragment:
-        raise refuse("must be the broker's host and port alone, without a path", _BROKER_LIKE)
+    host, port = _host_and_port(url, _BROKER)
     return host, port or MQTTS_PORT
 
 
