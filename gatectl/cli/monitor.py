@@ -85,7 +85,7 @@ def _serve(args: argparse.Namespace, path: Path, settings: Settings) -> int:
         os.environ["TZ"] = settings.site.timezone
         time.tzset()
     bound, access, ready = prepared(args, path, settings.monitor)
-    gym = SiteInfo(
+    site = SiteInfo(
         settings.site.tenant,
         settings.site.studio,
         tuple(settings.doors),
@@ -96,7 +96,7 @@ def _serve(args: argparse.Namespace, path: Path, settings: Settings) -> int:
         return report.files(event_id, settings, report.keys_of(path))[1]
 
     serve.run(
-        gym,
+        site,
         JournalWorker(settings.journal.path),
         ControlClient(Path(os.environ.get(WATCH_SOCKET) or settings.control.socket)),
         report_on,

@@ -54,7 +54,7 @@ class Gates(NamedTuple):
     """The gates by door, and the thread that looks after their pins."""
 
     by_door: Mapping[str, Gate]
-    guard: RelayTimer
+    relay_timer: RelayTimer
     factory: Any
     """gatectl's pins come from it, the inputs' too."""
 
@@ -77,16 +77,16 @@ def opened(
             relays[pin].failed(cause)
         _save_lines(settings, chip, environ, log, last)
         lamps = {name: _lamps(settings, name, factory, log) for name in settings.doors}
-        guard = RelayTimer(list(relays.values()), [lamp for some in lamps.values() for lamp in some])
+        relay_timer = RelayTimer(list(relays.values()), [lamp for some in lamps.values() for lamp in some])
         gates = {
-            name: Gate(relays[door.relay.pin], guard, lamps[name], _exit_relay(door, relays))
+            name: Gate(relays[door.relay.pin], relay_timer, lamps[name], _exit_relay(door, relays))
             for name, door in settings.doors.items()
         }
         for gate in gates.values():
             stack.callback(_close, gate, log)
-        guard.start()
-        stack.callback(guard.stop)
-        yield Gates(gates, guard, factory)
+        relay_timer.start()
+        stack.callback(relay_timer.stop)
+        yield Gates(gates, relay_timer, factory)
 
 
 def _relays(settings: Settings, factory: Any, log: Log) -> dict[int, RelayPin]:

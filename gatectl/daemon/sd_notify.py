@@ -63,20 +63,20 @@ def watchdog_interval_s(environ: Mapping[str, str], pid: int) -> float | None:
 
 
 async def feed_watchdog(
-    pause_s: float, doors: Iterable[Door], guard: RelayTimer, environ: Mapping[str, str]
+    pause_s: float, doors: Iterable[Door], relay_timer: RelayTimer, environ: Mapping[str, str]
 ) -> Never:
     """Feed as long as all is well; the watchdog also ends a daemon whose loop is stuck."""
     while True:
-        if all_well(doors, guard):
+        if all_well(doors, relay_timer):
             notify("WATCHDOG=1", environ)
         await asyncio.sleep(pause_s)
 
 
-def all_well(doors: Iterable[Door], guard: RelayTimer, now: Callable[[], LoopTime] = clock.now) -> bool:
+def all_well(doors: Iterable[Door], relay_timer: RelayTimer, now: Callable[[], LoopTime] = clock.now) -> bool:
     """Return whether every door can take a scan and the thread that switches relays off still runs.
 
     A relay that does not obey does not count: it is tried again without end, a restart could do no more, and
     would stop the other doors.
     """
     now_s = now()
-    return guard.is_alive(now_s) and not any(door.is_stuck(now_s) for door in doors)
+    return relay_timer.is_alive(now_s) and not any(door.is_stuck(now_s) for door in doors)

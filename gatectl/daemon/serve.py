@@ -89,7 +89,7 @@ class _Daemon:
         self._usable = usable
         self._settings = usable.settings
         self._gates = opened.by_door
-        self._guard = opened.guard
+        self._relay_timer = opened.relay_timer
         self._factory = opened.factory
         self._sinks = sinks
         self._viewers = viewers
@@ -161,7 +161,7 @@ class _Daemon:
         def on_input(door: str, name: InputName, what: LevelChange | Lost) -> None:
             loop.call_soon_threadsafe(doors[door].take_input, name, what)
 
-        inputs = gates.watched(self._settings, self._factory, self._guard.threads, on_input)
+        inputs = gates.watched(self._settings, self._factory, self._relay_timer.threads, on_input)
         self._inputs, context.watch_inputs = inputs, inputs.watch_closely
         inputs.start()
         return inputs
@@ -312,15 +312,17 @@ class _Daemon:
         broken: asyncio.Future[None],
     ) -> list[asyncio.Task[Any]]:
         """Start the tasks by which a failed part ends the daemon, and those that look regularly."""
-        threads = (asyncio.wrap_future(ended) for ended in (self._guard.threads.broken, *self._sinks.broken))
+        threads = (
+            asyncio.wrap_future(ended) for ended in (self._relay_timer.threads.broken, *self._sinks.broken)
+        )
         watching: list[Coroutine[Any, Any, None]] = [
             *(_raised(future) for future in (broken, context.store.broken, *threads)),
-            look_regularly(doors.values(), self._guard.threads),
+            look_regularly(doors.values(), self._relay_timer.threads),
             clock.log_clock_steps(self._sinks.take, pause=until_next_look),
         ]
         feeding_s = watchdog_interval_s(self._environ, os.getpid())
         if feeding_s is not None:
-            watching.append(feed_watchdog(feeding_s, doors.values(), self._guard, self._environ))
+            watching.append(feed_watchdog(feeding_s, doors.values(), self._relay_timer, self._environ))
         return [group.create_task(one) for one in watching]
 
     async def _let_through(self, doors: Collection[Door]) -> None:

@@ -45,7 +45,7 @@ class PageHandlers:
 
     def __init__(
         self,
-        gym: SiteInfo,
+        site: SiteInfo,
         journal: EventSource,
         live: EventFeeds,
         report: Report | None,
@@ -53,7 +53,7 @@ class PageHandlers:
         query: QueryOf = Query.of,
     ) -> None:
         self._query = query
-        self._gym = gym
+        self._site = site
         self._journal = journal
         self._live = live
         self._report = report
@@ -65,7 +65,7 @@ class PageHandlers:
         notices = self._notices(query, language)
         day = _day(request.query_params.get("day"))
         # A fleet's day has too many scans to be counted for each page.
-        is_drawn = not self._gym.is_fleet or "day" in request.query_params
+        is_drawn = not self._site.is_fleet or "day" in request.query_params
         found = None
         try:
             mark, found, drawn = await self._journal.ask(
@@ -179,7 +179,7 @@ class PageHandlers:
         return Response(packed.getvalue(), media_type="application/zip", headers=headers)
 
     def _advice(self, event: Event, language: Language, said: Around) -> str:
-        page = self._gym.status_pages.get(event.attempt.partner or "")
+        page = self._site.status_pages.get(event.attempt.partner or "")
         return visible(advice(event, page, language, said))
 
     async def display(self, request: Request) -> Response:
@@ -210,11 +210,11 @@ class PageHandlers:
 
     def _choices(self) -> dict[str, Any]:
         """Return the values that filters offer."""
-        gym = self._gym
-        return {"doors": gym.doors, "partners": list(gym.status_pages), "studios": (), "devices": ()}
+        site = self._site
+        return {"doors": site.doors, "partners": list(site.status_pages), "studios": (), "devices": ()}
 
     def _why_unreadable(self, error: UnreadableError, language: Language) -> str:
-        words = texts.text(language, "no_database" if self._gym.is_fleet else "no_journal")
+        words = texts.text(language, "no_database" if self._site.is_fleet else "no_journal")
         return f"{words} {visible(error.message)}"
 
 

@@ -62,8 +62,8 @@ class SiteInfo:
 class TemplateRenderer:
     """Renders values to HTML; `asset` returns the address of a static file."""
 
-    def __init__(self, gym: SiteInfo, asset: Callable[[str], str], *, has_password: bool) -> None:
-        self._gym = gym
+    def __init__(self, site: SiteInfo, asset: Callable[[str], str], *, has_password: bool) -> None:
+        self._site = site
         self._asset = asset
         self._has_password = has_password
         self._templates = Environment(
@@ -82,7 +82,7 @@ class TemplateRenderer:
             return texts.text(language, key, **more)
 
         return self._templates.get_template(name).render(
-            say=say, language=language, gym=self._gym, asset=self._asset, **values
+            say=say, language=language, site=self._site, asset=self._asset, **values
         )
 
     def page(self, request: Request, name: str, status: int = 200, **values: Any) -> HTMLResponse:
@@ -99,7 +99,7 @@ class TemplateRenderer:
             key = "daemon_denied" if news.denied else "daemon_away"
             health = presenters.HealthView([], [texts.text(language, key)])
         else:
-            health = presenters.health_of(news.status, self._gym.status_pages, language)
+            health = presenters.health_of(news.status, self._site.status_pages, language)
         return self.render("health.html", language, health=health)
 
 

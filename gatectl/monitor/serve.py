@@ -107,7 +107,7 @@ class Access:
 
 
 def run(
-    gym: SiteInfo,
+    site: SiteInfo,
     journal: EventSource,
     daemon: ControlClient,
     report: Report,
@@ -119,9 +119,9 @@ def run(
 ) -> None:
     """Serve a gate's monitor on the bound socket until SIGTERM or SIGINT."""
     files = StaticFiles()
-    renderer = TemplateRenderer(gym, files.address, has_password=access.password is not None)
-    live = LiveFeeds(journal, daemon, gym.doors)
-    pages = PageHandlers(gym, journal, live, report, renderer)
+    renderer = TemplateRenderer(site, files.address, has_password=access.password is not None)
+    live = LiveFeeds(journal, daemon, site.doors)
+    pages = PageHandlers(site, journal, live, report, renderer)
     streams = Streams(live, journal, renderer)
     routes = [
         *shared_routes(pages, streams, Login(renderer, access.password), files),
@@ -152,10 +152,10 @@ def shared_routes(pages: PageHandlers, streams: Streams, login: Login, files: St
 
 def serve(monitor: Monitor, *, bound: socket.socket, access: Access, ready: Callable[[], None]) -> None:
     """Serve on the bound socket until SIGTERM or SIGINT."""
-    guard = SecurityMiddleware(Requests(monitor.app), access.password, names_of(access.host, access.names))
+    secured = SecurityMiddleware(Requests(monitor.app), access.password, names_of(access.host, access.names))
     connections = Connections(access.proxies)
     config = uvicorn.Config(
-        Forwarded(guard, access.proxies),
+        Forwarded(secured, access.proxies),
         # The annotation wants a class; a partial of one works too.
         http=functools.partial(BrowserConnection, connections),  # type: ignore[arg-type]
         loop="asyncio",

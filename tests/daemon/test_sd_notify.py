@@ -66,7 +66,7 @@ def test_doors_work_while_the_manager_does_not_read(gym):
 
 
 class _Part:
-    """A door or the guard, as far as the watchdog looks at one."""
+    """A door or the relay timer, as far as the watchdog looks at one."""
 
     def __init__(self, *, well=True):
         self._well = well

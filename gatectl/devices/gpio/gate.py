@@ -20,9 +20,9 @@ RETRY_S = 1.0
 class RelaySwitch:
     """One relay, switched off on time by the event loop. Used from the event loop only."""
 
-    def __init__(self, relay: RelayPin, guard: RelayTimer) -> None:
+    def __init__(self, relay: RelayPin, timer: RelayTimer) -> None:
         self.relay = relay
-        self._guard = guard
+        self._timer = timer
         self._closing: asyncio.TimerHandle | None = None
 
     @property
@@ -32,7 +32,7 @@ class RelaySwitch:
 
     async def retry(self) -> None:
         """Try at once whether a relay that is out of order can be driven again."""
-        tried = asyncio.wrap_future(self._guard.retry(self.relay))
+        tried = asyncio.wrap_future(self._timer.retry(self.relay))
         await asyncio.wait([tried], timeout=RETRY_S)
 
     def open(self, open_ms: int | None = None) -> None:
@@ -40,32 +40,32 @@ class RelaySwitch:
         try:
             off_at = self.relay.energise(open_ms)
         except StuckError:
-            self._guard.changed()
+            self._timer.changed()
             raise
-        self._guard.changed(off_at)
+        self._timer.changed(off_at)
         self._cancel()
         self._closing = asyncio.get_running_loop().call_at(off_at, self._close_on_time)
 
     def release(self) -> None:
-        """Switch off early; the guard retries a relay that does not go off."""
+        """Switch off early; the relay timer retries a relay that does not go off."""
         self._cancel()
         if self.relay.off_at is not None:
             try:
                 self.relay.release()
             except StuckError:
-                self._guard.changed()
+                self._timer.changed()
 
     def keep_on(self, until_s: LoopTime) -> None:
         """Keep the relay on until then; one that cannot be driven is kept on as soon as it can."""
-        with contextlib.suppress(StuckError):  # its trouble is logged, and the guard goes on trying
+        with contextlib.suppress(StuckError):  # its trouble is logged, and the relay timer goes on trying
             self.relay.keep_on(until_s)
-        self._guard.changed()
+        self._timer.changed()
 
     def stop_keeping(self) -> None:
         """End what keeps the relay on; an opening under way has its full time."""
-        with contextlib.suppress(StuckError):  # the guard goes on trying
+        with contextlib.suppress(StuckError):  # the relay timer goes on trying
             self.relay.stop_keeping()
-        self._guard.changed()
+        self._timer.changed()
 
     def close(self) -> None:
         """Switch off and release the pin. Raises StuckError if the relay does not go off."""
@@ -80,7 +80,7 @@ class RelaySwitch:
         try:
             self.relay.release_if_due(clock.monotonic())
         except StuckError:
-            self._guard.changed()  # the guard keeps trying
+            self._timer.changed()  # the relay timer keeps trying
 
 
 class Gate:
@@ -89,12 +89,12 @@ class Gate:
     def __init__(
         self,
         relay: RelayPin,
-        guard: RelayTimer,
+        timer: RelayTimer,
         lamps: Iterable[LampPin],
         exit_relay: RelayPin | None = None,
     ) -> None:
-        self.entry = RelaySwitch(relay, guard)
-        self.exit = RelaySwitch(exit_relay, guard) if exit_relay else self.entry
+        self.entry = RelaySwitch(relay, timer)
+        self.exit = RelaySwitch(exit_relay, timer) if exit_relay else self.entry
         """The door's own lock, if the way out has none."""
         self.lamps = {lamp.lamp: lamp for lamp in lamps}
         self._shown: list[asyncio.TimerHandle] = []

@@ -111,7 +111,7 @@ class Trouble:
 
 
 class LampPin:
-    """A lamp's pin. Call `recover` from the guard's thread, the other methods from the event loop."""
+    """A lamp's pin. Call `recover` from the relay timer's thread, the other methods from the event loop."""
 
     def __init__(self, door: str, lamp: Lamp, pin: int, factory: Any, log: Log) -> None:
         """Do not touch the pin yet: `recover` does."""

@@ -37,7 +37,7 @@ class _DriverLock:
 class RelayPin:
     """One relay. It starts off, and every path through this class ends with it off.
 
-    One lock protects everything: the event loop and the guard's thread both call it.
+    One lock protects everything: the event loop and the relay timer's thread both call it.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class RelayPin:
                 try:
                     self._drive(on=True)
                 except StuckError:
-                    self._off_at = clock.monotonic()  # the guard switches it off at once
+                    self._off_at = clock.monotonic()  # the relay timer switches it off at once
                     raise
         except StuckError as error:
             self._not_on(error)
@@ -137,7 +137,7 @@ class RelayPin:
             now = clock.monotonic()
             self._kept_until = None
             if self._off_at is None or now >= self._off_at:
-                self._off_at = now  # the guard tries again if it does not go off now
+                self._off_at = now  # the relay timer tries again if it does not go off now
                 self._release()
 
     def release(self) -> None:

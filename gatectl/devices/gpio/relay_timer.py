@@ -23,7 +23,7 @@ LATE_S = 5.0
 class RelayTimer:
     """Switches relays off on time, checks their pins, and retries those that failed."""
 
-    name = "relay guard"
+    name = "relay timer"
     wants_spare = spare_looks = False
     """The watchdog notices its hang."""
 
