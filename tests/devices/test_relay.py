@@ -67,9 +67,15 @@ def entries():
     return []
 
 
-def unclaimed(factory, entries, *, active_high=True, open_ms=100):
+def unclaimed(factory, entries, *, active_high=True, open_ms=100, pulse_ms=None):
     return RelayPin(
-        "main", PIN, active_high=active_high, open_ms=open_ms, factory=factory, log=entries.append
+        "main",
+        PIN,
+        active_high=active_high,
+        open_ms=open_ms,
+        factory=factory,
+        log=entries.append,
+        pulse_ms=pulse_ms,
     )
 
 
@@ -108,6 +114,23 @@ def test_closing_an_energised_relay_switches_it_off_first(relay, factory):
     device.close = lambda: (states.append(level(factory)), release())
     one.close()
     assert states == [False]
+    one.close()
+
+
+@pytest.mark.parametrize(
+    ("pulse_ms", "asked_ms", "lasts_s"),
+    [(None, None, 60.0), (None, 5000, 5.0), (200, None, 0.2), (200, 5000, 0.2)],
+)
+def test_an_opening_lasts_its_own_time_the_relays_or_a_pulse(relay, pulse_ms, asked_ms, lasts_s):
+    one = relay(open_ms=60_000, pulse_ms=pulse_ms)
+    before = time.monotonic()
+    off_at = one.energise(asked_ms)
+    assert before + lasts_s <= off_at <= time.monotonic() + lasts_s
+    assert one.off_at == off_at
+    one.release_if_due(off_at - 0.001)
+    assert one.is_on
+    one.release_if_due(off_at)
+    assert (one.is_on, one.off_at) == (False, None)
     one.close()
 
 

@@ -342,6 +342,6 @@ def test_a_broker_that_drops_messages_and_acknowledges_them(fleet):
                         gate.wake()
                 await asyncio.sleep(0.1)
 
-    asyncio.run(asyncio.wait_for(scenario(), 60))
+    asyncio.run(asyncio.wait_for(scenario(), WAIT_S))
     assert_complete(fleet, *gates)
     assert "messages are being dropped" in (fleet.office / "mosquitto.log").read_text()

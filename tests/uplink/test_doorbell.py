@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from limits import NET_S
 from records import record
 
 from gatectl.journal.schema import open_store, transaction
@@ -81,7 +82,7 @@ def test_the_daemons_line_leads_to_a_look_at_the_journal(tmp_path):
             lambda _entry: None,
         )
         running = asyncio.create_task(uplink.run())
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(NET_S):
             await daemon.watched.wait()
             first = await shown(tmp_path, lambda status: status["last"] == 1)
             finish(tmp_path, 2)
