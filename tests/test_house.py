@@ -149,6 +149,12 @@ def test_each_module_name_is_unique_unless_the_folder_says_the_difference():
     assert {name for name in names if names.count(name) > 1} <= set(SAME_NAME)
 
 
+def test_each_test_files_name_is_unique():
+    """Pytest imports them by their base names."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert {name for name in names if names.count(name) > 1} == set()
+
+
 LINES_LEAST, LINES_MOST = 26, 400
 LONGER = {"decision/words/catalog.py": "one table of texts", "fleet/overview.py": "one page"}
 """Modules that are longer, and the one idea for which they are."""

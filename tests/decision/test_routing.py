@@ -139,5 +139,7 @@ def test_hex_card_numbers_compare_without_case_and_other_codes_exactly():
         cards = {key_of(number): Card(number, "gym", "7")}
         assert destination(number.upper(), "main", cards, []) is not None
         assert destination(number, "main", cards, []) is not None
-    cards = {key_of("Ab1"): Card("Ab1", "gym", "7")}
-    assert destination("AB1", "main", cards, []) is None
+    for code in ("Ab1", "Anna", "0a3f9c2"):
+        cards = {key_of(code): Card(code, "gym", "7")}
+        assert destination(code.swapcase(), "main", cards, []) is None
+        assert destination(code, "main", cards, []) is not None
