@@ -62,6 +62,12 @@ FAILED = scan(10, TIMEOUT, partner="wellhub")
         ([], [scan(11, TIMEOUT, partner="wellpass")], True),
         ([scan(9, TIMEOUT)], [scan(11, TIMEOUT)], False),  # the same partner
         ([scan(4, TIMEOUT, partner="wellpass")], [], False),  # six minutes ago
+        ([scan(5, TIMEOUT, partner="wellpass")], [], True),  # five
+        ([], [scan(16, TIMEOUT, partner="wellpass")], False),
+        ([], [scan(15, TIMEOUT, partner="wellpass")], True),
+        ([], [scan(11, ADMITTED, partner="wellpass"), scan(12, TIMEOUT, partner="wellpass")], False),
+        ([], [scan(11, partner=None, member=None, verdict=None), scan(12, TIMEOUT, partner="x")], True),
+        ([], [scan(11, TIMEOUT, partner="wellpass", reason=Reason(RESTING, None))], False),
         ([scan(8, TIMEOUT, partner="wellpass"), scan(9, ADMITTED, partner="wellpass")], [], False),
         ([scan(8, ADMITTED, partner="wellpass"), scan(9, TIMEOUT, partner="wellpass")], [], True),
         ([scan(9, TIMEOUT, partner="wellpass", reason=Reason(RESTING, None))], [], False),

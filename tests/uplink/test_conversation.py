@@ -7,7 +7,15 @@ import pytest
 
 from gatectl.uplink import conversation
 from gatectl.uplink.conversation import Conversation, OwnEvent, Wanted, reconnect_delays
-from gatectl.uplink.wire import BATCH_BYTES_MAX, EventBatch, Mark, NumberedEvent, encode_batch
+from gatectl.uplink.wire import (
+    BATCH_BYTES_MAX,
+    BATCH_HEAD_BYTES,
+    EventBatch,
+    Mark,
+    NumberedEvent,
+    encode_batch,
+    size_of,
+)
 
 JOURNAL = "9f" * 16
 
@@ -86,6 +94,13 @@ def test_a_batch_has_64_kib_at_most_but_always_one_event():
     gate = GateWithJournal(5, size=BATCH_BYTES_MAX // 2 - 200)
     gate.mark(mark_at(0))
     assert gate.ranges() == [(0, 2), (2, 4), (4, 5)]
+    room = BATCH_BYTES_MAX - BATCH_HEAD_BYTES
+    least = sum(size_of(NumberedEvent(number, {"id": id_of(number), "x": ""})) for number in (1, 2))
+    assert (room - least) % 2 == 0
+    for size, last in (((room - least) // 2, 2), ((room - least) // 2 + 1, 1)):
+        full = GateWithJournal(2, size=size)
+        full.mark(mark_at(0))
+        assert full.ranges()[0] == (0, last)
     many = GateWithJournal(64, size=960)
     many.mark(mark_at(0))
     sizes = [len(zlib.decompress(encode_batch(one).data)) for one in many.send() if len(one.events) > 8]
