@@ -352,6 +352,15 @@ def test_a_person_opens_during_a_scan():
     assert shell.machine.state is State.RECORDING, "the scan goes on"
 
 
+def test_a_late_record_of_an_opening_by_hand_is_logged_and_holds_up_nobody():
+    shell = door()
+    (record,) = shell.feed(m.OpenByHand("by-hand", instant(shell.now), "a delivery"))
+    assert record.until_s == PATIENCE_S
+    late, opening = shell.feed(m.RecordLate("by-hand"))
+    assert late.entry.message == "main: the record of opening by-hand is late: the disk does not answer"
+    assert (opening.of, opening.try_again) == ("by-hand", True)
+
+
 def test_a_person_cannot_open_a_door_that_stops():
     shell = door()
     shell.feed(m.OpenByHand("by-hand", instant(shell.now), "a delivery"))

@@ -384,6 +384,18 @@ def test_no_schedule_counts_before_the_first_look_at_the_clock():
     assert door.mode is Mode.HELD
 
 
+def test_an_order_counts_once_it_is_on_record_or_its_record_is_late():
+    door = at_rest()
+    door.disk_works = False
+    door.order(Mode.LOCKDOWN, "threat")
+    assert (door.mode, door.words) == (Mode.NORMAL, [])
+    of = f"order-{next(door.ids) - 1}"
+    door.feed(m.RecordLate(of))
+    assert door.mode is Mode.LOCKDOWN
+    assert door.logged == [f"main: the record of order {of} is late: the disk does not answer"]
+    assert [event.outcome.facts["mode"] for event in door.events] == ["lockdown"]
+
+
 def test_an_order_of_before_the_start_that_comes_late_from_the_disk_is_an_old_one():
     door = Door()
     before = m.Resumed(Order(Mode.LOCKDOWN, "threat"), instant(0.0))
