@@ -181,6 +181,15 @@ def test_first_in_waits_for_the_first_admission_of_the_span():
     assert door.mode is Mode.HELD
 
 
+@pytest.mark.parametrize(("before_s", "mode"), [(0.0, Mode.HELD), (0.001, Mode.NORMAL)])
+def test_the_first_moment_of_a_span_is_in_it(before_s, mode):
+    door = at_rest(modes=held_by_plan(first_in=True))
+    look(door, BEGIN_S - before_s)
+    door.scan("1")
+    look(door, BEGIN_S + 1)
+    assert door.mode is mode
+
+
 def test_closed_by_schedule_lets_nobody_in_and_comes_before_a_hold():
     rules = ModeRules(Planned("staffed", SPAN), Planned("night", SPAN), zone=UTC)
     door = at_rest(modes=rules)
