@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
+import shlex
 import shutil
 import socket
 import sys
@@ -107,7 +109,7 @@ StartLimitIntervalSec=0
 Type=notify
 User={user}
 Group={user}
-ExecStart={program} fleet {action} -c {folder}/fleet.toml
+ExecStart={command}
 StateDirectory=gatectl-fleet-{action}
 Restart=always
 RestartSec=2
@@ -115,7 +117,7 @@ LimitCORE=0
 UMask=0077
 
 # The authority signs certificates: no service needs its key.
-InaccessiblePaths=-{folder}/ca.key{hidden}
+InaccessiblePaths={hidden}
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
 ProtectSystem=strict
 ProtectHome=yes
@@ -146,7 +148,7 @@ _BROKER_DROP_IN = """\
 # For Debian's mosquitto.service.
 [Service]
 ExecStart=
-ExecStart=/usr/sbin/mosquitto -c {folder}/mosquitto.conf
+ExecStart={command}
 # A thousand gates are a thousand open connections.
 LimitNOFILE=65536
 """
@@ -154,16 +156,22 @@ LimitNOFILE=65536
 USER = "gatectl-fleet"
 """The user who runs ingest and the monitor."""
 
+_HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 - nothing is put there
+"""Folders that the services do not see: ProtectHome=, PrivateTmp= (systemd.exec(5))."""
+
 
 def create(folder: Path, names: Sequence[str] = (), *, port: int = PORT, address: str = "") -> None:
     """Make the folder, which must be empty or not exist. `names` are the broker's, as gates reach it.
 
     Left out, they are this machine's own. `address` is the one that the broker listens on, if not all.
     """
+    folder = folder.resolve()  # systemd takes no path with ".."
+    if not str(folder).isprintable():
+        hint = "give a folder whose whole path has none, such as /etc/gatectl-fleet"
+        raise GatectlError(f"{folder} has a line break or a control character", hint)
     folder.mkdir(parents=True, exist_ok=True, mode=0o750)
     if any(folder.iterdir()):
         raise GatectlError(f"{folder} is not empty", "give a folder that has no fleet yet")
-    folder = folder.absolute()
     authority = CertificateAuthority.create(folder)
     key, certificate = authority.issue_server([*(names or [socket.getfqdn()]), *HERE])
     write_private(folder / "server.key", key)
@@ -177,27 +185,53 @@ def create(folder: Path, names: Sequence[str] = (), *, port: int = PORT, address
     _give_to_services(folder)
 
 
+def is_hidden_from_services(folder: Path) -> bool:
+    """Return whether the units above cannot read a folder there."""
+    return any(folder.resolve().is_relative_to(hidden) for hidden in _HIDDEN)
+
+
 def _texts(folder: Path, port: int, address: str) -> dict[str, str]:
     listener = f" {address}" if address else ""
-    filled = partial(_UNIT.format, folder=folder, program=_program(), user=USER)
+    unit = partial(_unit, folder)
     ingest = "gatectl's ingest: the events of all gates into PostgreSQL"
     monitor = "gatectl's Event Monitor over all gates"
+    broker = _command(["/usr/sbin/mosquitto", "-c", f"{folder}/mosquitto.conf"])
     return {
         "mosquitto.conf": _MOSQUITTO.format(folder=folder, port=port, address=listener),
         "acl": _ACL.format(ingest=INGEST),
         "fleet.toml": _FLEET.format(port=port),
-        "gatectl-fleet-ingest.service": filled(what=ingest, action="ingest", hidden=f" -{folder}/pseudonym"),
-        "gatectl-fleet-monitor.service": filled(
-            what=monitor, action="monitor", hidden=f" -{folder}/ingest.key"
-        ),
-        "mosquitto-gatectl.conf": _BROKER_DROP_IN.format(folder=folder),
+        "gatectl-fleet-ingest.service": unit("ingest", ingest, "pseudonym"),
+        "gatectl-fleet-monitor.service": unit("monitor", monitor, "ingest.key"),
+        "mosquitto-gatectl.conf": _BROKER_DROP_IN.format(command=broker),
     }
 
 
-def _program() -> str:
+def _unit(folder: Path, action: str, what: str, others_key: str) -> str:
+    """Return the unit of a service, which sees neither the authority's key nor that of the other service."""
+    hidden = " ".join(_quoted(f"-{folder}/{name}") for name in ("ca.key", others_key))
+    command = _command([*_program(), "fleet", action, "-c", f"{folder}/fleet.toml"])
+    return _UNIT.format(what=what, user=USER, command=command, action=action, hidden=hidden)
+
+
+def _program() -> list[str]:
     """Return the command that runs this gatectl."""
     beside = Path(sys.executable).with_name("gatectl")
-    return str(beside) if beside.exists() else f"{sys.executable} -m gatectl"
+    return [str(beside)] if beside.exists() else [sys.executable, "-m", "gatectl"]
+
+
+def _command(words: Sequence[str]) -> str:
+    """Return words as systemd takes a command; in the arguments `$` begins a variable."""
+    program, *arguments = map(_quoted, words)
+    return " ".join([program, *(word.replace("$", "$$") for word in arguments)])
+
+
+def _quoted(word: str) -> str:
+    """Return a word for a unit: with quotes where it needs them; `%` begins a specifier (systemd.unit(5))."""
+    word = word.replace("%", "%%")
+    if re.fullmatch(r"[\w/.:@%+=-]+", word):
+        return word
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _give_to_services(folder: Path) -> None:
@@ -220,9 +254,9 @@ def _give_to_services(folder: Path) -> None:
 
 def next_steps(folder: Path) -> list[str]:
     """Return the commands that put a new folder to use on Debian, one a line."""
-    folder = folder.absolute()
-    of_broker = f"{folder}/server.key {folder}/acl"
-    of_ours = f"{folder}/ingest.key {folder}/pseudonym"
+    path = shlex.quote(str(folder.resolve()))
+    of_broker = f"{path}/server.key {path}/acl"
+    of_ours = f"{path}/ingest.key {path}/pseudonym"
     drop_in = "/etc/systemd/system/mosquitto.service.d/gatectl.conf"
     return [
         "apt-get install --no-install-recommends mosquitto postgresql",
@@ -231,8 +265,8 @@ def next_steps(folder: Path) -> list[str]:
         f"chgrp {USER} {of_ours} && chmod 640 {of_ours}",
         f"runuser -u postgres -- createuser {USER}",
         f"runuser -u postgres -- createdb -O {USER} gatectl",
-        f"install -D -m 644 {folder}/mosquitto-gatectl.conf {drop_in}",
-        f"install -m 644 {folder}/gatectl-fleet-*.service /etc/systemd/system/",
+        f"install -D -m 644 {path}/mosquitto-gatectl.conf {drop_in}",
+        f"install -m 644 {path}/gatectl-fleet-*.service /etc/systemd/system/",
         "systemctl daemon-reload && systemctl restart mosquitto",
         "systemctl enable --now gatectl-fleet-ingest gatectl-fleet-monitor",
     ]

@@ -1,7 +1,10 @@
 """The units and the files next to them, checked with systemd's own tools."""
 
+import os
 import re
+import shlex
 import subprocess
+from pathlib import Path
 
 import pytest
 from machines import CATALOG, MAN, UNITS, tool
@@ -9,6 +12,9 @@ from machines import CATALOG, MAN, UNITS, tool
 from gatectl.fleet import new_office
 
 EXPOSURE_MAX = 1.5
+
+ODD_NAME = 'Büro 100% "$HOME" \\ #1'
+"""A folder's name with whatever has a meaning of its own in a unit."""
 
 
 @pytest.fixture
@@ -54,6 +60,26 @@ def test_the_units_of_a_head_office_are_sound(tmp_path):
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_units_of_a_head_office_find_its_files_whatever_its_folders_name(tmp_path):
+    office = tmp_path / ODD_NAME
+    new_office.create(tmp_path / "other" / ".." / ODD_NAME, ["broker.example.com"])
+    broker = tmp_path / "mosquitto.service"
+    broker.write_text((office / "mosquitto-gatectl.conf").read_text())
+    done = subprocess.run(
+        [tool("systemd-analyze"), "verify", "--man=no", *office.glob("*.service"), broker],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"SYSTEMD_LOG_LEVEL": "debug"},  # it then shows the units as it understands them
+    )
+    shown = done.stdout + done.stderr
+    commands = [shlex.split(line.replace(r"\$", "$")) for line in re.findall("Command Line: (.*)", shown)]
+    files = {Path(words[-1].replace("$$", "$")) for words in commands if "-c" in words}
+    assert files == {office / "fleet.toml", office / "mosquitto.conf"}
+    for others in ("ingest.key", "pseudonym"):
+        assert f"InaccessiblePaths: -{office}/ca.key -{office}/{others}\n" in shown
 
 
 @pytest.mark.parametrize("name", ["gatectl.service", "gatectl-uplink.service"])
