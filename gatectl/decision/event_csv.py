@@ -29,6 +29,13 @@ GRACE_COLUMNS = (
 Columns = tuple[str, ...]
 
 
+def of_fleet(columns: Columns) -> Columns:
+    """Return the columns for events of many gates: door names repeat, so studio and gate are before them."""
+    door = columns.index("door")
+    before = tuple(name for name in columns[:door] if name != "studio")
+    return (*before, "studio", "device", *columns[door:])
+
+
 def lines(events: Iterable[Event], zone: tzinfo | None, columns: Columns = COLUMNS) -> Iterator[str]:
     """The header, then a line for each event as it comes; times are those of `zone`."""
     yield header(columns)
@@ -56,6 +63,7 @@ def _values(event: Event, zone: tzinfo | None) -> dict[str, object]:
     plain = event.to_json()
     request, reason = plain["request"] or {}, plain["reason"] or {}
     return plain | {
+        "device": event.device,
         "time": f"{moment:%Y-%m-%d %H:%M:%S}",
         "utc_offset": offset_text(moment),
         "reason_key": reason.get("key"),

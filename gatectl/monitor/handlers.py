@@ -97,7 +97,7 @@ class PageHandlers:
 
     async def download(self, request: Request) -> Response:
         """Send all events that pass the filters, as a file for spreadsheets."""
-        table = _Table(self._query(request.query_params).search.filters, event_csv.COLUMNS)
+        table = _Table(self._query(request.query_params).search.filters, self._columns(event_csv.COLUMNS))
         return await self._file(request, "events", table)
 
     async def grace(self, request: Request) -> Response:
@@ -118,8 +118,11 @@ class PageHandlers:
 
     async def grace_download(self, request: Request) -> Response:
         """Send that list as a file for spreadsheets, as `gatectl grace --csv` prints it."""
-        table = _Table(_graced(self._query(request.query_params)), event_csv.GRACE_COLUMNS)
-        return await self._file(request, "grace", table)
+        filters = _graced(self._query(request.query_params))
+        return await self._file(request, "grace", _Table(filters, self._columns(event_csv.GRACE_COLUMNS)))
+
+    def _columns(self, columns: event_csv.Columns) -> event_csv.Columns:
+        return event_csv.of_fleet(columns) if self._site.is_fleet else columns
 
     async def _file(self, request: Request, name: str, table: _Table) -> Response:
         file_name = f"gatectl-{name}-{datetime.now().astimezone():%Y-%m-%d}.csv"

@@ -1,6 +1,7 @@
 """The Event Monitor over all gates: real PostgreSQL, filled by ingest's own code, and the real process."""
 
 import asyncio
+import csv
 import re
 import time
 from datetime import UTC, datetime, timedelta
@@ -173,7 +174,9 @@ def test_who_was_let_in_during_an_outage_is_listed_for_the_whole_fleet(pages, ta
     graced = tables.scan("munich-1", "München", basis="grace", fault="timeout", verdict="none", at=at(1))
     html = pages.get("/grace").raise_for_status().text
     assert re.findall(r'id="e([0-9a-f-]{36})"', html) == [graced]
-    assert len(pages.get("/grace.csv").raise_for_status().text.splitlines()) == 2
+    header, row = csv.reader(pages.get("/grace.csv").raise_for_status().text.splitlines())
+    assert header[2:5] == ["studio", "device", "door"]
+    assert row[2:5] == ["München", "munich-1", "main"]
 
 
 def test_the_download_has_every_event(pages, tables):
@@ -181,6 +184,9 @@ def test_the_download_has_every_event(pages, tables):
     tables.scan("munich-1", "München")
     lines = pages.get("/events.csv", params={"device": "berlin-1"}).raise_for_status().text.splitlines()
     assert [line.rpartition(",")[2] for line in lines[1:]] == ids
+    header, row, *_ = csv.reader(lines)
+    named = dict(zip(header, row, strict=True))
+    assert [named[name] for name in ("studio", "device", "door")] == ["Berlin", "berlin-1", "main"]
 
 
 def test_the_day_is_drawn_for_who_asks(pages, tables):

@@ -20,6 +20,7 @@ from gatectl.journal.paging import Browser
 from gatectl.monitor.chart import day_of
 from gatectl.monitor.handlers import PageHandlers
 from gatectl.monitor.journal_worker import JournalWorker
+from gatectl.monitor.renderer import SiteInfo
 
 BERLIN = "Europe/Berlin"
 
@@ -177,7 +178,7 @@ def test_a_download_whose_journal_is_replaced_says_at_its_end_that_it_is_not_who
     store = tmp_path / "journal.db"
     fill(store, 1200)
     desk = JournalWorker(store)
-    pages = PageHandlers(None, desk, None, None, None)
+    pages = PageHandlers(SiteInfo("", "", (), {}), desk, None, None, None)
     scope = {"type": "http", "method": "GET", "path": "/events.csv", "query_string": b"", "headers": []}
 
     async def story():
