@@ -181,6 +181,9 @@ def _init(args: argparse.Namespace) -> int:
         f"hint: back up {args.folder}: with a new authority every gate needs a new certificate",
         file=sys.stderr,
     )
+    if new_office.is_hidden_from_services(args.folder):
+        why = "ProtectHome= and PrivateTmp= of the units hide /home, /root and /tmp from them"
+        print(f"hint: {why}: make it elsewhere, as in /etc/gatectl-fleet", file=sys.stderr)
     return 0
 
 
@@ -215,8 +218,11 @@ def _sign(args: argparse.Namespace) -> int:
 
 def _revoke(args: argparse.Namespace) -> int:
     """Return 0 when no certificate of the device is in force."""
-    from gatectl.fleet.authority import ISSUED, CertificateAuthority  # noqa: PLC0415
+    from gatectl.fleet.authority import DEVICE, ISSUED, CertificateAuthority  # noqa: PLC0415
 
+    if not DEVICE.fullmatch(args.device):
+        hint = "a gate's name has 1 to 64 characters of a-z, 0-9 and -"
+        raise UsageError(f"gatectl fleet revoke: {args.device!r} is no gate's name", hint)
     folder = _folder(args.config)
     with _named_files(_AUTHORITY):
         count = CertificateAuthority(folder).revoke(args.device)

@@ -16,9 +16,9 @@ from urllib.parse import quote
 from gatectl.config.model import MonitorSettings, Settings
 from gatectl.config.problems import MONITOR_HINT, SettingIssue
 from gatectl.config.reader import find, load, located
-from gatectl.config.secrets import read_password
+from gatectl.config.secrets import KeyRefused, read_password
 from gatectl.daemon.control import WATCH_SOCKET
-from gatectl.errors import GatectlError, UsageError, near
+from gatectl.errors import UsageError, near
 from gatectl.validators.addresses import host_and_port, is_loopback
 from gatectl.validators.values import KeySource
 
@@ -120,7 +120,7 @@ def prepared(
     from gatectl.monitor.password import Password, SignedOut  # noqa: PLC0415
 
     host, port = _listen(args, settings)
-    text = _password(args, settings)
+    text = _password(args, path, settings)
     if text is None:
         _require_loopback(host, args, path)
     folder = os.environ.get(STATE_FOLDER)
@@ -142,7 +142,7 @@ def _link(args: argparse.Namespace, path: Path, settings: Settings) -> int:
         hints = near(args.door, settings.doors) or (f"the doors are {', '.join(settings.doors)}",)
         raise UsageError(f"gatectl monitor link: there is no door {args.door!r} in {path}", *hints)
     host, port = _listen(args, settings.monitor)
-    text = _password(args, settings.monitor)
+    text = _password(args, path, settings.monitor)
     if text is None:
         _require_loopback(host, args, path)
     names = _names(args, settings.monitor)
@@ -181,19 +181,27 @@ def _names(args: argparse.Namespace, settings: MonitorSettings) -> list[str]:
     return list(settings.names if args.name is None else args.name)
 
 
-def _password(args: argparse.Namespace, settings: MonitorSettings) -> str | None:
-    """Return the password, if the settings name one. Raises GatectlError if it is not acceptable."""
+def _password(args: argparse.Namespace, path: Path, settings: MonitorSettings) -> str | None:
+    """Return the password, if one is named. Raises GatectlError if it is not acceptable.
+
+    It is a SettingsError where the settings name it.
+    """
+    if args.password_file is not None:
+        return _long_password(KeySource(file=args.password_file.absolute()))
+    try:
+        return None if settings.password is None else _long_password(settings.password)
+    except KeyRefused as refused:
+        raise located(path, SettingIssue(("monitor", "password"), refused.message, refused.hints)) from None
+
+
+def _long_password(source: KeySource) -> str:
+    """Return the password in its place. Raises KeyRefused if it cannot be read, or is too short."""
     from gatectl.monitor.password import CHARS_MIN  # noqa: PLC0415 - with what it needs
 
-    source = settings.password
-    if args.password_file is not None:
-        source = KeySource(file=args.password_file.absolute())
-    if source is None:
-        return None
     text = read_password(source, os.environ).value
     if len(text) < CHARS_MIN:
         place = source.file or source.credential or f"${source.env}"
-        raise GatectlError(
+        raise KeyRefused(
             f"{place}: the password has fewer than {CHARS_MIN} characters", "a few words make a long one"
         )
     return text

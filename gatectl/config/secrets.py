@@ -199,7 +199,7 @@ def _content(path: Path, absent: str, *, private: bool) -> bytes:
     except FileNotFoundError:
         raise KeyRefused(f"{path} does not exist", absent) from None
     except OSError as error:
-        hint = "the user gatectl must be able to read it: chgrp gatectl, chmod 640"
+        hint = "the service's user must be able to: chgrp gatectl (at head office gatectl-fleet), chmod 640"
         raise KeyRefused(f"{path} cannot be read: {error.strerror}", SUDO_OR_GROUP, hint) from None
 
 

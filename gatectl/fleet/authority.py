@@ -7,6 +7,7 @@ issued, and the list of the revoked ones (RFC 5280), which the broker reads.
 
 from __future__ import annotations
 
+import glob
 import ipaddress
 import os
 import re
@@ -44,10 +45,13 @@ fleet on one day."""
 CLOCK_BEHIND = timedelta(days=1)
 """Certificates are valid from a day ago, for devices whose clock is not yet right."""
 
+_BACKUP = "take it from a backup"
+
 REQUEST_MAX = 65_536
 """Bytes of a certificate request, which has about one thousand."""
 RSA_BITS_LEAST = 2048
 """OpenSSL refuses shorter ones in a handshake (SSL_CTX_set_security_level(3), level 2)."""
+_REQUEST_HINT = "`gatectl uplink csr` makes one at the gate"
 
 
 class CertificateRefused(GatectlError):
@@ -69,9 +73,10 @@ class CertificateAuthority:
                 "`gatectl fleet init DIR` makes an authority; -c DIR/fleet.toml names its folder",
             ) from None
         except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-            raise GatectlError(f"{folder}: {CERTIFICATE} and {KEY} cannot be read: {error}") from None
+            line = " ".join(str(error).split())
+            raise GatectlError(f"{folder}: {CERTIFICATE} and {KEY} cannot be read: {line}", _BACKUP) from None
         if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise GatectlError(f"{folder / KEY} is not the key that `gatectl fleet init` made")
+            raise GatectlError(f"{folder / KEY} is not the key that `gatectl fleet init` made", _BACKUP)
         self._key = key
 
     @classmethod
@@ -142,7 +147,7 @@ class CertificateAuthority:
         return len(found)
 
     def _issued(self, device: str) -> Iterator[x509.Certificate]:
-        for path in (self._folder / ISSUED).glob(f"{device}.*.crt"):
+        for path in (self._folder / ISSUED).glob(f"{glob.escape(device)}.*.crt"):
             with suppress(ValueError):
                 yield x509.load_pem_x509_certificate(path.read_bytes())
 
@@ -151,9 +156,7 @@ class CertificateAuthority:
         try:
             return list(x509.load_pem_x509_crl(path.read_bytes()))
         except ValueError:
-            raise GatectlError(
-                f"{path} is no list of revoked certificates", "take it from a backup"
-            ) from None
+            raise GatectlError(f"{path} is no list of revoked certificates", _BACKUP) from None
 
     def _write_revoked(self, entries: Iterable[x509.RevokedCertificate]) -> None:
         now = datetime.now(UTC)
@@ -227,16 +230,14 @@ def _general_name(name: str) -> x509.GeneralName:
 def _checked(request: bytes) -> tuple[str, CertificatePublicKeyTypes]:
     """Return the name and the key of a request that may be signed; raises CertificateRefused."""
     if len(request) > REQUEST_MAX:
-        raise CertificateRefused("the file is too large for a certificate request")
+        raise CertificateRefused("the file is too large for a certificate request", _REQUEST_HINT)
     try:
         parsed = x509.load_pem_x509_csr(request)
         names = [attribute.value for attribute in parsed.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
         key = parsed.public_key()
         is_signed = parsed.is_signature_valid
     except (ValueError, TypeError, UnsupportedAlgorithm, InvalidSignature):
-        raise CertificateRefused(
-            "the file holds no certificate request", "`gatectl uplink csr` makes one at the gate"
-        ) from None
+        raise CertificateRefused("the file holds no certificate request", _REQUEST_HINT) from None
     if not is_signed:
         raise CertificateRefused("the request is not signed by its own key", "make it again at the gate")
     if len(names) != 1 or not isinstance(names[0], str) or not DEVICE.fullmatch(names[0]):

@@ -20,6 +20,7 @@ from psycopg.types.json import Jsonb
 from gatectl.errors import GatectlError
 from gatectl.fleet import erase
 from gatectl.fleet.intake import COLUMNS, Alarm, Intake, Place, Round, Row
+from gatectl.fleet.settings import require_postgresql
 from gatectl.uplink.head_office import Attendance, Notice, Stream
 
 LOCK = 0x67617465
@@ -116,10 +117,11 @@ class Database:
     async def open(cls, dsn: str, password: str | None, waiting: Callable[[], None]) -> Database:
         """Connect, wait for the lock (calling `waiting` once if another process has it), and migrate.
 
-        Raises DatabaseAway; GatectlError for tables of a later version.
+        Raises DatabaseAway; GatectlError for tables of a later version, and for a PostgreSQL that is too old.
         """
         connection = await _guarded(_connect(dsn, password))
         try:
+            require_postgresql(connection.info.server_version)
             await _guarded(_lock(connection, waiting))
             await _guarded(_migrate(connection))
         except BaseException:

@@ -18,6 +18,7 @@ from psycopg import Connection
 
 from gatectl.errors import GatectlError, near
 from gatectl.fleet.intake import Row, time_of
+from gatectl.fleet.settings import require_postgresql
 from gatectl.uplink.privacy import Privacy
 
 STEP = 1000
@@ -79,6 +80,7 @@ class Tables:
             )
         except psycopg.Error as error:
             raise _failed(error) from error
+        require_postgresql(self._connection.info.server_version)
 
     def close(self) -> None:
         self._connection.close()

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from gatectl.errors import GatectlError
+from gatectl.fleet.settings import POSTGRESQL_LEAST
 
 START_S = 60.0
 """A broker and a database that begin on a loaded machine; a second elsewhere."""
@@ -28,9 +29,6 @@ POLL_S = 0.02
 
 MOSQUITTO = ("mosquitto", "/usr/sbin/mosquitto")
 """Debian puts it where an ordinary user's PATH does not lead."""
-
-POSTGRESQL_LEAST = 15
-"""The version of Debian 12."""
 
 OWN_GROUP = 0
 """As `process_group` of a child: Ctrl-C reaches the parent alone, which ends its children in their order."""

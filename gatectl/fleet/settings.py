@@ -13,7 +13,8 @@ from gatectl.config.model import MonitorSettings
 from gatectl.config.problems import Lines, Problem, SettingIssue, SettingsError, Where, key_of
 from gatectl.config.reader import located, parsed
 from gatectl.config.schema import Flaw, InvalidError
-from gatectl.errors import near
+from gatectl.errors import SUDO, near
+from gatectl.journal.reader import UnreadableError
 from gatectl.validators.addresses import BrokerUrl
 from gatectl.validators.values import (
     FilePath,
@@ -32,6 +33,11 @@ T = TypeVar("T")
 
 DEFAULT = Path("/etc/gatectl-fleet/fleet.toml")
 
+POSTGRESQL_LEAST = 15
+"""The version of Debian 12."""
+
+_KEY_HINT = 'put it alone into a file with mode 640, and write {} = {{ file = "{}" }}'
+
 
 def _dsn(value: object, _folder: Path) -> str:
     import psycopg  # noqa: PLC0415 - with libpq
@@ -39,12 +45,14 @@ def _dsn(value: object, _folder: Path) -> str:
 
     text = string(value)
     try:
-        conninfo_to_dict(text)
+        given = conninfo_to_dict(text)
     except psycopg.ProgrammingError:
         # libpq's words may show a part of it, and that may be a password.
         raise refuse(
             "is not a connection string of libpq", 'as in "host=db.example.com dbname=gatectl"'
         ) from None
+    if "password" in given:
+        raise refuse("must not have the password", _KEY_HINT.format("password", "database-password"))
     return text
 
 
@@ -95,15 +103,14 @@ _WORDS = {
     schema.MISSING: "is missing",
     schema.UNKNOWN: "is not a known key",
     schema.NO_TABLE: "must be a table",
+    schema.NO_LIST: "must be a list in square brackets",
 }
 """Words for what is wrong. A value that is refused brings its own."""
 
 
 def load(path: Path) -> FleetSettings:
     """Read the settings. Raises SettingsError with every problem."""
-    if not path.exists():
-        hints = (f"gatectl fleet reads -c PATH, else {DEFAULT}", "`gatectl fleet init DIR` makes one")
-        raise SettingsError(path, [Problem(1, "settings", "the file does not exist", hints)])
+    _require_readable(path)
     text, raw = parsed(path)
     try:
         settings: FleetSettings = schema.read(FleetSettings, raw, path.absolute().parent)
@@ -113,13 +120,43 @@ def load(path: Path) -> FleetSettings:
     return settings
 
 
+def _require_readable(path: Path) -> None:
+    hints = (f"gatectl fleet reads -c FILE, else {DEFAULT}", "`gatectl fleet init DIR` makes one")
+    try:
+        with path.open("rb"):
+            return
+    except (FileNotFoundError, NotADirectoryError):
+        problem = Problem(1, "settings", "the file does not exist", hints)
+    except OSError as error:
+        about = (SUDO,) if isinstance(error, PermissionError) else hints
+        problem = Problem(1, "settings", f"the file cannot be read: {error.strerror}", about)
+    raise SettingsError(path, [problem])
+
+
 def _problem(flaw: Flaw, lines: Lines) -> Problem:
     what, hints = flaw.what or _WORDS.get(flaw.kind, "is not what it should be"), flaw.hints
     if flaw.kind == schema.UNKNOWN:
         *way, name = flaw.where
         known = settings_of(_TABLES[str(way[0])] if way else FleetSettings)
         hints = near(str(name), known) or (f"known here: {', '.join(known)}",)
+    elif flaw.kind == schema.NO_TABLE and len(flaw.where) > 1:
+        hints = (_KEY_HINT.format(flaw.where[-1], "PATH"),)
+    elif flaw.kind == schema.MISSING:
+        hints = ("`gatectl fleet init DIR` makes a whole fleet.toml", *hints)
+    hints = hints or ("man gatectl-fleet has each setting",)
     return Problem(lines.of(flaw.where), key_of(flaw.where), what, hints)
+
+
+def require_postgresql(version: int) -> None:
+    """Raise UnreadableError for a server that is too old. `version` is libpq's number: 150003 is 15.3."""
+    if version >= POSTGRESQL_LEAST * 10_000:
+        return
+    first, rest = divmod(version, 10_000)
+    name = f"{first}.{rest if first >= 10 else rest // 100}"  # before 10, two numbers were the version
+    raise UnreadableError(
+        f"PostgreSQL {name} is too old: head office needs {POSTGRESQL_LEAST} or later",
+        "install a later one, and bring the database over: pg_upgradecluster(1), or pg_dump and psql",
+    )
 
 
 # --- The files that the settings name ------------------------------------------------------------

@@ -24,6 +24,7 @@ from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestR
 from gatectl.decision.outcomes import Fault
 from gatectl.decision.timestamps import BootUs, WallUs
 from gatectl.decision.verdict import Basis, Reason, Result, Verdict
+from gatectl.fleet.settings import require_postgresql
 from gatectl.journal.filters import Filters
 from gatectl.journal.paging import Listed, Page, Search, Tally
 from gatectl.journal.reader import PAGE, UnreadableError
@@ -94,6 +95,7 @@ class StoredEvents:
                 prepare_threshold=None,
                 row_factory=dict_row,
             )
+        require_postgresql(self._connection.info.server_version)
 
     def close(self) -> None:
         self._connection.close()

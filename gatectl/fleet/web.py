@@ -21,6 +21,7 @@ from gatectl.fleet import overview
 from gatectl.fleet.database import CHANNEL, CONNECT_S
 from gatectl.fleet.fleet_metrics import FleetMetrics
 from gatectl.fleet.overview import Overview
+from gatectl.fleet.settings import require_postgresql
 from gatectl.fleet.stored_events import DatabaseUnreachable, FleetSource
 from gatectl.journal.reader import UnreadableError
 from gatectl.monitor import texts
@@ -126,7 +127,7 @@ class FleetFeeds(EventFeeds):
             return FleetNews(None, error)
 
     async def follow_notifications(self) -> Never:
-        """Wake the pages at each commit with events. Never returns."""
+        """Wake the pages at each commit with events. Raises UnreadableError if PostgreSQL is too old."""
         await self.health()  # for streams that were open before a restart
         while True:
             try:
@@ -143,6 +144,7 @@ class FleetFeeds(EventFeeds):
             application_name="gatectl fleet monitor",
         )
         async with connection:
+            require_postgresql(connection.info.server_version)
             await connection.execute(f"LISTEN {CHANNEL}")
             async for _ in connection.notifies():
                 self.wake()

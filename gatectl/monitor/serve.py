@@ -91,7 +91,7 @@ def listening(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise GatectlError(
             f"{host}:{port}: the monitor cannot listen there: {error.strerror or error}",
-            "another address: gatectl monitor --listen ADDRESS:PORT",
+            "another address: --listen ADDRESS:PORT, or listen in [monitor] of the settings",
         ) from error
     return bound
 

@@ -2,14 +2,17 @@
 
 import asyncio
 import contextlib
+import shlex
 import socket
 import stat
 import subprocess
 from datetime import timedelta
+from pathlib import Path
 
 import aiomqtt
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from fleet_rig import context_of, enrol, request_of
 from virtual_gate import WAIT_S, client
@@ -17,7 +20,12 @@ from virtual_gate import WAIT_S, client
 from gatectl.cli.main import main
 from gatectl.fleet import new_office
 from gatectl.fleet.authority import INGEST, CertificateAuthority, CertificateRefused
+from gatectl.fleet.local_services import LocalBroker, free_port
 from gatectl.fleet.settings import load
+
+RSA_KEY = rsa.generate_private_key(65_537, 2048).private_bytes(
+    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+)
 
 
 def test_a_new_head_office_is_complete_and_its_secrets_are_its_owners(tmp_path, capsys):
@@ -45,6 +53,36 @@ def test_a_folder_that_is_in_use_is_left_alone(tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["ca.key"]
 
 
+@pytest.mark.parametrize("name", ["two\nlines", "bell\a"])
+def test_a_folder_that_no_unit_can_name_is_refused(tmp_path, capsys, name):
+    assert main(["fleet", "init", str(tmp_path / name)]) == 1
+    first, hint = capsys.readouterr().err.splitlines()
+    assert first.startswith(str(tmp_path))
+    assert first.endswith("has a line break or a control character")
+    assert hint == "hint: give a folder whose whole path has none, such as /etc/gatectl-fleet"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("mosquitto")
+def test_a_head_office_works_whatever_its_folders_name(tmp_path):
+    folder = tmp_path / 'Büro 100% "$HOME" \\ #1'
+    new_office.create(folder, ["127.0.0.1"], port=free_port(), address="127.0.0.1")
+    with LocalBroker(folder) as broker:
+        assert is_let_in(broker, enrol(folder, "berlin-1"))
+        assert is_let_in(broker, context_of(folder, "ingest"))
+    for line in new_office.next_steps(folder)[2:4]:  # chgrp …
+        assert {Path(word).parent for word in shlex.split(line) if "/" in word} == {folder}
+
+
+def test_a_folder_that_the_services_do_not_see_is_said(tmp_path, monkeypatch, capsys):
+    assert not new_office.is_hidden_from_services(Path("/etc/gatectl-fleet"))
+    assert new_office.is_hidden_from_services(Path("/etc/../root/fleet"))
+    monkeypatch.chdir(tmp_path)
+    assert main(["fleet", "init", "fleet"]) == 0
+    is_said = "PrivateTmp= of the units hide" in capsys.readouterr().err
+    assert is_said == new_office.is_hidden_from_services(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -57,6 +95,8 @@ def test_a_folder_that_is_in_use_is_left_alone(tmp_path, capsys):
         (["sign", "{tmp}/a.csr", "-o", "{tmp}/none/a.crt"], "none/a.crt: No such file or directory"),
         (["sign", "{tmp}/a.csr", "-o", "{tmp}"], "Is a directory"),
         (["revoke", "nobody"], "no certificate of nobody is in force"),
+        (["revoke", ""], "'' is no gate's name"),
+        (["revoke", "*"], "'*' is no gate's name"),
     ],
 )
 def test_each_error_is_one_line_that_names_the_thing_and_a_hint(office, tmp_path, capsys, words, said):
@@ -67,6 +107,22 @@ def test_each_error_is_one_line_that_names_the_thing_and_a_hint(office, tmp_path
     assert said in first
     assert hints
     assert all(line.startswith("hint: ") for line in hints)
+
+
+def test_a_name_with_a_wildcard_revokes_no_other_gate(office):
+    enrol(office, "a")
+    assert CertificateAuthority(office).revoke("*") == 0
+    assert CertificateAuthority(office).revoke("a") == 1
+
+
+@pytest.mark.parametrize(("name", "content"), [("ca.key", b""), ("ca.crt", b"none"), ("ca.key", RSA_KEY)])
+def test_an_authority_that_cannot_be_read_is_said_in_one_line_with_a_hint(office, capsys, name, content):
+    enrol(office, "a")
+    (office / name).write_bytes(content)
+    assert main(["fleet", "revoke", "a", "-c", str(office / "fleet.toml")]) == 1
+    first, hint = capsys.readouterr().err.splitlines()
+    assert str(office) in first
+    assert hint == "hint: take it from a backup"
 
 
 @pytest.mark.parametrize("content", [None, b"no list"])
