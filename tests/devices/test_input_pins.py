@@ -10,8 +10,10 @@ import pytest
 from gpiozero.pins.mock import MockFactory, MockPin
 from limits import NET_S
 
+from gatectl import clock
 from gatectl.decision.door.inputs import InputName, LevelChange, LevelFilter
-from gatectl.devices.gpio.input_watcher import HANGS, InputWatcher, Lost, WatchedInput
+from gatectl.decision.timestamps import FOREVER, LONG_AGO
+from gatectl.devices.gpio.input_watcher import CLOSE_S, HANGS, InputWatcher, Lost, WatchedInput
 from gatectl.devices.gpio.pin_threads import PinThreads
 from gatectl.sim.simulated_pins import WIRES, SimulatedFactory, SimulatedPin, packet
 
@@ -214,6 +216,83 @@ def test_a_driver_that_hangs_at_one_pin_holds_up_no_other(hanging):
     finally:
         threads.stop()
         factory.reset()
+
+
+def test_an_awaited_level_is_read_at_the_moment_at_which_it_is_due():
+    factory, threads = MockFactory(pin_class=WithoutEdges), PinThreads()
+    one = WatchedInput(
+        "main", InputName.PASSAGE, PIN, True, LevelFilter(0), lambda _: None, factory, threads
+    )
+    read_s = clock.monotonic()
+    one.run(read_s)
+    InputWatcher([one], threads).watch_closely("main", read_s + 60)
+    due_s = one.due_s(read_s + 0.001)
+    assert due_s <= read_s + CLOSE_S
+    assert one.due_s(due_s) <= due_s
+    factory.reset()
+
+
+class Repeating:
+    """A task that is due once more after its run. The two threads take turns at its first run."""
+
+    name, wants_spare, spare_looks = "repeating", True, False
+
+    def __init__(self):
+        self.planned = threading.Semaphore(0)
+        self.next_s = FOREVER
+        self.ran_it = None
+        self.is_taken, self.is_over = threading.Event(), threading.Event()
+
+    def due_s(self, _now_s):
+        if threading.current_thread() is self.ran_it:
+            self.is_taken.wait(CLOSE_S)
+        return self.next_s
+
+    def run(self, _now_s):
+        if self.next_s == LONG_AGO:
+            self.ran_it = threading.current_thread()
+            self.is_taken.set()
+            for _ in range(2):  # the other thread asks once for what is due, and once before it sleeps
+                self.planned.acquire(timeout=CLOSE_S / 4)
+            self.next_s = clock.monotonic()
+        else:
+            self.next_s = FOREVER
+            self.is_over.set()
+
+    def hangs(self):
+        """Never called."""
+
+
+class Idle(Repeating):
+    """A task that is never due. Without it the first thread would wake once a second."""
+
+    wants_spare = False
+
+    def __init__(self, other):
+        super().__init__()
+        self.other = other
+
+    def due_s(self, now_s):
+        if threading.current_thread() is not self.other.ran_it:
+            self.other.planned.release()
+        return now_s + 3600
+
+
+def test_a_task_is_run_again_on_time_whichever_thread_ran_it_before():
+    threads, task = PinThreads(), Repeating()
+    threads.add(task, Idle(task))
+    threads.start()
+    try:
+        for _ in range(20):
+            task.is_taken.clear()
+            while task.planned.acquire(blocking=False):
+                pass
+            task.next_s = LONG_AGO
+            threads.wake()
+            assert task.is_over.wait(NET_S)
+            task.is_over.clear()
+    finally:
+        threads.stop()
 
 
 def _put(told, door, change):

@@ -173,7 +173,7 @@ def test_an_opening_wakes_the_guard_only_if_it_would_sleep_longer(relay):
     one = relay(open_ms=60_000)
     guard = RelayTimer([one])  # never started
     guard._pass()
-    guard.threads._pause_s()
+    guard.threads._sleeps_until = guard.threads._next_due_s()
     calls = guard.threads._calls
     guard.changed(one.energise())
     assert guard.threads._calls == calls, "it looks at the pins within a second anyway"

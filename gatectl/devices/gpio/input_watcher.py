@@ -56,6 +56,8 @@ class WatchedInput:
     """Until when it is read every 20 ms."""
     _device: Any = None
     _next_s: LoopTime = LONG_AGO
+    _read_s: LoopTime = LONG_AGO
+    """When it was read last."""
     _has_edge: bool = False
     _pause_s: float = FIRST_RETRY_S
     _is_lost: bool = False
@@ -81,7 +83,7 @@ class WatchedInput:
         if self._has_edge or self._next_s <= now_s:
             return now_s
         is_close = self._device is not None and now_s < self.close_until_s
-        return min(self._next_s, LoopTime(now_s + CLOSE_S)) if is_close else self._next_s
+        return min(self._next_s, LoopTime(self._read_s + CLOSE_S)) if is_close else self._next_s
 
     def edge(self, *_: Any) -> None:
         """Read it at once: its level has changed."""
@@ -91,6 +93,7 @@ class WatchedInput:
     def run(self, now_s: LoopTime) -> None:
         """Read the level, and report the change that it settles; claim the pin before if that is due."""
         self._has_edge = False
+        self._read_s = now_s
         try:
             if self._device is None:
                 self._claim()

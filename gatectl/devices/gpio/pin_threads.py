@@ -153,9 +153,8 @@ class PinThreads:
             while self._is_needed(me):
                 calls = self._calls  # each thread has its own look at what it was called for
                 self.look()
-                for task in self._due():
-                    self._run(task, me)
-                self._sleep(me, calls)
+                has_run = [self._run(task, me) for task in self._due()]
+                self._sleep(me, calls, has_run=any(has_run))
         except BaseException as error:  # noqa: BLE001 - passed on: it ends the daemon
             what = me.task.name if me.task else "pins' thread"
             if not self.broken.done():
@@ -173,29 +172,37 @@ class PinThreads:
         now_s = clock.monotonic()
         return [task for task in self._tasks if task.due_s(now_s) <= now_s]
 
-    def _run(self, task: PinTask, me: _Worker) -> None:
+    def _run(self, task: PinTask, me: _Worker) -> bool:
+        """Run a task that is still due; whether this thread did."""
         with self._lock:
             now_s = clock.monotonic()
             is_taken = any(worker.task is task for worker in self._workers)
             if is_taken or task not in self._tasks or task.due_s(now_s) > now_s:
-                return
+                return False
             me.task, me.since_s = task, now_s
         task.run(now_s)
         with self._lock:
             me.task, me.is_reported = None, False
+        return True
 
-    def _sleep(self, me: _Worker, calls: int) -> None:
+    def _sleep(self, me: _Worker, calls: int, *, has_run: bool) -> None:
         """Sleep until a task is due; the spare until it is woken, or a little longer than the first.
 
         Not at all if there was a call after those `calls`.
         """
-        pause_s: float | None = self._pause_s()
-        if self._is_spare(me):
+        due_s = self._next_due_s()
+        pause_s: float | None = max(due_s - clock.monotonic(), 0.0)
+        if is_spare := self._is_spare(me):
+            if has_run:
+                self.wake(due_s)  # the first thread has planned its sleep without the task that ran here
             looks = any(task.spare_looks for task in self._tasks)
             pause_s = pause_s + RELIEVE_S if looks and pause_s is not None else None
+        else:
+            self._sleeps_until = due_s
         with self._called:
             self._called.wait_for(lambda: self._calls != calls, pause_s)
-        self._sleeps_until = math.inf
+        if not is_spare:
+            self._sleeps_until = math.inf
 
     def _is_spare(self, me: _Worker) -> bool:
         with self._lock:
@@ -207,9 +214,8 @@ class PinThreads:
                     return True
             return False
 
-    def _pause_s(self) -> float:
+    def _next_due_s(self) -> LoopTime:
         now_s = clock.monotonic()
         running = {worker.task for worker in self._workers}
         due = [task.due_s(now_s) for task in self._tasks if task not in running]
-        self._sleeps_until = min(due, default=LoopTime(now_s + HANG_S))
-        return max(self._sleeps_until - now_s, 0.0)
+        return min(due, default=LoopTime(now_s + HANG_S))
