@@ -201,7 +201,7 @@ def last_admissions(connection: sqlite3.Connection, doors: Collection[str]) -> d
         return {}
     rows = connection.execute(
         "SELECT door, max(at_us) FROM events WHERE at_us > (SELECT max(at_us) FROM attempts) - ?"
-        " AND kind IN ('scan', 'manual') AND result = 'admitted' GROUP BY door",
+        " AND kind IN ('scan', 'manual') AND result = 'admitted' AND basis IS NOT 'fire' GROUP BY door",
         (DAYS_US,),
     )
     return {door: WallUs(at_us) for door, at_us in rows if door in doors}
@@ -214,7 +214,8 @@ def unused_admissions(connection: sqlite3.Connection, since_us: int) -> list[Unu
         ' JOIN attempts AS a ON a.id = p."of" JOIN outcomes AS ao ON ao.seq = a.seq'
         " WHERE p.at_us >= ? AND p.kind = 'passage' AND o.result = 'not_passed'"
         " AND a.kind = 'scan' AND ao.basis IS NOT 'again'"
-        """ AND NOT EXISTS (SELECT 1 FROM attempts AS s WHERE s."of" = a.id AND s.kind = 'scan')"""
+        " AND NOT EXISTS (SELECT 1 FROM attempts AS s JOIN outcomes AS so ON so.seq = s.seq"
+        """ WHERE s."of" = a.id AND s.kind = 'scan' AND so.result IS NOT 'rejected')"""
         " ORDER BY p.seq",
         (since_us,),
     )

@@ -915,3 +915,38 @@ def test_who_came_back_has_a_passage_that_is_recent_enough(tmp_path, changes, re
         connection.execute(*statements.outcome_statement(passage.id, Outcome(result, "m")))
         assert statements.past_of(connection, now, 0, 30 * MINUTE_US)[2] is is_one
         assert not statements.past_of(connection, now, 0, 0)[2]
+
+
+@pytest.mark.parametrize(
+    ("second", "may_try"),
+    [
+        (None, True),
+        (Outcome(Result.REJECTED, "m", fault=Fault.LOCKDOWN), True),
+        (Outcome(Result.ADMITTED, "m", basis=Basis.AGAIN), False),
+        (Outcome(Result.UNKNOWN, "m", fault=Fault.INTERRUPTED), False),  # it may have opened
+    ],
+)
+def test_a_second_try_that_opened_nothing_is_still_there_after_a_restart(tmp_path, second, may_try):
+    admitted = Outcome(Result.ADMITTED, "m", basis=Basis.PARTNER)
+    rows = [
+        (attempt(1, at_us=NOON_US), admitted),
+        (attempt(2, kind="passage", of=attempt(1).id), Outcome(Result.NOT_PASSED, "m")),
+        (attempt(3, of=attempt(1).id), second),
+    ]
+    with closing(open_store(tmp_path / "journal.db")) as connection:
+        for one, outcome in rows:
+            if outcome is not None:
+                connection.execute(*statements.attempt_statement(one))
+                connection.execute(*statements.outcome_statement(one.id, outcome))
+        assert bool(statements.unused_admissions(connection, since_us=0)) is may_try
+
+
+def test_who_was_let_in_by_a_fire_alarm_begins_no_hold(tmp_path):
+    with closing(open_store(tmp_path / "journal.db")) as connection:
+        for number, basis in ((1, Basis.PARTNER), (2, Basis.FIRE)):
+            one = attempt(number, at_us=NOON_US + number)
+            connection.execute(*statements.attempt_statement(one))
+            connection.execute(
+                *statements.outcome_statement(one.id, Outcome(Result.ADMITTED, "m", basis=basis))
+            )
+        assert statements.last_admissions(connection, ["main"]) == {"main": NOON_US + 1}
