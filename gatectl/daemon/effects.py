@@ -59,9 +59,9 @@ class Effects:
             m.Note: self._note,
             m.Log: lambda log: self._context.sinks.take(log.entry),
             m.Energise: self._energise,
-            m.Release: lambda _: self._gate.entry.release(),
-            m.KeepOn: lambda keep: self._switch(for_exit=keep.for_exit).keep_on(keep.until_s),
-            m.StopKeeping: lambda stop: self._switch(for_exit=stop.for_exit).stop_keeping(),
+            m.Release: lambda release: self._gate.entry.release(release.at_s),
+            m.KeepOn: self._keep_on,
+            m.StopKeeping: self._stop_keeping,
             m.Show: self._show,
             m.WatchClosely: lambda watch: self._context.watch_inputs(self._door, watch.until_s),
             m.Warn: lambda warn: self._gate.warn(on=warn.on),
@@ -142,6 +142,18 @@ class Effects:
 
     def _switch(self, *, for_exit: bool) -> RelaySwitch:
         return self._gate.exit if for_exit else self._gate.entry
+
+    def _keep_on(self, effect: m.KeepOn) -> None:
+        if not self._is_the_doors_own(effect):
+            self._switch(for_exit=effect.for_exit).keep_on(effect.until_s)
+
+    def _stop_keeping(self, effect: m.StopKeeping) -> None:
+        if not self._is_the_doors_own(effect):
+            self._switch(for_exit=effect.for_exit).stop_keeping()
+
+    def _is_the_doors_own(self, effect: m.KeepOn | m.StopKeeping) -> bool:
+        """Whether the exit has no relay of its own: then the mode moves the door's alone, without a gap."""
+        return effect.for_exit and self._gate.exit is self._gate.entry
 
     def _energise(self, effect: m.Energise) -> None:
         switch = self._switch(for_exit=effect.for_exit)

@@ -59,16 +59,15 @@ def _ahead_s() -> float:
 
 
 async def look_regularly(doors: Collection[Door], threads: PinThreads) -> None:
-    """Keep the schedules, and replace a pins' thread that hangs."""
-    scheduled = [door for door in doors if door.machine.modes.needs_clock]
+    """Keep the schedules and the ends of holds, and replace a pins' thread that hangs."""
 
     def look() -> None:
-        for door in scheduled:
-            door.look_at_clock(trusted=watch.is_trusted)
+        for door in doors:
+            if door.machine.modes.needs_clock:
+                door.look_at_clock(trusted=watch.is_trusted)
 
     watch = ClockWatch(look)
-    if scheduled:
-        threads.add(watch)
+    threads.add(watch)
     while True:
         look()
         threads.look()

@@ -10,7 +10,7 @@ import pytest
 from harness import PINS
 from limits import NET_S
 
-RELAY, FIRE = PINS["main"]["relay"], 6
+RELAY, FIRE, BUTTON = PINS["main"]["relay"], 6, 26
 MEMBER = "wellhub:1000000000200"
 CONTINUOUS = {"relay": {"continuous": True}}
 
@@ -153,6 +153,30 @@ def test_the_fire_input_opens_the_gate(gym, environment):
     quiet_at = gym.drive(FIRE, 0)
     assert gym.next_event()["message"] == "Normal again"
     gym.until_pin(RELAY, 0, quiet_at)
+
+
+def test_the_end_of_a_fire_leaves_no_gap_in_a_hold(gym):
+    fire = {"fire": {"pin": FIRE, "active": "high", "debounce_ms": 0}}
+    gym = gym(doors={"main": CONTINUOUS | fire}).start()
+    told_of(gym, "hold", "main", "--for", "2h", "--reason", "open day")
+    for level, message in ((1, "Fire alarm"), (0, "Held open until ")):
+        gym.drive(FIRE, level)
+        assert gym.next_event()["message"].startswith(message)
+    levels = [change.level for change in gym.pins(RELAY)]
+    assert levels.count(0) == 1, "off at the start alone"
+
+
+def test_a_lockdown_lets_an_exit_end_and_no_admission(gym):
+    way_out = {"exit": {"button": {"pin": BUTTON, "debounce_ms": 0}, "open_ms": 5000}}
+    gym = gym(doors={"main": way_out | {"open_ms": 60_000}}).start()
+    gym.drive(BUTTON, 0)
+    assert gym.next_event()["kind"] == "exit"
+    gym.drive(BUTTON, 1)
+    gym.scan(MEMBER)
+    assert gym.next_event()["basis"] == "partner"
+    told_of(gym, "lockdown", "main", "--reason", "threat")
+    gate = gym.status()["doors"]["main"]["gate"]
+    assert not gate["open"] or gate["closes_in_ms"] <= 5000
 
 
 def test_a_hold_that_began_with_an_admission_goes_on_after_a_kill(gym):

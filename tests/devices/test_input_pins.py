@@ -220,9 +220,7 @@ def test_a_driver_that_hangs_at_one_pin_holds_up_no_other(hanging):
 
 def test_an_awaited_level_is_read_at_the_moment_at_which_it_is_due():
     factory, threads = MockFactory(pin_class=WithoutEdges), PinThreads()
-    one = WatchedInput(
-        "main", InputName.PASSAGE, PIN, True, LevelFilter(0), lambda _: None, factory, threads
-    )
+    one = WatchedInput("main", InputName.PASSAGE, PIN, True, LevelFilter(0), lambda _: None, factory, threads)
     read_s = clock.monotonic()
     one.run(read_s)
     InputWatcher([one], threads).watch_closely("main", read_s + 60)

@@ -12,9 +12,10 @@ import pytest
 from gpiozero.pins.mock import MockFactory, MockPin
 from limits import NET_S
 
+from gatectl import clock
 from gatectl.decision.indication import Indication, Lamp
 from gatectl.decision.log import Priority
-from gatectl.decision.timestamps import FOREVER
+from gatectl.decision.timestamps import FOREVER, LoopTime
 from gatectl.devices.gpio.gate import Gate
 from gatectl.devices.gpio.output import FIRST_RETRY_S, LAST_RETRY_S, LampPin
 from gatectl.devices.gpio.pins import PinsError, pin_factory
@@ -151,6 +152,34 @@ def test_a_shorter_opening_cuts_no_longer_one_short(relay):
     off_at = one.energise()
     assert one.energise(100) == off_at
     one.close()
+
+
+def test_a_pulse_is_never_longer_than_the_opening(factory, entries):
+    one = RelayPin(
+        "main", PIN, active_high=True, open_ms=100, factory=factory, log=entries.append, pulse_ms=1000
+    )
+    one.claim()
+    assert one.energise() <= clock.monotonic() + 0.1
+    one.close()
+
+
+def test_an_opening_may_be_made_to_end_earlier_and_never_later(relay):
+    one = relay(open_ms=60_000)
+    guard = RelayTimer([one])  # never started
+    gate = Gate(one, guard, [])
+
+    async def opened():
+        gate.entry.open()
+        end_s = clock.monotonic() + 30
+        gate.entry.release(LoopTime(end_s + 60))
+        assert end_s < one.off_at < end_s + 60
+        gate.entry.release(LoopTime(end_s))
+        assert (one.off_at, one.is_on) == (end_s, True)
+        gate.entry.release()
+        assert (one.off_at, one.is_on) == (None, False)
+
+    asyncio.run(opened())
+    gate.close()
 
 
 def test_the_guard_switches_off_while_the_event_loop_is_stuck(relay):

@@ -67,23 +67,24 @@ class Contact:
 
     def time_up(self, name: str, at: Instant) -> None:
         """Take the end of one of its two timers."""
-        if self._opened is None or not self.trusted:
-            return
-        # The time counts from the end of a mode that keeps the door open.
-        start_s = at.loop_s if self._door.keeps_open else self._door.kept_open_until_s
-        if at.loop_s < start_s + self._rules.held_s - (self._rules.warn_s if name == WARN else 0):
-            self._count_from(start_s)
+        is_alarming = self._opened is not None and self.trusted and self.alarm is None
+        if not is_alarming or self._door.keeps_open:
             return
         if name == WARN:
             self._door.emit(Warn(on=True))
-        elif self.alarm is None:
+        else:
             self._raise(Result.HELD, Message.HELD_OPEN, at)
+
+    def mode_over(self, now_s: LoopTime) -> None:
+        """Count from now on: the mode that kept the door open has ended."""
+        if self._opened is not None and self.alarm is None:
+            self._count_from(now_s)
 
     def trust(self) -> None:
         """Believe the contact again; a door that has been open for too long meanwhile is an alarm now."""
         self.trusted = True
         if self._opened is not None and self.alarm is None:
-            self._count_from(self._opened.loop_s)
+            self._count_from(max(self._opened.loop_s, self._door.kept_open_until_s))
 
     def _open(self, at: Instant) -> None:
         self._opened = at

@@ -21,6 +21,7 @@ from gatectl.decision.verdict import Decision, Reason, Verdict
 
 if TYPE_CHECKING:
     from gatectl.decision.door.check_ins import CheckIns
+    from gatectl.decision.door.contact import Contact
     from gatectl.decision.door.modes import Modes
     from gatectl.decision.door.occupancy import Occupancy
     from gatectl.decision.door.passages import Grant, Passages
@@ -135,6 +136,7 @@ class DoorContext:
     """When the last mode ended that kept the gate open."""
     passages: Passages | None = None
     """The admissions that wait for their members, where the door can tell."""
+    contact: Contact | None = None
     check_ins: CheckIns | None = None
     """None only until the machine is made."""
     occupancy: Occupancy | None = None
@@ -230,7 +232,7 @@ class DoorContext:
 
     def admit(self, attempt: Attempt, at: Instant, relay_on_s: LoopTime, after: AfterPassage) -> None:
         """Note that the relay is on for a member."""
-        if self.modes is not None:
+        if self.modes is not None and not self.has_fire:
             self.modes.admitted(at)
         if self.passages is not None and not self.has_fire:
             self.passages.grant(attempt, relay_on_s, after)
@@ -247,11 +249,10 @@ class DoorContext:
             self.shut(now_s)
 
     def shut(self, now_s: LoopTime) -> None:
-        """Switch the relay off before its time, unless somebody leaves through the same lock."""
-        if now_s < self._relay_kept_until_s:
-            return
-        self.emit(Release())
-        self.unlocked_until_s = min(self.unlocked_until_s, now_s)
+        """Switch the relay off before its time, but not before somebody has left through the same lock."""
+        self.emit(Release(max(now_s, self._relay_kept_until_s)))
+        # A lock of the exit's own, or the button itself, may be open for longer.
+        self.unlocked_until_s = min(self.unlocked_until_s, max(now_s, self.exit_until_s))
 
     def is_unlocked(self, at_s: LoopTime) -> bool:
         """Whether something had unlocked the door at this moment."""
@@ -262,6 +263,8 @@ class DoorContext:
         if self.keeps_open and not on:
             self.unlock(now_s)
             self.kept_open_until_s = now_s
+            if self.contact is not None:
+                self.contact.mode_over(now_s)
         self.keeps_open = on
 
     def unlock(self, until_s: LoopTime) -> None:

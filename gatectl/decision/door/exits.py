@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from gatectl.decision.door.context import DoorContext, gate_record
 from gatectl.decision.door.messages import CodeRead, Energise, Note, RelayOn, RelayStuck, StartTimer
+from gatectl.decision.door.scan_queue import RecentCodes
 from gatectl.decision.event import Attempt, Event, GateRecord, Outcome
 from gatectl.decision.outcomes import Fault, Message
 from gatectl.decision.timestamps import Instant, LoopTime
@@ -48,8 +49,8 @@ class Exits:
         self._unanswered: dict[str, _Press] = {}
         """Presses and codes whose relay has not answered."""
         self._pressed: str | None = None
-        self._seen: CodeRead | None = None
-        """The latest code at a scanner on the inside."""
+        self._recent = RecentCodes(rules.repeat_s)
+        """Those at the scanners on the inside."""
 
     def __contains__(self, event_id: str) -> bool:
         return event_id in self._unanswered
@@ -70,12 +71,9 @@ class Exits:
 
     def code(self, read: CodeRead) -> None:
         """Open the way out for any code; the same code again within `repeat_s` is the same reading."""
-        seen, self._seen = self._seen, read
-        if (
-            seen is not None
-            and seen.key == read.key
-            and read.at.loop_s < seen.at.loop_s + self._rules.repeat_s
-        ):
+        is_repeated = self._recent.has(read)
+        self._recent.note(read)
+        if is_repeated:
             return
         found = self._door.destination(read.code)
         attempt = self._door.attempt("exit", self._door.new_id(read.at.named.at_us), read.at, read, found)

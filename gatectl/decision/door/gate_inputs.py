@@ -10,11 +10,12 @@ from gatectl.decision.door.messages import InputChanged, InputLost, Recalled, St
 from gatectl.decision.door.modes import HOLD_OVER, Modes
 from gatectl.decision.door.passages import WAITING, PassageRules, Passages
 from gatectl.decision.event import Outcome
-from gatectl.decision.timestamps import Instant, LoopTime
+from gatectl.decision.timestamps import FOREVER, Instant, LoopTime
 from gatectl.decision.verdict import Result
 
-STUCK_S = {InputName.EXIT: 60.0, InputName.PASSAGE: 30.0}
-"""How long an input may be active: no person presses a button, or blocks a turnstile, for so long."""
+STUCK_S = {InputName.EXIT: 60.0, InputName.PASSAGE: 30.0, InputName.CONTACT: 30.0}
+"""How long an input may be active: no person presses a button, or blocks a turnstile, for so long. A door
+that stands open is no fault of its contact, which then sees nobody pass."""
 
 STUCK, QUIET = "stuck ", "quiet "
 """The names of the timers, before the input's."""
@@ -35,7 +36,7 @@ class GateInputs:
     ) -> None:
         self._door = door
         self._modes = modes
-        self.contact = Contact(door, contact) if contact else None
+        self.contact = door.contact = Contact(door, contact) if contact else None
         self.exits = Exits(door, exits) if exits else None
         self.passages = door.passages = Passages(door, passage) if passage else None
         has = {
@@ -98,9 +99,11 @@ class GateInputs:
             self._note(state, InputHealth.OK, given.at)
         # One that sees none of many members may still see who forces the door.
         self.contact.trusted = state.health in {InputHealth.OK, InputHealth.SUSPECT}
-        if passages and not passages.has_sensor and given.active and not is_first:
-            passages.trusted = state.health is InputHealth.OK
-            passages.sensed(given.at)
+        if passages and not passages.has_sensor and (given.active or is_first):
+            # Of a door that stands open at the start nobody can be seen to pass.
+            passages.trusted = state.health is InputHealth.OK and not (is_first and given.active)
+            if not is_first:
+                passages.sensed(given.at)
         self.contact.changed(is_open=given.active, at=given.at, is_first=is_first)
 
     def _passage_changed(self, state: InputState, given: InputChanged, *, is_first: bool) -> None:
@@ -114,6 +117,8 @@ class GateInputs:
             self.passages.trusted = state.health is InputHealth.OK
             self.passages.sensed(given.at)
         else:
+            if is_first:
+                self.passages.trusted = True  # also where the pin was lost, and works again
             self.passages.cleared(given.at.loop_s)
 
     def _suspect(self, state: InputState, at: Instant) -> None:
@@ -150,7 +155,7 @@ class GateInputs:
                 self._calm(state, given.at)
 
     def _stuck(self, state: InputState, at: Instant) -> None:
-        if state.health is InputHealth.OK:
+        if state.health is InputHealth.OK and state.name is not InputName.CONTACT:
             self._note(state, InputHealth.STUCK, at)
         self._trust(state.name, is_trusted=False)
 
@@ -175,10 +180,10 @@ class GateInputs:
         match name:
             case InputName.CONTACT:
                 return self._door.is_unlocked(LoopTime(at.loop_s - TAIL_S))
-            case InputName.PASSAGE:
-                return self.passages is not None and self.passages.waiting > 0
-            case InputName.EXIT_PASSAGE:
-                return at.loop_s <= self._door.exit_until_s
+            case InputName.PASSAGE if self.passages is not None and self.passages.waiting > 0:
+                return True
+            case InputName.PASSAGE | InputName.EXIT_PASSAGE:
+                return self._door.keeps_open or at.loop_s <= self._door.exit_until_s
             case InputName.EXIT | InputName.FIRE:
                 return False
 
@@ -203,10 +208,14 @@ class GateInputs:
 
     def _calm(self, state: InputState, at: Instant) -> None:
         state.calm()
+        is_stuck = state.level is True and at.loop_s >= state.since_s + STUCK_S.get(state.name, FOREVER)
+        if is_stuck and state.name is not InputName.CONTACT:
+            self._stuck(state, at)
+            return
         self._note(state, InputHealth.OK, at)
         if state.name is InputName.CONTACT and self.contact:
             self.contact.trust()
-        self._trust(state.name, is_trusted=True)
+        self._trust(state.name, is_trusted=not is_stuck)
 
     def _note(self, state: InputState, health: InputHealth, at: Instant, cause: str | None = None) -> None:
         state.health = health

@@ -188,7 +188,8 @@ class DoorMachine:
     def _offer(self, read: CodeRead) -> None:
         passages = self._inputs.passages
         if passages is not None and passages.is_granted(read.key):
-            return  # the same scan: its own admission still waits for the member
+            self._queue.repeat(read)  # the same scan: its own admission still waits for the member
+            return
         if self._door.stopping or self._queue.offer(read) is not Admission.FULL:
             return
         self.dropped += 1

@@ -270,7 +270,9 @@ class Energise(NamedTuple):
 
 
 class Release(NamedTuple):
-    """Switch the door's relay off before its time."""
+    """Switch the door's relay off before its time: at `at_s`, or now if that has passed."""
+
+    at_s: LoopTime
 
 
 class KeepOn(NamedTuple):

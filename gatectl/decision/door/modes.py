@@ -118,7 +118,11 @@ class Modes:
 
     @property
     def needs_clock(self) -> bool:
-        """Whether a schedule counts here."""
+        """Whether a schedule counts here, or a hold that ends at a time of the wall clock."""
+        return self._has_schedule or (self._order is not None and self._order.until_us is not None)
+
+    @property
+    def _has_schedule(self) -> bool:
         return self._rules.hold_open is not None or self._rules.closed is not None
 
     def until_us(self, now_us: WallUs) -> WallUs | None:
@@ -161,6 +165,8 @@ class Modes:
         if order is not None and not self._was_ordered:
             self._order = order
             self._update(at, is_noted=True)
+        else:
+            self._update(at)
 
     def time_up(self, at: Instant) -> None:
         """Take the end of a hold, whatever became of the wall clock meanwhile: the relay is off by now."""
@@ -170,7 +176,7 @@ class Modes:
 
     def look(self, at: Instant, *, trusts_clock: bool) -> None:
         """Look at the clock; without a clock to trust no schedule counts, and the log says so once."""
-        if self._trusts_clock is not False and not trusts_clock and self.needs_clock:
+        if self._trusts_clock is not False and not trusts_clock and self._has_schedule:
             what = "the clock has not been set since the boot: no schedule counts until it is"
             self._door.log(Priority.WARNING, what)
         self._trusts_clock = trusts_clock

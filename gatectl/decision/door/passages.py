@@ -136,8 +136,8 @@ class Passages:
 
     def _take_stranger(self, at: Instant) -> None:
         """Take a passage of somebody who was not admitted."""
-        if at.loop_s <= self._door.exit_until_s:
-            return  # he may be leaving by the way in
+        if not self.trusted or at.loop_s <= self._door.exit_until_s:
+            return  # the sensor flutters, or he may be leaving by the way in
         self._count_in(at)
         if not self._door.keeps_open:
             self._door.note("passage", at, Outcome(Result.UNEXPECTED, Message.UNEXPECTED.value))

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from gatectl import clock
 from gatectl.decision.indication import Indication, Lamp, LampStep, lamp_steps
-from gatectl.decision.timestamps import LoopTime
+from gatectl.decision.timestamps import LONG_AGO, LoopTime
 from gatectl.devices.gpio.output import LampPin
 from gatectl.devices.gpio.relay_pin import RelayPin, StuckError
 from gatectl.devices.gpio.relay_timer import RelayTimer
@@ -46,14 +46,20 @@ class RelaySwitch:
         self._cancel()
         self._closing = asyncio.get_running_loop().call_at(off_at, self._close_on_time)
 
-    def release(self) -> None:
-        """Switch off early; the relay timer retries a relay that does not go off."""
+    def release(self, at_s: LoopTime = LONG_AGO) -> None:
+        """Switch off then, not later; the relay timer retries a relay that does not go off."""
+        off_at = self.relay.off_at
+        if off_at is None or off_at <= at_s:
+            return
         self._cancel()
-        if self.relay.off_at is not None:
-            try:
+        try:
+            if at_s > clock.monotonic():
+                self.relay.shorten(at_s)
+                self._timer.changed(at_s)
+            else:
                 self.relay.release()
-            except StuckError:
-                self._timer.changed()
+        except StuckError:
+            self._timer.changed()
 
     def keep_on(self, until_s: LoopTime) -> None:
         """Keep the relay on until then; one that cannot be driven is kept on as soon as it can."""

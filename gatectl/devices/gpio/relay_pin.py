@@ -54,7 +54,7 @@ class RelayPin:
     ) -> None:
         """Do not touch the pin yet: `claim` does. `name` distinguishes the relays of one door.
 
-        With `pulse_ms` every opening is a pulse of that length, and the gate itself keeps open.
+        With `pulse_ms` every opening is a pulse of that length at most, and the gate itself keeps open.
         """
         self.door = door
         self.name = name
@@ -104,7 +104,9 @@ class RelayPin:
         try:
             with self._lock:
                 # Set the deadline before the pin moves, so that an interruption cannot leave it on.
-                until_s = LoopTime(clock.monotonic() + (self._pulse_ms or open_ms or self.open_ms) / 1000)
+                length_ms = open_ms or self.open_ms
+                on_ms = length_ms if self._pulse_ms is None else min(self._pulse_ms, length_ms)
+                until_s = LoopTime(clock.monotonic() + on_ms / 1000)
                 self._off_at = off_at = max(until_s, self._off_at or until_s)
                 try:
                     self._drive(on=True)
@@ -147,6 +149,12 @@ class RelayPin:
                 self._release()
             else:
                 self._off_at = None
+
+    def shorten(self, until_s: LoopTime) -> None:
+        """Let the opening under way end then at the latest. Raises StuckError."""
+        with self._lock:
+            if self._off_at is not None:
+                self._off_at = min(self._off_at, until_s)
 
     def release_if_due(self, now: LoopTime) -> None:
         """Switch off if its time is over. Raises StuckError."""

@@ -240,6 +240,34 @@ def test_a_door_that_a_fluttering_contact_left_open_is_held_once_it_is_quiet():
     ]
 
 
+@pytest.mark.parametrize("exits", [EXIT._replace(unlock=False), EXIT._replace(has_own_relay=True)])
+def test_a_member_who_passes_takes_no_excuse_from_who_leaves(exits):
+    door = at_rest(exits=exits, passage=PassageRules(4.0, 120.0))
+    door.scan("1")
+    door.button(is_pressed=True)
+    door.button(is_pressed=False)
+    door.level(InputName.PASSAGE, True)
+    assert not door.is_on
+    door.until(1000.0 + EXIT_MS / 1000)
+    door.contact(is_open=True)
+    assert "forced" not in [result for _, result, _ in door.words]
+
+
+def test_the_buzzer_warns_of_no_alarm_that_does_not_come():
+    door = at_rest()
+    door.contact(is_open=True)  # forced, and there is no second alarm
+    door.until(1100.0)
+    assert not door.warns
+
+
+def test_two_cards_that_lie_on_the_reader_are_one_exit_each():
+    door = at_rest()
+    for number in range(20):
+        leave(door, f"CARD {number % 2}")
+        door.until(door.now + 0.5)
+    assert len(door.noted) == 2
+
+
 STEPS = st.lists(
     st.tuples(st.sampled_from(["open", "close", "press", "release", "admit", "lose"]), st.integers(0, 400)),
     max_size=60,

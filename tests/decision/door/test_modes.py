@@ -5,7 +5,7 @@ from datetime import UTC
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from virtual_door import CONTACT, EXIT, IN_ALREADY, OPEN_MS, Door, at_rest, instant, record
+from virtual_door import CONTACT, EXIT, EXIT_MS, IN_ALREADY, OPEN_MS, Door, at_rest, instant, record
 
 from gatectl.decision.door import messages as m
 from gatectl.decision.door.inputs import InputName
@@ -87,6 +87,27 @@ def test_a_lockdown_shuts_the_gate_before_those_who_wait_to_pass():
     assert not door.is_on
 
 
+def test_a_lockdown_leaves_the_relay_to_who_leaves_and_not_for_longer():
+    door = at_rest(contact=None, passage=PassageRules(60.0, 120.0))
+    door.button(is_pressed=True)
+    door.button(is_pressed=False)
+    door.until(1004.0)
+    door.scan("1")  # until 1007
+    door.order(Mode.LOCKDOWN, "threat")
+    assert door.relay_off_s == 1000.0 + EXIT_MS / 1000
+
+
+def test_a_hold_ends_at_its_time_where_the_clock_is_set_only_after_the_start():
+    door = Door(may_hold=True)
+    door.feed(m.Resumed(Order(Mode.HELD, "open day", 3600_000_000), instant(0.0)))
+    door.now = 10.0
+    assert door.machine.modes.needs_clock
+    set_forward = instant(10.0)._replace(named=instant(4000.0).named)
+    door.feed(m.ClockLooked(set_forward, trusted=False))
+    assert (door.mode, door.is_on, door.logged) == (Mode.NORMAL, False, [])
+    assert not door.machine.modes.needs_clock
+
+
 def test_a_hold_ends_on_time_although_the_clock_was_set_back():
     door = at_rest()
     door.order(Mode.HELD, "open day", for_s=3600)
@@ -149,6 +170,30 @@ def test_a_door_left_open_has_its_time_after_the_hold():
     assert door.words[-1] == ("contact", "held", "Door held open")
 
 
+def test_no_buzzer_warns_while_a_mode_keeps_the_door_open():
+    door = at_rest(contact=CONTACT._replace(warn_s=30))  # as long as held_s
+    door.order(Mode.HELD, "open day", for_s=300)
+    door.contact(is_open=True)
+    warned = []
+    while door.now < 1299.0:
+        door.until(door.now + 1)
+        warned.append(door.warns)
+    assert not any(warned)
+    door.until(1335.0)
+    assert door.warns
+    assert door.words[-1] == ("contact", "held", "Door held open")
+
+
+def test_a_turnstile_that_many_pass_in_a_hold_does_not_flutter():
+    door = at_rest(contact=None, exits=EXIT._replace(counts=True), passage=PassageRules(4.0, 120.0))
+    door.order(Mode.HELD, "open day", for_s=300)
+    for number in range(80):
+        door.level(InputName.PASSAGE, number % 2 == 0)
+        door.level(InputName.EXIT_PASSAGE, number % 2 == 0)
+        door.until(door.now + 0.5)
+    assert [word for word in door.words if word[0] == "input"] == []
+
+
 def test_a_persons_order_replaces_the_one_before():
     door = at_rest()
     door.order(Mode.LOCKDOWN, "threat")
@@ -188,6 +233,22 @@ def test_the_first_moment_of_a_span_is_in_it(before_s, mode):
     door.scan("1")
     look(door, BEGIN_S + 1)
     assert door.mode is mode
+
+
+def test_a_code_in_a_fire_alarm_is_no_first_admission():
+    door = at_rest(has_fire=True, modes=held_by_plan(first_in=True))
+    look(door, BEGIN_S)
+    fire(door, active=True)
+    door.scan("1")
+    fire(door, active=False)
+    assert door.mode is Mode.NORMAL
+
+
+def test_first_in_knows_at_once_who_came_in_before_the_start():
+    door = Door(modes=held_by_plan(first_in=True))
+    look(door, BEGIN_S + 10)
+    door.feed(m.Resumed(None, instant(door.now), round((BEGIN_S + 5) * 1e6)))
+    assert of_modes(door) == [("held", "Held open by schedule staffed")]
 
 
 def test_closed_by_schedule_lets_nobody_in_and_comes_before_a_hold():

@@ -322,6 +322,84 @@ def test_a_contact_that_is_lost_says_of_nobody_that_he_did_not_pass():
     assert NOT_PASSED not in door.words
 
 
+def test_a_contact_that_is_open_at_the_start_says_of_nobody_that_he_did_not_pass():
+    door = Door(contact=CONTACT, exits=None, passage=BY_CONTACT)
+    door.contact(is_open=True)
+    door.until(100.0)
+    door.scan("1")
+    door.until(110.0)
+    assert NOT_PASSED not in door.words
+    door.contact(is_open=False)
+    door.admit()
+    door.contact(is_open=True)
+    door.contact(is_open=False)
+    door.scan("2")
+    door.until(120.0)
+    assert door.words[-1] == NOT_PASSED
+
+
+def test_a_door_that_stands_open_says_of_nobody_that_he_did_not_pass():
+    door = turnstile(BY_CONTACT, contact=CONTACT._replace(held_s=0, warn_s=0))
+    door.admit()
+    door.contact(is_open=True)
+    door.until(1000.0 + STUCK_S[InputName.CONTACT] - 2)
+    door.scan("1")
+    door.until(1100.0)
+    assert door.words == [PASSED, GRANTED]
+    assert door.machine.inputs[InputName.CONTACT].word == "active"
+
+
+@pytest.mark.parametrize(
+    "rules", [{}, {"passage": BY_CONTACT, "contact": CONTACT}], ids=["sensor", "contact"]
+)
+def test_a_sensor_that_was_lost_is_believed_once_it_works_again(rules):
+    door = turnstile(**rules)
+    name = next(iter(door.machine.inputs))
+    door.feed(m.InputLost(name, "no such pin", instant(door.now)))
+    door.level(name, False)
+    door.scan("1")
+    door.until(1010.0)
+    assert door.words[-2:] == [GRANTED, NOT_PASSED]
+
+
+def test_a_sensor_that_flutters_reports_nobody_without_admission():
+    door = turnstile()
+    for _ in range(2 * SILENT_MAX):
+        signal(door)
+        door.until(door.now + 0.2)
+    flutters = door.words.index(("input", "flutters", "The passage sensor flutters"))
+    assert door.words[:flutters] == [UNEXPECTED] * 10
+    assert door.words[flutters + 1 :] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "rules", "word"),
+    [
+        (InputName.PASSAGE, {}, "The passage sensor is stuck"),
+        (InputName.EXIT, {"exits": EXIT}, "The exit button is stuck"),
+    ],
+)
+def test_an_input_that_fluttered_and_stays_active_is_stuck(name, rules, word):
+    door = turnstile(**rules)
+    for number in range(25):
+        door.level(name, number % 2 == 0)
+        door.until(door.now + 0.2)
+    door.until(door.now + 100)
+    assert [message for kind, _, message in door.words if kind == "input"][1:] == [word]
+    assert door.machine.inputs[name].health is InputHealth.STUCK
+
+
+def test_a_card_that_lies_on_the_reader_takes_no_second_try():
+    door = turnstile(repeat_s=1.0)
+    for _ in range(20):
+        door.scan("1")
+        door.until(door.now + 0.5)
+    assert door.words == [GRANTED, NOT_PASSED]
+    door.until(door.now + 1.0)
+    door.scan("1")
+    assert door.words[-1] == AGAIN
+
+
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(

@@ -90,6 +90,9 @@ class Door:
         self.now = 0.0
         self.timers = {}
         self.relay_off_s = 0.0
+        self.exit_off_s = 0.0
+        """Of the exit's own relay, if it has one."""
+        self.has_own_exit = exits is not None and exits.has_own_relay
         self.openings = 0
         self.relay_works = True
         self.disk_works = True
@@ -112,8 +115,8 @@ class Door:
     def perform(self, effect):
         """The results of an effect."""
         match effect:
-            case m.Energise(of, _, open_ms):
-                return [self.energise(of, open_ms or OPEN_MS)]
+            case m.Energise(of, _, open_ms, for_exit):
+                return [self.energise(of, open_ms or OPEN_MS, by_own=for_exit and self.has_own_exit)]
             case m.Prepare(attempt, _, checks_in):
                 self.checks_in[attempt.id] = checks_in
             case m.Ask(attempt):
@@ -124,8 +127,8 @@ class Door:
                 return [m.Recorded(attempt.id)] if self.disk_works else []
             case m.LookUp() | m.LookBack():
                 return [self.look_up(effect)]
-            case m.Release():
-                self.relay_off_s = self.now
+            case m.Release(at_s):
+                self.relay_off_s = min(self.relay_off_s, max(at_s, self.now))
             case m.KeepOn(until_s, for_exit):
                 self.kept_until_s[for_exit] = until_s
             case m.StopKeeping(for_exit):
@@ -179,11 +182,15 @@ class Door:
             case m.Log(entry):
                 self.logged.append(entry.message)
 
-    def energise(self, of, open_ms):
+    def energise(self, of, open_ms, *, by_own=False):
         if not self.relay_works:
             return m.RelayStuck(of, "pin 17 does not follow")
         self.openings += 1
-        self.relay_off_s = max(self.relay_off_s, self.now + open_ms / 1000)
+        off_s = self.now + open_ms / 1000
+        if by_own:
+            self.exit_off_s = max(self.exit_off_s, off_s)
+        else:
+            self.relay_off_s = max(self.relay_off_s, off_s)
         return m.RelayOn(of, self.now, open_ms)
 
     def until(self, at_s):
