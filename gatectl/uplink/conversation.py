@@ -84,6 +84,8 @@ class Conversation:
         self._connected = False
         self._sent = 0
         """The number up to which everything beyond the mark was sent."""
+        self._sent_id: str | None = None
+        """The ID of the event with that number; None for 0, or if it is not known."""
         self._read_after = 0
         """The events that are being read come after this number."""
         self._outstanding: deque[tuple[int, int]] = deque()
@@ -124,12 +126,17 @@ class Conversation:
         self._forget()
         self._connected = False
 
-    def opened(self, journal: str, last: int) -> None:
-        """The journal was looked at: its identity and its last number."""
-        if journal != self.journal:
+    def opened(self, journal: str, last: int) -> bool:
+        """The journal was looked at: its identity and its last number.
+
+        Return whether it is another one, or an older image of it. The next mark will show where that begins:
+        a state asks for one.
+        """
+        is_other = journal != self.journal or last < self.last
+        if is_other:
             self._forget()
-            self.journal = journal
-        self.last = last
+        self.journal, self.last = journal, last
+        return is_other
 
     def marked(self, mark: Mark, own: OwnEvent, now: float) -> bool:
         """Take a mark; `own` is the journal at its number. Return whether it counts."""
@@ -143,11 +150,11 @@ class Conversation:
         before, self.mark, self.fork = self.mark, mark, None
         position = None if before is None else (before.generation, before.mark)
         if position is None or mark.generation != position[0] or mark.mark < position[1]:
-            self._go_back(mark.mark, now)
+            self._go_back(mark, now)
         elif mark.mark > position[1]:
-            self._progress(mark.mark, now)
+            self._progress(mark, now)
         if mark.again:
-            self._again(mark.mark, now)
+            self._again(mark, now)
         return True
 
     def _is_stale(self, mark: Mark) -> bool:
@@ -168,7 +175,7 @@ class Conversation:
             return None
         self._held_until = None
         if self._again_due is not None and now >= self._again_due:
-            self._go_back(self.mark.mark, now)
+            self._go_back(self.mark, now)
         elif self._retry_at is not None and now >= self._retry_at:
             self._retry(self.mark, now)
         if self._probing and self._outstanding:
@@ -179,20 +186,26 @@ class Conversation:
         self._read_after = self._sent
         return Wanted(self._sent, min(room, BATCH_EVENTS_MAX))
 
-    def batch(self, read: Sequence[NumberedEvent], now: float) -> EventBatch | None:
+    def batch(self, read: Sequence[NumberedEvent], own: OwnEvent, now: float) -> EventBatch | None:
         """Make a batch of the events read for the last `wanted`; it counts as sent.
 
-        Return None if all of them were pruned, or if a mark that came meanwhile wants something else.
+        `own` is the journal at the number `after` of `wanted`. Return None if all of them were pruned, if a
+        mark that came meanwhile wants something else, or if an older image took the journal's place. In the
+        last case there is no mark any more, and a state asks for one.
         """
         if self.journal is None or self.mark is None or self._read_after != self._sent:
             return None
+        if own.last < self.last or (None not in {own.id, self._sent_id} and own.id != self._sent_id):
+            self._forget()
+            self.last = own.last
+            return None
         if not read:
             # A pruned range is announced together with the next event.
-            self._empty_to = self.last
+            self._empty_to = own.last
             return None
         events = _cut(read)
         batch = EventBatch(self.journal, self.mark.generation, self._sent, events[-1].number, events)
-        self._sent = batch.until
+        self._sent, self._sent_id = batch.until, events[-1].id
         self._outstanding.append((batch.until, len(events)))
         if self._retry_at is None:
             self._wait(now)
@@ -202,33 +215,34 @@ class Conversation:
 
     def _forget(self) -> None:
         self.mark = self.fork = None
-        self._begin_at(0)
+        self._begin_at(0, None)
 
-    def _begin_at(self, number: int) -> None:
+    def _begin_at(self, number: int, event_id: str | None) -> None:
         """Send everything beyond this number, without a memory of failures."""
         self._outstanding.clear()
-        self._sent, self._empty_to = number, 0
+        self._sent, self._sent_id, self._empty_to = number, event_id, 0
         self._pause_s, self._probing = PATIENCE_S, False
         self._retry_at = self._again_due = None
 
-    def _go_back(self, number: int, now: float) -> None:
-        self._begin_at(number)
+    def _go_back(self, mark: Mark, now: float) -> None:
+        self._begin_at(mark.mark, mark.id)
         if self._held_until is None:
             self._again_at = max(now, self._again_at + AGAIN_S)
             self._held_until = self._again_at if self._again_at > now else None
 
-    def _progress(self, number: int, now: float) -> None:
-        while self._outstanding and self._outstanding[0][0] <= number:
+    def _progress(self, mark: Mark, now: float) -> None:
+        while self._outstanding and self._outstanding[0][0] <= mark.mark:
             self._outstanding.popleft()
-        self._sent = max(self._sent, number)
+        if mark.mark > self._sent:
+            self._sent, self._sent_id = mark.mark, mark.id
         self._pause_s, self._probing = PATIENCE_S, False
         self._retry_at = self._again_due = None
         if self._outstanding:
             self._wait(now)
 
-    def _again(self, number: int, now: float) -> None:
+    def _again(self, mark: Mark, now: float) -> None:
         if now - self._again_at >= AGAIN_S:
-            self._go_back(number, now)
+            self._go_back(mark, now)
         elif self._outstanding:
             self._again_due = self._again_at + AGAIN_S
 
@@ -238,7 +252,7 @@ class Conversation:
             self._wait(now)
             return
         pause_s = min(self._pause_s * 2, RETRY_MAX_S)
-        self._go_back(mark.mark, now)
+        self._go_back(mark, now)
         self._pause_s, self._probing = pause_s, True
 
     def _wait(self, now: float) -> None:

@@ -149,21 +149,25 @@ class Uplink:
             return False
         if end is None or (end.identity, end.last) == (self._talk.journal, self._talk.last):
             return False
-        if end.identity != self._talk.journal:
+        if self._talk.opened(end.identity, end.last):
             self._state_due.set()
-        self._talk.opened(end.identity, end.last)
         self._news.set()
         await self._show()
         return True
 
-    async def _read(self, wanted: Wanted) -> list[NumberedEvent] | None:
-        """Return the wanted events as they may leave; None as long as the journal cannot be read."""
+    async def _read(self, wanted: Wanted) -> tuple[list[NumberedEvent], OwnEvent] | None:
+        """Return the wanted events as they may leave, and the journal at the number before them.
 
-        def read(reader: NumberedReader) -> list[NumberedEvent] | None:
-            if reader.end() is None:
+        Return None as long as the journal cannot be read.
+        """
+
+        def read(reader: NumberedReader) -> tuple[list[NumberedEvent], OwnEvent] | None:
+            own = _own(reader, wanted.after)
+            if own is None:
                 return None
             found = reader.after(*wanted)
-            return [NumberedEvent(number, self._privacy.event(event.to_json())) for number, event in found]
+            events = [NumberedEvent(number, self._privacy.event(event.to_json())) for number, event in found]
+            return events, own
 
         try:
             return await self._source.ask(read)
@@ -249,7 +253,9 @@ class Uplink:
             if wanted is None or read is None:
                 await self._wait_for_news(POLL_S if wanted else None)
                 continue
-            batch = self._talk.batch(read, clock.now())
+            batch = self._talk.batch(*read, clock.now())
+            if self._talk.mark is None:
+                self._state_due.set()
             if batch is not None:
                 await connection.begin(tasks, Channel.EVENTS, wire.encode_batch(batch))
 
@@ -289,7 +295,7 @@ class Uplink:
     async def _time_after(self, number: int) -> str | None:
         """Return the time of the first event with a greater number."""
         read = await self._read(Wanted(number, 1))
-        return str(read[0].event["at"]) if read else None
+        return str(read[0][0].event["at"]) if read and read[0] else None
 
     # --- The own status --------------------------------------------------------------------------
 

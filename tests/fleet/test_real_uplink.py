@@ -23,6 +23,7 @@ from gatectl.cli.control import call
 from gatectl.fleet import new_office
 from gatectl.fleet.authority import CertificateAuthority
 from gatectl.fleet.local_services import LocalBroker, free_port
+from gatectl.journal.backup import restore
 from gatectl.sim.simulated_door import SimulatedDoor
 from gatectl.uplink import wire
 from gatectl.uplink.journal_source import NumberedReader
@@ -131,6 +132,21 @@ def test_an_older_image_that_grew_past_the_mark_is_sent_as_a_new_generation(gate
     gate.last = 10
     after = gate.scan(40)
     with gate:
+        gate.wait(lambda status: status.get("generation") == 2 and status["mark"] == gate.last)
+    assert sorted(fleet.ids("berlin-1")) == sorted(first + lost + after)
+
+
+def test_a_backup_that_grew_past_the_mark_beside_a_running_uplink_is_sent_whole(gate, fleet):
+    first = gate.scan(10)
+    copy = gate.folder / "backup.db"
+    shutil.copy(gate.journal, copy)
+    lost = gate.scan(20)
+    with gate:
+        gate.wait(gate.has_sent_all)
+        live, gate.journal, gate.last = gate.journal, copy, 10
+        after = gate.scan(40)
+        gate.journal = live
+        restore(live, copy)
         gate.wait(lambda status: status.get("generation") == 2 and status["mark"] == gate.last)
     assert sorted(fleet.ids("berlin-1")) == sorted(first + lost + after)
 

@@ -185,7 +185,8 @@ class VirtualGate:
             self._changed.clear()
             self._conversation.opened(self.journal.identity, self.journal.last)
             while wanted := self._conversation.wanted(time.monotonic()):
-                batch = self._conversation.batch(self.journal.read(wanted), time.monotonic())
+                own = self.journal.own(wanted.after)
+                batch = self._conversation.batch(self.journal.read(wanted), own, time.monotonic())
                 if batch is None:
                     break
                 self.batches += 1

@@ -43,15 +43,17 @@ class GateWithJournal:
         self.talk.opened(JOURNAL, last)
 
     def mark(self, mark: Mark) -> bool:
-        own_id = id_of(mark.mark) if self.pruned_to < mark.mark <= self.last else None
-        return self.talk.marked(mark, OwnEvent(self.last, own_id), self.now)
+        return self.talk.marked(mark, self.own(mark.mark), self.now)
+
+    def own(self, number: int) -> OwnEvent:
+        return OwnEvent(self.last, id_of(number) if self.pruned_to < number <= self.last else None)
 
     def send(self) -> list[EventBatch]:
         sent = []
         while (wanted := self.talk.wanted(self.now)) is not None:
             numbers = range(max(wanted.after, self.pruned_to) + 1, self.last + 1)[: wanted.most]
             read = [NumberedEvent(one, {"id": id_of(one), "x": "x" * self.size}) for one in numbers]
-            batch = self.talk.batch(read, self.now)
+            batch = self.talk.batch(read, self.own(wanted.after), self.now)
             if batch is None:
                 break
             sent.append(batch)
@@ -246,15 +248,32 @@ def test_events_read_for_an_earlier_mark_are_not_sent():
     assert gate.talk.wanted(gate.now) == Wanted(0, 64)
     gate.mark(mark_at(2))
     read = [NumberedEvent(number, {"id": id_of(number)}) for number in range(1, 6)]
-    assert gate.talk.batch(read, gate.now) is None
+    assert gate.talk.batch(read, gate.own(0), gate.now) is None
     assert gate.ranges() == [(2, 5)]
 
 
 def test_another_journal_waits_for_a_mark_of_its_own():
     gate = GateWithJournal(5)
     gate.mark(mark_at(5))
-    gate.talk.opened("0" * 32, 9)
+    assert gate.talk.opened("0" * 32, 9)
     assert gate.talk.wanted(gate.now) is None
+
+
+def test_an_older_image_of_the_journal_waits_for_a_mark():
+    gate = GateWithJournal(5)
+    gate.mark(mark_at(3))
+    assert gate.talk.opened(JOURNAL, 4)
+    assert gate.talk.mark is None
+
+
+@pytest.mark.parametrize("own", [OwnEvent(6, id_of(15)), OwnEvent(5, None)], ids=["outgrown", "shorter"])
+def test_an_older_image_that_is_found_while_reading_waits_for_a_mark(own):
+    gate = GateWithJournal(6)
+    gate.mark(mark_at(5))
+    assert gate.talk.wanted(gate.now) == Wanted(5, 64)
+    read = [NumberedEvent(6, {"id": id_of(16)})]
+    assert gate.talk.batch(read, own, gate.now) is None
+    assert gate.talk.mark is None
 
 
 def test_the_next_connection_is_tried_after_a_second_doubling_to_two_minutes():

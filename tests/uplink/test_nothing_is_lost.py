@@ -80,13 +80,15 @@ class OneGate:
         self.retained: bytes | None = None
         self.published: list[bytes] = []
         self.conversation = Conversation(self.chance.random)
+        self.is_connected = False
         self.look()
         self.connect()
 
     # --- The gate --------------------------------------------------------------------------------
 
     def look(self):
-        self.conversation.opened(self.journal.name, self.journal.last)
+        if self.conversation.opened(self.journal.name, self.journal.last):
+            self.hello()
 
     def new_id(self) -> str:
         self.names += 1
@@ -105,7 +107,8 @@ class OneGate:
 
     def restore_an_image(self):
         self.journal = copy.deepcopy(self.chance.choice(self.images))
-        self.restart_the_uplink()
+        if self.chance.random() < 0.5:
+            self.restart_the_uplink()
 
     def replace_the_journal(self):
         old, self.journal = self.journal, Journal(f"{len(self.images) + self.names:032x}")
@@ -142,7 +145,10 @@ class OneGate:
 
     def send(self):
         while (wanted := self.conversation.wanted(self.now)) is not None:
-            batch = self.conversation.batch(self.journal.read(*wanted), self.now)
+            own = OwnEvent(self.journal.last, self.journal.ids.get(wanted.after))
+            batch = self.conversation.batch(self.journal.read(*wanted), own, self.now)
+            if self.conversation.mark is None:
+                self.hello()
             if batch is None:
                 break
             self.up.append((self.connection, *wire.encode_batch(batch)))
