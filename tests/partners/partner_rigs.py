@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import socket
 import ssl
 import struct
@@ -100,8 +101,8 @@ class Line:
         """One whole request, or None at the end of the connection."""
         try:
             head = await self.reader.readuntil(b"\r\n\r\n")
-            length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-            body = await self.reader.readexactly(length)
+            named = re.search(rb"(?i)\r\ncontent-length: (\d+)\r\n", head)
+            body = await self.reader.readexactly(int(named[1])) if named else b""
         except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError) as error:
             self.heard += getattr(error, "partial", b"")
             return None

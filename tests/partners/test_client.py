@@ -43,6 +43,22 @@ def test_the_bytes_of_a_request(tls, ca_file):
     against(answers(), tls, ca_file, story)
 
 
+def test_a_get_names_no_length(tls, ca_file):
+    async def story(peer, asker):
+        exchange = await asker.ask(question=QUESTION._replace(method="GET", body=b""))
+        assert exchange.answer.status == 200
+        assert peer.heard == (
+            b"GET /check HTTP/1.1\r\n"
+            b"Host: localhost:%d\r\n"
+            b"User-Agent: gatectl/%b\r\n"
+            b"Accept: application/json\r\n"
+            b"X-API-Key: s3cret-Key\r\n"
+            b"\r\n"
+        ) % (peer.port, gatectl.__version__.encode())
+
+    against(answers(), tls, ca_file, story)
+
+
 def test_an_answer_as_it_came(tls, ca_file):
     async def story(_peer, asker):
         exchange = await asker.ask()

@@ -58,15 +58,12 @@ class PreparedRequest(NamedTuple):
 def _head(
     authority: str, method: str, target: str, headers: tuple[tuple[str, str], ...], length: int
 ) -> h11.Request:
+    # A GET has no content, and some firewalls refuse one that names its length (RFC 9110, section 8.6).
+    framing = () if method == "GET" else (("Content-Length", str(length)),)
     return h11.Request(
         method=method,
         target=target,
-        headers=[
-            ("Host", authority),
-            ("User-Agent", f"gatectl/{__version__}"),
-            *headers,
-            ("Content-Length", str(length)),
-        ],
+        headers=[("Host", authority), ("User-Agent", f"gatectl/{__version__}"), *headers, *framing],
     )
 
 
