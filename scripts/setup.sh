@@ -193,7 +193,7 @@ make_venv() { # EXTRA
     # PYPI=1 is lgpio's own switch: where it is built, its C library is built in.
     PYPI=1 "$venv/bin/pip" install --quiet --disable-pip-version-check \
         --editable "$root${1:+[$1]}" >&2 </dev/null ||
-        fail "gatectl could not be installed into $venv" "is this machine online? what failed stands above"
+        fail "gatectl could not be installed into $venv" "is this machine online? the error is shown above"
     stamp_now >"$venv/.set-up-$1"
     say "the set-up is done"
 }

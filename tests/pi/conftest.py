@@ -31,7 +31,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "pi: runs on the emulated Raspberry Pi")
-    config.addinivalue_line("markers", "long: keeps a core busy for some ten minutes; .ci/run passes it by")
+    config.addinivalue_line("markers", "long: keeps a core busy for some ten minutes; .ci/run skips it")
 
 
 def pytest_collection_modifyitems(items):

@@ -113,7 +113,7 @@ def _copy_product(target: Path) -> None:
 def _install(root: Path) -> None:
     installer = f"/{_SOURCES}/scripts/install"
     if _inside(root, installer, "--wheelhouse", f"/{_WHEELS}", "--uplink"):
-        raise CannotError("scripts/install failed on the emulated Pi", "what it said stands above")
+        raise CannotError("scripts/install failed on the emulated Pi", "its output is above")
 
 
 def _furnish(root: Path, secrets: Path) -> None:
@@ -136,7 +136,7 @@ def _furnish(root: Path, secrets: Path) -> None:
         ["systemctl", "mask", "--quiet", *_MASKED],
     ):
         if _inside(root, *command):
-            raise CannotError(f"in the image, {command[0]} failed", "what it said stands above")
+            raise CannotError(f"in the image, {command[0]} failed", "its output is above")
 
 
 def _inside(root: Path, *command: str) -> int:
