@@ -18,6 +18,11 @@ def visible(text: str) -> str:
     )
 
 
+def one_line(error: Exception) -> str:
+    """The message of a library's error on one line; its class where it has none."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def near(name: str, known: Iterable[str]) -> tuple[str, ...]:
     """Return a hint with the known name that was probably meant, if one is similar."""
     import difflib  # noqa: PLC0415 - only where something is wrong

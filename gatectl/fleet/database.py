@@ -17,7 +17,7 @@ import psycopg
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.types.json import Jsonb
 
-from gatectl.errors import GatectlError
+from gatectl.errors import GatectlError, one_line
 from gatectl.fleet import erase
 from gatectl.fleet.intake import COLUMNS, Alarm, Intake, Place, Round, Row
 from gatectl.fleet.settings import require_postgresql
@@ -335,9 +335,5 @@ async def _guarded(operation: Awaitable[T]) -> T:
     except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.ProgrammingError) as error:
         # The last also where the tables are not there any more.
         if (error.sqlstate or "").startswith(_LIMIT_EXCEEDED):
-            raise psycopg.DataError(_line(error)) from error
-        raise DatabaseAway(_line(error)) from error
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+            raise psycopg.DataError(one_line(error)) from error
+        raise DatabaseAway(one_line(error)) from error

@@ -16,25 +16,17 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg import Connection
 
-from gatectl.errors import GatectlError, near
+from gatectl.errors import GatectlError, near, one_line
 from gatectl.fleet.intake import Row, time_of
 from gatectl.fleet.settings import require_postgresql
-from gatectl.uplink.privacy import Privacy
+from gatectl.journal.erase import ERASED, WHOLE_CHARS, WORD_CHARS
+from gatectl.uplink.privacy import PREFIX, Privacy
 
 STEP = 1000
 """Events in one statement, so that ingest does not wait for long."""
 
 CONNECT_S = 10
 """For a person at a terminal, who waits."""
-
-WHOLE_CHARS = 8
-"""Numbers of at least this length are also searched for inside longer ones, where shorter ones occur by
-chance."""
-
-WORD_CHARS = 4
-"""Numbers of at least this length are searched for in texts, where a shorter one may be a count."""
-
-ERASED = "[erased]"
 
 _AT_PARTNER = "(%(partner)s::text IS NULL OR partner = %(partner)s)"
 _OWN = f"(member = ANY(%(pseudonyms)s) OR (member = %(number)s AND {_AT_PARTNER}))"
@@ -147,8 +139,7 @@ class Tables:
 
 
 def _failed(error: psycopg.Error) -> GatectlError:
-    line = " ".join(str(error).split()) or type(error).__name__
-    return GatectlError(f"the database: {line}", "[database] of fleet.toml says how it is reached")
+    return GatectlError(f"the database: {one_line(error)}", "[database] of fleet.toml says how it is reached")
 
 
 class _MemberTraces(NamedTuple):
@@ -176,7 +167,7 @@ class _MemberTraces(NamedTuple):
 
     @property
     def hidden_codes(self) -> list[str]:
-        return [code for code in self.codes if code.startswith("p:")]
+        return [code for code in self.codes if code.startswith(PREFIX)]
 
     def values(self) -> dict[str, Any]:
         return {**self._asdict(), "pattern": self._pattern()}

@@ -24,6 +24,7 @@ from gatectl.decision.event import Attempt, Event, GateRecord, Outcome, RequestR
 from gatectl.decision.outcomes import Fault
 from gatectl.decision.timestamps import BootUs, WallUs
 from gatectl.decision.verdict import Basis, Reason, Result, Verdict
+from gatectl.errors import one_line
 from gatectl.fleet.settings import require_postgresql
 from gatectl.journal.filters import Filters
 from gatectl.journal.paging import Listed, Page, Search, Tally
@@ -282,10 +283,9 @@ def _errors_for_user() -> Iterator[None]:
             "there are no tables yet", "gatectl fleet ingest makes them at its first start"
         ) from None
     except psycopg.Error as error:
-        line = " ".join(str(error).split()) or type(error).__name__
         is_away = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
         kind = DatabaseUnreachable if is_away else UnreadableError
-        raise kind(f"the database cannot be read: {line}", "see database in fleet.toml") from error
+        raise kind(f"the database cannot be read: {one_line(error)}", "see database in fleet.toml") from error
 
 
 # --- From a row to an event ----------------------------------------------------------------------
