@@ -87,12 +87,9 @@ class ControlClient:
         while True:
             with contextlib.suppress(Away, ValueError, OSError):
                 async with self._connected({"command": "watch", "events": True}) as (_, reader):
-                    while line := await reader.readline():
+                    async for line in reader:
                         news = json.loads(line)
-                        if "event" in news:
-                            finished()
-                        else:
-                            show(news)
+                        finished() if "event" in news else show(news)
             lost()
             await asyncio.sleep(self._retry_s)
 
