@@ -128,6 +128,12 @@ def test_decisions_ask_no_clock_and_open_nothing(path):
     assert not names & CLOCK_AND_IO
 
 
+def test_httpx_is_imported_by_two_commands_alone():
+    """The way of a scan has an HTTP client of its own."""
+    users = {path.name for path in sources() if any(name.split(".")[0] == "httpx" for name in imports(path))}
+    assert users == {"codes_client.py", "fleet_demo.py"}
+
+
 COMMAND = "the command; the other module does its work"
 SAME_NAME = {
     **dict.fromkeys(("backup", "cards", "codes", "erase", "grace", "status"), COMMAND),

@@ -1,6 +1,5 @@
 """`gatectl codes` against the simulator, with faults in every step."""
 
-import ast
 import csv
 import http.server
 import os
@@ -9,7 +8,6 @@ import socket
 import sqlite3
 import threading
 from contextlib import closing, contextmanager
-from pathlib import Path
 
 import pytest
 from control_server import daemon_that_answers
@@ -22,7 +20,6 @@ from gatectl.config.reader import load_with_keys
 from gatectl.journal.reader import enrolled
 from gatectl.partners.wellhub.codes import Change
 
-PACKAGE = Path(__file__).parents[2] / "gatectl"
 GOOD, OTHER = "1000000000200", "1000000000201"
 
 REST = """
@@ -427,14 +424,3 @@ def test_many_deletions_by_their_ids_alone(rig):
     file.write_text("wellhub_id\n" + "\n".join(listed))
     assert rig.run("delete", *FAST, "--from", str(file))[0] == 0
     assert (rig.there, rig.here) == ({}, {})
-
-
-def test_httpx_is_imported_by_two_commands_alone():
-    """A second HTTP client has no place on the way of a scan."""
-    users = set()
-    for path in PACKAGE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
-            users |= {path.name for name in names if name.split(".")[0] == "httpx"}
-    assert users == {"codes_client.py", "fleet_demo.py"}
