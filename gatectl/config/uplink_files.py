@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gatectl.config import certificate_files, secrets
+from gatectl.config.certificate_files import facts_of
 from gatectl.config.model import UplinkSettings
 from gatectl.config.problems import SettingIssue
 from gatectl.config.secrets import KeyRefused
 from gatectl.errors import SUDO
-from gatectl.validators.certificates import facts_of
 from gatectl.validators.values import KeySource
 
 SOON_DAYS = 60

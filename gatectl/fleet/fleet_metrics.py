@@ -31,7 +31,7 @@ from gatectl.decision.door.inputs import InputHealth
 from gatectl.decision.outcomes import KINDS, Fault
 from gatectl.decision.partner_condition import Condition
 from gatectl.decision.verdict import Result
-from gatectl.fleet.overview import GateHealth, Overview, fails, whole
+from gatectl.fleet.overview import FleetGate, Overview, fails, whole
 from gatectl.fleet.stored_events import MILLISECONDS, FleetSource, StoredEvents
 from gatectl.journal.reader import UnreadableError
 from gatectl.monitor.control_client import Away
@@ -211,7 +211,7 @@ class _FleetCollector(Collector):
         name: str,
         what: str,
         labels: tuple[str, ...],
-        values: Callable[[GateHealth], Iterable[tuple[tuple[str, ...], float | None]]],
+        values: Callable[[FleetGate], Iterable[tuple[tuple[str, ...], float | None]]],
     ) -> Metric:
         gauge = GaugeMetricFamily(f"gatectl_fleet_{name}", what, labels=("device", "studio", *labels))
         for gate in self._overview.gates:
@@ -260,67 +260,68 @@ def _histogram(name: str, what: str, label: str, times: Times) -> Metric:
 Values = Iterator[tuple[tuple[str, ...], float | None]]
 
 
-def _doors(gate: GateHealth) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    yield from (gate.status or {}).get("doors", {}).items()
+def _doors(gate: FleetGate) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    yield from (gate.health.status or {}).get("doors", {}).items()
 
 
-def _partners_up(gate: GateHealth) -> Values:
-    yield from (((name,), not fails(partner)) for name, partner in sorted(gate.partners.items()))
+def _partners_up(gate: FleetGate) -> Values:
+    yield from (((name,), not fails(partner)) for name, partner in sorted(gate.health.partners.items()))
 
 
-def _partners_out(gate: GateHealth) -> Values:
+def _partners_out(gate: FleetGate) -> Values:
     yield from (
-        ((name,), partner.get("state") == Condition.OUTAGE) for name, partner in sorted(gate.partners.items())
+        ((name,), partner.get("state") == Condition.OUTAGE)
+        for name, partner in sorted(gate.health.partners.items())
     )
 
 
-def _gates_open(gate: GateHealth) -> Values:
+def _gates_open(gate: FleetGate) -> Values:
     yield from (((name,), door["gate"]["open"] is True) for name, door in _doors(gate))
 
 
-def _gates_up(gate: GateHealth) -> Values:
+def _gates_up(gate: FleetGate) -> Values:
     yield from (((name,), door["gate"]["state"] == "ready") for name, door in _doors(gate))
 
 
-def _readers_up(gate: GateHealth) -> Values:
+def _readers_up(gate: FleetGate) -> Values:
     for name, door in _doors(gate):
         for reader in door["scanners"]:
             yield (name, str(reader["scanner"])), reader["state"] == "ready"
 
 
-def _inputs_active(gate: GateHealth) -> Values:
+def _inputs_active(gate: FleetGate) -> Values:
     for name, door in _doors(gate):
         yield from (((name, which), bool(state["level"])) for which, state in door["inputs"].items())
 
 
-def _inputs_up(gate: GateHealth) -> Values:
+def _inputs_up(gate: FleetGate) -> Values:
     for name, door in _doors(gate):
         for which, state in door["inputs"].items():
             yield (name, which), state["state"] in {InputHealth.OK, "active"}
 
 
-def _of_gate(value_of: Callable[[GateHealth], float | None]) -> Callable[[GateHealth], Values]:
+def _of_gate(value_of: Callable[[FleetGate], float | None]) -> Callable[[FleetGate], Values]:
     """Return the values of a metric that has one for each gate."""
 
-    def values(gate: GateHealth) -> Values:
+    def values(gate: FleetGate) -> Values:
         yield (), value_of(gate)
 
     return values
 
 
-def _oldest_pending_s(gate: GateHealth) -> float | None:
-    return _seconds(gate.oldest_pending_at) if gate.behind else None
+def _oldest_pending_s(gate: FleetGate) -> float | None:
+    return _seconds(gate.health.oldest_pending_at) if gate.behind else None
 
 
-def _journal(gate: GateHealth, field: str) -> float | None:
-    return whole((gate.status or {})["journal"][field])
+def _journal(gate: FleetGate, field: str) -> float | None:
+    return whole((gate.health.status or {})["journal"][field])
 
 
 def _seconds(at: datetime | None) -> float | None:
     return None if at is None else at.timestamp()
 
 
-_OF_GATES: tuple[tuple[str, str, tuple[str, ...], Callable[[GateHealth], Values]], ...] = (
+_OF_GATES: tuple[tuple[str, str, tuple[str, ...], Callable[[FleetGate], Values]], ...] = (
     ("up", "Whether the gate is connected.", (), _of_gate(lambda gate: gate.online)),
     ("behind_events", "Its events that are not here yet.", (), _of_gate(lambda gate: gate.behind)),
     ("oldest_pending_timestamp_seconds", "The time of the oldest of them.", (), _of_gate(_oldest_pending_s)),
@@ -335,7 +336,7 @@ _OF_GATES: tuple[tuple[str, str, tuple[str, ...], Callable[[GateHealth], Values]
         "certificate_end_timestamp_seconds",
         "The end of its certificate.",
         (),
-        _of_gate(lambda gate: _seconds(gate.certificate_until)),
+        _of_gate(lambda gate: _seconds(gate.health.certificate_until)),
     ),
     ("partner_up", "Whether the partner decides.", ("partner",), _partners_up),
     ("partner_outage", "Whether the partner fails for everyone.", ("partner",), _partners_out),
@@ -356,12 +357,12 @@ _OF_GATES: tuple[tuple[str, str, tuple[str, ...], Callable[[GateHealth], Values]
         (),
         _of_gate(lambda gate: _journal(gate, "lost")),
     ),
-    ("cards", "Enrolled cards.", (), _of_gate(lambda gate: whole((gate.status or {})["cards"]))),
+    ("cards", "Enrolled cards.", (), _of_gate(lambda gate: whole((gate.health.status or {})["cards"]))),
     (
         "clock_synchronised",
         "Whether the net set the gate's clock.",
         (),
-        _of_gate(lambda gate: gate.health["clock"]["synchronised"] is True),
+        _of_gate(lambda gate: gate.health.fields["clock"]["synchronised"] is True),
     ),
 )
 """The metrics of each gate, most of them out of the health that it sent last: name, what it says, labels,

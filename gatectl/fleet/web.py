@@ -17,10 +17,10 @@ from starlette.routing import Route
 
 from gatectl.decision.words import Language
 from gatectl.errors import visible
-from gatectl.fleet import overview
+from gatectl.fleet import overview_words
 from gatectl.fleet.database import CHANNEL, CONNECT_S
 from gatectl.fleet.fleet_metrics import FleetMetrics
-from gatectl.fleet.overview import Overview
+from gatectl.fleet.overview import Overview, OverviewReader
 from gatectl.fleet.settings import require_postgresql
 from gatectl.fleet.stored_events import DatabaseUnreachable, FleetSource
 from gatectl.journal.reader import UnreadableError
@@ -91,6 +91,7 @@ class FleetFeeds(EventFeeds):
         super().__init__(source)
         self._source = source
         self._lookup = lookup
+        self._reader = OverviewReader()
         self._overview = Overview(datetime.now(UTC))
         self._failure: UnreadableError | None = None
         self._asked_at = float("-inf")
@@ -108,7 +109,7 @@ class FleetFeeds(EventFeeds):
     async def _read(self) -> None:
         now = datetime.now(UTC)
         try:
-            self._overview = await self._source.read(lambda stored: overview.overview_of(stored, now))
+            self._overview = await self._source.read(lambda stored: self._reader.read(stored, now))
             self._failure = None
         except UnreadableError as error:  # kept as well: a try to connect may take seconds
             self._failure = error
@@ -164,7 +165,7 @@ class FleetRenderer(TemplateRenderer):
         if news.status["overview"] is not self._shown:
             self._shown, self._strips = news.status["overview"], {}
         if language not in self._strips:
-            strip = overview.strip_of(news.status["overview"], language)
+            strip = overview_words.strip_of(news.status["overview"], language)
             self._strips[language] = self.render("health.html", language, health=strip)
         return self._strips[language]
 
@@ -192,9 +193,9 @@ class FleetPages(PageHandlers):
             request,
             "fleet.html",
             health=self._pages.health(FleetNews(found), language),
-            gates=overview.rows_of(found, language),
-            partners=overview.partners_of(found, language),
-            alarms=[overview.alarm_words(alarm, found.at, language) for alarm in found.alarms],
+            gates=overview_words.rows_of(found, language),
+            partners=overview_words.partners_of(found, language),
+            alarms=[overview_words.alarm_words(alarm, found.at, language) for alarm in found.alarms],
         )
 
     async def unreadable(self, request: Request, error: Exception) -> Response:

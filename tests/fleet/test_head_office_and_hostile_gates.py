@@ -24,7 +24,7 @@ from gatectl.cli.main import main
 from gatectl.fleet import fleet_metrics
 from gatectl.fleet.database import migrations
 from gatectl.fleet.intake import COLUMNS, FIELDS, Incoming, row_of
-from gatectl.fleet.overview import overview_of
+from gatectl.fleet.overview import OverviewReader
 from gatectl.fleet.stored_events import StoredEvents
 from gatectl.uplink.wire import (
     NUMBER_MAX,
@@ -185,7 +185,7 @@ def test_numbers_at_their_limits_leave_the_pages_of_all_gates_as_they_are(databa
             office.take(Incoming("odd", EventBatch(VirtualJournal().identity, 1, 0, NUMBER_MAX, ())))
         office.health("odd", status={"journal": {"lost": 10**30}, "cards": 10**400}, last=NUMBER_MAX)
     stored = StoredEvents(database, None)
-    found = overview_of(stored, datetime.now(UTC))
+    found = OverviewReader().read(stored, datetime.now(UTC))
     stored.close()
     assert {gate.device: gate.lost for gate in found.gates} == {"honest": 0, "odd": NUMBER_MAX}
     assert list(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gatectl.fleet.overview import ALARM_KINDS
+from gatectl.fleet.overview_words import ALARM_KINDS
 from gatectl.monitor.presenters import OFFLINE, shortened
 from gatectl.monitor.texts import TEXTS
 
