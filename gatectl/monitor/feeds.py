@@ -131,6 +131,7 @@ class EventFeeds:
         seen: StoreState | None = None
         is_first = True
         while True:
+            self._woken.clear()  # before the look, so that what comes in after it is looked for at once
             try:
                 now = await self._journal.seen()
                 if seen is None or now.file != seen.file:
@@ -158,7 +159,6 @@ class EventFeeds:
         return until
 
     async def _pause(self, seconds: float) -> None:
-        self._woken.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._woken.wait()

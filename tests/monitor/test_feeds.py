@@ -52,3 +52,25 @@ def test_what_no_display_shows_is_seen_within_a_tenth_of_a_second():
         assert max(later - earlier for earlier, later in itertools.pairwise(looks)) <= 0.1
 
     run_virtually(story())
+
+
+def test_what_comes_in_during_a_look_is_looked_for_at_once():
+    class RestingJournal(StillJournal):
+        """It wakes the feeds in their first look; else they look once a second."""
+
+        async def seen(self):
+            state = await super().seen()
+            if len(self.looked_at) == 1:
+                feeds.wake()
+            return state._replace(at_rest=True)
+
+    async def story():
+        following = asyncio.create_task(feeds.follow_journal())
+        with feeds.events.listening():
+            await asyncio.sleep(0.5)
+        following.cancel()
+        assert len(journal.looked_at) == 2
+
+    journal = RestingJournal()
+    feeds = LiveFeeds(journal, None, ["main"])
+    run_virtually(story())
