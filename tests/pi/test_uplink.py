@@ -124,7 +124,9 @@ def test_it_sends_what_the_door_decides_and_can_do_nothing_else(sending, office,
     (exposure,) = re.findall(r"Overall exposure level for gatectl-uplink.service: ([\d.]+)", said)
     assert float(exposure) <= EXPOSURE_MAX, said
 
-    memory = int(sending.check("cat /sys/fs/cgroup/system.slice/gatectl-uplink.service/memory.peak")) / 2**20
+    group = "/sys/fs/cgroup/system.slice/gatectl-uplink.service"
+    assert sending.check(f"ps -o cls= -p {pid}; cat {group}/cpu.idle").split() == ["IDL", "1"]
+    memory = int(sending.check(f"cat {group}/memory.peak")) / 2**20
     measured("memory of the uplink in the guest, peak", memory, "MiB")
     assert memory <= MEMORY_MAX_MIB
     assert sending.check("systemctl show --value --property=NRestarts gatectl-uplink").strip() == "0"

@@ -139,3 +139,4 @@ def test_the_uplink_can_reach_neither_the_control_socket_nor_a_partners_key():
     assert "\nInaccessiblePaths=-/etc/gatectl/secrets -/run/gatectl\n" in unit
     assert "\nMemoryMax=64M\n" in unit
     assert "\nIOSchedulingClass=idle\n" in unit
+    assert "\nCPUSchedulingPolicy=idle\n" in unit

@@ -1,7 +1,8 @@
 """9. The own time of a scan while `gatectl uplink` sends a backlog, and without; what the idle uplink costs.
 
-By turns, blocks of scans with the uplink stopped and with it running, against the real broker. The uplink has
-the priorities that its unit gives it.
+By turns, blocks of scans with the uplink stopped, with it running against the real broker, and with loops
+instead that keep all cores busy: any work on the machine costs as much as those. The uplink has the
+priorities that its unit gives it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -29,8 +30,13 @@ from speed.row import Row, Unavailable, quantile
 from speed.timestamps import PATIENCE_S
 from speed.viewers import Scans
 
-AS_ITS_UNIT = ("nice", "-n", "10", "ionice", "-c", "idle")
+IDLE = ("chrt", "--idle", "0")
+"""The scheduler's idle class: it runs when nothing else wants the core."""
+
+AS_ITS_UNIT = (*IDLE, "ionice", "-c", "idle")
 """As systemd/units/gatectl-uplink.service has it."""
+
+BUSY_LOOP = (*IDLE, sys.executable, "-c", "while True: pass")
 
 DRAIN_S = 600.0
 MIB = 1024 * 1024 / 1e6
@@ -40,25 +46,23 @@ MIB = 1024 * 1024 / 1e6
 class Size:
     backlog: int
     rounds: int
-    """Each has a block without, one with, and the same again."""
+    """Each has a block without, one with, one beside busy loops, and the same again."""
     scans: int
     """In a block."""
     warm_up: int
     settle_s: float
     idle_s: float
-    others_nice: int
-    """The priority of broker and head office: at a gym they are elsewhere."""
 
 
-FULL = Size(100_000, 20, 25, 3, 8.0, 60.0, 19)
-QUICK = Size(30_000, 5, 20, 3, 8.0, 20.0, 19)
-TINY = Size(200, 1, 2, 1, 0.0, 0.2, 0)
+FULL = Size(100_000, 20, 25, 3, 8.0, 60.0)
+QUICK = Size(30_000, 5, 20, 3, 8.0, 20.0)
+TINY = Size(200, 1, 2, 1, 0.0, 0.2)
 
 
 def measure(size: Size, folder: Path) -> Iterator[Row]:
     """Rows of the own time with the uplink, each with the time without it, and of the idle uplink."""
     certificates = Certificates(folder)
-    with _head_office(folder / "office", size) as port, PartnerProcess(folder) as partner:
+    with _head_office(folder / "office") as port, PartnerProcess(folder) as partner:
         settings = _settings(folder, port)
         plan = Plan([partner.url()], certificates.ca_file, budget_ms=BUDGET_MS, more=settings)
         with Gym(folder / "gym", plan) as gym:
@@ -122,17 +126,35 @@ class Uplink:
             time.sleep(0.05)
 
 
+@contextmanager
+def _busy_loops(uplink: Uplink) -> Iterator[None]:
+    """Keep all cores busy while the uplink is stopped."""
+    with uplink.stopped():
+        loops = [subprocess.Popen(BUSY_LOOP) for _ in range(os.cpu_count() or 1)]
+        try:
+            yield
+        finally:
+            for loop in loops:
+                loop.kill()
+                loop.wait()
+
+
 def _own_times(scans: Scans, uplink: Uplink, size: Size) -> Iterator[Row]:
     uplink.until(lambda status: status.get("mark") is not None, PATIENCE_S)
-    series: dict[str, list[Own]] = {"without": [], "with": [], "without again": [], "with again": []}
+    ways: dict[str, Callable[[], AbstractContextManager[None]]] = {
+        "without": uplink.stopped,
+        "with": nullcontext,
+        "busy": lambda: _busy_loops(uplink),
+    }
+    series: dict[str, list[Own]] = {f"{way}{half}": [] for half in ("", " again") for way in ways}
     rounds, begun = 0, uplink.status["mark"]
     while rounds < size.rounds and (uplink.status["behind"] or not rounds):
         rounds += 1
         for name, results in series.items():
-            with uplink.stopped() if name.startswith("without") else nullcontext():
+            with ways[name.removesuffix(" again")]():
                 results.extend(scans.block(size))
     sent = uplink.status["mark"] - begun
-    both = {name: series[name] + series[f"{name} again"] for name in ("without", "with")}
+    both = {way: series[way] + series[f"{way} again"] for way in ways}
 
     def at(share: float, of: list[Own]) -> float:
         return quantile([own.whole for own in of], share) * 1e3
@@ -144,6 +166,8 @@ def _own_times(scans: Scans, uplink: Uplink, size: Size) -> Iterator[Row]:
         yield Row(f"{name} ÷ stopped", ratio, "", at_most=at_most, beside=1.0, note=note)
         same = at(share, series["without again"]) / at(share, series["without"])
         yield Row(f"{name}: stopped ÷ stopped", same, "", note="the noise: the two halves of the same")
+        busy = at(share, both["busy"]) / at(share, both["without"])
+        yield Row(f"{name}: busy loops ÷ stopped", busy, "", note="all cores busy, and no uplink")
         yield Row(name, at(share, both["with"]), "ms", beside=at(share, both["without"]))
 
 
@@ -164,8 +188,11 @@ def _idle(uplink: Uplink, size: Size) -> Iterator[Row]:
 
 
 @contextmanager
-def _head_office(folder: Path, size: Size) -> Iterator[int]:
-    """Yield the port of a broker whose every event is marked."""
+def _head_office(folder: Path) -> Iterator[int]:
+    """Yield the port of a broker whose every event is marked.
+
+    Both have the idle class: at a gym they are elsewhere.
+    """
     if importlib.util.find_spec("aiomqtt") is None:
         raise Unavailable("gatectl[fleet] is not installed: scripts/fleet-bench sets it up")
     try:
@@ -176,18 +203,9 @@ def _head_office(folder: Path, size: Size) -> Iterator[int]:
     new_office.create(folder, ["127.0.0.1"], port=port, address="127.0.0.1")
     with local_services.LocalBroker(folder) as broker:
         assert broker.pid is not None
-        os.setpriority(os.PRIO_PROCESS, broker.pid, size.others_nice)
+        os.sched_setscheduler(broker.pid, os.SCHED_IDLE, os.sched_param(0))
         office = subprocess.Popen(
-            [
-                "nice",
-                "-n",
-                str(size.others_nice),
-                sys.executable,
-                "-m",
-                "speed.office",
-                str(folder),
-                str(port),
-            ],
+            [*IDLE, sys.executable, "-m", "speed.office", str(folder), str(port)],
             stdout=subprocess.PIPE,
             cwd=TESTS,
         )
