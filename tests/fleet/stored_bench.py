@@ -70,6 +70,7 @@ def pages():
     yield "file: a kind, rare", "/events.csv", lambda _: {"kind": "manual"}, None
     hour = {"since": f"{ago(1)} 10:00", "until": f"{ago(1)} 10:59"}
     yield "file: an hour of all", "/events.csv", lambda _: hour, None
+    yield "file: a day of all", "/events.csv", lambda n: the_day(1 + n), None
 
 
 def run(count, say):
