@@ -63,6 +63,7 @@ def arguments():
     parser.add_argument("--backlog", type=int, default=0, metavar="N", help="events that wait at one gate")
     for what in ("broker", "ingest", "database", "gate"):
         parser.add_argument(f"--{what}-kills", type=int, default=0, metavar="N")
+    parser.add_argument("--drain", type=int, default=0, metavar="N", help="events behind a line that is cut")
     parser.add_argument(
         "--lossy", type=int, default=0, metavar="N", help="events over a line that loses 5 %%"
     )
@@ -248,6 +249,7 @@ def real_gates(options):
     """Run the measurements with real gates; each has a head office of its own."""
     for what, is_wanted, measurement in (
         ("real daemon and uplink", options.gate_kills, gate_bench.kills),
+        ("real uplink", options.drain, gate_bench.drain),
         ("real uplink", options.lossy, gate_bench.lossy),
         ("real uplinks", options.presence, gate_bench.presence),
     ):

@@ -2,11 +2,14 @@
 
 import random
 import signal
+import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
-from mqtt_proxy import MqttProxy
-from uplink_rig import UplinkGate
+from mqtt_proxy import UP, MqttProxy
+from speed import history
+from uplink_rig import UplinkGate, peak_kib
 from whole_gate import WholeGate
 
 from gatectl.fleet.local_services import LocalBroker
@@ -48,6 +51,28 @@ def lossy(fleet, folder, events, say):
         f"{events} events over a line that lost {proxy.lost.total()} packets and repeated"
         f" {proxy.repeated.total()}: {wall_s:.0f} s; {len(set(ids) - set(there))} lost,"
         f" {len(there) - len(set(there))} double; alarms: {fleet.alarms() or 'none'}"
+    )
+
+
+def drain(fleet, folder, events, say):
+    """Send what a gate decided while its line was cut."""
+    gate = UplinkGate(folder, fleet.office, 0)
+    history.fill(gate.journal, events)
+    gate.last = events
+    with closing(sqlite3.connect(gate.journal)) as connection:
+        ids = [event_id for (event_id,) in connection.execute("SELECT id FROM attempts ORDER BY ended")]
+    with MqttProxy(fleet.office, fleet.broker.port) as proxy:
+        gate.connect_to(proxy.port)
+        begun = time.monotonic()
+        with gate:
+            gate.wait(gate.has_sent_all, within_s=CATCH_UP_S)
+            wall_s, peak = time.monotonic() - begun, peak_kib(gate.pid)
+    there = [event_id for (event_id,) in fleet.rows("SELECT id::text FROM event ORDER BY received")]
+    order = "in order" if there == ids else "NOT as at the gate"
+    say(
+        f"{events} events in {wall_s:.0f} s (to reach: 120), {order};"
+        f" {proxy.passed_bytes[UP] / events:.0f} bytes an event in MQTT's packets (150),"
+        f" {peak / 1024:.1f} MiB at most for the uplink (40); alarms: {fleet.alarms() or 'none'}"
     )
 
 

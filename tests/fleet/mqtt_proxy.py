@@ -36,6 +36,8 @@ class MqttProxy:
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
         self.lost, self.repeated = Counter(), Counter()
         """By direction and type of packet."""
+        self.passed_bytes = Counter()
+        """By direction."""
 
     def __enter__(self):
         self._thread.start()
@@ -84,6 +86,7 @@ class MqttProxy:
             kind, packet = await _packet(reader)
             for _ in range(self._times(direction, kind) if self._is_passing else 0):
                 writer.write(packet)
+                self.passed_bytes[direction] += len(packet)
             await writer.drain()
 
     def _times(self, direction, kind):

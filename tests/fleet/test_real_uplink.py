@@ -16,7 +16,7 @@ from pathlib import Path
 import aiomqtt
 import pytest
 from fleet_rig import context_of
-from uplink_rig import UplinkGate
+from uplink_rig import UplinkGate, peak_kib
 from virtual_gate import WAIT_S, client
 
 from gatectl.cli.control import call
@@ -196,11 +196,6 @@ async def _marks_of_a_liar(broker, office, gate):
             for _ in range(chance.randint(1, 4)):
                 data[chance.randrange(len(data))] = chance.randrange(256)
             await liar.publish(topic, bytes(data), qos=1)
-
-
-def peak_kib(pid):
-    text = Path(f"/proc/{pid}/status").read_text()
-    return int(text.partition("VmHWM:")[2].split()[0])
 
 
 def resident_kib(pid):

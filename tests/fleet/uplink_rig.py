@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from fleet_rig import enrol
 from limits import NET_S
@@ -143,3 +144,9 @@ class UplinkGate:
 
     def has_sent_all(self, status):
         return status.get("connected") and status["mark"] == self.last
+
+
+def peak_kib(pid):
+    """The most memory that a process has had, in KiB."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    return int(text.partition("VmHWM:")[2].split()[0])
