@@ -214,6 +214,22 @@ def test_an_opening_wakes_the_guard_only_if_it_would_sleep_longer(relay):
     one.close()
 
 
+def test_an_opening_that_fails_wakes_the_guard(relay):
+    """The pin may be on: the guard switches it off at once."""
+    one = relay(open_ms=60_000)
+    guard = RelayTimer([one])  # never started
+    guard._pass()
+    guard.threads._pause_s()
+    calls = guard.threads._calls
+    one._device.stuck = True
+    with pytest.raises(StuckError):
+        Gate(one, guard, []).entry.open()
+    assert guard.threads._calls == calls + 1
+    assert guard.due_s(clock.monotonic()) <= clock.monotonic()
+    one._device.stuck = False
+    one.close()
+
+
 def test_an_opening_wakes_a_guard_that_is_awake(relay):
     """It may have read the relay's time already, and would then sleep beyond it."""
     one = relay(open_ms=60_000)

@@ -124,6 +124,18 @@ def test_a_window_of_none_pauses_and_nothing_is_tried_again_meanwhile():
     assert gate.ranges() == [(0, 20)]
 
 
+def test_what_is_outstanding_behind_progress_is_tried_again_too():
+    gate = GateWithJournal(150)
+    gate.mark(mark_at(0))
+    assert gate.ranges() == [(0, 64), (64, 128), (128, 150)]
+    gate.now += 30
+    gate.mark(mark_at(64))
+    assert gate.talk.retry_at == gate.now + conversation.PATIENCE_S
+    assert gate.ranges() == []
+    gate.now += conversation.PATIENCE_S
+    assert gate.ranges() == [(64, 128)]
+
+
 def test_again_goes_back_to_the_mark_at_most_once_a_second():
     gate = GateWithJournal(10)
     gate.mark(mark_at(0))

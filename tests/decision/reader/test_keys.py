@@ -343,6 +343,11 @@ def test_ctrl_counts_by_the_letter_of_the_layout():
         Code("a"),
         Code("a"),
     ]
+    # The Turkish key of i, whose capital is none of ASCII.
+    assert typed("tr", *taps("1"), *held("LEFTCTRL", *taps("APOSTROPHE")), *taps("2")) == [
+        Code("1"),
+        Code("2"),
+    ]
 
 
 def test_ctrl_with_alt_is_altgr():

@@ -97,6 +97,7 @@ def test_an_aim_prefix_is_stripped_where_that_is_set(raw, reading):
         ("]E0ID:4711#", "4711"),
         ("ID: 4711 #", "4711"),
         ("ID:ID:]E04711", "ID:]E04711"),
+        ("ID:]E0ID:4711", "ID:4711"),
     ],
 )
 def test_a_prefix_and_a_suffix_are_taken_off_once_where_they_stand(text, code):
