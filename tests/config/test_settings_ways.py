@@ -78,6 +78,11 @@ def test_addresses_that_are_no_proxy(wellhub, refusal, url, what):
         ('client_certificate = "a.crt"', "client_certificate", "has no use without client_key"),
         ('client_key = { file = "key" }', "client_key", "has no use without client_certificate"),
         (f'{PROXY}\nproxy_key = "gym:s3cr3t"', "proxy_key", "a key must not be in the settings"),
+        (
+            'client_certificate = "a.crt"\nclient_key = "s3cr3t"',
+            "client_key",
+            "a key must not be in the settings",
+        ),
     ],
 )
 def test_halves(wellhub, refusal, line, key, what):

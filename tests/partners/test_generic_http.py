@@ -15,7 +15,7 @@ from gatectl.decision.outcomes import Fault
 from gatectl.decision.verdict import Verdict
 from gatectl.partners.exchange import Endpoint, interpret
 from gatectl.partners.generic_http.answer_rules import is_equal
-from gatectl.partners.reason import MASK
+from gatectl.partners.reason import MASK, mask_secrets
 from gatectl.partners.registry import PROTOCOLS, numbers_of
 
 KEY = "s3cret/Key+with=odd&chars"
@@ -356,6 +356,13 @@ def test_a_password_and_its_coded_form_are_masked():
     coded = base64.b64encode(b"door:opensesame").decode()
     reason = decided(protocol, 403, {"message": f"{coded} opensesame no"}).reason
     assert reason.text == f"{MASK} {MASK} no"
+
+
+def test_the_missing_key_of_a_backend_without_one_masks_nothing():
+    rule = {"status": 403, "verdict": "not_allowed", "reason": "message"}
+    protocol = backend(GRANTED, rule, auth="none", key="", other_keys=("", "0ther-key"))
+    assert decided(protocol, 403, {"message": "closed, 0ther-key"}).reason.text == f"closed, {MASK}"
+    assert mask_secrets(("", "0ther-key"), "closed, 0ther-key") == f"closed, {MASK}"
 
 
 def test_a_fault_by_rule_says_what_is_wrong():

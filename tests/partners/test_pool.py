@@ -367,6 +367,8 @@ def test_whichever_is_there_first_serves_and_the_other_is_not_lost():
             event.set()
         wire, connection = await acquiring
         assert connection == "new"
+        await asyncio.sleep(1)
+        assert partner.open == [wire]  # its door has one
         keeping.cancel()
         await asyncio.wait({keeping})
         await asyncio.sleep(1)

@@ -203,6 +203,23 @@ def test_a_persons_order_replaces_the_one_before():
     assert (door.mode, door.is_on) == (Mode.LOCKDOWN, False)
 
 
+def test_a_hold_that_follows_another_leaves_the_relay_on():
+    door = at_rest()
+    door.order(Mode.HELD, "open day", for_s=60)
+    perform, moved = door.perform, []
+
+    def watching(effect):
+        if isinstance(effect, m.StopKeeping | m.Release):
+            moved.append(effect)
+        return perform(effect)
+
+    door.perform = watching
+    door.order(Mode.HELD, "a longer one", for_s=600)
+    assert (moved, door.kept_until_s[False]) == ([], 1600.0)
+    door.order(Mode.NORMAL)
+    assert moved == [m.StopKeeping()]
+
+
 def test_a_schedule_holds_and_ends():
     door = at_rest(modes=held_by_plan())
     look(door, BEGIN_S - 1)
