@@ -106,6 +106,14 @@ def test_a_key_in_plain_text_through_somebody_elses_machine(write, refusal, key_
     )
 
 
+def test_a_certificate_that_is_never_sent(write, refusal):
+    plain = 'url = "http://127.0.0.1:8000/checkin"'
+    path = write('url = "https://api.example.com/checkin"', f"{plain}\n{CERTIFICATE}")
+    (problem,) = refusal(path).problems
+    assert problem.key == "partners.wellpass.client_certificate"
+    assert problem.what == "is never sent, since the url is plain http"
+
+
 @pytest.mark.parametrize("content", ["s3cr3t", ":s3cr3t", "gym:a\nb"])
 def test_a_proxys_key_without_a_name(wellhub, refusal, tmp_path, content):
     put(tmp_path / "proxy", content.encode())
