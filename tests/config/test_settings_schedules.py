@@ -78,6 +78,12 @@ def test_what_is_no_schedule_is_refused(tmp_path, line, what):
             "must be at most held_s",
         ),
         ("", "contact = { pin = 5 }\nfire = { pin = 5 }", "pin 5 is already used by doors.main.contact.pin"),
+        ("", "contact = { pin = 0 }\nfire = { pin = 0 }", "pin 0 is already used by doors.main.contact.pin"),
+        (
+            "",
+            "contact = { pin = 53 }\nfire = { pin = 53 }",
+            "pin 53 is already used by doors.main.contact.pin",
+        ),
         ("", "passage = { pin = 27, wait = 5 }", "is not a known key"),
         ("", "return_min = 1", "doors.main.return_min: needs to know who passed"),
         ("", "fire = { pin = 5 }\nreturn_min = 30", "doors.main.return_min: needs to know who passed"),
