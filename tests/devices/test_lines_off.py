@@ -38,6 +38,15 @@ def test_saved_lines_are_switched_off(tmp_path, factory):
     assert factory.pin(17).function == "output"
 
 
+def test_a_pin_that_does_not_follow_is_named_and_holds_up_no_other(tmp_path, factory):
+    environ = {FOLDER: str(tmp_path)}
+    save_lines(environ, "kept", 0, LINES)
+    stuck = factory.pin(17)
+    stuck.output_with_state = lambda _state: None
+    assert saved_lines_off(environ) == (["side"], [(("main", 17, 0), "the pin did not follow")])
+    assert factory.pin(27).state
+
+
 def test_without_a_place_nothing_is_written(tmp_path):
     save_lines({}, "mock", 0, LINES)
     assert saved_lines_off({}) is None

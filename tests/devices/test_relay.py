@@ -20,7 +20,7 @@ from gatectl.devices.gpio.gate import Gate
 from gatectl.devices.gpio.output import FIRST_RETRY_S, LAST_RETRY_S, LampPin
 from gatectl.devices.gpio.pins import PinsError, pin_factory
 from gatectl.devices.gpio.relay_pin import RelayPin, StuckError
-from gatectl.devices.gpio.relay_timer import LATE_S, RelayTimer
+from gatectl.devices.gpio.relay_timer import LATE_S, OFF_RETRY_S, RelayTimer
 
 PIN = 17
 NO_CHIP = pytest.mark.skipif(not Path("/dev/gpiochip0").exists(), reason="this machine has no GPIO chip")
@@ -286,6 +286,36 @@ def test_a_pin_that_does_not_go_off_is_retried_until_it_does_and_logged_once(stu
     assert said(entries) == [
         (Priority.ERROR, "main: THE RELAY DOES NOT GO OFF (the pin did not follow): the gate may stand open"),
         (Priority.NOTICE, "main: the gate is in order again"),
+    ]
+
+
+def test_between_two_tries_of_a_pin_that_does_not_go_off_the_timer_sleeps(stubborn):
+    timer = RelayTimer([stubborn])
+    stubborn.energise()
+    stubborn._device.stuck = True
+    stubborn._off_at = 0.0
+    with pytest.raises(StuckError):
+        stubborn.release()
+    timer._check_at = FOREVER
+    assert timer.due_s(clock.monotonic()) == timer._passed_at + OFF_RETRY_S
+    assert OFF_RETRY_S < FIRST_RETRY_S, "sooner than any other failure: the gate stands open"
+
+
+def test_a_failure_that_is_worse_is_logged_too_and_one_that_is_not_is_not(stubborn, entries):
+    stubborn._device.stuck = True
+    for _ in range(2):
+        with pytest.raises(StuckError):
+            stubborn.energise()
+    assert len(entries) == 1
+    stubborn._device.stuck = False
+    stubborn._device.value = True
+    stubborn._device.stuck = True
+    for _ in range(2):
+        with pytest.raises(StuckError):
+            stubborn.release()
+    assert [entry.message.partition(" (")[0] for entry in entries] == [
+        "main: the relay cannot be energised",
+        "main: THE RELAY DOES NOT GO OFF",
     ]
 
 

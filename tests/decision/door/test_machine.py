@@ -161,6 +161,13 @@ def test_a_scan_without_a_partner_to_ask(how, code, fault, message):
     assert (outcome.fault, outcome.message, outcome.request) == (fault, message, None)
 
 
+@pytest.mark.parametrize(("needs", "customer"), [(None, None), (DIGITS.member, "77")])
+def test_an_event_has_the_customers_number_where_the_partner_has_one(needs, customer):
+    shell = door(cards={"7": Card("7", "p", "1", "77")}, numbers=Numbers(DIGITS.member, needs))
+    shell.scan("7")
+    assert shell.of(m.Record)[0].attempt.customer == customer
+
+
 def test_a_broken_gate_asks_no_partner_until_it_works_again():
     shell = door()
     shell.feed(m.GateBroken("GPIO busy"))
