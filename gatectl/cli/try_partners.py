@@ -134,8 +134,8 @@ def _so_far(dialled: ConnectTiming) -> str:
     """Describe the completed steps, and how long the failed one was tried."""
     done = _done(dialled)
     tried_s = time.monotonic() - dialled.at - sum(done)
-    told = [f"{step} {_ms(took)}" for step, took in zip(_STEPS, done, strict=False)]
-    return f" ({', '.join([*told, f'tried for {_ms(tried_s)}'])})"
+    timed = [f"{step} {_ms(took)}" for step, took in zip(_STEPS, done, strict=False)]
+    return f" ({', '.join([*timed, f'tried for {_ms(tried_s)}'])})"
 
 
 def _done(dialled: ConnectTiming) -> list[float]:

@@ -75,7 +75,7 @@ def _serve(_args: argparse.Namespace, path: Path, settings: Settings, uplink: Up
 
 
 def _orders(path: Path, settings: Settings, uplink: UplinkSettings) -> dict[str, Any]:
-    """Return the fields of `gatectl.uplink.process.Orders`."""
+    """Return the fields of `gatectl.uplink.process.RunParameters`."""
     host, port = broker_address(uplink.url)
     source = uplink.pseudonym_key
     return {

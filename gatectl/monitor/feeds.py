@@ -35,6 +35,7 @@ class Broadcast(Generic[T]):
         return len(self._queues)
 
     def publish(self, news: T) -> None:
+        """Queue the news for every listener; one that is too far behind is ended."""
         for queue in list(self._queues):
             if queue.qsize() < BEHIND:
                 queue.put_nowait(news)
@@ -171,6 +172,7 @@ class EventFeeds:
             await asyncio.sleep(HEALTH_S)
 
     async def health(self) -> HealthNews:
+        """Return the state for the strip at the top."""
         raise NotImplementedError
 
 

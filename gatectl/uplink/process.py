@@ -329,14 +329,14 @@ def _first(group: BaseExceptionGroup[ConnectionLost]) -> ConnectionLost:
 
 
 def main(descriptor: int) -> None:
-    """Run until SIGTERM or SIGINT, by the JSON object that can be read there; see `Orders`."""
+    """Run until SIGTERM or SIGINT, by the JSON object that can be read there; see `RunParameters`."""
     with os.fdopen(descriptor) as file:
-        orders = Orders(**json.load(file))
-    asyncio.run(_run(orders))
+        given = RunParameters(**json.load(file))
+    asyncio.run(_run(given))
 
 
-class Orders(NamedTuple):
-    """The settings of one run, as JSON has them."""
+class RunParameters(NamedTuple):
+    """The parameters of one run, as JSON has them."""
 
     host: str
     port: int
@@ -354,15 +354,15 @@ class Orders(NamedTuple):
     about: dict[str, Any]
 
 
-async def _run(orders: Orders) -> None:
-    files = map(Path, (orders.certificate, orders.key, orders.ca_file))
+async def _run(given: RunParameters) -> None:
+    files = map(Path, (given.certificate, given.key, given.ca_file))
     process = Uplink(
-        BrokerAccess(orders.host, orders.port, orders.device, *files),
-        JournalSource(Path(orders.journal)),
-        ControlClient(Path(orders.socket), WATCH_RETRY_S),
-        Privacy(orders.members, bytes.fromhex(orders.pseudonym_key)),
-        orders.about,
-        StatusFile(Path(orders.status)),
+        BrokerAccess(given.host, given.port, given.device, *files),
+        JournalSource(Path(given.journal)),
+        ControlClient(Path(given.socket), WATCH_RETRY_S),
+        Privacy(given.members, bytes.fromhex(given.pseudonym_key)),
+        given.about,
+        StatusFile(Path(given.status)),
         _log,
     )
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -150,7 +150,7 @@ class AnswerReader:
             return ExchangeFailed(Fault.NETWORK, "closed before the answer was whole")
         # h11's messages quote the received bytes, so compare only their beginning.
         words = str(error)
-        detail = next((told for begin, told in _NOT_UNDERSTOOD.items() if words.startswith(begin)), None)
+        detail = next((said for begin, said in _NOT_UNDERSTOOD.items() if words.startswith(begin)), None)
         return ExchangeFailed(Fault.PARTNER, "not an HTTP answer" + (f": {detail}" if detail else ""))
 
     def _whole(self, response: h11.Response, body: bytes) -> PartnerResponse:
