@@ -200,7 +200,8 @@ def last_admissions(connection: sqlite3.Connection, doors: Collection[str]) -> d
     if not doors:
         return {}
     rows = connection.execute(
-        "SELECT door, max(at_us) FROM events WHERE at_us > (SELECT max(at_us) FROM attempts) - ?"
+        # The code may have been read in another span than the one in which the gate opened.
+        "SELECT door, max(opened_us) FROM events WHERE at_us > (SELECT max(at_us) FROM attempts) - ?"
         " AND kind IN ('scan', 'manual') AND result = 'admitted' AND basis IS NOT 'fire' GROUP BY door",
         (DAYS_US,),
     )

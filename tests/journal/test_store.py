@@ -941,12 +941,12 @@ def test_a_second_try_that_opened_nothing_is_still_there_after_a_restart(tmp_pat
         assert bool(statements.unused_admissions(connection, since_us=0)) is may_try
 
 
-def test_who_was_let_in_by_a_fire_alarm_begins_no_hold(tmp_path):
+def test_an_admission_is_when_the_gate_opened_and_none_in_a_fire_alarm(tmp_path):
     with closing(open_store(tmp_path / "journal.db")) as connection:
         for number, basis in ((1, Basis.PARTNER), (2, Basis.FIRE)):
             one = attempt(number, at_us=NOON_US + number)
+            gate = GateRecord(NOON_US + 1000 * number, 1.0, 3000)
+            admitted = Outcome(Result.ADMITTED, "m", basis=basis, gate=gate)
             connection.execute(*statements.attempt_statement(one))
-            connection.execute(
-                *statements.outcome_statement(one.id, Outcome(Result.ADMITTED, "m", basis=basis))
-            )
-        assert statements.last_admissions(connection, ["main"]) == {"main": NOON_US + 1}
+            connection.execute(*statements.outcome_statement(one.id, admitted))
+        assert statements.last_admissions(connection, ["main"]) == {"main": NOON_US + 1000}
