@@ -31,6 +31,11 @@ _GATE_ADVICE = (
     "open {door} --reason TEXT. Is the pin's number right, does another program hold it, is the relay wired?"
 )
 
+_EXIT_ADVICE = (
+    "Its button and its scanners open nothing: is there another way out? It is tried again by itself, and at "
+    "each press. Is the pin's number right, does another program hold it, is the relay wired?"
+)
+
 _SIGNAL_ADVICE = "Members are let in without it. Is the pin's number right, and does another program hold it?"
 
 _INPUT_ADVICE: dict[str, str] = {
@@ -81,6 +86,7 @@ def facts(status: Mapping[str, Any], pages: Mapping[str, str | None], now: datet
     for name, door in status["doors"].items():
         found.append(_door(name, door, now))
         found += _alarm(name, door, now)
+        found += _exit_gate(name, door, now)
         # A daemon of the previous version reports neither signals nor inputs.
         found += (_signal(name, signal, pin, now) for signal, pin in door.get("signals", {}).items())
         found += (_input(name, which, state, now) for which, state in door.get("inputs", {}).items())
@@ -129,6 +135,14 @@ def _mode(door: Mapping[str, Any], now: datetime) -> str:
 def _alarm(name: str, door: Mapping[str, Any], now: datetime) -> Iterator[Fact]:
     if words := alarm_words(door):
         yield Fact(f"{name}: {words}, {since(door['alarm']['since'], now)}", _ALARM_ADVICE)
+
+
+def _exit_gate(name: str, door: Mapping[str, Any], now: datetime) -> Iterator[Fact]:
+    """The exit's own relay; a daemon of the previous version does not report it."""
+    if gate := door.get("exit_gate"):
+        yield Fact(
+            f"exit of {name}: out of order, {since(gate['since'], now)} ({gate['cause']})", _EXIT_ADVICE
+        )
 
 
 def _signal(door: str, signal: str, pin: Mapping[str, Any], now: datetime) -> Fact:

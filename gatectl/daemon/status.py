@@ -14,6 +14,7 @@ from gatectl.decision.door.modes import Modes
 from gatectl.decision.event import timestamp
 from gatectl.decision.reader.reading import Dropped
 from gatectl.decision.timestamps import FOREVER, LoopTime
+from gatectl.devices.gpio.gate import Gate
 from gatectl.devices.gpio.output import Trouble
 from gatectl.devices.reader.supervisor import Scanner
 
@@ -63,6 +64,7 @@ def _door_status(door: Door) -> dict[str, Any]:
             "closes_in_ms": _left_ms(off_at),
         }
         | _condition(gate.relay.trouble),
+        "exit_gate": _exit_gate(gate),
         # List only the signals that are out of order.
         "signals": {
             lamp.value: _condition(pin.trouble)
@@ -75,6 +77,13 @@ def _door_status(door: Door) -> dict[str, Any]:
         and {"name": machine.alarm.result.value, "since": timestamp(machine.alarm.attempt.at_us)},
         "inputs": {name.value: _input(state) for name, state in machine.inputs.items()},
     }
+
+
+def _exit_gate(gate: Gate) -> dict[str, Any] | None:
+    """The exit's own relay where it is out of order, as for the signals."""
+    relay = gate.exit.relay
+    is_broken = relay is not gate.relay and relay.trouble.cause is not None
+    return _condition(relay.trouble) if is_broken else None
 
 
 def _left_ms(off_at: LoopTime | None) -> int | None:

@@ -295,8 +295,9 @@ def _inputs(door: Mapping[str, Any], language: Language) -> Iterator[tuple[str, 
 
 def _troubles(door: Mapping[str, Any], language: Language) -> Iterator[str]:
     """The troubles of a door, the gate first."""
-    if door["gate"].get("cause") is not None:
-        yield text(language, "gate_out_of_order", **_fault(door["gate"]))
+    for gate in (door["gate"], door.get("exit_gate") or {}):
+        if gate.get("cause") is not None:
+            yield text(language, "gate_out_of_order", **_fault(gate))
     for signal, pin in door.get("signals", {}).items():
         if pin["cause"] is not None:
             yield text(language, "signal_out_of_order", signal=signal, **_fault(pin))

@@ -55,6 +55,19 @@ def test_the_exit_has_a_relay_of_its_own(gym):
     assert [change.level for change in gym.pins(RELAY)] == [0]
 
 
+def test_an_exits_relay_that_is_out_of_order_is_said_and_lets_members_in(gym):
+    gym = started(gym, exit=BUTTON_SETTINGS | {"relay": {"pin": EXIT_RELAY}})
+    gym.fail(f"{EXIT_RELAY}=1")
+    gym.drive(BUTTON, 0)
+    press = gym.next_event()
+    assert (press["kind"], press["fault"], press["message"]) == ("exit", "gate", "Gate out of order")
+    door = gym.status()["doors"]["main"]
+    assert (door["gate"]["state"], door["exit_gate"]["state"]) == ("ready", "out of order")
+    assert door["exit_gate"]["cause"].startswith("the exit relay cannot be energised")
+    assert "exit of main: out of order, since" in " ".join(gym.run("status").stdout.split())
+    assert gym.ask("wellhub", "1000000000200")["result"] == "admitted"
+
+
 def test_after_a_kill_the_exits_relay_is_off(gym):
     gym = started(gym, exit=BUTTON_SETTINGS | {"open_ms": 60_000, "relay": {"pin": EXIT_RELAY}})
     pressed_at = gym.drive(BUTTON, 0)

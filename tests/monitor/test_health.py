@@ -106,6 +106,12 @@ def health_with(language="en", doors=None, **more):
 SINCE = "2025-11-22T19:35:01Z"
 
 
+def test_an_exits_relay_that_is_out_of_order_is_shown_at_its_door():
+    broken = {"state": "out of order", "since": SINCE, "cause": "the exit relay cannot be energised (busy)"}
+    (badge,) = health_with(doors={"main": door() | {"exit_gate": broken}}).badges
+    assert "the exit relay cannot be energised" in badge[1]
+
+
 @pytest.mark.parametrize("language", ["en", "de"])
 @pytest.mark.parametrize(
     ("more", "words"),
