@@ -91,7 +91,8 @@ WHERE broker.connected <> excluded.connected
 """
 _PRUNE = """
 DELETE FROM event WHERE id IN (
-    SELECT id FROM event WHERE received_at < now() - make_interval(days => %s) ORDER BY received LIMIT %s)
+    SELECT id FROM event WHERE received_at < now() - make_interval(days => %s) ORDER BY received LIMIT %s
+    FOR UPDATE SKIP LOCKED)  -- an erasure locks several too: the two could wait for each other
 """
 
 
@@ -260,7 +261,8 @@ async def _each(cursor: AsyncCursor[Any], statement: LiteralString, values: Sequ
 
 async def _take_out_erased(cursor: AsyncCursor[Any], done: Round) -> None:
     """Take members who were erased out of what was sent again from before."""
-    # Reading the table in any case keeps an erasure from beginning before this round is committed.
+    # The lock keeps an erasure from beginning before this round is committed.
+    await cursor.execute("LOCK TABLE erased IN ROW SHARE MODE")
     await cursor.execute("SELECT EXISTS (SELECT FROM erased)")
     if await cursor.fetchone() == (False,):
         return

@@ -8,6 +8,7 @@ remembered: its digest would be found by trying all numbers.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
@@ -25,16 +26,35 @@ from gatectl.uplink.privacy import PREFIX, Privacy
 STEP = 1000
 """Events in one statement, so that ingest does not wait for long."""
 
+SPAN = 20_000
+"""Events whose texts one statement searches: no index has the numbers in them."""
+
 CONNECT_S = 10
 """For a person at a terminal, who waits."""
 
+# From one name to the next in the index: there are few names, and many events.
+_PARTNERS = """
+WITH RECURSIVE known AS (
+    (SELECT partner FROM event WHERE partner IS NOT NULL ORDER BY partner LIMIT 1)
+    UNION ALL
+    SELECT (SELECT partner FROM event WHERE partner > known.partner ORDER BY partner LIMIT 1)
+    FROM known WHERE known.partner IS NOT NULL
+)
+SELECT partner FROM known WHERE partner IS NOT NULL
+"""
 _AT_PARTNER = "(%(partner)s::text IS NULL OR partner = %(partner)s)"
 _OWN = f"(member = ANY(%(pseudonyms)s) OR (member = %(number)s AND {_AT_PARTNER}))"
-_TEXTS = "concat_ws(' ', message, detail, reason, request, gate, extra)"
-_OTHERS = f"""
-SELECT id FROM event WHERE (credential = ANY(%(codes)s) OR {_TEXTS} ~ %(pattern)s)
-    AND (partner IS NULL OR {_AT_PARTNER})
-"""  # noqa: S608 - made of this module's own words
+_EVENTS_OF = f"SELECT id, credential FROM event WHERE {_OWN}"  # noqa: S608 - made of this module's own words
+_CARDS = f"""
+SELECT id FROM event WHERE credential = ANY(%(codes)s) AND (partner IS NULL OR {_AT_PARTNER})
+"""  # noqa: S608
+_FIRST_AND_LAST = "SELECT coalesce(min(received), 0), coalesce(max(received), 0) FROM event"
+# LIKE first, which is faster than a regular expression.
+_TEXTS = f"""
+SELECT id FROM event, concat_ws(' ', message, detail, reason, request, gate, extra) AS words
+WHERE received > %(after)s AND received <= %(until)s AND (partner IS NULL OR {_AT_PARTNER})
+    AND CASE WHEN words LIKE ANY (%(parts)s) THEN words ~ %(pattern)s END
+"""  # noqa: S608
 _TAKE_OUT = f"""
 UPDATE event SET
     member = CASE WHEN {_OWN} THEN NULL ELSE member END,
@@ -48,9 +68,10 @@ UPDATE event SET
     extra = CASE WHEN extra::text ~ %(pattern)s THEN NULL ELSE extra END
 WHERE id = ANY(%(ids)s)
 """  # noqa: S608
-_STATES = """
+_DEVICES = "SELECT device FROM device WHERE state::text ~ %(pattern)s"
+_STATE = """
 UPDATE device SET state = CASE WHEN (state #- '{status,last_event}')::text ~ %(pattern)s THEN NULL
-    ELSE state #- '{status,last_event}' END WHERE state::text ~ %(pattern)s
+    ELSE state #- '{status,last_event}' END WHERE device = %(device)s AND state::text ~ %(pattern)s
 """
 _REMEMBER = """
 INSERT INTO erased SELECT unnest(%s::text[]) ON CONFLICT (digest) DO UPDATE SET at = now()
@@ -79,8 +100,7 @@ class Tables:
 
     def partners(self) -> list[str]:
         """Return the partners of all events."""
-        rows = self._rows("SELECT DISTINCT partner FROM event WHERE partner IS NOT NULL")
-        return sorted(name for (name,) in rows)
+        return [name for (name,) in self._rows(_PARTNERS)]
 
     def erase(self, number: str, partner: str | None, privacy: Privacy | None) -> int:
         """Take a member out, at every partner where none is given; return the number of events.
@@ -101,16 +121,20 @@ class Tables:
 
     def _erase(self, traces: _MemberTraces) -> int:
         new = self._remember(traces)
-        own = self._rows(f"SELECT id, credential FROM event WHERE {_OWN}", traces.values())  # noqa: S608
+        own = self._rows(_EVENTS_OF, traces.values())
         traces = traces.with_codes(code for _, code in own if code)
         new += self._remember(traces)
-        found = {row[0] for row in own} | {row[0] for row in self._rows(_OTHERS, traces.values())}
+        found = {row[0] for row in own} | {row[0] for row in self._rows(_CARDS, traces.values())}
+        found |= set(self._in_texts(traces))
         ids = list(found)
         for begin in range(0, len(ids), STEP):
             values = traces.values() | {"ids": ids[begin : begin + STEP]}
             self._connection.execute(_TAKE_OUT.encode(), values)
-        states = self._connection.execute(_STATES, traces.values()).rowcount
-        if not found and not states:
+        devices = self._rows(_DEVICES, traces.values())
+        for (device,) in devices:
+            # One at a time: ingest, which locks several, could wait for one while it has another.
+            self._connection.execute(_STATE, traces.values() | {"device": device})
+        if not found and not devices:
             # A wrong number must not be remembered: it may be another member's.
             self._connection.execute("DELETE FROM erased WHERE digest = ANY(%s)", (new,))
             of = f" of {traces.partner}" if traces.partner else ""
@@ -118,19 +142,28 @@ class Tables:
             raise GatectlError(f"there is nothing of member {traces.number!r}{of}", hint)
         return len(found)
 
+    def _in_texts(self, traces: _MemberTraces) -> Iterator[Any]:
+        """Yield the IDs of events whose texts name the member."""
+        ((first, last),) = self._rows(_FIRST_AND_LAST)
+        for after in range(first - 1, last, SPAN) if traces.parts else ():
+            span = {"after": after, "until": min(after + SPAN, last)}
+            yield from (row[0] for row in self._rows(_TEXTS, traces.values() | span))
+
     def _remember(self, traces: _MemberTraces) -> list[str]:
         """Let ingest take the member out from now on; return the digests that were not there."""
         digests = sorted(map(digest_of, [*traces.pseudonyms, *traces.hidden_codes]))
         with self._connection.transaction():
-            # A round of ingest that has looked already must have ended before the search begins.
-            self._connection.execute("LOCK TABLE erased IN ACCESS EXCLUSIVE MODE")
+            # A round of ingest that has looked already must have ended before the search begins. Readers do
+            # not matter: behind a dump of hours, ingest would wait too.
+            self._connection.execute("LOCK TABLE erased IN EXCLUSIVE MODE")
             rows = self._rows(_REMEMBER, (digests,))
         return [digest for digest, is_new in rows if is_new]
 
     def vacuum(self) -> None:
         """Free the places of the rows' former versions, and take those out of the indexes."""
         try:
-            self._connection.execute("VACUUM event, device")
+            # By itself it leaves the indexes alone where few rows are old.
+            self._connection.execute("VACUUM (INDEX_CLEANUP ON) event, device")
         except psycopg.Error as error:
             raise _failed(error) from error
 
@@ -170,7 +203,14 @@ class _MemberTraces(NamedTuple):
         return [code for code in self.codes if code.startswith(PREFIX)]
 
     def values(self) -> dict[str, Any]:
-        return {**self._asdict(), "pattern": self._pattern()}
+        return {**self._asdict(), "pattern": self._pattern(), "parts": self.parts}
+
+    @property
+    def parts(self) -> list[str]:
+        """Return patterns of LIKE, one of which fits each text that names the member."""
+        is_sought = len(self.number) >= WORD_CHARS
+        texts = [*self.pseudonyms, *self.hidden_codes, *([self.number] if is_sought else [])]
+        return ["%" + re.sub(r"([\\%_])", r"\\\1", text) + "%" for text in texts]
 
     def _pattern(self) -> str:
         """Return a regular expression of PostgreSQL for texts that name the member."""
@@ -191,21 +231,27 @@ def digest_of(pseudonym: str) -> str:
     return hashlib.sha256(pseudonym.encode()).hexdigest()
 
 
+_PSEUDONYM = re.compile(PREFIX + "[0-9a-f]{32}")
+
+_KEPT = ("id", "journal", "generation", "number", "device", "kind", "at")
+"""Columns that each row has."""
+
+
 def digests_of(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the digests of all members and codes in rows."""
-    return sorted({digest_of(one) for row in rows for one in _who(row)})
+    """Return the digests of all pseudonyms in rows."""
+    return sorted({digest_of(one) for row in rows for one in _pseudonyms(row)})
 
 
 def take_out(rows: Iterable[Row], erased: Mapping[str, datetime]) -> None:
     """Take the members out of rows from before the time at which each was erased."""
     for row in rows:
         at = time_of(row.get("at"))
-        untils = {one: erased[digest_of(one)] for one in _who(row) if digest_of(one) in erased}
-        gone = [one for one, until in untils.items() if at is None or at <= until]
+        untils = {one: erased[digest_of(one)] for one in _pseudonyms(row) if digest_of(one) in erased}
+        gone = {one for one, until in untils.items() if at is None or at <= until}
         if row.get("member") in gone:
             row |= {"member": None, "customer": None, "credential": None, "reason": None}
-        elif row.get("credential") in gone:
-            row["credential"] = None
+        named = [name for name, value in row.items() if name not in _KEPT and gone & _pseudonyms(value)]
+        row.update(dict.fromkeys(named))
 
 
 def last_events(states: Mapping[str, Mapping[str, Any]]) -> Iterator[Row]:
@@ -217,6 +263,5 @@ def last_events(states: Mapping[str, Mapping[str, Any]]) -> Iterator[Row]:
             yield last
 
 
-def _who(row: Mapping[str, Any]) -> list[str]:
-    values = (row.get(name) for name in ("member", "credential"))
-    return [value for value in values if isinstance(value, str)]
+def _pseudonyms(value: object) -> set[str]:
+    return set(_PSEUDONYM.findall(json.dumps(value)))

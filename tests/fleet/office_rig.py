@@ -78,6 +78,9 @@ class Office:
             intake.take(done, message, datetime.now(UTC))
         await self._database.write(done)
 
+    def prune(self, keep_days):
+        return self._run(self._database.prune(keep_days))
+
     def events(self, device, *events):
         """A gate's next events come in; return their IDs."""
         journal, begun = self._journals.setdefault(device, (VirtualJournal().identity, 0))

@@ -1,7 +1,12 @@
 """`gatectl fleet erase` on a real database: nothing leads to the member, and nobody else loses anything."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import psycopg
 import pytest
+from limits import NET_S
+from many_events import fill
 from office_rig import KEY, PRIVACY, settings_of
 from virtual_gate import event_of
 
@@ -109,6 +114,76 @@ def test_what_a_gate_sends_again_is_without_the_member_and_a_new_visit_is_not(ta
     assert WHOSE[0] not in state
 
 
+def test_what_a_gate_of_a_later_version_sends_again_names_the_member_in_no_field(tables, settings, database):
+    tables.events("berlin-1", PRIVACY.event(scan()))
+    other = PRIVACY.event(scan(number=OTHER, card="other"))
+    again = [other | {"id": event_of(1)["id"], "later": {"who": [WHOSE[0]]}, "detail": WHOSE[0]}]
+    again.append(other | {"id": event_of(1)["id"], "later": {"who": ["x"]}, "detail": "y"})
+    assert erase(settings) == 0
+    tables.events("berlin-1", *again)
+    assert WHOSE[0] not in everything(database)
+    assert rows(database, "SELECT member, detail, extra FROM event ORDER BY number OFFSET 1") == [
+        (other["member"], None, None),
+        (other["member"], "y", {"later": {"who": ["x"]}}),
+    ]
+
+
+def test_an_erasure_waits_for_no_dump_and_lets_ingest_wait_for_none(tables, settings, database):
+    tables.events("berlin-1", PRIVACY.event(scan()))
+    with psycopg.connect(database) as dump:
+        dump.execute("SET idle_in_transaction_session_timeout = '30s'")
+        dump.execute("SELECT FROM erased, event, device")
+        assert erase(settings) == 0
+        tables.scan("berlin-1", "Berlin")
+        dump.execute("SELECT")  # it was not ended meanwhile
+
+
+def test_an_erasure_and_ingest_never_wait_for_each_other(tables, settings, database):
+    for device in ("a", "b"):
+        tables.events(device, PRIVACY.event(scan()))
+        tables.health(device, status={"last_event": PRIVACY.event(scan()), "cards": 3})
+    change = "UPDATE device SET state_at = now() WHERE device = %s"
+    with psycopg.connect(database) as ingest, ThreadPoolExecutor(1) as other:
+        ingest.execute(change, ["b"])
+        erased = other.submit(erase, settings)
+        waiting = (
+            "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        until_s = time.monotonic() + NET_S
+        while not rows(database, waiting):
+            assert time.monotonic() < until_s
+            time.sleep(0.02)
+        ingest.execute(change, ["a"])
+        ingest.commit()
+        assert erased.result(NET_S) == 0
+    assert WHOSE[0] not in everything(database)
+
+
+def test_a_prune_leaves_events_that_an_erasure_has_locked_for_later(tables, database):
+    ids = tables.events("berlin-1", *(PRIVACY.event(scan()) for _ in range(3)))
+    rows(database, "UPDATE event SET received_at = now() - interval '100 days' RETURNING 1")
+    with psycopg.connect(database) as erasure:
+        erasure.execute("UPDATE event SET member = NULL WHERE id = %s", [ids[0]])
+        assert tables.prune(90) == 2
+    assert tables.prune(90) == 1
+
+
+def test_the_indexes_have_nothing_of_the_member_any_more(settings, database):
+    fill(database, 20_000)
+    pseudonym = WHOSE[0]
+    rows(database, "UPDATE event SET member = %s WHERE number = 7 RETURNING 1", pseudonym)
+    assert erase(settings) == 0
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("SET enable_seqscan = off")
+        connection.execute("SET enable_bitmapscan = off")
+        counted = "SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'event_member'"
+        before = connection.execute(counted).fetchone()
+        connection.execute("SELECT id FROM event WHERE member = %s", [pseudonym])
+        connection.execute("SELECT pg_stat_force_next_flush()")
+        connection.execute("SELECT pg_stat_clear_snapshot()")
+        assert connection.execute(counted).fetchone() == before
+
+
 def test_a_short_number_is_taken_out_of_its_own_column_alone(tables, settings, database):
     tables.events(
         "berlin-1", PRIVACY.event(scan(number="12", card=None)), PRIVACY.event(scan(OTHER, status=412))
@@ -117,6 +192,18 @@ def test_a_short_number_is_taken_out_of_its_own_column_alone(tables, settings, d
     assert rows(database, "SELECT member IS NULL, status FROM event ORDER BY number") == [
         (True, 200),
         (False, 412),
+    ]
+
+
+def test_a_number_is_no_pattern(tables, settings, database):
+    texts = (r"of A_1%\2.9*", r"of AB1XX\2.9*", r"of A_1%\2X99")
+    mine = PRIVACY.event(scan(number=r"A_1%\2.9*", card=None))
+    others = (PRIVACY.event(scan(OTHER, card="other")) | {"detail": text} for text in texts)
+    tables.events("berlin-1", mine, *others)
+    assert erase(settings, number=r"A_1%\2.9*") == 0
+    assert rows(database, "SELECT detail FROM event ORDER BY number OFFSET 1") == [
+        ("of [erased]",),
+        *((text,) for text in texts[1:]),
     ]
 
 

@@ -4,6 +4,7 @@ PostgreSQL itself counts the rows that it reads, so that no clock is looked at.
 """
 
 import asyncio
+import contextlib
 from datetime import UTC, datetime
 
 import pytest
@@ -11,6 +12,7 @@ from many_events import RARE, fill, hashed
 
 from gatectl.decision.verdict import Basis, Result
 from gatectl.fleet.database import Database
+from gatectl.fleet.erase import _CARDS, _EVENTS_OF, Tables, _MemberTraces
 from gatectl.fleet.stored_events import StoredEvents
 from gatectl.journal.filters import Filters
 from gatectl.journal.paging import Search
@@ -100,6 +102,25 @@ def test_a_file_for_spreadsheets_a_batch_at_a_time(many, name):
         stored.batch(FILTERS[name], following, stored.mark())
 
     assert many.rows(two_batches) <= 8 * PAGE
+
+
+def test_an_erasure_finds_the_members_events_and_cards_by_their_indexes(many, cluster):
+    tables = Tables(cluster.dsn("many_events"), None)
+    with contextlib.closing(tables):
+        read = (
+            "SELECT sum(idx_tup_read) AS count FROM pg_stat_user_indexes WHERE indexrelname = 'event_partner'"
+        )
+
+        def rows(question):
+            return many.rows(lambda _: (question(), tables._rows("SELECT pg_stat_force_next_flush()")))
+
+        before = many.stored.rows(read)[0]["count"]
+        assert rows(tables.partners) <= FEW
+        many.stored.rows("SELECT pg_stat_clear_snapshot()")
+        assert many.stored.rows(read)[0]["count"] - before <= FEW
+        member, card = hashed("m", 1), hashed("c", 1)
+        traces = _MemberTraces("no", None, [member], [card])
+        assert rows(lambda: [tables._rows(words, traces.values()) for words in (_EVENTS_OF, _CARDS)]) <= FEW
 
 
 def test_a_prune_with_nothing_to_prune(many, cluster):
