@@ -7,6 +7,7 @@ import html
 import itertools
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -21,10 +22,18 @@ import psycopg
 from rich.text import Text
 
 from gatectl.cli.render import TextConsole, show_table
+from gatectl.decision.toml_text import toml_value
 from gatectl.errors import GatectlError, visible
 from gatectl.fleet import new_office
 from gatectl.fleet.authority import CertificateAuthority
-from gatectl.fleet.local_services import OWN_GROUP, LocalBroker, LocalDatabase, free_port, require_programs
+from gatectl.fleet.local_services import (
+    OWN_GROUP,
+    TRY_AGAIN,
+    LocalBroker,
+    LocalDatabase,
+    free_port,
+    require_programs,
+)
 from gatectl.journal.reader import Reader
 from gatectl.sim.simulated_door import SimulatedDoor
 
@@ -52,9 +61,11 @@ url = "mqtts://localhost:{port}"
 device = "{device}"
 certificate = "device.crt"
 key = {{ file = "device.key" }}
-ca_file = "{office}/ca.crt"
-pseudonym_key = {{ file = "{office}/pseudonym" }}
+ca_file = {ca_file}
+pseudonym_key = {{ file = {pseudonym} }}
 """
+
+_OFFICE_FILES = {"ca_file": "ca.crt", "pseudonym": "pseudonym"}
 
 _NEW = """
 SELECT received, studio, door, result, message, extract(epoch FROM received_at - at)::float8
@@ -116,7 +127,7 @@ class _Program:
         """Raise GatectlError if it has ended by itself."""
         if self._process is not None and self._process.poll() is not None:
             last = self._log.read_text("utf-8", errors="replace").splitlines()[-3:]
-            raise GatectlError(f"gatectl {' '.join(self._words[:2])} has ended: {' '.join(last)}")
+            raise GatectlError(f"gatectl {' '.join(self._words[:2])} has ended: {' '.join(last)}", TRY_AGAIN)
 
     def said(self, pattern: str) -> str:
         """Wait for a line of its log; return what the pattern's group has."""
@@ -124,7 +135,7 @@ class _Program:
         while not (found := re.search(pattern, self._log.read_text("utf-8", errors="replace"))):
             self.require_running()
             if time.monotonic() > until_s:
-                raise GatectlError(f"gatectl {' '.join(self._words[:2])} does not become ready")
+                raise GatectlError(f"gatectl {' '.join(self._words[:2])} does not become ready", TRY_AGAIN)
             time.sleep(POLL_S)
         return found[1]
 
@@ -155,7 +166,7 @@ def _show_addresses(fleet: _Fleet, console: TextConsole) -> None:
     for what, where in {
         "the fleet's page": f"{fleet.address}/fleet",
         "all gates' events": f"{fleet.address}/",
-        "the tables": f"psql '{fleet.dsn}'",
+        "the tables": f"psql {shlex.quote(fleet.dsn)}",
     }.items():
         console.print(Text(f"{what + ':':19}{where}"), soft_wrap=True)
     console.print("On this machine the pages want no password. Ctrl-C ends the demo.")
@@ -182,7 +193,8 @@ class _Fleet:
         self.dsn = self._database.dsn(DATABASE)
         self._connection = stack.enter_context(psycopg.connect(self.dsn, autocommit=True))
         settings = office / "fleet.toml"
-        settings.write_text(settings.read_text("utf-8").replace("dbname=gatectl", self.dsn), "utf-8")
+        text = settings.read_text("utf-8").replace('"dbname=gatectl"', toml_value(self.dsn))
+        settings.write_text(text, "utf-8")
         self._broker = stack.enter_context(LocalBroker(office))
         self._ingest = stack.enter_context(_office_program("ingest", office))
         self._monitor = stack.enter_context(_office_program("monitor", office, "--listen", "127.0.0.1:0"))
@@ -198,12 +210,13 @@ class _Fleet:
 
     def play(self, scans: int | None) -> None:
         """Scan at one gate after the other; in between, parts go away and come back."""
-        step = ACT_SCANS if scans is None else max(scans // (len(self._all_acts()) + 1), 1)
+        acts = len(self._all_acts())
+        step = ACT_SCANS if scans is None else max(scans // (acts + 1), 1)
         numbers = itertools.count() if scans is None else range(scans)
         for number, gate, code in zip(
             numbers, itertools.cycle(self._gates), itertools.cycle(CODES), strict=False
         ):
-            if number and number % step == 0:
+            if number and number % step == 0 and (scans is None or number <= acts * step):
                 self._act()
             gate.door.type_code(code)
             self._show_new(time.monotonic() + PAUSE_S)
@@ -214,17 +227,18 @@ class _Fleet:
         while len(self._rows(_ONLINE, ())) < len(self._gates):
             self._require_running()
             if time.monotonic() > until_s:
-                raise GatectlError(f"the gates do not come online within {PATIENCE_S:.0f} s")
+                raise GatectlError(f"the gates do not come online within {PATIENCE_S:.0f} s", TRY_AGAIN)
             time.sleep(POLL_S)
 
     def wait_until_complete(self) -> None:
         """Return when head office has every event. Raises GatectlError if it does not come to that."""
         if self._away:
             self._act()
+        self._console.print("No more scans: waiting until head office has everything …")
         until_s = time.monotonic() + PATIENCE_S
         while any(self._mark(gate) < _last(gate) for gate in self._gates):
             if time.monotonic() > until_s:
-                raise GatectlError(f"head office lacks events after {PATIENCE_S:.0f} s")
+                raise GatectlError(f"head office lacks events after {PATIENCE_S:.0f} s", TRY_AGAIN)
             self._show_new(time.monotonic() + POLL_S)
         self._show_new(time.monotonic())
 
@@ -238,6 +252,12 @@ class _Fleet:
                 (gate.device, STUDIOS[gate.device], str(_last(gate)), str(count), str(count - numbers))
             )
         show_table(("Device", "Studio", "Decided", "At head office", "Twice"), rows)
+        said = (
+            "Head office has each decision once."
+            if is_whole
+            else "Head office lacks some, or has some twice."
+        )
+        self._console.print(said)
         return 0 if is_whole else 1
 
     def _all_acts(self) -> list[_Act]:
@@ -319,7 +339,8 @@ def start_gate(stack: contextlib.ExitStack, folder: Path, office: Path, port: in
     door = stack.enter_context(SimulatedDoor(own, lambda _line: None, studio=STUDIOS[device]))
     # A file of its own: the daemon's is not changed under it.
     settings = own / "uplink.toml"
-    section = _UPLINK.format(port=port, device=device, office=office)
+    files = {name: toml_value(str(office / file)) for name, file in _OFFICE_FILES.items()}
+    section = _UPLINK.format(port=port, device=device, **files)
     settings.write_text(door.settings.read_text("utf-8") + section, "utf-8")
     request = _csr(settings)
     (own / "device.crt").write_bytes(CertificateAuthority(office).sign(request)[1])
@@ -333,7 +354,7 @@ def _csr(settings: Path) -> bytes:
     command = [sys.executable, "-m", "gatectl", "uplink", "csr", "-c", str(settings)]
     done = subprocess.run(command, check=False, capture_output=True, encoding="utf-8")  # noqa: S603 - as above
     if done.returncode:
-        raise GatectlError(f"gatectl uplink csr failed: {done.stderr.strip()}")
+        raise GatectlError(f"gatectl uplink csr failed: {' '.join(done.stderr.split())}", TRY_AGAIN)
     return Path(done.stdout.strip()).read_bytes()
 
 

@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from psycopg.conninfo import make_conninfo
+
 from gatectl.errors import GatectlError
 from gatectl.fleet.settings import POSTGRESQL_LEAST
 
@@ -32,6 +34,8 @@ MOSQUITTO = ("mosquitto", "/usr/sbin/mosquitto")
 
 OWN_GROUP = 0
 """As `process_group` of a child: Ctrl-C reaches the parent alone, which ends its children in their order."""
+
+TRY_AGAIN = "try it again; a full disk (df -h), full memory (free -m) or a busy machine may be the cause"
 
 _INSTALL = "apt-get install --no-install-recommends {}"
 
@@ -107,7 +111,7 @@ class _Service:
             if self._process.poll() is not None or time.monotonic() > until:
                 self.stop()
                 last = self._log.read_text("utf-8", errors="replace").splitlines()[-3:]
-                raise GatectlError(f"{self._name} does not start: {' '.join(last)}")
+                raise GatectlError(f"{self._name} does not start: {' '.join(last)}", TRY_AGAIN)
             time.sleep(POLL_S)
 
     def stop(self, how: signal.Signals | None = None) -> None:
@@ -168,7 +172,7 @@ class LocalDatabase(_Service):
 
     def dsn(self, database: str = "postgres") -> str:
         """Return how to connect, as libpq takes it."""
-        return f"host={self._folder} dbname={database} user=postgres"
+        return make_conninfo(host=str(self._folder), dbname=database, user="postgres")
 
     def start(self) -> None:
         """As for any service; the first time, make the cluster before."""
@@ -197,7 +201,8 @@ class LocalDatabase(_Service):
             command, check=False, capture_output=True, cwd=self._folder, user=owner, group=owner
         )
         if done.returncode:
-            raise GatectlError(f"initdb failed: {done.stderr.decode(errors='replace').strip()}")
+            words = " ".join(done.stderr.decode(errors="replace").split())
+            raise GatectlError(f"initdb failed: {words}", TRY_AGAIN)
 
     def _owner(self) -> Iterator[str]:
         if os.geteuid() == 0:
@@ -222,7 +227,7 @@ class LocalDatabase(_Service):
     def _is_ready(self) -> bool:
         # As pg_ctl looks: the last line of this file says so.
         try:
-            lines = (self._data / "postmaster.pid").read_text("ascii").splitlines()
+            lines = (self._data / "postmaster.pid").read_text("utf-8", errors="replace").splitlines()
         except OSError:
             return False
         return len(lines) >= 8 and lines[7].strip() == "ready"

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import patient_http
@@ -14,9 +15,20 @@ import pytest
 DEMO = [sys.executable, "-m", "gatectl", "fleet", "demo"]
 
 
+@pytest.fixture
+def folder():
+    """A folder for passing files, whose name has to be quoted, and which PostgreSQL's own user may enter."""
+    with tempfile.TemporaryDirectory(prefix="100% 'ä' ") as folder:
+        Path(folder).chmod(0o755)
+        yield folder
+
+
 @pytest.mark.usefixtures("mosquitto", "cluster")
-def test_a_whole_fleet_has_every_scan_once_though_each_part_is_away_for_a_while():
-    done = subprocess.run([*DEMO, "--scans", "14"], capture_output=True, encoding="utf-8", check=False)
+def test_a_whole_fleet_has_every_scan_once_though_each_part_is_away_for_a_while(folder):
+    environ = os.environ | {"TMPDIR": folder}
+    done = subprocess.run(
+        [*DEMO, "--scans", "14"], capture_output=True, encoding="utf-8", check=False, env=environ
+    )
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     acts = re.findall(r"-- (.*) --", done.stdout)
@@ -33,6 +45,7 @@ def test_a_whole_fleet_has_every_scan_once_though_each_part_is_away_for_a_while(
         row = next(line.split() for line in lines if line.startswith(device))
         assert row == [device, studio, count, count, "0"]
     assert done.stdout.count("after the scan)") == 14
+    assert lines[-1] == "Head office has each decision once."
 
 
 def processes_of(folder):
