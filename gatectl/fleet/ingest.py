@@ -12,6 +12,7 @@ import errno
 import logging
 import signal
 import ssl
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -53,6 +54,10 @@ QUEUE_MAX = 2000
 LIBRARY_MAX = 50_000
 """Messages before them, as many as the broker keeps for a client: at a start each gate's health comes at
 once. Beyond, some are dropped, and are asked for again."""
+GATE_BYTES_MAX = 4 << 20
+"""Of one gate's messages among them: a window of events many times over."""
+MESSAGE_BYTES_LEAST = 4 << 10
+"""As which a short message counts, so that one gate's are a thousand at most."""
 
 CHECK_S = 5.0
 """Without a message for so long, see whether the database is still the same."""
@@ -106,6 +111,47 @@ class Ingest:
                 last, delay_s = name, next(delays)
                 self.log(LogEntry(priority, f"{name} is away: {error}; next try in {delay_s:.1f} s"))
                 await asyncio.sleep(delay_s)
+
+
+class Inbox(asyncio.Queue[aiomqtt.Message]):
+    """The messages that came in. Each gate has its turn, so that one that floods delays no other."""
+
+    def _init(self, _maxsize: int) -> None:
+        self._queue: dict[str, deque[aiomqtt.Message]] = {}
+        """Of each gate, the one whose turn is next first."""
+        self._bytes: Counter[str] = Counter()
+        self._count = 0
+
+    def qsize(self) -> int:
+        return self._count
+
+    def put_nowait(self, item: aiomqtt.Message) -> None:
+        if self._bytes[_gate_of(item)] + _size_of(item) > GATE_BYTES_MAX:
+            raise asyncio.QueueFull
+        super().put_nowait(item)
+
+    def _put(self, item: aiomqtt.Message) -> None:
+        self._queue.setdefault(_gate_of(item), deque()).append(item)
+        self._bytes[_gate_of(item)] += _size_of(item)
+        self._count += 1
+
+    def _get(self) -> aiomqtt.Message:
+        gate = next(iter(self._queue))
+        waiting = self._queue.pop(gate)
+        item = waiting.popleft()
+        self._bytes[gate] -= _size_of(item)
+        self._count -= 1
+        if waiting:
+            self._queue[gate] = waiting
+        return item
+
+
+def _gate_of(message: aiomqtt.Message) -> str:
+    return message.topic.value.rpartition("/")[0]
+
+
+def _size_of(message: aiomqtt.Message) -> int:
+    return max(len(message.payload), MESSAGE_BYTES_LEAST)
 
 
 def _context(broker: BrokerSettings, key: Path) -> ssl.SSLContext:
@@ -165,6 +211,7 @@ class _Exchange:
             timeout=CONNECT_S,
             tls_context=self.ingest.context,
             max_queued_incoming_messages=LIBRARY_MAX,
+            queue_type=Inbox,
             logger=_library_log(),
         )
 

@@ -8,6 +8,7 @@ import signal
 import zlib
 from datetime import UTC, datetime
 
+import aiomqtt
 import psycopg
 import pytest
 from fleet_rig import caught_up, enrol, running, until
@@ -23,6 +24,7 @@ from virtual_gate import VirtualJournal, client, event_of
 from gatectl.cli.main import main
 from gatectl.fleet import fleet_metrics
 from gatectl.fleet.database import migrations
+from gatectl.fleet.ingest import GATE_BYTES_MAX, MESSAGE_BYTES_LEAST, Inbox
 from gatectl.fleet.intake import COLUMNS, FIELDS, Incoming, row_of
 from gatectl.fleet.overview import OverviewReader
 from gatectl.fleet.stored_events import StoredEvents
@@ -100,6 +102,47 @@ def test_hostile_messages_are_refused_with_a_log_line_and_nobody_else_suffers(fl
     assert fleet.ids("hostile") == []
     assert fleet.alarms() == ["refused"]
     assert len([line for line in fleet.ingest.lines() if line.startswith("hostile: not taken")]) == 1
+
+
+HEAVY = 60
+"""States that each take tens of milliseconds to read."""
+
+
+def test_a_gate_that_floods_delays_no_other_one(fleet):
+    hostile, honest = enrol(fleet.office, "hostile"), VirtualJournal()
+    honest.append()
+    states = [json.dumps({"v": 1, "number": number, "heavy": [[]] * 60_000}) for number in range(HEAVY)]
+    here = encode_presence(Presence(online=True, session="1-1")).data
+
+    async def scenario():
+        async with (
+            client(fleet.broker, hostile, "hostile") as flooding,
+            client(fleet.broker, enrol(fleet.office, "honest"), "honest") as connected,
+        ):
+            await flooding.publish("gatectl/1/hostile/here", here, qos=1)
+            for state in states:
+                await flooding.publish("gatectl/1/hostile/state", state, qos=1)
+            await connected.publish("gatectl/1/honest/events", batch(honest, *honest.events.values()).data)
+            await until(lambda: fleet.ids("honest"))
+            return fleet.rows("SELECT state->>'number' FROM device WHERE device = 'hostile'")[0][0]
+
+    assert int(asyncio.run(scenario()) or -1) < HEAVY - 1
+
+
+def message(device, size):
+    return aiomqtt.Message(f"gatectl/1/{device}/events", bytes(size), 1, False, 1, None)
+
+
+def test_the_messages_of_one_gate_that_wait_are_bounded():
+    inbox = Inbox()
+    for _ in range(GATE_BYTES_MAX // MESSAGE_BYTES_LEAST - 1):
+        inbox.put_nowait(message("hostile", 1))
+    with pytest.raises(asyncio.QueueFull):
+        inbox.put_nowait(message("hostile", MESSAGE_BYTES_LEAST + 1))
+    inbox.put_nowait(message("honest", 1))
+    inbox.put_nowait(message("hostile", 1))
+    turns = [str(inbox.get_nowait().topic).split("/")[2] for _ in range(3)]
+    assert turns == ["hostile", "honest", "hostile"]
 
 
 CHANCE = random.Random(5)
