@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from records import ADMITTED, NOT_ALLOWED, TIMEOUT, scan
 
-from gatectl.decision.cause import Around, around, cause_of, fail_together
+from gatectl.decision.cause import Around, around, cause_of, fail_together, is_for_another_url
 from gatectl.decision.event import Outcome, RequestRecord
 from gatectl.decision.indication import Indication, Screen
 from gatectl.decision.outcomes import ADMITTED_BY, KINDS, REFUSALS, Fault, Message, outcome_row
@@ -77,6 +77,26 @@ FAILED = scan(10, TIMEOUT, partner="wellhub")
 )
 def test_another_partner_that_fails_at_the_same_time(before, after, expected):
     assert around(FAILED, before, after).others_fail is expected
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (None, False),
+        (200, False),
+        (299, False),
+        (300, True),
+        (399, True),
+        (400, False),
+        (403, False),
+        (404, True),
+        (405, True),
+        (410, True),
+        (500, False),
+    ],
+)
+def test_the_statuses_of_a_wrong_url(status, expected):
+    assert is_for_another_url(status) is expected
 
 
 def partner(state="healthy", unconnected=None):

@@ -322,6 +322,18 @@ def test_an_exchange_is_not_cut_for_age_and_its_connection_not_used_again():
     run_virtually(story())
 
 
+@pytest.mark.parametrize(("quiet", "reusable"), [(False, True), (True, False)])
+def test_a_connection_that_is_disturbed_or_used_up_is_not_used_again(quiet, reusable):
+    async def story():
+        partner = Partner()
+        wire, _ = await partner.pool.acquire(no_progress)
+        wire.quiet = quiet
+        partner.pool.release(wire, reusable=reusable)
+        assert (wire.closed, partner.pool.ready) == (True, 0)
+
+    run_virtually(story())
+
+
 def test_an_old_connection_is_not_used_though_the_keeper_is_busy():
     async def story():
         partner = Partner()

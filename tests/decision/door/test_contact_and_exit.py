@@ -152,6 +152,19 @@ def test_a_button_that_cuts_the_lock_by_itself_moves_no_relay():
     assert len(door.noted) == 1
 
 
+@pytest.mark.parametrize("way", [m.InputChanged, m.CodeRead])
+def test_the_exits_own_relay_is_tried_once_more_where_it_is_out_of_order(way):
+    door = at_rest()
+    now = instant(door.now)
+    given = (
+        m.InputChanged(InputName.EXIT, True, now)
+        if way is m.InputChanged
+        else m.CodeRead("CARD", "/dev/inside", now, leaves=True)
+    )
+    (opening,) = [one for one in door.machine.handle(given, door.now) if isinstance(one, m.Energise)]
+    assert (opening.open_ms, opening.try_again, opening.for_exit) == (EXIT_MS, True, True)
+
+
 def test_a_relay_that_is_out_of_order_is_said_in_the_event():
     door = at_rest()
     door.relay_works = False

@@ -61,6 +61,15 @@ def test_the_relay_may_go_off_at_the_end_of_the_signal():
     assert door.relay_off_s == 1001.5
 
 
+def test_a_gate_that_keeps_open_by_itself_has_its_whole_pulse():
+    door = turnstile(SENSOR._replace(release="no"))
+    door.scan("1")
+    door.until(1001.0)
+    signal(door, 0.5)
+    assert door.words == [GRANTED, PASSED]
+    assert door.relay_off_s == 1000.0 + OPEN_MS / 1000
+
+
 def test_a_member_who_does_not_pass_gets_one_second_try_and_no_partner_is_asked():
     door = turnstile()
     door.scan("1")

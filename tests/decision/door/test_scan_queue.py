@@ -62,6 +62,16 @@ def test_a_card_that_lies_on_the_reader_is_one_scan_for_as_long_as_it_lies_there
     )
 
 
+def test_a_card_that_lies_on_one_reader_keeps_no_other_card_from_a_new_scan():
+    queue = ScanQueue(3.0)
+    assert [queue.offer(code(text, 0.0)) for text in ("lying", "card")] == [Admission.ACCEPTED] * 2
+    for _ in range(2):
+        queue.begin()
+        queue.end()
+    assert [queue.offer(code("lying", at)) for at in (1.0, 2.0, 3.0)] == [Admission.DUPLICATE] * 3
+    assert queue.offer(code("card", 3.1)) is Admission.ACCEPTED
+
+
 def test_a_card_that_two_readers_write_differently_is_the_same_scan():
     queue = ScanQueue(3.0)
     assert queue.offer(code("04a3b2c1", 0.0)) is Admission.ACCEPTED

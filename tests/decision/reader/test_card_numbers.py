@@ -55,6 +55,8 @@ def test_the_notations_of_one_card(read, size, order, write, comes):
         ("42954749443", Conversion("decimal", 4, "as-read", "as-read"), "5076483"),
         ("0005076483", Conversion("decimal", 4, "as-read", "as-read"), "0005076483"),
         ("5076483", Conversion("decimal", None, "reversed", "hex"), "03764D00"),
+        ("3405691582", Conversion("decimal", None, "reversed", "hex"), "BEBAFECA"),  # four bytes, all used
+        ("000063e9ae", Conversion("hex", 4, "as-read", "as-read"), "0063E9AE"),
     ],
 )
 def test_cards_from_the_field(text, conversion, comes):
