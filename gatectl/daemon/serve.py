@@ -288,21 +288,32 @@ class _Daemon:
         # answer costs a second.
         await asyncio.gather(*(scanner.tried.wait() for _, scanner in scanners))
         await asyncio.wait([asyncio.wrap_future(inputs.read_once)], timeout=INPUTS_S)
+        await self._serve(group, context, doors, scanners)
+        _cancel(reading)
+        await self._let_through(doors.values())
+        for door in doors.values():
+            door.abandon()
+        _cancel([*keeping, *watching])
+
+    async def _serve(
+        self,
+        group: asyncio.TaskGroup,
+        context: SiteContext,
+        doors: Mapping[str, Door],
+        scanners: Sequence[tuple[str, Scanner]],
+    ) -> None:
+        """Answer commands, and notify the service manager, from now on until the daemon is to stop."""
         socket = self._settings.control.socket
         async with answering(socket, self._environ, context, doors, scanners):
             # Freeze the objects of the start: a collection that walked them would hold up a scan by 30 ms.
             gc.freeze()
             gc.enable()
             await self._until_upgraded(context.store)
-            watching.append(group.create_task(keep_notifying("READY=1", self._environ)))
+            notifying = group.create_task(keep_notifying("READY=1", self._environ))
             self._sinks.take(LogEntry(Priority.INFO, f"gatectl {__version__} is ready"))
             await self._stopped.wait()
+            notifying.cancel()
             notify("STOPPING=1", self._environ)
-        _cancel(reading)
-        await self._let_through(doors.values())
-        for door in doors.values():
-            door.abandon()
-        _cancel([*keeping, *watching])
 
     def _begin_watching(
         self,
