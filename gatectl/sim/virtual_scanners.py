@@ -168,7 +168,8 @@ class VirtualKeyboard:
 
     def type_alt_number(self, digits: str) -> None:
         """Type a character by its number: Alt with the keypad's digits."""
-        self.type_with([Key.LEFTALT], *(_KEYPAD[digit] for digit in digits))
+        keypad = {char: key for key, char in layout_of("us").keypad.items()}
+        self.type_with([Key.LEFTALT], *(keypad[digit] for digit in digits))
 
     def light_caps_lock(self, *, on: bool) -> None:
         """Switch the lamp, as the host does."""
@@ -221,8 +222,6 @@ class VirtualKeySource:
 
 Strokes = list[tuple[int, list[int]]]
 """Keys to tap in turn, each with the modifiers to hold."""
-
-_KEYPAD = {char: key for key, char in layout_of("us").keypad.items()}
 
 
 def _strokes(layout: Layout) -> dict[str, Strokes]:
