@@ -50,6 +50,8 @@ _ABOUT_ERRORS = {
 }
 """Hints for messages of `re`, by their beginnings."""
 
+_SYNTAX = r"a pattern looks like \d{13} or WP-[0-9A-Z]{1,40}; \( and \[ are the characters themselves"
+
 _CHARACTERS = {op.LITERAL, op.NOT_LITERAL, op.ANY, op.IN}
 """Items that take exactly one character."""
 _WITHOUT_A_CHOICE = {op.AT, op.GROUPREF, op.FAILURE}
@@ -154,10 +156,11 @@ def _compiled(text: str) -> re.Pattern[str]:
         except re.error as error:
             position = "" if error.pos is None else f", at character {error.pos + 1}"
             hints = [hint for word, hint in _ABOUT_ERRORS.items() if error.msg.startswith(word)]
-            raise refuse(f"does not compile: {error.msg}{position}", *hints) from None
+            raise refuse(f"does not compile: {error.msg}{position}", *(hints or [_SYNTAX])) from None
         except (ValueError, OverflowError, RecursionError):
             # Flags that contradict ASCII, numbers too large, and brackets too deep are not `re.error`.
-            raise refuse("does not compile: too large, or with flags that do not go with ASCII") from None
+            what = "does not compile: too large, or with flags that do not go with ASCII"
+            raise refuse(what, _SYNTAX) from None
     if too_many:
         raise refuse(
             f"could take too long: a code of {MAX_CHARS} characters can fit it in too many ways", *_HINTS

@@ -43,6 +43,9 @@ CHIP = (
     'hint: chip = "auto" finds the chip of a Raspberry Pi\'s header',
     'hint: `gpiodetect` lists the chips with their labels: chip = 0, "/dev/gpiochip0" or "pinctrl-rp1"',
 )
+PATTERN_HINT = (
+    r"hint: a pattern looks like \d{13} or WP-[0-9A-Z]{1,40}; \( and \[ are the characters themselves"
+)
 MATCH = "match = '\\d{13}'"
 
 
@@ -498,6 +501,7 @@ ONE_OF = "must be 'perfectgym', 'wellhub', 'capitan', 'device-api' or 'http'"
             r"match = '(\d{13}'",
             [
                 "21: routes[0].match: does not compile: missing ), unterminated subpattern, at character 1",
+                PATTERN_HINT,
             ],
         ),
         (
@@ -505,6 +509,7 @@ ONE_OF = "must be 'perfectgym', 'wellhub', 'capitan', 'device-api' or 'http'"
             "match = 'a{2,1}'",
             [
                 "21: routes[0].match: does not compile: min repeat greater than max repeat, at character 3",
+                PATTERN_HINT,
             ],
         ),
         (
@@ -512,6 +517,7 @@ ONE_OF = "must be 'perfectgym', 'wellhub', 'capitan', 'device-api' or 'http'"
             r"match = '(?u)\d'",
             [
                 "21: routes[0].match: does not compile: too large, or with flags that do not go with ASCII",
+                PATTERN_HINT,
             ],
         ),
         (MATCH, "match = ''", ["21: routes[0].match: must not be empty"]),
