@@ -67,7 +67,7 @@ def run(
         sinks = Sinks(SystemdJournal(), viewers, counts)
         try:
             with gates.opened(settings, environ, sinks.take, last) as opened:
-                asyncio.run(_Daemon(usable, opened, sinks, viewers, counts, environ).run())
+                asyncio.run(_Daemon(usable, opened, sinks, viewers, counts, environ).run(last))
         except ExceptionGroup as group:
             _raise_alone(group)
         finally:
@@ -100,13 +100,14 @@ class _Daemon:
         self._cards_missed = False
         self._inputs: InputWatcher | None = None
 
-    async def run(self) -> None:
+    async def run(self, last: FailsafeProcess) -> None:
         """Serve until a signal comes; then the relays are off and the last records written."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
             loop.add_signal_handler(number, self._stop)
         broken: asyncio.Future[None] = loop.create_future()
         loop.set_exception_handler(partial(_end_on_error, broken))
+        last.watch(loop)
         store = Store(self._settings.journal.path, self._settings.journal.keep_days, self._sinks.take)
         store.start()
         context = self._site_context(store)

@@ -35,6 +35,16 @@ def test_a_line_that_cannot_be_driven_leaves_no_other_relay_on(gym):
     assert gym.stderr.count(failed) == 1
 
 
+def test_a_daemon_without_its_failsafe_process_ends_in_order(gym):
+    gym = gym(doors={"main": {"open_ms": 60_000}}).start()
+    assert gym.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
+    daemon = gym.pid
+    os.kill(failsafe_of(daemon), signal.SIGKILL)
+    assert gym.wait() == 1
+    assert any(line.startswith("the failsafe process has ended: ") for line in gym.stderr)
+    assert gym.pins(PINS["main"]["relay"], pid=daemon)[-1].level in {0, None}
+
+
 def test_at_an_end_in_order_no_other_process_touches_a_pin(gym):
     gym = gym().start()
     failsafe = failsafe_of(gym.pid)
@@ -50,6 +60,7 @@ def test_relay_off_needs_no_settings_after_a_kill(gym, tmp_path):
     gym = gym(doors={"main": {"open_ms": 60_000}}).start(**place)
     assert gym.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
     killed = gym.pid
+    gym.signal(signal.SIGSTOP)  # else it would notice, and end in order
     os.kill(failsafe_of(gym.pid), signal.SIGKILL)  # it is the first to switch the relay off; this the last
     gym.kill9()
     gym.settings.write_text("no longer TOML", "utf-8")

@@ -16,9 +16,13 @@ import select
 import signal
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Never
+from typing import TYPE_CHECKING, Never
 
 from gatectl.devices.gpio.lines_off import Line, cause_of, lines_off, load_driver, report_failures
+from gatectl.errors import GatectlError
+
+if TYPE_CHECKING:
+    import asyncio
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 """Ignore the signals of an orderly stop, which reach this process too: it must outlast the daemon."""
@@ -31,12 +35,28 @@ claiming a line takes microseconds."""
 class FailsafeProcess:
     """The daemon's side of the failsafe process."""
 
-    def __init__(self, pipe: int) -> None:
+    def __init__(self, pipe: int, process: int) -> None:
+        """`process` is a pidfd, which becomes readable when the process ends (pidfd_open(2))."""
         self._pipe = pipe
+        self._process = process
 
     def arm(self, factory: str, chip: int, lines: Iterable[Line]) -> None:
         """Send it the lines to switch off. Raises OSError if the process has died."""
         os.write(self._pipe, json.dumps([factory, chip, list(lines)]).encode() + b"\n")
+
+    def watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Raise an error in the event loop when the process ends before the daemon.
+
+        A kill of the daemon would then leave the gates open. The next start has a new process.
+        """
+        loop.add_reader(self._process, self._end, loop)
+
+    def _end(self, loop: asyncio.AbstractEventLoop) -> Never:
+        loop.remove_reader(self._process)
+        raise GatectlError(
+            "the failsafe process has ended: nothing would switch the relays off after a kill of gatectl",
+            "who has killed it? journalctl -k names a lack of memory; systemd starts gatectl again",
+        )
 
 
 @contextmanager
@@ -53,9 +73,11 @@ def spawned() -> Iterator[FailsafeProcess]:
         _run_failsafe(taking, daemon)
     os.close(taking)
     os.close(daemon)
+    process = os.pidfd_open(child)
     try:
-        yield FailsafeProcess(giving)
+        yield FailsafeProcess(giving, process)
     finally:
+        os.close(process)
         with suppress(BrokenPipeError):
             os.write(giving, b"\n")
         os.close(giving)
