@@ -7,6 +7,7 @@ A file of another program is left as it is. It is recognised by its header
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import itertools
 import os
 import re
@@ -85,6 +86,27 @@ def _is_anothers(path: Path) -> bool:
     except sqlite3.DatabaseError:
         return False  # damaged or unreadable: opening it reports that
     return application != APPLICATION_ID and not is_new
+
+
+def held_alone(path: Path) -> int | None:
+    """Lock the store for this daemon; return the descriptor that holds the lock for as long as it is open.
+
+    Another daemon on the store would close this one's scans as interrupted. None if no lock file can be
+    made: a disk that is full or read-only stops no door. Raises StoreError if another daemon has the lock.
+    """
+    lock = path.with_name(f"{path.name}.lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(lock, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        hint = "stop it first, or name another file at journal.path"
+        raise StoreError(f"{path}: another gatectl writes this journal: {lock} is locked", hint) from None
+    return descriptor
 
 
 def place_aside(path: Path, ending: str) -> Path:

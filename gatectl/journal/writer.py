@@ -26,7 +26,7 @@ from gatectl.journal import salvage, statements
 from gatectl.journal.prune import Pruning
 from gatectl.journal.repair import RETRY_MAX_S, RETRY_S, Recovery, StoreHealth
 from gatectl.journal.schema import DamagedError, connect_damaged, is_damage, open_ours, transaction
-from gatectl.journal.store_file import StoreError, require_ours
+from gatectl.journal.store_file import StoreError, held_alone, require_ours
 
 T = TypeVar("T")
 
@@ -109,6 +109,7 @@ class Writer:
         self._retry_s = RETRY_S
         self._pruning = Pruning(keep_days, clock.timestamp_now(), is_clock_right)
         self._commits = 0
+        self._lock: int | None = None
         self.give_up_at: float | None = None
         """When to end with records unwritten, on the monotonic clock; None while the daemon runs."""
         self.is_ours = threading.Event()
@@ -161,6 +162,8 @@ class Writer:
         finally:
             if connection is not None:
                 connection.close()
+            if self._lock is not None:
+                os.close(self._lock)
 
     def _is_over(self) -> bool:
         if self.give_up_at is None:
@@ -176,6 +179,7 @@ class Writer:
                 if not self.is_ours.is_set():
                     # Once, and before the file is open: closing it would take SQLite's locks away.
                     require_ours(self._path)
+                    self._lock = held_alone(self._path)
                     self.is_ours.set()
                 connection, interrupted = self._open_once()
             except DamagedError as damaged:

@@ -157,6 +157,22 @@ def test_a_second_daemon_refuses_to_start_and_disturbs_nothing(gym):
     assert gym.terminate() == 0
 
 
+def test_a_second_daemon_on_the_same_journal_leaves_its_scans_alone(gym):
+    gym = gym({"wellhub": {"budget_ms": 1500}}).start()
+    gym.scan(code("wellhub", HANG["wellhub"]))
+    gym.partners.until(lambda: gym.partners.requests and gym.partners.requests[0].whole)
+    other = gym.folder / "other.toml"
+    text = gym.settings.read_text("utf-8").replace('"control.sock"', '"other.sock"')
+    other.write_text(text, "utf-8")
+    second = gym.run("run", "-c", str(other))
+    assert second.returncode == 1
+    first_line, hint = second.stderr.splitlines()[-2:]
+    assert "another gatectl writes this journal" in first_line
+    assert hint == "hint: stop it first, or name another file at journal.path"
+    assert gym.next_event()["fault"] == "timeout"
+    assert gym.terminate() == 0
+
+
 def test_a_control_socket_that_cannot_be_made_is_reported_without_a_traceback(gym):
     gym = gym()
     gym.write_settings()
