@@ -245,7 +245,9 @@ class _Exchange:
             except WireError:
                 continue
             try:
-                taken: Incoming | Refused = incoming(topic, message.payload, _properties(message))
+                # In a thread: one that inflates to a megabyte keeps no others on the line.
+                of_message = topic, message.payload, _properties(message)
+                taken: Incoming | Refused = await asyncio.to_thread(incoming, *of_message)
             except WireError as error:
                 taken = Refused(topic.device, f"a message on {topic.channel}: {error}")
             await self._queue.put(taken)

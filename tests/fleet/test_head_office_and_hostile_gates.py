@@ -104,7 +104,7 @@ def test_hostile_messages_are_refused_with_a_log_line_and_nobody_else_suffers(fl
     assert len([line for line in fleet.ingest.lines() if line.startswith("hostile: not taken")]) == 1
 
 
-HEAVY = 60
+HEAVY = 200
 """States that each take tens of milliseconds to read."""
 
 
@@ -126,7 +126,8 @@ def test_a_gate_that_floods_delays_no_other_one(fleet):
             await until(lambda: fleet.ids("honest"))
             return fleet.rows("SELECT state->>'number' FROM device WHERE device = 'hostile'")[0][0]
 
-    assert int(asyncio.run(scenario()) or -1) < HEAVY - 1
+    taken = int(asyncio.run(scenario()) or -1)
+    assert taken < HEAVY // 3
 
 
 def message(device, size):
