@@ -142,6 +142,13 @@ def test_full_synchronous_wal(tmp_path):
         assert connection.execute("PRAGMA user_version").fetchone() == (len(migrations()),)
 
 
+def test_no_outcome_is_without_its_attempt(tmp_path):
+    with closing(open_store(tmp_path / "journal.db")) as connection:
+        alone = "INSERT INTO outcomes (ended, seq, result, message) VALUES (1, 9, 'admitted', '')"
+        with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
+            connection.execute(alone)
+
+
 def test_a_new_store_belongs_to_whom_its_folder_belongs(tmp_path):
     if os.geteuid() != 0:
         pytest.skip("only root can make files for others")

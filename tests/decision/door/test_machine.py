@@ -192,6 +192,20 @@ def test_a_flood_of_codes_without_a_route_is_dropped():
     assert len(shell.of(m.Record)) == 2
 
 
+def test_codes_that_were_dropped_in_a_row_are_logged_twice_at_most():
+    shell = door()
+    for flood in range(2):
+        for number in range(10):
+            shell.scan(f"x{flood}{number}")
+        while shell.machine.state is not State.FREE:
+            shell.feed(m.Recorded(shell.attempt))
+    said = [effect.entry.message for effect in shell.of(m.Log) if "dropped" in effect.entry.message]
+    assert said == 2 * [
+        "main: too many codes at once: one was dropped, further ones are counted",
+        "main: 5 codes were dropped in a row",
+    ]
+
+
 def test_a_late_record_is_logged_and_does_not_hold_up_the_scan():
     shell = door()
     shell.scan("123")
@@ -405,6 +419,7 @@ def test_late_results_of_a_concluded_event_are_nothing():
     shell.feed(m.Answered(of, REFUSED, request()))
     assert shell.feed(m.Answered(of, ALLOWED, request())) == []
     assert shell.feed(m.RelayOn(of, 1.0, 3000)) == []
+    assert shell.feed(m.Recorded(of)) == shell.feed(m.RecordLate(of)) == []
 
 
 @pytest.mark.parametrize("table", [SCAN, BY_HAND])
