@@ -77,6 +77,8 @@ def test_the_state_of_every_part_is_there(gym):
     assert value(found, "gatectl_gate_up", door="main") == 1
     assert value(found, "gatectl_reader_up", door="main") == 1
     assert value(found, "gatectl_input_up", door="main", input="contact") == 1
+    assert value(found, "gatectl_input_active", door="main", input="contact") == 0
+    assert value(found, "gatectl_cards") == gym.status()["cards"]
     assert value(found, "gatectl_partner_up", partner="wellhub") == 1
     assert value(found, "gatectl_partner_outage", partner="wellhub") == 0
     assert value(found, "gatectl_journal_late") == value(found, "gatectl_journal_lost_total") == 0
