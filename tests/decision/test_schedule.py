@@ -100,3 +100,14 @@ def test_the_next_change_is_the_first_minute_that_differs(week, day, minutes):
     if change is not None:
         assert schedule.is_on(change - 1, BERLIN) is on
         assert schedule.is_on(change, BERLIN) is not on
+
+
+def test_a_span_that_the_clock_begins_or_ends_changes_at_that_moment():
+    spring = every_day((130, 240))  # from 02:10, which the clock leaps over at 02:00, to 04:00
+    assert spring.next_change_us(at("2026-03-29T01:00"), BERLIN) == at("2026-03-29T03:00")
+    assert spring.span_start_us(at("2026-03-29T03:30"), BERLIN) == at("2026-03-29T03:00")
+    autumn = every_day((150, 175))  # 02:30 to 02:55, twice on 2026-10-25
+    assert autumn.next_change_us(at("2026-10-25T02:40"), BERLIN) == at("2026-10-25T02:55")
+    assert autumn.next_change_us(at("2026-10-25T02:56"), BERLIN) == at("2026-10-25T02:30", fold=1)
+    until = every_day((0, 150))  # to 02:30: it is on again where the clock goes from 03:00 back to 02:00
+    assert until.next_change_us(at("2026-10-25T02:40"), BERLIN) == at("2026-10-25T02:00", fold=1)

@@ -81,6 +81,17 @@ def test_the_first_mark_of_each_connection_counts_whatever_came_before():
     assert gate.ranges() == [(2, 5)]
 
 
+def test_how_far_behind_is_known_once_a_mark_has_come():
+    gate = GateWithJournal(5)
+    assert gate.talk.behind is None
+    gate.mark(mark_at(2))
+    assert gate.talk.behind == 3
+    # The journal has grown since it was looked at, and head office knows of it first.
+    gate.last = 7
+    gate.mark(mark_at(7))
+    assert (gate.talk.last, gate.talk.behind) == (7, 0)
+
+
 def test_a_live_event_goes_alone_and_a_backlog_in_batches_within_the_window():
     gate = GateWithJournal(1000)
     gate.mark(mark_at(0))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatectl.decision.reader.framing import framer
-from gatectl.decision.reader.reading import MAX_CHARS, Code, Dropped, DropReason
+from gatectl.decision.reader.reading import MAX_BYTES, MAX_CHARS, Code, Dropped, DropReason
 
 FRAMINGS = ("line", "rdm6300", "id12la", "stx-etx", "stx-line")
 
@@ -294,3 +294,20 @@ def test_a_megabyte_of_rubbish_is_read_fast_and_in_flat_memory(framing, pattern)
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert held < 10_000
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_frame_in_latin_1_is_as_long_as_a_code_and_not_longer(more):
+    """Its blanks count as bytes, and are taken off."""
+    reader = framer("stx-etx", encoding="latin-1")
+    payload = b" " * (MAX_BYTES - 3 + more) + b"abc"
+    assert reader.feed(b"\x02" + payload + b"\x03") == ([TOO_LONG] if more else codes("abc"))
+
+
+def test_a_frame_that_another_one_cuts_short_begins_anew():
+    reader = framer("stx-etx")
+    assert reader.feed(b"\x02ab") == []
+    assert (reader.begun, reader.pending) == (1, True)
+    assert reader.feed(b"\x02cd") == [DAMAGED]
+    assert (reader.begun, reader.pending) == (2, True)
+    assert not reader.discarding
