@@ -334,16 +334,15 @@ def test_a_contact_that_is_lost_says_of_nobody_that_he_did_not_pass():
 def test_a_contact_that_is_open_at_the_start_says_of_nobody_that_he_did_not_pass():
     door = Door(contact=CONTACT, exits=None, passage=BY_CONTACT)
     door.contact(is_open=True)
-    door.until(100.0)
     door.scan("1")
-    door.until(110.0)
+    door.until(10.0)
     assert NOT_PASSED not in door.words
     door.contact(is_open=False)
     door.admit()
     door.contact(is_open=True)
     door.contact(is_open=False)
     door.scan("2")
-    door.until(120.0)
+    door.until(20.0)
     assert door.words[-1] == NOT_PASSED
 
 
