@@ -6,13 +6,13 @@ import stat
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from gatectl.config.cross_checks import tables
 from gatectl.config.problems import SettingIssue, UnusableIssue
 from gatectl.config.secrets import PartnerSecrets
 from gatectl.partners.protocol import PartnerSettings
-from gatectl.validators.values import resolve
+from gatectl.validators.values import facts_of, resolve
 
 SOON_DAYS = 30
 """A gym needs weeks to get a new certificate: a person at the partner signs it."""
@@ -21,33 +21,6 @@ _CA_HINT = "ca_file holds the certificates to trust, in PEM form; leave it out t
 _CERTIFICATE_HINT = "it holds the certificate that the partner signed for this gym, in PEM form"
 _KEY_HINT = "it holds the certificate's private key, in PEM form"
 _OPEN_HINT = "the service starts without a person: openssl pkey -in KEY -out NEW writes it without a password"
-
-
-class CertificateFacts(NamedTuple):
-    """The name in a file's first certificate, and the times from and to which it is valid."""
-
-    common_name: str
-    begins: datetime
-    ends: datetime
-
-
-def facts_of(path: Path) -> CertificateFacts | None:
-    """Return the facts of a certificate; None for another file, and for one that cannot be read."""
-    if not path.is_file():  # opening a pipe would wait for its writer
-        return None
-    import ssl  # noqa: PLC0415 - costs more than all else here, and few gates have certificates
-    from _ssl import _test_decode_cert  # type: ignore[attr-defined]  # noqa: PLC0415 - no public way to dates
-
-    try:
-        decoded = _test_decode_cert(str(path))
-    except (ssl.SSLError, OSError):
-        return None
-    names = [value for part in decoded["subject"] for name, value in part if name == "commonName"]
-    begins, ends = (ssl.cert_time_to_seconds(decoded[which]) for which in ("notBefore", "notAfter"))
-    common_name = names[-1] if names else ""
-    return CertificateFacts(
-        common_name, datetime.fromtimestamp(begins, UTC), datetime.fromtimestamp(ends, UTC)
-    )
 
 
 def findings(

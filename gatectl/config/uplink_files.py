@@ -15,7 +15,7 @@ from gatectl.config.model import UplinkSettings
 from gatectl.config.problems import SettingIssue
 from gatectl.config.secrets import KeyRefused
 from gatectl.errors import SUDO
-from gatectl.validators.values import KeySource
+from gatectl.validators.values import KeySource, facts_of
 
 SOON_DAYS = 60
 """Head office signs a new one within days; a fleet's technician has many gates to visit."""
@@ -60,7 +60,7 @@ def findings(
 
 def expiring(uplink: UplinkSettings) -> Iterator[str]:
     """Yield a warning if the certificate ends soon."""
-    facts = certificate_files.facts_of(uplink.certificate)
+    facts = facts_of(uplink.certificate)
     if facts is not None and (left := (facts.ends - datetime.now(UTC)).days) < SOON_DAYS:
         yield f"uplink.certificate: it ends in {left} days, on {facts.ends:%Y-%m-%d}: {_RENEW}"
 
@@ -98,7 +98,7 @@ def _about_certificate(uplink: UplinkSettings, key: Path | None, *, dates: bool)
     for setting, flaw, _ in certificate_files.flaws_of_client(uplink.certificate, key, dates=dates):
         where = ("uplink", setting.removeprefix("client_"))
         yield SettingIssue(where, flaw.replace("client_", ""), (_RENEW,))
-    facts = certificate_files.facts_of(uplink.certificate)
+    facts = facts_of(uplink.certificate)
     if facts is not None and facts.common_name != uplink.device:
         what = f"is for {facts.common_name!r}, and uplink.device is {uplink.device!r}"
         yield SettingIssue(("uplink", "certificate"), what, ("both must be the gate's name in the fleet",))

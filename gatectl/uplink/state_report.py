@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from gatectl import __version__, clock
-from gatectl.config.certificate_files import facts_of
 from gatectl.decision.event import timestamp
 from gatectl.monitor.control_client import Away, ControlClient
 from gatectl.uplink import wire
 from gatectl.uplink.conversation import Conversation
 from gatectl.uplink.privacy import Privacy
+from gatectl.validators.values import facts_of
 
 STATE_BYTES_MAX = wire.PAYLOAD_BYTES_MAX - 1024
 """Less the packet's head, which counts too."""

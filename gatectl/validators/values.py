@@ -5,8 +5,9 @@ Kinds do not coerce: "3000" is not 3000 and true is not 1. `config/schema.py` re
 
 import re
 from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Never, dataclass_transform
+from typing import Annotated, Any, NamedTuple, Never, dataclass_transform
 
 from gatectl.errors import near
 
@@ -315,3 +316,33 @@ _ONE = {"minProperties": 1, "maxProperties": 1}
 Key = Annotated[KeySource, TableCheck(_exactly_one, _ONE)]
 KeyFile = Annotated[KeySource, TableCheck(_in_a_file, _ONE)]
 """The place of a private key in PEM form."""
+
+
+# --- The content of a certificate, here for the uplink: the checks of the settings cost 6 MiB more -----
+
+
+class CertificateFacts(NamedTuple):
+    """The name in a file's first certificate, and the times from and to which it is valid."""
+
+    common_name: str
+    begins: datetime
+    ends: datetime
+
+
+def facts_of(path: Path) -> CertificateFacts | None:
+    """Return the facts of a certificate; None for another file, and for one that cannot be read."""
+    if not path.is_file():  # opening a pipe would wait for its writer
+        return None
+    import ssl  # noqa: PLC0415 - costs more than all else here, and few gates have certificates
+    from _ssl import _test_decode_cert  # type: ignore[attr-defined]  # noqa: PLC0415 - no public way to dates
+
+    try:
+        decoded = _test_decode_cert(str(path))
+    except (ssl.SSLError, OSError):
+        return None
+    names = [value for part in decoded["subject"] for name, value in part if name == "commonName"]
+    begins, ends = (ssl.cert_time_to_seconds(decoded[which]) for which in ("notBefore", "notAfter"))
+    common_name = names[-1] if names else ""
+    return CertificateFacts(
+        common_name, datetime.fromtimestamp(begins, UTC), datetime.fromtimestamp(ends, UTC)
+    )

@@ -499,3 +499,12 @@ def test_the_daemon_imports_nothing_of_it():
     )
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert done.stdout == "[]\n"
+
+
+def test_the_uplinks_process_imports_nothing_of_the_settings():
+    program = (
+        "import gatectl.uplink.process, sys;"
+        "print([name for name in sys.modules if 'pydantic' in name or name.startswith('gatectl.config')])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout == "[]\n"
