@@ -219,7 +219,7 @@ def test_an_opening_that_fails_wakes_the_guard(relay):
     one = relay(open_ms=60_000)
     guard = RelayTimer([one])  # never started
     guard._pass()
-    guard.threads._pause_s()
+    guard.threads._sleeps_until = guard.threads._next_due_s()
     calls = guard.threads._calls
     one._device.stuck = True
     with pytest.raises(StuckError):
