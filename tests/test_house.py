@@ -2,6 +2,7 @@
 
 import ast
 import io
+import os
 import re
 import shutil
 import subprocess
@@ -126,6 +127,14 @@ def test_decisions_ask_no_clock_and_open_nothing(path):
     calls = [node.func for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)]
     names = {func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "") for func in calls}
     assert not names & CLOCK_AND_IO
+
+
+def test_the_tests_on_the_emulated_pi_can_be_collected():
+    """A plain run passes them by: it would not see that they import a name that is elsewhere now."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "tests/pi"]
+    environ = os.environ | {"GATECTL_PI": "1"}
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT, env=environ)
+    assert done.returncode == 0, done.stdout
 
 
 def test_httpx_is_imported_by_two_commands_alone():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from test_upgrade import PREPARE, install, uninstall
+from test_upgrade_on_a_pi import PREPARE, install, uninstall
 
 UNKNOWN, REASON = "1000000000404", "looked at by the rig"
 EXPOSURE_MAX = 1.5
