@@ -76,6 +76,15 @@ class IngestProcess:
     def pid(self):
         return self._process.pid
 
+    @contextlib.contextmanager
+    def paused(self):
+        """It takes nothing meanwhile."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
     def stop(self, how=signal.SIGTERM):
         """End it by this signal; return its exit status."""
         self._process.send_signal(how)

@@ -19,6 +19,7 @@ CATCH_UP_S = 900.0
 WATCH_S = 0.1
 DOWN_S = (0.0, 0.0, 1.0, 5.0, 15.0)
 GATES = 10
+IN_ORDER = "SELECT id FROM attempts JOIN outcomes USING (seq) ORDER BY ended"
 
 
 def kills(fleet, folder, times, say):
@@ -60,7 +61,7 @@ def drain(fleet, folder, events, say):
     history.fill(gate.journal, events)
     gate.last = events
     with closing(sqlite3.connect(gate.journal)) as connection:
-        ids = [event_id for (event_id,) in connection.execute("SELECT id FROM attempts ORDER BY ended")]
+        ids = [event_id for (event_id,) in connection.execute(IN_ORDER)]
     with MqttProxy(fleet.office, fleet.broker.port) as proxy:
         gate.connect_to(proxy.port)
         begun = time.monotonic()

@@ -6,6 +6,7 @@ import signal
 
 import pytest
 from fleet_rig import context_of, enrol, running, until
+from gate_bench import drain
 from mqtt_proxy import MqttProxy
 from uplink_rig import UplinkGate
 from virtual_gate import VirtualGate
@@ -51,6 +52,14 @@ def test_a_line_that_loses_and_repeats_a_twentieth(fleet):
         gate = asyncio.run(scenario(proxy))
     assert sorted(fleet.ids("berlin-1")) == sorted(gate.journal.ids())
     assert fleet.alarms() == []
+
+
+def test_what_was_decided_behind_a_cut_line_arrives_in_order(tmp_path, fleet):
+    """scripts/fleet-bench does it with 100,000 events."""
+    said = []
+    drain(fleet, tmp_path / "gates", 300, said.append)
+    assert "in order" in said[0]
+    assert len(fleet.ids("berlin-1")) == 300
 
 
 @pytest.fixture
