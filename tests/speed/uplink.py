@@ -10,9 +10,11 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -80,10 +82,10 @@ class Uplink:
 
     def __init__(self, gym: Gym) -> None:
         self._gym = gym
-        self._folder = gym.folder / "uplink"
-        self._folder.mkdir()
 
     def __enter__(self) -> Self:
+        # In memory, as /run is: a file renamed on the disk of the store makes the fsync of the store longer.
+        self._folder = Path(tempfile.mkdtemp(prefix="gatectl-speed-", dir="/dev/shm"))
         self._process = subprocess.Popen(
             [*AS_ITS_UNIT, sys.executable, "-m", "gatectl", *self._gym.arguments("uplink")],
             stdin=subprocess.DEVNULL,
@@ -98,6 +100,7 @@ class Uplink:
         self._process.send_signal(signal.SIGCONT)
         self._process.terminate()
         self._process.wait()
+        shutil.rmtree(self._folder)
 
     @property
     def pid(self) -> int:
