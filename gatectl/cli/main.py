@@ -109,8 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             words = _as_text(sys.argv[1:] if argv is None else argv)
             # The other commands' parsers would take a tenth of the service's check, at each start.
-            named = [word for word in words[:1] if word in COMMANDS]
-            args = build_parser(named or COMMANDS).parse_args(words)
+            args = build_parser(_command_of(words) or COMMANDS).parse_args(words)
             gc.enable()
             status: int = args.run(args)
             return status
@@ -131,6 +130,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 128 + signal.SIGPIPE
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+
+
+def _command_of(words: Sequence[str]) -> Sequence[str]:
+    """Return the command alone, if nothing but `-c FILE` is before it; else nothing."""
+    first = 2 if words[:1] in (["-c"], ["--config"]) else 0
+    return [word for word in words[first : first + 1] if word in COMMANDS]
 
 
 def _as_text(argv: Sequence[str]) -> Sequence[str]:

@@ -65,6 +65,8 @@ def test_only_the_command_that_is_called_is_imported(command):
     [
         (["events"], None),
         (["-c", "a", "events"], "a"),
+        (["-c", "run", "events"], "run"),
+        (["-c", "a", "-c", "b", "events"], "b"),
         (["events", "-c", "a"], "a"),
         (["--config=a", "events", "--json"], "a"),
         (["events", "--json", "--config", "a"], "a"),

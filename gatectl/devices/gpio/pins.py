@@ -35,12 +35,10 @@ def pin_factory(name: str, chip: int, environ: Mapping[str, str]) -> Any:
 
     gpiozero itself falls back to the next factory silently; a relay must not end up on a mock.
     """
-    name = known_factory(name, environ)
+    name, entry = _known(name, environ)
     # Drivers fail in many ways: an import, an ioctl, an unknown board revision.
     try:
-        if name == LGPIO:
-            return _lgpio(chip)
-        return _entry_points()[name].load()()
+        return _lgpio(chip) if entry is None else entry.load()()
     except PinsError:
         raise
     except Exception as error:
@@ -53,13 +51,17 @@ def pin_factory(name: str, chip: int, environ: Mapping[str, str]) -> Any:
 
 def known_factory(name: str, environ: Mapping[str, str]) -> str:
     """Return the entry-point name to use, without loading it. Raises PinsError if it does not exist."""
+    return _known(name, environ)[0]
+
+
+def _known(name: str, environ: Mapping[str, str]) -> tuple[str, EntryPoint | None]:
     wanted = factory_name(name, environ)
     if wanted == LGPIO:
-        return wanted  # gpiozero's own: skip reading all packages' metadata at every start
+        return wanted, None  # gpiozero's own: skip reading all packages' metadata at every start
     known = _entry_points()
     for found in (wanted, wanted.lower()):
         if found in known:
-            return found
+            return found, known[found]
     origin = f" (${ENVIRONMENT} names it)" if ENVIRONMENT in environ else ""
     raise PinsError(f"there is no pin factory {wanted!r}{origin}", f"there are {', '.join(sorted(known))}")
 
