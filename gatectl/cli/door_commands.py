@@ -49,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError(f"gatectl {args.command}: {what}")
     settings = load(find(args.config, os.environ))
     event = call(settings.control.socket, request)
+    if args.command == "open" and event["fault"] == "lockdown":
+        raise GatectlError(f"{args.door} is locked down", f"`gatectl normal {args.door}` ends that")
     if args.command == "open" and event["result"] != "admitted":
         cause = event["detail"] or "gatectl stops"
         raise GatectlError(

@@ -21,15 +21,12 @@ from gatectl.daemon.door import Door
 from gatectl.daemon.site_context import SiteContext
 from gatectl.daemon.status import status_of
 from gatectl.decision.control_messages import RefusedError
-from gatectl.decision.door.modes import Mode, Order
+from gatectl.decision.door.modes import HOLD_MAX_S, Mode, Order
 from gatectl.decision.log import LogEntry, Priority
 from gatectl.decision.timestamps import WallUs
 from gatectl.devices.reader.supervisor import Scanner
 from gatectl.errors import GatectlError
 from gatectl.journal import cards
-
-HOLD_MAX_S = 24 * 3600
-"""A person holds a door for a day at most; a schedule may do it every day."""
 
 READ_ONLY = ("status", "metrics", "watch")
 """The commands of those who may look and not act."""

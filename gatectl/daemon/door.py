@@ -54,6 +54,7 @@ class Door:
         """The cause for which the relay is out of order, as far as the machine knows it."""
         self._drained: asyncio.Future[None] | None = None
         """Done once nothing is under way; set while the door drains."""
+        self._is_over = False
 
     def present(self, scanner: str, leaves: bool, code: str, at_s: float) -> None:  # noqa: FBT001 - bound first
         """Takes a complete code from one of the door's scanners; `leaves` on the inside."""
@@ -110,7 +111,8 @@ class Door:
         await self._drained
 
     def abandon(self) -> None:
-        """Gives up the requests under way; the next start closes their attempts as interrupted."""
+        """Gives up all that is under way, also what waits for the disk; the next start closes it."""
+        self._is_over = True
         self._effects.abandon()
 
     def is_stuck(self, now_s: LoopTime) -> bool:
@@ -123,6 +125,8 @@ class Door:
 
     def _feed(self, given: Input) -> None:
         """Takes an input and performs what follows. One that comes up meanwhile waits for its turn."""
+        if self._is_over:
+            return
         self._inputs.append(given)
         if len(self._inputs) > 1:
             return

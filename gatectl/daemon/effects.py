@@ -158,13 +158,13 @@ class Effects:
     def _energise(self, effect: m.Energise) -> None:
         switch = self._switch(for_exit=effect.for_exit)
         if effect.try_again and switch.out_of_order:
-            self._tasks.create_task(self._retry(effect, switch))
+            self._tasks.create_task(self._retry(effect.of, switch))
         else:
             self._feed(self._open(effect, switch))
 
-    async def _retry(self, effect: m.Energise, switch: RelaySwitch) -> None:
+    async def _retry(self, of: str, switch: RelaySwitch) -> None:
         await switch.retry()
-        self._feed(self._open(effect, switch))
+        self._feed(m.Retried(of))
 
     def _open(self, effect: m.Energise, switch: RelaySwitch) -> m.RelayOn | m.RelayStuck:
         try:

@@ -183,7 +183,7 @@ class Event(NamedTuple):
             return kind.rows[outcome.result]
         reason_key = outcome.reason.key if outcome.reason else None
         row = outcome_row(outcome.result, outcome.verdict, outcome.fault, reason_key, outcome.basis)
-        return row._replace(cause=kind.failed, counts=False) if kind.failed else row
+        return row._replace(cause=kind.failed) if kind.failed and outcome.fault is Fault.GATE else row
 
     def to_json(self) -> dict[str, Any]:
         """The object that `events --json` prints, its fields in the order of gatectl-events(5)."""

@@ -90,6 +90,29 @@ def test_a_lockdown_while_the_partner_is_asked_keeps_the_gate_shut(gym):
     assert "The door was locked down while wellhub was asked" in " ".join(gym.run("events").stdout.split())
 
 
+def test_a_lockdown_ends_an_opening_by_hand_whose_relay_is_tried_once_more(gym):
+    gym = gym(doors={"main": {}, "side": {}})
+    gym.fail(f"{RELAY}")
+    gym.start()
+    gym.fail(f"{RELAY}=0:block")
+    done = []
+    opening = threading.Thread(target=lambda: done.append(ran(gym, "open", "main", "--reason", "x")))
+    opening.start()
+    until = time.monotonic() + NET_S
+    with closing(sqlite3.connect(gym.journal)) as journal:
+        while not journal.execute("SELECT 1 FROM attempts WHERE kind = 'manual'").fetchone():
+            assert time.monotonic() < until
+    assert gym.call({"command": "lockdown", "door": "main", "reason": "threat"})["result"] == "lockdown"
+    gym.unblock()  # before the fault goes: the daemon may not have read it yet
+    gym.fail()
+    opening.join(NET_S)
+    ((status, said, complained),) = done
+    assert (status, said, complained.splitlines()[0]) == (1, "", "main is locked down")
+    (manual,) = gym.events("--kind", "manual")
+    assert (manual["result"], manual["fault"], manual["message"]) == ("rejected", "lockdown", "Locked down")
+    assert gym.openings() == []
+
+
 def test_a_hold_keeps_the_relay_on_and_ends_with_the_daemon(gym):
     gym = gym(doors={"main": CONTINUOUS}).start()
     event = told_of(gym, "hold", "main", "--for", "2h", "--reason", "open day")

@@ -3,18 +3,23 @@ the status is 0.
 """
 
 import asyncio
+import json
 import signal
+import socket
+import sqlite3
 import time
+from contextlib import closing, contextmanager
 from types import SimpleNamespace
 
 import pytest
 from harness import GOOD, HANG, PINS, code
+from limits import NET_S
 from virtual_loop import run_virtually
 
 from gatectl.daemon import serve
 from gatectl.decision.timestamps import FOREVER
 
-RELAY = PINS["main"]["relay"]
+RELAY, GREEN = PINS["main"]["relay"], PINS["main"]["green"]
 SLOW = "1000000000212"  # good after 300 ms
 
 
@@ -185,3 +190,51 @@ def test_a_control_socket_that_cannot_be_made_is_reported_without_a_traceback(gy
     assert "the control socket cannot be made" in error
     assert hints[0].startswith("hint: control.socket")
     assert {change.level for change in gym.pins(RELAY)} == {0, None}
+
+
+@contextmanager
+def no_record(gym):
+    """Another process holds the journal: no record gets to the disk."""
+    with closing(sqlite3.connect(gym.journal, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+def end(gym):
+    """A signal, after which the daemon gives up all that is under way; it still waits for the disk."""
+    at = time.monotonic()
+    gym.signal(signal.SIGTERM)
+    gym.until_pin(GREEN, 0, at)
+
+
+def test_a_second_try_that_gets_on_record_only_at_the_end_opens_nothing(gym):
+    sensor = {"passage": {"pin": 27, "wait_ms": 100}}
+    gym = gym(doors={"main": sensor}, journal={"patience_ms": 5000}).start()
+    gym.ask("wellhub", GOOD["wellhub"])
+    assert gym.next_event()["result"] == "not_passed"
+    with no_record(gym):
+        gym.scan(code("wellhub", GOOD["wellhub"]))
+        gym.until_state("letting in")
+        gym.signal(signal.SIGTERM)
+        gym.wait_for_notice("STOPPING=1")
+        end(gym)
+    assert gym.wait() == 0
+    assert len(gym.openings()) == 1
+    gym.start()
+    again = gym.next_event()
+    assert (again["result"], again["fault"], again["of"] is None) == ("unknown", "interrupted", False)
+
+
+def test_a_hold_that_gets_on_record_only_at_the_end_moves_no_relay(gym):
+    gym = gym(doors={"main": {"relay": {"continuous": True}}}, journal={"patience_ms": 5000}).start()
+    with no_record(gym), socket.socket(socket.AF_UNIX) as person:
+        person.connect(str(gym.socket))
+        order = {"command": "hold", "door": "main", "seconds": 3600, "reason": "open day"}
+        person.sendall(json.dumps(order).encode() + b"\n")
+        until = time.monotonic() + NET_S
+        while not gym.call({"command": "status"})["journal"]["late"]:
+            assert time.monotonic() < until
+        end(gym)
+    assert gym.wait() == 0
+    assert gym.openings() == []

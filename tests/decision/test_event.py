@@ -100,6 +100,13 @@ def test_an_interrupted_scan_without_a_partner_has_no_request():
     assert outcome.verdict is None
 
 
+def test_an_opening_by_hand_that_was_interrupted_blames_no_relay():
+    begun = attempt(kind="manual", budget_ms=None)
+    assert Event(begun, interrupted(begun)).row.cause.key == "stopped"
+    shut = Outcome(Result.REJECTED, Message.GATE_OUT_OF_ORDER.value, fault=Fault.GATE)
+    assert Event(begun, shut).row.cause.key == "by_hand_shut"
+
+
 @pytest.mark.parametrize(
     ("verdict", "fault", "message"),
     [

@@ -15,6 +15,7 @@ from gatectl.decision.door.messages import (
     RecordLate,
     RelayOn,
     RelayStuck,
+    Retried,
     Show,
 )
 from gatectl.decision.door.table import BY_HAND, Action, Happening, State, row_of
@@ -33,6 +34,8 @@ class _Opening:
     state: State = State.FREE
     gate: GateRecord | None = None
     cause: str | None = None
+    fault: Fault = Fault.GATE
+    """Why the gate did not open."""
 
 
 class HandOpenings:
@@ -56,8 +59,10 @@ class HandOpenings:
         """Takes the result of an effect of one of the openings."""
         opening = self._openings[given.of]
         match given:
-            case Recorded() | RecordLate() if self._door.stopping:
-                happening = Happening.STOPPING
+            case Recorded() | RecordLate() | Retried() if self._is_overtaken(opening):
+                happening = Happening.REFUSED
+            case Retried():
+                happening = Happening.RETRIED
             case Recorded():
                 happening = Happening.RECORDED
             case RecordLate():
@@ -73,6 +78,13 @@ class HandOpenings:
                 raise ValueError(f"no partner was asked about opening {given.of}")
         self._step(opening, happening, now_s)
 
+    def _is_overtaken(self, opening: _Opening) -> bool:
+        """Whether a stop or a lockdown came while the disk or the relay's driver was waited for."""
+        if self._door.refusal is Fault.LOCKDOWN:
+            opening.fault = Fault.LOCKDOWN
+            return True
+        return self._door.stopping
+
     def _step(self, opening: _Opening, happening: Happening, now_s: LoopTime) -> None:
         row = row_of(BY_HAND, opening.state, happening)
         opening.state = row.to
@@ -85,6 +97,8 @@ class HandOpenings:
             case Action.ENERGISE_UNRECORDED:
                 self._door.log_late(f"the record of opening {opening.attempt.id}")
                 self._door.emit(Energise(opening.attempt.id, try_again=True))
+            case Action.ENERGISE_RETRIED:
+                self._door.emit(Energise(opening.attempt.id))
             case Action.REJECT:
                 self._finish(opening, self._shut(opening))
             case Action.ADMIT:
@@ -98,8 +112,8 @@ class HandOpenings:
         reason = Reason(None, opening.message)
         return Outcome(
             Result.REJECTED,
-            Fault.GATE.unasked.message.value,
-            fault=Fault.GATE,
+            opening.fault.unasked.message.value,
+            fault=opening.fault,
             detail=opening.cause,
             reason=reason,
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from gatectl.decision.door.context import DoorContext, gate_record
-from gatectl.decision.door.messages import CodeRead, Energise, Note, RelayOn, RelayStuck, StartTimer
+from gatectl.decision.door.messages import CodeRead, Energise, Note, RelayOn, RelayStuck, Retried, StartTimer
 from gatectl.decision.door.scan_queue import RecentCodes
 from gatectl.decision.event import Attempt, Event, GateRecord, Outcome
 from gatectl.decision.outcomes import Fault, Message
@@ -53,7 +53,7 @@ class Exits:
         """Those at the scanners on the inside."""
 
     def __contains__(self, event_id: str) -> bool:
-        return event_id in self._unanswered
+        return event_id in self._unanswered or event_id == self._pressed
 
     def changed(self, *, is_pressed: bool, at: Instant) -> None:
         """Take the button's level."""
@@ -91,9 +91,14 @@ class Exits:
         if self._pressed is not None:
             self._let_out(self._pressed, now_s)
 
-    def go_on(self, given: RelayOn | RelayStuck) -> None:
-        """Take the relay's answer to a press."""
-        press = self._unanswered.pop(given.of)
+    def go_on(self, given: Retried | RelayOn | RelayStuck) -> None:
+        """Take the relay's answer to a press, or to its extension."""
+        if isinstance(given, Retried):
+            self._energise(given.of, self._door.now_s, try_again=False)
+            return
+        press = self._unanswered.pop(given.of, None)
+        if press is None:
+            return  # the press is on record
         if isinstance(given, RelayOn):
             self._conclude(press.attempt, gate_record(press.at, given))
             return
@@ -112,10 +117,10 @@ class Exits:
         again_s = open_s if self._rules.pulses else open_s / 2
         self._door.emit(StartTimer(PRESSED, LoopTime(now_s + again_s)))
 
-    def _energise(self, event_id: str, now_s: LoopTime) -> None:
+    def _energise(self, event_id: str, now_s: LoopTime, *, try_again: bool = True) -> None:
         until_s = LoopTime(now_s + self._rules.open_ms / 1000)
         self._door.leave(until_s, by_own_relay=self._rules.has_own_relay)
-        self._door.emit(Energise(event_id, try_again=True, open_ms=self._rules.open_ms, for_exit=True))
+        self._door.emit(Energise(event_id, try_again=try_again, open_ms=self._rules.open_ms, for_exit=True))
 
     def _conclude(self, attempt: Attempt, gate: GateRecord | None) -> None:
         opened = Outcome(Result.OPENED, Message.EXIT.value, basis=Basis.EXIT, gate=gate)

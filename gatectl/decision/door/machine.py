@@ -33,6 +33,7 @@ from gatectl.decision.door.messages import (
     RelayOn,
     RelayStuck,
     Resumed,
+    Retried,
     Show,
     Stop,
     TimeUp,
@@ -171,7 +172,7 @@ class DoorMachine:
             self._check_ins.go_on(given)
         elif given.of in self.modes and isinstance(given, Recorded | RecordLate):
             self.modes.go_on(given)
-        elif exits is not None and given.of in exits and isinstance(given, RelayOn | RelayStuck):
+        elif exits is not None and given.of in exits and isinstance(given, Retried | RelayOn | RelayStuck):
             exits.go_on(given)
 
     @property

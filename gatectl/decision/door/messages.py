@@ -82,6 +82,12 @@ class LookedBack(NamedTuple):
     past: MemberPast | None = None
 
 
+class Retried(NamedTuple):
+    """A relay that was out of order has been tried once more, with or without success."""
+
+    of: str
+
+
 class RelayOn(NamedTuple):
     """The relay was energised at `at_s`, and stays so for `open_ms`."""
 
@@ -182,7 +188,7 @@ class TimeUp(NamedTuple):
     at: Instant
 
 
-Feedback = Recorded | RecordLate | Answered | LookedUp | LookedBack | RelayOn | RelayStuck
+Feedback = Recorded | RecordLate | Answered | LookedUp | LookedBack | Retried | RelayOn | RelayStuck
 """The results of effects; each belongs to one event."""
 
 Input = (
@@ -259,8 +265,9 @@ class LookBack(NamedTuple):
 class Energise(NamedTuple):
     """Open the gate for its time. `RelayOn` or `RelayStuck` follows.
 
-    With `try_again`, a relay that is known to be out of order is tried once more. An `open_ms` of None is the
-    relay's own time; `for_exit` means the exit's relay, where it has one.
+    With `try_again`, a relay that is known to be out of order is only tried once more, and `Retried` follows:
+    the door may be locked down by then. An `open_ms` of None is the relay's own time; `for_exit` means the
+    exit's relay, where it has one.
     """
 
     of: str

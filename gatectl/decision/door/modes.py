@@ -30,6 +30,9 @@ from gatectl.decision.schedule import Schedule
 from gatectl.decision.timestamps import FOREVER, Instant, LoopTime, WallUs
 from gatectl.decision.verdict import Result
 
+HOLD_MAX_S = 24 * 3600
+"""A person holds a door for a day at most; a schedule may do it every day."""
+
 HOLD_OVER = "hold over"
 """The name of its timer."""
 
@@ -198,7 +201,10 @@ class Modes:
             return
         self.since_us = now_us
         until_us = self.current.until_us
-        until_s = None if until_us is None else LoopTime(now_s + (until_us - now_us) / 1e6)
+        until_s = None
+        if until_us is not None:
+            # The clock may have been set back over a restart, and the end lie further ahead than ever.
+            until_s = LoopTime(now_s + min((until_us - now_us) / 1e6, HOLD_MAX_S))
         self._door.emit(StartTimer(HOLD_OVER, until_s))
         self._move_relay(before, until_s, now_s)
         if not is_noted or self.current.mode is not (self._order.mode if self._order else Mode.NORMAL):

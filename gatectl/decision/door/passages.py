@@ -170,7 +170,7 @@ class Passages:
         if opens_again:
             self._forget_old(at.loop_s)
             self._unused[grant.key] = grant.attempt, at.loop_s
-        if not self._door.is_deciding:
+        if not self._door.is_deciding and self._door.refusal is None:
             self._door.emit(Show(View(self._door.name, Screen.DID_NOT_PASS), Indication.TRY_AGAIN))
 
     def _forget_old(self, now_s: LoopTime) -> None:

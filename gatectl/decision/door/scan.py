@@ -228,10 +228,13 @@ class ScanFlow:
         self._finish(Result.REJECTED, facts, now_s)
 
     def _overtaken(self, facts: _Facts) -> Happening | None:
-        """The end of a scan whose mode began while the disk took the record: nobody is asked any more."""
+        """The end of a scan that a mode, or the relay's failure, overtook: nobody is asked any more."""
         if self.state is State.RECORDING and self._door.has_fire:
             facts.basis = Basis.FIRE
             return Happening.LET_IN
+        if self.state is State.RECORDING and self._door.broken is not None:
+            facts.decision = Decision(None, Fault.GATE, detail=self._door.broken)
+            return Happening.REFUSED
         if self.state is not State.REFUSING and self._door.refusal is not None:
             facts.decision = Decision(None, self._door.refusal)
             return Happening.REFUSED

@@ -33,11 +33,11 @@ class Happening(StrEnum):
     RECORDED = "recorded"
     RECORD_LATE = "record late"
     OUT_OF_TIME = "out of time"
-    STOPPING = "stopping"
     ALLOWED = "allowed"
     REFUSED = "refused"
     ALREADY_IN = "refused as already in"
     UNANSWERED = "no verdict in an outage"
+    RETRIED = "relay tried once more"
     RELAY_ON = "relay on"
     RELAY_STUCK = "relay stuck"
     ANSWERED = "answered"
@@ -57,6 +57,7 @@ class Action(StrEnum):
     LOOK_BACK = "look back"
     ENERGISE = "energise"
     ENERGISE_UNRECORDED = "energise unrecorded"
+    ENERGISE_RETRIED = "energise after another try"
     ADMIT = "admit"
 
 
@@ -98,7 +99,9 @@ BY_HAND: dict[tuple[State, Happening], Row] = {
     (State.FREE, Happening.BY_HAND): Row(State.RECORDING, Action.RECORD),
     (State.RECORDING, Happening.RECORDED): Row(State.OPENING, Action.ENERGISE),
     (State.RECORDING, Happening.RECORD_LATE): Row(State.OPENING, Action.ENERGISE_UNRECORDED),
-    (State.RECORDING, Happening.STOPPING): Row(State.FREE, Action.REJECT),
+    (State.RECORDING, Happening.REFUSED): Row(State.FREE, Action.REJECT),
+    (State.OPENING, Happening.RETRIED): Row(State.OPENING, Action.ENERGISE_RETRIED),
+    (State.OPENING, Happening.REFUSED): Row(State.FREE, Action.REJECT),
     (State.OPENING, Happening.RELAY_ON): Row(State.FREE, Action.ADMIT),
     (State.OPENING, Happening.RELAY_STUCK): Row(State.FREE, Action.REJECT),
 }

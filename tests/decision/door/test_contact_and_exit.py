@@ -10,6 +10,7 @@ from gatectl.decision.door import messages as m
 from gatectl.decision.door.contact import TAIL_S
 from gatectl.decision.door.exits import ExitRules
 from gatectl.decision.door.inputs import FLUTTER_CHANGES, FLUTTER_S, InputHealth, InputName
+from gatectl.decision.door.modes import Mode
 from gatectl.decision.door.passages import PassageRules
 
 
@@ -163,6 +164,47 @@ def test_the_exits_own_relay_is_tried_once_more_where_it_is_out_of_order(way):
     )
     (opening,) = [one for one in door.machine.handle(given, door.now) if isinstance(one, m.Energise)]
     assert (opening.open_ms, opening.try_again, opening.for_exit) == (EXIT_MS, True, True)
+
+
+def tries_once_more(door):
+    """From now on the relay is out of order; the events whose opening waits for another try of it."""
+    tried, perform = [], door.perform
+
+    def only_try(effect):
+        if not isinstance(effect, m.Energise) or not effect.try_again:
+            return perform(effect)
+        tried.append(effect.of)
+        return []
+
+    door.perform = only_try
+    return tried
+
+
+def test_an_exit_opens_once_its_relay_was_tried_once_more_also_in_a_lockdown():
+    door = at_rest()
+    tried = tries_once_more(door)
+    door.button(is_pressed=True)
+    door.button(is_pressed=False)
+    door.order(Mode.LOCKDOWN, "threat")
+    door.now += 0.8
+    door.feed(m.Retried(*tried))
+    assert door.relay_off_s == door.now + EXIT_MS / 1000
+    assert door.words[-1] == ("exit", "opened", "Exit")
+    door.order(Mode.LOCKDOWN, "another")
+    assert door.relay_off_s == door.now + EXIT_MS / 1000, "its whole time, from the other try on"
+
+
+def test_a_button_that_stays_pressed_opens_once_the_relay_works_again():
+    door = at_rest()
+    door.relay_works = False
+    door.button(is_pressed=True)
+    assert door.words == [("exit", "rejected", "Gate out of order")]
+    door.relay_works = True
+    tried = tries_once_more(door)
+    door.until(door.now + EXIT_MS / 2000)
+    door.feed(m.Retried(*tried))
+    assert door.relay_off_s == door.now + EXIT_MS / 1000
+    assert len(door.words) == 1, "one press is one event"
 
 
 def test_a_relay_that_is_out_of_order_is_said_in_the_event():

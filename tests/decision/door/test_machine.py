@@ -13,6 +13,7 @@ from gatectl.decision.cards import Card
 from gatectl.decision.door import messages as m
 from gatectl.decision.door.context import SharedState
 from gatectl.decision.door.machine import STUCK_S, DoorMachine, DoorRules
+from gatectl.decision.door.modes import Mode, Order
 from gatectl.decision.door.scan import SETTLED_MAX
 from gatectl.decision.door.table import BY_HAND, SCAN, Action, Happening, IllegalInputError, State, row_of
 from gatectl.decision.event import RequestRecord
@@ -391,6 +392,72 @@ def test_a_person_cannot_open_a_door_that_stops():
     assert shell.last.outcome.result is Result.REJECTED
 
 
+def lock_down(shell):
+    shell.feed(m.Ordered("order", instant(shell.now), Order(Mode.LOCKDOWN, "threat")))
+    shell.feed(m.Recorded("order"))
+
+
+def stop(shell):
+    shell.feed(m.Stop())
+
+
+def check_shut(outcome, fault, message):
+    assert (outcome.result, outcome.basis, outcome.gate) == (Result.REJECTED, None, None)
+    assert (outcome.fault, outcome.message) == (fault, message)
+    assert outcome.reason.text == "Opened by hand: a delivery"
+
+
+@pytest.mark.parametrize("given", [m.Recorded, m.RecordLate])
+def test_a_lockdown_ends_an_opening_by_hand_that_waits_for_the_disk(given):
+    shell = door()
+    shell.feed(m.OpenByHand("by-hand", instant(shell.now), "a delivery"))
+    lock_down(shell)
+    shell.feed(given("by-hand"))
+    assert not shell.of(m.Energise)
+    check_shut(shell.last.outcome, Fault.LOCKDOWN, "Locked down")
+    assert shell.last.row.cause == Fault.LOCKDOWN.unasked.cause
+
+
+def tried_once_more():
+    """A door with an opening by hand whose relay is out of order, and is being tried once more."""
+    shell = door()
+    shell.feed(m.OpenByHand("by-hand", instant(shell.now), "a delivery"))
+    assert shell.feed(m.Recorded("by-hand")) == [m.Energise("by-hand", try_again=True)]
+    return shell
+
+
+def test_an_opening_by_hand_opens_once_the_relay_was_tried_once_more():
+    shell = tried_once_more()
+    assert shell.feed(m.Retried("by-hand")) == [m.Energise("by-hand")]
+    shell.feed(m.RelayOn("by-hand", 0.1, 3000))
+    assert shell.last.outcome.basis is Basis.MANUAL
+
+
+@pytest.mark.parametrize(
+    ("overtake", "fault", "message"),
+    [(lock_down, Fault.LOCKDOWN, "Locked down"), (stop, Fault.GATE, "Gate out of order")],
+)
+def test_what_overtakes_the_other_try_of_the_relay_keeps_the_gate_shut(overtake, fault, message):
+    shell = tried_once_more()
+    overtake(shell)
+    shell.feed(m.Retried("by-hand"))
+    assert len(shell.of(m.Energise)) == 1
+    check_shut(shell.last.outcome, fault, message)
+    assert shell.feed(m.Retried("by-hand")) == []
+
+
+@pytest.mark.parametrize("given", [m.Recorded, m.RecordLate])
+def test_a_gate_that_breaks_before_the_request_asks_nobody(given):
+    shell = door()
+    shell.scan("123")
+    shell.feed(m.GateBroken("GPIO busy"))
+    shell.feed(given(shell.attempt))
+    assert not shell.of(m.Ask)
+    outcome = shell.last.outcome
+    assert (outcome.message, outcome.fault, outcome.detail) == ("Gate out of order", Fault.GATE, "GPIO busy")
+    assert (outcome.verdict, outcome.request) == (None, None)
+
+
 def test_an_unreadable_card_may_be_tried_again_where_that_hides_nothing():
     shell = door()
     assert [effect.indication for effect in shell.feed(m.Unreadable(showing=False))] == [Indication.TRY_AGAIN]
@@ -483,7 +550,7 @@ class Chance(Shell):
             if isinstance(effect, m.Energise):  # its result follows at once
                 stuck = self.data.draw(st.booleans())
                 result = m.RelayStuck(effect.of, "x") if stuck else m.RelayOn(effect.of, self.now, 3000)
-                self.take(self.feed(result))
+                self.take(self.feed(m.Retried(effect.of) if effect.try_again and stuck else result))
 
     def answer(self, effect):
         match effect:

@@ -87,6 +87,15 @@ def test_a_lockdown_shuts_the_gate_before_those_who_wait_to_pass():
     assert not door.is_on
 
 
+def test_a_lockdown_asks_nobody_to_try_again():
+    door = at_rest(exits=None, contact=None, passage=PassageRules(4.0, 120.0))
+    door.scan("1")
+    door.order(Mode.LOCKDOWN, "threat")
+    door.until(1010.0)
+    assert door.words[-1] == ("passage", "not_passed", "Admitted, but did not pass")
+    assert "did_not_pass" not in door.screens
+
+
 def test_a_lockdown_leaves_the_relay_to_who_leaves_and_not_for_longer():
     door = at_rest(contact=None, passage=PassageRules(60.0, 120.0))
     door.button(is_pressed=True)
@@ -106,6 +115,15 @@ def test_a_hold_ends_at_its_time_where_the_clock_is_set_only_after_the_start():
     door.feed(m.ClockLooked(set_forward, trusted=False))
     assert (door.mode, door.is_on, door.logged) == (Mode.NORMAL, False, [])
     assert not door.machine.modes.needs_clock
+
+
+def test_a_hold_lasts_a_day_at_most_where_the_clock_was_set_back_over_a_restart():
+    door = Door(may_hold=True)
+    door.feed(m.Resumed(Order(Mode.HELD, "open day", 30 * 86_400_000_000), instant(0.0)))
+    door.until(86_399.0)
+    assert door.is_on
+    door.until(86_401.0)
+    assert (door.mode, door.is_on) == (Mode.NORMAL, False)
 
 
 def test_a_hold_ends_on_time_although_the_clock_was_set_back():
