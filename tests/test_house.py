@@ -213,7 +213,7 @@ def test_the_simulators_certificates_are_made_by_the_simulator_alone():
 
 needs_git = pytest.mark.skipif(
     not (ROOT / ".git").exists() or shutil.which("git") is None,
-    reason="only git, in a checkout, tells what belongs to it",
+    reason="only git, in a checkout, knows what belongs to it",
 )
 
 

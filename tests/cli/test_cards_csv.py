@@ -84,7 +84,7 @@ def test_files_as_german_spreadsheets_save_them(header):
     assert [card.customer for card in cards] == [None if header.endswith(";") else "55", None]
 
 
-def test_columns_stand_in_the_order_of_the_header():
+def test_columns_are_in_the_order_of_the_header():
     text = "Mitgliedsnummer\tKunde\tKarte\tPartner\n1001\t55\tabc\twellpass\n1002\t\tdef\twellhub\n"
     assert cards_in(text) == [Card("abc", "wellpass", "1001", "55"), Card("def", "wellhub", "1002")]
 

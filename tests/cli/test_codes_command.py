@@ -296,9 +296,9 @@ def test_a_member_with_several_cards_keeps_those_that_were_no_code(rig):
 
 
 def test_a_running_gatectl_is_notified(rig):
-    with daemon_that_answers(rig.folder / "control.sock", {}) as heard:
+    with daemon_that_answers(rig.folder / "control.sock", {}) as requests:
         assert rig.run("create", GOOD, "A1")[0] == 0
-    assert heard == [{"command": "reload_cards"}]
+    assert requests == [{"command": "reload_cards"}]
 
 
 def test_no_key_in_any_output(rig):

@@ -74,7 +74,7 @@ def test_only_the_command_that_is_called_is_imported(command):
         (["events", "x", "y", "-c", "a"], "a"),
     ],
 )
-def test_the_settings_stand_before_or_after_the_command(command, line, expected):
+def test_the_settings_may_come_before_or_after_the_command(command, line, expected):
     seen = []
     command.run = lambda args: seen.append(args.config) or 0
     assert main(line) == 0

@@ -80,7 +80,7 @@ def test_partners_come_from_the_settings(offers):
     assert offers("gatectl events --partner w") == {"wellhub"}
 
 
-def test_the_settings_that_stand_in_the_line_count(offers, tmp_path):
+def test_the_settings_named_in_the_line_count(offers, tmp_path):
     (tmp_path / "other.toml").write_text("[doors.side]\n")
     assert offers("gatectl -c other.toml open ") == {"side"}
     assert offers("gatectl open -c other.toml ") == {"side"}

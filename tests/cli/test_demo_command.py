@@ -41,7 +41,7 @@ def demo(*arguments, stdin=""):
 
 
 def messages(shown):
-    """The message of each event, which stands on the line below its facts."""
+    """The message of each event, which is on the line below its facts."""
     lines = [line.rstrip() for line in shown.splitlines() if not line.startswith("journal: ")]
     times = [number for number, line in enumerate(lines) if re.match(r"\d\d:\d\d:\d\d ", line)]
     return [lines[number + 1].strip() for number in times]
@@ -88,7 +88,7 @@ def test_pairs_follow_each_other_and_a_scan_without_a_play_passes():
     assert shown.splitlines()[-1] == "inside now: 1"  # two came in, and one left
 
 
-TOLD = {
+MESSAGES = {
     "passes": [IN, "Passed"],
     "does-not-pass": [IN, NOT_PASSED],
     "turns-back": [IN, NOT_PASSED],
@@ -112,9 +112,9 @@ def test_the_tour_plays_every_play():
     seen = scenes(shown)
     second = seen.pop(2)
     assert second == ("the member passes", ["Let in again: had not passed", "Passed"])
-    expected = {PLAYS[play].words: below for play, below in TOLD.items()}
-    told = {words: [untimed(one) for one in below] for words, below in seen if words in expected}
-    assert told == expected
+    expected = {PLAYS[play].words: below for play, below in MESSAGES.items()}
+    messages = {words: [untimed(one) for one in below] for words, below in seen if words in expected}
+    assert messages == expected
     assert {play for _, play in TOUR} == set(PLAYS)
     assert [below for _, below in seen[-3:]] == [
         [IN, "Passed"],

@@ -59,7 +59,7 @@ def rig(tmp_path, settings):
     return Rig(tmp_path / "machine", settings)
 
 
-class Overheard:
+class CopiedStream:
     """A stream whose texts also go to a queue."""
 
     def __init__(self, stream):
@@ -83,12 +83,12 @@ def meanwhile(monkeypatch):
     threads = []
 
     def start(*steps):
-        overheard = Overheard(sys.stderr)
-        monkeypatch.setattr(sys, "stderr", overheard)
+        copied = CopiedStream(sys.stderr)
+        monkeypatch.setattr(sys, "stderr", copied)
 
         def work():
             for words, step in steps:
-                while words not in overheard.said.get(timeout=NET_S):
+                while words not in copied.said.get(timeout=NET_S):
                     pass
                 step()
 

@@ -41,7 +41,7 @@ def some(write, run):
     own = {"member": MEMBER, "customer": CUSTOMER}
     write(1, UNRECOGNISED, **nobody("04:a3:b2:c1:d2"))
     write(2, NOT_FOUND, **own, credential=AS_READ, reason=Reason("key", f"no {MEMBER} here"))
-    write(3, **own, credential=f"WP-{MEMBER}/{CUSTOMER}", detail=f"told of {MEMBER}")
+    write(3, **own, credential=f"WP-{MEMBER}/{CUSTOMER}", detail=f"asked about {MEMBER}")
     write(4, UNRECOGNISED, **nobody(f"WP-{MEMBER}/{CUSTOMER}"))
     write(5, **MANUAL, message=f"Opened by hand: {MEMBER} forgot {CARD}")
     write(6, credential="another", member="1111111111111")
@@ -67,7 +67,7 @@ def test_nothing_of_the_member_is_left(run, events, settings):
     for number in (1, 2, 3, 4, 8, 9):
         changed = dict.fromkeys(("credential", "member", "customer", "reason"))
         assert after[number] | {"detail": None} == before[number] | changed | {"detail": None}
-    assert after[3]["detail"] == "told of [erased]"
+    assert after[3]["detail"] == "asked about [erased]"
     assert after[5]["message"] == "Opened by hand: [erased] forgot [erased]"
     assert [after[number] for number in (6, 7)] == [before[number] for number in (6, 7)]
     assert "another" in run("cards", "list")[1]

@@ -197,8 +197,8 @@ def test_changes_of_the_clock_are_shown_between_the_events(run, write):
     write(3, at_us=START_US + 3 * MINUTE_US + 3 * 365 * day + 2 * day - hour)
     write(4, at_us=START_US + 3 * MINUTE_US + 3 * 365 * day + 3 * day, boot="b" * 32, since_boot_us=7)
     write(5, boot="c" * 32, since_boot_us=8)
-    told = [line.strip() for line in lines(run("events")[1]) if line.startswith("         --")]
-    assert told == [
+    notes = [line.strip() for line in lines(run("events")[1]) if line.startswith("         --")]
+    assert notes == [
         "-- the clock was set forward by 3 years 2 days --",
         "-- the clock was set back by 1 h --",
         "-- restarted --",
@@ -533,7 +533,7 @@ def morning(write):
 
 
 @pytest.mark.usefixtures("morning", "in_berlin")
-def test_passages_and_the_end_of_an_alarm_stand_under_what_they_belong_to(run):
+def test_passages_and_the_end_of_an_alarm_are_listed_under_what_they_belong_to(run):
     status, out, err = run("events")
     assert (status, err) == (0, "")
     lines = [line.strip() for line in out.splitlines()]

@@ -50,7 +50,7 @@ def test_every_command_is_documented_with_its_options_and_arguments(command):
         assert all(word in named[0] for word in words)
 
 
-def test_the_options_of_all_commands_stand_there():
+def test_the_manual_has_the_options_of_all_commands():
     text = plain(PAGES[0])
     for option in outline().options:
         assert all(flag in text for flag in option.flags)
@@ -144,7 +144,7 @@ def headings(section):
     return re.findall(r"^\.TP\n(.*)$", body, re.MULTILINE)
 
 
-def test_the_fields_of_an_event_stand_there_in_their_order():
+def test_the_manual_has_an_events_fields_in_their_order():
     described = [name for line in headings("FIELDS") for name in line.split(", ")]
     assert described == event_fields()
 

@@ -137,7 +137,7 @@ def test_the_screen(status, screen, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("no_color", [True, False])
-def test_colours_tell_and_no_color_is_obeyed(capsys, monkeypatch, no_color):
+def test_colours_show_the_state_and_no_color_is_obeyed(capsys, monkeypatch, no_color):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)

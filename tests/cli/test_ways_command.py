@@ -168,7 +168,7 @@ def test_codes_show_the_gyms_certificate(command, mutual, tmp_path):
         with_certificate(tmp_path, authority, server.port), "codes", "create", MEMBER, "A1"
     )
     assert (status, err) == (0, "")
-    assert b"Bearer k3y-of-the-gym-42" in server.heard
+    assert b"Bearer k3y-of-the-gym-42" in server.received
 
 
 def test_codes_of_a_partner_whose_key_is_missing(command, partners):

@@ -67,7 +67,7 @@ def write(tmp_path: Path) -> Callable[..., Path]:
     """Writes the good file with `old` replaced by `new`, and gives its path."""
 
     def write(old: str = "", new: str = "", *, text: str = GOOD) -> Path:
-        assert text.count(old) == 1 or not old, f"{old!r} must stand once in the good file"
+        assert text.count(old) == 1 or not old, f"{old!r} must be once in the good file"
         path = tmp_path / "gatectl.toml"
         path.write_text(text.replace(old, new) if old else text + new)
         return path

@@ -70,7 +70,7 @@ def test_shape_cross_references_keys_and_files(write, refusal):
 
 def test_without_the_keys_their_problems_are_not_looked_for(write, refusal):
     keys = {problem.key for problem in refusal(write(text=BAD)).problems}
-    assert "partners.a.key" in keys, "this one stands in the file itself"
+    assert "partners.a.key" in keys, "this one is in the file itself"
     assert not keys & {"partners.b.key.file", "partners.c.key.env", "partners.c.ca_file"}
 
 

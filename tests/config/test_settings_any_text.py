@@ -89,7 +89,7 @@ def lines_of(read: Callable[..., object], *args: object) -> list[str]:
     return []
 
 
-def told(content: bytes) -> list[str]:
+def complaints(content: bytes) -> list[str]:
     """All that is said about a file with this content, the keys looked for too."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "gatectl.toml"
@@ -104,13 +104,13 @@ def told(content: bytes) -> list[str]:
 @REPEATABLE
 @given(st.binary(max_size=200))
 def test_any_bytes(content):
-    told(content)
+    complaints(content)
 
 
 @REPEATABLE
 @given(st.text(alphabet="[]{}=\"'.,#\n\\ \t\r\x0b01ab_-:+\u2028é", max_size=60))
 def test_any_text(text):
-    told(text.encode())
+    complaints(text.encode())
 
 
 @REPEATABLE
@@ -118,7 +118,7 @@ def test_any_text(text):
 @example({"doors": {"main": {"passage": {"no": 1}, "contact": {"no": 1}, "exit": {"no": 1}}}})
 @example({"doors": {"main": {"exit": {"button": {"no": 1}, "relay": {"no": 1}, "passage": {"no": 1}}}}})
 def test_any_tables(sections):
-    told("\n".join(f"{name} = {toml(value)}" for name, value in sections.items()).encode())
+    complaints("\n".join(f"{name} = {toml(value)}" for name, value in sections.items()).encode())
 
 
 PARTNER_KEYS = st.sampled_from(["token", "api_key", "password", "Key", "bearer", "x", "settle", "kye"])
@@ -138,7 +138,7 @@ PARTNER_KEYS = st.sampled_from(["token", "api_key", "password", "Key", "bearer",
 @example(protocol="wellhub", name="url", value=f"http://a/#{SECRET}", broken="")
 @example(protocol="wellhub", name="gym_id", value={"key": SECRET}, broken="")
 def test_no_secret_is_printed(protocol, name, value, broken):
-    lines = told(f'[partners.p]\nprotocol = "{protocol}"\n{name} = {toml(value)}{broken}\n'.encode())
+    lines = complaints(f'[partners.p]\nprotocol = "{protocol}"\n{name} = {toml(value)}{broken}\n'.encode())
     assert lines
     assert not any(SECRET in line for line in lines)
 

@@ -96,5 +96,5 @@ def test_names_that_move_work_and_are_warned_of(write, old, name, stays):
         f"doors.main.scanners[{scanners[key]}].{key}: {name} may be another device after a restart: "
         f"`gatectl devices` prints its name below {links}, which stays"
     )
-    told = [warning for warning in warnings_of(settings) if "scanners" in warning]
-    assert told == ([] if stays else [moves])
+    about_devices = [warning for warning in warnings_of(settings) if "scanners" in warning]
+    assert about_devices == ([] if stays else [moves])

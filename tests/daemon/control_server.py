@@ -11,7 +11,7 @@ from limits import NET_S
 @contextlib.contextmanager
 def daemon_that_answers(path, answer):
     """Answers one request on the socket; gives the list of what it was asked."""
-    heard = []
+    requests = []
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen()
@@ -20,13 +20,13 @@ def daemon_that_answers(path, answer):
         def serve():
             connection, _ = listener.accept()
             with connection, connection.makefile("rb") as lines:
-                heard.append(json.loads(lines.readline()))
+                requests.append(json.loads(lines.readline()))
                 connection.sendall(json.dumps(answer).encode() + b"\n")
 
         serving = threading.Thread(target=serve)
         serving.start()
         try:
-            yield heard
+            yield requests
         finally:
             serving.join()
     path.unlink()

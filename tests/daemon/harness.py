@@ -181,7 +181,7 @@ class Gym:
         )
 
     def write_settings(self) -> None:
-        """The settings as they stand in this object."""
+        """The settings as this object has them."""
         self.settings.write_text("\n".join(self._settings_lines()), "utf-8")
 
     def _settings_lines(self) -> Iterator[str]:
@@ -281,7 +281,7 @@ class Gym:
         return self
 
     def wait_for_notice(self, wanted: str) -> None:
-        """Returns when the service manager would have heard this; fails where the daemon ends before."""
+        """Returns when the service manager would have got this; fails where the daemon ends before."""
         with os.fdopen(os.pidfd_open(self.pid), "rb") as ended:
             while True:
                 ready, _, _ = select.select([self._notified, ended], [], [], NET_S)
@@ -291,12 +291,12 @@ class Gym:
                     return
 
     def entries(self, within_s: float) -> list[str]:
-        """All that the service manager would have heard by then, what it has not read yet included."""
-        heard: list[str] = []
+        """All that the service manager would have got by then, what it has not read yet included."""
+        states: list[str] = []
         until = time.monotonic() + within_s
         while select.select([self._notified], [], [], max(until - time.monotonic(), 0))[0]:
-            heard += self._notified.recv(4096).decode().splitlines()
-        return heard
+            states += self._notified.recv(4096).decode().splitlines()
+        return states
 
     @property
     def pid(self) -> int:
@@ -335,7 +335,7 @@ class Gym:
 
     # Output.
 
-    def told(self, *words: str) -> str:
+    def logged(self, *words: str) -> str:
         """The first line on the running daemon's stderr that holds all the words, now or later."""
         assert self._lines is not None
 
@@ -347,7 +347,7 @@ class Gym:
     def lines_so_far(self) -> list[str]:
         return self.stderr + (self._lines.so_far if self._daemon and self._lines else [])
 
-    def count_told(self, *words: str) -> int:
+    def count_logged(self, *words: str) -> int:
         return sum(all(word in line for word in words) for line in self.lines_so_far())
 
     # Input.
@@ -476,9 +476,9 @@ class Gym:
 
     def fail(self, *faults: str) -> None:
         """From now on these, and only these, faults of the pins (see `recording_pins`)."""
-        beside = self.faults.with_suffix(".new")
-        beside.write_text(" ".join(faults))
-        beside.rename(self.faults)
+        changed = self.faults.with_suffix(".new")
+        changed.write_text(" ".join(faults))
+        changed.rename(self.faults)
 
     def drive(self, pin: int, level: int) -> float:
         """Sets an input's level; when that was (s, monotonic)."""

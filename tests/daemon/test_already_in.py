@@ -43,7 +43,7 @@ def test_so_many_times_a_day_and_no_more(gym):
     assert [let_in(gym.ask("wellhub", ALREADY)) for _ in range(2)] == [True, True]
     assert refused(gym.ask("wellhub", ALREADY))
     assert len(gym.openings()) == 2
-    gym.told("main: admitted wellhub:1000000000454 (wellhub 400", contract.CHECKED_IN)
+    gym.logged("main: admitted wellhub:1000000000454 (wellhub 400", contract.CHECKED_IN)
     shown = gym.run("events").stdout
     assert "Basis: already_in (the partner says: already validated)" in shown
 

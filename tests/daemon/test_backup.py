@@ -87,7 +87,7 @@ def test_a_stopped_door_goes_on_from_its_backup(door, tmp_path):
     assert door.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
     assert door.run("cards", "remove", "fob").returncode == 0
     door.stop_following()
-    door.kill9()  # so that the last records stand in the log alone
+    door.kill9()  # so that the last records are in the log alone
     assert Path(f"{door.journal}-wal").stat().st_size > 0
     done = door.run("restore", str(file))
     assert done.returncode == 0, done.stderr
@@ -102,7 +102,7 @@ def test_a_stopped_door_goes_on_from_its_backup(door, tmp_path):
     status = door.status()
     assert (status["cards"], status["damaged"]) == (1, None)
     door.scan("fob")
-    door.told("admitted fob")
+    door.logged("admitted fob")
     assert door.terminate() == 0
     assert [event["member"] for event in door.events()] == [*MEMBERS, GOOD["wellhub"]]
 

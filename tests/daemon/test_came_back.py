@@ -44,7 +44,7 @@ def test_a_member_comes_back_and_the_journal_survives_a_power_cut(gym, partner):
     )
     assert event["message"] == "Let in again: came back"
     assert event["status"] >= 400
-    gym.told(f"main: admitted {code(partner, ONCE[partner])} ({partner} ", "Let in again: came back")
+    gym.logged(f"main: admitted {code(partner, ONCE[partner])} ({partner} ", "Let in again: came back")
     pass_through(gym)
     gym.kill9()
     gym.start()
@@ -53,7 +53,7 @@ def test_a_member_comes_back_and_the_journal_survives_a_power_cut(gym, partner):
     assert len(gym.partners.requests) == 3
 
 
-def test_without_a_passage_the_refusal_stands(gym):
+def test_without_a_passage_the_refusal_counts(gym):
     gym = gym(
         {"wellhub": {}}, {"main": DOOR | {"open_ms": 100, "passage": DOOR["passage"] | {"wait_ms": 100}}}
     )
@@ -98,7 +98,7 @@ def test_partners_without_a_reason_for_it_mean_it_with_every_not_allowed(gym, pa
 
 
 def record_passage(gym, partner, member):
-    """A passage of ten minutes ago, before the machine was started anew."""
+    """A passage of ten minutes ago, before the machine was restarted."""
     attempt = Attempt(
         id=str(uuid.uuid4()),
         kind="passage",

@@ -55,7 +55,7 @@ def test_the_gate_opens_and_the_check_in_follows_the_passage(gym):
     assert checks_in(gym) == [False, True]
     first, second = gym.partners.requests
     assert first.body.replace(b"false", b"true") == second.body
-    gym.told("main: done device-api:1233588200 (device-api 200, ", "Checked in after passing")
+    gym.logged("main: done device-api:1233588200 (device-api 200, ", "Checked in after passing")
     assert gym.events("--kind", "check_in") == [done]
     assert "Checked in after passing" in gym.run("events").stdout
 
@@ -102,7 +102,7 @@ def test_an_unanswered_check_in_has_failed_and_is_not_repeated(gym):
         "none",
     )
     assert failed["request"]["sent"]
-    gym.told("main: failed device-api:1233588721 (device-api timeout, ", "Passed, but not checked in")
+    gym.logged("main: failed device-api:1233588721 (device-api timeout, ", "Passed, but not checked in")
     assert admitted(gym)["result"] == "admitted"
     assert checks_in(gym) == [False, True, False]
 
@@ -125,7 +125,7 @@ def test_a_kill_between_passage_and_answer_leaves_a_failed_check_in(gym):
     assert (failed["fault"], failed["verdict"]) == ("interrupted", "none")
     assert failed["request"]["sent"] is None
     assert failed["request"]["budget_ms"] == 2000
-    gym.told("main: failed device-api:1233588721 (device-api interrupted): Passed, but not checked in")
+    gym.logged("main: failed device-api:1233588721 (device-api interrupted): Passed, but not checked in")
     assert admitted(gym)["result"] == "admitted"
     assert checks_in(gym) == [False, True, False]  # it is not repeated
 

@@ -17,7 +17,7 @@ class Over(Exception):
     pass
 
 
-def told(set_by_us):
+def logged(set_by_us):
     """The log entries while the clock is set by these steps, one between each two checks."""
     wall, boot, entries = [50 * DAY], [DAY], []
     steps = iter(set_by_us)
@@ -39,14 +39,14 @@ def told(set_by_us):
 
 
 def test_each_clock_step_is_logged_once_with_its_size():
-    assert told([0, 1200 * DAY, 0, 0, -3600 * SECOND, 0]) == [
+    assert logged([0, 1200 * DAY, 0, 0, -3600 * SECOND, 0]) == [
         LogEntry(Priority.NOTICE, "the clock was set forward by 3 years 105 days"),
         LogEntry(Priority.NOTICE, "the clock was set back by 1 h"),
     ]
 
 
 def test_small_corrections_are_not_logged():
-    assert told([SECOND, 0, -SECOND, SECOND, SECOND, SECOND]) == []
+    assert logged([SECOND, 0, -SECOND, SECOND, SECOND, SECOND]) == []
 
 
 def test_wall_times_keep_the_order_of_the_moments_but_show_a_step_of_the_clock():

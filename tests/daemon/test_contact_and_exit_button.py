@@ -42,7 +42,7 @@ def test_a_press_opens_and_is_on_record(gym, environment):
     assert event["door"] == "main"
     assert event["gate"]["open_ms"] == 400
     assert event["partner"] is event["member"] is event["request"] is None
-    gym.told("main: opened: Exit")
+    gym.logged("main: opened: Exit")
 
 
 def test_the_exit_has_a_relay_of_its_own(gym):
@@ -83,7 +83,7 @@ def test_a_door_that_is_forced_and_stays_open(gym, environment):
     gym.drive(CONTACT, 1)
     forced = gym.next_event()
     assert (forced["kind"], forced["result"], forced["message"]) == ("contact", "forced", "Door forced open")
-    gym.told("main: forced: Door forced open")
+    gym.logged("main: forced: Door forced open")
     gym.drive(CONTACT, 0)
     closed = gym.next_event()
     assert (closed["result"], closed["of"]) == ("closed", forced["id"])
@@ -145,7 +145,7 @@ def test_the_way_out_is_open_before_the_disk_answers(gym):
         pressed_at = gym.drive(BUTTON, 0)
         gym.spawn()
         gym.until_pin(RELAY, 1, pressed_at)
-        lines = [gym.told("main: opened: Exit"), gym.told("the enrolled cards", "cannot be read yet")]
+        lines = [gym.logged("main: opened: Exit"), gym.logged("the enrolled cards", "cannot be read yet")]
         assert [line for line in gym.lines_so_far() if line in lines] == lines, "the exit comes first"
 
 
@@ -164,7 +164,7 @@ def test_a_pin_that_hangs_holds_up_no_other_door(gym, environment):
     (lost,) = (event for event in events if event["kind"] == "input")
     assert (lost["door"], lost["message"]) == ("main", "The exit button is lost")
     assert lost["detail"] == "the pin's driver does not come back"
-    gym.told("main: lost: The exit button is lost")
+    gym.logged("main: lost: The exit button is lost")
     inputs = {name: door["inputs"]["exit"]["state"] for name, door in gym.status()["doors"].items()}
     assert inputs == {"main": "lost", "side": "ok"}
     gym.fail()

@@ -66,7 +66,7 @@ def test_opening_by_hand(shared):
     (on,) = shared.openings()[openings:]
     off = shared.until_pin(PINS["main"]["relay"], 0, on.at)
     assert off.at - on.at >= 0.299
-    shared.told("main: admitted: Opened by hand: Delivery of towels")
+    shared.logged("main: admitted: Opened by hand: Delivery of towels")
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_one_members_data_is_erased_while_the_daemon_runs(gym):
         assert not any(text.encode() in content for text in (member, card, "04A3B2C1D2")), file
     gym.pass_over()
     gym.scan(card)
-    assert gym.next_event()["fault"] == "unrecognised", "the daemon was told"
+    assert gym.next_event()["fault"] == "unrecognised", "the daemon was notified"
     events = [json.loads(line) for line in gym.run("events", "--json").stdout.splitlines()]
     assert [event["kind"] for event in events] == ["scan", "scan", "scan", "erased", "scan"]
     assert [event["credential"] for event in events[:2]] == [None, None]
@@ -197,7 +197,7 @@ def test_a_card_whose_partner_is_gone(gym):
     assert (event["result"], event["message"]) == ("rejected", contract.NOT_RECOGNISED)
     assert (event["verdict"], event["fault"], event["request"]) == (None, "unrecognised", None)
     assert (event["partner"], event["member"]) == ("capitan", "GOOD-1")
-    gym.told("main: the card wellhub:1000000000200 is enrolled for the partner capitan")
+    gym.logged("main: the card wellhub:1000000000200 is enrolled for the partner capitan")
     assert gym.partners.requests == []
     assert gym.openings() == []
 

@@ -95,13 +95,13 @@ def test_a_full_table_of_open_files_is_survived(gym):
     first_free = next(number for number in range(len(used) + 1) if number not in used)
     resource.prlimit(gym.pid, resource.RLIMIT_NOFILE, (first_free, before[1]))
     with holding(gym.socket, 3) as connections:
-        gym.told("no client can connect to the control socket (Too many open files)")
+        gym.logged("no client can connect to the control socket (Too many open files)")
         connections[0].sendall(b'{"command": "status"}\n')
         resource.prlimit(gym.pid, resource.RLIMIT_NOFILE, before)
-        gym.told("the control socket accepts connections again")
+        gym.logged("the control socket accepts connections again")
         assert json.loads(line_of(connections[0]))["pid"] == gym.pid
     assert gym.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
-    assert gym.count_told("no client can connect") == 1
+    assert gym.count_logged("no client can connect") == 1
     assert gym.terminate() == 0
 
 
@@ -129,7 +129,7 @@ def test_the_sockets_mode_is_there_from_the_first_moment_and_no_umask_changes(tm
 
 
 def test_a_bug_in_a_command_is_answered_and_logged(tmp_path):
-    path, told = tmp_path / "control.sock", []
+    path, entries = tmp_path / "control.sock", []
 
     async def broken(_request):
         raise KeyError("no door's business")
@@ -145,13 +145,13 @@ def test_a_bug_in_a_command_is_answered_and_logged(tmp_path):
         return answer
 
     async def story():
-        async with listening(path, {"broken": broken, "refusing": refusing}, told.append):
+        async with listening(path, {"broken": broken, "refusing": refusing}, entries.append):
             return [await asked("broken"), await asked("refusing")]
 
     first, second = asyncio.run(story())
     assert first["error"] == "the daemon failed at broken"
     assert second == {"error": "no", "hints": ["ask nicely"]}
-    (entry,) = told
+    (entry,) = entries
     assert entry.priority is Priority.ERROR
     assert entry.message.startswith("the command broken failed: KeyError in broken, line ")
     assert "business" not in entry.message

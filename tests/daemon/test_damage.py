@@ -52,7 +52,7 @@ def until_status(gym, is_so):
 
 def scan_and_stop(gym):
     gym.scan(code("wellhub", GOOD["wellhub"]))
-    gym.told("admitted", f"wellhub:{GOOD['wellhub']} ")
+    gym.logged("admitted", f"wellhub:{GOOD['wellhub']} ")
     assert gym.terminate() == 0
     return [event["member"] for event in gym.events()]
 
@@ -62,10 +62,10 @@ def test_an_index_is_repaired_and_no_record_is_lost(door):
     door.start()
     members = scan_and_stop(door)
     assert members == [*MEMBERS, GOOD["wellhub"]]
-    assert door.count_told("is damaged", "is being repaired") == 1
-    assert door.count_told("is repaired: its indexes were rebuilt, and nothing is lost") == 1
-    assert door.count_told("cannot be written") == 0
-    assert door.count_told("records are lost") == 0
+    assert door.count_logged("is damaged", "is being repaired") == 1
+    assert door.count_logged("is repaired: its indexes were rebuilt, and nothing is lost") == 1
+    assert door.count_logged("cannot be written") == 0
+    assert door.count_logged("records are lost") == 0
     door.start()
     status = door.call({"command": "status"})
     assert (status["damaged"], status["journal"]["error"], status["cards"]) == (None, None, 2)
@@ -80,9 +80,9 @@ def test_another_store_takes_the_place_while_the_daemon_runs(door, table):
     assert status["cards"] == 2, "those in memory are not lost with their page"
     assert status["damaged"]["cards"] == 2
     assert timestamp(time.time_ns() // 1000)[:13] == status["damaged"]["since"][:13]
-    door.told("was put aside as")
+    door.logged("was put aside as")
     door.scan("fob 1")
-    door.told("admitted fob 1")
+    door.logged("admitted fob 1")
     assert door.terminate() == 0
     assert door.events()[-1]["credential"] == "fob 1"
     assert len([file for file in door.journal.parent.iterdir() if ".damaged-" in file.name]) >= 1
@@ -95,7 +95,7 @@ def test_a_replaced_store_is_reported_until_it_is_acknowledged(door):
     until_status(door, lambda status: status["damaged"] and status["damaged"]["events"] == 3)
     assert door.terminate() == 0
     door.start()
-    door.told("the journal was damaged, and the damage is not acknowledged")
+    door.logged("the journal was damaged, and the damage is not acknowledged")
     damaged = door.status()["damaged"]
     assert (list(damaged), damaged["cards"], damaged["events"]) == (["since", "cards", "events"], 2, 3)
     shown = " ".join(door.run("status").stdout.split())
@@ -128,6 +128,6 @@ def test_a_refusal_that_might_be_settled_survives_a_damaged_index(gym):
     zero(gym.journal, root(gym.journal, "attempts_by_member"))
     gym.start()
     gym.scan(code("wellhub", hanging))
-    gym.told("wellhub:" + hanging)
+    gym.logged("wellhub:" + hanging)
     assert gym.terminate() == 0
     assert len(gym.events()) == 2

@@ -51,5 +51,5 @@ def test_another_identification_takes_other_codes(gym):
 
 def test_the_trace_reaches_the_systemd_journal_and_the_terminal(gym):
     gym.ask("device-api", "1233588403")
-    gym.told("rejected device-api:1233588403", TRACE)
+    gym.logged("rejected device-api:1233588403", TRACE)
     assert f"Detail: {TRACE}" in gym.run("events", "-n", "1").stdout

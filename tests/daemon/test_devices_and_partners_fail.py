@@ -19,19 +19,19 @@ def test_unplugged_in_the_middle_of_a_code(gym):
     scanner = gym.scanners["main"]
     scanner.send(b"wellhub:10000000")
     scanner.unplug()
-    gym.told(f"scanner {scanner.link}: lost (unplugged)")
+    gym.logged(f"scanner {scanner.link}: lost (unplugged)")
     gone = gym.status()["doors"]["main"]["scanners"][0]
     assert (gone["state"], gone["cause"], gone["codes"]) == ("lost", "unplugged", 0)
     scanner.plug()
-    gym.told(f"scanner {scanner.link}: ready")
+    gym.logged(f"scanner {scanner.link}: ready")
     # The rest of that code is no code, and no ending.
     scanner.send(b"00200\r")
     event = gym.next_event()
     assert (event["credential"], event["message"]) == ("00200", "Credential not recognised")
     assert gym.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
     assert gym.terminate() == 0
-    assert gym.count_told(f"scanner {scanner.link}: lost") == 1
-    assert gym.count_told(f"scanner {scanner.link}: ready") == 1
+    assert gym.count_logged(f"scanner {scanner.link}: lost") == 1
+    assert gym.count_logged(f"scanner {scanner.link}: ready") == 1
 
 
 def test_a_scanner_that_is_absent_at_the_start(gym):
@@ -39,20 +39,20 @@ def test_a_scanner_that_is_absent_at_the_start(gym):
     scanner = gym.scanners["main"]
     scanner.unplug()
     gym.start()
-    gym.told(f"scanner {scanner.link}: absent (unplugged)")
+    gym.logged(f"scanner {scanner.link}: absent (unplugged)")
     assert gym.ask("wellhub", GOOD["wellhub"], "side")["door"] == "side"
     assert gym.status()["doors"]["main"]["scanners"][0]["state"] == "absent"
     scanner.plug()
-    gym.told(f"scanner {scanner.link}: ready")
+    gym.logged(f"scanner {scanner.link}: ready")
     assert gym.ask("wellhub", GOOD["wellhub"])["door"] == "main"
     assert gym.terminate() == 0
-    assert gym.count_told(f"scanner {scanner.link}") == 2
+    assert gym.count_logged(f"scanner {scanner.link}") == 2
 
 
 def test_another_door_goes_on_while_a_scanner_is_gone(gym):
     gym = gym(doors={"main": {}, "side": {}}).start()
     gym.scanners["main"].unplug()
-    gym.told(f"scanner {gym.scanners['main'].link}: lost")
+    gym.logged(f"scanner {gym.scanners['main'].link}: lost")
     for _ in range(3):
         assert gym.ask("wellhub", GOOD["wellhub"], "side")["result"] == "admitted"
     assert len(gym.openings("side")) == 3
@@ -99,7 +99,7 @@ def test_other_partners_are_down(gym, dead_end):
         },
         {"main": {}, "side": {}},
     ).start()
-    gym.told("partner wellhub-closed: no connection (network: ")
+    gym.logged("partner wellhub-closed: no connection (network: ")
     gym.scan(code("wellhub-silent", GOOD["wellhub"]))
     gym.until_state("asking")
     assert gym.ask("wellhub", GOOD["wellhub"], "side")["result"] == "admitted"
@@ -118,7 +118,7 @@ def test_other_partners_are_down(gym, dead_end):
     assert state["wellhub"]["unconnected"] is None
     assert state["wellhub-closed"]["unconnected"]["fault"] == "network"
     assert gym.terminate() == 0
-    assert gym.count_told("partner wellhub-closed: no connection") == 1
+    assert gym.count_logged("partner wellhub-closed: no connection") == 1
 
 
 def test_a_certificate_of_another_authority(gym, tmp_path):
@@ -206,4 +206,4 @@ def test_a_megabyte_of_random_bytes(gym, capsys):
     assert scanner_state["state"] == "ready"
     assert scanner_state["dropped"]["undecodable"] > 1000
     assert gym.terminate() == 0
-    assert gym.count_told("input dropped (undecodable)") == 1
+    assert gym.count_logged("input dropped (undecodable)") == 1

@@ -20,7 +20,7 @@ def ran(gym, *arguments):
     return done.returncode, done.stdout, done.stderr
 
 
-def told_of(gym, *arguments):
+def ordered(gym, *arguments):
     """A command that follows, and the event of it."""
     status, said, complained = ran(gym, *arguments)
     assert (status, complained) == (0, "")
@@ -31,7 +31,7 @@ def told_of(gym, *arguments):
 
 def test_a_lockdown_by_a_person_survives_a_kill_and_is_ended_by_one(gym):
     gym = gym().start()
-    event = told_of(gym, "lockdown", "main", "--reason", "threat")
+    event = ordered(gym, "lockdown", "main", "--reason", "threat")
     assert (event["kind"], event["result"], event["message"]) == ("mode", "lockdown", "Locked down: threat")
     gym.kill9()
     gym.start()
@@ -47,14 +47,14 @@ def test_a_lockdown_by_a_person_survives_a_kill_and_is_ended_by_one(gym):
     assert gym.partners.requests == []
     status, _, complained = ran(gym, "open", "main", "--reason", "x")
     assert (status, complained.splitlines()[0]) == (1, "main is locked down")
-    assert told_of(gym, "normal", "main")["message"] == "Normal again"
+    assert ordered(gym, "normal", "main")["message"] == "Normal again"
     gym.scan(MEMBER)
     assert gym.next_event()["basis"] == "partner"
 
 
 def test_a_lockdown_survives_a_restart_while_the_disk_takes_no_record(gym):
     gym = gym().start()
-    told_of(gym, "lockdown", "main", "--reason", "threat")
+    ordered(gym, "lockdown", "main", "--reason", "threat")
     gym.kill9()
     gym.stop_following()
     with closing(sqlite3.connect(gym.journal, isolation_level=None)) as other:
@@ -64,7 +64,7 @@ def test_a_lockdown_survives_a_restart_while_the_disk_takes_no_record(gym):
         while gym.call({"command": "status"})["doors"]["main"]["mode"]["name"] != "lockdown":
             assert time.monotonic() < end
         gym.scan(MEMBER)
-        gym.told(f"main: rejected {MEMBER}: Locked down")
+        gym.logged(f"main: rejected {MEMBER}: Locked down")
     assert gym.next_event()["fault"] == "lockdown"
     assert gym.partners.requests == []
 
@@ -115,7 +115,7 @@ def test_a_lockdown_ends_an_opening_by_hand_whose_relay_is_tried_once_more(gym):
 
 def test_a_hold_keeps_the_relay_on_and_ends_with_the_daemon(gym):
     gym = gym(doors={"main": CONTINUOUS}).start()
-    event = told_of(gym, "hold", "main", "--for", "2h", "--reason", "open day")
+    event = ordered(gym, "hold", "main", "--for", "2h", "--reason", "open day")
     assert event["result"] == "held"
     assert event["message"].startswith("Held open until ")
     assert event["message"].endswith(": open day")
@@ -135,7 +135,7 @@ def test_a_hold_keeps_the_relay_on_and_ends_with_the_daemon(gym):
 
 def test_after_a_kill_a_held_relay_is_off(gym):
     gym = gym(doors={"main": CONTINUOUS}).start()
-    told_of(gym, "hold", "main", "--for", "2h", "--reason", "open day")
+    ordered(gym, "hold", "main", "--for", "2h", "--reason", "open day")
     on = gym.until_pin(RELAY, 1)
     gym.kill9()
     assert gym.until_pin(RELAY, 0, on.at).pid != on.pid
@@ -181,7 +181,7 @@ def test_the_fire_input_opens_the_gate(gym, environment):
 def test_the_end_of_a_fire_leaves_no_gap_in_a_hold(gym):
     fire = {"fire": {"pin": FIRE, "active": "high", "debounce_ms": 0}}
     gym = gym(doors={"main": CONTINUOUS | fire}).start()
-    told_of(gym, "hold", "main", "--for", "2h", "--reason", "open day")
+    ordered(gym, "hold", "main", "--for", "2h", "--reason", "open day")
     for level, message in ((1, "Fire alarm"), (0, "Held open until ")):
         gym.drive(FIRE, level)
         assert gym.next_event()["message"].startswith(message)
@@ -197,7 +197,7 @@ def test_a_lockdown_lets_an_exit_end_and_no_admission(gym):
     gym.drive(BUTTON, 1)
     gym.scan(MEMBER)
     assert gym.next_event()["basis"] == "partner"
-    told_of(gym, "lockdown", "main", "--reason", "threat")
+    ordered(gym, "lockdown", "main", "--reason", "threat")
     gate = gym.status()["doors"]["main"]["gate"]
     assert not gate["open"] or gate["closes_in_ms"] <= 5000
 

@@ -212,7 +212,7 @@ def test_a_budget_that_ends_before_the_record_is_made_has_begun_no_connection(gy
     with closing(sqlite3.connect(gym.journal, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")  # no other process can write, as on a stalled disk
         gym.scan(code("wellhub-stalled", GOOD["wellhub"]))
-        gym.told("rejected", "wellhub-stalled timeout")
+        gym.logged("rejected", "wellhub-stalled timeout")
         other.execute("ROLLBACK")
     found = gym.next_event()
     assert evidence_of(gym, found) == Evidence(None, None)

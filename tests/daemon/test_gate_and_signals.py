@@ -182,7 +182,7 @@ def half(gym):
 
 
 def test_a_door_without_its_relay_asks_no_partner_and_the_other_door_works(half):
-    half.told("main: the relay's pin 17 cannot be driven (GPIO17 does not answer)")
+    half.logged("main: the relay's pin 17 cannot be driven (GPIO17 does not answer)")
     assert half.ask("wellhub", GOOD["wellhub"], "side")["result"] == "admitted"
     asked = len(half.partners.requests)
     event = half.ask("wellhub", GOOD["wellhub"], "main")
@@ -194,7 +194,7 @@ def test_a_door_without_its_relay_asks_no_partner_and_the_other_door_works(half)
     assert half.ask("wellhub", "no ID of theirs", "main")["message"] == contract.OUT_OF_ORDER
     assert len(half.partners.requests) == asked
     half.until_pin(MAIN["red"], 1)
-    assert half.count_told("main: the relay's pin 17 cannot be driven") == 1
+    assert half.count_logged("main: the relay's pin 17 cannot be driven") == 1
     assert half.openings() == []
 
 
@@ -222,7 +222,7 @@ def test_a_door_without_its_relay_is_shown_in_status(half):
 
 def test_a_door_takes_up_its_relay_when_it_can_be_driven(half):
     half.fail()
-    half.told("main: the gate is in order again")
+    half.logged("main: the gate is in order again")
     assert half.ask("wellhub", GOOD["wellhub"], "main")["result"] == "admitted"
     assert half.status()["doors"]["main"]["gate"]["state"] == "ready"
     assert len(half.openings()) == 1
@@ -254,7 +254,7 @@ def test_a_door_works_without_a_signal_that_cannot_be_claimed(gym, signal):
     gym = gym()
     gym.fail(str(MAIN[signal]))
     gym.start()
-    gym.told(f"main: the signal {signal} cannot be driven (GPIO{MAIN[signal]} does not answer)")
+    gym.logged(f"main: the signal {signal} cannot be driven (GPIO{MAIN[signal]} does not answer)")
     assert gym.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
     assert gym.ask("wellhub", DECLINED)["fault"] is None
     status = gym.status()["doors"]["main"]["signals"]
@@ -263,7 +263,7 @@ def test_a_door_works_without_a_signal_that_cannot_be_claimed(gym, signal):
     assert "1 thing is not well" in shown
     assert f"signal {signal} of main" in shown
     gym.fail()
-    gym.told(f"main: the signal {signal} can be driven again")
+    gym.logged(f"main: the signal {signal} can be driven again")
     assert gym.terminate() == 0
 
 
@@ -284,7 +284,7 @@ def test_the_relay_fails_later(gym):
     assert (event["verdict"], event["status"], event["gate"]) == ("allowed", 200, None)
     assert event["request"]["sent"] is True
     assert event["detail"] == "the relay cannot be energised (GPIO17 does not answer)"
-    gym.told("the relay cannot be energised", "GPIO17 does not answer")
+    gym.logged("the relay cannot be energised", "GPIO17 does not answer")
     second = gym.ask("wellhub", "1000000000001")
     assert (second["message"], second["request"]) == (contract.OUT_OF_ORDER, None)
     assert len(gym.partners.requests) == 1
@@ -293,7 +293,7 @@ def test_the_relay_fails_later(gym):
         pass
     event = gym.ask("wellhub", GOOD["wellhub"])
     assert event["result"] == "admitted"
-    gym.told("main: the gate is in order again")
+    gym.logged("main: the gate is in order again")
     assert len(gym.openings()) == 1
     assert gym.terminate() == 0
 
@@ -303,11 +303,11 @@ def test_a_lamp_that_fails_later_stops_no_member(gym):
     gym.fail("22=1", "24=0")
     events = [gym.ask("wellhub", GOOD["wellhub"]) for _ in range(3)]
     assert {event["result"] for event in events} == {"admitted"}
-    gym.told("the signal green cannot be driven")
-    gym.told("the signal buzzer cannot be driven")
+    gym.logged("the signal green cannot be driven")
+    gym.logged("the signal buzzer cannot be driven")
     gym.fail()
     assert gym.terminate() == 0
-    assert gym.count_told("cannot be driven") == 2
+    assert gym.count_logged("cannot be driven") == 2
 
 
 def test_a_relay_that_does_not_go_off_is_reported_and_retried(gym):
@@ -315,11 +315,11 @@ def test_a_relay_that_does_not_go_off_is_reported_and_retried(gym):
     gym.fail("17=0")
     gym.ask("wellhub", GOOD["wellhub"])
     on = gym.until_pin(MAIN["relay"], 1)
-    gym.told("main: THE RELAY DOES NOT GO OFF")
+    gym.logged("main: THE RELAY DOES NOT GO OFF")
     gym.fail()
     gym.until_pin(MAIN["relay"], 0, on.at)
-    gym.told("main: the gate is in order again")
-    assert gym.count_told("DOES NOT GO OFF") == 1
+    gym.logged("main: the gate is in order again")
+    assert gym.count_logged("DOES NOT GO OFF") == 1
     assert gym.terminate() == 0
 
 
@@ -327,7 +327,7 @@ def test_a_relay_that_does_not_go_off_is_its_own_doors_fault(gym):
     gym = gym({"wellhub": {}}, {"main": {}, "side": {}}).start(WATCHDOG_USEC="600000")
     gym.fail("17=0", "17")
     gym.ask("wellhub", GOOD["wellhub"])
-    gym.told("main: THE RELAY DOES NOT GO OFF")
+    gym.logged("main: THE RELAY DOES NOT GO OFF")
     event = gym.ask("wellhub", "1000000000001")
     assert (event["message"], event["request"]) == (contract.OUT_OF_ORDER, None)
     side = gym.ask("wellhub", "1000000000001", "side")
@@ -338,7 +338,7 @@ def test_a_relay_that_does_not_go_off_is_its_own_doors_fault(gym):
     gym.wait_for_notice("WATCHDOG=1")
     gym.wait_for_notice("WATCHDOG=1")
     gym.fail()
-    gym.told("main: the gate is in order again")
+    gym.logged("main: the gate is in order again")
     assert gym.terminate() == 0
 
 

@@ -17,7 +17,7 @@ from harness import GOOD
 from limits import NET_S
 
 BUDGET_MS = 3000
-"""Time for a busy machine to tell an answer that is wrong from one that does not come."""
+"""Time for a busy machine to distinguish a wrong answer from one that does not come."""
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -250,11 +250,11 @@ def test_no_hostile_answer_opens_the_gate(gym, member, fault, detail):
     openings, asked = len(gym.openings()), gym.hostile.requests
     gym.scan(f"wellhub-hostile:{member}")
     # Meanwhile the other door serves its members.
-    beside = gym.ask("wellhub", GOOD["wellhub"], "side")
+    other = gym.ask("wellhub", GOOD["wellhub"], "side")
     event = gym.next_event()
-    if beside["partner"] != "wellhub":
-        beside, event = event, beside
-    assert beside["result"] == "admitted"
+    if other["partner"] != "wellhub":
+        other, event = event, other
+    assert other["result"] == "admitted"
     assert (event["result"], event["verdict"], event["fault"]) == ("rejected", "none", fault)
     assert re.fullmatch(detail, event["detail"]), event["detail"]
     assert event["request"]["sent"] is True
@@ -316,7 +316,7 @@ def test_a_partner_that_wants_a_certificate_is_not_healthy(gym, authority):
         gym.change(partners={"wellhub-locked": at(server, authority)})
         gym.terminate()
         gym.start()
-        gym.told("partner wellhub-locked: no connection (tls: the partner wants a client certificate)")
+        gym.logged("partner wellhub-locked: no connection (tls: the partner wants a client certificate)")
         state = gym.status()["partners"]["wellhub-locked"]
         assert state["unconnected"]["fault"] == "tls"
         event = gym.ask("wellhub-locked", GOOD["wellhub"])

@@ -1,4 +1,4 @@
-"""Readers that stutter, flood and come and go, through the daemon: other doors and memory stand."""
+"""Readers that stutter, flood and come and go, through the daemon: other doors and the memory bear it."""
 
 import os
 import random
@@ -50,7 +50,7 @@ def test_ten_thousand_codes_at_once(gym):
     assert door["scanners"][0]["dropped"] == {}
     assert resident_kib(gym.pid) - before < 8192
     assert gym.terminate() == 0
-    assert gym.count_told("too many codes at once") < 100
+    assert gym.count_logged("too many codes at once") < 100
 
 
 def test_a_reader_that_comes_and_goes_without_end(gym):
@@ -74,7 +74,7 @@ def test_a_reader_that_comes_and_goes_without_end(gym):
     assert after[0] <= before[0] + 2
     assert after[1] == before[1]
     assert gym.terminate() == 0
-    assert gym.count_told(f"scanner {scanner.link}: lost") < 10
+    assert gym.count_logged(f"scanner {scanner.link}: lost") < 10
 
 
 def test_a_code_in_single_bytes_and_a_code_in_pieces(gym):

@@ -150,7 +150,7 @@ def test_an_interrupted_scan_is_closed_once_and_logged(gym):
     gym.kill9()
     assert gym.events() == []
     gym.start()
-    gym.told("main: unknown", "(wellhub interrupted): Interrupted: the outcome was not recorded")
+    gym.logged("main: unknown", "(wellhub interrupted): Interrupted: the outcome was not recorded")
     event = gym.next_event()
     assert event["message"] == "Interrupted: the outcome was not recorded"
     assert (event["result"], event["verdict"], event["fault"]) == ("unknown", "none", "interrupted")

@@ -94,17 +94,17 @@ def test_the_state_of_every_part_is_there(gym):
     assert value(found, "gatectl_start_time_seconds") == started
 
 
-def told_of(folder, **status):
+def status_file(folder, **status):
     """The uplink's status file, as a running one writes it."""
     path = folder / "status.json"
     path.write_text(json.dumps({"pid": os.getpid(), "connected": True, "pending": 0} | status))
     return path
 
 
-def test_the_uplink_is_told_where_the_settings_have_one(gym, monkeypatch):
+def test_the_uplink_has_metrics_where_the_settings_have_one(gym, monkeypatch):
     gym = gym().start()
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(gym.folder))
-    status = told_of(gym.folder, pending=3, oldest_pending_at="2026-11-26T08:00:00.000000Z")
+    status = status_file(gym.folder, pending=3, oldest_pending_at="2026-11-26T08:00:00.000000Z")
     assert "gatectl_uplink" not in samples(gym)[1]
     gym.settings.write_text(gym.settings.read_text() + UPLINK)
     found, _ = samples(gym)

@@ -126,7 +126,7 @@ def test_a_key_that_is_refused(shared_gym, wrong_key):
     for partner in PROTOCOLS:
         event = gym.ask(partner, GOOD[partner])
         assert (event["result"], event["fault"]) == ("rejected", "credentials")
-        gym.told(f"partner {partner}: refusing our key")
+        gym.logged(f"partner {partner}: refusing our key")
     for name, text in remains(gym).items():
         assert "a-key-that-nobody-knows" not in text, f"the key is in {name}"
 

@@ -29,9 +29,9 @@ def outages(gym, *members, partner="wellhub"):
 def test_three_different_members_in_a_row(failing):
     assert outages(failing, RESET, CLOSED, HANGS, FAILED, RESET) == [False, False, True, True, True]
     assert failing.status()["partners"]["wellhub"]["state"] == "outage"
-    failing.told("partner wellhub: outage")
+    failing.logged("partner wellhub: outage")
     assert failing.ask("wellhub", GOOD["wellhub"])["outage"] is False
-    failing.told("partner wellhub: healthy")
+    failing.logged("partner wellhub: healthy")
 
 
 def test_the_same_member_does_not_count_twice(failing):
@@ -85,12 +85,12 @@ def test_five_different_members_refused_in_a_row_are_a_condition_of_the_partner(
     assert failing.status()["partners"]["wellhub"]["state"] == "healthy"
     event = failing.ask("wellhub", REFUSED[4])
     assert (event["verdict"], event["fault"], event["outage"]) == ("not_allowed", None, False)
-    failing.told(*EVERYONE)
+    failing.logged(*EVERYONE)
     assert failing.status()["partners"]["wellhub"]["state"] == "refusing everyone"
     refused(failing, "1000000000466", "1000000000465")
     assert failing.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
-    failing.told("partner wellhub: healthy")
-    assert failing.count_told(*EVERYONE) == 1
+    failing.logged("partner wellhub: healthy")
+    assert failing.count_logged(*EVERYONE) == 1
 
 
 def test_refusals_of_everyone_are_read_back_after_a_restart_with_their_time(failing):
@@ -103,7 +103,7 @@ def test_refusals_of_everyone_are_read_back_after_a_restart_with_their_time(fail
     assert after["state"] == "refusing everyone"
     # About: the two clocks are read one after the other.
     assert contract.moment(last["at"]) - 0.05 <= contract.moment(after["since"]) < stopped
-    assert failing.count_told(*EVERYONE) == 1
+    assert failing.count_logged(*EVERYONE) == 1
     assert failing.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
     assert failing.status()["partners"]["wellhub"]["state"] == "healthy"
 
@@ -114,7 +114,7 @@ def test_the_end_of_a_rest_is_logged_and_dated_by_itself(gym):
     assert event["status"] == 429
     resting = gym.call({"command": "status"})["partners"]["wellhub"]
     assert resting["state"] == "resting"
-    gym.told("partner wellhub: healthy")  # there are no scans and no status requests
+    gym.logged("partner wellhub: healthy")  # there are no scans and no status requests
     said = time.time()
     healthy = gym.status()["partners"]["wellhub"]
     assert (healthy["state"], healthy["rests_until"]) == ("healthy", None)
@@ -127,7 +127,7 @@ def test_a_look_at_the_status_logs_nothing(failing):
     assert failing.terminate() == 0
     stopped = time.time()
     failing.start()
-    ready = failing.told("is ready")
+    ready = failing.logged("is ready")
     count = failing.lines_so_far().index(ready, len(failing.stderr)) + 1
     states = [failing.status()["partners"]["wellhub"] for _ in range(2)]
     assert [state["state"] for state in states] == ["outage"] * 2

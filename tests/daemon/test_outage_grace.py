@@ -92,7 +92,7 @@ def test_a_partner_that_hangs(gym):
     assert gym.status()["last_event"]["request"]["budget_ms"] == 100
     assert len(gym.openings()) == 2
     gym.until_pin(PINS["main"]["green"], 1)
-    gym.told(f"main: admitted wellhub:{HANGS} (wellhub timeout", LET_IN)
+    gym.logged(f"main: admitted wellhub:{HANGS} (wellhub timeout", LET_IN)
     used_up = gym.ask("wellhub", HANGS)
     assert shut(used_up)
     assert used_up["detail"].startswith("grace used up: let in so within 12 h already (per_member_h); ")
@@ -286,7 +286,7 @@ def test_a_journal_that_another_program_holds_gives_none(gym):
     with store_of(gym) as store:
         store.execute("BEGIN IMMEDIATE")
         gym.scan(code("wellhub", CLOSES))
-        gym.told(f"main: rejected wellhub:{CLOSES}", "the journal was late or damaged")
+        gym.logged(f"main: rejected wellhub:{CLOSES}", "the journal was late or damaged")
         store.execute("ROLLBACK")
     assert gym.openings() == []
 
@@ -317,6 +317,6 @@ def test_another_doors_scan_does_not_wait_for_the_journal(gym):
         gym.scan(code("wellhub", CLOSES), "main")
         gym.partners.until(lambda: gym.partners.asked_for(CLOSES))
         gym.scan(code("capitan", GOOD["capitan"]), "side")
-        gym.told(f"side: admitted capitan:{GOOD['capitan']}")
-        gym.told(f"main: rejected wellhub:{CLOSES}", "the journal was late or damaged")
+        gym.logged(f"side: admitted capitan:{GOOD['capitan']}")
+        gym.logged(f"main: rejected wellhub:{CLOSES}", "the journal was late or damaged")
         store.execute("ROLLBACK")

@@ -48,13 +48,13 @@ def test_a_device_that_hangs_in_the_kernel_stops_no_other_door(gym, device, call
     gym = gym(doors={"main": types_like_a_keyboard(device), "side": {}}).start()
     device.until_asked(call)
     assert gym.ask("wellhub", GOOD["wellhub"], "side")["result"] == "admitted"
-    gym.told(f"scanner {device.path}: absent (it does not answer)")
+    gym.logged(f"scanner {device.path}: absent (it does not answer)")
     assert reader_of(gym)["cause"] == "it does not answer"
     assert gym.ask("wellhub", GOOD["wellhub"], "side")["result"] == "admitted"
     assert device.asked.count(call) == 1
     device.release(errno.ETIMEDOUT)
     device.until_asked(call, 2)  # tried again
-    gym.told(f"scanner {device.path}: ready")
+    gym.logged(f"scanner {device.path}: ready")
     assert gym.terminate() == 0
 
 
@@ -63,7 +63,7 @@ def test_a_port_that_hangs_in_the_kernel_stops_no_other_door(gym, device):
     device.hangs = {TCGETS}
     gym = gym(doors={"main": {"scanner": {"port": str(device.path)}}, "side": {}}).start()
     device.until_asked(TCGETS)
-    gym.told(f"scanner {device.path}: absent (it does not answer)")
+    gym.logged(f"scanner {device.path}: absent (it does not answer)")
     assert gym.ask("wellhub", GOOD["wellhub"], "side")["result"] == "admitted"
     device.ioctls[TCGETS] = errno.ENODEV
     device.release()
@@ -96,7 +96,7 @@ def test_a_keyboard_whose_name_is_no_utf_8(gym, device):
     # Other programs that have it open, such as this test or a desktop, get none of its keys.
     assert reader_of(gym)["held_by"] == []
     device.unplug()
-    gym.told(f"scanner {device.path}: lost (unplugged)")
+    gym.logged(f"scanner {device.path}: lost (unplugged)")
     assert gym.ask("wellhub", GOOD["wellhub"], "side")["result"] == "admitted"
 
 
@@ -106,7 +106,7 @@ def test_two_names_that_lead_to_one_device(gym):
     side.unplug()
     side.link.symlink_to(main.link.readlink())
     gym.start()
-    gym.told(f"scanner {side.link}: absent (the same device as {main.link})")
+    gym.logged(f"scanner {side.link}: absent (the same device as {main.link})")
     assert (reader_of(gym)["state"], reader_of(gym, "side")["state"]) == ("ready", "absent")
     assert gym.ask("wellhub", GOOD["wellhub"])["door"] == "main"
     done = gym.run("open", "side", "--reason", "two readers with one name")
@@ -114,7 +114,7 @@ def test_two_names_that_lead_to_one_device(gym):
     assert gym.next_event()["kind"] == "manual"
     side.link.unlink()
     side.plug()
-    gym.told(f"scanner {side.link}: ready")
+    gym.logged(f"scanner {side.link}: ready")
     assert gym.ask("wellhub", GOOD["wellhub"], "side")["door"] == "side"
     assert gym.terminate() == 0
     done = gym.run("check")
@@ -126,7 +126,7 @@ def test_a_name_that_moves_to_the_other_reader_while_the_daemon_runs(gym):
     main, side = gym.scanners["main"], gym.scanners["side"]
     main.unplug()
     main.link.symlink_to(side.link.readlink())
-    gym.told(f"scanner {main.link}: lost (")
+    gym.logged(f"scanner {main.link}: lost (")
     while reader_of(gym)["cause"] != f"the same device as {side.link}":
         pass
     assert gym.ask("wellhub", GOOD["wellhub"], "side")["result"] == "admitted"
@@ -139,7 +139,7 @@ def test_a_second_program_at_the_port(gym):
     with second_program(str(link)) as process:
         gym.start()
         name = Path(f"/proc/{process.pid}/comm").read_text().strip()
-        gym.told(f"scanner {link}: also open in {name} ({process.pid})")
+        gym.logged(f"scanner {link}: also open in {name} ({process.pid})")
         assert reader_of(gym)["held_by"] == [f"{name} ({process.pid})"]
         assert reader_of(gym, "side")["held_by"] == []
         shown = gym.run("status")
@@ -165,13 +165,13 @@ def test_a_program_that_holds_the_port_for_itself_is_named(gym):
     ) as process:
         assert process.stdout.readline() == b"locked\n"
         gym.start()
-        gym.told(f"scanner {link}: absent (held by another process)")
-        gym.told(f"scanner {link}: held by ", f"({process.pid})")
+        gym.logged(f"scanner {link}: absent (held by another process)")
+        gym.logged(f"scanner {link}: held by ", f"({process.pid})")
         assert reader_of(gym)["held_by"][0].endswith(f" ({process.pid})")
         process.stdin.close()
         process.wait()
-    gym.told(f"scanner {link}: ready")
-    gym.told(f"scanner {link}: no other program has it open any more")
+    gym.logged(f"scanner {link}: ready")
+    gym.logged(f"scanner {link}: no other program has it open any more")
     assert gym.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
 
 
@@ -179,7 +179,7 @@ def test_a_pin_that_was_begun_and_abandoned_is_not_part_of_the_next_code(gym):
     gym = gym().start()
     scanner = gym.scanners["main"]
     scanner.send(b"12")
-    gym.told(f"scanner {scanner.link}: input dropped (incomplete)")
+    gym.logged(f"scanner {scanner.link}: input dropped (incomplete)")
     assert reader_of(gym)["dropped"] == {"incomplete": 1}
     assert gym.ask("wellhub", GOOD["wellhub"])["member"] == GOOD["wellhub"]
 
@@ -188,7 +188,7 @@ def test_the_last_input_that_was_dropped_is_shown(gym):
     gym = gym().start()
     assert reader_of(gym)["last_dropped"] is None
     gym.scanners["main"].send(b"12\xff34\r")
-    gym.told(f"scanner {gym.scanners['main'].link}: input dropped (undecodable)")
+    gym.logged(f"scanner {gym.scanners['main'].link}: input dropped (undecodable)")
     last = reader_of(gym)["last_dropped"]
     assert (last["flaw"], last["detail"]) == ("undecodable", "byte 0xFF")
     assert "ago: undecodable, byte 0xFF)" in " ".join(gym.run("status").stdout.split())

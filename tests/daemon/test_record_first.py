@@ -126,14 +126,14 @@ def test_nothing_leaves_while_a_disk_answers_within_patience(gym):
     assert event["result"] == "admitted"
     assert gym.partners.requests[1].first_byte > held_until
     assert gym.terminate() == 0
-    assert gym.count_told("late") == 0
+    assert gym.count_logged("late") == 0
 
 
 def test_a_budget_that_ends_before_the_record_is_made_asks_no_partner(gym):
     gym = gym({"wellhub": {"budget_ms": 200}}, journal={"patience_ms": 5000}).start()
     with locked(gym.journal):
         gym.scan(code("wellhub", GOOD["wellhub"]))
-        gym.told("rejected", "timeout")
+        gym.logged("rejected", "timeout")
     event = gym.next_event()
     assert (event["verdict"], event["fault"], event["gate"]) == ("none", "timeout", None)
     assert event["request"]["sent"] is False
@@ -150,14 +150,14 @@ def test_a_stalled_disk_locks_no_member_out(gym):
             gym.scan(code("wellhub", member))
             opened = gym.until_pin(PINS["main"]["relay"], 1, scanned)
             assert 0.5 <= opened.at - scanned < 10.0  # the budget
-            gym.told("admitted", member)
-        assert gym.count_told("late: the disk does not answer") == 3
+            gym.logged("admitted", member)
+        assert gym.count_logged("late: the disk does not answer") == 3
         assert gym.events() == []
     late = gym.next_events(3)
     assert [event["member"] for event in late] == OTHER_GOOD
     assert all(event["gate"]["after_ms"] >= 500 for event in late)
     for event in late:
-        assert gym.count_told(event["id"], "late") == 1
+        assert gym.count_logged(event["id"], "late") == 1
     assert gym.ask("wellhub", GOOD["wellhub"])["gate"]["after_ms"] < 500
     assert gym.terminate() == 0
     assert [event["member"] for event in gym.events()] == [*OTHER_GOOD, GOOD["wellhub"]]
@@ -167,11 +167,11 @@ def test_without_patience_no_scan_waits_for_the_disk_and_no_record_is_late(gym):
     gym = gym(journal={"patience_ms": 0}).start()
     with locked(gym.journal):
         gym.scan(code("wellhub", GOOD["wellhub"]))
-        gym.told("admitted", GOOD["wellhub"])
+        gym.logged("admitted", GOOD["wellhub"])
         assert gym.run("open", "main", "--reason", "drill").returncode == 0
     assert [event["result"] for event in gym.next_events(2)] == ["admitted"] * 2
     assert gym.terminate() == 0
-    assert gym.count_told("late") == 0
+    assert gym.count_logged("late") == 0
 
 
 def test_a_disk_that_is_stalled_for_less_than_patience_is_not_late(gym):
@@ -182,7 +182,7 @@ def test_a_disk_that_is_stalled_for_less_than_patience_is_not_late(gym):
             gym.until_state("recording")
         assert gym.next_event()["member"] == member
     assert gym.terminate() == 0
-    assert gym.count_told("late") == 0
+    assert gym.count_logged("late") == 0
 
 
 def test_a_store_that_is_slow_to_open_sends_no_card_to_a_route(gym):
@@ -193,9 +193,9 @@ def test_a_store_that_is_slow_to_open_sends_no_card_to_a_route(gym):
     with locked(gym.journal):
         gym.start()
         gym.scan(card)
-        gym.told("admitted", card, "(capitan 2")
+        gym.logged("admitted", card, "(capitan 2")
         assert gym.status()["cards"] == 1
-        assert gym.count_told("cannot be read") == 0
+        assert gym.count_logged("cannot be read") == 0
     event = gym.next_event()
     assert (event["partner"], event["member"]) == ("capitan", GOOD["capitan"])
     assert [request.path.split("/")[1] for request in gym.partners.requests] == ["api"]
@@ -210,14 +210,14 @@ def test_no_code_is_routed_as_long_as_the_cards_cannot_be_read(gym):
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("BEGIN EXCLUSIVE")
         gym.start()
-        gym.told("the enrolled cards", "cannot be read yet")
+        gym.logged("the enrolled cards", "cannot be read yet")
         for shown in (card, code("wellhub", OTHER_GOOD[0])):
             gym.scan(shown)
-            gym.told("rejected", shown, "Enrolled cards not available, please try again")
+            gym.logged("rejected", shown, "Enrolled cards not available, please try again")
         assert gym.status()["cards"] is None
         assert "cannot be read: every code is rejected" in " ".join(gym.run("status").stdout.split())
         assert gym.partners.requests == []
-    gym.told("the enrolled cards can be read now")
+    gym.logged("the enrolled cards can be read now")
     for event in gym.next_events(2):
         assert (event["fault"], event["verdict"], event["request"], event["partner"]) == (
             "cards",
@@ -237,13 +237,13 @@ def test_a_full_disk_locks_no_member_out(gym, small_disk):
     members = [*OTHER_GOOD, "1000000000404", HANG["wellhub"]]
     for member in members:
         gym.scan(code("wellhub", member))
-        gym.told(f" wellhub:{member} ")
-    gym.told("late: the disk does not answer")
-    gym.told("cannot be written", "scans go on, their records follow")
+        gym.logged(f" wellhub:{member} ")
+    gym.logged("late: the disk does not answer")
+    gym.logged("cannot be written", "scans go on, their records follow")
     assert gym.status()["journal"]["late"] > 0
     assert len(gym.openings()) == 1 + len(OTHER_GOOD)
     filler.unlink()
-    gym.told("is written again")
+    gym.logged("is written again")
     late = gym.next_events(5)
     assert [event["member"] for event in late] == members
     assert gym.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
@@ -260,9 +260,9 @@ def test_a_disk_that_stays_full_costs_records_and_says_so(gym, small_disk):
     fill(small_disk)
     for member in OTHER_GOOD:
         gym.scan(code("wellhub", member))
-        gym.told("admitted", member)
+        gym.logged("admitted", member)
     assert gym.terminate() == 0
-    assert gym.count_told("records are lost with this end") == 1
+    assert gym.count_logged("records are lost with this end") == 1
 
 
 def test_a_disk_that_turns_read_only_locks_no_member_out(gym, failing_disk):
@@ -274,13 +274,13 @@ def test_a_disk_that_turns_read_only_locks_no_member_out(gym, failing_disk):
         scanned = time.monotonic()
         gym.scan(code("wellhub", member))
         gym.until_pin(PINS["main"]["relay"], 1, scanned)
-        gym.told("admitted", member)
-    assert gym.count_told("late: the disk does not answer") == 3
-    gym.told("cannot be written", "scans go on, their records follow")
+        gym.logged("admitted", member)
+    assert gym.count_logged("late: the disk does not answer") == 3
+    gym.logged("cannot be written", "scans go on, their records follow")
     gym.stop_following()
     assert gym.events() == [first]
     assert gym.terminate() == 0
-    assert gym.count_told("records are lost with this end") == 1
+    assert gym.count_logged("records are lost with this end") == 1
 
 
 def test_a_start_on_a_read_only_disk_locks_no_member_out(gym, small_disk):
@@ -295,15 +295,15 @@ def test_a_start_on_a_read_only_disk_locks_no_member_out(gym, small_disk):
     gym.stop_following()
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     gym.start()
-    gym.told("cannot be written")
+    gym.logged("cannot be written")
     for member in OTHER_GOOD:
         gym.scan(code("wellhub", member))
-        gym.told("admitted", member)
+        gym.logged("admitted", member)
     scanned = time.monotonic()
     gym.scan(card)
     gym.until_pin(PINS["main"]["relay"], 1, scanned)
     subprocess.run(["mount", "-o", "remount,rw,size=2m", small_disk], check=True)
-    gym.told("is written again")
+    gym.logged("is written again")
     interrupted, *late = gym.next_events(5)
     assert (interrupted["result"], interrupted["member"]) == ("unknown", HANG["wellhub"])
     assert [event["member"] for event in late] == [*OTHER_GOOD, GOOD["wellhub"]]

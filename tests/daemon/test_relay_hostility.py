@@ -60,7 +60,7 @@ def test_kills_with_one_line_that_is_stuck_leave_no_other_on(gym, seed):
         assert gym.ask("wellhub", GOOD["wellhub"], stuck)["message"] == contract.OUT_OF_ORDER
         assert gym.ask("wellhub", GOOD["wellhub"], OTHER[stuck])["result"] == "admitted"
         gym.fail()
-        gym.told(f"{stuck}: the gate is in order again")
+        gym.logged(f"{stuck}: the gate is in order again")
         assert {change.level for change in gym.pins(RELAY[stuck], gym.pid)} == {0}
         gym.signal(signal.SIGTERM)
         assert gym.terminate() == 0  # the second signal: do not wait for a passage
@@ -101,7 +101,7 @@ def test_at_an_end_in_order_a_relay_that_does_not_go_off_keeps_no_other_on(gym):
     ended_at = time.monotonic()
     assert gym.terminate() == 0
     gym.until_pin(RELAY["side"], 0, ended_at)
-    assert gym.count_told("main: the relay does not go off at the end") == 1
+    assert gym.count_logged("main: the relay does not go off at the end") == 1
 
 
 @pytest.mark.parametrize("open_ms", [200])
@@ -113,7 +113,7 @@ def test_a_relay_that_does_not_go_off_after_its_time_keeps_no_other_on(gym):
     on = gym.until_pin(RELAY["side"], 1)
     off = gym.until_pin(RELAY["side"], 0, on.at)
     assert off.at - on.at >= 0.199
-    gym.told("main: THE RELAY DOES NOT GO OFF")  # still: nobody has mended it
+    gym.logged("main: THE RELAY DOES NOT GO OFF")  # still: nobody has repaired it
     gym.fail()
-    gym.told("main: the gate is in order again")
+    gym.logged("main: the gate is in order again")
     assert gym.terminate() == 0

@@ -59,7 +59,7 @@ def test_doors_work_while_the_manager_does_not_read(gym):
     gym = gym()
     fill(str(gym.folder / "notify"))
     gym.spawn(WATCHDOG_USEC="300000")
-    gym.told("is ready")
+    gym.logged("is ready")
     assert gym.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
     gym.wait_for_notice("READY=1")
     assert gym.terminate() == 0

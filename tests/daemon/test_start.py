@@ -25,10 +25,10 @@ def test_a_file_of_somebody_else_at_the_journals_path_is_a_settings_error(gym):
     gym.journal.write_text("a year of notes\n")
     gym.spawn()
     assert gym.wait() == 78
-    told = gym.stderr[-2:]
+    printed = gym.stderr[-2:]
     checked = gym.run("check")
-    assert (checked.returncode, checked.stderr.splitlines()) == (78, told)
-    line, hint = told
+    assert (checked.returncode, checked.stderr.splitlines()) == (78, printed)
+    line, hint = printed
     number = gym.settings.read_text().splitlines().index("[journal]") + 2
     assert line == f"{gym.settings}:{number}: journal.path: {gym.journal} is not a gatectl store"
     assert hint.startswith("hint: name another file at journal.path")

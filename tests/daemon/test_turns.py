@@ -26,7 +26,7 @@ def test_four_wait_in_order_and_a_sixth_is_dropped(busy):
     members = ["1000000000001", "1000000000404", "1000000000002", "1000000000453", GOOD["wellhub"]]
     for member in members:
         busy.scan(code("wellhub", member))
-    busy.told("main: too many codes at once")
+    busy.logged("main: too many codes at once")
     events = busy.next_events(5)
     assert [event["member"] for event in events] == [HANG["wellhub"], *members[:4]]
     assert busy.partners.asked_for(GOOD["wellhub"]) == []
@@ -45,8 +45,8 @@ def test_several_dropped_codes_are_logged_by_their_number_alone(busy):
     for number in range(20):
         busy.scan(code("wellhub", f"{number:013}"))
     busy.next_events(5)
-    busy.told("main: 16 codes were dropped in a row")
-    assert busy.count_told("dropped") == 2
+    busy.logged("main: 16 codes were dropped in a row")
+    assert busy.count_logged("dropped") == 2
     assert busy.terminate() == 0
 
 

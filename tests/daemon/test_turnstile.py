@@ -34,7 +34,7 @@ def test_a_member_passes_and_the_relay_goes_off_at_once(gym, environment):
     assert (passed["kind"], passed["result"], passed["message"]) == ("passage", "passed", "Passed")
     assert (passed["of"], passed["member"]) == (scan["id"], MEMBER)
     assert gym.until_pin(RELAY, 0, passing_at).at - passing_at < 30
-    gym.told(f"main: passed wellhub:{MEMBER}: Passed")
+    gym.logged(f"main: passed wellhub:{MEMBER}: Passed")
 
 
 def test_a_member_who_did_not_pass_comes_again_and_the_partner_is_asked_once(gym):

@@ -65,7 +65,7 @@ def test_a_partner_without_customers_is_asked_and_recorded_without(gym):
 
 
 @pytest.mark.parametrize(
-    ("code", "numbers", "told", "detail"),
+    ("code", "numbers", "objection", "detail"),
     [
         (
             "perfectgym:1001",
@@ -111,7 +111,7 @@ def test_a_partner_without_customers_is_asked_and_recorded_without(gym):
         ),
     ],
 )
-def test_no_partner_is_asked_without_both_numbers(gym, code, numbers, told, detail):
+def test_no_partner_is_asked_without_both_numbers(gym, code, numbers, objection, detail):
     requests = len(gym.partners.requests)
     gym.scan(code)
     event = gym.next_event()
@@ -119,7 +119,7 @@ def test_no_partner_is_asked_without_both_numbers(gym, code, numbers, told, deta
     assert (event["verdict"], event["fault"], event["request"]) == (None, "unrecognised", None)
     assert (numbers_of(event), event["detail"]) == (numbers, detail)
     assert len(gym.partners.requests) == requests
-    gym.told(f"main: {numbers[0]} cannot be asked: ", told, "; needed: ")
+    gym.logged(f"main: {numbers[0]} cannot be asked: ", objection, "; needed: ")
 
 
 def test_a_card_without_the_customers_number_is_not_enrolled(gym):
@@ -133,26 +133,26 @@ def test_a_card_without_the_customers_number_is_not_enrolled(gym):
 
 def way(gym, *arguments):
     shown = gym.run("route", *arguments)
-    told = gym.run("route", *arguments, "--json")
-    assert (shown.returncode, told.returncode) == (0, 0)
-    return shown.stdout, json.loads(told.stdout)
+    found = gym.run("route", *arguments, "--json")
+    assert (shown.returncode, found.returncode) == (0, 0)
+    return shown.stdout, json.loads(found.stdout)
 
 
 def test_route_shows_both_numbers(gym):
-    shown, told = way(gym, f"perfectgym:1001/{CUSTOMER}")
+    shown, found = way(gym, f"perfectgym:1001/{CUSTOMER}")
     assert shown.endswith(f"leads to perfectgym, member 1001, customer {CUSTOMER}\n")
-    assert (told["recognised"], told["member"], told["customer"]) == (True, "1001", CUSTOMER)
-    assert told["why"] is None
+    assert (found["recognised"], found["member"], found["customer"]) == (True, "1001", CUSTOMER)
+    assert found["why"] is None
 
 
 def test_route_shows_what_is_missing(gym):
-    shown, told = way(gym, "perfectgym:1001")
+    shown, found = way(gym, "perfectgym:1001")
     assert "leads to perfectgym, member 1001, but there is no customer's number" in shown
-    assert (told["recognised"], told["member"], told["customer"]) == (False, "1001", None)
-    assert told["why"].startswith("there is no customer's number for member '1001'; needed: ")
+    assert (found["recognised"], found["member"], found["customer"]) == (False, "1001", None)
+    assert found["why"].startswith("there is no customer's number for member '1001'; needed: ")
 
 
 def test_route_shows_one_number_where_one_is_sent(gym):
-    shown, told = way(gym, "perfectgym-old:1001")
+    shown, found = way(gym, "perfectgym-old:1001")
     assert shown.endswith("leads to perfectgym-old, member 1001\n")
-    assert (told["recognised"], told["customer"]) == (True, None)
+    assert (found["recognised"], found["customer"]) == (True, None)

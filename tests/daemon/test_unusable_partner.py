@@ -36,7 +36,7 @@ def test_the_other_partners_scans_go_on(gym, broken, fault, detail):
     (gym.folder / "own.key").chmod(0o600)
     detail = detail.format(folder=gym.folder)[:200]
     gym.start()
-    line = gym.told("out of order")
+    line = gym.logged("out of order")
     assert line == f"partner capitan is out of order: {detail}; gatectl check says what to do"
     assert gym.ask("wellhub", "1000000000200")["result"] == "admitted"
     for _ in range(2):

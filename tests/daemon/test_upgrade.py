@@ -72,7 +72,7 @@ def test_doors_work_while_the_store_is_brought_up_to_date(upgrade):
     gym.spawn()
     gym.wait_for_notice("EXTEND_TIMEOUT_USEC=30000000")
     gym.scan("fob")
-    gym.told("admitted fob")
+    gym.logged("admitted fob")
     gym.wait_for_notice("READY=1")
     assert version_of(gym.journal) == NEXT
     assert gym.terminate() == 0

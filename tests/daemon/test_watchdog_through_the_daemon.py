@@ -38,7 +38,7 @@ def test_a_bug_in_the_guards_thread_ends_the_daemon_with_every_relay_off(gym):
     gym.fail(f"{PINS['side']['relay']}:bug")
     assert gym.wait() not in {0, 78}
     assert [change.level for change in gym.pins(PINS["main"]["relay"])[-2:]] == [0, None]
-    assert gym.count_told("the relay timer failed: SystemExit('a bug')")
+    assert gym.count_logged("the relay timer failed: SystemExit('a bug')")
     gym.stderr.clear()  # with the traceback of an end that is meant
 
 

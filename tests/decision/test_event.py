@@ -44,7 +44,7 @@ EVIDENCE = Evidence(DialRecord(1, 2.0, stale=False, connect_ms=3.0, tls_ms=4.0),
 
 
 @pytest.mark.parametrize("evidence", [None, EVIDENCE])
-def test_the_fields_stand_in_the_contracts_order(evidence):
+def test_the_fields_are_in_the_documented_order(evidence):
     outcome = Outcome(
         Result.ADMITTED,
         "m",

@@ -62,33 +62,33 @@ def pins(pin_class):
 
 @contextmanager
 def watching(pin_class=MockPin, name=InputName.CONTACT, *, active_low=True, debounce_s=0.0):
-    told, threads = queue.Queue(), PinThreads()
+    seen, threads = queue.Queue(), PinThreads()
     with pins(pin_class) as (factory, drive):
-        one = WatchedInput("main", name, PIN, active_low, LevelFilter(debounce_s), told.put, factory, threads)
+        one = WatchedInput("main", name, PIN, active_low, LevelFilter(debounce_s), seen.put, factory, threads)
         InputWatcher([one], threads).start()
         threads.start()
         try:
-            yield factory, told, drive
+            yield factory, seen, drive
             assert one.edges is (pin_class is not WithoutEdges)
         finally:
             threads.stop()
 
 
-def next_of(told):
-    return told.get(timeout=NET_S)
+def next_of(seen):
+    return seen.get(timeout=NET_S)
 
 
-def until_claimed(told):
+def until_claimed(seen):
     """The first level is reported; an open input is inactive by its pull."""
-    first = next_of(told)
+    first = next_of(seen)
     assert (type(first), first.active) == (LevelChange, False)
 
 
 @pytest.mark.parametrize(("active_low", "pull"), [(True, "up"), (False, "down")])
 @pytest.mark.parametrize("pin_class", [MockPin, SimulatedPin])
 def test_an_open_input_is_inactive_by_its_pull(pin_class, active_low, pull):
-    with watching(pin_class, active_low=active_low) as (factory, told, _):
-        until_claimed(told)
+    with watching(pin_class, active_low=active_low) as (factory, seen, _):
+        until_claimed(seen)
         pin = factory.pin(PIN)
         assert (pin.function, pin.pull) == ("input", pull)
 
@@ -105,31 +105,31 @@ def test_an_open_input_is_inactive_by_its_pull(pin_class, active_low, pull):
     ids=["edges", "edges of an exit", "no edges", "simulated", "simulated exit"],
 )
 def test_a_level_is_reported_once(pin_class, name):
-    with watching(pin_class, name) as (_, told, drive):
-        until_claimed(told)
+    with watching(pin_class, name) as (_, seen, drive):
+        until_claimed(seen)
         drive(0)
-        assert next_of(told).active
+        assert next_of(seen).active
         drive(1)
-        assert not next_of(told).active
-        assert told.empty()
+        assert not next_of(seen).active
+        assert seen.empty()
 
 
 def test_a_level_without_an_edge_is_found_by_reading():
-    with watching(WithoutEdges) as (_, told, drive):
-        until_claimed(told)
+    with watching(WithoutEdges) as (_, seen, drive):
+        until_claimed(seen)
         drive(0)
-        assert next_of(told).active
+        assert next_of(seen).active
 
 
 def test_a_pin_that_cannot_be_read_is_lost_once_and_found_again(failing):
-    with watching(failing) as (factory, told, _):
-        until_claimed(told)
+    with watching(failing) as (factory, seen, _):
+        until_claimed(seen)
         failing.cause = "bus error"
-        assert next_of(told) == Lost("bus error")
+        assert next_of(seen) == Lost("bus error")
         failing.cause = None
         factory.pin(PIN)  # the present level is reported again in any case
-        assert not next_of(told).active
-        assert told.empty()
+        assert not next_of(seen).active
+        assert seen.empty()
 
 
 def test_a_pin_that_another_program_holds_is_lost_and_claimed_later():
@@ -142,9 +142,9 @@ def test_a_pin_that_another_program_holds_is_lost_and_claimed_later():
                 raise OSError("GPIO busy")
             super()._set_function(value)
 
-    with watching(Busy) as (_, told, _):
-        assert next_of(told) == Lost("GPIO busy")
-        assert not next_of(told).active
+    with watching(Busy) as (_, seen, _):
+        assert next_of(seen) == Lost("GPIO busy")
+        assert not next_of(seen).active
 
 
 def test_a_bug_in_the_thread_ends_the_daemon():
@@ -185,34 +185,34 @@ def hanging(request):
 
 def test_a_driver_that_hangs_at_one_pin_holds_up_no_other(hanging):
     """The edge itself, or the spare thread, replaces the thread that hangs: no event loop looks here."""
-    factory, told, threads = MockFactory(pin_class=hanging), queue.Queue(), PinThreads()
+    factory, seen, threads = MockFactory(pin_class=hanging), queue.Queue(), PinThreads()
     inputs = [
         WatchedInput(
-            *(door, InputName.EXIT, pin, True, LevelFilter(0), partial(_put, told, door), factory, threads)
+            *(door, InputName.EXIT, pin, True, LevelFilter(0), partial(_put, seen, door), factory, threads)
         )
         for door, pin in (("main", PIN), ("side", OTHER))
     ]
     InputWatcher(inputs, threads).start()
     threads.start()
     try:
-        assert {next_of(told)[0], next_of(told)[0]} == {"main", "side"}
+        assert {next_of(seen)[0], next_of(seen)[0]} == {"main", "side"}
         Hanging.goes_on.clear()
         Hanging.names = frozenset({f"GPIO{PIN}"})
         factory.pin(PIN).drive_low()
         for press in range(3):
             factory.pin(OTHER).drive_low() if press % 2 == 0 else factory.pin(OTHER).drive_high()
-            door, change = next_of(told)
+            door, change = next_of(seen)
             assert (door, change.active) == ("side", press % 2 == 0)
         while True:  # a daemon looks a few times a minute
             threads.look()
-            if not told.empty():
+            if not seen.empty():
                 break
-        assert next_of(told) == ("main", Lost(HANGS))
+        assert next_of(seen) == ("main", Lost(HANGS))
         Hanging.names = frozenset()
         Hanging.goes_on.set()
-        door, change = next_of(told)
+        door, change = next_of(seen)
         assert (door, change.active) == ("main", True)
-        assert told.empty()
+        assert seen.empty()
     finally:
         threads.stop()
         factory.reset()
@@ -293,5 +293,5 @@ def test_a_task_is_run_again_on_time_whichever_thread_ran_it_before():
         threads.stop()
 
 
-def _put(told, door, change):
-    told.put((door, change))
+def _put(seen, door, change):
+    seen.put((door, change))

@@ -151,7 +151,7 @@ def test_openssl_agrees_with_the_certificates(office):
         subprocess.run([*command, *where], check=True, capture_output=True)
 
 
-def test_sign_writes_the_certificate_beside_the_request(office, tmp_path, capsys):
+def test_sign_writes_the_certificate_next_to_the_request(office, tmp_path, capsys):
     request = tmp_path / "berlin-mitte-1.csr"
     request.write_bytes(request_of("berlin-mitte-1")[0])
     assert main(["fleet", "sign", str(request), "-c", str(office / "fleet.toml")]) == 0
@@ -254,9 +254,9 @@ def test_a_device_reaches_its_own_topics_alone(broker, office):
     assert arrived == [("gatectl/1/thief/events", b"own"), ("gatectl/1/honest/events", b"last")]
 
 
-def test_a_device_hears_its_own_mark_alone(broker, office):
+def test_a_device_receives_its_own_mark_alone(broker, office):
     thief = enrol(office, "thief")
-    heard = []
+    payloads = []
 
     async def listen():
         async with client(broker, thief) as listening, client(broker, context_of(office, "ingest")) as ingest:
@@ -265,8 +265,8 @@ def test_a_device_hears_its_own_mark_alone(broker, office):
             for device in ("honest", "thief"):
                 await ingest.publish(f"gatectl/1/{device}/mark", device, qos=1)
             async for message in listening.messages:
-                heard.append(message.payload)
+                payloads.append(message.payload)
                 return
 
     asyncio.run(asyncio.wait_for(listen(), WAIT_S))
-    assert heard == [b"thief"]
+    assert payloads == [b"thief"]

@@ -37,7 +37,7 @@ def read(stored):
     return read
 
 
-def test_only_the_health_that_a_gate_sent_anew_is_read_again(tables, read):
+def test_only_health_that_has_changed_is_read_again(tables, read):
     for device in ("one", "two"):
         tables.health(device)
     first = read()

@@ -136,7 +136,7 @@ def test_an_older_image_that_grew_past_the_mark_is_sent_as_a_new_generation(gate
     assert sorted(fleet.ids("berlin-1")) == sorted(first + lost + after)
 
 
-def test_a_backup_that_grew_past_the_mark_beside_a_running_uplink_is_sent_whole(gate, fleet):
+def test_a_backup_that_grew_past_the_mark_under_a_running_uplink_is_sent_whole(gate, fleet):
     first = gate.scan(10)
     copy = gate.folder / "backup.db"
     shutil.copy(gate.journal, copy)

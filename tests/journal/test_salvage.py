@@ -174,7 +174,7 @@ def test_random_lost_pages_cost_their_own_rows_alone(path, seed):
         if one.attempt.id.encode() in destroyed:
             continue
         found = by_id.get(one.attempt.id)
-        assert found is not None, "its row stands on no damaged page"
+        assert found is not None, "its row is on no damaged page"
         assert found.attempt == one.attempt
         assert found.outcome == one.outcome or found.outcome.fault == "interrupted"
     assert {one.attempt for one in left} <= {one.attempt for one in events}, "nothing is made up"
@@ -281,7 +281,7 @@ async def record(store, one):
     await asyncio.wait_for(store.ask(lambda _connection: None), NET_S)
 
 
-def told(entries, *words):
+def logged(entries, *words):
     return [entry for entry in entries if all(word in entry.message for word in words)]
 
 
@@ -305,9 +305,9 @@ def test_the_next_scan_repairs_an_index_without_a_restart(path, index):
 
     asyncio.run(run())
     assert read(path) == [*events, new]
-    assert [entry.priority for entry in told(entries, "is being repaired")] == [3]
-    assert len(told(entries, "is repaired: its indexes were rebuilt, and nothing is lost")) == 1
-    assert told(entries, "cannot be written") == []
+    assert [entry.priority for entry in logged(entries, "is being repaired")] == [3]
+    assert len(logged(entries, "is repaired: its indexes were rebuilt, and nothing is lost")) == 1
+    assert logged(entries, "cannot be written") == []
 
 
 def test_damage_that_no_scan_meets_is_found_after_the_start(path):
@@ -317,7 +317,7 @@ def test_damage_that_no_scan_meets_is_found_after_the_start(path):
 
     async def run():
         async with store_at(path, entries):
-            await until(lambda: told(entries, "is repaired"))
+            await until(lambda: logged(entries, "is repaired"))
 
     asyncio.run(run())
     assert read(path) == events
@@ -337,7 +337,7 @@ def test_another_store_takes_the_place_without_a_restart(path, table):
                 other.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             overwrite(path, roots(path)[table])
             store.finish(new.attempt.id, new.outcome)
-            await until(lambda: told(entries, "events of the damaged journal were carried over"))
+            await until(lambda: logged(entries, "events of the damaged journal were carried over"))
             # The last is written to the one store or to the other.
             assert store.health.damage[1:] in {(300, 1000), (300, 1001)}
             assert store.health.error is None
@@ -350,7 +350,7 @@ def test_another_store_takes_the_place_without_a_restart(path, table):
     assert sorted(read(path), key=lambda one: one.attempt.at_us) == [*events, new]
     assert enrolled(path) == {one.code for one in cards}
     assert len(taken[0]) == 300
-    assert len(told(entries, "was put aside as")) == 1
+    assert len(logged(entries, "was put aside as")) == 1
 
 
 def test_the_damage_is_reported_until_it_is_acknowledged(path):
@@ -365,7 +365,7 @@ def test_the_damage_is_reported_until_it_is_acknowledged(path):
                 await store.opened
                 await until(lambda store=store: store.health.damage is not None)
                 found.append(store.health.damage.cards)
-        assert told(entries, "the damage is not acknowledged")
+        assert logged(entries, "the damage is not acknowledged")
 
     asyncio.run(run())
     assert found == [300, 300]
@@ -383,7 +383,7 @@ def test_a_header_is_looked_at_again_and_again(path):
                 other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             overwrite(path, 1)
             carried = "events of the damaged journal were carried over"
-            await until(lambda: told(entries, "is repaired") or told(entries, carried))
+            await until(lambda: logged(entries, "is repaired") or logged(entries, carried))
 
     asyncio.run(run())
     assert [one for one in read(path) if one in events] == events

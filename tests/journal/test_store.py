@@ -775,7 +775,7 @@ def test_a_clock_that_stays_as_it_was_set_is_believed_in_the_end(tmp_path):
     assert left_after(path, pruning, later(1 + EVERY_US, year)) == []
 
 
-def test_a_clock_that_has_not_heard_its_server_prunes_nothing(tmp_path):
+def test_a_clock_that_has_not_reached_its_server_prunes_nothing(tmp_path):
     path = tmp_path / "journal.db"
     scans(path, Event(old_attempt(1), ADMITTED))
     assert left_after(path, begun(10, is_right=False)) == ["id-1"]
@@ -809,14 +809,14 @@ def pruned_by_the_writer(path):
         async with store_at(path, keep_days=1, is_clock_right=lambda: True) as store:
             step, loop, pruned = store._writer._pruning.step, asyncio.get_running_loop(), asyncio.Event()
 
-            def told(connection, now):
+            def measured(connection, now):
                 more = step(connection, now)
                 logs.append(path.with_name("journal.db-wal").stat().st_size)
                 if not more:
                     loop.call_soon_threadsafe(pruned.set)
                 return more
 
-            store._writer._pruning.step = told
+            store._writer._pruning.step = measured
             await pruned.wait()
 
     asyncio.run(asyncio.wait_for(wait(), NET_S))

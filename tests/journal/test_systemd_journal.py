@@ -115,10 +115,10 @@ def test_the_fields():
     assert entry_of(TIMED_OUT).fields["FAULT"] == "timeout"
     nobody = Event(SCAN._replace(partner=None, member=None), UNRECOGNISED.outcome)
     assert set(entry_of(nobody).fields) == {"EVENT_ID", "KIND", "DOOR", "RESULT", "FAULT"}
-    told = entry_of(
+    second = entry_of(
         Event(SCAN._replace(of="other"), NOT_FOUND.outcome._replace(basis=Basis.SETTLED, detail="why"))
     )
-    assert {name: told.fields[name] for name in ("OF", "BASIS", "DETAIL")} == {
+    assert {name: second.fields[name] for name in ("OF", "BASIS", "DETAIL")} == {
         "OF": "other",
         "BASIS": "settled",
         "DETAIL": "why",

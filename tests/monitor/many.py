@@ -82,7 +82,7 @@ def fill(path, count, newest_us=None, seed=5):
 
 
 def write(path, *events):
-    """Adds finished events as they stand."""
+    """Adds finished events as they are."""
     connection = open_store(path)
     with transaction(connection):
         for event in events:

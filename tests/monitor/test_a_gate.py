@@ -28,7 +28,7 @@ def alarms(page):
     return page.locator("#health .alarm")
 
 
-def test_alarms_stand_on_top_until_they_end_also_on_a_restart_of_the_monitor(contact_gym, look):
+def test_alarms_are_on_top_until_they_end_also_after_a_restart_of_the_monitor(contact_gym, look):
     contact_gym.drive(CONTACT, 1)
     assert contact_gym.next_event()["result"] == "forced"
     with monitor(contact_gym.settings) as address:

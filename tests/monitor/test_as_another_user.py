@@ -104,7 +104,7 @@ def test_a_store_that_was_there_before_the_monitor_is_read_too(system, store):
 def test_the_monitors_user_reads_along_with_the_daemon(store):
     # The writer goes on as gatectl while the reader looks.
     reading, writing = os.pipe()
-    done, tell = os.pipe()
+    done, ready = os.pipe()
     child = os.fork()
     if child == 0:
         become(GATECTL)
@@ -119,7 +119,7 @@ def test_the_monitors_user_reads_along_with_the_daemon(store):
         assert store.with_name("journal.db-shm").exists()
         assert as_user(MONITOR, lambda: count(store)) == {"returned": 5}
     finally:
-        os.write(tell, b"x")
+        os.write(ready, b"x")
         os.waitpid(child, 0)
 
 

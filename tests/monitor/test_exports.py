@@ -142,7 +142,7 @@ def test_the_days_chart_is_right_around_the_change_of_the_clocks(client, day, ho
     assert re.findall(r'<text x="[\d.]+" y="135">(\d+)</text>', page) == marks
     bars = [float(x) for x in re.findall(r'<rect class="refused" x="([\d.]+)"', page)]
     places = {name: float(x) for x, name in re.findall(r'<text x="([\d.]+)" y="135">(\d+)</text>', page)}
-    assert bars == sorted(set(bars)), "no bar stands on another"
+    assert bars == sorted(set(bars)), "no bar is over another"
     if day == "2026-10-25":
         assert places["6"] > 480 / 4, "seven hours before it"
         assert bars[-1] < 480

@@ -21,7 +21,7 @@ def words(dial, *, sent, connection, language="en"):
 
 
 @pytest.mark.parametrize(
-    ("dial", "sent", "told"),
+    ("dial", "sent", "expected"),
     [
         (DialRecord(1, 12.3, False, 20.4, 41.0), True, "look-up 12 ms, connect 20 ms, TLS 41 ms"),
         (DialRecord(1, 12.3, False, 20.4, None), True, "look-up 12 ms, connect 20 ms"),
@@ -30,9 +30,9 @@ def words(dial, *, sent, connection, language="en"):
         (DialRecord(1, None, None, None, None), False, "look-up not done"),
     ],
 )
-def test_a_new_connection_is_shown_step_by_step(dial, sent, told):
+def test_a_new_connection_is_shown_step_by_step(dial, sent, expected):
     story = words(dial, sent=sent, connection="new")
-    assert story[1] == f"New connection: {told}"
+    assert story[1] == f"New connection: {expected}"
 
 
 def test_in_german():

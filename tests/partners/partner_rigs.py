@@ -93,7 +93,7 @@ class Line:
 
     def __init__(self, reader, writer):
         self.reader, self.writer = reader, writer
-        self.heard = b""
+        self.received = b""
         self.says = 0
         """How often it has said something."""
 
@@ -104,9 +104,9 @@ class Line:
             named = re.search(rb"(?i)\r\ncontent-length: (\d+)\r\n", head)
             body = await self.reader.readexactly(int(named[1])) if named else b""
         except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError) as error:
-            self.heard += getattr(error, "partial", b"")
+            self.received += getattr(error, "partial", b"")
             return None
-        self.heard += head + body
+        self.received += head + body
         return head + body
 
     async def say(self, data):
@@ -131,7 +131,7 @@ class Line:
         """Waits until the client is gone."""
         with contextlib.suppress(ConnectionError, ssl.SSLError):
             while data := await self.reader.read(65536):
-                self.heard += data
+                self.received += data
 
 
 class Peer:
@@ -173,13 +173,13 @@ class Peer:
         assert not self.failures
 
     @property
-    def heard(self):
+    def received(self):
         """All that came on all connections."""
-        return b"".join(line.heard for line in self.lines)
+        return b"".join(line.received for line in self.lines)
 
     @property
     def requests(self):
-        return self.heard.count(b"POST ")
+        return self.received.count(b"POST ")
 
 
 def answers(*scripts):
@@ -211,7 +211,7 @@ class Asker:
         self.dialler = Dialler(self.endpoint, tls_context(ca_file, *client) if ca_file else None, proxy)
         self.linked = []
         self.dials = 0
-        self.wires = []
+        self.connections = []
         self._dial = dial or self.dialler.dial
         self.pool = Pool(self._counted, want, self.linked.append)
         self.client = Client(self.endpoint, self.pool)
@@ -219,9 +219,9 @@ class Asker:
 
     async def _counted(self, on_progress):
         self.dials += 1
-        wire = await self._dial(on_progress)
-        self.wires.append(wire)
-        return wire
+        connection = await self._dial(on_progress)
+        self.connections.append(connection)
+        return connection
 
     async def __aenter__(self):
         if self._keep:

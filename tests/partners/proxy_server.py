@@ -99,14 +99,14 @@ def _pump(source, target):
 
 
 def says(data):
-    """Plays an answer, and waits for the other side to close; `heard` holds what comes behind."""
+    """Plays an answer, and waits for the other side to close; `received` holds what comes behind."""
 
     def play(connected, _head):
         connected.sendall(data)
         while more := connected.recv(4096):
-            play.heard += more
+            play.received += more
 
-    play.heard = b""
+    play.received = b""
     return play
 
 

@@ -29,7 +29,7 @@ def test_the_bytes_of_a_request(tls, ca_file):
     async def story(peer, asker):
         exchange = await asker.ask()
         assert exchange.answer.status == 200
-        assert peer.heard == (
+        assert peer.received == (
             b"POST /check HTTP/1.1\r\n"
             b"Host: localhost:%d\r\n"
             b"User-Agent: gatectl/%b\r\n"
@@ -47,7 +47,7 @@ def test_a_get_names_no_length(tls, ca_file):
     async def story(peer, asker):
         exchange = await asker.ask(question=QUESTION._replace(method="GET", body=b""))
         assert exchange.answer.status == 200
-        assert peer.heard == (
+        assert peer.received == (
             b"GET /check HTTP/1.1\r\n"
             b"Host: localhost:%d\r\n"
             b"User-Agent: gatectl/%b\r\n"
@@ -300,9 +300,9 @@ def test_a_connection_that_comes_too_late_carries_nothing(tls, ca_file):
         dial = asker.dialler.dial
 
         async def slow(on_progress):
-            wire = await dial(on_progress)
+            connection = await dial(on_progress)
             hold_up_the_loop()
-            return wire
+            return connection
 
         asker._dial = slow
         exchange = await asker.client.ask(asker.client.prepare(QUESTION), deadline)
@@ -325,9 +325,9 @@ def test_an_answer_that_is_whole_after_the_deadline_is_none(tls, ca_file):
     async def story(_peer, asker):
         nonlocal deadline
         deadline = asyncio.get_running_loop().time() + NET_S
-        wire = await asker.dialler.dial()
-        wire.__class__ = Late
-        asker.pool._offer(wire)
+        connection = await asker.dialler.dial()
+        connection.__class__ = Late
+        asker.pool._offer(connection)
         exchange = await asker.client.ask(asker.client.prepare(QUESTION), deadline)
         check_invariants(exchange, deadline)
         assert exchange.connection == "warm"
@@ -374,16 +374,16 @@ def test_a_ready_connection_that_ends_or_speaks_is_replaced_unasked(how, tls, ca
 
     async def story(peer, asker):
         nonlocal gate
-        first = asker.wires[0]
+        first = asker.connections[0]
         gate.set()
-        await until(lambda: len(asker.wires) == 2 and asker.pool.ready == 1)
+        await until(lambda: len(asker.connections) == 2 and asker.pool.ready == 1)
         assert first._socket.fileno() < 0
-        assert peer.heard == b""
+        assert peer.received == b""
         exchange = await asker.ask()
         assert exchange.connection == "warm"
         assert exchange.answer.status == 200
         assert peer.requests == 1
-        assert peer.lines[0].heard == b""
+        assert peer.lines[0].received == b""
 
     gate = asyncio.Event()
     against(play, tls, ca_file, story, keep=True)
@@ -412,24 +412,24 @@ def test_a_loss_noticed_at_a_scan_costs_that_scan_nothing(how, tls, ca_file):
 
     async def story(peer, asker):
         await asker.stop()
-        wire = asker.wires[0]
+        connection = asker.connections[0]
         # As if the loop were busy: nothing is read until the scan comes.
-        asyncio.get_running_loop().remove_reader(wire._socket)
+        asyncio.get_running_loop().remove_reader(connection._socket)
         gate.set()
-        await until(lambda: _has_come(wire))
+        await until(lambda: _has_come(connection))
         exchange = await asker.ask()
         assert exchange.answer.body == b"{}"
         assert exchange.connection == "new"
         assert peer.requests == 1
-        assert peer.lines[0].heard == b""
+        assert peer.lines[0].received == b""
 
     gate = asyncio.Event()
     against(play, tls, ca_file, story, keep=True)
 
 
-def _has_come(wire):
+def _has_come(connection):
     poll = select.poll()
-    poll.register(wire._socket, select.POLLIN)
+    poll.register(connection._socket, select.POLLIN)
     return bool(poll.poll(0))
 
 
@@ -440,14 +440,14 @@ def test_a_new_connection_that_speaks_first_is_not_asked(tls, ca_file):
 
     async def story(peer, asker):
         async def dial(on_progress):
-            wire = await asker.dialler.dial(on_progress)
-            await until(lambda: wire._received)
-            return wire
+            connection = await asker.dialler.dial(on_progress)
+            await until(lambda: connection._received)
+            return connection
 
         asker._dial = dial
         exchange = await asker.ask()
         assert (exchange.lost.fault, exchange.sent) == (Fault.PARTNER, False)
-        assert peer.heard == b""
+        assert peer.received == b""
 
     against(play, tls, ca_file, story)
 
@@ -471,7 +471,7 @@ def test_a_connection_that_cannot_carry_another_is_left(first, tls, ca_file):
         exchange = await asker.ask()
         assert (exchange.connection, exchange.answer.body) == ("new", b"{}")
         assert len(peer.lines) == 2
-        assert b"POST" not in peer.lines[0].heard[10:]
+        assert b"POST" not in peer.lines[0].received[10:]
 
     against(answers(first), tls, ca_file, story)
 
@@ -533,9 +533,9 @@ def test_bytes_behind_an_answer_are_seen_though_they_came_while_it_was_read(tls,
         await line.ended()
 
     async def story(_peer, asker):
-        wire = await asker.dialler.dial()
-        wire.__class__ = Slow
-        asker.pool._offer(wire)
+        connection = await asker.dialler.dial()
+        connection.__class__ = Slow
+        asker.pool._offer(connection)
         assert (await asker.ask()).answer.has_surplus
 
     line = None
@@ -749,13 +749,13 @@ def test_an_answer_in_tiny_chunks_leaves_the_loop_its_turns(tls, ca_file):
                 turns += 1
                 await asyncio.sleep(0)
 
-        wire = await asker.dialler.dial()
-        asker.pool._offer(wire)
+        connection = await asker.dialler.dial()
+        asker.pool._offer(connection)
         asking = asyncio.create_task(asker.ask())
-        await until(lambda: len(wire._received) > 10_000, "most of the answer has come")
-        beside = asyncio.create_task(others())
+        await until(lambda: len(connection._received) > 10_000, "most of the answer has come")
+        others_task = asyncio.create_task(others())
         assert len((await asking).answer.body) == 3000
-        beside.cancel()
+        others_task.cancel()
         assert turns > 3000 // EVENTS_AT_ONCE
 
     against(answers(chunks(*[1] * 3000)), tls, ca_file, story)
@@ -798,16 +798,16 @@ class Stutter:
         return self._real.send(data[:step])
 
 
-def stuttering(wire, *sends):
-    asyncio.get_running_loop().remove_reader(wire._socket)
-    wire._socket = Stutter(wire._socket, *sends)
-    asyncio.get_running_loop().add_reader(wire._socket, wire._on_readable)
+def stuttering(connection, *sends):
+    asyncio.get_running_loop().remove_reader(connection._socket)
+    connection._socket = Stutter(connection._socket, *sends)
+    asyncio.get_running_loop().add_reader(connection._socket, connection._on_readable)
 
 
 def test_a_ready_connection_that_takes_no_byte_is_replaced_by_another(tls, ca_file):
     async def story(peer, asker):
         await asker.stop()
-        stuttering(asker.wires[0], BrokenPipeError())
+        stuttering(asker.connections[0], BrokenPipeError())
         exchange = await asker.ask()
         assert (exchange.connection, exchange.answer.status) == ("new", 200)
         assert peer.requests == 1
@@ -818,9 +818,9 @@ def test_a_ready_connection_that_takes_no_byte_is_replaced_by_another(tls, ca_fi
 def test_a_new_connection_that_takes_no_byte_is_the_end_of_it(tls, ca_file):
     async def story(peer, asker):
         async def dial(on_progress):
-            wire = await asker.dialler.dial(on_progress)
-            stuttering(wire, ConnectionResetError())
-            return wire
+            connection = await asker.dialler.dial(on_progress)
+            stuttering(connection, ConnectionResetError())
+            return connection
 
         asker._dial = dial
         exchange = await asker.ask()
@@ -833,7 +833,7 @@ def test_a_new_connection_that_takes_no_byte_is_the_end_of_it(tls, ca_file):
 def test_once_a_byte_left_nothing_is_repeated(tls, ca_file):
     async def story(peer, asker):
         await asker.stop()
-        stuttering(asker.wires[0], 1, ConnectionResetError())
+        stuttering(asker.connections[0], 1, ConnectionResetError())
         exchange = await asker.ask()
         assert (exchange.lost.fault, exchange.sent, exchange.connection) == (Fault.NETWORK, True, "warm")
         assert (asker.dials, peer.requests) == (1, 0)
@@ -843,7 +843,7 @@ def test_once_a_byte_left_nothing_is_repeated(tls, ca_file):
 
 def test_a_request_that_leaves_in_pieces_is_one(tls, ca_file):
     async def story(peer, asker):
-        stuttering(asker.wires[0], 5, BlockingIOError(), 1, BlockingIOError(), 7)
+        stuttering(asker.connections[0], 5, BlockingIOError(), 1, BlockingIOError(), 7)
         assert (await asker.ask()).answer.status == 200
         assert peer.requests == 1
         assert (await asker.ask()).connection == "warm"
@@ -868,7 +868,7 @@ def test_cancelled_at_every_step_every_connection_is_accounted_for(tls, ca_file)
             await until(lambda: not asker.pool._in_use)
             assert asker.pool.ready <= 1
         assert turns > 3
-        open_wires = [wire for wire in asker.wires if wire._socket.fileno() >= 0]
+        open_wires = [connection for connection in asker.connections if connection._socket.fileno() >= 0]
         assert list(asker.pool._idle) == open_wires
         assert peer.requests <= turns + 1
 
@@ -883,7 +883,7 @@ def test_more_asks_at_once_than_ready_connections(want, asks, tls, ca_file):
         assert [exchange.connection for exchange in exchanges].count("warm") >= want
         assert peer.requests == asks
         await asker.ready()
-        await until(lambda: sum(wire._socket.fileno() >= 0 for wire in asker.wires) == want)
+        await until(lambda: sum(connection._socket.fileno() >= 0 for connection in asker.connections) == want)
 
     against(answers(), tls, ca_file, story, want=want, keep=True)
 
@@ -893,7 +893,7 @@ def test_a_ready_connection_says_when_it_was_made(tls, ca_file):
         begun = asyncio.get_running_loop().time()
         first, second = await asker.ask(), await asker.ask()
         assert [first.connection, second.connection] == ["warm", "warm"]
-        assert first.dialled == second.dialled == asker.wires[0].dialled
+        assert first.dialled == second.dialled == asker.connections[0].dialled
         assert first.dialled.at < begun
 
     against(answers(), tls, ca_file, story, keep=True)
@@ -905,7 +905,7 @@ def test_the_failure_of_a_second_dial_is_the_one_reported(tls, ca_file):
     async def story(peer, asker):
         await asker.stop()
         begun = asyncio.get_running_loop().time()
-        stuttering(asker.wires[0], BrokenPipeError())
+        stuttering(asker.connections[0], BrokenPipeError())
         peer._server.close()
         exchange = await asker.ask()
         assert (exchange.lost.fault, exchange.sent, exchange.connection) == (Fault.NETWORK, False, "new")
@@ -925,7 +925,7 @@ def test_a_scan_takes_over_the_connection_that_another_gives_back(tls, ca_file):
         second = asyncio.create_task(asker.ask())
         exchanges = await asyncio.gather(first, second)
         assert [exchange.connection for exchange in exchanges] == ["warm", "warm"]
-        assert [exchange.dialled for exchange in exchanges] == [asker.wires[0].dialled] * 2
+        assert [exchange.dialled for exchange in exchanges] == [asker.connections[0].dialled] * 2
         assert (len(peer.lines), peer.requests) == (1, 2)
 
     against(answers(), tls, ca_file, story, keep=True)

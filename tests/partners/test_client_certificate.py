@@ -49,14 +49,14 @@ def ask(party, version, client):
 
     with TlsServer(party.server(version)) as server:
         run(story(server))
-    return found[0], server.heard
+    return found[0], server.received
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_partner_that_knows_the_gyms_certificate(party, version):
-    exchange, heard = ask(party, version, party.files)
+    exchange, received = ask(party, version, party.files)
     assert exchange.answer.status == 200
-    assert heard.startswith(b"POST /check")
+    assert received.startswith(b"POST /check")
 
 
 WANTED = {
@@ -67,20 +67,20 @@ WANTED = {
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_without_a_certificate_the_partner_refuses(party, version):
-    exchange, heard = ask(party, version, ())
+    exchange, received = ask(party, version, ())
     assert exchange.lost.fault is Fault.TLS
     assert exchange.lost.detail.startswith(WANTED[version])
-    assert heard == b""
+    assert received == b""
     # In TLS 1.3 the refusal comes behind the handshake, when bytes may have left.
     assert not exchange.sent or version is ssl.TLSVersion.TLSv1_3
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_certificate_that_the_partner_does_not_know(party, version, tmp_path):
-    exchange, heard = ask(party, version, Party(tmp_path / "other").files)
+    exchange, received = ask(party, version, Party(tmp_path / "other").files)
     assert exchange.lost.fault is Fault.TLS
     assert exchange.lost.detail == "the partner refuses our certificate: tlsv1 alert unknown ca"
-    assert heard == b""
+    assert received == b""
 
 
 def test_a_key_with_a_password_is_refused_without_a_question(party, tmp_path):

@@ -43,19 +43,19 @@ class ByHand:
 
 @contextlib.asynccontextmanager
 async def connected(context, ca_file, behind=lambda _server: None):
-    """A wire after its handshake; `behind` puts more into the server's last flight."""
+    """A connection after its handshake; `behind` puts more into the server's last flight."""
     server = ByHand(context)
-    wire = PartnerConnection(server.client, tls_context(ca_file), "localhost")
-    negotiating = asyncio.create_task(wire.handshake())
+    connection = PartnerConnection(server.client, tls_context(ca_file), "localhost")
+    negotiating = asyncio.create_task(connection.handshake())
     await server.handshake()
     behind(server)
     server.flush()
     with server.socket:
         try:
             await negotiating
-            yield server, wire
+            yield server, connection
         finally:
-            wire.close()
+            connection.close()
 
 
 @pytest.fixture
@@ -69,13 +69,13 @@ def test_words_in_the_same_packet_as_the_handshake_are_not_an_answer(tls_1_2, ca
     async def story():
         async with connected(tls_1_2, ca_file, lambda server: server.tls.write(b"HTTP/1.1 200 OK")) as (
             _,
-            wire,
+            connection,
         ):
-            assert not wire.is_quiet()
+            assert not connection.is_quiet()
             with pytest.raises(ExchangeFailed) as lost:
-                await wire.send(b"POST")
+                await connection.send(b"POST")
             assert lost.value.fault is Fault.PARTNER
-            assert wire.bytes_sent == 0
+            assert connection.bytes_sent == 0
 
     run(story())
 
@@ -86,10 +86,10 @@ def test_an_end_in_the_same_packet_as_the_handshake(tls_1_2, ca_file):
             server.tls.unwrap()
 
     async def story():
-        async with connected(tls_1_2, ca_file, end) as (_, wire):
+        async with connected(tls_1_2, ca_file, end) as (_, connection):
             with pytest.raises(ExchangeFailed) as lost:
-                await wire.send(b"POST")
-            assert (lost.value.fault, wire.bytes_sent) == (Fault.NETWORK, 0)
+                await connection.send(b"POST")
+            assert (lost.value.fault, connection.bytes_sent) == (Fault.NETWORK, 0)
 
     run(story())
 
@@ -97,27 +97,27 @@ def test_an_end_in_the_same_packet_as_the_handshake(tls_1_2, ca_file):
 def test_tickets_and_the_end_behind_them_are_both_seen(tls, ca_file):
     async def story():
         server = ByHand(tls)
-        wire = PartnerConnection(server.client, tls_context(ca_file), "localhost")
-        negotiating = asyncio.create_task(wire.handshake())
+        connection = PartnerConnection(server.client, tls_context(ca_file), "localhost")
+        negotiating = asyncio.create_task(connection.handshake())
         await server.handshake()
         tickets = server._outgoing.read()
         assert tickets
         await negotiating
-        assert wire.is_quiet()
+        assert connection.is_quiet()
         server.socket.send(tickets)
         server.socket.close()
-        assert not wire.is_quiet()
-        wire.close()
+        assert not connection.is_quiet()
+        connection.close()
 
     run(story())
 
 
 def test_half_a_record_is_not_lost(tls, ca_file):
     async def story():
-        async with connected(tls, ca_file) as (server, wire):
+        async with connected(tls, ca_file) as (server, connection):
             server.tls.write(b"answer")
             server.flush(10)
-            receiving = asyncio.create_task(wire.receive())
+            receiving = asyncio.create_task(connection.receive())
             await asyncio.sleep(0)
             server.flush()
             assert await receiving == b"answer"
@@ -127,12 +127,12 @@ def test_half_a_record_is_not_lost(tls, ca_file):
 
 def test_damaged_bytes_end_it(tls, ca_file):
     async def story():
-        async with connected(tls, ca_file) as (server, wire):
+        async with connected(tls, ca_file) as (server, connection):
             server.socket.send(b"\x17\x03\x03\x00\x20" + b"x" * 32)
             with pytest.raises(ExchangeFailed) as lost:
-                await wire.receive()
+                await connection.receive()
             assert lost.value.fault is Fault.TLS
-            assert not wire.is_quiet()
+            assert not connection.is_quiet()
 
     run(story())
 
@@ -149,9 +149,9 @@ def test_a_partner_that_takes_no_more_bytes_uses_up_the_budget(tls, ca_file):
     async def story():
         async with Peer(deaf, context=tls) as peer, Asker(peer.port, ca_file, keep=True) as asker:
             await asker.stop()
-            exchange = await asker.ask_in_vain(lambda: asker.wires[0].bytes_sent, BULKY)
+            exchange = await asker.ask_in_vain(lambda: asker.connections[0].bytes_sent, BULKY)
             assert (exchange.lost.fault, exchange.sent) == (Fault.TIMEOUT, True)
-            assert 0 < asker.wires[0].bytes_sent < len(BULKY.body)
+            assert 0 < asker.connections[0].bytes_sent < len(BULKY.body)
             assert asker.pool.ready == 0
 
     run(story())
@@ -163,9 +163,9 @@ def test_closing_the_pool_ends_an_ask_under_way(question, tls, ca_file):
         async with Peer(deaf, context=tls) as peer, Asker(peer.port, ca_file, keep=True) as asker:
             await asker.stop()
             asking = asyncio.create_task(asker.ask(question=question))
-            await until(lambda: asker.wires[0].bytes_sent)
+            await until(lambda: asker.connections[0].bytes_sent)
             await asyncio.sleep(0)
-            descriptor, loop = asker.wires[0]._socket.fileno(), asyncio.get_running_loop()
+            descriptor, loop = asker.connections[0]._socket.fileno(), asyncio.get_running_loop()
             asker.pool.close()
             # The number may be another socket's next: nothing must be watched under it any more.
             assert not loop.remove_reader(descriptor)
@@ -178,28 +178,28 @@ def test_closing_the_pool_ends_an_ask_under_way(question, tls, ca_file):
 
 def test_closing_twice_is_closing_once(tls, ca_file):
     async def story():
-        async with connected(tls, ca_file) as (_, wire):
-            wire.close()
-            wire.close()
-            assert not wire.is_quiet()
-            assert await wire.receive() == b""
+        async with connected(tls, ca_file) as (_, connection):
+            connection.close()
+            connection.close()
+            assert not connection.is_quiet()
+            assert await connection.receive() == b""
 
     run(story())
 
 
 def test_a_disturbed_idle_connection_calls_back_once(tls, ca_file):
     async def story():
-        async with connected(tls, ca_file) as (server, wire):
-            told = []
-            wire.when_disturbed = lambda: told.append(wire.is_quiet())
+        async with connected(tls, ca_file) as (server, connection):
+            seen = []
+            connection.when_disturbed = lambda: seen.append(connection.is_quiet())
             server.tls.write(b"x")
             server.flush()
-            await until(lambda: told)
+            await until(lambda: seen)
             server.tls.write(b"y")
             server.flush()
             server.socket.close()
-            await until(lambda: wire._ended)
-            assert told == [False]
+            await until(lambda: connection._ended)
+            assert seen == [False]
 
     run(story())
 
@@ -218,12 +218,12 @@ def test_a_request_that_was_given_up_never_arrives():
             client.setblocking(False)
             partner, _ = listener.accept()
         with partner:
-            wire = PartnerConnection(client, None, "localhost")
-            await wire.handshake()
+            connection = PartnerConnection(client, None, "localhost")
+            await connection.handshake()
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.05):
-                    await wire.send(b"x" * (32 << 20))
-            wire.close()
+                    await connection.send(b"x" * (32 << 20))
+            connection.close()
             with pytest.raises(ConnectionResetError):
                 _read_to_the_end(partner)
 

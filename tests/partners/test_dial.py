@@ -52,7 +52,7 @@ def test_a_partner_that_cannot_be_trusted(leaf, authority, ca_file):
     async def story():
         async with Peer(answers(), context=authority.server_context(leaf)) as peer:
             unsent(await asked(peer.port, ca_file), Fault.TLS, "begun", "look-up", "connect")
-            assert peer.heard == b""
+            assert peer.received == b""
 
     run(story())
 
@@ -178,10 +178,10 @@ def test_a_partner_that_wants_a_client_certificate(version, keep, authority, ca_
                     keeper.cancel()
                     await asyncio.wait({keeper})
             assert exchange.lost.fault in {Fault.TLS, Fault.NETWORK}
-            assert exchange.sent == any(wire.bytes_sent for wire in asker.wires)
+            assert exchange.sent == any(connection.bytes_sent for connection in asker.connections)
             if version is ssl.TLSVersion.TLSv1_2:
                 assert (exchange.lost.fault, exchange.sent) == (Fault.TLS, False)
-            assert peer.heard == b""
+            assert peer.received == b""
 
     run(story())
 
@@ -307,7 +307,7 @@ def test_while_one_attempt_is_under_way_a_failed_one_does_not_end_the_dial(monke
 
     async def story():
         ours, theirs = socket.socketpair()
-        failed, stands = asyncio.Event(), asyncio.Event()
+        failed, is_connected = asyncio.Event(), asyncio.Event()
         begun = 0
 
         async def attempt(*_, **__):
@@ -316,7 +316,7 @@ def test_while_one_attempt_is_under_way_a_failed_one_does_not_end_the_dial(monke
             if begun == 1:
                 await failed.wait()
                 raise OSError(errno.EHOSTUNREACH, "no route")
-            await stands.wait()
+            await is_connected.wait()
             return ours if begun >= 2 else None
 
         monkeypatch.setattr(dial, "start_connection", attempt)
@@ -324,7 +324,7 @@ def test_while_one_attempt_is_under_way_a_failed_one_does_not_end_the_dial(monke
         await until(lambda: begun == 2)
         failed.set()
         await until(lambda: begun == 3)
-        stands.set()
+        is_connected.set()
         assert await connecting is ours
         ours.close()
         theirs.close()
@@ -357,7 +357,7 @@ def test_a_connection_that_hangs(ca_file):
 
 
 def knocking(port):
-    """How many connections of this process stand before this port, unheard."""
+    """How many connections of this process wait at this port, not accepted."""
     lines = Path("/proc/self/net/tcp").read_text().splitlines()[1:]
     theirs = (line.split()[2:4] for line in lines)
     return sum(remote.endswith(f":{port:04X}") and state == "02" for remote, state in theirs)
@@ -541,7 +541,7 @@ def test_ipv6_alone(tls, ca_file):
         async with Peer(answers(), context=tls, host="::1") as peer:
             exchange = await asked(peer.port, ca_file, host="[::1]")
             assert exchange.answer.status == 200
-            assert f"Host: [::1]:{peer.port}\r\n".encode() in peer.heard
+            assert f"Host: [::1]:{peer.port}\r\n".encode() in peer.received
 
     run(story())
 
@@ -613,13 +613,13 @@ def test_each_step_has_its_own_time(lookups, authority, ca_file):
 
     async def story():
         async with peer:
-            before, heard = time.monotonic(), []
-            wire = await Asker(peer.port, ca_file, host="localhost").dialler.dial(heard.append)
+            before, progress = time.monotonic(), []
+            connection = await Asker(peer.port, ca_file, host="localhost").dialler.dial(progress.append)
             after = time.monotonic()
-            wire.close()
-            assert [len(steps(dialled)) for dialled in heard] == [1, 2, 3, 4]
-            dialled = heard[-1]
-            assert wire.dialled == dialled
+            connection.close()
+            assert [len(steps(dialled)) for dialled in progress] == [1, 2, 3, 4]
+            dialled = progress[-1]
+            assert connection.dialled == dialled
             assert dialled.stale is False
             looked_up = dialled.at + dialled.look_up_s
             connected = looked_up + dialled.connect_s

@@ -24,7 +24,7 @@ from gatectl.partners.http.pool import (
 from gatectl.partners.http.proxy import Proxy
 
 
-class StubWire:
+class StubConnection:
     """A connection without a socket."""
 
     def __init__(self):
@@ -61,7 +61,7 @@ class Partner:
     """The pool's dialler: `play` is awaited at each dial, and may raise ExchangeFailed."""
 
     def __init__(self, want=1, play=None):
-        self.wires, self.linked, self.dialled_at = [], [], []
+        self.connections, self.linked, self.dialled_at = [], [], []
         self.play = play
         self.pool = Pool(self.dial, want, self.linked.append)
 
@@ -69,16 +69,16 @@ class Partner:
         self.dialled_at.append(asyncio.get_running_loop().time())
         if self.play:
             await self.play()
-        wire = StubWire()
-        self.wires.append(wire)
-        return wire
+        connection = StubConnection()
+        self.connections.append(connection)
+        return connection
 
     def end_last(self):
-        self.wires[-1].disturb()
+        self.connections[-1].disturb()
 
     @property
     def open(self):
-        return [wire for wire in self.wires if not wire.closed]
+        return [connection for connection in self.connections if not connection.closed]
 
     async def keep_for(self, seconds):
         """Lets the pool work for so long."""
@@ -92,7 +92,7 @@ def test_so_many_connections_are_kept_and_no_more(want):
     async def story():
         partner = Partner(want)
         await partner.keep_for(OLDEST_S)
-        assert partner.pool.ready == len(partner.open) == len(partner.wires) == want
+        assert partner.pool.ready == len(partner.open) == len(partner.connections) == want
         assert partner.linked == [None] * want
 
     run_virtually(story())
@@ -159,7 +159,7 @@ def test_success_resets_the_pauses():
         await asyncio.sleep(100)
         assert partner.pool.ready == 1
         refusals = 1
-        partner.wires[0].disturb()
+        partner.connections[0].disturb()
         lost_at = asyncio.get_running_loop().time()
         await asyncio.sleep(100)
         assert [at - lost_at for at in partner.dialled_at[-2:]] == pytest.approx([0, 0.25])
@@ -207,8 +207,8 @@ def test_connections_that_end_together_come_back_together():
         partner = Partner(5)
         keeping = asyncio.create_task(partner.pool.keep())
         await asyncio.sleep(10)
-        for wire in partner.open:
-            wire.disturb()
+        for connection in partner.open:
+            connection.disturb()
         assert partner.pool.ready == 0
         await asyncio.sleep(0.3)
         assert partner.pool.ready == 5
@@ -218,21 +218,21 @@ def test_connections_that_end_together_come_back_together():
 
 
 async def scan(partner):
-    wire, connection = await partner.pool.acquire(no_progress)
-    wire.answers += 1
-    partner.pool.release(wire, reusable=True)
-    return connection
+    connection, kind = await partner.pool.acquire(no_progress)
+    connection.answers += 1
+    partner.pool.release(connection, reusable=True)
+    return kind
 
 
 def test_a_scan_leaves_looking_at_the_socket_to_its_exchange():
     async def story():
         partner = Partner()
         await partner.keep_for(1)
-        (wire,) = partner.wires
-        assert wire.looks == 1, "after the handshake"
+        (connection,) = partner.connections
+        assert connection.looks == 1, "after the handshake"
         assert await scan(partner) == "warm"
         assert await scan(partner) == "warm"
-        assert wire.looks == 1
+        assert connection.looks == 1
 
     run_virtually(story())
 
@@ -302,9 +302,9 @@ def test_no_connection_is_older_than_five_minutes(want):
             if second % 7 == 0:
                 await scan(partner)
             now = asyncio.get_running_loop().time()
-            assert all(now - wire.opened_at <= OLDEST_S for wire in partner.open)
+            assert all(now - connection.opened_at <= OLDEST_S for connection in partner.open)
             assert partner.pool.ready == want
-        assert len(partner.wires) == want * 7
+        assert len(partner.connections) == want * 7
         keeping.cancel()
 
     run_virtually(story())
@@ -313,11 +313,11 @@ def test_no_connection_is_older_than_five_minutes(want):
 def test_an_exchange_is_not_cut_for_age_and_its_connection_not_used_again():
     async def story():
         partner = Partner()
-        wire, _ = await partner.pool.acquire(no_progress)
+        connection, _ = await partner.pool.acquire(no_progress)
         await asyncio.sleep(OLDEST_S)
-        assert not wire.closed
-        partner.pool.release(wire, reusable=True)
-        assert wire.closed
+        assert not connection.closed
+        partner.pool.release(connection, reusable=True)
+        assert connection.closed
 
     run_virtually(story())
 
@@ -326,10 +326,10 @@ def test_an_exchange_is_not_cut_for_age_and_its_connection_not_used_again():
 def test_a_connection_that_is_disturbed_or_used_up_is_not_used_again(quiet, reusable):
     async def story():
         partner = Partner()
-        wire, _ = await partner.pool.acquire(no_progress)
-        wire.quiet = quiet
-        partner.pool.release(wire, reusable=reusable)
-        assert (wire.closed, partner.pool.ready) == (True, 0)
+        connection, _ = await partner.pool.acquire(no_progress)
+        connection.quiet = quiet
+        partner.pool.release(connection, reusable=reusable)
+        assert (connection.closed, partner.pool.ready) == (True, 0)
 
     run_virtually(story())
 
@@ -340,7 +340,7 @@ def test_an_old_connection_is_not_used_though_the_keeper_is_busy():
         await partner.keep_for(1)
         await asyncio.sleep(OLDEST_S)
         assert await scan(partner) == "new"
-        assert partner.wires[0].closed
+        assert partner.connections[0].closed
 
     run_virtually(story())
 
@@ -377,14 +377,14 @@ def test_whichever_is_there_first_serves_and_the_other_is_not_lost():
         assert len(partner.dialled_at) == 2
         for event in order:
             event.set()
-        wire, connection = await acquiring
-        assert connection == "new"
+        connection, kind = await acquiring
+        assert kind == "new"
         await asyncio.sleep(1)
-        assert partner.open == [wire]  # its door has one
+        assert partner.open == [connection]  # its door has one
         keeping.cancel()
         await asyncio.wait({keeping})
         await asyncio.sleep(1)
-        partner.pool.release(wire, reusable=True)
+        partner.pool.release(connection, reusable=True)
         assert partner.open == list(partner.pool._idle)
         assert len(partner.open) == 1
 
@@ -401,12 +401,12 @@ def test_a_scan_does_not_wait_for_a_keeper_that_is_stuck_or_pausing():
         await asyncio.sleep(100)  # now it pauses for thirty seconds
         partner.play = None
         start = asyncio.get_running_loop().time()
-        wire, connection = await partner.pool.acquire(no_progress)
-        assert (connection, asyncio.get_running_loop().time()) == ("new", start)
-        partner.pool.release(wire, reusable=True)
+        connection, kind = await partner.pool.acquire(no_progress)
+        assert (kind, asyncio.get_running_loop().time()) == ("new", start)
+        partner.pool.release(connection, reusable=True)
         assert partner.pool.ready == 1
         await asyncio.sleep(100)
-        assert partner.open == [wire]
+        assert partner.open == [connection]
         keeping.cancel()
 
     run_virtually(story())
@@ -420,8 +420,8 @@ def test_a_connection_that_arrives_after_closing_is_closed():
         await asyncio.sleep(0)
         partner.pool.close()
         gate.set()
-        wire, _ = await acquiring
-        partner.pool.release(wire, reusable=True)
+        connection, _ = await acquiring
+        partner.pool.release(connection, reusable=True)
         assert partner.open == []
         assert partner.pool.ready == 0
 
@@ -443,9 +443,9 @@ class Evening:
             raise ExchangeFailed(Fault.NETWORK, "refused")
 
     async def _ask(self):
-        wire, _ = await self.pool.acquire(no_progress)
-        assert wire not in self.held
-        self.held.append(wire)
+        connection, _ = await self.pool.acquire(no_progress)
+        assert connection not in self.held
+        self.held.append(connection)
 
     def ask(self, _number):
         self.asks.append(asyncio.create_task(self._ask()))
@@ -455,19 +455,19 @@ class Evening:
             asking.cancel()
 
     def answer(self, number):
-        for wire in self.held[number : number + 1]:
-            self.held.remove(wire)
-            wire.answers += 1
-            self.pool.release(wire, reusable=True)
+        for connection in self.held[number : number + 1]:
+            self.held.remove(connection)
+            connection.answers += 1
+            self.pool.release(connection, reusable=True)
 
     def spoil(self, number):
-        for wire in self.held[number : number + 1]:
-            self.held.remove(wire)
-            self.pool.release(wire, reusable=False)
+        for connection in self.held[number : number + 1]:
+            self.held.remove(connection)
+            self.pool.release(connection, reusable=False)
 
     def disturb(self, number):
-        for wire in list(self.pool._idle)[: number + 1]:
-            wire.disturb()
+        for connection in list(self.pool._idle)[: number + 1]:
+            connection.disturb()
 
     def refuse(self, _number):
         self.refuses = not self.refuses

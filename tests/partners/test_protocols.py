@@ -547,7 +547,7 @@ def test_capitan_is_asked(location, body, base):
         ("x" * 128, "x" * 128),
     ],
 )
-def test_capitan_barcodes_stand_in_the_path_with_nothing_safe(barcode, segment):
+def test_capitan_barcodes_are_in_the_path_with_nothing_safe(barcode, segment):
     target = CAPITAN.question(barcode, "c").target
     assert target == f"/api/gym-endpoints/barcode-check-in/{segment}/"
     assert unquote_to_bytes(target.split("/")[4]).decode() == barcode

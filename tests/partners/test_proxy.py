@@ -45,7 +45,7 @@ def ask_through(server, at_name, *, credentials=None, until_over=None):
         ):
             asking = asker.ask_in_vain(lambda: until_over(server)) if until_over else asker.ask()
             exchange = await asking
-            found.extend([exchange, peer.heard, peer.port])
+            found.extend([exchange, peer.received, peer.port])
 
     run(story())
     return found
@@ -54,8 +54,8 @@ def ask_through(server, at_name, *, credentials=None, until_over=None):
 def lost_through(play, at_name, **more):
     """The loss of a question through a proxy that plays this, without the proxy's own address."""
     with ProxyServer(play) as server:
-        exchange, heard, port = ask_through(server, at_name, **more)
-    assert (exchange.sent, exchange.sent_at, heard) == (False, None, b"")
+        exchange, received, port = ask_through(server, at_name, **more)
+    assert (exchange.sent, exchange.sent_at, received) == (False, None, b"")
     detail = exchange.lost.detail
     assert f"the proxy 127.0.0.1:{server.port}" in detail
     return exchange.lost.fault, detail.replace(f"127.0.0.1:{server.port}", "P").replace(f":{port}", ":443")
@@ -63,9 +63,9 @@ def lost_through(play, at_name, **more):
 
 def test_the_proxy_opens_a_tunnel_and_looks_the_name_up_itself(at_name):
     with ProxyServer() as server:
-        exchange, heard, port = ask_through(server, at_name)
+        exchange, received, port = ask_through(server, at_name)
     assert exchange.answer.status == 200
-    assert heard.startswith(b"POST /check HTTP/1.1\r\nHost: " + NAME.encode())
+    assert received.startswith(b"POST /check HTTP/1.1\r\nHost: " + NAME.encode())
     (head,) = server.heads
     assert head.startswith(f"CONNECT {NAME}:{port} HTTP/1.1\r\nHost: {NAME}:{port}\r\n".encode())
     assert KEY.encode() not in head
@@ -87,8 +87,8 @@ def test_a_name_and_a_password(at_name, credentials):
 )
 def test_a_name_and_a_password_that_are_missing_or_wrong(at_name, credentials, words):
     with ProxyServer(credentials="gym:s3cr3t") as server:
-        exchange, heard, _ = ask_through(server, at_name, credentials=credentials)
-    assert (exchange.lost.fault, exchange.sent, heard) == (Fault.NETWORK, False, b"")
+        exchange, received, _ = ask_through(server, at_name, credentials=credentials)
+    assert (exchange.lost.fault, exchange.sent, received) == (Fault.NETWORK, False, b"")
     assert exchange.lost.detail == f"the proxy 127.0.0.1:{server.port} {words}"
     assert "wrong" not in repr(exchange)
 
@@ -140,7 +140,7 @@ def test_a_proxy_that_hangs_or_drips(at_name, play):
 
 def test_a_proxy_that_hangs_once_the_tunnel_is_open(at_name):
     play = says(b"HTTP/1.1 200 OK\r\n\r\n")
-    found = lost_through(play, at_name, until_over=lambda _: play.heard)
+    found = lost_through(play, at_name, until_over=lambda _: play.received)
     assert found == (Fault.TIMEOUT, "no TLS handshake through the proxy P within the budget")
 
 
@@ -229,16 +229,16 @@ def test_nothing_is_sent_without_a_tunnel_for_any_answer(parts):
                 writer.write_eof()
             rest = await reader.read()
             writer.close()
-            heard.append(rest)
+            received.append(rest)
 
-        heard = []
+        received = []
         server = await asyncio.start_server(play, "127.0.0.1", 0)
         proxy = Proxy("127.0.0.1", server.sockets[0].getsockname()[1])
         async with server, Asker(443, None, proxy=proxy) as asker:
             exchange = await asker.ask()
-            await until(lambda: heard, "the proxy has heard all")
+            await until(lambda: received, "the proxy has received all")
         if exchange.lost.fault is Fault.NETWORK and "proxy" in exchange.lost.detail:
-            assert (exchange.sent, heard) == (False, [b""])
+            assert (exchange.sent, received) == (False, [b""])
         else:
             # A whole head with a status of 200 alone, and nothing behind it, is a tunnel.
             assert b"HTTP/1.1 200" in said

@@ -14,7 +14,7 @@ class TlsServer:
 
     def __init__(self, context):
         self._context = context
-        self.heard = b""
+        self.received = b""
 
     def __enter__(self):
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -38,6 +38,6 @@ class TlsServer:
     def _serve_one(self, secured):
         with secured:
             while data := secured.recv(65536):
-                self.heard += data
-                if self.heard.endswith(b"}"):  # the requests are JSON objects
+                self.received += data
+                if self.received.endswith(b"}"):  # the requests are JSON objects
                     secured.sendall(self.answer)

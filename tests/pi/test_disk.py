@@ -36,7 +36,7 @@ FAILURES = {
 
 @pytest.mark.parametrize("failure", FAILURES)
 def test_a_card_that_takes_no_record(door, partners, failure):
-    fail, mend = FAILURES[failure]
+    fail, repair = FAILURES[failure]
     door.check(LOG_IN_MEMORY)
     door.check(fail)
     with door.watch() as relay:
@@ -47,7 +47,7 @@ def test_a_card_that_takes_no_record(door, partners, failure):
     door.until_logged("/var/lib/gatectl/journal.db cannot be written")
     door.until_logged("is late: the disk does not answer")
     assert door.events() == []
-    door.check(mend)
+    door.check(repair)
     door.until_logged("/var/lib/gatectl/journal.db is written again")
     assert [event["credential"] for event in door.events()] == [GOOD, UNKNOWN]
     assert partners.asked_for(GOOD) == partners.asked_for(UNKNOWN) == 1

@@ -50,7 +50,7 @@ def refused(door, fault):
     assert event["gate"] is None
 
 
-def told_of(door, fault):
+def last_entry(door, fault):
     """The last line about the partner that is lost."""
     *_, line = (entry for entry in door.journal() if "partner wellhub: no connection" in entry["MESSAGE"])
     assert (line["PRIORITY"], line["GATECTL_FAULT"], line["GATECTL_PARTNER"]) == ("4", fault, "wellhub")
@@ -69,7 +69,7 @@ def test_the_network_goes_and_comes_back(door, partners, measured):
     door.check(LINK.format(state="down"))
     door.until_logged("partner wellhub: no connection (network", limit_s=BACK_S)
     refused(door, "network")
-    assert "unreachable" in told_of(door, "network")
+    assert "unreachable" in last_entry(door, "network")
     begin = door.seconds()
     door.check(LINK.format(state="up"))
     door.until_logged("partner wellhub: connected again", limit_s=BACK_S)
@@ -107,7 +107,7 @@ def test_the_name_server_goes_and_comes_back(pi, partners):
     pi.until_logged("partner wellhub: no connection (network", limit_s=BACK_S)
     pid = pi.daemon_pid()
     refused(pi, "network")
-    assert "the name partner.test was not found" in told_of(pi, "network")
+    assert "the name partner.test was not found" in last_entry(pi, "network")
 
     pi.check(_NAME_SERVER_ON)
     pi.until_logged("partner wellhub: connected again", limit_s=BACK_S)
@@ -120,7 +120,7 @@ def test_the_partners_certificate_expires_and_is_renewed(door, partners):
     partners.expire()
     door.until_logged("partner wellhub: no connection (tls", limit_s=BACK_S)
     refused(door, "tls")
-    assert "expired" in told_of(door, "tls")
+    assert "expired" in last_entry(door, "tls")
     partners.renew()
     admitted(door, partners, 1)  # at once: a scan does not wait for the next attempt
     door.until_logged("partner wellhub: connected again", limit_s=BACK_S)

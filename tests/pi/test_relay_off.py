@@ -39,10 +39,10 @@ END
 """Says the moment on the clock that the relay is seen by: a command's way into the guest takes a second."""
 
 
-def signal(pi, relay, name, *, survivor=False):
+def signal(pi, relay, name, *, failsafe=False):
     """Sends it to the daemon, and perhaps to what survives it; for how many seconds the relay stayed on."""
     pid = pi.daemon_pid()
-    pids = f"{pid} {pi.check(f'cat /proc/{pid}/task/{pid}/children')}" if survivor else str(pid)
+    pids = f"{pid} {pi.check(f'cat /proc/{pid}/task/{pid}/children')}" if failsafe else str(pid)
     before, held_up = len(relay.changes), pi.held_up()
     sent_at = int(pi.check(KILL.format(name=name, pids=pids.strip()))) / 1e6
     off = relay.wait(energised=False, limit_s=LIMIT_S, after=before)
@@ -79,10 +79,10 @@ def test_sigkill_of_the_whole_service_with_the_relay_on(pi, measured):
     with pi.watch() as relay:
         open_gate(pi, relay)
         slow = slowness(pi)  # before: after the kill, the daemon's start is in the way
-        took = signal(pi, relay, "KILL", survivor=True)
+        took = signal(pi, relay, "KILL", failsafe=True)
     pi.until_logged("main: relay off", times=2)  # the first was that of the new settings' restart
     measured("relay on after SIGKILL of both processes, on the emulated clock", took)
-    measured("the same, told in a Pi's time", took / slow)
+    measured("the same, in a Pi's time", took / slow)
     pi.until_logged("is ready", times=2)
 
 
@@ -90,7 +90,7 @@ def test_how_much_of_it_is_the_last_step(pi, measured):
     pi.check("cp /run/gatectl/relays.json /run/rig && systemctl stop gatectl")
     alone = seconds(pi, "(cd /run/rig && RUNTIME_DIRECTORY=/run/rig gatectl relay off)")
     measured("`gatectl relay off` alone, on the emulated clock", alone)
-    measured("the same, told in a Pi's time", alone / slowness(pi))
+    measured("the same, in a Pi's time", alone / slowness(pi))
     assert not pi.energised()
 
 

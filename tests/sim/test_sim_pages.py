@@ -1,4 +1,4 @@
-"""The examples of the partners' own pages, sent as they stand there, are answered as documented."""
+"""The examples of the partners' own pages, sent as they are there, are answered as documented."""
 
 import asyncio
 import json

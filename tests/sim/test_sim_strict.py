@@ -343,7 +343,7 @@ def test_the_own_backend_wants_its_members_in_utf_8():
 @pytest.mark.parametrize(
     ("number", "asked", "checked_in"), [("200", 200, 200), ("403", 403, 403), ("720", 200, 403)]
 )
-def test_a_device_api_question_is_told_from_a_check_in(number, asked, checked_in):
+def test_a_device_api_question_is_distinguished_from_a_check_in(number, asked, checked_in):
     check_in = device_api_body(f"1233588{number}")
     assert send("device-api", body=check_in).status_code == checked_in
     assert send("device-api", body=check_in.replace("true", "false")).status_code == asked

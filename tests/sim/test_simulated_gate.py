@@ -68,13 +68,13 @@ def test_an_extension_is_an_opening_too(gate, relay):
 
 @pytest.mark.parametrize("what", list(GateInput), ids=lambda what: what.name.lower())
 def test_an_input_is_read_at_rest_and_active(gate, factory, what):
-    told, threads = queue.Queue(), PinThreads()
+    changes, threads = queue.Queue(), PinThreads()
     pin, active_low = what.value.pin, not what.value.active
-    one = WatchedInput("main", NAMES[what], pin, active_low, LevelFilter(0), told.put, factory, threads)
+    one = WatchedInput("main", NAMES[what], pin, active_low, LevelFilter(0), changes.put, factory, threads)
     InputWatcher([one], threads).start()
     threads.start()
-    assert not told.get(timeout=NET_S).active
+    assert not changes.get(timeout=NET_S).active
     for active in (True, False):
         gate.move(what, active=active)
-        assert told.get(timeout=NET_S).active is active
+        assert changes.get(timeout=NET_S).active is active
     threads.stop()

@@ -100,11 +100,11 @@ def test_addresses_in_a_detail_stay_at_the_gate(detail, left):
     assert shaped(scan(1, detail=detail))["detail"] == left
 
 
-@pytest.mark.parametrize(("number", "left"), [("4711", "told of …, …"), ("471", "told of 471, 471")])
+@pytest.mark.parametrize(("number", "left"), [("4711", "asked about …, …"), ("471", "asked about 471, 471")])
 def test_a_short_number_is_no_number_of_a_person(number, left):
     """Its three digits would mask times and statuses."""
     for whose in ("credential", "member", "customer"):
-        event = scan(1, detail=f"told of {number}, {number}", **{whose: number})
+        event = scan(1, detail=f"asked about {number}, {number}", **{whose: number})
         assert shaped(event)["detail"] == left
 
 

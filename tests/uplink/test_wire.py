@@ -206,7 +206,7 @@ def test_other_encodings_are_refused(properties):
         wire.decode_batch(json_of(BATCH), properties)
 
 
-def test_a_state_has_what_is_known_beside_the_conversation():
+def test_a_state_has_the_known_fields_and_those_of_the_conversation():
     mark = Mark(JOURNAL, 2, 7, EVENT_ID)
     payload = wire.encode_state({"version": "1", "later": [1]}, journal=JOURNAL, last=9, mark=mark, fork=None)
     state = wire.decode_state(payload.data)

@@ -79,10 +79,10 @@ LEVELS = st.lists(st.tuples(st.booleans(), st.integers(1, 400)), min_size=1, max
 def test_reported_changes_alternate_and_end_at_the_true_level(levels, debounce_ms, step_ms):
     truth = [level for level, length_ms in levels for _ in range(length_ms)]
     truth += [truth[-1]] * (debounce_ms + 2 * step_ms)
-    told = changes(debounce_ms / 1000, *((truth[at], at / 1000) for at in range(0, len(truth), step_ms)))
-    assert [change.active for change in told] == [told[0].active ^ bool(n % 2) for n in range(len(told))]
-    assert told[-1].active == truth[-1]
-    assert all(before.since_s < after.since_s for before, after in pairwise(told))
+    seen = changes(debounce_ms / 1000, *((truth[at], at / 1000) for at in range(0, len(truth), step_ms)))
+    assert [change.active for change in seen] == [seen[0].active ^ bool(n % 2) for n in range(len(seen))]
+    assert seen[-1].active == truth[-1]
+    assert all(before.since_s < after.since_s for before, after in pairwise(seen))
 
 
 @given(LEVELS, st.integers(0, 100), st.sets(st.integers(0, 5000)))

@@ -92,7 +92,7 @@ def test_a_card_that_does_not_say_whether_zeros_are_written():
     assert fits(("0151E69621", "1374066209"), without) == [Conversion("hex", 4, "as-read", "decimal")]
 
 
-def test_a_number_that_is_the_same_from_both_ends_does_not_tell_the_order():
+def test_a_number_that_is_the_same_from_both_ends_does_not_show_the_order():
     orders = [conversion.order for conversion in fits(("A1B2B2A1", "2712842913"), ("A1B2B2A1", "2712842913"))]
     assert set(orders) == {"as-read", "reversed"}
 

@@ -304,7 +304,7 @@ def test_a_frame_in_latin_1_is_as_long_as_a_code_and_not_longer(more):
     assert reader.feed(b"\x02" + payload + b"\x03") == ([TOO_LONG] if more else codes("abc"))
 
 
-def test_a_frame_that_another_one_cuts_short_begins_anew():
+def test_a_frame_that_another_one_cuts_short_is_dropped_for_it():
     reader = framer("stx-etx")
     assert reader.feed(b"\x02ab") == []
     assert (reader.begun, reader.pending) == (1, True)

@@ -100,7 +100,7 @@ def test_an_aim_prefix_is_stripped_where_that_is_set(raw, reading):
         ("ID:]E0ID:4711", "ID:4711"),
     ],
 )
-def test_a_prefix_and_a_suffix_are_taken_off_once_where_they_stand(text, code):
+def test_a_prefix_and_a_suffix_are_taken_off_once_where_they_are(text, code):
     reading = reading_of_text(text, strip_aim=True, strip_prefix="ID:", strip_suffix="#")
     assert reading == (None if code is None else Code(code))
 

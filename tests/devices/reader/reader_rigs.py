@@ -135,7 +135,7 @@ class Harness:
         await self.until(lambda: len(self.codes) > count)
         assert self.codes[count:] == [text]
 
-    async def told(self, count):
+    async def logged(self, count):
         await self.until(lambda: len(self.entries) >= count)
         return self.entries
 

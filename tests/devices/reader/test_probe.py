@@ -68,7 +68,7 @@ async def test_a_silence_ends_a_scan(scanner):
 
 
 @on_shifted_clock
-async def test_a_reader_that_repeats_without_end_is_heard_out_at_last(scanner):
+async def test_a_reader_that_repeats_without_end_is_captured_at_last(scanner):
     loop = asyncio.get_running_loop()
     probe = Probe(9600, DRIVERS)
     probe.listen([found("serial", scanner.link)])
@@ -133,7 +133,7 @@ async def test_a_device_that_hangs_at_open_keeps_no_other_one_waiting(scanner, t
 
 
 @on_shifted_clock
-async def test_devices_that_cannot_be_heard(scanner, tmp_path):
+async def test_devices_that_cannot_be_probed(scanner, tmp_path):
     probe = Probe(9600, DRIVERS)
     probe.listen([found("serial", tmp_path / "none"), found("serial", scanner.link)])
     assert probe.open == 1

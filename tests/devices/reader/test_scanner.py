@@ -80,14 +80,14 @@ async def test_a_lasting_return_is_logged(proof):
     async with Harness(making(lambda: Scripted(lives.pop(0)))) as harness:
         while len(lives) > 1:
             await harness.retry()
-        told = list(harness.entries)
+        before = list(harness.entries)
         await harness.retry()
         if proof == "time":
-            assert harness.entries == told
+            assert harness.entries == before
             harness.loop.advance(STEADY_S)
-        await harness.told(len(told) + 1)
-        assert harness.entries == [*told, (5, "ready")]
-        assert told[-1] == (4, "lost (unplugged)")
+        await harness.logged(len(before) + 1)
+        assert harness.entries == [*before, (5, "ready")]
+        assert before[-1] == (4, "lost (unplugged)")
 
 
 @on_shifted_clock
@@ -98,7 +98,7 @@ async def test_a_cause_that_changes_is_shown_and_not_logged_again():
         raise DeviceLost(causes[0] if len(causes) == 1 else causes.pop(0))
 
     async with Harness(making(connect)) as harness:
-        await harness.told(1)
+        await harness.logged(1)
         await harness.retry()
         await harness.retry()
         assert harness.scanner.status.cause == "permission denied"
@@ -126,8 +126,8 @@ async def test_an_unforeseen_error_in_reading_costs_this_device_alone_and_is_log
         while lives:
             await harness.retry()
         await harness.until(lambda: harness.codes == ["1"])
-        told = [(4, f"lost ({place})"), (5, "ready")]
-        assert harness.entries == [(3, f"unforeseen error ({place}): please report it"), *told, *told]
+        before = [(4, f"lost ({place})"), (5, "ready")]
+        assert harness.entries == [(3, f"unforeseen error ({place}): please report it"), *before, *before]
         await harness.until(lambda: harness.closes == 2)
 
 
@@ -165,7 +165,7 @@ async def test_a_device_that_cannot_be_waited_for_costs_itself_alone(tmp_path):
 
     with file:
         async with Harness(making(Unwaitable)) as harness:
-            await harness.told(2)
+            await harness.logged(2)
             await harness.until(lambda: harness.closes == 1)
             assert harness.scanner.status.cause.startswith("PermissionError at ")
 
@@ -216,7 +216,7 @@ async def test_a_bug_in_a_decoder_costs_this_device_alone(step, idle_s):
         await harness.until(lambda: harness.reads == 1)
         await harness.settle()
         harness.loop.advance(INCOMPLETE_S)
-        await harness.told(2)
+        await harness.logged(2)
         assert harness.scanner.status.cause.startswith("ZeroDivisionError at test_scanner.py")
 
 
@@ -249,7 +249,7 @@ async def test_a_device_that_hangs_at_open_holds_up_nothing_but_itself(fifo):
         other.connection._connection.send(b"1")
         await other.code("1")
         hung.loop.advance(OPEN_S)
-        assert await hung.told(1) == [(4, "absent (it does not answer)")]
+        assert await hung.logged(1) == [(4, "absent (it does not answer)")]
         assert hung.scanner.tried.is_set()
         hung.loop.advance(1000)
         other.connection._connection.send(b"2")
@@ -286,7 +286,7 @@ async def test_a_device_that_hangs_at_close_holds_up_nothing_but_itself(fifo):
 
     connections = itertools.chain([Stuck(b"!")], iter(Scripted, None))  # the others do not hang
     async with Harness(making(lambda: next(connections))) as harness:
-        await harness.told(1)
+        await harness.logged(1)
         harness.loop.advance(RETRY_S)
         await harness.settle()
         harness.loop.advance(OPEN_S)

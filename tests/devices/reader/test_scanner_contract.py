@@ -204,7 +204,7 @@ async def test_unplugged_in_the_middle_of_a_code(rig):
         await harness.ready()
         await harness.consumed(lambda: rig.type_part("47"))
         rig.unplug()
-        assert await harness.told(1) == [LOST]
+        assert await harness.logged(1) == [LOST]
         status = harness.scanner.status
         assert (status.state, status.cause) == ("lost", "unplugged")
         await harness.until(lambda: (harness.opens, harness.closes) == (1, 1))
@@ -223,14 +223,14 @@ async def test_a_loss_is_logged_once_however_long_it_lasts(rig):
         for count in (1, 3, 5):
             await harness.ready()
             rig.unplug()
-            await harness.told(count)
+            await harness.logged(count)
             since = harness.scanner.status.since
             for _ in range(20):
                 await harness.retry()
             assert harness.scanner.status.since == since
             rig.plug()
             await harness.retry()
-            await harness.told(count + 1)
+            await harness.logged(count + 1)
         assert harness.entries == [LOST, READY] * 3
 
 
@@ -238,7 +238,7 @@ async def test_a_loss_is_logged_once_however_long_it_lasts(rig):
 async def test_absent_at_the_start(rig):
     rig.unplug()
     async with Harness(rig.make) as harness:
-        assert await harness.told(1) == [ABSENT]
+        assert await harness.logged(1) == [ABSENT]
         for _ in range(5):
             await harness.retry()
         assert harness.scanner.status.state == "absent"
@@ -260,16 +260,16 @@ async def test_rubbish_is_counted_and_logged_once(rig):
         await harness.code("4711")
         (flaw,) = harness.scanner.status.dropped
         words = flaw.replace("_", " ")
-        told = (4, f"input dropped ({words}); more of it is counted in the status alone")
+        dropped = (4, f"input dropped ({words}); more of it is counted in the status alone")
         assert harness.scanner.status.dropped == {flaw: 3}
-        assert harness.entries == [told]
+        assert harness.entries == [dropped]
         rig.unplug()
-        await harness.told(2)
+        await harness.logged(2)
         rig.plug()
         await harness.retry()
         rig.type_rubbish()
         await harness.until(lambda: harness.scanner.status.dropped == {flaw: 4})
-        assert harness.entries == [told, LOST, READY]
+        assert harness.entries == [dropped, LOST, READY]
 
 
 @on_shifted_clock
@@ -277,7 +277,7 @@ async def test_a_device_is_read_by_one_at_a_time_and_let_go_at_the_end(rig):
     async with Harness(rig.make) as first:
         await first.ready()
         async with Harness(rig.make) as second:
-            assert await second.told(1) == [(4, "absent (held by another process)")]
+            assert await second.logged(1) == [(4, "absent (held by another process)")]
             await first.stop()
             await first.until_closed()
             await second.retry()

@@ -30,7 +30,7 @@ _WRITTEN = {
     "etc/hostname": "pi\n",
     "etc/hosts": f"127.0.0.1 localhost pi\n{partners.ADDRESS} {partners.NAME}\n{OFFICE_ADDRESS} {OFFICE}\n",
     # The first takes some network adapters from cdc_ether, whichever is loaded first. The second speaks to a
-    # part that is not emulated, and at some boots the kernel falls over what it hears.
+    # part that is not emulated, and at some boots the kernel fails at what it receives.
     "etc/modprobe.d/rig.conf": "blacklist cdc_subset\nblacklist vchiq\n",
     "etc/fstab": "/dev/mmcblk0 / ext4 defaults,noatime 0 1\n",
     # QEMU's watchdog resets the machine when it is started, not when its time is over.

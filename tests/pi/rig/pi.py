@@ -285,7 +285,7 @@ class Pi:
         """Replaces a text in the settings, which must occur once, and restarts the daemon."""
         place = "/etc/gatectl/gatectl.toml"
         settings = self.check(f"cat {place}")
-        assert settings.count(old) == 1, f"{old!r} stands there {settings.count(old)} times"
+        assert settings.count(old) == 1, f"{old!r} is there {settings.count(old)} times"
         self.check(
             f"printf %s {shlex.quote(settings.replace(old, new))} >{place} && systemctl restart gatectl"
         )

@@ -2,7 +2,7 @@
 
 Energised means that the pin is an output and its level is 1. The level alone lies: the emulation keeps it
 on a pin that has become an input, and knows no pulls. So it keeps a level that is set from outside on an
-input, too; but it has no edges (GPREN, GPFEN and GPEDS), and no driver ever hears of a change.
+input, too; but it has no edges (GPREN, GPFEN and GPEDS), and no driver ever learns of a change.
 """
 
 from __future__ import annotations
