@@ -23,6 +23,13 @@ CHECK_S = 5.0
 near the events that it explains."""
 
 
+TOGETHER_S = 1e-4
+"""Two clocks that are read within this time show the same moment, for the record's purposes."""
+
+READS = 3
+"""So often two clocks are read until they show the same moment: something else may run in between."""
+
+
 def now() -> LoopTime:
     """The event loop's clock: seconds, monotonic."""
     return LoopTime(asyncio.get_running_loop().time())
@@ -56,7 +63,20 @@ def is_synchronised(timesync: Path = TIMESYNC) -> bool:
 
 def wall_us(at_s: LoopTime) -> WallUs:
     """The wall clock's time at a moment of the event loop's clock."""
-    return WallUs(time.time_ns() // 1000 - round((now() - at_s) * 1e6))
+    return WallUs(_translated(at_s, lambda: time.time_ns() // 1000))
+
+
+def _translated(at_s: LoopTime, read_us: Callable[[], int]) -> int:
+    """Return another clock's microseconds at a moment of the event loop's clock.
+
+    On a busy machine another process may run between two reads: then the moment, and with it the order of
+    the events, would be wrong by its turn.
+    """
+    for _ in range(READS):
+        before_s, other_us, after_s = now(), read_us(), now()
+        if after_s - before_s <= TOGETHER_S:
+            break
+    return other_us - round((after_s - at_s) * 1e6)
 
 
 def loop_time(at_us: WallUs) -> LoopTime:
@@ -80,7 +100,7 @@ class InstantClock:
 
     def instant(self, at_s: LoopTime) -> Instant:
         """A moment of the event loop's clock, with its times on the record's clocks."""
-        since_boot_us = BootUs(boot_us() - round((now() - at_s) * 1e6))
+        since_boot_us = BootUs(_translated(at_s, boot_us))
         return Instant(at_s, Timestamp(self.ordered_wall_us(at_s), boot_id(), since_boot_us))
 
     def ordered_wall_us(self, at_s: LoopTime) -> WallUs:

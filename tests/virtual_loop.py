@@ -24,6 +24,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self):
         return self._skipping.now
 
+    def skip(self, seconds):
+        """Let time pass while nothing runs."""
+        self._skipping.now += seconds
+
 
 def run_virtually(story):
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
