@@ -106,7 +106,7 @@ class GateTimes(NamedTuple):
 UNHURRIED = GateTimes(open_ms=8000, wait_ms=8000, held_s=3)
 """For a person, who reads the screen before a key is pressed."""
 
-QUICK = GateTimes(open_ms=1000, wait_ms=3000, held_s=1)
+QUICK = GateTimes(open_ms=1000, wait_ms=3000, held_s=2)
 """For a script, whose members pass at once; a slow machine takes a second to notice that the gate is open."""
 
 
