@@ -1,7 +1,25 @@
 """Fixtures and rules for all tests."""
 
-from hypothesis import settings
+import contextlib
+import socket
 
-# A busy machine is no failure: no example is timed.
-settings.register_profile("gatectl", deadline=None)
+import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine is no failure: no example is timed. Chance is none either: each run tries the same examples;
+# `pytest --hypothesis-profile=random` tries others.
+settings.register_profile("random", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("gatectl", settings.get_profile("random"), derandomize=True)
 settings.load_profile("gatectl")
+
+
+@pytest.fixture(scope="session")
+def closed_port():
+    """A port at which nobody listens, and which nobody else is given while the tests run."""
+    with socket.socket() as bound, socket.socket(socket.AF_INET6) as bound_too:
+        bound.bind(("", 0))
+        port = bound.getsockname()[1]
+        with contextlib.suppress(OSError):  # a machine without IPv6
+            bound_too.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            bound_too.bind(("::", port))
+        yield port

@@ -4,7 +4,6 @@ import csv
 import http.server
 import os
 import re
-import socket
 import sqlite3
 import threading
 from contextlib import closing, contextmanager
@@ -163,10 +162,10 @@ def test_faults_there(rig, action, member, words):
 
 @pytest.mark.parametrize("member", ["1000000000600", "1000000000601"])
 def test_a_wellhub_that_hangs_or_drips(rig, monkeypatch, member):
-    monkeypatch.setattr(codes_client, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(codes_client, "PATIENCE_S", 2)
     status, _, err = rig.run("create", member, "A1")
     assert status == 1
-    assert "gave no whole answer within 0.3 s" in err
+    assert "gave no whole answer within 2 s" in err
     assert "codes update" in err
     assert rig.here == {}
 
@@ -274,11 +273,9 @@ def test_wrong_usage(rig, args):
     assert rig.asked == []
 
 
-def test_a_wellhub_that_cannot_be_reached(rig):
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
+def test_a_wellhub_that_cannot_be_reached(rig, closed_port):
     text = rig.settings.read_text()
-    rig.settings.write_text(text.replace(str(rig.partners.simulator.port), str(port)))
+    rig.settings.write_text(text.replace(str(rig.partners.simulator.port), str(closed_port)))
     status, _, err = rig.run("create", GOOD, "A1")
     assert status == 1
     assert err.startswith("no connection to Wellhub, so nothing was asked")

@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,12 @@ from gatectl.sim.protocols import PROTOCOLS
 from gatectl.sim.virtual_scanners import VirtualSerialScanner
 
 HERE = Path(__file__).parent
+
+AMPLE_MS = 30_000
+"""A partner's budget where a test sets none: its answer comes within it, on a busy machine too."""
+
+BRIEF_MS = 2000
+"""A budget whose end a test waits for: the request leaves within it, on a busy machine too."""
 
 PINS = {
     "main": {"relay": 17, "green": 22, "red": 23, "buzzer": 24},
@@ -209,7 +215,8 @@ class Gym:
                 yield f"[partners.{json.dumps(name)}]"
             elif line.split(" = ")[0] not in more:
                 yield line
-        yield from _pairs({key: value for key, value in more.items() if value is not None})
+        settings = {"budget_ms": AMPLE_MS} | more
+        yield from _pairs({key: value for key, value in settings.items() if value is not None})
 
     def _schedule_lines(self) -> Iterator[str]:
         for name, schedule in self._schedules.items():
@@ -426,12 +433,19 @@ class Gym:
         while (now := self.call({"command": "status"})["doors"][door]["state"]) != state:
             assert time.monotonic() < until, f"the door is {now}, not {state}"
 
-    def until_connected(self) -> None:
-        """Returns when a connection to each partner is ready."""
+    def until_waiting(self, door: str = "main") -> None:
+        """Returns when a code waits at the door for its turn."""
         until = time.monotonic() + NET_S
-        while not all(
-            partner["ready_connections"] for partner in self.call({"command": "status"})["partners"].values()
-        ):
+        while not self.call({"command": "status"})["doors"][door]["waiting"]:
+            assert time.monotonic() < until, "no code waits"
+
+    def until_connected(self, *partners: str) -> None:
+        """Returns when a connection to each partner, or to each of these, is ready."""
+        until = time.monotonic() + NET_S
+        while True:
+            states = self.call({"command": "status"})["partners"]
+            if all(states[name]["ready_connections"] for name in partners or states):
+                return
             assert time.monotonic() < until, "a partner is not connected"
 
     def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -469,6 +483,15 @@ class Gym:
 
         return self._pin_lines.wait(found)
 
+    def until_levels(self, pin: int, levels: list[int], after: float = 0.0) -> Change:
+        """Returns once this pin has gone through exactly these levels since then: the last change."""
+
+        def found(changes: list[Change]) -> Change | None:
+            steps = level_changes(one for one in changes if one.pin == pin and one.at >= after)
+            return steps[-1] if [step.level for step in steps] == levels else None
+
+        return self._pin_lines.wait(found)
+
     def openings(self, door: str = "main") -> list[Change]:
         """Each time the relay was energised, or energised again."""
         on = int(self._doors[door].get("active_high", True))
@@ -489,6 +512,13 @@ class Gym:
     def unblock(self) -> None:
         """Lets a pin go on that blocks its caller."""
         self._pipe.open("wb").close()
+
+
+def level_changes(changes: Iterable[Change]) -> list[Change]:
+    """Leave out the changes that changed nothing."""
+    seen = list(changes)
+    pairs = zip([None, *seen], seen, strict=False)
+    return [after for before, after in pairs if before is None or before.level != after.level]
 
 
 def _table(name: str, values: dict[str, Any]) -> Iterator[str]:

@@ -47,10 +47,11 @@ class Partners:
             await self._over.wait()
 
     def _take(self, record: Received) -> None:
-        if self.on_request is None:
+        on_request = self.on_request  # the test's thread may take it away at any time
+        if on_request is None:
             return
         try:
-            self.on_request(record)
+            on_request(record)
         except BaseException as error:
             self._errors.append(error)
             raise

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import contract
 import pytest
-from harness import code, past_attempt
+from harness import BRIEF_MS, code, past_attempt
 
 from gatectl.decision.event import GateRecord, Outcome, RequestRecord
 from gatectl.decision.verdict import Basis, Reason, Result, Verdict
@@ -95,7 +95,7 @@ def test_two_doors_at_once_let_in_once(gym):
 
 
 def test_a_late_answer_settles_first_and_does_not_count(gym):
-    gym = gym(lets_in(1, budget_ms=400, settle_s=60)).start()
+    gym = gym(lets_in(1, budget_ms=BRIEF_MS, settle_s=60)).start()
     assert gym.ask("wellhub", HANG_ONCE)["fault"] == "timeout"
     assert gym.ask("wellhub", HANG_ONCE)["basis"] == "settled"
     assert let_in(gym.ask("wellhub", HANG_ONCE))

@@ -15,8 +15,8 @@ from gatectl.journal.statements import attempt_statement, outcome_statement
 
 SENSOR = 27
 DOOR = {
-    "passage": {"pin": SENSOR, "debounce_ms": 0, "wait_ms": 5000},
-    "open_ms": 5000,
+    "passage": {"pin": SENSOR, "debounce_ms": 0, "wait_ms": 60_000},
+    "open_ms": 60_000,
     "return_min": 30,
 }
 ONCE = {"wellhub": "1000000000700", "capitan": "ONCE"}

@@ -7,20 +7,21 @@ from contextlib import closing
 from types import SimpleNamespace
 
 import contract
-from harness import GOOD, PINS
+from harness import AMPLE_MS, BRIEF_MS, GOOD, PINS
 
 from gatectl.daemon import serve
 from gatectl.decision.timestamps import FOREVER
 
 RELAY, SENSOR, CONTACT = PINS["main"]["relay"], 27, 5
-PASSAGE = {"pin": SENSOR, "debounce_ms": 0, "wait_ms": 5000}
-PARTNERS = {"device-api": {"check_in": "passage", "budget_ms": 2000}}
+PASSAGE = {"pin": SENSOR, "debounce_ms": 0, "wait_ms": 60_000}
+PARTNERS = {"device-api": {"check_in": "passage"}}
 MEMBER, REFUSED, HANGS = GOOD["device-api"], "1233588720", "1233588721"
 
 
-def started(gym, journal=None, **door):
-    doors = {"main": {"passage": PASSAGE, "open_ms": 5000} | door}
-    return gym(PARTNERS, doors, journal=journal).start()
+def started(gym, journal=None, budget_ms=AMPLE_MS, **door):
+    doors = {"main": {"passage": PASSAGE, "open_ms": 60_000} | door}
+    partners = {"device-api": PARTNERS["device-api"] | {"budget_ms": budget_ms}}
+    return gym(partners, doors, journal=journal).start()
 
 
 def checks_in(gym):
@@ -51,7 +52,7 @@ def test_the_gate_opens_and_the_check_in_follows_the_passage(gym):
         200,
     )
     assert done["request"]["sent"]
-    assert done["request"]["budget_ms"] == 2000
+    assert done["request"]["budget_ms"] == AMPLE_MS
     assert checks_in(gym) == [False, True]
     first, second = gym.partners.requests
     assert first.body.replace(b"false", b"true") == second.body
@@ -91,7 +92,7 @@ def test_a_refused_check_in_has_failed(gym):
 
 
 def test_an_unanswered_check_in_has_failed_and_is_not_repeated(gym):
-    gym = started(gym)
+    gym = started(gym, budget_ms=BRIEF_MS)
     scan = admitted(gym, HANGS)
     gym.drive(SENSOR, 0)
     _, failed = gym.next_events(2)
@@ -124,7 +125,7 @@ def test_a_kill_between_passage_and_answer_leaves_a_failed_check_in(gym):
     )
     assert (failed["fault"], failed["verdict"]) == ("interrupted", "none")
     assert failed["request"]["sent"] is None
-    assert failed["request"]["budget_ms"] == 2000
+    assert failed["request"]["budget_ms"] == AMPLE_MS
     gym.logged("main: failed device-api:1233588721 (device-api interrupted): Passed, but not checked in")
     assert admitted(gym)["result"] == "admitted"
     assert checks_in(gym) == [False, True, False]  # it is not repeated
@@ -152,7 +153,7 @@ def test_the_contact_answers_where_there_is_no_sensor(gym):
 
 
 def test_a_stop_waits_for_the_check_in(gym):
-    gym = started(gym)
+    gym = started(gym, budget_ms=BRIEF_MS)
     admitted(gym, HANGS)
     gym.drive(SENSOR, 0)
     gym.partners.until(lambda: len(gym.partners.requests) == 2 and gym.partners.requests[1].whole)
@@ -184,7 +185,7 @@ def test_a_stop_waits_for_the_check_in_of_who_passes_meanwhile(monkeypatch):
 
 
 def test_the_next_member_waits_for_no_check_in(gym):
-    gym = started(gym)
+    gym = started(gym, budget_ms=3 * BRIEF_MS)
     admitted(gym, HANGS)
     gym.drive(SENSOR, 0)
     assert gym.next_event()["kind"] == "passage"

@@ -91,7 +91,7 @@ def test_a_door_that_is_forced_and_stays_open(gym, environment):
 
 
 def test_a_member_opens_no_alarm_but_a_door_left_open_does(gym):
-    gym = started(gym)
+    gym = started(gym, open_ms=60_000)
     admitted = gym.ask("wellhub", "1000000000200")
     assert admitted["result"] == "admitted"
     gym.drive(CONTACT, 1)

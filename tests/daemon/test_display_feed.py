@@ -76,22 +76,30 @@ def test_an_opening_by_hand_is_a_welcome(shared):
         shared.next_event()
 
 
-def test_status_counts_the_viewers_and_forgets_those_who_are_gone(shared):
-    def count():
-        return shared.call({"command": "status"})["viewers"]
+def count(gym):
+    return gym.call({"command": "status"})["viewers"]
 
-    with Viewer(shared), Viewer(shared):
-        assert count() == 2
+
+def until_nobody_watches(gym):
     until = time.monotonic() + NET_S
-    while count():
+    while count(gym):
         assert time.monotonic() < until
 
 
+def test_status_counts_the_viewers_and_forgets_those_who_are_gone(shared):
+    until_nobody_watches(shared)
+    with Viewer(shared), Viewer(shared):
+        assert count(shared) == 2
+    until_nobody_watches(shared)
+
+
 def test_there_is_room_for_so_many_viewers_and_no_more(shared):
+    until_nobody_watches(shared)
     viewers = [Viewer(shared) for _ in range(VIEWERS_MAX)]
     assert shared.call({"command": "watch"})["error"] == "too many viewers watch already"
     for viewer in viewers:
         viewer.__exit__()
+    until_nobody_watches(shared)
 
 
 def test_a_viewer_who_does_not_read_is_dropped_and_no_scan_waits_for_him(gym):

@@ -12,15 +12,16 @@ from contextlib import closing, contextmanager
 from types import SimpleNamespace
 
 import pytest
-from harness import GOOD, HANG, PINS, code
+from harness import BRIEF_MS, GOOD, HANG, PINS, code
 from limits import NET_S
 from virtual_loop import run_virtually
 
 from gatectl.daemon import serve
 from gatectl.decision.timestamps import FOREVER
+from gatectl.sim.script import SLOW_S
 
 RELAY, GREEN = PINS["main"]["relay"], PINS["main"]["green"]
-SLOW = "1000000000212"  # good after 300 ms
+SLOW = "1000000000212"  # good after SLOW_S
 
 
 def off_at_the_end(gym):
@@ -39,30 +40,29 @@ def test_a_scan_under_way_is_finished(gym, number):
     assert len(gym.openings()) == 1
     assert off_at_the_end(gym)
     (off, back) = gym.pins(RELAY)[-2:]
-    assert off.at - gym.openings()[0].at >= 0.099
     assert not gym.socket.exists()
     (request,) = gym.partners.requests
     assert request.member == SLOW
+    assert off.at - request.last_byte >= SLOW_S + 0.1  # the answer's pause, and a whole pulse
     assert back.at >= off.at
 
 
 def test_the_scan_of_a_partner_that_hangs_ends_with_its_budget(gym):
-    gym = gym({"wellhub": {"budget_ms": 400}}).start()
+    gym = gym({"wellhub": {"budget_ms": BRIEF_MS}}).start()
     gym.partners.on_request = lambda _: gym.signal(signal.SIGTERM)
     gym.scan(code("wellhub", HANG["wellhub"]))
     assert gym.wait() == 0
     (event,) = gym.events()
     assert (event["fault"], event["request"]["sent"]) == ("timeout", True)
-    assert event["request"]["elapsed_ms"] >= 400
+    assert event["request"]["elapsed_ms"] >= BRIEF_MS
 
 
 def test_codes_that_wait_for_their_turn_are_not_asked_any_more(gym):
-    gym = gym({"wellhub": {"budget_ms": 400}}).start()
+    gym = gym({"wellhub": {"budget_ms": 2 * BRIEF_MS}}).start()
     gym.scan(code("wellhub", HANG["wellhub"]))
     gym.until_state("asking")
     gym.scan(code("wellhub", GOOD["wellhub"]))
-    while not gym.call({"command": "status"})["doors"]["main"]["waiting"]:
-        pass
+    gym.until_waiting()
     assert gym.terminate() == 0
     assert [event["member"] for event in gym.events()] == [HANG["wellhub"]]
     assert len(gym.partners.requests) == 1
@@ -70,11 +70,12 @@ def test_codes_that_wait_for_their_turn_are_not_asked_any_more(gym):
 
 def test_an_admitted_member_passes_before_the_end(gym):
     gym = gym(doors={"main": {"open_ms": 700}}).start()
+    scanned_at = time.monotonic()
     gym.ask("wellhub", GOOD["wellhub"])
     assert gym.terminate() == 0
     (on,) = gym.openings()
     off = gym.until_pin(RELAY, 0, on.at)
-    assert off.at - on.at >= 0.699
+    assert off.at - scanned_at >= 0.7
     assert off_at_the_end(gym)
 
 
@@ -118,15 +119,13 @@ def test_a_second_signal_waits_for_no_passage(signals, waits_s):
 
 
 def test_a_second_signal_hurries_a_scan_which_the_next_start_closes(gym):
-    gym = gym({"wellhub": {"budget_ms": 30_000}}).start()
+    gym = gym().start()
     gym.scan(code("wellhub", HANG["wellhub"]))
     gym.partners.until(lambda: gym.partners.requests and gym.partners.requests[0].whole)
     gym.signal(signal.SIGTERM)
     gym.wait_for_notice("STOPPING=1")
-    begun = time.monotonic()
     assert gym.terminate() == 0
-    assert time.monotonic() - begun < 25  # not the budget
-    assert gym.events() == []
+    assert gym.events() == []  # it did not wait for the budget
     gym.start()
     event = gym.next_event()
     assert (event["result"], event["fault"], event["verdict"]) == ("unknown", "interrupted", "none")

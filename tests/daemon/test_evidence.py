@@ -11,7 +11,7 @@ import threading
 from contextlib import ExitStack, closing, suppress
 
 import pytest
-from harness import GOOD, HANG, code
+from harness import BRIEF_MS, GOOD, HANG, code
 from limits import NET_S
 
 from gatectl.decision.event import Evidence
@@ -69,22 +69,20 @@ def entrance():
 
 
 @pytest.fixture(scope="module")
-def gym(shared_gym, entrance, tmp_path_factory):
+def gym(shared_gym, entrance, closed_port, tmp_path_factory):
     other = tmp_path_factory.mktemp("other") / "authority.pem"
     other.write_bytes(Authority().pem)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        closed = server.getsockname()[1]
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, and never says a word
         port = silent.getsockname()[1]
         gym = shared_gym(
             {
-                "wellhub": {"budget_ms": 300},
-                "wellhub-late": {"url": entrance.url, "budget_ms": 20_000},
+                "wellhub": {"budget_ms": BRIEF_MS},
+                "wellhub-late": {"url": entrance.url},
                 "wellhub-stalled": {"budget_ms": 200},
                 "wellhub-unknown": {"url": "https://nobody.invalid"},
-                "wellhub-closed": {"url": f"https://127.0.0.1:{closed}"},
+                "wellhub-closed": {"url": f"https://127.0.0.1:{closed_port}"},
                 "wellhub-untrusted": {"ca_file": str(other)},
-                "wellhub-silent": {"url": f"https://127.0.0.1:{port}", "budget_ms": 300},
+                "wellhub-silent": {"url": f"https://127.0.0.1:{port}", "budget_ms": BRIEF_MS},
                 "capitan": {},
             },
             journal={"patience_ms": 5000},
@@ -125,6 +123,7 @@ def ready_us(dial):
 
 
 def test_a_warm_connection_was_made_before_the_code_was_complete(gym, tmp_path):
+    gym.until_connected("wellhub")
     first, second = gym.ask("wellhub", NOT_FOUND), gym.ask("wellhub", NOT_FOUND)
     event = recorded(gym, second)
     assert event.outcome.request.connection == "warm"

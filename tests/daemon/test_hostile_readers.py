@@ -50,13 +50,14 @@ def test_ten_thousand_codes_at_once(gym):
     assert door["scanners"][0]["dropped"] == {}
     assert resident_kib(gym.pid) - before < 8192
     assert gym.terminate() == 0
-    assert gym.count_logged("too many codes at once") < 100
+    assert gym.count_logged("too many codes at once") < door["dropped"] / 10
 
 
 def test_a_reader_that_comes_and_goes_without_end(gym):
     gym = gym(doors=TWO_DOORS).start()
     scanner = gym.scanners["main"]
     chance = random.Random(7)
+    gym.until_connected()  # which takes a thread and a descriptor for a moment
     before = held(gym.pid)
     for _ in range(15):
         if chance.random() < 0.5:

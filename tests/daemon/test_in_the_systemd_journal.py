@@ -7,7 +7,7 @@ import threading
 
 import contract
 import pytest
-from harness import GOOD, code
+from harness import BRIEF_MS, GOOD, code
 from limits import NET_S
 from lines import fill
 from viewing import Viewer
@@ -101,7 +101,7 @@ EVENTS = [
 
 
 def test_an_entry_for_each_event(gym, journal, tmp_path):
-    gym = gym({"wellhub": {"budget_ms": 200}})
+    gym = gym({"wellhub": {"budget_ms": BRIEF_MS}})
     gym.start(["unshare", "-m", "sh", "-c", IN_ITS_PLACE, str(tmp_path / "journal.socket")])
     ids = {}
     for member, priority, brackets in EVENTS:

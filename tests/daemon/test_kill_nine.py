@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 
-from harness import HANG, PINS
+from harness import AMPLE_MS, HANG, PINS
 
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "15"))
 SEED = int(os.environ.get("KILL_SEED", "1"))
@@ -155,7 +155,7 @@ def test_an_interrupted_scan_is_closed_once_and_logged(gym):
     assert event["message"] == "Interrupted: the outcome was not recorded"
     assert (event["result"], event["verdict"], event["fault"]) == ("unknown", "none", "interrupted")
     assert (event["status"], event["reason"], event["gate"], event["outage"]) == (None, None, None, False)
-    assert event["request"]["budget_ms"] == 2000
+    assert event["request"]["budget_ms"] == AMPLE_MS
     assert gym.terminate() == 0
     gym.start()
     assert gym.terminate() == 0

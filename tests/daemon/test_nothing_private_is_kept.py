@@ -26,7 +26,7 @@ ADDRESS = "buzz@example.com"
 
 @pytest.fixture(scope="module")
 def gym(shared_gym):
-    return shared_gym({name: {"budget_ms": 300} for name in PROTOCOLS})
+    return shared_gym({name: {} for name in PROTOCOLS})
 
 
 def remains(gym):

@@ -6,13 +6,11 @@ import sys
 import pytest
 import toy_partner
 import toy_protocol
-from harness import Gym
+from harness import BRIEF_MS, Gym
 
 from gatectl.config import json_schema
 from gatectl.partners.registry import PROTOCOLS
 from gatectl.sim import protocols as simulated
-
-BUDGET_MS = 400
 
 
 class ToyGym(Gym):
@@ -26,7 +24,7 @@ class ToyGym(Gym):
 @pytest.fixture
 def toys(tmp_path, monkeypatch):
     monkeypatch.setitem(simulated.PROTOCOLS, "toy", toy_protocol.SimulatedToy)
-    with ToyGym(tmp_path, {"toy": {"budget_ms": BUDGET_MS, "settle_s": 60}, "wellhub": {}}) as gym:
+    with ToyGym(tmp_path, {"toy": {"budget_ms": BRIEF_MS, "settle_s": 3600}, "wellhub": {}}) as gym:
         yield gym
 
 

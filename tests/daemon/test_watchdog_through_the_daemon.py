@@ -1,5 +1,7 @@
 """systemd's watchdog is fed while the door is what it claims to be, and then alone."""
 
+import signal
+
 import pytest
 from harness import GOOD, HANG, PINS, code
 
@@ -8,17 +10,19 @@ WATCHED_S = 0.6
 
 @pytest.fixture
 def watched(gym):
-    gym = gym({"wellhub": {"budget_ms": 2000}}, {"main": {"open_ms": 300}})
+    gym = gym(doors={"main": {"open_ms": 300}})
     return gym.start(WATCHDOG_USEC=str(round(WATCHED_S * 1e6)))
 
 
-def test_it_is_fed_in_time_also_while_a_scan_is_under_way(watched):
+def test_it_is_fed_also_while_a_scan_is_under_way(watched):
     watched.scan(code("wellhub", HANG["wellhub"]))
     watched.partners.until(lambda: watched.partners.requests)
     watched.entries(0)
-    assert watched.entries(2 * WATCHED_S).count("WATCHDOG=1") >= 2
-    assert watched.next_event()["fault"] == "timeout"
-    assert watched.terminate() == 0
+    for _ in range(2):
+        watched.wait_for_notice("WATCHDOG=1")
+    watched.until_state("asking")
+    watched.signal(signal.SIGTERM)
+    assert watched.terminate() == 0  # the second signal: do not wait for the partner
 
 
 def test_it_is_not_fed_by_a_loop_that_is_blocked(watched):

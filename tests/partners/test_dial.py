@@ -240,24 +240,18 @@ def test_a_server_that_answers_no_handshake(ca_file):
     run(story())
 
 
-def free_port(family=socket.AF_INET, host="127.0.0.1"):
-    with socket.create_server((host, 0), family=family) as taken:
-        return taken.getsockname()[1]
-
-
-def test_a_refused_connection(ca_file):
+def test_a_refused_connection(ca_file, closed_port):
     async def story():
-        port = free_port()
-        exchange = await asked(port, ca_file, host="127.0.0.1")
+        exchange = await asked(closed_port, ca_file, host="127.0.0.1")
         unsent(exchange, Fault.NETWORK, "begun", "look-up")
-        assert exchange.lost.detail == f"connection refused (127.0.0.1:{port})"
+        assert exchange.lost.detail == f"connection refused (127.0.0.1:{closed_port})"
 
     run(story())
 
 
-def test_every_address_that_failed_is_named():
+def test_every_address_that_failed_is_named(closed_port):
     async def story():
-        port = free_port()
+        port = closed_port
         addresses = found(*((f"127.0.0.{n}", port) for n in range(1, 6)))
         with pytest.raises(ExchangeFailed) as lost:
             await connect(addresses)
@@ -427,13 +421,13 @@ def test_a_name_that_cannot_be_one():
     run(story())
 
 
-def test_a_name_server_that_hangs_holds_one_thread_and_ends_with_the_budget(lookups, ca_file):
+def test_a_name_server_that_hangs_holds_one_thread_and_ends_with_the_budget(lookups, ca_file, closed_port):
     released, entered = threading.Event(), threading.Event()
 
     def hang():
         entered.set()
         released.wait()
-        return found(("127.0.0.1", free_port()))
+        return found(("127.0.0.1", closed_port))
 
     lookups.answer = staticmethod(hang)
 
@@ -510,10 +504,12 @@ def test_a_look_up_that_outlives_the_loop_says_nothing(lookups):
 
 
 def has_ipv6():
-    try:
-        return bool(free_port(socket.AF_INET6, "::1"))
-    except OSError:
-        return False
+    with socket.socket(socket.AF_INET6) as bound:
+        try:
+            bound.bind(("::1", 0))
+        except OSError:
+            return False
+    return True
 
 
 needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6 on loopback")
@@ -521,11 +517,11 @@ needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6
 
 @needs_ipv6
 @pytest.mark.parametrize("dead", ["refused", "deaf"])
-def test_dead_ipv6_leaves_time_for_ipv4(dead, lookups, tls, ca_file):
+def test_dead_ipv6_leaves_time_for_ipv4(dead, lookups, tls, ca_file, closed_port):
     async def story():
         async with Peer(answers(), context=tls, host="127.0.0.1") as peer:
             with deaf_listener(socket.AF_INET6, "::1") as deaf:
-                port = deaf if dead == "deaf" else free_port(socket.AF_INET6, "::1")
+                port = deaf if dead == "deaf" else closed_port
                 lookups.answer = staticmethod(lambda: found(("::1", port), ("127.0.0.1", peer.port)))
                 async with Asker(peer.port, ca_file, host="localhost") as asker:
                     exchange = await asker.ask()
@@ -547,9 +543,9 @@ def test_ipv6_alone(tls, ca_file):
 
 
 @needs_ipv6
-def test_every_address_dead(lookups, ca_file):
+def test_every_address_dead(lookups, ca_file, closed_port):
     async def story():
-        dead = found(("::1", free_port(socket.AF_INET6, "::1")), ("127.0.0.1", free_port()))
+        dead = found(("::1", closed_port), ("127.0.0.1", closed_port))
         lookups.answer = staticmethod(lambda: dead)
         unsent(await asked(1, ca_file, host="partner.example"), Fault.NETWORK)
 

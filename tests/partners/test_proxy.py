@@ -1,7 +1,6 @@
 """Partners behind a proxy: one deadline over all of it; a fault of the proxy's own names the proxy."""
 
 import asyncio
-import socket
 import ssl
 
 import pytest
@@ -160,14 +159,13 @@ def test_a_proxy_that_looks_into_tls(at_name):
     assert detail.endswith(", through the proxy P")
 
 
-def test_no_server_at_the_proxys_address(at_name):
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
+def test_no_server_at_the_proxys_address(at_name, closed_port):
+    at = f"127.0.0.1:{closed_port}"
 
     async def story():
-        async with Asker(443, at_name[1], host=NAME, proxy=Proxy("127.0.0.1", port)) as asker:
+        async with Asker(443, at_name[1], host=NAME, proxy=Proxy("127.0.0.1", closed_port)) as asker:
             lost = (await asker.ask()).lost
-            refused = f"the proxy 127.0.0.1:{port}: connection refused (127.0.0.1:{port})"
+            refused = f"the proxy {at}: connection refused ({at})"
             assert (lost.fault, lost.detail) == (Fault.NETWORK, refused)
         async with Asker(443, at_name[1], proxy=Proxy("proxy.invalid", 3128)) as asker:
             lost = (await asker.ask()).lost

@@ -14,6 +14,7 @@ import patient_http
 import pytest
 from asking import ask, check_in, client, line, trust, wire
 from limits import NET_S
+from partner_rigs import run
 
 from gatectl.sim.protocols import PROTOCOLS
 from gatectl.sim.server import Authority, Leaf, Simulator
@@ -95,7 +96,7 @@ def test_a_request_that_was_cut_is_recorded_as_such():
 
 
 def test_a_client_that_leaves_before_a_late_answer_is_not_answered(monkeypatch):
-    monkeypatch.setattr(PROTOCOLS["perfectgym"], "late_s", 0.25)
+    monkeypatch.setattr(PROTOCOLS["perfectgym"], "late_s", NET_S)
 
     async def story():
         async with Simulator() as sim, line(sim) as other:
@@ -103,11 +104,12 @@ def test_a_client_that_leaves_before_a_late_answer_is_not_answered(monkeypatch):
                 one.send("perfectgym", "1602")
                 await sim.until(lambda: sim.requests and sim.requests[0].whole)
             await sim.until(lambda: sim.open_connections == 1)
-            other.send("perfectgym", "1212")  # 300 ms: the late answer's time has come and gone
+            asyncio.get_running_loop().skip(2 * NET_S)  # the late answer's time has come and gone
+            other.send("perfectgym", "1212")
             await other.see()
             assert sim.requests[0].answered is None
 
-    asyncio.run(story())
+    run(story())
 
 
 def test_requests_sent_ahead_are_answered_in_order():
