@@ -80,10 +80,12 @@ class Browser(Reader):
         if bounds is None:
             return Page([], None, complete=True)
         low, high = bounds
-        while high >= low and len(found) <= size and time.monotonic() < give_up_at:
+        is_time_over = False  # one stretch is looked at in any case: else a busy machine would show nothing
+        while high >= low and len(found) <= size and not is_time_over:
             bottom = max(low, high - SPAN + 1)
             found += self._seqs(search, until, bottom, high, size + 1 - len(found))
             high = bottom - 1
+            is_time_over = time.monotonic() >= give_up_at
         more = len(found) > size
         walked_all = high < low
         events = self._listed(found[:size])

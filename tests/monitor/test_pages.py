@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from datetime import datetime
 
 import patient_http
 import pytest
@@ -19,6 +20,8 @@ from gatectl.decision.outcomes import Fault, Message
 from gatectl.decision.verdict import Basis, Result
 from gatectl.journal.paging import Browser, Search
 from gatectl.journal.schema import open_store
+from gatectl.monitor.handlers import _look
+from gatectl.monitor.query import Query
 from gatectl.sim.simulated_door import SimulatedDoor
 
 
@@ -260,9 +263,13 @@ def test_an_outage_is_shown_in_a_plain_sentence(tmp_path):
 SCANS = int(os.environ.get("GATECTL_EVENTS", "100000"))
 
 
-def test_a_hundred_thousand_events_take_a_tenth_of_a_second(closed_gym):
-    """The first view, and each filter; one quick answer shows it, since the machine is not ours alone."""
-    fill(closed_gym.with_name("journal.db"), SCANS)
+STEPS_MAX = 30_000
+"""Of SQLite's machine, for a page: some milliseconds. A search through all events takes many times that."""
+
+
+def test_a_page_of_a_hundred_thousand_events_reads_few_of_them(tmp_path):
+    """The first view, and each filter; SQLite counts its own steps, so that no clock is looked at."""
+    fill(tmp_path / "journal.db", SCANS)
     queries = [
         {},
         {"door": "main"},
@@ -278,15 +285,13 @@ def test_a_hundred_thousand_events_take_a_tenth_of_a_second(closed_gym):
         {"until": "2026-01-01"},
         {"before": str(SCANS // 2)},
     ]
-    with monitor(closed_gym) as address, patient_http.Client(base_url=address) as client:
-
-        def took_s(query):
-            start = time.perf_counter()
-            assert client.get("/", params=query).status_code == 200
-            return time.perf_counter() - start
-
+    today = datetime.now().astimezone().date()
+    with Browser(tmp_path / "journal.db") as browser:
         for query in queries:
-            assert any(took_s(query) < 0.1 for _ in range(50)), query
+            steps = []
+            browser._connection.set_progress_handler(lambda steps=steps: steps.append(100), 100)
+            _look(browser, Query.of(query), today)
+            assert 0 < sum(steps) <= STEPS_MAX, query
 
 
 def test_a_walk_that_takes_too_long_says_how_far_it_came(tmp_path, monkeypatch):
@@ -296,4 +301,4 @@ def test_a_walk_that_takes_too_long_says_how_far_it_came(tmp_path, monkeypatch):
     monkeypatch.setattr("gatectl.journal.paging.PATIENCE_S", -1.0)
     with Browser(path) as browser:
         page = browser.page(Search(), 20, browser.mark())
-    assert (page.events, page.older, page.complete) == ([], 51, False)
+    assert (len(page.events), page.older, page.complete) == (10, 41, False)
