@@ -5,8 +5,10 @@ Both are Debian's own programs. As root, PostgreSQL runs as the user postgres, s
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import socket
@@ -22,10 +24,10 @@ from psycopg.conninfo import make_conninfo
 from gatectl.errors import GatectlError
 from gatectl.fleet.settings import POSTGRESQL_LEAST
 
-START_S = 60.0
+START_S = 90.0
 """A broker and a database that begin on a loaded machine; a second elsewhere."""
-STOP_S = 30.0
-"""PostgreSQL writes its checkpoint first."""
+STOP_S = 90.0
+"""PostgreSQL writes its checkpoint first. Processes of one that is killed may be there at the next start."""
 POLL_S = 0.02
 """Between two looks whether a service answers."""
 
@@ -36,6 +38,9 @@ OWN_GROUP = 0
 """As `process_group` of a child: Ctrl-C reaches the parent alone, which ends its children in their order."""
 
 TRY_AGAIN = "try it again; a full disk (df -h), full memory (free -m) or a busy machine may be the cause"
+
+PORTS = range(20_000, 32_000)
+"""Below those that Linux gives to connections."""
 
 _INSTALL = "apt-get install --no-install-recommends {}"
 
@@ -72,10 +77,15 @@ def require_programs() -> None:
 
 
 def free_port() -> int:
-    """Return a port of the loopback address that is free now."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-        return port
+    """Return a port of the loopback address that is free now.
+
+    It is none of those that the kernel gives to connections: one of them could have it while the service is
+    away, even the connection that looks for the service (ip_local_port_range, ip(7)).
+    """
+    while True:
+        port = secrets.choice(PORTS)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 class _Service:

@@ -25,8 +25,8 @@ from gatectl.sim.server import Simulator
 from gatectl.sim.simulated_gate import RELAY, GateInput, SimulatedGate
 from gatectl.sim.virtual_scanners import VirtualSerialScanner
 
-READY_S = 30.0
-"""An emulated Pi takes seconds to start Python, a desktop a fraction of one."""
+READY_S = 90.0
+"""An emulated Pi takes seconds to start Python, and so does a busy desktop."""
 
 MAIN, SIDE = "main", "side"
 """The doors; the side door is there with a whole gate alone, and its schedule keeps it closed."""

@@ -202,6 +202,11 @@ def is_let_in(broker, context):
     return answer[:1] == b"\x20" and answer[3] == 0
 
 
+def test_a_free_port_is_none_that_a_connection_could_have_while_the_broker_is_away():
+    """Linux gives those from 32768 on, if it is not set otherwise (ip(7))."""
+    assert all(1024 <= free_port() < 32_768 for _ in range(20))
+
+
 def test_the_broker_takes_the_fleets_own_certificates_alone(broker, office, tmp_path):
     foreign = tmp_path / "foreign"
     new_office.create(foreign)
