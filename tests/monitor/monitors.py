@@ -6,10 +6,12 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager, suppress
 
 from limits import NET_S
 
+from gatectl.monitor.password import TRIES, TRY_AGAIN_S
 from gatectl.sim.protocols import PROTOCOLS
 from gatectl.sim.simulated_door import demo_settings
 
@@ -43,6 +45,21 @@ def monitor_process(settings, *arguments, listen="127.0.0.1:0", descriptors=1024
         rest = process.stderr.read()
         process.stderr.close()
         assert (process.wait(NET_S), rest) == (0, "")
+
+
+def require_limit(took_s, statuses):
+    """Of wrong passwords that were tried within this time five are compared, and one more per ten seconds."""
+    assert set(statuses) <= {403, 429}
+    assert statuses.count(403) <= TRIES + took_s / TRY_AGAIN_S
+    assert statuses.count(403) >= TRIES or 429 not in statuses
+
+
+def try_until_refused(sign_in):
+    """Try a wrong password until none is compared any more; `sign_in` returns the status."""
+    begun_s, statuses = time.monotonic(), []
+    while 429 not in statuses:
+        statuses.append(sign_in())
+        require_limit(time.monotonic() - begun_s, statuses)
 
 
 BAD_GATEWAY = (
