@@ -2,14 +2,17 @@ import asyncio
 import os
 
 import pytest
+from limits import NET_S
 from reader_rigs import on_shifted_clock
 
 from gatectl.decision.reader.keys import EV_KEY, PRESSED
+from gatectl.devices.reader import probe as probe_module
 from gatectl.devices.reader.discovery import DeviceInfo
 from gatectl.devices.reader.driver import all_drivers
 from gatectl.devices.reader.evdev_keyboard import KeyboardDriver
 from gatectl.devices.reader.port import DeviceLost, LossCause
 from gatectl.devices.reader.probe import Capture, Probe, ProbeFailedError
+from gatectl.devices.reader.supervisor import OPEN_S
 from gatectl.sim.virtual_scanners import VirtualKeyboard, VirtualSerialScanner
 
 DRIVERS = all_drivers()
@@ -35,6 +38,12 @@ async def arrived(probe, count):
     """Returns when so many bytes, or key events, were read."""
     while sum(len(chunk) for chunk in probe._listeners[0]._chunks) < count:
         await asyncio.sleep(0)
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch):
+    """A busy machine needs more time to open a device."""
+    monkeypatch.setattr(probe_module, "OPEN_S", NET_S)
 
 
 @pytest.fixture
@@ -116,11 +125,13 @@ async def test_keys_and_how_long_they_took():
 
 
 @on_shifted_clock
-async def test_a_device_that_hangs_at_open_keeps_no_other_one_waiting(scanner, tmp_path):
+async def test_a_device_that_hangs_at_open_keeps_no_other_one_waiting(scanner, tmp_path, monkeypatch):
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
+    monkeypatch.setattr(probe_module, "OPEN_S", OPEN_S)
 
     def hanging(_path):
+        monkeypatch.setattr(probe_module, "OPEN_S", NET_S)  # for the one behind it
         with fifo.open("rb"):  # until somebody opens its other end
             raise DeviceLost(LossCause.UNPLUGGED)
 
