@@ -11,6 +11,7 @@ import threading
 from collections import Counter
 
 from fleet_rig import context_of
+from limits import NET_S
 
 PUBLISH, PUBACK = 3, 4
 """Types of packets (MQTT 5, section 2.1.2)."""
@@ -41,7 +42,7 @@ class MqttProxy:
 
     def __enter__(self):
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(NET_S)
         return self
 
     def __exit__(self, *_):

@@ -131,7 +131,7 @@ def test_what_a_gate_of_a_later_version_sends_again_names_the_member_in_no_field
 def test_an_erasure_waits_for_no_dump_and_lets_ingest_wait_for_none(tables, settings, database):
     tables.events("berlin-1", PRIVACY.event(scan()))
     with psycopg.connect(database) as dump:
-        dump.execute("SET idle_in_transaction_session_timeout = '30s'")
+        dump.execute(f"SET idle_in_transaction_session_timeout = '{NET_S:.0f}s'")
         dump.execute("SELECT FROM erased, event, device")
         assert erase(settings) == 0
         tables.scan("berlin-1", "Berlin")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import aiomqtt
 import pytest
-from fleet_rig import context_of
+from fleet_rig import context_of, until
 from uplink_rig import UplinkGate, peak_kib
 from virtual_gate import WAIT_S, client
 
@@ -231,6 +231,7 @@ async def _flood(broker, office, gate):
         for generation in range(1, LIES):
             mark = Mark(gate.status()["journal"], generation, 0, None)
             await liar.publish(f"gatectl/1/{gate.device}/mark", wire.encode_mark(mark).data, qos=1)
+        await until(batches.qsize)
         counting.cancel()
     return batches.qsize(), asyncio.get_running_loop().time() - started
 

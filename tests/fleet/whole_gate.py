@@ -20,7 +20,7 @@ class WholeGate:
     def __init__(self, folder, office, port, device="berlin-1"):
         self.uplink = UplinkGate(folder, office, port, device, members='members = "plain"')
         self.gym = Gym(folder, journal_folder=folder)
-        self._members = (f"1{number:09}200" for number in itertools.count(1))
+        self._numbers = itertools.count(1)
         self._stack = ExitStack()
 
     def __enter__(self):
@@ -49,7 +49,8 @@ class WholeGate:
             partner.on_request = None
 
     def scan(self):
-        self.gym.scan(code("wellhub", next(self._members)))
+        # Also in the partner's thread: a generator could not be asked by two at once.
+        self.gym.scan(code("wellhub", f"1{next(self._numbers):09}200"))
 
     def catch_up(self):
         """Start both again; return when head office has every event."""
