@@ -12,6 +12,8 @@ from limits import NET_S
 from lines import fill
 from viewing import Viewer
 
+from gatectl.decision.outcomes import Message
+
 SOCKET = "/run/systemd/journal/socket"
 
 IN_ITS_PLACE = f"""
@@ -170,6 +172,92 @@ def test_an_entry_for_each_event(gym, journal, tmp_path):
     shown = [entry["GATECTL_EVENT_ID"] for entry in journal.so_far if "GATECTL_EVENT_ID" in entry]
     assert shown == [event["id"] for event in gym.events()]
     assert gym.stderr == []
+
+
+SENSOR, LEAVING, FIRE, BUTTON, CONTACT = 27, 16, 20, 26, 19
+
+GATE = {
+    "open_ms": 60_000,
+    "relay": {"continuous": True},
+    "passage": {"pin": SENSOR, "debounce_ms": 0, "wait_ms": 60_000},
+    "contact": {"pin": CONTACT, "active": "high", "debounce_ms": 0},
+    "fire": {"pin": FIRE, "active": "high", "debounce_ms": 0},
+    "exit": {"button": {"pin": BUTTON, "debounce_ms": 0}, "passage": {"pin": LEAVING, "debounce_ms": 0}},
+}
+"""A gate with every input."""
+
+
+def moves(pin, level):
+    return lambda gym: gym.drive(pin, level)
+
+
+def let_go(gym):
+    """Nobody stays in the sensor or at the button, which would be an event of its own in the end."""
+    for pin in (SENSOR, BUTTON):
+        gym.drive(pin, 1)
+
+
+def orders(*arguments):
+    return lambda gym: gym.run(*arguments)
+
+
+AT_THE_GATE = [
+    # what happens there; the event's kind, result and message; the priority
+    (lambda gym: gym.scan(code("wellhub", GOOD["wellhub"])), "scan", "admitted", contract.CHECKED_IN, 6),
+    (moves(SENSOR, 0), "passage", "passed", "Passed", 6),
+    (moves(LEAVING, 0), "passage", "left", "Left", 6),
+    (orders("lockdown", "main", "--reason", "threat"), "mode", "lockdown", "Locked down: threat", 4),
+    (lambda gym: gym.scan(code("wellhub", GOOD["wellhub"])), "scan", "rejected", "Locked down", 5),
+    (moves(BUTTON, 0), "exit", "opened", "Exit", 6),
+    (moves(FIRE, 1), "mode", "fire", "Fire alarm", 2),
+    (lambda gym: gym.scan(code("wellhub", GOOD["wellhub"])), "scan", "admitted", "Let in: fire alarm", 6),
+    (orders("hold", "main", "--for", "1h", "--reason", "open day"), "mode", "held", "Held open until ", 5),
+    (orders("normal", "main"), "mode", "normal", "Normal again", 5),
+    (moves(FIRE, 0), "mode", "normal", "Normal again", 5),
+    (lambda gym: gym.fail(f"{LEAVING}:unread"), "input", "lost", "The exit's passage sensor is lost", 3),
+    (lambda gym: gym.fail(), "input", "ok", "The exit's passage sensor works again", 5),
+]
+
+
+def test_an_entry_for_each_event_of_a_gate(gym, journal, tmp_path):
+    gym = gym(doors={"main": GATE})
+    gym.start(["unshare", "-m", "sh", "-c", IN_ITS_PLACE, str(tmp_path / "journal.socket")])
+    for happens, kind, result, message, priority in AT_THE_GATE:
+        happens(gym)
+        event = gym.next_event()
+        let_go(gym)
+        entry = journal.wait(GATECTL_EVENT_ID=event["id"])
+        assert (event["kind"], event["result"]) == (kind, result)
+        assert event["message"].startswith(message)
+        assert (entry["PRIORITY"], entry["GATECTL_KIND"], entry["GATECTL_RESULT"]) == (
+            str(priority),
+            kind,
+            result,
+        )
+        assert (entry.get("GATECTL_OF"), entry.get("GATECTL_BASIS")) == (event["of"], event["basis"])
+        assert entry["MESSAGE"].startswith(f"main: {result}")
+        assert event["message"] in entry["MESSAGE"]
+        known = [one for one in Message if event["message"].startswith(one.value)]
+        assert entry["MESSAGE_ID"] in {one.catalog_id for one in known or [Message.INPUT]}
+
+
+ALARMS = [
+    (moves(SENSOR, 0), "passage", "unexpected", "Passage without admission", 4),
+    (moves(CONTACT, 1), "contact", "forced", "Door forced open", 3),
+    (moves(CONTACT, 0), "contact", "closed", "Door closed again after ", 5),
+]
+
+
+def test_an_alarm_of_a_gate_is_more_urgent_than_its_end(gym, journal, tmp_path):
+    gym = gym(doors={"main": GATE})
+    gym.start(["unshare", "-m", "sh", "-c", IN_ITS_PLACE, str(tmp_path / "journal.socket")])
+    for happens, kind, result, message, priority in ALARMS:
+        happens(gym)
+        event = gym.next_event()
+        let_go(gym)
+        assert (event["kind"], event["result"], event["message"][: len(message)]) == (kind, result, message)
+        entry = journal.wait(GATECTL_EVENT_ID=event["id"])
+        assert (entry["PRIORITY"], entry.get("GATECTL_OF")) == (str(priority), event["of"])
 
 
 def test_scans_and_the_end_do_not_wait_for_a_journal_that_hangs(gym, tmp_path):

@@ -1,6 +1,7 @@
 """Modes: fire, lockdown, holds and schedules, in their order; their effect on relay, scans and alarms."""
 
 from datetime import UTC
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -284,6 +285,48 @@ def test_first_in_knows_at_once_who_came_in_before_the_start():
     look(door, BEGIN_S + 10)
     door.feed(m.Resumed(None, instant(door.now), round((BEGIN_S + 5) * 1e6)))
     assert of_modes(door) == [("held", "Held open by schedule staffed")]
+
+
+def test_an_admission_since_the_start_counts_although_the_journal_knows_of_none():
+    door = at_rest(modes=held_by_plan(first_in=True))
+    look(door, BEGIN_S)
+    door.scan("1")
+    assert door.mode is Mode.HELD
+    door.feed(m.Resumed(None, instant(door.now), None))
+    assert door.mode is Mode.HELD
+
+
+def test_status_knows_when_a_schedule_changes_the_mode():
+    plans = ModeRules(
+        Planned("staffed", SPAN), Planned("night", Schedule([[(30, 40)]] + [[]] * 6, {})), zone=UTC
+    )
+    door = at_rest(modes=plans)
+    until_us = door.machine.modes.until_us
+    for at_s, mode, end_s in ((BEGIN_S, Mode.HELD, END_S), (MONDAY_S + 1800.0, Mode.CLOSED, END_S)):
+        look(door, at_s)
+        assert (door.mode, until_us(round(at_s * 1e6))) == (mode, round(end_s * 1e6))
+    look(door, END_S)
+    assert until_us(round(END_S * 1e6)) is None
+
+
+def test_the_end_of_an_order_is_followed_by_what_counts_then():
+    door = at_rest(has_fire=True, modes=held_by_plan())
+    look(door, BEGIN_S)
+    door.order(Mode.LOCKDOWN, "threat")
+    door.order(Mode.NORMAL)
+    by_plan = ("held", "Held open by schedule staffed")
+    assert of_modes(door)[-2:] == [("normal", "Normal again"), by_plan]
+    fire(door, active=True)
+    locked = ("lockdown", "Locked down: threat")
+    door.order(Mode.LOCKDOWN, "threat")
+    fire(door, active=False)
+    assert of_modes(door)[-3:] == [("fire", "Fire alarm"), locked, locked]
+
+
+def test_a_hold_names_its_end_on_the_gyms_own_clock():
+    door = at_rest(modes=ModeRules(zone=ZoneInfo("Asia/Kolkata")))
+    door.order(Mode.HELD, "open day", for_s=3600)
+    assert of_modes(door) == [("held", "Held open until 06:46:40: open day")]
 
 
 def test_closed_by_schedule_lets_nobody_in_and_comes_before_a_hold():

@@ -285,11 +285,12 @@ def test_a_signal_that_begins_just_before_the_relay_is_the_members():
     assert (passed.result.value, passed.gate.after_ms) == ("passed", 0.0)
 
 
-def test_a_signal_that_is_debounced_counts_from_its_beginning():
+@pytest.mark.parametrize("began_s", [1003.9, 1004.0])
+def test_a_signal_that_is_debounced_counts_from_its_beginning(began_s):
     door = turnstile(SENSOR._replace(debounce_s=1.0))
     door.scan("1")
     door.until(1004.5)
-    began_in_time = m.InputChanged(InputName.PASSAGE, True, instant(1003.9))
+    began_in_time = m.InputChanged(InputName.PASSAGE, True, instant(began_s))
     door.feed(began_in_time)
     assert door.words == [GRANTED, PASSED]
 
