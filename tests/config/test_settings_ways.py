@@ -131,7 +131,7 @@ def test_a_client_certificate(wellhub, tmp_path):
 
 
 def test_a_client_certificate_that_ends_soon(wellhub, tmp_path):
-    ends = NOW + timedelta(days=9, hours=1)
+    ends = NOW + timedelta(days=9, hours=12)
     issue(tmp_path, not_after=ends)
     settings, _ = load_with_keys(wellhub(CERTIFICATE), {})
     (warning,) = expiring(settings.partners)

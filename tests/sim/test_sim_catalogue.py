@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 from asking import line
+from limits import NET_S
 
 from gatectl.sim import script
 from gatectl.sim.protocols import PROTOCOLS, catalogue
@@ -82,6 +83,8 @@ def html(status, kind=HTML):
 
 
 def busy(lowest, highest):
+    """A date may be over by the time that a busy machine looks at it."""
+
     def check(_protocol, _member, seen):
         after = seen.headers["retry-after"]
         wait = float(after) if after.isdigit() else _until(after)
@@ -164,7 +167,7 @@ SHARED = {
     ("440", "PLAIN-404"): plain(404, TEXT),
     **{(str(status), f"STATUS-{status}"): plain(status) for status in (405, 408, 410, 415, 422)},
     ("429", "BUSY"): busy(2, 2),
-    ("430", "BUSY-UNTIL"): busy(1, 3),
+    ("430", "BUSY-UNTIL"): busy(-NET_S, 3),
     ("431", "BUSY-OPEN"): lambda p, m, s: plain(429)(p, m, s) and "retry-after" not in s.headers,
     ("503", "MAINTENANCE"): html(503),
     ("101", "SWITCHING"): SILENT,
