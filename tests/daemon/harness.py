@@ -40,6 +40,9 @@ HERE = Path(__file__).parent
 AMPLE_MS = 30_000
 """A partner's budget where a test sets none: its answer comes within it, on a busy machine too."""
 
+PATIENCE_MS = 5000
+"""A scan waits so long for its record where a test does not say how long: the disk may be busy too."""
+
 BRIEF_MS = 2000
 """A budget whose end a test waits for: the request leaves within it, on a busy machine too."""
 
@@ -193,7 +196,8 @@ class Gym:
     def _settings_lines(self) -> Iterator[str]:
         yield from ("[site]", 'tenant = "FitCo GmbH"', 'studio = "Berlin Mitte"')
         yield from ("[gpio]", 'pin_factory = "recording"')
-        yield from _table("journal", {"path": str(self.journal)} | self._journal_settings)
+        journal = {"path": str(self.journal), "patience_ms": PATIENCE_MS}
+        yield from _table("journal", journal | self._journal_settings)
         yield from ("[control]", 'socket = "control.sock"')
         for name, more in self._partner_settings.items():
             yield from self._partner_lines(name, more)

@@ -53,7 +53,7 @@ def test_a_lockdown_by_a_person_survives_a_kill_and_is_ended_by_one(gym):
 
 
 def test_a_lockdown_survives_a_restart_while_the_disk_takes_no_record(gym):
-    gym = gym().start()
+    gym = gym(journal={"patience_ms": 100}).start()
     ordered(gym, "lockdown", "main", "--reason", "threat")
     gym.kill9()
     gym.stop_following()

@@ -14,6 +14,9 @@ from limits import CLOCKS_S
 
 OTHER_GOOD = ["1000000000001", "1000000000002", "1000000000200"]
 
+SHORT = {"patience_ms": 100}
+"""The default of the settings, where the record cannot come anyway."""
+
 
 def test_each_record_names_the_boot_and_an_events_times_agree(tmp_path):
     with Gym(tmp_path) as gym:
@@ -187,7 +190,7 @@ def test_a_disk_that_is_stalled_for_less_than_patience_is_not_late(gym):
 
 
 def test_a_store_that_is_slow_to_open_sends_no_card_to_a_route(gym):
-    gym = gym({"wellhub": {}, "capitan": {}}).start()
+    gym = gym({"wellhub": {}, "capitan": {}}, journal=SHORT).start()
     card = code("wellhub", GOOD["wellhub"])  # a route takes this code too
     assert gym.run("cards", "add", card, "capitan", GOOD["capitan"]).returncode == 0
     assert gym.terminate() == 0
@@ -203,7 +206,7 @@ def test_a_store_that_is_slow_to_open_sends_no_card_to_a_route(gym):
 
 
 def test_no_code_is_routed_as_long_as_the_cards_cannot_be_read(gym):
-    gym = gym({"wellhub": {}, "capitan": {}}).start()
+    gym = gym({"wellhub": {}, "capitan": {}}, journal=SHORT).start()
     card = code("wellhub", GOOD["wellhub"])
     assert gym.run("cards", "add", card, "capitan", GOOD["capitan"]).returncode == 0
     assert gym.terminate() == 0
@@ -232,7 +235,7 @@ def test_no_code_is_routed_as_long_as_the_cards_cannot_be_read(gym):
 
 
 def test_a_full_disk_locks_no_member_out(gym, small_disk):
-    gym = gym({"wellhub": {"budget_ms": BRIEF_MS}}, journal_folder=small_disk).start()
+    gym = gym({"wellhub": {"budget_ms": BRIEF_MS}}, journal=SHORT, journal_folder=small_disk).start()
     assert gym.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
     filler = fill(small_disk)
     members = [*OTHER_GOOD, "1000000000404", HANG["wellhub"]]
@@ -257,7 +260,7 @@ def test_a_full_disk_locks_no_member_out(gym, small_disk):
 
 
 def test_a_disk_that_stays_full_costs_records_and_says_so(gym, small_disk):
-    gym = gym(journal_folder=small_disk).start()
+    gym = gym(journal=SHORT, journal_folder=small_disk).start()
     fill(small_disk)
     for member in OTHER_GOOD:
         gym.scan(code("wellhub", member))
@@ -268,7 +271,7 @@ def test_a_disk_that_stays_full_costs_records_and_says_so(gym, small_disk):
 
 def test_a_disk_that_turns_read_only_locks_no_member_out(gym, failing_disk):
     disk, break_it = failing_disk
-    gym = gym(journal_folder=disk / "journal").start()
+    gym = gym(journal=SHORT, journal_folder=disk / "journal").start()
     first = gym.ask("wellhub", "1000000000404")  # none of those that follow: their lines are waited for
     break_it()
     for member in OTHER_GOOD:
@@ -285,7 +288,7 @@ def test_a_disk_that_turns_read_only_locks_no_member_out(gym, failing_disk):
 
 
 def test_a_start_on_a_read_only_disk_locks_no_member_out(gym, small_disk):
-    gym = gym(journal_folder=small_disk).start()
+    gym = gym(journal=SHORT, journal_folder=small_disk).start()
     card = code("wellhub", "1000000000404")  # by a route it has no member
     assert gym.run("cards", "add", card, "wellhub", GOOD["wellhub"]).returncode == 0
     gym.scan(card)

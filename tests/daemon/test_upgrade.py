@@ -15,7 +15,7 @@ NEXT = known_version() + 1
 @pytest.fixture
 def upgrade(gym):
     """A door that has let a member in; and what puts a newer version, with this schema, into its place."""
-    gym = gym().start()
+    gym = gym(journal={"patience_ms": 100}).start()
     assert gym.ask("wellhub", GOOD["wellhub"])["result"] == "admitted"
     assert gym.run("cards", "add", "fob", "wellhub", GOOD["wellhub"]).returncode == 0
     gym.stop_following()
