@@ -41,7 +41,7 @@ from gatectl.uplink.wire import Channel, EventBatch, Presence, Properties, WireE
 from gatectl.validators.addresses import broker_address
 
 CONNECT_S = 5.0
-"""The library waits for so long even if the connection ends before it has come about."""
+"""For each answer of the broker, which is near."""
 KEEPALIVE_S = 30
 RECONNECT_MAX_S = 30.0
 """Gates wait for head office with what they have; a short time catches up sooner."""

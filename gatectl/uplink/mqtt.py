@@ -128,16 +128,10 @@ class CancellableClient(aiomqtt.Client):
         except TimeoutError:
             raise aiomqtt.MqttError("operation timed out") from None
 
-
-class _Client(CancellableClient):
-    async def _misc_loop(self) -> None:
-        while self._client.loop_misc() == MQTT_ERR_SUCCESS:  # noqa: ASYNC110 - paho's keepalive has no event
-            await asyncio.sleep(MISC_S)
-
     def _on_disconnect(self, *arguments: Any) -> None:
         if not self._connected.done():
             # aiomqtt would wait for its time limit.
-            what = "the broker ended the connection before it began: does it refuse the gate's certificate?"
+            what = "the broker ended the connection before it began: does it refuse this certificate?"
             self._connected.set_exception(aiomqtt.MqttError(what))
         super()._on_disconnect(*arguments)
 
@@ -150,6 +144,12 @@ class _Client(CancellableClient):
             if self._misc_task is not None:
                 self._misc_task.cancel()
             raise
+
+
+class _Client(CancellableClient):
+    async def _misc_loop(self) -> None:
+        while self._client.loop_misc() == MQTT_ERR_SUCCESS:  # noqa: ASYNC110 - paho's keepalive has no event
+            await asyncio.sleep(MISC_S)
 
 
 class Connection:
