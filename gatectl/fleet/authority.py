@@ -171,6 +171,7 @@ class CertificateAuthority:
         signed = builder.sign(self._key, hashes.SHA256())
         new = self._folder / f"{REVOKED}.new"
         new.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+        new.chmod(0o644)  # the broker reads it as a user of its own, whatever root's umask is
         new.replace(self._folder / REVOKED)  # the broker may be reading it
 
     def _leaf(

@@ -172,6 +172,7 @@ def create(folder: Path, names: Sequence[str] = (), *, port: int = PORT, address
     folder.mkdir(parents=True, exist_ok=True, mode=0o750)
     if any(folder.iterdir()):
         raise GatectlError(f"{folder} is not empty", "give a folder that has no fleet yet")
+    public = ["ca.crt", "server.crt", "ingest.crt"]
     authority = CertificateAuthority.create(folder)
     key, certificate = authority.issue_server([*(names or [socket.getfqdn()]), *HERE])
     write_private(folder / "server.key", key)
@@ -182,6 +183,9 @@ def create(folder: Path, names: Sequence[str] = (), *, port: int = PORT, address
     write_private(folder / "pseudonym", f"{secrets.token_hex(PSEUDONYM_KEY_BYTES)}\n".encode("ascii"))
     for name, text in _texts(folder, port, address).items():
         (folder / name).write_text(text, "utf-8")
+        public.append(name)
+    for name in public:
+        (folder / name).chmod(0o644)  # the services read them, also where root's umask is a strict one
     _give_to_services(folder)
 
 
@@ -264,7 +268,7 @@ def next_steps(folder: Path) -> list[str]:
         f"chgrp mosquitto {of_broker} && chmod 640 {of_broker}",
         f"chgrp {USER} {of_ours} && chmod 640 {of_ours}",
         f"runuser -u postgres -- createuser {USER}",
-        f"runuser -u postgres -- createdb -O {USER} gatectl",
+        f"runuser -u postgres -- createdb -O {USER} -E UTF8 --locale=C.UTF-8 -T template0 gatectl",
         f"install -D -m 644 {path}/mosquitto-gatectl.conf {drop_in}",
         f"install -m 644 {path}/gatectl-fleet-*.service /etc/systemd/system/",
         "systemctl daemon-reload && systemctl restart mosquitto",

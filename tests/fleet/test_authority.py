@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import shlex
 import socket
 import stat
@@ -42,8 +43,24 @@ def test_a_new_head_office_is_complete_and_its_secrets_are_its_owners(tmp_path, 
         assert not stat.S_IMODE((folder / secret).stat().st_mode) & 0o007
     out, err = capsys.readouterr()
     assert f"mosquitto -c {folder}" in (folder / "mosquitto-gatectl.conf").read_text()
-    assert "createdb" in out
+    assert "createdb -O gatectl-fleet -E UTF8 --locale=C.UTF-8 -T template0 gatectl" in out
     assert "back up" in err
+
+
+def test_a_strict_umask_hides_nothing_from_the_services(tmp_path):
+    folder = tmp_path / "office"
+    before = os.umask(0o077)
+    try:
+        assert main(["fleet", "init", str(folder), "--name", "127.0.0.1"]) == 0
+        CertificateAuthority(folder).sign(request_of("berlin-1")[0])
+        CertificateAuthority(folder).revoke("berlin-1")
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir() if path.is_file()}
+    private = {name for name in modes if name.endswith(".key") or name == "pseudonym"}
+    assert {modes[name] & 0o007 for name in private} == {0}
+    assert {modes[name] for name in modes.keys() - private - {"acl"}} == {0o644}
+    assert modes["acl"] in {0o640, 0o644}
 
 
 def test_a_folder_that_is_in_use_is_left_alone(tmp_path, capsys):
