@@ -104,7 +104,8 @@ def _monitor(args: argparse.Namespace) -> int:
     found = settings.load(path)
     password = settings.password_of(path, found.database, os.environ)
     key = _pseudonym_key(path, found)
-    bound, access, ready = monitor.prepared(args, path, found.monitor)
+    served = monitor.Served("gatectl fleet monitor", path.absolute().parent)
+    bound, access, ready = monitor.prepared(args, path, found.monitor, served)
     web.run(
         FleetSource(found.database.dsn, password),
         web.MemberLookup(key),

@@ -57,6 +57,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
 """Name, module and one line of help; the help is here so that it can be shown without importing a command."""
 
 
+_OF_GATE = "the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)"
+_OF_FLEET = "the settings of head office (else /etc/gatectl-fleet/fleet.toml)"
+
+
 class Parser(argparse.ArgumentParser):
     """A parser with `-c` that raises UsageError, and adds a command's arguments when the command is used.
 
@@ -71,7 +75,7 @@ class Parser(argparse.ArgumentParser):
             "--config",
             metavar="FILE",
             default=argparse.SUPPRESS,  # else it would overwrite one given before the command
-            help="the settings (else $GATECTL_CONFIG, else /etc/gatectl/gatectl.toml)",
+            help=_OF_FLEET if self.prog.startswith("gatectl fleet") else _OF_GATE,
         )
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:

@@ -10,11 +10,11 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from gatectl.config.model import MonitorSettings, Settings
-from gatectl.config.problems import MONITOR_HINT, SettingIssue
+from gatectl.config.problems import SettingIssue, monitor_hint
 from gatectl.config.reader import find, load, located
 from gatectl.config.secrets import KeyRefused, read_password
 from gatectl.daemon.control import WATCH_SOCKET
@@ -108,8 +108,19 @@ def _serve(args: argparse.Namespace, path: Path, settings: Settings) -> int:
     return 0
 
 
+class Served(NamedTuple):
+    """The words of messages about the monitor of a gate, or of a fleet."""
+
+    command: str
+    folder: Path
+    """Of its settings."""
+
+
+OF_GATE = Served("gatectl monitor", Path("/etc/gatectl"))
+
+
 def prepared(
-    args: argparse.Namespace, path: Path, settings: MonitorSettings
+    args: argparse.Namespace, path: Path, settings: MonitorSettings, served: Served = OF_GATE
 ) -> tuple[socket.socket, Access, Callable[[], None]]:
     """Return the bound socket, who may see the pages, and what to do when they are served.
 
@@ -122,7 +133,7 @@ def prepared(
     host, port = _listen(args, settings)
     text = _password(args, path, settings)
     if text is None:
-        _require_loopback(host, args, path)
+        _require_loopback(host, args, path, served)
     folder = os.environ.get(STATE_FOLDER)
     secret = None if text is None else Password(text, SignedOut(Path(folder) if folder else None))
     bound = serve.listening(host, port)
@@ -144,7 +155,7 @@ def _link(args: argparse.Namespace, path: Path, settings: Settings) -> int:
     host, port = _listen(args, settings.monitor)
     text = _password(args, path, settings.monitor)
     if text is None:
-        _require_loopback(host, args, path)
+        _require_loopback(host, args, path, OF_GATE)
     names = _names(args, settings.monitor)
     # 0.0.0.0 and :: mean every address of this machine, and a browser cannot open them.
     own = socket.gethostname() if _is_any(host) else host
@@ -207,14 +218,14 @@ def _long_password(source: KeySource) -> str:
     return text
 
 
-def _require_loopback(host: str, args: argparse.Namespace, path: Path) -> None:
+def _require_loopback(host: str, args: argparse.Namespace, path: Path, served: Served) -> None:
     if is_loopback(host):
         return
     what = f"{host} can be reached from elsewhere, and there is no password"
     if args.listen is None:
-        raise located(path, SettingIssue(("monitor", "listen"), what, (MONITOR_HINT,)))
+        raise located(path, SettingIssue(("monitor", "listen"), what, (monitor_hint(served.folder),)))
     raise UsageError(
-        f"gatectl monitor: {what}",
+        f"{served.command}: {what}",
         "put one into a file that others cannot read, and give it with --password-file FILE",
     )
 

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gatectl.config.model import JournalSettings
-from gatectl.config.problems import MONITOR_HINT, SettingIssue, Where, key_hint, key_of
+from gatectl.config.problems import SettingIssue, Where, key_hint, key_of, monitor_hint
 from gatectl.devices.reader.reader_types import other_keys, path_keys
 from gatectl.errors import near
 from gatectl.partners.protocol import GraceSettings
@@ -56,7 +56,7 @@ def _keys_in_the_open(raw: Raw) -> Iterator[SettingIssue]:
     monitor = raw.get("monitor")
     if isinstance(monitor, dict) and isinstance(monitor.get("password"), str):
         what = "a password must not be in the settings, which others may read"
-        yield SettingIssue(("monitor", "password"), what, (MONITOR_HINT,))
+        yield SettingIssue(("monitor", "password"), what, (monitor_hint(),))
 
 
 def _uplink(raw: Raw) -> Iterator[SettingIssue]:

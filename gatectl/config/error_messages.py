@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from gatectl.config import model, schema
-from gatectl.config.problems import MONITOR_HINT, SettingIssue, Where, key_hint, listed
+from gatectl.config.problems import SettingIssue, Where, key_hint, listed, monitor_hint
 from gatectl.config.schema import Flaw, InvalidError, is_table, unpacked
 from gatectl.devices.reader import reader_types
 from gatectl.devices.reader.reader_types import READER_TYPES, path_keys
@@ -165,7 +165,7 @@ def _example(where: Where, kind: str) -> tuple[str, ...]:
         case ("partners", name, "key", *_):
             return (key_hint(str(name)),)
         case ("monitor", "password", *_):
-            return (MONITOR_HINT,)
+            return (monitor_hint(),)
         case ("routes", _, "doors"):
             return ("leave it out for a route at every door",)
         case (*_, "pin" | "green" | "red" | "buzzer") if kind == schema.REFUSED:

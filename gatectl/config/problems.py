@@ -14,11 +14,11 @@ from gatectl.errors import GatectlError, visible
 Where = tuple[str | int, ...]
 """The path to a setting: names of tables and keys, and indexes into lists."""
 
-MONITOR_HINT = (
-    "put the password alone into a file with mode 640, and write "
-    'password = { file = "/etc/gatectl/monitor-password" }'
-)
-"""Hint: the ways to set the monitor's password."""
+
+def monitor_hint(folder: Path = Path("/etc/gatectl")) -> str:
+    """Return the hint with the way to set the monitor's password."""
+    file = toml_value(str(folder / "monitor-password"))
+    return f"put the password alone into a file with mode 640, and write password = {{ file = {file} }}"
 
 
 class SettingIssue(NamedTuple):

@@ -173,7 +173,7 @@ def _held(source: KeySource, environ: Mapping[str, str]) -> bytes:
 
 def _credential(name: str, environ: Mapping[str, str]) -> tuple[Path, str]:
     """Return the path of a systemd credential, which only the service sees, and the hint if it is missing."""
-    load = f"give the service LoadCredential={name}:/etc/gatectl/secrets/{name}"
+    load = f"give the service LoadCredential={name}:PATH, with the path of the file that holds it"
     folder = environ.get("CREDENTIALS_DIRECTORY")
     if not folder:
         raise KeyRefused(

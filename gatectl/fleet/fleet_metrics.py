@@ -34,7 +34,6 @@ from gatectl.decision.verdict import Result
 from gatectl.fleet.overview import FleetGate, Overview, fails, whole
 from gatectl.fleet.stored_events import MILLISECONDS, FleetSource, StoredEvents
 from gatectl.journal.reader import UnreadableError
-from gatectl.monitor.control_client import Away
 from gatectl.sinks.event_counts import BOUNDS_MS, Distribution
 
 SERIES_MAX = 200
@@ -165,12 +164,9 @@ class FleetMetrics:
             await asyncio.sleep(delay_s)
 
     async def rendered(self) -> tuple[str, str]:
-        """Return the text and its content type. Raises Away while the database does not answer."""
-        try:
-            found = await self._overview()
-            counts = await self.count()
-        except UnreadableError:
-            raise Away from None
+        """Return the text and its content type. Raises UnreadableError while the database does not answer."""
+        found = await self._overview()
+        counts = await self.count()
         return await asyncio.to_thread(text, found, counts, self._started_s), CONTENT_TYPE_LATEST
 
     async def count(self) -> FleetEventCounts:

@@ -11,12 +11,14 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from gatectl.errors import visible
+from gatectl.journal.reader import UnreadableError
 from gatectl.monitor.control_client import Away, ControlClient
 from gatectl.monitor.password import Password
 from gatectl.monitor.security import session_in
 
 Rendered = Callable[[], Awaitable[tuple[str, str]]]
-"""Makes the page's text and its content type. Raises Away."""
+"""Makes the page's text and its content type. Raises Away, or UnreadableError."""
 
 
 class Metrics:
@@ -32,8 +34,9 @@ class Metrics:
             return refusal
         try:
             content, content_type = await self._rendered()
-        except Away:
-            return PlainTextResponse("gatectl does not answer.", 503)
+        except (Away, UnreadableError) as error:
+            words = "gatectl does not answer." if isinstance(error, Away) else f"{visible(error.message)}."
+            return PlainTextResponse(words, 503)
         return Response(content, media_type=content_type)
 
 
