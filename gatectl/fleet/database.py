@@ -19,7 +19,7 @@ from psycopg.types.json import Jsonb
 
 from gatectl.errors import GatectlError, one_line
 from gatectl.fleet import erase
-from gatectl.fleet.intake import COLUMNS, Alarm, Intake, Place, Round, Row
+from gatectl.fleet.intake import COLUMNS, Alarm, Intake, Place, Round, Row, is_text
 from gatectl.fleet.settings import require_postgresql
 from gatectl.uplink.head_office import Attendance, Notice, Stream
 
@@ -73,7 +73,11 @@ SELECT count(*) FROM unnest(%s::text[], %s::text[], %s::integer[], %s::bigint[])
     AS known (device, journal, generation, mark)
     LEFT JOIN journal USING (device, journal, generation) WHERE journal.mark IS DISTINCT FROM known.mark
 """
-_STATE = "UPDATE device SET state = %s, state_at = now() WHERE device = %s"
+_STATE = """
+UPDATE device SET state = %(state)s, state_at = now()
+WHERE device = %(device)s AND state IS DISTINCT FROM %(state)s
+"""
+"""At a start of ingest the broker sends again what it keeps of each gate: that is no sign of life."""
 _ATTENDANCE = """
 UPDATE device SET session = %(session)s, replaced = %(replaced)s, online = %(online)s,
     online_at = CASE WHEN online_at IS NULL OR online <> %(online)s THEN now() ELSE online_at END
@@ -122,9 +126,9 @@ class Database:
         """
         connection = await _guarded(_connect(dsn, password))
         try:
-            require_postgresql(connection.info.server_version)
+            require_postgresql(connection.info)
             await _guarded(_lock(connection, waiting))
-            await _guarded(_migrate(connection))
+            await _guarded(_migrated(connection))
         except BaseException:
             await connection.close()
             raise
@@ -195,7 +199,7 @@ class Database:
                 await cursor.execute(_STREAM, stream)
                 if cursor.rowcount != 1:
                     raise DatabaseAway(RESTORED)
-            await _each(cursor, _STATE, [(Jsonb(state), device) for device, state in done.states.items()])
+            await _each(cursor, _STATE, _states(done))
             await _each(cursor, _ATTENDANCE, _attendances(done))
             await _each(cursor, _ALARM, _distinct([*done.alarms, *alarms]))
             if done.rows:
@@ -237,11 +241,24 @@ def migrations() -> list[str]:
     return [(folder / f"{number}.sql").read_text("utf-8") for number in numbers]
 
 
+async def _migrated(connection: AsyncConnection[Any]) -> None:
+    """Bring the tables up to date. Raises GatectlError if that cannot be done in this database."""
+    try:
+        await _migrate(connection)
+    except psycopg.ProgrammingError as error:
+        raise GatectlError(
+            f"the tables cannot be made in this database: {one_line(error)}",
+            "head office needs a database of its own, whose owner it is: see createdb in gatectl-fleet(1)",
+        ) from error
+
+
 async def _migrate(connection: AsyncConnection[Any]) -> None:
     scripts = migrations()
     async with connection.transaction():
         await connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version integer NOT NULL)")
-        row = await (await connection.execute("SELECT max(version) FROM schema_version")).fetchone()
+        # Another program's table of this name has another column, or one of another type.
+        query = "SELECT max(version + 0) FROM schema_version"
+        row = await (await connection.execute(query)).fetchone()
         version = (row and row[0]) or 0
         if version > len(scripts):
             raise GatectlError(
@@ -306,7 +323,7 @@ def _devices(done: Round) -> list[tuple[str, str | None, str | None]]:
 
 
 def _text_or_none(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+    return value if is_text(value) else None
 
 
 def _streams(done: Round) -> list[tuple[Any, ...]]:
@@ -320,6 +337,10 @@ def _streams(done: Round) -> list[tuple[Any, ...]]:
     ]
 
 
+def _states(done: Round) -> list[dict[str, Any]]:
+    return [{"device": device, "state": Jsonb(state)} for device, state in done.states.items()]
+
+
 def _attendances(done: Round) -> list[dict[str, Any]]:
     return [
         {"device": device, **known._asdict(), "replaced": list(known.replaced)}
@@ -331,11 +352,16 @@ T = TypeVar("T")
 
 
 async def _guarded(operation: Awaitable[T]) -> T:
-    """Await an operation; raise DatabaseAway if the connection or the tables are the trouble."""
+    """Await an operation; raise DatabaseAway for each error that is not about the values to be written.
+
+    A standby, which takes no writes, or tables that are not there any more, say nothing about an event: it
+    would be lost if it were left out for that.
+    """
     try:
         return await operation
-    except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.ProgrammingError) as error:
-        # The last also where the tables are not there any more.
+    except (psycopg.DataError, psycopg.IntegrityError):
+        raise
+    except psycopg.Error as error:
         if (error.sqlstate or "").startswith(_LIMIT_EXCEEDED):
             raise psycopg.DataError(one_line(error)) from error
         raise DatabaseAway(one_line(error)) from error

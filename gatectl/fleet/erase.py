@@ -93,7 +93,7 @@ class Tables:
             )
         except psycopg.Error as error:
             raise _failed(error) from error
-        require_postgresql(self._connection.info.server_version)
+        require_postgresql(self._connection.info)
 
     def close(self) -> None:
         self._connection.close()
@@ -107,15 +107,15 @@ class Tables:
 
         Without the rules with the tenant's key only the plain number is known.
         """
-        partners = self.partners()
-        if partner is not None and partner not in partners:
-            hints = near(partner, partners) or (f"there are: {', '.join(partners) or 'none'}",)
-            raise GatectlError(f"there is no event of a partner {partner!r}", *hints)
         try:
+            partners = self.partners()
+            if partner is not None and partner not in partners:
+                hints = near(partner, partners) or (f"there are: {', '.join(partners) or 'none'}",)
+                raise GatectlError(f"there is no event of a partner {partner!r}", *hints)
             return self._erase(_MemberTraces.of(number, partner, partners, privacy))
-        except psycopg.errors.UndefinedTable as error:
+        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
             hint = "start `gatectl fleet ingest` of this version first: it makes the tables"
-            raise GatectlError("the database's tables are of an earlier gatectl", hint) from error
+            raise GatectlError("the database has not the tables of this gatectl", hint) from error
         except psycopg.Error as error:
             raise _failed(error) from error
 

@@ -179,7 +179,8 @@ _TEXT_CHARS_MAX = 512
 """As long as a code may be. An index of PostgreSQL takes 2704 bytes, and refuses a row with more."""
 
 
-def _text(value: Any) -> bool:
+def is_text(value: Any) -> bool:
+    """Return whether a value is a text that a column takes."""
     return isinstance(value, str) and len(value) <= _TEXT_CHARS_MAX
 
 
@@ -196,9 +197,9 @@ def _integer(value: Any) -> bool:
 
 
 FIELDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
-    **dict.fromkeys(("kind", "of", "tenant", "studio", "door", "scanner", "credential"), ("text", _text)),
-    **dict.fromkeys(("partner", "member", "customer", "result", "basis", "message"), ("text", _text)),
-    **dict.fromkeys(("verdict", "fault", "detail"), ("text", _text)),
+    **dict.fromkeys(("kind", "of", "tenant", "studio", "door", "scanner", "credential"), ("text", is_text)),
+    **dict.fromkeys(("partner", "member", "customer", "result", "basis", "message"), ("text", is_text)),
+    **dict.fromkeys(("verdict", "fault", "detail"), ("text", is_text)),
     "status": ("integer", _integer),
     "outage": ("boolean", _boolean),
     **dict.fromkeys(("reason", "request", "gate"), ("jsonb", _object)),

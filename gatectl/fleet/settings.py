@@ -6,7 +6,7 @@ annotations`: tables are read by their annotations.
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from gatectl.config import certificate_files, schema, secrets
 from gatectl.config.model import MonitorSettings
@@ -28,6 +28,9 @@ from gatectl.validators.values import (
     string,
     whole,
 )
+
+if TYPE_CHECKING:
+    from psycopg import ConnectionInfo
 
 T = TypeVar("T")
 
@@ -147,7 +150,18 @@ def _problem(flaw: Flaw, lines: Lines) -> Problem:
     return Problem(lines.of(flaw.where), key_of(flaw.where), what, hints)
 
 
-def require_postgresql(version: int) -> None:
+def require_postgresql(info: "ConnectionInfo") -> None:
+    """Raise UnreadableError for a server that is too old, and for a database that cannot hold every name."""
+    require_version(info.server_version)
+    encoding = info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise UnreadableError(
+            f"the database's encoding is {encoding}: head office needs UTF8",
+            "dropdb gatectl, if it is empty; then: createdb -E UTF8 --locale=C.UTF-8 -T template0 gatectl",
+        )
+
+
+def require_version(version: int) -> None:
     """Raise UnreadableError for a server that is too old. `version` is libpq's number: 150003 is 15.3."""
     if version >= POSTGRESQL_LEAST * 10_000:
         return

@@ -96,7 +96,7 @@ class StoredEvents:
                 prepare_threshold=None,
                 row_factory=dict_row,
             )
-        require_postgresql(self._connection.info.server_version)
+        require_postgresql(self._connection.info)
 
     def close(self) -> None:
         self._connection.close()

@@ -145,7 +145,7 @@ class FleetFeeds(EventFeeds):
             application_name="gatectl fleet monitor",
         )
         async with connection:
-            require_postgresql(connection.info.server_version)
+            require_postgresql(connection.info)
             await connection.execute(f"LISTEN {CHANNEL}")
             async for _ in connection.notifies():
                 self.wake()

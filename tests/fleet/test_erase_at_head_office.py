@@ -215,6 +215,14 @@ def test_without_the_tenants_key_plain_numbers_are_found(tables, database, tmp_p
     assert KEY.hex() not in everything(database)
 
 
+def test_a_database_without_tables_is_said_in_one_line(settings, capsys):
+    assert erase(settings) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "the database has not the tables of this gatectl",
+        "hint: start `gatectl fleet ingest` of this version first: it makes the tables",
+    ]
+
+
 def test_a_database_that_is_away_is_said_in_one_line(tmp_path, capsys):
     assert erase(settings_of(tmp_path, "host=127.0.0.1 port=1 connect_timeout=2")) == 1
     first, hint = capsys.readouterr().err.splitlines()

@@ -15,7 +15,7 @@ from office_rig import KEY
 from gatectl.cli.main import main
 from gatectl.errors import GatectlError
 from gatectl.fleet import erase  # noqa: F401 - before the rights to read it are given up
-from gatectl.fleet.settings import require_postgresql
+from gatectl.fleet.settings import require_version
 
 SETTINGS_WRONG = 78
 NOBODY = 65_534
@@ -148,6 +148,35 @@ def test_a_setting_that_is_wrong_is_named_with_a_hint(settings, name):
     assert PASSWORD not in done.stderr
 
 
+@pytest.mark.parametrize(
+    "name", ["an open address", "an open address as an option", "no credentials", "a credential is missing"]
+)
+def test_errors_of_the_monitor_name_the_fleets_command_and_folder(settings, tmp_path, name):
+    text, options, environ = settings.read_text(), [], {}
+    if name == "an open address":
+        text = re.sub("listen = .*\n.*", 'listen = "0.0.0.0:0"', text)
+    elif name == "an open address as an option":
+        text, options = re.sub("listen = .*\n.*", "", text), ["--listen", "0.0.0.0:0"]
+    else:
+        text = text.replace('{ file = "monitor-password" }', '{ credential = "monitor-password" }')
+        environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)} if "missing" in name else {}
+    settings.write_text(text)
+    done = command("monitor", *options, "-c", settings, **environ)
+    assert done.returncode == (2 if options else SETTINGS_WRONG)
+    assert done.stderr.startswith("gatectl fleet monitor: " if options else f"{settings}:")
+    assert "hint: " in done.stderr
+    assert not re.findall(r"gatectl monitor|/etc/gatectl/", done.stderr)
+    hint = f'password = {{ file = "{settings.parent}/monitor-password" }}'
+    assert (hint in done.stderr) == (name == "an open address")
+
+
+@pytest.mark.parametrize("action", ["ingest", "monitor", "erase", "sign", "revoke", "init", "demo"])
+def test_the_help_names_the_settings_of_head_office(action):
+    shown = " ".join(command(action, "--help").stdout.split())
+    assert "(else /etc/gatectl-fleet/fleet.toml)" in shown
+    assert "/etc/gatectl/gatectl.toml" not in shown
+
+
 @pytest.mark.parametrize("action", ["ingest", "monitor", "erase"])
 def test_settings_that_cannot_be_read_are_said(tmp_path, action):
     for path, said in ((tmp_path / "none.toml", "does not exist"), (tmp_path, "cannot be read: Is a dir")):
@@ -225,14 +254,32 @@ def test_an_old_postgresql_is_refused_in_one_line(settings, old_server, action):
     ]
 
 
+@pytest.mark.parametrize("action", ["ingest", "monitor", "erase"])
+def test_a_database_that_is_not_utf8_is_refused_in_one_line(settings, cluster, action):
+    make = ["-E", "SQL_ASCII", "--locale=C", "-T", "template0"]
+    cluster.program("createdb", *make, "of_a_machine_without_a_locale")
+    try:
+        dsn = cluster.dsn("of_a_machine_without_a_locale")
+        settings.write_text(settings.read_text().replace("host=127.0.0.1 port=1", dsn))
+        done = command(*words_of(action), "-c", settings)
+    finally:
+        cluster.program("dropdb", "--force", "of_a_machine_without_a_locale")
+    said = [line for line in done.stderr.splitlines() if "the Event Monitor is at" not in line]
+    assert done.returncode == 1
+    assert said == [
+        "the database's encoding is SQL_ASCII: head office needs UTF8",
+        "hint: dropdb gatectl, if it is empty; then: createdb -E UTF8 --locale=C.UTF-8 -T template0 gatectl",
+    ]
+
+
 @pytest.mark.parametrize(
     ("version", "name"), [(149_999, "14.9999"), (140_009, "14.9"), (90_624, "9.6"), (80_400, "8.4")]
 )
 def test_versions_before_15_are_too_old(version, name):
     with pytest.raises(GatectlError, match=f"PostgreSQL {name} is too old"):
-        require_postgresql(version)
+        require_version(version)
 
 
 @pytest.mark.parametrize("version", [150_000, 150_013, 160_001, 180_000])
 def test_later_versions_are_not(version):
-    require_postgresql(version)
+    require_version(version)

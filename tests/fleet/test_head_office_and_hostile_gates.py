@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import aiomqtt
 import psycopg
 import pytest
-from fleet_rig import caught_up, enrol, running, until
+from fleet_rig import IngestProcess, caught_up, enrol, running, until
 from hypothesis import given
 from hypothesis import strategies as st
 from limits import NET_S
@@ -22,10 +22,11 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from virtual_gate import VirtualJournal, client, event_of
 
 from gatectl.cli.main import main
-from gatectl.fleet import fleet_metrics
+from gatectl.fleet import fleet_metrics, new_office
 from gatectl.fleet.database import migrations
 from gatectl.fleet.ingest import GATE_BYTES_MAX, MESSAGE_BYTES_LEAST, Inbox
 from gatectl.fleet.intake import COLUMNS, FIELDS, Incoming, row_of
+from gatectl.fleet.local_services import free_port
 from gatectl.fleet.overview import OverviewReader
 from gatectl.fleet.stored_events import StoredEvents
 from gatectl.uplink.wire import (
@@ -234,6 +235,69 @@ def test_an_event_that_the_database_refuses_is_left_out_alone(fleet, limit, bad)
     assert fleet.rows("SELECT array_agg(number ORDER BY number) FROM event") == [([1, 2, 4, 5, 6, 7, 8, 10],)]
     assert fleet.rows("SELECT pruned FROM journal") == [(2,)]
     assert fleet.alarms() == ["refused"]
+
+
+def test_a_broker_that_refuses_ingests_certificate_is_named(broker, settings_of_database, tmp_path):  # noqa: ARG001
+    foreign = tmp_path / "foreign"
+    new_office.create(foreign, ["127.0.0.1"], port=free_port(), address="127.0.0.1")
+    office = settings_of_database.parent
+    for name in ("ingest.crt", "ingest.key"):
+        (office / name).write_bytes((foreign / name).read_bytes())
+    ingest = IngestProcess(office)
+    ingest.launch()
+    try:
+        asyncio.run(until(ingest.lines))
+    finally:
+        ingest.stop()
+    assert ingest.lines()[0].startswith("the broker is away: the broker ended the connection before it began")
+    assert "does it refuse this certificate?" in ingest.lines()[0]
+
+
+READ_ONLY = """
+CREATE FUNCTION read_only() RETURNS trigger LANGUAGE plpgsql AS
+    $$BEGIN RAISE EXCEPTION USING ERRCODE = 'read_only_sql_transaction'; END$$;
+CREATE TRIGGER read_only BEFORE INSERT ON event EXECUTE FUNCTION read_only()
+"""
+
+
+def test_a_database_that_takes_no_writes_for_a_while_loses_no_event(fleet):
+    gate = fleet.gate("berlin-1")
+    gate.journal.append(10)
+
+    async def scenario():
+        async with running(gate):
+            await until(lambda: any("the database is away" in line for line in fleet.ingest.lines()))
+            with psycopg.connect(fleet.database, autocommit=True) as connection:
+                connection.execute("DROP TRIGGER read_only ON event")
+            await caught_up(gate)
+
+    with psycopg.connect(fleet.database, autocommit=True) as connection:
+        connection.execute(READ_ONLY)
+    asyncio.run(scenario())
+    assert set(fleet.ids("berlin-1")) == gate.journal.ids()
+    assert fleet.alarms() == []
+
+
+FOREIGN = {
+    "a table of ours": "CREATE TABLE device (id integer)",
+    "another schema_version": "CREATE TABLE schema_version (version text)",
+    "no version in it": "CREATE TABLE schema_version (installed_rank integer)",
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_database_of_another_program_is_refused_and_left_as_it_is(
+    settings_of_database, database, capsys, name
+):
+    tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(FOREIGN[name])
+        before = connection.execute(tables).fetchall()
+        assert main(["fleet", "ingest", "-c", str(settings_of_database)]) == 1
+        assert connection.execute(tables).fetchall() == before
+    first, hint = capsys.readouterr().err.splitlines()
+    assert first.startswith("the tables cannot be made in this database: ")
+    assert hint.startswith("hint: head office needs a database of its own")
 
 
 def test_numbers_at_their_limits_leave_the_pages_of_all_gates_as_they_are(database):

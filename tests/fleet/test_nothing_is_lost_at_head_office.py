@@ -6,14 +6,19 @@ Smaller counts than scripts/fleet-bench, which takes them as arguments.
 import asyncio
 import contextlib
 import random
+import re
 import signal
+from pathlib import Path
 
+import psycopg
 from fleet_rig import caught_up, enrol, running, until
 from virtual_gate import WAIT_S, client, event_of
 
 from gatectl.fleet.local_services import LocalBroker
 from gatectl.fleet.marks import SLOW_WINDOW
 from gatectl.uplink.wire import WINDOW, decode_mark
+
+MANUAL = Path(__file__).parents[2] / "config/man/gatectl-fleet.1"
 
 KILLS = 4
 
@@ -260,6 +265,35 @@ def test_a_card_cloned_into_a_second_device_loses_nothing_and_raises_an_alarm(fl
     assert fleet.rows("SELECT count(*) FROM event WHERE conflict") == [(5,)]
     assert fleet.marks() == [(1, 15), (1, 15)]
     assert fleet.alarms() == ["two_machines"]
+
+
+def test_a_gate_is_taken_away_as_the_manual_says(fleet):
+    away, stays = fleet.gate("berlin-1"), fleet.gate("munich-1")
+    manual = MANUAL.read_text("utf-8").replace("\\-", "-")
+    statement = re.search(r'psql gatectl -c "\n(WITH .*?)"', manual, re.DOTALL)[1]
+    statement = statement.replace("NAME", "berlin-1")
+
+    async def scenario():
+        for gate in (away, stays):
+            gate.journal.append(3)
+        async with running(away, stays):
+            await caught_up(away, stays)
+        fleet.broker.stop()
+        fleet.broker.start()
+        async with running(stays):
+            await until(
+                lambda: fleet.rows("SELECT online FROM device WHERE device = 'munich-1'") == [(True,)]
+            )
+            with psycopg.connect(fleet.database, autocommit=True) as connection:
+                connection.execute(statement)
+            stays.journal.append(3)
+            stays.wake()
+            await caught_up(stays)
+
+    asyncio.run(scenario())
+    assert fleet.rows("SELECT device FROM device") == [("munich-1",)]
+    assert set(fleet.ids("berlin-1")) == away.journal.ids()
+    assert set(fleet.ids("munich-1")) == stays.journal.ids()
 
 
 def test_events_that_were_pruned_at_the_gate_are_counted(fleet):
