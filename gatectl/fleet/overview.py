@@ -30,6 +30,9 @@ WITH_BROKER_S = 10.0
 """A gate that went offline so shortly before ingest lost the broker went with it: a broker that ends in order
 says of each gate that it is offline."""
 
+CLOCK_OFF = timedelta(minutes=5)
+"""A gate's clock is wrong by more than this: its messages take seconds."""
+
 PARTNERS_LOOKED_AT = 10_000
 """The last events whose partners are known besides those in the gates' health."""
 
@@ -38,7 +41,7 @@ _DEVICES = """
 SELECT device, studio, first_seen, state_at, online, online_at, xmin::text AS version
 FROM device ORDER BY studio, device
 """
-_HEALTH = "SELECT device, state FROM device WHERE device = ANY(%(devices)s)"
+_HEALTH = "SELECT device, state, state_at FROM device WHERE device = ANY(%(devices)s)"
 _JOURNALS = "SELECT device, journal, mark, pruned, moved_at FROM journal ORDER BY generation"
 _LINK = f"""
 SELECT coalesce(connected, true) AS connected, since, lost_at, EXISTS (
@@ -62,6 +65,8 @@ class SentHealth:
     fields: Mapping[str, Any]
     troubles: dict[Language, list[str]] = field(default_factory=dict)
     """Its troubles in words, as far as they were shown before."""
+    came_at: datetime | None = None
+    """When it came in, by head office's clock."""
 
     @cached_property
     def status(self) -> Mapping[str, Any] | None:
@@ -82,6 +87,13 @@ class SentHealth:
         """Records that were never written at the gate."""
         journal = _mapping((self.status or {}).get("journal")) or {}
         return whole(journal.get("lost")) or 0
+
+    @cached_property
+    def wrong_clock(self) -> datetime | None:
+        """The time on the gate's clock when this came in, if that clock is wrong."""
+        at = _time(self.fields.get("at"))
+        is_wrong = at and self.came_at and abs(at - self.came_at) > CLOCK_OFF
+        return at if is_wrong else None
 
     @property
     def last(self) -> int | None:
@@ -269,7 +281,10 @@ class OverviewReader:
         kept = {name: known for name, known in self._health.items() if versions.get(name) == known[0]}
         changed = [name for name in versions if name not in kept]
         for row in stored.rows(_HEALTH, {"devices": changed}) if changed else ():
-            kept[row["device"]] = versions[row["device"]], SentHealth(_mapping(row["state"]) or {})
+            kept[row["device"]] = (
+                versions[row["device"]],
+                SentHealth(_mapping(row["state"]) or {}, came_at=row["state_at"]),
+            )
         self._health = kept
 
     def _gate_of(self, row: Mapping[str, Any], journals: Sequence[Mapping[str, Any]]) -> FleetGate:

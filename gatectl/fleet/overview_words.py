@@ -83,7 +83,7 @@ def _row_of(gate: FleetGate, overview: Overview, language: Language) -> GateRow:
         online=gate.online or with_broker,
         state=_state(gate, overview, language),
         behind=_behind(gate, overview.at, language),
-        troubles=_troubles(gate.health, language),
+        troubles=_troubles(gate, overview.at, language),
         certificate=f"{until:%Y-%m-%d}" if until else "",
         certificate_ends=overview.ends(gate),
         settings=visible(settings.removeprefix("sha256:")[:8]),
@@ -110,12 +110,17 @@ def _behind(gate: FleetGate, now: datetime, language: Language) -> str:
     return text(language, "fleet_behind_since", count=gate.behind, since=_moment(oldest, now))
 
 
-def _troubles(health: SentHealth, language: Language) -> list[str]:
+def _troubles(gate: FleetGate, now: datetime, language: Language) -> list[str]:
     """Return what is not well at a gate."""
+    health = gate.health
     if language not in health.troubles:
         unreadable = [text(language, "fleet_unreadable")]
         health.troubles[language] = _shown(lambda: _troubles_of(health, language), unreadable)
-    return health.troubles[language]
+    # The health of a gate that is offline may have come from the broker, long after it was sent.
+    if not gate.online or health.wrong_clock is None:
+        return health.troubles[language]
+    times = {"at": _moment(health.wrong_clock, now), "right": _moment(health.came_at, now)}
+    return [text(language, "fleet_clock", **times), *health.troubles[language]]
 
 
 def _troubles_of(health: SentHealth, language: Language) -> list[str]:
@@ -198,7 +203,7 @@ def sentences_of(overview: Overview, language: Language) -> Iterator[str]:
         if gates:
             names = _named([gate.device for gate in gates], language)
             yield text(language, key, count=len(gates), gates=names)
-    ill = [gate.device for gate in overview.gates if gate.online and _troubles(gate.health, language)]
+    ill = [gate.device for gate in overview.gates if gate.online and _troubles(gate, overview.at, language)]
     if ill:
         yield text(language, "fleet_ill", count=len(ill), gates=_named(ill, language))
 

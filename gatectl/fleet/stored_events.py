@@ -52,11 +52,16 @@ _AT_LEAST, _AT_MOST = datetime(1970, 1, 2, tzinfo=UTC), datetime(9990, 1, 1, tzi
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
+_AT = "least(at, received_at)"
+"""SQL for an event's time in the list, as its indexes have it: the scan's, but not after the event came in.
+Else a gate whose clock is a year ahead would be on top of the list for a year."""
+
 _COLUMNS = (
     'id::text, received, device, kind, at, "of", tenant, studio, door, scanner, credential, partner, member,'
     " customer, result, basis, message, verdict, status, fault, detail, reason, outage, request, gate"
 )
 _EVENTS = f"SELECT {_COLUMNS} FROM event"  # noqa: S608 - made of our own words
+_PLACE = f"SELECT device, {_AT} AS at, received FROM event"  # noqa: S608
 
 MILLISECONDS = (
     "(CASE jsonb_typeof({0}) WHEN 'number' THEN least(greatest(({0})::numeric, 0), 1e9) END)::float8"
@@ -66,13 +71,13 @@ MILLISECONDS = (
 _ELAPSED = MILLISECONDS.format("request -> 'elapsed_ms'")
 
 _TALLIES = f"""
-SELECT partner, floor((extract(epoch FROM at) * 1000000 - %(from)s) / %(bucket)s)::integer AS bucket,
+SELECT partner, floor((extract(epoch FROM {_AT}) * 1000000 - %(from)s) / %(bucket)s)::integer AS bucket,
     count(*) FILTER (WHERE result = 'admitted') AS admitted,
     count(*) FILTER (WHERE result IS DISTINCT FROM 'admitted') AS refused,
     array_agg({_ELAPSED} ORDER BY {_ELAPSED}) FILTER (
         WHERE jsonb_typeof(request -> 'elapsed_ms') = 'number'
         AND jsonb_typeof(request -> 'answered_at') = 'string') AS elapsed_ms
-FROM event WHERE at >= %(since)s AND at < %(until)s AND kind = 'scan' GROUP BY 1, 2
+FROM event WHERE {_AT} >= %(since)s AND {_AT} < %(until)s AND kind = 'scan' GROUP BY 1, 2
 """  # noqa: S608 - made of our own words
 
 
@@ -117,9 +122,9 @@ class StoredEvents:
             anchor = self._at(search.before)
             if anchor is None:  # pruned, and with it all that would follow
                 return Page([], None, complete=True)
-            where += " AND (at, received) < (%(anchor)s, %(before)s)"
+            where += f" AND ({_AT}, received) < (%(anchor)s, %(before)s)"
             values |= {"anchor": anchor, "before": search.before}
-        order = "ORDER BY at DESC, received DESC LIMIT %(most)s"
+        order = f"ORDER BY {_AT} DESC, received DESC LIMIT %(most)s"
         values |= {"most": size + 1, "mark": until}
         rows = self.rows(f"{_EVENTS} WHERE {where} AND received <= %(mark)s {order}", values)
         more = len(rows) > size
@@ -147,17 +152,17 @@ class StoredEvents:
             anchor = self._at(low)
             if anchor is None:
                 raise UnreadableError("the events were pruned meanwhile", "load the file again")
-            where += " AND (at, received) > (%(anchor)s, %(low)s)"
+            where += f" AND ({_AT}, received) > (%(anchor)s, %(low)s)"
             values |= {"anchor": anchor, "low": low}
         values |= {"mark": until}
-        order = f"ORDER BY at, received LIMIT {PAGE}"
+        order = f"ORDER BY {_AT}, received LIMIT {PAGE}"
         rows = self.rows(f"{_EVENTS} WHERE {where} AND received <= %(mark)s {order}", values)
         following = rows[-1]["received"] if len(rows) == PAGE else None
         return [event_of(row) for row in rows], following
 
     def _at(self, received: int) -> datetime | None:
         """Return the time of the event that came in with this number; None if it is not there any more."""
-        rows = self.rows("SELECT at FROM event WHERE received = %(received)s", {"received": received})
+        rows = self.rows(f"{_PLACE} WHERE received = %(received)s", {"received": received})
         return rows[0]["at"] if rows else None
 
     def tallies(self, from_us: int, until_us: int, bucket_us: int) -> list[Tally]:
@@ -175,15 +180,17 @@ class StoredEvents:
 
     def neighbours(self, event_id: str, count: int) -> tuple[list[Event], list[Event]]:
         """Return the events of the same gate next to this one: at most so many before it, and after it."""
-        here = self.rows("SELECT device, at, received FROM event WHERE id = %(id)s", {"id": event_id})
+        here = self.rows(f"{_PLACE} WHERE id = %(id)s", {"id": event_id})
         if not here:
             return [], []
         values = {**here[0], "count": count}
-        of_gate = f"{_EVENTS} WHERE device = %(device)s AND (at, received)"
+        of_gate = f"{_EVENTS} WHERE device = %(device)s AND ({_AT}, received)"
         before = self.rows(
-            f"{of_gate} < (%(at)s, %(received)s) ORDER BY at DESC, received DESC LIMIT %(count)s", values
+            f"{of_gate} < (%(at)s, %(received)s) ORDER BY {_AT} DESC, received DESC LIMIT %(count)s", values
         )
-        after = self.rows(f"{of_gate} > (%(at)s, %(received)s) ORDER BY at, received LIMIT %(count)s", values)
+        after = self.rows(
+            f"{of_gate} > (%(at)s, %(received)s) ORDER BY {_AT}, received LIMIT %(count)s", values
+        )
         return [event_of(row) for row in reversed(before)], [event_of(row) for row in after]
 
 
@@ -243,8 +250,8 @@ def _conditions(filters: Filters) -> tuple[str, dict[str, object]]:
     """Return SQL over the columns of `event`, and its parameters."""
     since, until = filters.since_us, filters.until_us
     given = {
-        "since": _Condition("at >= %(since)s", None if since is None else _moment(since)),
-        "until": _Condition("at <= %(until)s", None if until is None else _moment(until)),
+        "since": _Condition(f"{_AT} >= %(since)s", None if since is None else _moment(since)),
+        "until": _Condition(f"{_AT} <= %(until)s", None if until is None else _moment(until)),
         "door": _Condition("door = %(door)s", filters.door),
         "partner": _Condition("partner = %(partner)s", filters.partner),
         "member": _Condition("member = %(member)s", filters.member),

@@ -99,15 +99,13 @@ TEXTS: dict[str, Pair] = {
         ),
     ),
     "fleet_behind": ("{count} events behind", "{count} Ereignisse zurück"),
-    "fleet_behind_since": (
-        "{count} events behind, since {since}",
-        "{count} Ereignisse zurück, seit {since}",
-    ),
+    "fleet_behind_since": ("{count} events behind, since {since}", "{count} Ereignisse zurück, seit {since}"),
     "fleet_behind_unknown": ("not known while offline", "unbekannt, solange nicht verbunden"),
     "fleet_unreadable": (
         "its health cannot be shown: the gate has another version of gatectl",
         "sein Zustand lässt sich nicht zeigen: das Tor hat eine andere Version von gatectl",
     ),
+    "fleet_clock": ("its clock was at {at} when it was {right}", "Uhr stand auf {at}, als es {right} war"),
     "fleet_daemon_away": ("gatectl does not answer there", "gatectl antwortet dort nicht"),
     "fleet_gates": ("Gates", "Tore"),
     "fleet_gates_online": ("{online} of {all} online", "{online} von {all} verbunden"),

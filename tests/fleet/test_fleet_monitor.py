@@ -75,6 +75,31 @@ def test_the_list_has_the_newest_scan_of_all_gates_first_whenever_it_came_in(pag
     assert "Checked in" in html or "Aggregator member checked in" in html
 
 
+def test_a_gate_whose_clock_is_ahead_is_not_on_top_for_ever(pages, tables):
+    first = tables.scan("berlin-1", "Berlin", at=at(1))
+    ahead = [tables.scan("munich-1", "München", at=at(-525_600)) for _ in range(60)]
+    last = tables.scan("berlin-1", "Berlin", at=at(0))
+    assert listed(pages)[:2] == [last, ahead[-1]]
+    assert listed(pages, partner="wellhub")[0] == last
+    assert listed(pages, device="munich-1") == ahead[::-1][:50]
+    before = re.search(r'rel="next" href="/\?before=(\d+)"', pages.get("/").text)[1]
+    assert listed(pages, before=before) == [*ahead[10::-1], first]
+    lines = pages.get("/events.csv").text.splitlines()
+    assert [line.rpartition(",")[2] for line in lines[1:]] == [first, *ahead, last]
+
+
+@pytest.mark.parametrize(("minutes_ago", "is_wrong"), [(-525_600, True), (60, True), (0, False), (-4, False)])
+def test_a_gate_whose_clock_is_wrong_is_said_to_be(pages, tables, minutes_ago, is_wrong):
+    tables.health("berlin-1", at=at(minutes_ago))
+    tables.here("berlin-1")
+    html = page_with(pages, "/fleet", "1 of 1 online")
+    assert ("its clock was at " in gate_row(html, "berlin-1")[1]) == is_wrong
+    assert ("Gates that need somebody: 1 (berlin-1)." in html) == is_wrong
+    tables.here("berlin-1", online=False)
+    html = page_with(pages, "/fleet", "0 of 1 online")
+    assert "its clock was at " not in html
+
+
 def test_the_list_is_filtered_by_studio_and_by_gate(pages, tables):
     first = tables.scan("berlin-1", "Berlin", at=at(3))
     second = tables.scan("berlin-2", "Berlin", at=at(2))
@@ -343,6 +368,8 @@ def test_a_database_that_is_away_is_said_and_the_pages_come_back_by_themselves(p
         page_with(pages, "/", away)
         html = page_with(pages, "/fleet", away)
         assert "the database cannot be read: " in html
+        answer = pages.get("/metrics")
+        assert (answer.status_code, answer.text[:29]) == (503, "the database cannot be read: ")
     finally:
         cluster.start()
     assert listed(pages) == [event_id]

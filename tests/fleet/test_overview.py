@@ -3,6 +3,7 @@
 import contextlib
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
 from office_rig import Office, partner, status
 
@@ -65,6 +66,27 @@ def test_a_member_who_is_erased_is_in_no_health_that_was_read_before(tables, dat
     with contextlib.closing(Tables(database, None)) as erasing:
         erasing.erase(MEMBER, None, None)
     assert MEMBER not in str(read()["one"].health.fields)
+
+
+def test_what_the_broker_kept_of_a_gate_is_no_sign_of_life(tables, database, read):
+    sent = {"at": "2026-11-26T08:00:00.000000Z"}
+    tables.health("one", **sent)
+    with psycopg.connect(database, autocommit=True) as connection:
+        earlier = "now() - interval '1 hour'"
+        connection.execute(f"UPDATE device SET state_at = {earlier}, first_seen = {earlier}")
+        connection.execute(f"UPDATE journal SET moved_at = {earlier}")
+    before = read()["one"].seen
+    tables.health("one", **sent)
+    assert read()["one"].seen == before
+    tables.health("one", at="2026-11-26T08:01:00.000000Z")
+    assert read()["one"].seen > before
+
+
+def test_a_gate_has_no_name_of_a_studio_that_fills_every_page(tables, read):
+    tables.health("one", tenant="FitCo GmbH", studio="Berlin")
+    tables.health("one", studio="x" * 200_000)
+    tables.health("two", studio="x" * 200_000)
+    assert (read()["one"].studio, read()["two"].studio) == ("Berlin", "")
 
 
 def test_words_of_a_day_are_made_again_on_the_next_one(tables, read):
