@@ -172,7 +172,7 @@ def test_errors_of_the_monitor_name_the_fleets_command_and_folder(settings, tmp_
 
 @pytest.mark.parametrize("action", ["ingest", "monitor", "erase", "sign", "revoke", "init", "demo"])
 def test_the_help_names_the_settings_of_head_office(action):
-    shown = " ".join(command(action, "--help").stdout.split())
+    shown = " ".join(command(action, "--help", COLUMNS="200").stdout.split())
     assert "(else /etc/gatectl-fleet/fleet.toml)" in shown
     assert "/etc/gatectl/gatectl.toml" not in shown
 
