@@ -8,6 +8,9 @@ from gatectl.cli.door_commands import seconds_of
 from gatectl.config.problems import SettingsError
 from gatectl.config.reader import load
 from gatectl.daemon.gates import rules_of
+from gatectl.decision.door.contact import ContactRules
+from gatectl.decision.door.exits import ExitRules
+from gatectl.decision.door.passages import PassageRules
 
 SETTINGS = """
 [schedules.staffed]
@@ -97,6 +100,36 @@ def test_what_is_left_out_has_its_default(tmp_path):
     assert door.passage.release == "start"
     rules = rules_of(settings, door)
     assert rules.passage.wait_s == (3000 + 1000) / 1000
+
+
+def rules(tmp_path, **more):
+    settings = load(written(tmp_path, **more))
+    return rules_of(settings, settings.doors["main"])
+
+
+def test_each_setting_of_a_gate_gets_to_its_door(tmp_path):
+    found = rules(
+        tmp_path,
+        door="return_min = 2\nagain_s = 60\nrepeat_ms = 500\nfirst_in = true\n"
+        'hold_open = "staffed"\nclosed = "staffed"',
+        relay="open_ms = 2000, continuous = true",
+        passage='wait_ms = 2500, release = "end", debounce_ms = 30',
+        contact='held_s = 20, warn_s = 5, relock = "on_close"',
+        exit="open_ms = 700\nunlock = false\nrelay = { pin = 16 }",
+    )
+    assert (found.repeat_s, found.return_s, found.has_fire, found.may_hold) == (0.5, 120, True, True)
+    assert found.contact == ContactRules(20, 5, "on_close")
+    assert found.exits == ExitRules(700, unlock=False, repeat_s=0.5, has_own_relay=True, counts=True)
+    assert found.passage == PassageRules(2.5, 60, release="end", debounce_s=0.03)
+    assert (found.modes.hold_open.name, found.modes.closed.name) == ("staffed", "staffed")
+    assert found.modes.first_in
+
+
+def test_a_gate_in_pulse_control_is_held_by_nobody_and_has_its_whole_pulse(tmp_path):
+    found = rules(tmp_path, relay='control = "pulse", continuous = true')
+    assert not found.may_hold
+    assert (found.passage.release, found.exits.pulses) == ("no", True)
+    assert not rules(tmp_path, relay='control = "pulse"', exit="relay = { pin = 16 }").exits.pulses
 
 
 @pytest.mark.parametrize("table", ["passage", "contact", "fire", "button", "exit_passage"])

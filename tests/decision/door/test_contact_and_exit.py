@@ -141,6 +141,14 @@ def test_a_button_that_stays_pressed_keeps_the_lock_open_and_is_stuck_after_a_mi
     assert door.relay_off_s <= 1100.0 + EXIT_MS / 1000
 
 
+@pytest.mark.parametrize(("pulses", "every_s"), [(True, EXIT_MS / 1000), (False, EXIT_MS / 2000)])
+def test_a_gate_in_pulse_control_gets_one_pulse_each_time(pulses, every_s):
+    door = at_rest(exits=EXIT._replace(pulses=pulses))
+    door.button(is_pressed=True)
+    door.until(door.now + 4 * every_s)
+    assert door.openings == 5
+
+
 def test_a_button_that_cuts_the_lock_by_itself_moves_no_relay():
     door = at_rest(exits=EXIT._replace(unlock=False))
     door.button(is_pressed=True)
@@ -293,6 +301,19 @@ def test_a_door_that_a_fluttering_contact_left_open_is_held_once_it_is_quiet():
         ("input", "ok", "The door contact works again"),
         ("contact", "held", "Door held open"),
     ]
+
+
+def test_a_contact_that_fluttered_before_a_hold_counts_from_the_end_of_the_hold():
+    door = at_rest()
+    for number in range(FLUTTER_CHANGES + 3):
+        door.until(door.now + 0.1)
+        door.contact(is_open=number % 2 == 0)
+    quiet_s = door.now + FLUTTER_S
+    door.order(Mode.HELD, "open day", for_s=FLUTTER_S - CONTACT.held_s + 1)
+    door.until(quiet_s + 0.5)
+    assert door.words[-1] == ("input", "ok", "The door contact works again")
+    door.until(quiet_s + 1.5)
+    assert door.words[-1] == ("contact", "held", "Door held open")
 
 
 @pytest.mark.parametrize("exits", [EXIT._replace(unlock=False), EXIT._replace(has_own_relay=True)])

@@ -98,7 +98,37 @@ def test_a_member_who_passed_gets_no_second_try():
     assert door.partner.asked == ["1", "1"]
 
 
-@pytest.mark.parametrize(("after_s", "asked"), [(AGAIN_S - 0.1, 1), (AGAIN_S + 0.1, 2)])
+def test_two_members_who_do_not_pass_are_known_each_at_his_own_time():
+    door = turnstile()
+    watched, perform = [], door.perform
+
+    def watching(effect):
+        if isinstance(effect, m.WatchClosely):
+            watched.append(effect.until_s)
+        return perform(effect)
+
+    door.perform = watching
+    door.scan("1")
+    door.until(1002.0)
+    door.scan("2")
+    assert watched[-1] == 1002.0 + WAIT_S
+    door.until(1000.0 + WAIT_S)
+    assert door.words == [GRANTED, GRANTED, NOT_PASSED]
+    door.until(1002.0 + WAIT_S)
+    assert door.words[3:] == [NOT_PASSED]
+
+
+def test_the_memory_of_second_tries_is_bounded():
+    door = turnstile()
+    for number in range(50):
+        door.scan(str(number))
+        door.until(door.now + 10.0)
+        if number % 5 == 4:
+            signal(door)  # so that the sensor is believed
+    assert len(door.machine._inputs.passages._unused) <= AGAIN_S / 10.0 + 1
+
+
+@pytest.mark.parametrize(("after_s", "asked"), [(AGAIN_S, 1), (AGAIN_S + 0.1, 2)])
 def test_a_second_try_has_its_time(after_s, asked):
     door = turnstile()
     door.scan("1")
@@ -209,6 +239,26 @@ def test_a_sensor_that_stays_active_is_stuck_until_its_next_signal():
     assert door.words[3:] == [("input", "ok", "The passage sensor works again"), UNEXPECTED]
 
 
+def test_a_sensor_is_stuck_after_half_a_minute():
+    door = turnstile()
+    door.passage(active=True)
+    door.until(1029.9)
+    assert door.words == [UNEXPECTED]
+    door.until(1030.1)
+    assert door.words[1:] == [("input", "stuck", "The passage sensor is stuck")]
+
+
+@pytest.mark.parametrize(("scan_s", "known"), [(1025.9, True), (1026.1, False)])
+def test_a_door_that_has_stood_open_for_half_a_minute_sees_nobody(scan_s, known):
+    door = turnstile(BY_CONTACT, contact=CONTACT._replace(held_s=0, warn_s=0))
+    door.admit()
+    door.contact(is_open=True)
+    door.until(scan_s)
+    door.scan("1")
+    door.until(1040.0)
+    assert (NOT_PASSED in door.words) is known
+
+
 def test_without_a_sensor_the_contact_answers():
     door = turnstile(BY_CONTACT, contact=CONTACT)
     door.scan("1")
@@ -262,6 +312,18 @@ def test_a_second_try_survives_a_restart():
     door.scan("1")
     assert door.words == [AGAIN]
     assert door.noted[0].attempt.of == first.id
+
+
+def test_a_second_try_of_before_a_restart_has_its_time_where_the_clock_was_set_back():
+    before = turnstile()
+    before.scan("1")
+    first, known_us = before.noted[0].attempt, round(5000.0 * 1e6)
+    for after_s, word in ((AGAIN_S, AGAIN), (AGAIN_S + 1, GRANTED)):
+        door = turnstile()
+        door.feed(m.Recalled([m.Unused(first, known_us)], instant(door.now)))
+        door.until(door.now + after_s)
+        door.scan("1")
+        assert door.words == [word]
 
 
 def test_a_gate_out_of_order_uses_up_no_second_try():
@@ -345,6 +407,15 @@ def test_a_contact_that_is_open_at_the_start_says_of_nobody_that_he_did_not_pass
     door.scan("2")
     door.until(20.0)
     assert door.words[-1] == NOT_PASSED
+
+
+def test_a_contact_of_a_door_that_stands_open_is_not_suspect_for_it():
+    door = Door(contact=CONTACT._replace(held_s=0, warn_s=0), exits=None, passage=BY_CONTACT)
+    door.contact(is_open=True)
+    for number in range(SILENT_MAX + 1):
+        door.scan(str(number))
+        door.until(door.now + 10.0)
+    assert {kind for kind, _, _ in door.words} == {"scan"}
 
 
 def test_a_door_that_stands_open_says_of_nobody_that_he_did_not_pass():
