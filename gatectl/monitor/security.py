@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable, Collection
-from http.cookies import CookieError, SimpleCookie
 from typing import NamedTuple
 from urllib.parse import parse_qs, quote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -153,11 +153,9 @@ def names_of(listen: str, more: Collection[str] = ()) -> set[str]:
 
 def session_in(headers: Headers, password: Password) -> Session | None:
     """Return the valid session in a request's cookie; else None."""
-    try:
-        cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-    except CookieError:
-        return None
-    return password.session_of(cookie.value) if cookie else None
+    # http.cookies reads nothing behind a cookie of another form, as other programs on this host may have set.
+    session = cookie_parser(headers.get("cookie", "")).get(COOKIE)
+    return password.session_of(session) if session else None
 
 
 def session_cookie(session: str, *, is_secure: bool) -> str:

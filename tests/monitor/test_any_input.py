@@ -3,6 +3,7 @@
 import contextlib
 import ipaddress
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
@@ -52,6 +53,13 @@ def test_only_the_password_makes_a_session_or_a_key(text):
     assert PASSWORD.session_of(text) is None
     assert session_in(Headers({"cookie": f"gatectl_session={text}"}), PASSWORD) is None
     assert not PASSWORD.opens_display("main", text)
+
+
+@pytest.mark.parametrize("other", ['prefs={"theme": "dark"}', "version=1", "a b", "caf\xe9=1", "=;"])
+def test_a_cookie_of_another_program_on_this_host_hides_no_session(other):
+    own = f"gatectl_session={PASSWORD.session()}"
+    for cookies in (own, f"{other}; {own}", f"{own}; {other}"):
+        assert session_in(Headers({"cookie": cookies}), PASSWORD) is not None
 
 
 @given(st.text())
