@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from urllib.parse import parse_qs, unquote
 
 from starlette.exceptions import HTTPException
@@ -10,6 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
 from gatectl.decision.words import LANGUAGES
+from gatectl.errors import visible
 from gatectl.monitor import texts
 from gatectl.monitor.password import Password
 from gatectl.monitor.renderer import LANGUAGE_COOKIE, YEAR_S, TemplateRenderer, language_of
@@ -53,7 +55,8 @@ class Login:
     def _form(self, request: Request, wanted: str, words: str | None, status: int = 200) -> Response:
         path, _, query = wanted.partition("?")
         is_link = path.startswith("/display/") and "key" in parse_qs(query)
-        ended_door = unquote(path.removeprefix("/display/")) if is_link else None
+        # The sentence has it in a command to paste, and anybody may have made the address.
+        ended_door = shlex.quote(visible(unquote(path.removeprefix("/display/")))) if is_link else None
         return self._renderer.page(
             request, "login.html", status, wanted=wanted, words=words, ended_door=ended_door
         )

@@ -2,8 +2,11 @@
 
 import itertools
 import re
+import shlex
 import subprocess
 import sys
+from html import unescape
+from urllib.parse import quote
 
 import httpx
 import patient_http
@@ -101,6 +104,16 @@ def test_a_link_lasts_over_a_restart_and_ends_with_the_password(tmp_path):
         assert ended.url.path == "/login"
         assert "gatectl monitor link main" in ended.text
         assert patient_http.get(link_to(settings, address)).status_code == 200
+
+
+@pytest.mark.parametrize("door", ["x; reboot", "$(reboot)", "x\nreboot"])
+def test_an_ended_link_that_somebody_made_up_puts_nothing_into_the_command(address, door):
+    path = f"/display/{quote(door)}?key=x"
+    form = unescape(patient_http.get(f"{address}/login", params={"next": path}).text)
+    command = form.partition("comes from: ")[2].partition("</p>")[0]
+    assert shlex.split(command, posix=True)[:3] == ["gatectl", "monitor", "link"]
+    assert len(command.splitlines()) == len(shlex.split(command)[3:]) == 1
+    assert command.endswith("'")
 
 
 def test_without_a_password_a_link_is_the_address_alone(closed_gym):
