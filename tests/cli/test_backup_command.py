@@ -1,5 +1,6 @@
 """`gatectl backup` and `gatectl restore`, with a real store and, where one has to run, its lock."""
 
+import os
 import sqlite3
 import stat
 
@@ -74,6 +75,18 @@ def test_a_restored_store_is_complete_and_the_former_one_is_kept_whole(run, jour
     assert run("cards", "export")[1] == "code,partner,member\nCARD-1,wellhub,1000000000200\n"
     with sqlite3.connect(aside) as kept:
         assert kept.execute("SELECT count(*) FROM cards").fetchone() == (2,)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_store_that_is_restored_where_none_was_belongs_to_whom_its_folder_belongs(
+    run, write, journal, file
+):
+    write(1)
+    run("backup", str(file))
+    os.chown(journal.parent, 12345, 23456)
+    journal.unlink()
+    assert run("restore", str(file))[0] == 0
+    assert (journal.stat().st_uid, journal.stat().st_gid) == (12345, 23456)
 
 
 def test_nothing_is_restored_while_the_daemon_runs(run, write, settings, file):

@@ -23,15 +23,18 @@ def gpio_claim_output(handle, pin, level, flags=0):
     if f"{pin}:busy" in faults: raise OSError("GPIO busy")
     if f"{pin}:no-pulls" in faults and flags: raise OSError("no pulls")
     say("claim", handle, pin, level, flags)
-    if f"{pin}:hangs" in faults: signal.pause()
+    if f"{pin}:hangs" in faults:
+        say("limited", 0 < signal.setitimer(signal.ITIMER_REAL, 0)[0] <= 100)
+        signal.raise_signal(signal.SIGALRM)  # as the alarm does in the end
 def gpiochip_close(handle): say("close", handle)
 """
 """As much of the driver as switches a relay off, saying what it is asked."""
 
 DAEMON = """
 import os, signal, sys
-from gatectl.devices.gpio.failsafe import spawned
-with spawned() as last:
+from gatectl.devices.gpio import failsafe
+failsafe._LIMIT_S = 100  # no busy machine reaches it
+with failsafe.spawned() as last:
     print(os.getpid(), flush=True)
     sys.stdin.readline()
     last.arm("lgpio", 4, {lines})
@@ -40,6 +43,7 @@ print("ended", flush=True)
 """
 LINES = [("main", 17, 0), ("side", 27, 1)]
 MAIN, SIDE = "('claim', 5, 17, 0, 64)", "('claim', 5, 27, 1, 32)"
+LIMITED = "('limited', True)"
 OFF = ["('open', 4)", MAIN, SIDE, "('close', 5)"]
 """Each line is driven off, with its pull towards off."""
 
@@ -138,15 +142,18 @@ def test_a_line_that_is_busy_leaves_no_other_on(tmp_path):
         assert daemon.stderr.read() == "main: the relay is not off: pin 17 cannot be driven: GPIO busy\n"
 
 
-def test_a_line_whose_driver_hangs_leaves_no_other_on(tmp_path):
-    with running(tmp_path, "17:hangs") as daemon:
+@pytest.mark.parametrize("hanging", [["main"], ["main", "side"]], ids=["one", "both"])
+def test_a_line_whose_driver_hangs_leaves_no_other_on(tmp_path, hanging):
+    pins = {door: pin for door, pin, _ in LINES}
+    with running(tmp_path, " ".join(f"{pins[door]}:hangs" for door in hanging)) as daemon:
         armed(daemon)
-        failsafe = failsafe_of(daemon)
         daemon.kill()
-        assert [daemon.stdout.readline().strip() for _ in range(2)] == OFF[:2]
-        os.kill(failsafe, signal.SIGALRM)  # as its own alarm does
-        assert said(daemon) == OFF[2:]
-        assert daemon.stderr.read().startswith("main: the relay is not off: pin 17 cannot be driven: ")
+        lines = [OFF[0], MAIN, LIMITED, SIDE, *([LIMITED] if "side" in hanging else []), OFF[-1]]
+        assert said(daemon) == lines
+        assert daemon.stderr.read().splitlines() == [
+            f"{door}: the relay is not off: pin {pins[door]} cannot be driven: the driver does not come back"
+            for door in hanging
+        ]
 
 
 def test_a_chip_that_is_gone_is_said_for_every_line(tmp_path):

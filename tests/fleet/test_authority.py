@@ -5,6 +5,7 @@ import contextlib
 import os
 import shlex
 import socket
+import ssl
 import stat
 import subprocess
 from datetime import timedelta
@@ -20,7 +21,7 @@ from virtual_gate import WAIT_S, client
 
 from gatectl.cli.main import main
 from gatectl.fleet import new_office
-from gatectl.fleet.authority import INGEST, CertificateAuthority, CertificateRefused
+from gatectl.fleet.authority import INGEST, REQUEST_MAX, CertificateAuthority, CertificateRefused
 from gatectl.fleet.local_services import LocalBroker, free_port
 from gatectl.fleet.settings import load
 
@@ -192,6 +193,15 @@ def test_a_weak_key_and_a_file_that_is_no_request_are_refused(office):
     tampered = request_of("berlin")[0].replace(b"BEGIN CERTIFICATE REQUEST", b"BEGIN CERTIFICATE")
     with pytest.raises(CertificateRefused, match="holds no certificate request"):
         authority.sign(tampered)
+    with pytest.raises(CertificateRefused, match="too large"):
+        authority.sign(request_of("berlin")[0] + bytes(REQUEST_MAX))
+
+
+def test_a_request_whose_name_was_changed_on_the_way_is_refused(office):
+    request = ssl.PEM_cert_to_DER_cert(request_of("berlin")[0].decode().replace(" REQUEST", ""))
+    changed = ssl.DER_cert_to_PEM_cert(request.replace(b"berlin", b"munich"))
+    with pytest.raises(CertificateRefused, match="is not signed by its own key"):
+        CertificateAuthority(office).sign(changed.replace(" CERTIFICATE", " CERTIFICATE REQUEST").encode())
 
 
 def test_the_authority_is_looked_for_where_the_settings_are(tmp_path, capsys):
@@ -234,12 +244,14 @@ def test_the_broker_takes_the_fleets_own_certificates_alone(broker, office, tmp_
 
 
 def test_a_revoked_device_is_refused_after_a_restart_of_the_broker(broker, office, capsys):
-    revoked, other = enrol(office, "berlin-mitte-1"), enrol(office, "berlin-mitte-2")
+    revoked, later, other = (enrol(office, f"berlin-mitte-{number}") for number in (1, 3, 2))
     assert main(["fleet", "revoke", "berlin-mitte-1", "-c", str(office / "fleet.toml")]) == 0
     assert "1 revoked" in capsys.readouterr().err
+    assert main(["fleet", "revoke", "berlin-mitte-3", "-c", str(office / "fleet.toml")]) == 0
     broker.stop()
     broker.start()
     assert not is_let_in(broker, revoked)
+    assert not is_let_in(broker, later)
     assert is_let_in(broker, other)
     assert main(["fleet", "revoke", "berlin-mitte-1", "-c", str(office / "fleet.toml")]) == 1
 

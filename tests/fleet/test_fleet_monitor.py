@@ -1,6 +1,7 @@
 """The Event Monitor over all gates: real PostgreSQL, filled by ingest's own code, and the real process."""
 
 import asyncio
+import contextlib
 import csv
 import re
 import time
@@ -19,7 +20,7 @@ from gatectl.decision.outcomes import Message
 from gatectl.fleet.fleet_metrics import SERIES_MAX, TIMED_MAX, FleetEventCounts, FleetMetrics
 from gatectl.fleet.intake import Incoming
 from gatectl.fleet.overview import OfficeAlarm, Overview
-from gatectl.fleet.stored_events import FleetSource, StoredEvents
+from gatectl.fleet.stored_events import DatabaseUnreachable, FleetSource, StoredEvents
 from gatectl.fleet.web import SITE, FleetFeeds, FleetRenderer, MemberLookup
 from gatectl.journal.reader import UnreadableError
 from gatectl.monitor.feeds import HealthNews
@@ -628,3 +629,21 @@ def test_the_strip_is_made_once_for_all_pages_of_a_second():
     assert renderer.health(first, "en") is strip
     assert renderer.health(second, "en") != strip
     assert renderer.health(second, "de") != renderer.health(second, "en")
+
+
+def test_a_search_that_takes_too_long_is_no_outage_of_the_database(tables):
+    with contextlib.closing(StoredEvents(tables.dsn, None)) as stored:
+        assert stored.rows("SHOW statement_timeout") == [{"statement_timeout": "5s"}]
+        stored.rows("SELECT set_config('statement_timeout', '1', false)")
+        with pytest.raises(UnreadableError, match="takes too long") as caught:
+            stored.rows("SELECT pg_sleep(100)")
+    assert not isinstance(caught.value, DatabaseUnreachable)
+
+
+def test_a_database_without_tables_says_what_makes_them(database):
+    with (
+        contextlib.closing(StoredEvents(database, None)) as stored,
+        pytest.raises(UnreadableError, match="there are no tables yet") as caught,
+    ):
+        stored.mark()
+    assert not isinstance(caught.value, DatabaseUnreachable)

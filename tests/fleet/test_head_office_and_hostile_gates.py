@@ -20,15 +20,18 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from virtual_gate import VirtualJournal, client, event_of
+from virtual_loop import run_virtually
 
 from gatectl.cli.main import main
 from gatectl.fleet import fleet_metrics, new_office
 from gatectl.fleet.database import migrations
-from gatectl.fleet.ingest import GATE_BYTES_MAX, MESSAGE_BYTES_LEAST, Inbox
-from gatectl.fleet.intake import COLUMNS, FIELDS, Incoming, row_of
+from gatectl.fleet.ingest import GATE_BYTES_MAX, MESSAGE_BYTES_LEAST, Inbox, _Exchange
+from gatectl.fleet.intake import COLUMNS, FIELDS, Incoming, Intake, row_of
 from gatectl.fleet.local_services import free_port
 from gatectl.fleet.overview import OverviewReader
 from gatectl.fleet.stored_events import StoredEvents
+from gatectl.uplink.conversation import RECONNECT_MAX_S
+from gatectl.uplink.head_office import Attendance
 from gatectl.uplink.wire import (
     NUMBER_MAX,
     EventBatch,
@@ -465,3 +468,19 @@ def test_a_secret_that_is_not_there_is_a_problem_of_its_setting(office, capsys, 
     path.write_text(text)
     assert main(["fleet", action, "-c", str(path)]) == 78
     assert f"{setting}: {office}" in capsys.readouterr().err
+
+
+def test_a_gate_whose_will_was_lost_with_the_broker_is_offline_after_a_while():
+    known = {name: Attendance(name != "away", f"{name}-1") for name in ("back", "gone", "away")}
+
+    async def story():
+        exchange = _Exchange(None)
+        exchange._intake = Intake(attendances=known)
+        settling = asyncio.create_task(exchange._settle())
+        await asyncio.sleep(RECONNECT_MAX_S)
+        exchange._round([Incoming("back", Presence(online=True, session="back-2"))])
+        assert exchange._queue.empty()
+        await settling
+        return [exchange._queue.get_nowait() for _ in range(exchange._queue.qsize())]
+
+    assert run_virtually(story()) == [Incoming("gone", Presence(online=False, session="gone-1"))]

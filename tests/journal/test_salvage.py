@@ -15,8 +15,8 @@ from gatectl.journal import salvage, statements
 from gatectl.journal.filters import Filters
 from gatectl.journal.pages import TABLE_LEAF
 from gatectl.journal.reader import Reader
-from gatectl.journal.repair import header_problem_of, problem_of, repair
-from gatectl.journal.schema import connect_damaged, open_store
+from gatectl.journal.repair import Recovery, StoreHealth, header_problem_of, problem_of, repair
+from gatectl.journal.schema import DamagedError, connect_damaged, open_store
 from gatectl.journal.store import Store
 from gatectl.journal.store_file import NotOursError, require_ours
 
@@ -401,3 +401,22 @@ def test_a_question_that_meets_damage_is_answered_after_the_repair(path):
             assert await asyncio.wait_for(asked, NET_S) == []
 
     asyncio.run(run())
+
+
+def test_damage_soon_after_a_repair_is_not_repaired_in_place_once_more(path):
+    events, _ = write(path, events=20)
+    entries = []
+    recovery = Recovery(path, entries.append, StoreHealth())
+    first = connect_damaged(path)
+
+    def recovered(connection):
+        overwrite(path, roots(path)["attempts_by_member"])
+        return recovery.recover(connection, DamagedError("the journal is damaged"), {}, lambda: False)
+
+    assert recovered(first) is first
+    with closing(recovered(first)) as second:
+        assert second is not first
+        while recovery.carry(second):
+            pass
+    assert read(path) == events
+    assert [len(logged(entries, words)) for words in ("is repaired", "was put aside as")] == [1, 1]

@@ -20,7 +20,7 @@ from gatectl.decision.outcomes import Fault
 from gatectl.decision.partner_condition import RESTING, Condition, Conditions, FinishedScan
 from gatectl.decision.timestamps import DAY_US, Timestamp
 from gatectl.decision.verdict import Basis, Reason, Result, Verdict
-from gatectl.journal import statements
+from gatectl.journal import statements, writer
 from gatectl.journal.prune import EVERY_US, STEP, Pruning
 from gatectl.journal.reader import Reader
 from gatectl.journal.schema import migrations, open_store, transaction
@@ -546,6 +546,31 @@ def test_records_kept_out_by_a_stuck_disk_are_counted_at_the_end(tmp_path):
     assert [entry.message for entry in entries] == [
         "the journal could not be written: 2 records are lost with this end"
     ]
+
+
+def test_records_beyond_those_that_memory_takes_are_lost_the_oldest_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(writer, "LATE_MAX", 3)
+    path, entries = tmp_path / "journal.db", []
+
+    async def write():
+        async with store_at(path, entries) as store:
+            await store.opened
+            with closing(sqlite3.connect(path, isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                for number in range(1, 6):
+                    recorded(store, attempt(number))
+                async with asyncio.timeout(NET_S):
+                    while store.health.lost < 2:
+                        await asyncio.sleep(0.001)
+                other.execute("ROLLBACK")
+            await store.ask(lambda _connection: None)
+            assert (store.health.lost, store.waiting) == (2, 0)
+
+    asyncio.run(write())
+    with closing(sqlite3.connect(path)) as connection:
+        ids = [row[0] for row in connection.execute("SELECT id FROM attempts ORDER BY seq")]
+    assert ids == ["id-3", "id-4", "id-5"]
+    assert entries[-1].message.endswith("is written again, 2 records were lost")
 
 
 def scans(path, *events):

@@ -16,16 +16,22 @@ from monitors import monitor, monitor_process, require_limit, write_closed_gym
 from virtual_loop import run_virtually
 
 from gatectl.journal.paging import Browser
+from gatectl.monitor import password as passwords
 from gatectl.monitor.connections import (
+    ANSWERS_FROM_ONE_PLACE_MAX,
+    ANSWERS_MAX,
     CONNECTIONS_MAX,
     FROM_ONE_PLACE_MAX,
     REQUEST_S,
     STALLED_S,
     STREAMS_FROM_ONE_PLACE_MAX,
+    STREAMS_MAX,
     BrowserConnection,
     Connections,
+    Requests,
 )
 from gatectl.monitor.feeds import NEWS_MAX
+from gatectl.monitor.password import ADDRESSES_MAX, TRIES, TRY_AGAIN_S, Password
 
 PASSWORD = "correct-horse-battery"
 HALF_A_REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-"
@@ -219,3 +225,117 @@ def test_wrong_passwords_of_many_addresses_lock_no_other_user_out(closed):
     transport = httpx.HTTPTransport(local_address="127.0.1.99")
     with patient_http.Client(base_url=closed, transport=transport) as client:
         assert client.post("/login?next=/", data={"password": PASSWORD}).status_code == 303
+
+
+class Clock:
+    """The time of the tries, which a test moves."""
+
+    now = 1000.0
+    time = staticmethod(time.time)
+
+    def monotonic(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    found = Clock()
+    monkeypatch.setattr(passwords, "time", found)
+    return found
+
+
+def fail(password, *addresses):
+    assert not any(password.is_right(address, "wrong") for address in addresses)
+
+
+def test_wrong_tries_are_forgotten_one_after_the_other(clock):
+    password = Password(PASSWORD)
+    fail(password, *["192.0.2.1"] * TRIES)
+    assert (password.wait_s("192.0.2.1"), password.wait_s("192.0.2.2")) == (TRY_AGAIN_S, 0)
+    clock.now += TRY_AGAIN_S - 1
+    assert password.wait_s("192.0.2.1") == pytest.approx(1)
+    clock.now += 1
+    assert password.wait_s("192.0.2.1") == 0
+    fail(password, "192.0.2.1")
+    assert password.wait_s("192.0.2.1") == TRY_AGAIN_S
+    clock.now += TRIES * TRY_AGAIN_S
+    fail(password, *["192.0.2.1"] * (TRIES - 1))
+    assert password.wait_s("192.0.2.1") == 0
+
+
+def test_addresses_beyond_those_that_are_counted_share_one_count(clock):
+    password = Password(PASSWORD)
+    fail(password, *(f"10.0.{number // 250}.{number % 250}" for number in range(ADDRESSES_MAX)))
+    for number in range(TRIES):
+        assert password.wait_s(f"192.0.2.{number}") == 0
+        fail(password, f"192.0.2.{number}")
+    assert password.wait_s("192.0.2.99") > 0
+    assert password.wait_s("10.0.0.0") == 0, "it is counted by itself"
+    assert len(password._wrong) == ADDRESSES_MAX
+    clock.now += TRY_AGAIN_S
+    fail(password, "192.0.2.99")
+    assert len(password._wrong) == 1, "the others are forgotten"
+
+
+@pytest.mark.parametrize(
+    ("path", "of_one", "of_all"),
+    [
+        ("/live/events", STREAMS_FROM_ONE_PLACE_MAX, STREAMS_MAX),
+        ("/", ANSWERS_FROM_ONE_PLACE_MAX, ANSWERS_MAX),
+    ],
+)
+def test_what_is_answered_at_once_is_bounded_for_one_place_and_for_all(path, of_one, of_all):
+    async def story():
+        ended, statuses = asyncio.Event(), []
+
+        async def answer(_scope, _receive, _send):
+            await ended.wait()
+
+        async def send(message):
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+
+        async def refused(*places):
+            """How many requests from these places are refused."""
+            statuses.clear()
+            for place in places:
+                scope = {"type": "http", "path": path, "client": (place, 1)}
+                tasks.append(asyncio.create_task(requests(scope, None, send)))
+            await asyncio.sleep(0)
+            assert set(statuses) <= {503}
+            return len(statuses)
+
+        requests, tasks = Requests(answer), []
+        for _ in range(2):  # all of them are counted until they end, and no longer
+            assert await refused(*["192.0.2.1"] * (of_one + 3)) == 3
+            assert await refused(*(f"10.0.{number}.1" for number in range(of_all - of_one + 7))) == 7
+            ended.set()
+            await asyncio.gather(*tasks)
+            ended.clear()
+            assert not requests._streams
+            assert not requests._answers
+
+    asyncio.run(story())
+
+
+class Waiting:
+    """A connection that has not sent a whole request."""
+
+    waits = True
+    is_dropped = False
+
+    def drop(self):
+        self.is_dropped = True
+
+
+@pytest.mark.parametrize(
+    ("host", "dropped"), [("192.0.2.7", 3), ("192.0.2.8:99", 0), ("::ffff:192.0.2.8", 0)]
+)
+def test_connections_of_a_named_proxy_are_those_of_many_browsers(host, dropped):
+    connections = Connections(["192.0.2.8"])
+    held = [Waiting() for _ in range(FROM_ONE_PLACE_MAX + 3)]
+    assert all(connections.admits(one, host) for one in held)
+    assert [one.is_dropped for one in held] == [index < dropped for index in range(len(held))]
+    more = [Waiting() for _ in range(CONNECTIONS_MAX)]
+    assert all(connections.admits(one, "192.0.2.8") for one in more)
+    assert all(one.is_dropped for one in held), "all together are bounded too"

@@ -5,7 +5,7 @@ import itertools
 
 from virtual_loop import run_virtually
 
-from gatectl.monitor.feeds import LiveFeeds
+from gatectl.monitor.feeds import BEHIND, Broadcast, LiveFeeds
 from gatectl.monitor.journal_worker import StoreState
 
 
@@ -73,4 +73,17 @@ def test_what_comes_in_during_a_look_is_looked_for_at_once():
 
     journal = RestingJournal()
     feeds = LiveFeeds(journal, None, ["main"])
+    run_virtually(story())
+
+
+def test_a_browser_that_is_too_far_behind_is_ended_and_no_other():
+    async def story():
+        broadcast = Broadcast()
+        with broadcast.listening() as slow, broadcast.listening() as quick:
+            for number in range(BEHIND + 1):
+                broadcast.publish(number)
+                assert await anext(quick) == number
+            assert len(broadcast) == 1
+            assert [news async for news in slow] == list(range(BEHIND))
+
     run_virtually(story())

@@ -4,7 +4,7 @@ import time
 
 import patient_http
 import pytest
-from monitors import Proxy, monitor
+from monitors import Proxy, monitor, write_closed_gym
 from playwright.sync_api import expect
 
 from gatectl.monitor import password as passwords
@@ -181,3 +181,15 @@ def test_a_display_signs_in_stays_over_a_restart_and_is_asked_for_a_new_password
             page.get_by_label("Password").fill("a-new-password")
             page.get_by_role("button", name="Sign in").click()
             expect(page.locator("main.idle:not(.unconnected)")).to_be_visible()
+
+
+def test_a_renewed_session_stays_on_tls_behind_a_named_proxy(session_of, tmp_path):
+    settings = write_closed_gym(tmp_path)
+    write_password(tmp_path / "password")
+    more = '[monitor]\npassword = { file = "password" }\nproxies = ["127.0.0.1"]\n'
+    settings.write_text(f"{settings.read_text('utf-8')}\n{more}", "utf-8")
+    with monitor(settings) as address:
+        for proto in ("https", "http"):
+            headers = {"X-Forwarded-Proto": proto}
+            cookie = get(address, "/", session_of(SESSION_S - LEEWAY_S), **headers).headers["set-cookie"]
+            assert ("; Secure" in cookie) is (proto == "https")
