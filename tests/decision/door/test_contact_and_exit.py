@@ -266,6 +266,15 @@ def test_a_lost_pin_is_an_event_and_its_return_too():
     assert door.words[1:] == [("input", "ok", "The door contact works again")]
 
 
+def test_a_lost_contact_raises_no_alarm():
+    door = at_rest()
+    door.admit()
+    door.contact(is_open=True)
+    door.feed(m.InputLost(InputName.CONTACT, "GPIO5 does not answer", instant(door.now)))
+    door.until(door.now + CONTACT.held_s + 1)
+    assert (door.words[-1], door.warns) == (("input", "lost", "The door contact is lost"), False)
+
+
 def test_a_lost_button_holds_nothing_open():
     door = at_rest()
     door.button(is_pressed=True)

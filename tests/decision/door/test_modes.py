@@ -141,8 +141,12 @@ def test_a_lockdown_gives_no_second_try():
     door.scan("1")
     door.until(1010.0)
     door.order(Mode.LOCKDOWN, "threat")
+    shown = len(door.screens)
     door.scan("1")
     assert door.words[-1] == ("scan", "rejected", "Locked down")
+    assert (door.noted[-1].attempt.of, door.screens[shown:]) == (None, ["closed"])
+    door.scan("2")
+    assert door.screens[shown:] == ["closed", "closed"], "nobody is asked, so nothing is checked"
 
 
 def test_a_hold_keeps_the_relay_on_until_its_time():

@@ -239,6 +239,29 @@ def test_a_sensor_that_stays_active_is_stuck_until_its_next_signal():
     assert door.words[3:] == [("input", "ok", "The passage sensor works again"), UNEXPECTED]
 
 
+def leave(door, code):
+    door.feed(m.CodeRead(code, "/dev/inside", instant(door.now), leaves=True))
+
+
+@pytest.mark.parametrize(
+    ("rules", "come", "name"),
+    [
+        ({"passage": SENSOR}, Door.scan, InputName.PASSAGE),
+        ({"passage": BY_CONTACT, "contact": CONTACT}, Door.scan, InputName.CONTACT),
+        ({"passage": SENSOR, "exits": EXIT}, leave, InputName.PASSAGE),
+        ({"passage": None, "exits": EXIT._replace(counts=True)}, leave, InputName.EXIT_PASSAGE),
+    ],
+)
+def test_a_gate_at_its_fastest_does_not_flutter(rules, come, name):
+    door = turnstile(**rules)
+    for number in range(15):
+        come(door, str(number))
+        for active in (True, False):
+            door.level(name, active)
+            door.until(door.now + 0.5)
+    assert "flutters" not in {result for _, result, _ in door.words}
+
+
 def test_a_sensor_is_stuck_after_half_a_minute():
     door = turnstile()
     door.passage(active=True)
@@ -293,6 +316,12 @@ def test_a_passage_does_not_shut_the_way_out():
     door.button(is_pressed=False)
     signal(door)
     assert door.relay_off_s == 1005.0
+
+
+def test_an_exits_sensor_that_is_active_at_the_start_has_seen_nobody_leave():
+    door = Door(contact=None, exits=EXIT._replace(counts=True))
+    door.level(InputName.EXIT_PASSAGE, True)
+    assert door.words == []
 
 
 def test_the_exits_own_sensor_counts_who_leaves():
@@ -394,6 +423,15 @@ def test_a_contact_that_is_lost_says_of_nobody_that_he_did_not_pass():
     assert NOT_PASSED not in door.words
 
 
+@pytest.mark.parametrize("is_open", [False, True])
+def test_a_contact_that_works_again_has_seen_nobody_pass(is_open):
+    door = turnstile(BY_CONTACT, contact=CONTACT._replace(held_s=0, warn_s=0))
+    door.scan("1")
+    door.feed(m.InputLost(InputName.CONTACT, "GPIO5 does not answer", instant(door.now)))
+    door.contact(is_open=is_open)
+    assert PASSED not in door.words
+
+
 def test_a_contact_that_is_open_at_the_start_says_of_nobody_that_he_did_not_pass():
     door = Door(contact=CONTACT, exits=None, passage=BY_CONTACT)
     door.contact(is_open=True)
@@ -440,6 +478,26 @@ def test_a_sensor_that_was_lost_is_believed_once_it_works_again(rules):
     door.scan("1")
     door.until(1010.0)
     assert door.words[-2:] == [GRANTED, NOT_PASSED]
+
+
+def test_a_contact_that_fluttered_and_left_the_door_open_sees_nobody_pass():
+    door = turnstile(BY_CONTACT, contact=CONTACT._replace(held_s=0, warn_s=0))
+    for number in range(23):
+        door.contact(is_open=number % 2 == 0)
+        door.until(door.now + 0.5)
+    door.until(door.now + 61.0)
+    assert door.words[-1] == ("input", "ok", "The door contact works again")
+    door.scan("1")
+    door.until(door.now + 10.0)
+    assert NOT_PASSED not in door.words
+
+
+def test_in_a_fire_alarm_nobody_is_awaited():
+    door = turnstile(has_fire=True)
+    door.level(InputName.FIRE, True)
+    door.scan("1")
+    door.until(1010.0)
+    assert door.words[1:] == [("scan", "admitted", "Let in: fire alarm")]
 
 
 def test_a_sensor_that_flutters_reports_nobody_without_admission():
