@@ -139,6 +139,20 @@ def test_the_attempt_is_on_disk_with_the_passage_and_before_anything_is_sent():
     assert door.machine.is_idle
 
 
+@pytest.mark.parametrize(("patience_s", "waits_s"), [(0.1, 0.1), (5.0, 0.75)])
+def test_a_check_in_has_its_whole_budget_after_a_debounced_signal(patience_s, waits_s):
+    door = turnstile()
+    door.machine._door.site.patience_s = patience_s
+    door.scan("1")
+    door.until(door.now + 1.0)
+    began_before = m.InputChanged(InputName.PASSAGE, True, instant(door.now - 0.5))
+    effects = door.machine.handle(began_before, door.now)
+    (written,) = [effect for effect in effects if isinstance(effect, m.Record)]
+    assert written.until_s == door.now + waits_s
+    (asked,) = door.machine.handle(m.Recorded(written.attempt.id), door.now)
+    assert asked.deadline_s == door.now + 0.75
+
+
 def test_a_late_record_holds_up_no_check_in():
     door, (written, _) = begun()
     logged, asked = door.machine.handle(m.RecordLate(written.attempt.id), door.now + 0.1)

@@ -9,6 +9,7 @@ from virtual_door import at_rest
 
 from gatectl.decision.door import messages as m
 from gatectl.decision.door.grace import GraceRules, MemberPast, Opening, Outage, OutageGrace, PastScan
+from gatectl.decision.door.modes import Mode
 from gatectl.decision.outcomes import Fault
 from gatectl.decision.timestamps import DAY_US, HOUR_US
 from gatectl.decision.verdict import Decision, Reason, Verdict
@@ -94,6 +95,8 @@ def test_a_restart_knows_since_when_and_who():
     assert grace.admissions_left == 2
     grace.recall([past_scan(1, outage=False, tls=True), past_scan(2, graced=True)])
     assert not grace.begin(NOW, FAILED)
+    grace.recall([past_scan(number, graced=True) for number in range(RULES.admissions + 1)])
+    assert grace.admissions_left == 0, "the settings may have allowed more before"
     grace.recall(())
     assert (grace.outage, grace.admissions_left) == (None, 3)
 
@@ -219,6 +222,27 @@ def test_a_verdict_at_another_door_ends_it_before_the_journal_answers():
 
     door.door.perform = verdict_first
     assert door.scan("1").outcome.result.value == "rejected"
+
+
+def test_a_lockdown_before_the_journal_answers_keeps_the_gate_shut_and_uses_no_admission_up():
+    door = in_outage()
+    perform, openings = door.perform, door.door.openings
+
+    def lockdown_first(effect):
+        if isinstance(effect, m.LookBack):
+            door.door.order(Mode.LOCKDOWN, "threat")
+        return perform(effect)
+
+    door.door.perform = lockdown_first
+    assert door.scan("1").outcome.result.value == "rejected"
+    assert (door.door.openings, door.grace.admissions_left) == (openings, RULES.admissions - 1)
+
+
+def test_the_next_outage_has_all_its_admissions():
+    door = in_outage()
+    assert door.grace.admissions_left == RULES.admissions - 1
+    door.scan("9", Decision(Verdict.NOT_FOUND, status=404))
+    assert door.grace.admissions_left == RULES.admissions
 
 
 def test_a_gate_that_stays_shut_gives_the_admission_back():

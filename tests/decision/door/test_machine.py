@@ -464,6 +464,9 @@ def test_an_unreadable_card_may_be_tried_again_where_that_hides_nothing():
     assert shell.feed(m.Unreadable(showing=True)) == []
     shell.scan("123")
     assert shell.feed(m.Unreadable(showing=False)) == [], "a scan is under way"
+    stopping = door()
+    stop(stopping)
+    assert stopping.feed(m.Unreadable(showing=False)) == []
 
 
 def test_a_stop_drops_what_waits_and_decides_the_scan_under_way():

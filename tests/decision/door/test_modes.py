@@ -464,6 +464,30 @@ def test_a_schedule_that_closes_before_the_request_asks_nobody():
     assert (door.partner.asked, door.openings) == ([], 0)
 
 
+def test_a_schedule_that_closes_while_the_partner_is_asked_lets_in_whom_it_admits():
+    door = at_rest(modes=ModeRules(closed=Planned("night", SPAN), zone=UTC))
+    look(door, BEGIN_S - 0.01)
+    door.ask = lambda _effect: []
+    door.scan("1")
+    look(door, BEGIN_S)
+    go_on(door, lambda of: m.Answered(of, Decision(Verdict.ALLOWED, status=200), record))
+    assert door.words[-1] == ("scan", "admitted", "Aggregator member checked in")
+
+
+def test_a_scan_in_a_fire_that_is_over_by_the_relay_has_no_second_try():
+    door = at_rest(has_fire=True, contact=None, passage=PassageRules(4.0, 120.0))
+    fire(door, active=True)
+    door.disk_works = False
+    door.scan("1")
+    door.disk_works = True
+    fire(door, active=False)
+    go_on(door, m.Recorded)
+    door.until(1010.0)
+    assert door.words[-1] == ("passage", "not_passed", "Admitted, but did not pass")
+    door.scan("1")
+    assert door.partner.asked == ["1"]
+
+
 def test_a_fire_before_the_request_lets_in_without_asking():
     door = waiting_for_the_disk()
     fire(door, active=True)

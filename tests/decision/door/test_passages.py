@@ -118,6 +118,16 @@ def test_two_members_who_do_not_pass_are_known_each_at_his_own_time():
     assert door.words[3:] == [NOT_PASSED]
 
 
+def test_a_member_who_does_not_pass_takes_no_screen_from_the_next_ones_scan():
+    door = turnstile()
+    door.scan("1")
+    door.until(1003.0)
+    door.ask = lambda _effect: []
+    door.scan("2")
+    door.until(1005.0)
+    assert (door.words[-1], door.screens[-1]) == (NOT_PASSED, "checking")
+
+
 def test_the_memory_of_second_tries_is_bounded():
     door = turnstile()
     for number in range(50):
