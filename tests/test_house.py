@@ -192,6 +192,29 @@ def test_no_cancellation_is_swallowed(path):
     assert "asyncio.wait_for" not in names, "before Python 3.12 it drops one that comes with the result"
 
 
+NESTED_MAX = 4
+"""Deeper blocks are a function of their own."""
+BLOCKS = (ast.If, ast.For, ast.While, ast.With, ast.AsyncFor, ast.AsyncWith, ast.Try, ast.Match)
+
+
+def nesting(node: ast.AST, depth: int = 0) -> int:
+    """The deepest block in a function, without functions inside it; `elif` is no deeper than `if`."""
+    deepest = depth
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
+            continue
+        is_elif = isinstance(node, ast.If) and isinstance(child, ast.If) and node.orelse == [child]
+        deepest = max(deepest, nesting(child, depth + (isinstance(child, BLOCKS) and not is_elif)))
+    return deepest
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_function_nests_too_deep(path):
+    nodes = ast.walk(ast.parse(path.read_text("utf-8")))
+    functions = [node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    assert not [function.name for function in functions if nesting(function) > NESTED_MAX]
+
+
 DOOR_MAX = 150
 
 

@@ -125,17 +125,28 @@ def _from_terminal(
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     with _unbuffered(terminal):
         while not line.has_ended:
-            entries: list[str] = []
             with prompt.shown(line.text):
-                while not entries and not line.has_ended:
-                    look()
-                    if not select.select([terminal], [], [], LOOK_S)[0]:
-                        continue
-                    data = os.read(terminal, _CHUNK)
-                    line.has_ended = not data
-                    entries = line.feed(decoder.decode(data))
-                    prompt.update(entries[0] if entries else line.text)
+                entries = _next_entries(terminal, line, decoder, prompt, look)
             yield from entries
+
+
+def _next_entries(
+    terminal: int,
+    line: TypedLine,
+    decoder: codecs.IncrementalDecoder,
+    prompt: Prompt,
+    look: Callable[[], None],
+) -> list[str]:
+    """Wait for whole entries; none only at the end of the input."""
+    entries: list[str] = []
+    while not entries and not line.has_ended:
+        look()
+        if select.select([terminal], [], [], LOOK_S)[0]:
+            data = os.read(terminal, _CHUNK)
+            line.has_ended = not data
+            entries = line.feed(decoder.decode(data))
+            prompt.update(entries[0] if entries else line.text)
+    return entries
 
 
 @contextmanager

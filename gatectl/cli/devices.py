@@ -42,7 +42,7 @@ from gatectl.decision.reader.detect import DetectedFormat, NotRecognised, chosen
 from gatectl.devices.reader.discovery import DeviceInfo, devices, rivals
 from gatectl.devices.reader.driver import all_drivers, locate
 from gatectl.devices.reader.port import DeviceLost
-from gatectl.devices.reader.probe import Probe, ProbeFailedError
+from gatectl.devices.reader.probe import Capture, Probe, ProbeFailedError
 from gatectl.devices.reader.system import SystemPaths
 from gatectl.errors import SUDO_OR_GROUP, GatectlError, UsageError, visible
 from gatectl.journal.reader import enrolled
@@ -261,21 +261,27 @@ async def _first_scan(
             line.show_waiting(probe.open)
             on_listening()
             while True:
-                if not probe.open and probe.captures.empty():
-                    raise GatectlError("no device is left to scan at", "the lines above say why")
-                match await probe.captures.get():
-                    case ProbeFailedError(device, cause):
-                        line.show(f"{device.path}: {cause}{holders(device)}")
-                        line.show_waiting(probe.open)
-                    case capture:
-                        seen = drivers[capture.device.type].recognise(capture.input, baud)
-                        scan = _scan_of(capture.device, seen, known, printed)
-                        if isinstance(scan, ScannedCode):
-                            return scan
-                        if scan is not None:
-                            line.show(f"{capture.device.path}: {scan}")
+                capture = await _next_capture(probe, line)
+                seen = drivers[capture.device.type].recognise(capture.input, baud)
+                scan = _scan_of(capture.device, seen, known, printed)
+                if isinstance(scan, ScannedCode):
+                    return scan
+                if scan is not None:
+                    line.show(f"{capture.device.path}: {scan}")
     finally:
         probe.close()
+
+
+async def _next_capture(probe: Probe, line: _Line) -> Capture:
+    """Wait for input at any device, and show those that fail. GatectlError where none is left."""
+    while probe.open or not probe.captures.empty():
+        match await probe.captures.get():
+            case ProbeFailedError(device, cause):
+                line.show(f"{device.path}: {cause}{holders(device)}")
+                line.show_waiting(probe.open)
+            case capture:
+                return capture
+    raise GatectlError("no device is left to scan at", "the lines above say why")
 
 
 def _scan_of(

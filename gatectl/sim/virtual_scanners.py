@@ -7,6 +7,7 @@ import struct
 import threading
 import tty
 import unicodedata
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -32,7 +33,22 @@ _CHUNK = 64 * _EVENT.size
 """Bytes per read: 64 events, as with the real driver."""
 
 
-class VirtualSerialScanner:
+class _Plugged(ABC):
+    """A context manager, which unplugs the device at its end."""
+
+    @abstractmethod
+    def unplug(self) -> None: ...
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.unplug()
+
+
+class VirtualSerialScanner(_Plugged):
     """A scanner at `link`, plugged in until `unplug`; a context manager, which unplugs it at the end."""
 
     def __init__(self, link: Path) -> None:
@@ -71,16 +87,8 @@ class VirtualSerialScanner:
         """Send a code, as a scanner that is set to this ending would."""
         self.send(code.encode() + ending)
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.unplug()
-
-
-class VirtualKeyboard:
+class VirtualKeyboard(_Plugged):
     """A keyboard that types in `layout`, plugged in until `unplug`; a context manager.
 
     Pass `connect` to `KeyboardDriver` in place of the real devices.
@@ -185,14 +193,6 @@ class VirtualKeyboard:
         """Report dropped events, as the kernel does. The releases of these keys were among them."""
         self.held.difference_update(released)
         self.send((EV_SYN, SYN_DROPPED, 0), (EV_SYN, SYN_REPORT, 0))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.unplug()
 
 
 class VirtualKeySource:
