@@ -715,6 +715,7 @@ def test_after_a_5xx_the_connection_is_not_used_again(tls, ca_file):
         (INTERIM * (INTERIM_MAX + 1), "over 100 interim answers"),
         (reply(b"x" * (BODY_MAX + 1)), "answer larger than 64 KiB"),
         (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000, "header larger than 64 KiB"),
+        (reply(b"", "X: " + "y" * (BODY_MAX + 400)), "header larger than 64 KiB"),
         (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 10_000 + b"\r\n", "over 256 header lines"),
         (
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -117,8 +117,7 @@ class AnswerReader:
 
     async def _head(self) -> bytes:
         while (end := _HEAD_END.search(self._held, self._searched)) is None:
-            if len(self._held) > BODY_MAX:
-                raise ExchangeFailed(Fault.PARTNER, "header larger than 64 KiB")
+            _refuse_large_head(len(self._held))
             self._searched = max(len(self._held) - 2, 0)
             data = await self._more()
             if not data:
@@ -128,6 +127,7 @@ class AnswerReader:
             if not _BEGINS.startswith(self._held[: len(_BEGINS)]):
                 # At once: other protocols may never end a line, and waiting would use up the budget.
                 raise ExchangeFailed(Fault.PARTNER, "not an HTTP answer")
+        _refuse_large_head(end.end())
         self._searched = 0
         found = bytes(self._held[: end.end()])
         del self._held[: end.end()]
@@ -216,6 +216,11 @@ def cleaned(head: bytes) -> bytes:
         if not is_skipped:
             kept.append(line)
     return b"\n".join(kept)
+
+
+def _refuse_large_head(size: int) -> None:
+    if size > BODY_MAX:
+        raise ExchangeFailed(Fault.PARTNER, "header larger than 64 KiB")
 
 
 def _refuse_framing(line: bytes) -> None:
