@@ -23,19 +23,27 @@ def one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def near(name: str, known: Iterable[str]) -> tuple[str, ...]:
-    """Return a hint with the known name that was probably meant, if one is similar."""
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that was probably meant, if one is similar."""
     import difflib  # noqa: PLC0415 - only where something is wrong
 
     by_lower = {other.lower(): other for other in known}
     found = difflib.get_close_matches(name.lower(), list(by_lower), n=1)
-    return tuple(f"did you mean {by_lower[other]}?" for other in found)
+    return by_lower[found[0]] if found else None
+
+
+def near(name: str, known: Iterable[str]) -> tuple[str, ...]:
+    """Return a hint with the known name that was probably meant, if one is similar."""
+    found = nearest(name, known)
+    return () if found is None else (f"did you mean {found}?",)
 
 
 class GatectlError(Exception):
     """Something failed; `message` is one line without a full stop, `hints` say what to do."""
 
     exit_status = 1
+    setting: tuple[str, ...] = ()
+    """The setting at fault: a command shows its line in the file."""
 
     def __init__(self, message: str, *hints: str) -> None:
         super().__init__(message)

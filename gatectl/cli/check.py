@@ -17,7 +17,7 @@ from gatectl.config.secrets import PartnerSecrets
 from gatectl.config.warnings import warnings_of
 from gatectl.devices.gpio.pins import PinsError, known_factory
 from gatectl.errors import SUDO, SUDO_OR_GROUP, GatectlError, UsageError, visible
-from gatectl.journal.store_file import NotOursError, lies_in_memory, require_ours
+from gatectl.journal.store_file import lies_in_memory, require_ours
 from gatectl.partners.registry import PROTOCOLS
 
 
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         known_factory(settings.gpio.pin_factory, os.environ)
     except PinsError as error:
         raise located(path, SettingIssue(("gpio", "pin_factory"), error.message, error.hints)) from error
-    about_journal = list(_about_journal(path, settings))
+    about_journal = list(_about_journal(settings))
     about_uplink, wrong = _about_uplink(path, settings)
     print(
         f"{path}: {'all but [uplink]' if wrong else 'the settings'} are fine: {len(settings.doors)} door(s), "
@@ -98,13 +98,11 @@ def _try_what_was_asked_for(
     return all(wells)
 
 
-def _about_journal(path: Path, settings: Settings) -> Iterator[str]:
-    """Yield warnings. Raises SettingsError if the file at `journal.path` is not gatectl's."""
+def _about_journal(settings: Settings) -> Iterator[str]:
+    """Yield warnings. Raises NotOursError if the file at `journal.path` is not gatectl's."""
     journal = settings.journal.path
     try:
         require_ours(journal)
-    except NotOursError as error:
-        raise located(path, SettingIssue(("journal", "path"), error.what, error.hints)) from error
     except OSError as error:
         yield f"journal.path: {journal} cannot be read: {error.strerror}; {SUDO_OR_GROUP}"
 

@@ -109,6 +109,7 @@ def build_parser(names: Iterable[str] = COMMANDS) -> Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line (`sys.argv` if None); return the exit status."""
+    args = argparse.Namespace(config=None)
     try:
         try:
             words = _as_text(sys.argv[1:] if argv is None else argv)
@@ -120,7 +121,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         finally:
             sys.stdout.flush()  # here, where a closed pipe can still be handled
     except GatectlError as error:
-        print(*error.lines(), sep="\n", file=sys.stderr)
+        print(*_located(error, args.config).lines(), sep="\n", file=sys.stderr)
         return error.exit_status
     except PermissionError as error:
         if error.filename is None:
@@ -140,6 +141,16 @@ def _command_of(words: Sequence[str]) -> Sequence[str]:
     """Return the command alone, if nothing but `-c FILE` is before it; else nothing."""
     first = 2 if words[:1] in (["-c"], ["--config"]) else 0
     return [word for word in words[first : first + 1] if word in COMMANDS]
+
+
+def _located(error: GatectlError, given: str | None) -> GatectlError:
+    """Return the error with the line of the setting at fault, where it has one."""
+    if not error.setting:
+        return error
+    from gatectl.config.problems import SettingIssue  # noqa: PLC0415 - few errors have one
+    from gatectl.config.reader import find, located  # noqa: PLC0415
+
+    return located(find(given, os.environ), SettingIssue(error.setting, error.message, error.hints))
 
 
 def _as_text(argv: Sequence[str]) -> Sequence[str]:

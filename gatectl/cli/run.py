@@ -22,11 +22,9 @@ def run(args: argparse.Namespace) -> int:
 def _run(given: str | None, last: failsafe.FailsafeProcess) -> int:
     gc.disable()  # nearly all objects made before the daemon is ready are permanent
     # Imported after the fork, so that the failsafe process stays small.
-    from gatectl.config.problems import SettingIssue  # noqa: PLC0415
     from gatectl.config.reader import find, load_usable, located  # noqa: PLC0415
     from gatectl.daemon.gates import NoGateError  # noqa: PLC0415
     from gatectl.daemon.serve import run as serve  # noqa: PLC0415
-    from gatectl.journal.store_file import NotOursError  # noqa: PLC0415
 
     path = find(given, os.environ)
     usable = load_usable(path, os.environ)
@@ -34,6 +32,4 @@ def _run(given: str | None, last: failsafe.FailsafeProcess) -> int:
         serve(usable, os.environ, last)
     except NoGateError as error:
         raise located(path, *error.findings) from error
-    except NotOursError as error:
-        raise located(path, SettingIssue(("journal", "path"), error.what, error.hints)) from error
     return 0

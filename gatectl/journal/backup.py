@@ -48,7 +48,7 @@ def restore(path: Path, file: Path) -> Path | None:
         try:
             _require_store(file)
         except NotOursError as error:  # its hint and exit status are for `journal.path`
-            raise CopyError(error.what, "name a file that `gatectl backup` made") from None
+            raise CopyError(error.message, "name a file that `gatectl backup` made") from None
         require_ours(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_name(f"{path.name}.restored-{os.getpid()}")

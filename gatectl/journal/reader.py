@@ -31,7 +31,7 @@ from gatectl.decision.verdict import Basis, Reason, Result, Verdict
 from gatectl.errors import SUDO_OR_GROUP, GatectlError
 from gatectl.journal.cards import load_all
 from gatectl.journal.schema import connect_to_read, migrations, remedy
-from gatectl.journal.store_file import APPLICATION_ID
+from gatectl.journal.store_file import APPLICATION_ID, NotOursError, file_of, require_ours
 
 if TYPE_CHECKING:
     from gatectl.journal.filters import Filters
@@ -39,9 +39,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 POLL_S = 0.1
-"""SQLite does not notify of another process's commits, so -f polls. `PRAGMA data_version` reads only the
-log's index, which is shared memory: ten polls a second read nothing from the disk, and a person does not
-notice a tenth of a second."""
+"""SQLite does not notify of another process's commits, so -f polls. `PRAGMA data_version` reads shared memory
+alone, not the disk, and a person does not notice a tenth of a second."""
 
 PAGE = 500
 """Events per transaction, which takes some milliseconds."""
@@ -49,8 +48,7 @@ PAGE = 500
 _MOST = 2**63 - 1
 """The largest integer that SQLite takes."""
 
-_WHO_MAY = SUDO_OR_GROUP
-
+_NEW_JOURNAL = "gatectl run makes it at its first start; journal.path says where"
 Named = Literal["door", "partner", "kind"]
 """The fields of an event that hold one of a few names."""
 
@@ -59,20 +57,25 @@ class UnreadableError(GatectlError):
     """The store cannot be read."""
 
 
+class ForeignFileError(UnreadableError, NotOursError):
+    """The file at the store's path belongs to another program."""
+
+
+class _NotADatabaseError(UnreadableError):
+    """The file's header is not SQLite's: a damaged store, or a foreign file."""
+
+
 class Reader:
     """An open store. It may be used by one thread, and raises UnreadableError for every failure."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         if not _is_there(path):
-            raise UnreadableError(
-                f"{path}: there is no journal yet",
-                "gatectl run makes it at its first start; journal.path says where",
-            )
+            raise _no_journal_yet(path)
         self._open()
 
     def _open(self) -> None:
-        with _errors_for_user(self._path):
+        with _foreign_file_refused(self._path), _errors_for_user(self._path):
             self._file = file_of(self._path)
             self._connection, self._at_rest = connect_to_read(self._path)
         self._connection.row_factory = sqlite3.Row
@@ -130,7 +133,8 @@ class Reader:
         Where another store takes the place of this one, it is followed from there on.
         """
         if self._at_rest:
-            raise UnreadableError(f"{self._path}: gatectl is not running, so nothing will come", _WHO_MAY)
+            what = f"{self._path}: gatectl is not running, so nothing will come"
+            raise UnreadableError(what, "start it: systemctl start gatectl")
         where, values = filters.conditions()
         seen = None
         while True:
@@ -243,7 +247,7 @@ class Reader:
         application: int = self._connection.execute("PRAGMA application_id").fetchone()[0]
         known = len(migrations())
         if application != APPLICATION_ID:
-            raise _not_a_journal(self._path)
+            raise _no_journal_yet(self._path) if _is_new(self._connection) else ForeignFileError(self._path)
         if made_for > known:
             raise UnreadableError(
                 f"{self._path}: written by a newer gatectl (schema {made_for}, this one knows {known})",
@@ -264,7 +268,8 @@ def enrolled(path: Path) -> dict[str, Card]:
 
     A store of another version will do, if its cards are as they are now. Raises UnreadableError.
     """
-    return read_once(path, load_all) or {}
+    with _foreign_file_refused(path):
+        return read_once(path, load_all) or {}
 
 
 def read_once(path: Path, question: Callable[[sqlite3.Connection], T]) -> T | None:
@@ -272,19 +277,21 @@ def read_once(path: Path, question: Callable[[sqlite3.Connection], T]) -> T | No
     if not _is_there(path):
         return None
     with _errors_for_user(path), closing(connect_to_read(path)[0]) as connection:
-        is_new = connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone() is None
-        if is_new:
+        if _is_new(connection):
             return None
         if connection.execute("PRAGMA application_id").fetchone() != (APPLICATION_ID,):
-            raise _not_a_journal(path)
+            raise ForeignFileError(path)
         return question(connection)
 
 
 def _is_there(path: Path) -> bool:
     try:
+        if path.exists() and not path.is_file():
+            raise ForeignFileError(path)
         return path.exists()
     except OSError as error:
-        raise UnreadableError(f"{path}: the journal cannot be read: {error.strerror}", _WHO_MAY) from error
+        what = f"{path}: the journal cannot be read: {error.strerror}"
+        raise UnreadableError(what, SUDO_OR_GROUP) from error
 
 
 @contextmanager
@@ -295,24 +302,30 @@ def _errors_for_user(path: Path) -> Iterator[None]:
     except sqlite3.ProgrammingError:
         raise  # an error of ours, not of the disk
     except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
-            raise _not_a_journal(path) from error
-        raise UnreadableError(
-            f"{path}: the journal cannot be read: {error}", remedy(error, _WHO_MAY)
-        ) from error
+        kind = _NotADatabaseError if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB else UnreadableError
+        raise kind(f"{path}: the journal cannot be read: {error}", remedy(error, SUDO_OR_GROUP)) from error
 
 
-def _not_a_journal(path: Path) -> UnreadableError:
-    return UnreadableError(f"{path}: this file is not a gatectl store", "see journal.path")
-
-
-def file_of(path: Path) -> tuple[int, int] | None:
-    """The identity of the file at this path, by device and inode; None where there is none."""
+@contextmanager
+def _foreign_file_refused(path: Path) -> Iterator[None]:
+    """Convert the error about a file that is no database where it is not a damaged store."""
     try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
+        yield
+    except _NotADatabaseError:
+        try:
+            require_ours(path)
+        except NotOursError as error:
+            raise ForeignFileError(path) from error
+        raise
+
+
+def _no_journal_yet(path: Path) -> UnreadableError:
+    return UnreadableError(f"{path}: there is no journal yet", _NEW_JOURNAL)
+
+
+def _is_new(connection: sqlite3.Connection) -> bool:
+    """Return whether no store was made in the file yet."""
+    return connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone() is None
 
 
 def event_of(row: sqlite3.Row) -> Event:

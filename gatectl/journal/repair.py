@@ -21,6 +21,7 @@ from gatectl.journal import salvage
 from gatectl.journal.cards import load_all
 from gatectl.journal.schema import (
     DamagedError,
+    connect_damaged,
     connect_to_read,
     is_damage,
     known_version,
@@ -28,7 +29,7 @@ from gatectl.journal.schema import (
     transaction,
 )
 from gatectl.journal.statements import Statement
-from gatectl.journal.store_file import APPLICATION_ID
+from gatectl.journal.store_file import APPLICATION_ID, file_of
 
 RETRY_S = 0.05
 """The first pause before a failed disk is tried again; later ones are longer. The next scan waits 100 ms for
@@ -162,6 +163,10 @@ class Recovery:
         self._log = log
         self._health = health
         self._repaired_at: float | None = None
+        self._file: tuple[int, int] | None = None
+        """The identity of the file that the writer has open, once that is known."""
+        self._is_copy = False
+        """The file at the path is a copy that was just made, and is not open yet."""
         self._aside: Path | None = None
         """The damaged store, until the one in its place is open."""
         self._carrying: salvage.Carrying | None = None
@@ -181,10 +186,24 @@ class Recovery:
         """Takes over the store's notes about a damaged one before it."""
         self._carrying = salvage.carrying_of(connection, self._path)
         self._note_damage(connection)
+        self._file = file_of(self._path)
         self.is_whole.set()
         if self._health.damage is not None and self._repaired_at is None:
             text = "the journal was damaged, and the damage is not acknowledged: gatectl status"
             self._log(LogEntry(Priority.WARNING, text))
+
+    def displaced(self) -> str | None:
+        """Return how the open file was taken from the path, None where it is still there. Raises OSError.
+
+        Its events would go into a file that nobody finds.
+        """
+        if self._file is None:
+            return None
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return "its file was deleted or moved away"
+        return None if (found.st_dev, found.st_ino) == self._file else "another file is in its place"
 
     def _note_damage(self, connection: sqlite3.Connection) -> None:
         found = salvage.damage_of(connection)
@@ -207,7 +226,13 @@ class Recovery:
         retry_s = RETRY_S
         while True:
             try:
-                repaired = self._repair_in_place(connection) or self._replace(connection, under_way)
+                if self.displaced() is not None:
+                    connection = self._save_again(connection)
+                repaired = (
+                    self._open_copy(connection)
+                    or self._repair_in_place(connection)
+                    or self._replace(connection, under_way)
+                )
             except (sqlite3.Error, OSError) as error:
                 self._health.error = f"{damaged.message}, and cannot be repaired yet ({error})"
                 if is_over():
@@ -216,8 +241,41 @@ class Recovery:
                 retry_s = min(2 * retry_s, RETRY_MAX_S)
             else:
                 self._health.error = None
+                self._file = file_of(self._path)
                 self.is_whole.set()
                 return repaired
+
+    def _save_again(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        """Copy the store back to its path, and close its own file; return a connection to the copy."""
+        try:
+            salvage.note_saved(connection, time.time_ns() // 1000)
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+        aside = salvage.save_again(connection, self._path)
+        connection.close()
+        self._file, self._is_copy = file_of(self._path), True
+        kept = f"; the file that was in its place is {aside} now" if aside else ""
+        text = f"the journal {self._path} was saved again, with its cards and events{kept}"
+        self._log(LogEntry(Priority.ERROR, f"{text}: gatectl status --acknowledge"))
+        return connect_damaged(self._path)
+
+    def _open_copy(self, connection: sqlite3.Connection) -> sqlite3.Connection | None:
+        """Open a store that was saved again; None where that is not so, or where the copy is damaged."""
+        if not self._is_copy:
+            return None
+        try:
+            saved = open_ours(self._path)
+            self._carrying = salvage.carrying_of(saved, self._path)
+            self._note_damage(saved)
+        except (DamagedError, sqlite3.DatabaseError) as error:
+            if isinstance(error, sqlite3.DatabaseError) and not is_damage(error):
+                raise
+            self._is_copy, self._repaired_at = False, time.monotonic()
+            return None
+        connection.close()
+        self._is_copy = False
+        return saved
 
     def _repair_in_place(self, connection: sqlite3.Connection) -> sqlite3.Connection | None:
         """The connection to the repaired store; None where it has to be replaced."""
@@ -237,6 +295,7 @@ class Recovery:
     ) -> sqlite3.Connection:
         """Replace the store by one with its cards; its events follow in small steps."""
         connection.close()
+        self._file = None
         if self._aside is None:
             now_us = time.time_ns() // 1000
             self._aside = salvage.take_place(self._path, self.known_cards(), under_way.values(), now_us)

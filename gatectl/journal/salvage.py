@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from gatectl.decision.cards import Card, key_of
 from gatectl.decision.event import Attempt, Event, interrupted
 from gatectl.journal import cards, statements
-from gatectl.journal.schema import open_ours, transaction
+from gatectl.journal.schema import copy_whole, open_ours, transaction
 from gatectl.journal.store_file import SQLITE_SUFFIXES, place_aside, put_aside
 
 if TYPE_CHECKING:
@@ -107,9 +107,7 @@ def take_place(
     This process must not have it open. Raises OSError and sqlite3.Error, and can then be tried again.
     """
     found = salvageable(path)
-    successor = successor_of(path)
-    for ending in ("", *SQLITE_SUFFIXES):
-        Path(f"{successor}{ending}").unlink(missing_ok=True)
+    successor = _new_successor_of(path)
     aside = place_aside(path, "damaged")
     try:
         with closing(open_ours(successor)) as connection:
@@ -127,6 +125,41 @@ def take_place(
 def successor_of(path: Path) -> Path:
     """The path at which a new store is made before it takes the place of a damaged one."""
     return path.with_name(f"{path.name}.successor")
+
+
+def _new_successor_of(path: Path) -> Path:
+    """The path for a new store, without the files of an attempt that failed."""
+    successor = successor_of(path)
+    for ending in ("", *SQLITE_SUFFIXES):
+        Path(f"{successor}{ending}").unlink(missing_ok=True)
+    return successor
+
+
+def save_again(connection: sqlite3.Connection, path: Path) -> Path | None:
+    """Copy a store whose file was taken from its path back to it, from the connection that has it open.
+
+    Returns the new path of the file that was in its place, if there was one. Raises OSError and
+    sqlite3.Error, and can then be tried again.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    successor = _new_successor_of(path)
+    copy_whole(connection, successor)
+    aside = place_aside(path, "replaced") if path.exists() else None
+    if aside is not None:
+        put_aside(path, aside)
+    for suffix in SQLITE_SUFFIXES:  # the log of the deleted file would be taken for the copy's
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+    successor.rename(path)
+    return aside
+
+
+def note_saved(connection: sqlite3.Connection, since_us: int) -> None:
+    """Note for `damage_of` that all of this store was saved again."""
+    with transaction(connection):
+        connection.execute("UPDATE marks SET value = ? WHERE name = 'damaged_us'", (since_us,))
+        for mark, table in (("damaged_cards", "cards"), ("damaged_events", "outcomes")):
+            counted = f"(SELECT count(*) FROM {table})"  # noqa: S608 our own names
+            connection.execute(f"UPDATE marks SET value = {counted} WHERE name = ?", (mark,))  # noqa: S608
 
 
 def finish_taking_place(path: Path) -> None:

@@ -195,23 +195,34 @@ def _keep_copy(path: Path, version: int) -> None:
 
     Raises StoreError if it cannot be copied: an upgrade that could not be undone is not begun.
     """
-    copy = copy_before_upgrade_to(path, version)
-    unfinished = copy.with_name(f"{copy.name}.unfinished")
     try:
-        unfinished.unlink(missing_ok=True)
-        _create(unfinished)
         # The writer's own connection is in a transaction, from which SQLite copies nothing.
-        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(unfinished)) as target:
-            source.backup(target)
-            target.execute("PRAGMA journal_mode = DELETE")
-        unfinished.replace(copy)
+        with closing(sqlite3.connect(path)) as source:
+            copy_whole(source, copy_before_upgrade_to(path, version))
     except (sqlite3.Error, OSError) as error:
-        unfinished.unlink(missing_ok=True)
         size = path.stat().st_size / 1e6
         raise StoreError(
             f"{path}: no copy could be made before the upgrade, which could then not be taken back: {error}",
             f"the copy needs {size:.0f} MB next to the journal",
         ) from error
+
+
+def copy_whole(source: sqlite3.Connection, copy: Path) -> None:
+    """Copy an open store into a file, which is there only when it is whole.
+
+    Raises OSError and sqlite3.Error.
+    """
+    unfinished = copy.with_name(f"{copy.name}.unfinished")
+    try:
+        unfinished.unlink(missing_ok=True)
+        _create(unfinished)
+        with closing(sqlite3.connect(unfinished)) as target:
+            source.backup(target)
+            target.execute("PRAGMA journal_mode = DELETE")
+        unfinished.replace(copy)
+    except (sqlite3.Error, OSError):
+        unfinished.unlink(missing_ok=True)
+        raise
 
 
 def _version(connection: sqlite3.Connection) -> int:

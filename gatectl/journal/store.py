@@ -156,7 +156,7 @@ class Store:
                 if self._stopping.wait(pause_s):
                     return
                 with contextlib.suppress(sqlite3.Error, OSError):  # the writer meets the disk's errors too
-                    problem = look()
+                    problem = self._recovery.displaced() or look()
                     if problem is not None and self._recovery.is_whole.is_set():
                         self._recovery.is_whole.clear()
                         self._jobs.put(DamageFound(problem))

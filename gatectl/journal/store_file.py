@@ -37,10 +37,12 @@ class NotOursError(StoreError):
     """The file belongs to another program."""
 
     exit_status = 78  # EX_CONFIG of sysexits.h
+    setting = ("journal", "path")
 
     def __init__(self, path: Path) -> None:
-        self.what = f"{path} is not a gatectl store"
-        super().__init__(self.what, "name another file at journal.path; this one was left as it is")
+        super().__init__(
+            f"{path} is not a gatectl store", "name another file at journal.path; this one was left as it is"
+        )
 
 
 def require_ours(path: Path) -> None:
@@ -86,6 +88,15 @@ def _is_anothers(path: Path) -> bool:
     except sqlite3.DatabaseError:
         return False  # damaged or unreadable: opening it reports that
     return application != APPLICATION_ID and not is_new
+
+
+def file_of(path: Path) -> tuple[int, int] | None:
+    """The identity of the file at this path, by device and inode; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def held_alone(path: Path) -> int | None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from gatectl.decision.event import Event
-from gatectl.journal.reader import Reader, UnreadableError, event_of, file_of
+from gatectl.journal.reader import Reader, UnreadableError, event_of
+from gatectl.journal.store_file import file_of
 
 T = TypeVar("T")
 

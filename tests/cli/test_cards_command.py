@@ -389,9 +389,9 @@ def test_a_busy_store_is_reported(run, settings, monkeypatch):
 
 def test_a_file_that_is_no_journal(run, settings):
     settings.with_name("journal.db").write_bytes(b"no database at all" * 100)
-    for action, expected in ((["list"], 1), (["add", "x", "wellpass", "1"], 78)):
+    for action in (["list"], ["add", "x", "wellpass", "1"]):
         status, _, err = run("cards", *action)
-        assert status == expected
+        assert status == 78
         assert "is not a gatectl store\nhint: " in err
     assert settings.with_name("journal.db").read_bytes() == b"no database at all" * 100
 

@@ -131,3 +131,20 @@ def test_a_refusal_that_might_be_settled_survives_a_damaged_index(gym):
     gym.logged("wellhub:" + hanging)
     assert gym.terminate() == 0
     assert len(gym.events()) == 2
+
+
+def test_a_journal_that_is_deleted_under_the_daemon_is_saved_again(door):
+    door.start()
+    for file in door.journal.parent.iterdir():
+        file.unlink()
+    door.scan("fob 1")
+    door.logged("admitted fob 1")
+    status = until_status(door, lambda status: status["damaged"])
+    assert status["damaged"]["cards"] == 2
+    # The scan is written before the copy or after it.
+    assert status["damaged"]["events"] in {3, 4}
+    assert scan_and_stop(door) == [*MEMBERS, GOOD["wellhub"], GOOD["wellhub"]]
+    assert door.count_logged("is damaged (its file was deleted or moved away)") == 1
+    assert door.count_logged("records are lost") == 0
+    door.start()
+    assert (door.status()["damaged"], door.status()["cards"]) == (status["damaged"], 2)

@@ -27,7 +27,7 @@ from gatectl.decision.event import BodyRecord, DialRecord, Evidence, RequestReco
 from gatectl.decision.verdict import Basis, Result
 from gatectl.journal import reader as module
 from gatectl.journal.filters import Filters
-from gatectl.journal.reader import PAGE, Reader, UnreadableError
+from gatectl.journal.reader import PAGE, ForeignFileError, Reader, UnreadableError, enrolled
 from gatectl.journal.schema import open_store, remedy
 
 EVERYTHING = Filters()
@@ -297,11 +297,19 @@ def test_no_journal_yet(tmp_path):
     assert not (tmp_path / "none.db").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"no database at all" * 100])
-def test_a_file_that_is_no_journal(path, content):
-    path.write_bytes(content)
-    with pytest.raises(UnreadableError, match="is not a gatectl store"):
+def test_a_file_in_which_no_store_was_made_yet(path):
+    path.write_bytes(b"")
+    with pytest.raises(UnreadableError, match="there is no journal yet"):
         Reader(path)
+    assert enrolled(path) == {}
+
+
+def test_a_file_that_is_no_journal(path):
+    path.write_bytes(b"no database at all" * 100)
+    with pytest.raises(ForeignFileError, match="is not a gatectl store"):
+        Reader(path)
+    with pytest.raises(ForeignFileError, match="is not a gatectl store"):
+        enrolled(path)
 
 
 def test_somebody_elses_database(path):
@@ -309,7 +317,7 @@ def test_somebody_elses_database(path):
     other.execute("CREATE TABLE attempts (seq)")
     other.execute("PRAGMA user_version = 1")
     other.close()
-    with pytest.raises(UnreadableError, match="is not a gatectl store"):
+    with pytest.raises(ForeignFileError, match="is not a gatectl store"):
         Reader(path)
 
 
@@ -351,8 +359,9 @@ def test_a_user_who_may_only_read_reads_a_journal_at_rest(somebody_else):
     become_nobody(somebody_else)
     with Reader(somebody_else / "journal.db") as reader:
         assert list(reader.query(EVERYTHING)) == [written]
-        with pytest.raises(UnreadableError, match="gatectl is not running"):
+        with pytest.raises(UnreadableError, match="gatectl is not running") as caught:
             next(reader.follow(EVERYTHING, 0, wait=pytest.fail))
+        assert caught.value.hints == ("start it: systemctl start gatectl",)
 
 
 def test_a_user_who_may_only_read_reads_along_with_the_daemon(somebody_else):

@@ -2,8 +2,10 @@
 
 import asyncio
 import random
+import shutil
 import sqlite3
 from contextlib import asynccontextmanager, closing
+from pathlib import Path
 
 import pytest
 from damage import PAGE, card, event, overwrite, pages_of, roots, write
@@ -11,10 +13,12 @@ from limits import NET_S
 from records import recorded
 
 from gatectl.decision.cards import key_of
+from gatectl.journal import cards as card_table
 from gatectl.journal import salvage, statements
 from gatectl.journal.filters import Filters
 from gatectl.journal.pages import TABLE_LEAF
-from gatectl.journal.reader import Reader
+from gatectl.journal.reader import ForeignFileError, Reader, UnreadableError
+from gatectl.journal.reader import enrolled as enrolled_cards
 from gatectl.journal.repair import Recovery, StoreHealth, header_problem_of, problem_of, repair
 from gatectl.journal.schema import DamagedError, connect_damaged, open_store
 from gatectl.journal.store import Store
@@ -254,6 +258,11 @@ def test_a_store_without_a_first_page_is_ours(path):
     events, cards = write(path, events=50)
     overwrite(path, 1)
     require_ours(path)
+    for reading in (Reader, enrolled_cards):
+        with pytest.raises(UnreadableError, match="cannot be read") as caught:
+            reading(path)
+        assert not isinstance(caught.value, ForeignFileError)
+        assert caught.value.hints == ("the file is damaged: gatectl run repairs it as far as possible",)
     carry_over(path)
     assert read(path) == events
     assert enrolled(path) == {one.code for one in cards}
@@ -420,3 +429,96 @@ def test_damage_soon_after_a_repair_is_not_repaired_in_place_once_more(path):
             pass
     assert read(path) == events
     assert [len(logged(entries, words)) for words in ("is repaired", "was put aside as")] == [1, 1]
+
+
+# A file that is taken away while the writer has it open.
+
+
+def deleted(path):
+    path.unlink()
+
+
+def deleted_with_its_log(path):
+    for ending in ("", "-wal", "-shm", ".lock"):
+        Path(f"{path}{ending}").unlink()
+
+
+def moved(path):
+    path.rename(path.with_name("elsewhere.db"))
+
+
+def deleted_with_its_folder(path):
+    shutil.rmtree(path.parent)
+
+
+def replaced_by_notes(path):
+    deleted_with_its_log(path)
+    path.write_text("a year of notes\n")
+
+
+def replaced_by_another_store(path):
+    deleted_with_its_log(path)
+    with closing(open_store(path)) as connection:
+        card_table.put(connection, [card(7000)])
+
+
+TAKEN = [
+    deleted,
+    deleted_with_its_log,
+    moved,
+    deleted_with_its_folder,
+    replaced_by_notes,
+    replaced_by_another_store,
+]
+
+
+def test_a_store_whose_file_is_taken_away_is_saved_again(tmp_path):
+    """All ways at once: each store has its first look after two seconds."""
+
+    async def run(take):
+        path = tmp_path / take.__name__ / "journal.db"
+        path.parent.mkdir()
+        events, enrolments = write(path, events=20, enrolled=5)
+        entries, before, lost, after = [], *(event(number) for number in (5000, 5001, 5002))
+        async with store_at(path, entries) as store:
+            await store.opened
+            await record(store, before)
+            take(path)
+            await record(store, lost)
+            await until(lambda: logged(entries, "was saved again") and store.health.error is None)
+            await record(store, after)
+            assert store.health.damage.cards == 5, take
+            # The second one is written before the copy or after it.
+            assert store.health.damage.events in {21, 22}, take
+            assert store.health.lost == 0
+        assert read(path) == [*events, before, lost, after], take
+        assert enrolled(path) == {one.code for one in enrolments}, take
+        assert problem_of(path) is None, take
+        aside = [file for file in path.parent.iterdir() if file.name.startswith(f"{path.name}.replaced-")]
+        assert len(aside) == take.__name__.startswith("replaced"), take
+        assert not [file for file in path.parent.iterdir() if ".successor" in file.name], take
+
+    async def all_at_once():
+        await asyncio.gather(*map(run, TAKEN))
+
+    asyncio.run(all_at_once())
+
+
+def test_a_damaged_store_whose_file_is_taken_away_is_saved_again_and_replaced(path):
+    events, enrolments = write(path, events=20, enrolled=5)
+    entries, health = [], StoreHealth()
+    connection = open_store(path)
+    recovery = Recovery(path, entries.append, health)
+    recovery.take_up(connection)
+    overwrite(path, roots(path)["marks"])
+    connection.execute("PRAGMA shrink_memory")  # it has the page in memory
+    deleted(path)
+    assert recovery.displaced() is not None
+    with closing(recovery.recover(connection, DamagedError("it is damaged"), {}, lambda: False)) as repaired:
+        while recovery.carry(repaired):
+            pass
+        assert (health.damage.cards, health.damage.events) == (5, 20)
+        assert recovery.displaced() is None
+    assert read(path) == events
+    assert enrolled(path) == {one.code for one in enrolments}
+    assert len(logged(entries, "was put aside as")) == 1

@@ -307,16 +307,22 @@ _STORE: dict[str, tuple[Pair, Pair]] = {
     ),
     "damaged": (
         (
-            "the journal was damaged, {since}: {cards} and {events} were carried over into a new one",
-            "das Journal war beschädigt ({since}): {cards} und {events} wurden in ein neues übernommen",
+            (
+                "the journal was damaged or taken away, {since}: {cards} and {events} were carried over into "
+                "a new one"
+            ),
+            (
+                "das Journal war beschädigt oder entfernt ({since}): {cards} und {events} wurden in ein "
+                "neues übernommen"
+            ),
         ),
         (
             (
-                "Are all cards there? gatectl cards list. Is the disk failing? journalctl -k. The damaged "
+                "Are all cards there? gatectl cards list. Is the disk failing? journalctl -k. A damaged "
                 "file is kept next to the journal. When you know: gatectl status --acknowledge"
             ),
             (
-                "Sind alle Karten da? gatectl cards list. Ist die Platte defekt? journalctl -k. Die "
+                "Sind alle Karten da? gatectl cards list. Ist die Platte defekt? journalctl -k. Eine "
                 "beschädigte Datei liegt neben dem Journal. Ist das geklärt: gatectl status --acknowledge"
             ),
         ),
