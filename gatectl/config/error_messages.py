@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final, NamedTuple, get_args
 
 from gatectl.config import model, schema
 from gatectl.config.problems import SettingIssue, Where, key_hint, listed, monitor_hint
 from gatectl.config.schema import Flaw, InvalidError, is_table, unpacked
 from gatectl.devices.reader import reader_types
 from gatectl.devices.reader.reader_types import READER_TYPES, path_keys
-from gatectl.errors import near
+from gatectl.errors import near, nearest
 from gatectl.partners.protocol import GraceSettings, PartnerSettings
 from gatectl.partners.registry import PROTOCOLS, settings_classes
 from gatectl.validators.values import KeySource, settings_of
@@ -90,13 +91,56 @@ _OTHER_KEYS: Final[Mapping[str, str]] = {
 _SECRET = re.compile(r"key|token|secret|passw|bearer|auth|credential", re.IGNORECASE)
 
 
-def check(raw: dict[str, Any], folder: Path) -> tuple[model.Settings | None, list[SettingIssue]]:
+class Checked(NamedTuple):
+    """The settings, or what is wrong with their shape."""
+
+    settings: model.Settings | None
+    issues: list[SettingIssue]
+    meant: dict[str, Any]
+    """The tables with mistyped keys put right: one mistake in a key must not look like two."""
+
+
+def check(raw: dict[str, Any], folder: Path) -> Checked:
     """Return the settings, or all problems of their shape."""
     try:
-        settings: model.Settings = schema.read(model.Settings, raw, folder)
+        return Checked(schema.read(model.Settings, raw, folder), [], raw)
     except InvalidError as error:
-        return None, [_with_near_door(finding, raw) for finding in _findings(error.flaws, folder)]
-    return settings, []
+        flaws = error.flaws
+    meant = {flaw.where: key for flaw in flaws if (key := _meant_key(flaw))}
+    missed = {(*where[:-1], key) for where, key in meant.items()}
+    flaws = [flaw for flaw in flaws if flaw.kind != schema.MISSING or flaw.where not in missed]
+    issues = [_with_near_door(finding, raw) for finding in _findings(flaws, folder)]
+    return Checked(None, issues, _with_keys_put_right(raw, {_where(loc): key for loc, key in meant.items()}))
+
+
+def _meant_key(flaw: Flaw) -> str | None:
+    """Return the missing key that an unknown one was probably meant for."""
+    if flaw.kind != schema.UNKNOWN:
+        return None
+    name, table = str(flaw.where[-1]), flaw.where[:-1]
+    if any(name in _settings_of(kind) for kind in _kin(table).values()):
+        return None  # it is in the wrong table
+    known = _settings_of(_model_of(table))
+    if table[:1] == ("partners",) and "key" in known and _SECRET.search(name):
+        return _meant_secret(name)
+    return nearest(name, known)
+
+
+def _meant_secret(name: str) -> str:
+    """Return the setting of a partner that is meant by a name for a secret."""
+    keys = ("proxy_key", "client_key")
+    return next((key for key in keys if name.startswith(key.removesuffix("_key"))), "key")
+
+
+def _with_keys_put_right(raw: dict[str, Any], meant: Mapping[Where, str]) -> dict[str, Any]:
+    put_right = copy.deepcopy(raw)
+    # The deepest first, since a table's own key is on the way to those in it.
+    for where, key in sorted(meant.items(), key=lambda item: -len(item[0])):
+        table: Any = put_right
+        for part in where[:-1]:
+            table = table[part]
+        table.setdefault(key, table.pop(where[-1]))
+    return put_right
 
 
 def _with_near_door(finding: SettingIssue, raw: dict[str, Any]) -> SettingIssue:
@@ -236,7 +280,7 @@ def _about_unknown(loc: Where, where: Where) -> tuple[str, ...]:
     if owners := [words for words, kind in kin.items() if name in _settings_of(kind)]:
         return (f"it is a setting of {listed(owners, 'and')}",)
     if where[0] == "partners" and _SECRET.search(name):
-        return ("a key must not be in the settings", key_hint(str(where[1])))
+        return ("a key must not be in the settings", key_hint(str(where[1]), _meant_secret(name)))
     if name in _OTHER_KEYS and (name != "port" or where[0] == "monitor"):
         return (_OTHER_KEYS[name],)
     return near(name, known) or (f"known here: {', '.join(known)}",)

@@ -122,8 +122,11 @@ def _without_uplink(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def _checked(raw: dict[str, Any], folder: Path) -> tuple[Settings | None, list[SettingIssue]]:
-    settings, found = error_messages.check(raw, folder)
+    settings, found, meant = error_messages.check(raw, folder)
     crossed = list(cross_checks.findings(raw, folder))
+    if meant is not raw:
+        still = list(cross_checks.findings(meant, folder))
+        crossed = [finding for finding in crossed if finding in still]
     # Of two findings about one value, the cross-check's says more: it knows the other values.
     known = {finding.where for finding in crossed}
     return settings, [*(finding for finding in found if finding.where not in known), *crossed]

@@ -468,3 +468,89 @@ def test_a_route_is_reached_where_the_one_before_does_not_count(write):
 def test_a_readers_setting_at_the_door_itself(write, refusal):
     (problem,) = refusal(write("[doors.main]\n", "[doors.main]\nidle_ms = 50\n")).problems
     assert (problem.key, problem.hints) == ("doors.main.idle_ms", ("it is a setting of scanners",))
+
+
+HOUSE = """
+[partners.house]
+protocol = "http"
+url = "https://example.com/{code}"
+key = { file = "key" }
+[[partners.house.answers]]
+status = 200
+verdict = "allowed"
+"""
+OUTSIDE = """
+[doors.outside]
+hold_open = "noon"
+closed = "night"
+relay = { pin = 5, continuous = true }
+passage = { pin = 6 }
+return_min = 5
+scanners = [{ type = "serial", port = "/dev/ttyS8" }]
+[schedules.noon]
+mon-sun = ["12:00-13:00"]
+[schedules.night]
+mon-sun = ["22:00-24:00"]
+"""
+WAY = """
+[partners.way]
+protocol = "device-api"
+url = "https://example.com"
+key = { file = "key" }
+proxy = "http://proxy.example.com:3128"
+proxy_key = { file = "key" }
+client_certificate = "client.crt"
+client_key = { file = "key" }
+check_in = "admission"
+"""
+MORE = HOUSE + OUTSIDE + WAY
+"""Settings that need one another, besides those of the good file."""
+
+
+@pytest.mark.parametrize(
+    ("right", "mistyped", "key"),
+    [
+        ("[partners.wellhub]", "[partner.wellhub]", "partner"),
+        (
+            "[[routes]]\nmatch = '\\d{13}'\npartner",
+            "[[routes]]\nmatch = '\\d{13}'\npartners",
+            "routes[0].partners",
+        ),
+        ("[[routes]]\nmatch = '\\d{13}'", "[[routes]]\nmach = '\\d{13}'", "routes[0].mach"),
+        ("[doors.main]\nrelay", "[doors.main]\nrealy", "doors.main.realy"),
+        ("relay = { pin = 17 }", "relay = { pins = 17 }", "doors.main.relay.pins"),
+        ('port = "/dev/ttyS7"', 'ports = "/dev/ttyS7"', "doors.main.scanners[0].ports"),
+        ('gym_id = "0123"', 'gymid = "0123"', "partners.wellhub.gymid"),
+        ('gym_id = "0123"\nkey', 'gym_id = "0123"\napi_key', "partners.wellhub.api_key"),
+        ('{code}"\nkey', '{code}"\nkeys', "partners.house.keys"),
+        ("[[partners.house.answers]]", "[[partners.house.answer]]", "partners.house.answer"),
+        ("status = 200\nverdict", "status = 200\nverdikt", "partners.house.answers[0].verdikt"),
+        ("status = 200", "statsu = 200", "partners.house.answers[0].statsu"),
+        ("proxy = ", "proxi = ", "partners.way.proxi"),
+        ("client_certificate", "client_certifikate", "partners.way.client_certifikate"),
+        ("client_key", "client_keys", "partners.way.client_keys"),
+        ("continuous", "continous", "doors.outside.relay.continous"),
+        ("passage = ", "pasage = ", "doors.outside.pasage"),
+        ("[schedules.noon]", "[schedule.noon]", "schedule"),
+    ],
+)  # fmt: skip
+def test_a_mistyped_key_is_one_problem(write, refusal, right, mistyped, key):
+    good = write().read_text() + MORE
+    assert good.count(right) == 1
+    text = good.replace(right, mistyped)
+    if key == "schedule":
+        text = text.replace("[schedules.night]", "[schedule.night]")
+    if key == "partner":
+        text = text.replace("[partners.", "[partner.").replace("[[partners.", "[[partner.")
+    (problem,) = refusal(write(text=text)).problems
+    assert (problem.key, problem.what) == (key, "is not a known key")
+    assert text.splitlines()[problem.line - 1].find(key.rpartition(".")[2].partition("[")[0]) >= 0
+
+
+def test_a_mistyped_key_hides_no_other_problem(write, refusal):
+    good = write().read_text() + MORE
+    text = good.replace("[schedules.noon]", "[schedules.morning]").replace("proxy = ", "proxi = ")
+    assert [problem.key for problem in refusal(write(text=text)).problems] == [
+        "doors.outside.hold_open",
+        "partners.way.proxi",
+    ]
