@@ -100,9 +100,8 @@ def _partner(settings: Settings, wanted: str | None) -> tuple[str, WellhubSettin
     if wanted not in there:
         if wanted in settings.partners:
             raise GatectlError(f"{wanted} does not speak wellhub, which alone has custom codes")
-        raise GatectlError(
-            f"there is no partner {wanted!r} in the settings", *near(wanted, settings.partners)
-        )
+        hints = near(wanted, there) or (f"there are: {', '.join(there) or 'none that speak wellhub'}",)
+        raise GatectlError(f"there is no partner {wanted!r} in the settings", *hints)
     return wanted, there[wanted]
 
 

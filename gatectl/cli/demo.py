@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+import shutil
 import signal
 import sys
 import tempfile
@@ -68,7 +70,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--tour", action="store_true", help="play every play once, and end")
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = "\n".join(("plays:", *(f"  {play.name:<15} {play.words}" for play in PLAYS.values())))
+    plays = (f"  {play.name:<15} {play.key}  {play.words}" for play in PLAYS.values())
+    parser.epilog = "\n".join(("plays, each with its key in the interactive demo:", *plays))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -172,12 +175,18 @@ def _play_typed(stage: DemoStage, prompt: Prompt) -> None:
     print("Then Enter, as a scanner does. Ctrl-D ends.")
     _show_keys()
     print("A key acts at once, at an empty line. ? shows them again.")
-    print(f"As web pages, from another terminal: gatectl monitor -c {stage.settings}")
+    print(f"As web pages, from another terminal: {_typed_as()} monitor -c {stage.settings}")
     for entry in typed(prompt, stage.show_new, {*KEYS, HELP}):
         try:
             _play_entry(stage, entry)
         except GatectlError as error:  # another process may have changed the door's mode
             stage.say(error.message, "red")
+
+
+def _typed_as() -> str:
+    """Return the command as a shell finds it: a checkout's is not on the path."""
+    here = Path(sys.executable).with_name("gatectl")
+    return "gatectl" if shutil.which("gatectl") or not here.exists() else shlex.quote(str(here))
 
 
 def _play_entry(stage: DemoStage, entry: str) -> None:

@@ -21,6 +21,7 @@ from gatectl.journal.schema import (
 from gatectl.journal.store_file import SQLITE_SUFFIXES, NotOursError, place_aside, put_aside, require_ours
 
 _DAMAGED = "gatectl run repairs the journal as far as possible; replace a damaged backup by an older one"
+_BACKUP = "name a file that `gatectl backup` made"
 BACKUP_MODE = 0o600
 """A backup holds members' numbers, and is outside the folder that protects the store."""
 
@@ -35,7 +36,7 @@ def back_up(path: Path, file: Path) -> None:
     Raises CopyError, also where the file is there already, and NotOursError.
     """
     with _errors_for_user(path, f"the backup {file} could not be made"):
-        _require_store(path)
+        _require_store(path, "gatectl run makes it at its first start; journal.path says where")
         _copy(path, file, BACKUP_MODE)
 
 
@@ -46,9 +47,9 @@ def restore(path: Path, file: Path) -> Path | None:
     """
     with _errors_for_user(file, f"{file} could not be restored"):
         try:
-            _require_store(file)
+            _require_store(file, _BACKUP)
         except NotOursError as error:  # its hint and exit status are for `journal.path`
-            raise CopyError(error.message, "name a file that `gatectl backup` made") from None
+            raise CopyError(error.message, _BACKUP) from None
         require_ours(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_name(f"{path.name}.restored-{os.getpid()}")
@@ -86,10 +87,10 @@ def copy_to_take_back(path: Path) -> Path | None:
     return copies[max(copies)]
 
 
-def _require_store(path: Path) -> None:
-    """Raises CopyError or NotOursError where it is no store that this version reads."""
+def _require_store(path: Path, hint: str) -> None:
+    """Raises CopyError, with the hint where there is none, or NotOursError, unless this version reads it."""
     if not path.exists():
-        raise CopyError(f"{path}: there is no such store")
+        raise CopyError(f"{path}: there is no such store", hint)
     require_ours(path)
     version = version_of(path)
     if version == 0:

@@ -115,9 +115,27 @@ def test_no_other_file_takes_the_stores_place(run, write, journal, file, kind):
             file.write_bytes(whole[: len(whole) // 2])
     status, _, err = run("restore", str(file))
     # The settings are right: it is FILE that is wrong.
-    assert (status, err.count("\n")) == (1, 1 if kind == "not there" else 2)
+    assert (status, err.count("\n")) == (1, 2)
     assert str(file) in err
     assert "journal.path" not in err
     assert "sudo" not in err
     assert len(codes(run)) == 5
     assert not list(journal.parent.glob("journal.db.re*"))
+
+
+def test_what_is_not_there_is_neither_copied_nor_restored(run, journal, file):
+    status, _, err = run("backup", str(file))
+    assert (status, err.splitlines()) == (
+        1,
+        [
+            f"{journal}: there is no such store",
+            "hint: gatectl run makes it at its first start; journal.path says where",
+        ],
+    )
+    status, _, err = run("restore", str(file))
+    assert (status, err.splitlines()) == (
+        1,
+        [f"{file}: there is no such store", "hint: name a file that `gatectl backup` made"],
+    )
+    assert not journal.exists()
+    assert not file.exists()

@@ -247,7 +247,10 @@ def test_a_store_that_cannot_be_written_is_reported_before_any_request(rig):
         (["create", GOOD, "a\x01b"], "control characters"),
         (["create", GOOD, "6,5E+09"], "format the column as text"),
         (["update", GOOD, "taken"], "is enrolled here for member 1000000000404"),
-        (["create", GOOD, "A1", "--partner", "nobody"], "there is no partner 'nobody'"),
+        (
+            ["create", GOOD, "A1", "--partner", "nobody"],
+            "there is no partner 'nobody' in the settings\nhint: there are: ",
+        ),
     ],
 )
 def test_arguments_refused_before_any_request(rig, args, words):

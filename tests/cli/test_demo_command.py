@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -182,9 +183,17 @@ def test_help_and_man_page_list_every_play():
     _, shown, _ = demo("--help")
     manual = (ROOT / "config/man/gatectl.1").read_text().replace("\\-", "-")
     for play in PLAYS.values():
-        assert re.search(rf"^  {play.name} +{re.escape(play.words)}$", shown, re.MULTILINE)
+        assert re.search(rf"^  {play.name} +{play.key}  {re.escape(play.words)}$", shown, re.MULTILINE)
         heading = f'.IP "\\fB{play.name}\\fR (key \\fB{play.key}\\fR)"'
         assert f"{heading}\n{play.words[0].upper()}{play.words[1:]}." in manual
+
+
+def test_the_command_for_the_web_pages_is_one_that_a_shell_finds():
+    _, shown, _ = demo()
+    command = shlex.split(re.search(r"^As web pages, from another terminal: (.*)$", shown, re.MULTILINE)[1])
+    assert command[1:3] == ["monitor", "-c"]
+    found = subprocess.run([command[0], "--version"], capture_output=True, text=True, check=True)
+    assert found.stdout.startswith("gatectl ")
 
 
 def test_a_key_plays_only_with_somebody_at_the_gate():
