@@ -106,11 +106,21 @@ def check(raw: dict[str, Any], folder: Path) -> Checked:
         return Checked(schema.read(model.Settings, raw, folder), [], raw)
     except InvalidError as error:
         flaws = error.flaws
-    meant = {flaw.where: key for flaw in flaws if (key := _meant_key(flaw))}
-    missed = {(*where[:-1], key) for where, key in meant.items()}
-    flaws = [flaw for flaw in flaws if flaw.kind != schema.MISSING or flaw.where not in missed]
+    meant = _with_keys_put_right(
+        raw, {_where(flaw.where): key for flaw in flaws if (key := _meant_key(flaw))}
+    )
+    still_missing = _missing(meant, folder)
+    flaws = [flaw for flaw in flaws if flaw.kind != schema.MISSING or flaw.where in still_missing]
     issues = [_with_near_door(finding, raw) for finding in _findings(flaws, folder)]
-    return Checked(None, issues, _with_keys_put_right(raw, {_where(loc): key for loc, key in meant.items()}))
+    return Checked(None, issues, meant)
+
+
+def _missing(raw: dict[str, Any], folder: Path) -> set[Where]:
+    try:
+        schema.read(model.Settings, raw, folder)
+    except InvalidError as error:
+        return {flaw.where for flaw in error.flaws if flaw.kind == schema.MISSING}
+    return set()
 
 
 def _meant_key(flaw: Flaw) -> str | None:
@@ -139,8 +149,18 @@ def _with_keys_put_right(raw: dict[str, Any], meant: Mapping[Where, str]) -> dic
         table: Any = put_right
         for part in where[:-1]:
             table = table[part]
-        table.setdefault(key, table.pop(where[-1]))
+        table[key] = _joined(table.pop(where[-1]), table.get(key))
     return put_right
+
+
+def _joined(mistyped: Any, right: Any) -> Any:
+    """Return what both keys of a setting hold: half of a table may be under either."""
+    match mistyped, right:
+        case dict(), dict():
+            return right | {key: _joined(value, right.get(key)) for key, value in mistyped.items()}
+        case list(), list():
+            return right + mistyped
+    return mistyped if right is None else right
 
 
 def _with_near_door(finding: SettingIssue, raw: dict[str, Any]) -> SettingIssue:
@@ -245,7 +265,9 @@ def _choice(table: Any, where: Where) -> SettingIssue:
     where = (*where, key)
     one_of = f"must be {listed([repr(name) for name in known])}"
     if key not in table:
-        return SettingIssue(where, f"is missing: it {one_of}", _dotted_name(where, table))
+        typed = nearest(key, table)
+        hints = (f"{typed} is not a known key: write {key}",) if typed else _dotted_name(where, table)
+        return SettingIssue(where, f"is missing: it {one_of}", hints)
     tag = str(table[key])
     meant = _meant_protocol(tag.lower()) if is_partner else _meant_type(tag.lower())
     return SettingIssue(where, one_of, (meant,) if meant else near(tag, known))

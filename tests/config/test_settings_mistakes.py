@@ -518,6 +518,7 @@ MORE = HOUSE + OUTSIDE + WAY
         ),
         ("[[routes]]\nmatch = '\\d{13}'", "[[routes]]\nmach = '\\d{13}'", "routes[0].mach"),
         ("[doors.main]\nrelay", "[doors.main]\nrealy", "doors.main.realy"),
+        ("[doors.main]\n", "[door.main]\n", "door"),
         ("relay = { pin = 17 }", "relay = { pins = 17 }", "doors.main.relay.pins"),
         ('port = "/dev/ttyS7"', 'ports = "/dev/ttyS7"', "doors.main.scanners[0].ports"),
         ('gym_id = "0123"', 'gymid = "0123"', "partners.wellhub.gymid"),
@@ -554,3 +555,17 @@ def test_a_mistyped_key_hides_no_other_problem(write, refusal):
         "doors.outside.hold_open",
         "partners.way.proxi",
     ]
+
+
+@pytest.mark.parametrize(
+    ("right", "mistyped", "key"),
+    [
+        ('protocol = "wellhub"', 'protocl = "wellhub"', "partners.wellhub.protocol"),
+        ('type = "serial"', 'tipe = "serial"', "doors.main.scanners[0].type"),
+    ],
+)
+def test_a_mistyped_protocol_or_type_is_named(write, refusal, right, mistyped, key):
+    (problem,) = refusal(write(right, mistyped)).problems
+    assert problem.key == key
+    assert problem.what.startswith("is missing: it must be ")
+    assert problem.hints == (f"{mistyped.split()[0]} is not a known key: write {right.split()[0]}",)
