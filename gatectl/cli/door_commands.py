@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
 from typing import Any
 
 from gatectl.cli.control import call
@@ -50,7 +51,8 @@ def run(args: argparse.Namespace) -> int:
     settings = load(find(args.config, os.environ))
     event = call(settings.control.socket, request)
     if args.command == "open" and event["fault"] == "lockdown":
-        raise GatectlError(f"{args.door} is locked down", f"`gatectl normal {args.door}` ends that")
+        hint = f"`gatectl normal {shlex.quote(args.door)}` ends that"
+        raise GatectlError(f"{args.door} is locked down", hint)
     if args.command == "open" and event["result"] != "admitted":
         cause = event["detail"] or "gatectl stops"
         raise GatectlError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
@@ -66,7 +67,8 @@ def _commands(
     async def open_door(request: dict[str, Any]) -> dict[str, Any]:
         door, reason = _door_of(doors, request), _reason_of(request)
         if door.machine.modes.current.mode is Mode.LOCKDOWN:
-            raise RefusedError(f"{door.name} is locked down", f"`gatectl normal {door.name}` ends that")
+            hint = f"`gatectl normal {shlex.quote(door.name)}` ends that"
+            raise RefusedError(f"{door.name} is locked down", hint)
         return (await door.open_by_hand(reason)).to_json()
 
     async def hold(request: dict[str, Any]) -> dict[str, Any]:

@@ -1,13 +1,17 @@
 """The Event Monitor's page, case by case: who has to do what."""
 
+import re
+import shlex
+
 import pytest
 from records import ADMITTED, NOT_ALLOWED, NOT_FOUND, TIMEOUT, UNRECOGNISED, scan
 
+from gatectl.cli.main import build_parser
 from gatectl.decision.cause import Around
 from gatectl.decision.event import RequestRecord
 from gatectl.decision.outcomes import Fault, Message
 from gatectl.decision.verdict import Reason, Result, Verdict
-from gatectl.decision.words.advice import advice
+from gatectl.decision.words.advice import SENTENCES, advice
 
 PAGE = "https://status.example.com"
 NOT_SENT = RequestRecord(False, None, None, 12.0, 2000, None)
@@ -220,3 +224,18 @@ def test_every_fault_has_its_advice_on_one_line(kind):
     words = advice(fault(kind), None)
     assert words.endswith(".")
     assert "\n" not in words
+
+
+COMMANDS = [
+    command
+    for words in SENTENCES.values()
+    for sentence in words
+    for command in re.findall(r"`gatectl ([^`]*)`", sentence)
+]
+
+
+@pytest.mark.parametrize("command", sorted(set(COMMANDS)))
+def test_each_command_that_the_advice_names_is_one_as_it_stands(command):
+    values = {"code": "WP-1", "door": "'main gate'", "id": scan(1).attempt.id}
+    args = build_parser().parse_args(shlex.split(command.format(**values)))
+    assert getattr(args, "door", None) in {None, "main gate"}

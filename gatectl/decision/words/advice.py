@@ -201,11 +201,11 @@ SENTENCES: dict[str, Pair] = {
     "locked_out": (
         (
             "The door was locked down while {partner} was asked, which has admitted the member and may count "
-            "the visit. `gatectl normal` ends a lockdown."
+            "the visit. `gatectl normal {door}` ends a lockdown."
         ),
         (
             "Die Tür wurde gesperrt, während {partner} gefragt wurde: {partner} hat das Mitglied zugelassen "
-            "und zählt den Besuch vielleicht. `gatectl normal` beendet die Sperre."
+            "und zählt den Besuch vielleicht. `gatectl normal {door}` beendet die Sperre."
         ),
     ),
     "our_cards": (
