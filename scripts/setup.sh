@@ -41,7 +41,7 @@ has_lgpio_wheel() {
 find_python() {
     local name
     for name in python3 python3.13 python3.12 python3.11; do
-        # An activated .venv is not what the next .venv may stand on.
+        # The next .venv must not depend on an activated .venv.
         if [[ $(command -v "$name") == "$venv"/* ]]; then continue; fi
         if is_new_enough "$name" && can_make_venvs "$name" && has_headers "$name"; then
             command -v "$name"

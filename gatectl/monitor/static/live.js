@@ -1,4 +1,4 @@
-// Keeps a page connected to its monitor, and tells it when it is not.
+// Keeps a page connected to its monitor, and reports to it when it is not.
 //
 // A page is never left for another one: a proxy's error page could come in its place, and at a door nobody reloads
 // that. The page is fetched first, and put in place only if the monitor itself made the answer.
@@ -57,9 +57,9 @@ globalThis.gatectlLive = (() => {
     }
   }
 
-  // Follows a stream for as long as the page stands. `handlers` take each kind of message; `changed` hears
+  // Follows a stream for as long as the page is open. `handlers` take each kind of message; `changed` gets
   // "connected", "interrupted", and "lost" after some seconds without any sign of the monitor.
-  // Returns a function that puts the page in place anew.
+  // Returns a function that reloads the page.
   function follow(address, handlers, changed) {
     let source = null;
     let timer = 0;
