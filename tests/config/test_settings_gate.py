@@ -1,6 +1,7 @@
 """Every number of a gate's settings: its range, its default, and a value outside that is refused."""
 
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -123,6 +124,16 @@ def test_each_setting_of_a_gate_gets_to_its_door(tmp_path):
     assert found.passage == PassageRules(2.5, 60, release="end", debounce_s=0.03)
     assert (found.modes.hold_open.name, found.modes.closed.name) == ("staffed", "staffed")
     assert found.modes.first_in
+
+
+def test_a_contact_in_place_of_a_sensor_counts_a_second_longer_than_the_relay_and_its_debouncing(tmp_path):
+    path = written(tmp_path, contact="debounce_ms = 40", door="again_s = 60")
+    lines = [line for line in path.read_text().splitlines() if line != "passage = { pin = 27,  }"]
+    path.write_text("\n".join(['[site]\ntimezone = "Asia/Kolkata"', *lines]))
+    settings = load(path)
+    found = rules_of(settings, settings.doors["main"])
+    assert found.passage == PassageRules(4.0, 60, has_sensor=False, release="no", debounce_s=0.04)
+    assert found.modes.zone == ZoneInfo("Asia/Kolkata")
 
 
 def test_a_gate_in_pulse_control_is_held_by_nobody_and_has_its_whole_pulse(tmp_path):

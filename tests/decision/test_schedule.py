@@ -47,6 +47,18 @@ def test_a_span_may_end_at_midnight_and_the_next_begin_there():
     assert schedule.next_change_us(at("2026-11-26T12:00"), BERLIN) is None
 
 
+@pytest.mark.parametrize("moment", ["2026-11-26T06:00", "2026-11-26T21:59"])
+def test_a_span_begins_at_its_first_moment(moment):
+    assert every_day((360, 1320)).span_start_us(at(moment), BERLIN) == at("2026-11-26T06:00")
+
+
+def test_the_next_change_of_a_weekly_span_may_be_a_week_ahead():
+    mondays = Schedule([[(360, 420)], *([[]] * 6)], {})
+    assert mondays.next_change_us(at("2026-11-23T07:00"), BERLIN) == at("2026-11-30T06:00")
+    without = mondays._replace(exceptions={date(2026, 11, 30): []})
+    assert without.next_change_us(at("2026-11-23T07:00"), BERLIN) == at("2026-12-07T06:00")
+
+
 def test_a_time_that_does_not_exist_is_skipped():
     schedule = every_day((130, 170))  # 02:10 to 02:50; on 2026-03-29 the clock goes from 02:00 to 03:00
     assert schedule.next_change_us(at("2026-03-29T00:30"), BERLIN) == at("2026-03-30T02:10")
