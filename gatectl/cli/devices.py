@@ -230,7 +230,7 @@ def _why_none(listed: list[DeviceInfo], known: Known) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _quiet_terminal() -> Iterator[None]:
-    """Keeps the keys of a scanner from the screen, and afterwards from the shell."""
+    """Keep the keys of a scanner from the screen, and afterwards from the shell."""
     if not sys.stdin.isatty():
         yield
         return

@@ -79,7 +79,7 @@ class Parser(argparse.ArgumentParser):
         )
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Adds the arguments of a command: argparse calls this on the parser of the given command alone."""
+        """Add the arguments of a command: argparse calls this on the parser of the given command alone."""
         if self._module:
             command = importlib.import_module(self._module)
             command.add_arguments(self)

@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def way(code: str, door: str, settings: Settings, cards: dict[str, Card]) -> Way:
-    """Finds what the daemon would do with this code at this door."""
+    """Find what the daemon would do with this code at this door."""
     found = destination(code, door, cards, [route.route() for route in settings.routes])
     if found is None:
         return Way(code, door, recognised=False, why="no card and no route takes this code")

@@ -32,7 +32,7 @@ _RESTART = "settings that are newer than the running gatectl? systemctl restart 
 
 
 def devices(settings: model.Settings, environ: Mapping[str, str]) -> Iterator[CheckResult]:
-    """Yield a finding for each relay and each scanner. GatectlError if a running gatectl does not answer."""
+    """Yield a result for each relay and each scanner. GatectlError if a running gatectl does not answer."""
     try:
         status = call(settings.control.socket, {"command": "status"})
     except NotRunning:
@@ -98,7 +98,7 @@ def _hint(cause: str | None, other: str) -> str:
 
 
 def _shared(line: str, scanner: ScannerSettings, others: Sequence[str]) -> Iterator[CheckResult]:
-    """Yield a finding if other programs read from this device too."""
+    """Yield a result if other programs read from this device too."""
     if others and not driver_of(scanner.type).is_exclusive:
         yield CheckResult(
             f"{line}also open in {', '.join(others)}, which may take characters of codes",
@@ -109,7 +109,7 @@ def _shared(line: str, scanner: ScannerSettings, others: Sequence[str]) -> Itera
 def _by_status(
     name: str, door: model.DoorSettings, state: dict[str, Any], pid: int | None
 ) -> Iterator[CheckResult]:
-    """Yield the findings from the running gatectl's status of this door."""
+    """Yield the results from the running gatectl's status of this door."""
     gate = state["gate"]
     if gate.get("cause") is None:
         yield CheckResult(

@@ -105,7 +105,7 @@ class ControlConnection:
         self._on_line(self, bytes(line))
 
     def answer(self, line: bytes) -> None:
-        """Sends the only line; the connection ends when it has gone."""
+        """Send the only line; the connection ends when it has gone."""
         self._is_over = True
         self._set_deadline(PATIENCE_S)
         self._send(line)
@@ -116,7 +116,7 @@ class ControlConnection:
         self._send(line)
 
     def show(self, lines: bytes) -> None:
-        """Sends more; ends the connection if the other side does not read."""
+        """Send more; end the connection if the other side does not read."""
         if len(self._out) > BEHIND_BYTES:
             self.close()
         else:
@@ -275,7 +275,7 @@ class _Server:
             go_on(connection)
 
     async def _run(self, line: bytes) -> tuple[Callable[[ControlConnection], None] | None, bytes]:
-        """Runs one command: what takes the connection over, if anything does, and the answer."""
+        """Run one command; return the taker of the connection, if there is one, and the answer."""
         try:
             request = json.loads(line)
             name = request["command"]
@@ -298,7 +298,7 @@ class _Server:
             return None, refusal_line(failed)
 
     async def close(self) -> None:
-        """Ends all connections; commands under way get a moment to finish."""
+        """End all connections; commands under way get a moment to finish."""
         if self._again is not None:
             self._again.cancel()
         self._loop.remove_reader(self._listener)

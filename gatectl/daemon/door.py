@@ -57,43 +57,43 @@ class Door:
         self._is_over = False
 
     def present(self, scanner: str, leaves: bool, code: str, at_s: float) -> None:  # noqa: FBT001 - bound first
-        """Takes a complete code from one of the door's scanners; `leaves` on the inside."""
+        """Take a complete code from one of the door's scanners; `leaves` on the inside."""
         self._feed(CodeRead(code, scanner, self._context.instants.instant(LoopTime(at_s)), leaves))
 
     def show_unreadable(self) -> None:
-        """Shows that a complete reading was no code."""
+        """Show that a complete reading was no code."""
         self._feed(Unreadable(showing=self.gate.is_showing))
 
     def take_input(self, name: InputName, change: LevelChange | Lost) -> None:
-        """Takes a stable level of an input, or its loss."""
+        """Take a stable level of an input, or its loss."""
         if isinstance(change, Lost):
             self._feed(InputLost(name, change.cause, self._context.instants.instant(clock.now())))
         else:
             self._feed(InputChanged(name, change.active, self._context.instants.instant(change.since_s)))
 
     async def order(self, order: Order) -> Event:
-        """Follows a person's order of a mode; the event, once it is concluded."""
+        """Follow a person's order of a mode; return the event, once it is concluded."""
         at = self._context.instants.instant(clock.now())
         if order.reason is not None:
             order = order._replace(reason=mask_secrets(self._context.keys, order.reason))
         return await self._concluded(Ordered(self._new_id(at.named.at_us), at, order))
 
     def resume(self, order: Order | None, admitted_us: WallUs | None) -> None:
-        """Takes the order that counted before this start, and when somebody was admitted here last."""
+        """Take the order that counted before this start, and when somebody was admitted here last."""
         self._feed(Resumed(order, self._context.instants.instant(clock.now()), admitted_us))
 
     def look_at_clock(self, *, trusted: bool) -> None:
-        """Looks whether a schedule begins or ends."""
+        """Look whether a schedule begins or ends."""
         self._feed(ClockLooked(self._context.instants.instant(clock.now()), trusted))
 
     def recall(self, unused: Sequence[Unused]) -> None:
-        """Takes the admissions that were not used before this start."""
+        """Take the admissions that were not used before this start."""
         own = [one for one in unused if one.attempt.door == self.name]
         if own:
             self._feed(Recalled(own, self._context.instants.instant(clock.now())))
 
     async def open_by_hand(self, reason: str) -> Event:
-        """Opens for a person; the event, once it is concluded."""
+        """Open for a person; return the event, once it is concluded."""
         at = self._context.instants.instant(clock.now())
         reason = mask_secrets(self._context.keys, reason)
         return await self._concluded(OpenByHand(self._new_id(at.named.at_us), at, reason))
@@ -105,13 +105,13 @@ class Door:
         return await concluded
 
     async def drain(self) -> None:
-        """Takes no further codes, and waits for scan and check-ins under way: they end with their budget."""
+        """Take no further codes, and wait for scan and check-ins under way: they end with their budget."""
         self._drained = asyncio.get_running_loop().create_future()
         self._feed(Stop())
         await self._drained
 
     def abandon(self) -> None:
-        """Gives up all that is under way, also what waits for the disk; the next start closes it."""
+        """Give up all that is under way, also what waits for the disk; the next start closes it."""
         self._is_over = True
         self._effects.abandon()
 
@@ -124,7 +124,7 @@ class Door:
         return self.machine.view()
 
     def _feed(self, given: Input) -> None:
-        """Takes an input and performs what follows. One that comes up meanwhile waits for its turn."""
+        """Take an input and perform what follows. One that comes up meanwhile waits for its turn."""
         if self._is_over:
             return
         self._inputs.append(given)

@@ -44,7 +44,7 @@ class Effects:
         self._performers = self._performers_by_kind()
 
     def perform(self, effect: m.Effect) -> None:
-        """Performs one effect; never waits."""
+        """Perform one effect; never wait."""
         self._performers[type(effect)](effect)
 
     def _performers_by_kind(self) -> dict[type, Callable[[Any], None]]:
@@ -69,7 +69,7 @@ class Effects:
         }
 
     def abandon(self) -> None:
-        """Gives up the requests under way; the next start closes their attempts as interrupted."""
+        """Give up the requests under way; the next start closes their attempts as interrupted."""
         for asking in self._asking.values():
             asking.cancel()
 
@@ -210,7 +210,7 @@ def _first_of(until_s: LoopTime, done: Callable[[], None], late: Callable[[], No
 def _when_answered(
     awaited: asyncio.Future[Any], until_s: LoopTime, done: Callable[[], None], late: Callable[[], None]
 ) -> None:
-    """Calls exactly one of the two: `done` once there is a result, `late` at that moment without one."""
+    """Call exactly one of the two: `done` once there is a result, `late` at that moment without one."""
     finish = _first_of(until_s, done, late)
 
     def finished(_awaited: asyncio.Future[Any]) -> None:

@@ -13,7 +13,7 @@ from gatectl.errors import SUDO, GatectlError
 
 @contextlib.contextmanager
 def alone(socket: Path) -> Iterator[None]:
-    """Holds the lock file next to the socket; raises GatectlError where another daemon has it.
+    """Hold the lock file next to the socket; raises GatectlError where another daemon has it.
 
     A second daemon would close the first one's scans as interrupted, and take its socket.
     """
@@ -34,7 +34,7 @@ def alone(socket: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def stopped(socket: Path) -> Iterator[None]:
-    """Holds the lock, if there is one, so that no daemon begins; GatectlError where one runs."""
+    """Hold the lock, if there is one, so that no daemon begins; GatectlError where one runs."""
     path = socket.with_name(socket.name + ".lock")
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -59,7 +59,7 @@ def run(
     environ: Mapping[str, str],
     last: FailsafeProcess,
 ) -> None:
-    """Runs until SIGTERM or SIGINT. Raises GatectlError for an installer's mistake."""
+    """Run until SIGTERM or SIGINT. Raises GatectlError for an installer's mistake."""
     settings = usable.settings
     with alone(settings.control.socket):
         viewers = DisplayFeed(name for name, door in settings.doors.items() if door.show_name)
@@ -194,7 +194,7 @@ class _Daemon:
         return self._take_up(context)
 
     async def _until_upgraded(self, store: Store) -> None:
-        """Waits for a store that is being brought up to date. Doors work meanwhile.
+        """Wait for a store that is being brought up to date. Doors work meanwhile.
 
         `scripts/install` takes the notification READY for success, and rolls back an upgrade that fails here.
         """
@@ -338,7 +338,7 @@ class _Daemon:
         return [group.create_task(one) for one in watching]
 
     async def _let_through(self, doors: Collection[Door]) -> None:
-        """Decides scans under way and lets members who were just admitted pass; a second signal ends both."""
+        """Decide scans under way and let members who were just admitted pass; a second signal ends both."""
         second_signal = asyncio.create_task(self._second_signal.wait())
         await _drain(doors, second_signal)
         open_until = [gate.relay.off_at or 0.0 for gate in self._gates.values()]
@@ -375,7 +375,7 @@ def _end_on_error(
 
 
 def _raise_alone(group: ExceptionGroup) -> Never:
-    """Raises an installer's mistake out of its task group, alone; a bug stays in the group."""
+    """Raise an installer's mistake out of its task group, alone; a bug stays in the group."""
     for_user, bugs = group.split(GatectlError)
     if for_user is None or bugs is not None:
         raise group

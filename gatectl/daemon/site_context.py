@@ -66,7 +66,7 @@ class SiteContext:
 
 
 def resume(doors: Mapping[str, Door], orders: asyncio.Future[dict[str, Order]]) -> None:
-    """Gives the doors the orders that counted before this start."""
+    """Give the doors the orders that counted before this start."""
     for name, order in orders.result().items():
         if name in doors:
             doors[name].resume(order, None)
@@ -75,7 +75,7 @@ def resume(doors: Mapping[str, Door], orders: asyncio.Future[dict[str, Order]]) 
 async def recall(
     settings: Mapping[str, DoorSettings], doors: Mapping[str, Door], context: SiteContext
 ) -> None:
-    """Gives the doors what the journal has of before this start, once the disk answers."""
+    """Give the doors what the journal has of before this start, once the disk answers."""
     store = context.store
     again_s = max(gates.again_s(door) for door in settings.values())
     since_us = clock.timestamp_now().at_us - again_s * 1_000_000
@@ -95,7 +95,7 @@ async def recall(
 
 
 async def _recall_inside(store: Store, doors: Iterable[Door]) -> None:
-    """Gives the doors that count both ways the passages of this day."""
+    """Give the doors that count both ways the passages of this day."""
     counting = [(door.name, door.machine.occupancy) for door in doors if door.machine.occupancy is not None]
     if not counting:
         return

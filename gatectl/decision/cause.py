@@ -55,7 +55,7 @@ class Past:
         """When each partner failed last, of those that have given no verdict since."""
 
     def take(self, event: Event) -> Around:
-        """Takes the next event in the order of the scans; returns the evidence about it from those before."""
+        """Take the next event in the order of the scans; return the evidence about it from those before."""
         attempt, outcome, partner = event.attempt, event.outcome, event.attempt.partner
         kind = KINDS.get(attempt.kind)
         if partner is None or attempt.member is None or kind is None or not kind.is_scan:

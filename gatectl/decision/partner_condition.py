@@ -41,7 +41,7 @@ class OutageDetector:
         return self.is_outage or len(self._members | {member}) >= MEMBERS
 
     def take(self, member: str, verdict: Verdict | None, fault: Fault | None, reason_key: str | None) -> bool:
-        """Counts one finished scan, now or read back; says whether it is part of an outage."""
+        """Count one finished scan, now or read back; return whether it is part of an outage."""
         if verdict not in (None, Verdict.NONE):
             self._members.clear()
             return False
@@ -63,7 +63,7 @@ class RefusalDetector:
         return len(self._members) >= MEMBERS_REFUSED
 
     def take(self, member: str, verdict: Verdict | None, *, admitted: bool) -> bool:
-        """Counts one finished scan, now or read back; says whether it is one of a row of refusals.
+        """Count one finished scan, now or read back; return whether it is one of a row of refusals.
 
         `admitted` is the event's result: a refusal after which the gate opened all the same does not count. A
         success of the partner ends the row, also where the gate did not open. Scans without a verdict change
@@ -134,7 +134,7 @@ class Conditions:
         self.rests_until = until
 
     def recall(self, scans: Iterable[tuple[FinishedScan, LoopTime]]) -> None:
-        """Starts again from the journal's last scans, the oldest first, each with its moment.
+        """Start again from the journal's last scans, the oldest first, each with its moment.
 
         The key may have been replaced since an earlier run was refused with it, so no scan of the journal
         says anything about the key.
@@ -145,7 +145,7 @@ class Conditions:
             self.update(at)
 
     def take(self, scan: FinishedScan, now: LoopTime) -> bool:
-        """Takes a scan that has just finished; says whether it is part of an outage."""
+        """Take a scan that has just finished; return whether it is part of an outage."""
         if scan.status is not None:
             self._refuses_key = scan.fault is Fault.CREDENTIALS
         outage = self._count(scan)
@@ -153,7 +153,7 @@ class Conditions:
         return outage
 
     def update(self, now: LoopTime) -> None:
-        """Updates the condition, and the time of its change."""
+        """Update the condition, and the time of its change."""
         condition = self._condition(now)
         if condition is not self.condition:
             self.condition, self.since = condition, now

@@ -31,7 +31,7 @@ class CopyError(GatectlError):
 
 
 def back_up(path: Path, file: Path) -> None:
-    """Copies the store into a new file, consistent also while the daemon writes, and checks the copy.
+    """Copy the store into a new file, consistent also while the daemon writes, and check the copy.
 
     Raises CopyError, also where the file is there already, and NotOursError.
     """
@@ -88,7 +88,7 @@ def copy_to_take_back(path: Path) -> Path | None:
 
 
 def _require_store(path: Path, hint: str) -> None:
-    """Raises CopyError, with the hint where there is none, or NotOursError, unless this version reads it."""
+    """Raise CopyError, with the hint where there is none, or NotOursError, unless this version reads it."""
     if not path.exists():
         raise CopyError(f"{path}: there is no such store", hint)
     require_ours(path)

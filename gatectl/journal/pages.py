@@ -138,7 +138,7 @@ class Pages:
         return None
 
     def _open_log(self, path: Path) -> None:
-        """Looks up what the log has committed, up to its first frame that is not whole."""
+        """Look up what the log has committed, up to its first frame that is not whole."""
         with contextlib.suppress(FileNotFoundError):
             self._log = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         if self._log is None:

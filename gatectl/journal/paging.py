@@ -128,7 +128,7 @@ class Browser(Reader):
         return number
 
     def tallies(self, from_us: int, until_us: int, bucket_us: int) -> list[Tally]:
-        """Counts each partner's results from one moment to just before another, a bucket at a time."""
+        """Count each partner's results from one moment to just before another, a bucket at a time."""
         statement = (
             "SELECT partner, (at_us - :from) / :bucket AS bucket, result = :admitted AS admitted, elapsed_ms,"
             " answered_us IS NOT NULL AS answered FROM attempts CROSS JOIN outcomes USING (seq)"

@@ -160,7 +160,7 @@ class Reader:
                 after = rows[-1]["ended"] if len(rows) == PAGE else until
 
     def _move_on(self, after: int) -> int | None:
-        """Opens the store that took this one's place; where in it to go on, None as long as it is being made.
+        """Open the store that took this one's place; return where to go on in it, None while it is made.
 
         It has the decision `after` under another number. Where it has lost that, its own decisions follow.
         """

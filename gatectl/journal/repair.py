@@ -104,7 +104,7 @@ def header_problem_of(path: Path) -> str | None:
 
 
 def repair(connection: sqlite3.Connection, path: Path) -> str | None:
-    """Rewrites the header and rebuilds the indexes; returns the remaining damage, None where all is well.
+    """Rewrite the header and rebuild the indexes; return the remaining damage, None where all is well.
 
     A store with damaged tables is left as it is. Raises sqlite3.DatabaseError for what the disk says.
     """
@@ -183,7 +183,7 @@ class Recovery:
         return self._carrying is not None
 
     def take_up(self, connection: sqlite3.Connection) -> None:
-        """Takes over the store's notes about a damaged one before it."""
+        """Take over the store's notes about a damaged one before it."""
         self._carrying = salvage.carrying_of(connection, self._path)
         self._note_damage(connection)
         self._file = file_of(self._path)

@@ -71,7 +71,7 @@ def looks_like_ours(path: Path) -> bool:
 
 
 def salvageable(path: Path) -> Salvage:
-    """Looks at each page once. Raises OSError."""
+    """Look at each page once. Raises OSError."""
     from gatectl.journal.pages import each_page  # noqa: PLC0415 - only where a store is damaged
 
     found = Salvage()
@@ -176,7 +176,7 @@ def begin(
     aside: Path,
     since_us: int,
 ) -> None:
-    """Gives a new store the cards, those that are `known` included, and what `Carrying` needs.
+    """Give a new store the cards, those that are `known` included, and what `Carrying` needs.
 
     `under_way` are the attempts whose outcomes are still to come.
     """

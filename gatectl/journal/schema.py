@@ -191,7 +191,7 @@ def _apply(connection: sqlite3.Connection, script: str, path: Path) -> None:
 
 
 def _keep_copy(path: Path, version: int) -> None:
-    """Copies the store as it is, so that the upgrade can be taken back. No process may write it meanwhile.
+    """Copy the store as it is, so that the upgrade can be taken back. No process may write it meanwhile.
 
     Raises StoreError if it cannot be copied: an upgrade that could not be undone is not begun.
     """

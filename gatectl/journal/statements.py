@@ -127,7 +127,7 @@ def outcome_statement(attempt_id: str, outcome: Outcome) -> Statement:
 
 
 def close_interrupted(connection: sqlite3.Connection) -> list[Event]:
-    """Gives each attempt without an outcome the one it gets now; the last of them, the oldest first."""
+    """Give each attempt without an outcome the one it gets now; return the last of them, the oldest first."""
     closed: deque[Event] = deque(maxlen=LOGGED_MAX)
     while events := _interrupted(connection):
         with transaction(connection):

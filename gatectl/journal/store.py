@@ -87,7 +87,7 @@ class Store:
         return self._writer.waiting
 
     def record(self, attempt: Attempt, on_disk: Callable[[], None], after: Event | None = None) -> None:
-        """Writes the first half of an event; calls `on_disk` in the event loop when it is on disk.
+        """Write the first half of an event; call `on_disk` in the event loop when it is on disk.
 
         `after` is a whole event that is written before it, in one transaction.
         """
@@ -95,7 +95,7 @@ class Store:
         self._jobs.put(write if after is None else Together((*_whole(after), write)))
 
     def finish(self, attempt_id: str, outcome: Outcome) -> None:
-        """Writes the second half. Nothing waits for it, so the event loop is not woken when it is on disk."""
+        """Write the second half. Nothing waits for it, so the event loop is not woken when it is on disk."""
         self._jobs.put(_ended(attempt_id, outcome))
 
     def note(self, event: Event) -> None:
@@ -103,7 +103,7 @@ class Store:
         self._jobs.put(Together(_whole(event)))
 
     def ask(self, question: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
-        """Runs a question after all records before it; the future may carry sqlite3.Error."""
+        """Run a question after all records before it; the future may carry sqlite3.Error."""
         done: asyncio.Future[T] = self._loop.create_future()
         self._jobs.put(Question(question, done))
         return done

@@ -46,7 +46,7 @@ class NotOursError(StoreError):
 
 
 def require_ours(path: Path) -> None:
-    """Raises NotOursError for a text, another program's database, and any other file that is no store.
+    """Raise NotOursError for a text, another program's database, and any other file that is no store.
 
     A damaged store passes: it has SQLite's magic, our application ID or rows of ours. So does a file without
     content, and one that is not there. Raises OSError where it cannot be read. The process must not have it
@@ -126,7 +126,7 @@ def place_aside(path: Path, ending: str) -> Path:
 
 
 def put_aside(path: Path, aside: Path) -> None:
-    """Renames a store and SQLite's files next to it to a path of `place_aside`."""
+    """Rename a store and SQLite's files next to it to a path of `place_aside`."""
     path.rename(aside)
     for suffix in SQLITE_SUFFIXES:
         with contextlib.suppress(FileNotFoundError):
@@ -134,7 +134,7 @@ def put_aside(path: Path, aside: Path) -> None:
 
 
 def _unused(name: str) -> Path:
-    """Makes an empty file of this name, or of one with a number behind it where that is taken."""
+    """Make an empty file of this name, or of one with a number behind it where that is taken."""
     for number in itertools.count(1):
         path = Path(name if number == 1 else f"{name}-{number}")
         with contextlib.suppress(FileExistsError):

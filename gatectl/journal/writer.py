@@ -261,7 +261,7 @@ class Writer:
         )
 
     def _require_writable(self) -> None:
-        """Raises OSError for a file system that has become read-only.
+        """Raise OSError for a file system that has become read-only.
 
         ext4 that the kernel has made so, after an error of the card, still takes writes into memory, and says
         of every fsync that it was done.
@@ -355,7 +355,7 @@ class Writer:
         self._health.error = None
 
     def _arrived(self) -> list[Job | None]:
-        """Takes the jobs that have come by now out of the queue."""
+        """Take the jobs that have come by now out of the queue."""
         jobs = []
         with contextlib.suppress(queue.Empty):
             while True:

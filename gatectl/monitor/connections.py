@@ -55,7 +55,7 @@ class Connections:
         self._is_full = False
 
     def admits(self, connection: BrowserConnection, host: str) -> bool:
-        """Takes it in, if there is room; the oldest that waits makes some. A named proxy serves many."""
+        """Take it in, if there is room; the oldest that waits makes some. A named proxy serves many."""
         place = None if address_of(host) in self._proxies else place_of(host)
         if place is not None and self._from(place) >= FROM_ONE_PLACE_MAX and not self._make_room(place):
             return False

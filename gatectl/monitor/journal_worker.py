@@ -77,7 +77,7 @@ class JournalWorker:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, question)
 
     async def seen(self) -> StoreState:
-        """Reads the journal's position. Raises UnreadableError."""
+        """Read the journal's position. Raises UnreadableError."""
         return await self.ask(
             lambda browser: StoreState(self._file, browser.version(), browser.mark(), browser.at_rest)
         )

@@ -62,7 +62,7 @@ class Login:
         )
 
     async def sign_out(self, request: Request) -> Response:
-        """Ends the session here, for copies of its cookie too, and deletes the cookie."""
+        """End the session here, for copies of its cookie too, and delete the cookie."""
         session = self._password and session_in(request.headers, self._password)
         if self._password and session:
             await asyncio.to_thread(self._password.sign_out, session)

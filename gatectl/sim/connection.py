@@ -153,7 +153,7 @@ class ClientConnection(asyncio.Protocol):
         self._start(self._hooks.answer(record, request).script)
 
     def _refuse(self, status: int) -> None:
-        """Answers bytes that are not HTTP, or too much of it, with an error, and closes."""
+        """Answer bytes that are not HTTP, or too much of it, with an error, and close."""
         self._start(whole(text_reply(status, "", ("Connection", "close")), end=End.CLOSE))
 
     def _start(self, script: Script) -> None:

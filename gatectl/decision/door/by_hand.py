@@ -49,14 +49,14 @@ class HandOpenings:
         return event_id in self._openings
 
     def begin(self, given: OpenByHand, now_s: LoopTime) -> None:
-        """Begins with an opening."""
+        """Begin with an opening."""
         attempt = self._door.attempt("manual", given.of, given.at)
         opening = _Opening(attempt, given.at, f"{Message.OPENED_BY_HAND}: {given.reason}")
         self._openings[given.of] = opening
         self._step(opening, Happening.BY_HAND, now_s)
 
     def go_on(self, given: Feedback, now_s: LoopTime) -> None:
-        """Takes the result of an effect of one of the openings."""
+        """Take the result of an effect of one of the openings."""
         opening = self._openings[given.of]
         match given:
             case Recorded() | RecordLate() | Retried() if self._is_overtaken(opening):

@@ -63,7 +63,7 @@ class AlreadyInCount:
         """By the event's id, the oldest first."""
 
     def take(self, attempt: Attempt, on_record: Iterable[tuple[str, WallUs]], most: int) -> bool:
-        """Takes an opening for this scan, if its partner and member have one left on its day.
+        """Take an opening for this scan, if its partner and member have one left on its day.
 
         `on_record` are the openings of this partner and member that the journal has: an event's id, and when
         its code was complete.
@@ -82,7 +82,7 @@ class AlreadyInCount:
         return True
 
     def give_back(self, event_id: str) -> None:
-        """Takes back the opening of a scan whose gate did not open."""
+        """Take back the opening of a scan whose gate did not open."""
         self._openings.pop(event_id, None)
 
 
@@ -151,11 +151,11 @@ class DoorContext:
     """When the lock engages again, on the loop's clock: an opening before it was allowed."""
 
     def emit(self, *effects: Effect) -> None:
-        """Adds effects, to be performed in this order."""
+        """Add effects, to be performed in this order."""
         self.effects.extend(effects)
 
     def log(self, priority: Priority, text: str) -> None:
-        """Adds a line for the systemd journal."""
+        """Add a line for the systemd journal."""
         self.emit(Log(LogEntry(priority, f"{self.name}: {text}", {"DOOR": self.name})))
 
     def log_late(self, record: str) -> None:
@@ -176,7 +176,7 @@ class DoorContext:
         return found
 
     def partner_to_ask(self, code: str, found: Destination | None, now_s: LoopTime) -> Partner | Decision:
-        """The partner to ask about a code that leads there, or the ruling where no partner is asked."""
+        """The partner to ask about a code that leads there, or the decision where no partner is asked."""
         partner = self._partner(code, found)
         if self.broken is not None:
             return Decision(None, Fault.GATE, detail=self.broken)
@@ -324,7 +324,7 @@ def gate_record(at: Instant, on: RelayOn) -> GateRecord:
 
 
 def resting(partner: Partner, now_s: LoopTime) -> Decision | None:
-    """The ruling while the partner wants no requests; None where it may be asked."""
+    """The decision while the partner wants no requests; None where it may be asked."""
     rest_s = partner.conditions.rests_until - now_s
     if rest_s <= 0:
         return None
@@ -335,7 +335,7 @@ def resting(partner: Partner, now_s: LoopTime) -> Decision | None:
 def unsent_in_time(
     at: Instant, now_s: LoopTime, budget_ms: int
 ) -> tuple[Decision, Callable[[], RequestRecord]]:
-    """The ruling and the record of a request that waited for the disk until its budget was over."""
+    """The decision and the record of a request that waited for the disk until its budget was over."""
     record = RequestRecord(
         sent=False,
         sent_us=None,

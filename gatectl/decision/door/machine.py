@@ -159,7 +159,7 @@ class DoorMachine:
         self.modes.resume(order, given.at, given.admitted_us)
 
     def _go_on(self, given: Feedback) -> None:
-        """Takes the result of an effect; a late one of an event that is concluded changes nothing."""
+        """Take the result of an effect; a late one of an event that is concluded changes nothing."""
         now_s = self._door.now_s
         if isinstance(given, RelayOn):
             self._door.unlock(LoopTime(given.at_s + given.open_ms / 1000))

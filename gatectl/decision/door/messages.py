@@ -315,7 +315,7 @@ class StartTimer(NamedTuple):
 
 
 class Show(NamedTuple):
-    """Show the view on the door's displays, and the sight on its lamps where there is one."""
+    """Show the view on the door's displays, and the indication on its lamps where there is one."""
 
     view: View
     indication: Indication | None = None

@@ -63,7 +63,7 @@ class ScanQueue:
         return len(self._waiting)
 
     def offer(self, read: CodeRead) -> Admission:
-        """Takes a reading: a new scan, the same scan again, or one too many."""
+        """Take a reading: a new scan, the same scan again, or one too many."""
         if self._recent.has(read) or self._is_under_way(read.key):
             self._recent.note(read)
             return Admission.DUPLICATE
@@ -75,7 +75,7 @@ class ScanQueue:
         return Admission.ACCEPTED
 
     def repeat(self, read: CodeRead) -> None:
-        """Takes another reading of a scan that is decided, from which `repeat_s` counts again."""
+        """Take another reading of a scan that is decided, from which `repeat_s` counts again."""
         self._recent.note(read)
 
     def begin(self) -> CodeRead | None:
@@ -90,7 +90,7 @@ class ScanQueue:
         self._deciding = None
 
     def clear(self) -> int:
-        """Drops the codes that wait; their number."""
+        """Drop the codes that wait; return their number."""
         waited = len(self._waiting)
         self._waiting.clear()
         return waited

@@ -24,7 +24,7 @@ class TunnelRefused(ExchangeFailed):
 
 
 def failure_of(error: OSError, where: str = "", tls: ssl.SSLObject | None = None) -> ExchangeFailed:
-    """Classifies an error of the socket or of TLS (ssl.SSLError is an OSError).
+    """Classify an error of the socket or of TLS (ssl.SSLError is an OSError).
 
     `where` is the partner's address, and `tls` the TLS object of a failed handshake.
     """
