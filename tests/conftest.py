@@ -1,7 +1,10 @@
 """Fixtures and rules for all tests."""
 
 import contextlib
+import signal
 import socket
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -11,6 +14,19 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("random", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("gatectl", settings.get_profile("random"), derandomize=True)
 settings.load_profile("gatectl")
+
+
+# A shell ignores it for what it runs in the background, and then so would each command that is to end by it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def open_folder():
+    """An empty folder that other users may enter. Each pytest that starts closes its own to them."""
+    with tempfile.TemporaryDirectory(prefix="gatectl-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -43,18 +43,16 @@ COMMANDS = [
 
 
 @pytest.fixture
-def door(tmp_path):
+def door(open_folder):
     """A door as the installer leaves it, but for its owner, who is root here."""
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):  # pytest's own, closed to others
-        folder.chmod(0o755)
     for name in ("etc", "etc/secrets", "lib", "run"):
-        (tmp_path / name).mkdir(mode=0o750)
-    (tmp_path / "etc/gatectl.toml").write_text(SETTINGS.format(door=tmp_path))
-    (tmp_path / "etc/secrets/wellhub").write_text("k3y")
-    (tmp_path / "etc/secrets/wellhub").chmod(0o640)
-    with closing(open_store(tmp_path / "lib/journal.db")):
+        (open_folder / name).mkdir(mode=0o750)
+    (open_folder / "etc/gatectl.toml").write_text(SETTINGS.format(door=open_folder))
+    (open_folder / "etc/secrets/wellhub").write_text("k3y")
+    (open_folder / "etc/secrets/wellhub").chmod(0o640)
+    with closing(open_store(open_folder / "lib/journal.db")):
         pass
-    return tmp_path
+    return open_folder
 
 
 AS_NOBODY = """

@@ -23,11 +23,9 @@ pytestmark = [
 
 
 @pytest.fixture
-def system(tmp_path):
+def system(open_folder):
     """A folder with the service's folders in it, as systemd-tmpfiles makes them."""
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):  # pytest's own, closed to others
-        folder.chmod(0o755)
-    etc = tmp_path / "etc"
+    etc = open_folder / "etc"
     etc.mkdir()
     users = {"root": 0, "gatectl": GATECTL, "gatectl-monitor": MONITOR, "gatectl-uplink": UPLINK}
     (etc / "passwd").write_text("".join(f"{name}:x:{uid}:{uid}::/:/\n" for name, uid in users.items()))
@@ -37,8 +35,8 @@ def system(tmp_path):
     for name, uid in users.items():
         rules = rules.replace(f"user:{name}:", f"user:{uid}:")
     (etc / "rules.conf").write_text(rules)
-    make_folders(tmp_path)
-    return tmp_path
+    make_folders(open_folder)
+    return open_folder
 
 
 def make_folders(system):

@@ -16,13 +16,11 @@ pytestmark = pytest.mark.skipif(IS_UBUNTU, reason="Ubuntu's browser is a snap, w
 
 
 @pytest.fixture
-def system(tmp_path):
+def system(open_folder):
     """A checkout on a system that lacks a browser; its apt-get writes down what it was to do."""
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):  # pytest's own, closed to others
-        folder.chmod(0o755)
-    commands = tmp_path / "commands"
+    commands = open_folder / "commands"
     commands.mkdir()
-    write_command(commands / "apt-get", f'printf "%s\\n" "$*" >>{tmp_path}/asked')
+    write_command(commands / "apt-get", f'printf "%s\\n" "$*" >>{open_folder}/asked')
     write_command(commands / "sudo", "exit 1")
     for name in ("chromium", "chromium-browser"):
         write_command(commands / name, "exit 1")  # as Ubuntu's does
@@ -31,12 +29,12 @@ def system(tmp_path):
         write_command(commands / name, "exit 0")
     # Has all that is looked for, and makes no environment: what is of interest is over then.
     write_command(commands / "python3", "case $1 in -c) exit 0;; *) exit 1;; esac")
-    scripts = tmp_path / "scripts"
+    scripts = open_folder / "scripts"
     scripts.mkdir()
     shutil.copy(SETUP, scripts)
-    (tmp_path / "pyproject.toml").touch()
-    (tmp_path / "asked").touch(mode=0o666)
-    return tmp_path
+    (open_folder / "pyproject.toml").touch()
+    (open_folder / "asked").touch(mode=0o666)
+    return open_folder
 
 
 def write_command(path, what):
