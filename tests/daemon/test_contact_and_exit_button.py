@@ -11,6 +11,7 @@ from gatectl.cli.health import facts
 from gatectl.journal.schema import open_ours
 
 RELAY, CONTACT, BUTTON, EXIT_RELAY = PINS["main"]["relay"], 5, 26, 16
+BUZZER = PINS["main"]["buzzer"]
 SIDE_RELAY, OTHER_BUTTON = PINS["side"]["relay"], 25
 BUTTON_SETTINGS = {"button": {"pin": BUTTON, "active": "low", "debounce_ms": 20}, "open_ms": 400}
 OTHER_BUTTON_SETTINGS = BUTTON_SETTINGS | {"button": BUTTON_SETTINGS["button"] | {"pin": OTHER_BUTTON}}
@@ -98,6 +99,15 @@ def test_a_member_opens_no_alarm_but_a_door_left_open_does(gym):
     passed, held = gym.next_events(2)
     assert (passed["kind"], passed["result"], passed["of"]) == ("passage", "passed", admitted["id"])
     assert (held["kind"], held["result"], held["message"]) == ("contact", "held", "Door held open")
+
+
+def test_the_buzzer_warns_until_the_door_is_closed(gym):
+    gym = gym(doors={"main": {"contact": CONTACT_SETTINGS | {"held_s": 3600, "warn_s": 3600}}})
+    gym.drive(CONTACT, 1)
+    gym.start()
+    warns = gym.until_pin(BUZZER, 1)
+    gym.drive(CONTACT, 0)
+    gym.until_pin(BUZZER, 0, warns.at)
 
 
 def test_status_shows_the_inputs_and_a_lost_one(gym):

@@ -191,16 +191,17 @@ def test_the_end_of_a_fire_leaves_no_gap_in_a_hold(gym):
 
 
 def test_a_lockdown_lets_an_exit_end_and_no_admission(gym):
-    way_out = {"exit": {"button": {"pin": BUTTON, "debounce_ms": 0}, "open_ms": 5000}}
+    way_out = {"exit": {"button": {"pin": BUTTON, "debounce_ms": 0}, "open_ms": 3000}}
     gym = gym(doors={"main": way_out | {"open_ms": 60_000}}).start()
-    gym.drive(BUTTON, 0)
+    pressed_at = gym.drive(BUTTON, 0)
     assert gym.next_event()["kind"] == "exit"
     gym.drive(BUTTON, 1)
     gym.scan(MEMBER)
     assert gym.next_event()["basis"] == "partner"
-    ordered(gym, "lockdown", "main", "--reason", "threat")
+    assert gym.call({"command": "lockdown", "door": "main", "reason": "threat"})["result"] == "lockdown"
     gate = gym.status()["doors"]["main"]["gate"]
-    assert not gate["open"] or gate["closes_in_ms"] <= 5000
+    assert not gate["open"] or gate["closes_in_ms"] <= 3000
+    assert gym.until_pin(RELAY, 0, pressed_at).at - pressed_at >= 2.999, "it has its whole time"
 
 
 def test_a_hold_that_began_with_an_admission_goes_on_after_a_kill(gym):
