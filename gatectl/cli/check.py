@@ -90,11 +90,11 @@ def _try_what_was_asked_for(
     if args.devices:
         from gatectl.cli.try_devices import devices  # noqa: PLC0415
 
-        wells += [_show(finding) for finding in devices(settings, os.environ)]
+        wells += [_show(result) for result in devices(settings, os.environ)]
     if args.connect:
         from gatectl.cli.try_partners import partners  # noqa: PLC0415
 
-        wells += [_show(finding) for finding in partners(settings, secrets)]
+        wells += [_show(result) for result in partners(settings, secrets)]
     return all(wells)
 
 
@@ -116,7 +116,7 @@ def _about_uplink(path: Path, settings: Settings) -> tuple[list[str], SettingsEr
         return [], None
     from gatectl.config import uplink_files  # noqa: PLC0415 - few doors have a head office
 
-    found = list(uplink_files.findings(settings.uplink, os.environ))
+    found = list(uplink_files.issues(settings.uplink, os.environ))
     wrong = [issue for issue in found if not isinstance(issue, uplink_files.UnreadableIssue)]
     unreadable = (issue for issue in found if issue not in wrong)
     warnings = [f"{key_of(one.where)}: {one.what}, and so was not looked at; {SUDO}" for one in unreadable]
@@ -132,12 +132,12 @@ def _about_memory(settings: Settings) -> Iterator[str]:
         )
 
 
-def _show(finding: CheckResult) -> bool:
-    """Print a finding at once; return whether all is well."""
-    if finding.hint is None:
-        print(f"ok: {visible(finding.line)}", flush=True)
+def _show(result: CheckResult) -> bool:
+    """Print a result at once; return whether all is well."""
+    if result.hint is None:
+        print(f"ok: {visible(result.line)}", flush=True)
     else:
-        print(*GatectlError(finding.line, finding.hint).lines(), sep="\n", file=sys.stderr, flush=True)
-    for warning in finding.warnings:
+        print(*GatectlError(result.line, result.hint).lines(), sep="\n", file=sys.stderr, flush=True)
+    for warning in result.warnings:
         print(f"warning: {visible(warning)}", flush=True)
-    return finding.hint is None
+    return result.hint is None

@@ -89,12 +89,12 @@ class CodesClient:
         return self._proxy.refusal(int(status), self._endpoint.host, self._endpoint.port).detail
 
     async def _ask(self, change: Change) -> PartnerResponse:
-        question = change.question(self._endpoint.base, self._gym_id, self._key)
+        wanted = change.request(self._endpoint.base, self._gym_id, self._key)
         request = self._http.build_request(
-            question.method,
-            self._origin + question.target,
-            headers=list(question.headers),
-            content=question.body or None,
+            wanted.method,
+            self._origin + wanted.target,
+            headers=list(wanted.headers),
+            content=wanted.body or None,
         )
         response = await self._http.send(request, stream=True)
         try:

@@ -31,5 +31,5 @@ def _run(given: str | None, last: failsafe.FailsafeProcess) -> int:
     try:
         serve(usable, os.environ, last)
     except NoGateError as error:
-        raise located(path, *error.findings) from error
+        raise located(path, *error.issues) from error
     return 0

@@ -59,7 +59,7 @@ def partners(
     secrets: Mapping[str, PartnerSecrets],
     patience_s: float = CONNECT_PATIENCE_S,
 ) -> Iterator[CheckResult]:
-    """Yield a finding for each partner, as it comes; give up a connection after `patience_s`.
+    """Yield a result for each partner, as it comes; give up a connection after `patience_s`.
 
     Each is reached in the way that a scan takes.
     """
@@ -88,35 +88,37 @@ def _clocks(settings: model.Settings) -> dict[str, int | None]:
 async def _connection(
     where: str, dialler: Dialler, hints: Mapping[Fault, str], patience_s: float, ahead_s: int | None
 ) -> CheckResult:
-    heard: list[ConnectTiming] = []
+    progress: list[ConnectTiming] = []
     try:
         async with asyncio.timeout(patience_s):
-            wire = await dialler.dial(heard.append)
+            connection = await dialler.dial(progress.append)
     except TimeoutError:
-        slow = f"{_STEPS[len(_done(heard[-1]))]} took over {patience_s:g} s"
-        return CheckResult(f"{where}: {slow}{_so_far(heard[-1])}", hints[Fault.NETWORK])
+        slow = f"{_STEPS[len(_done(progress[-1]))]} took over {patience_s:g} s"
+        return CheckResult(f"{where}: {slow}{_so_far(progress[-1])}", hints[Fault.NETWORK])
     except ExchangeFailed as lost:
-        return CheckResult(f"{where}: {lost.fault}: {lost.detail}{_so_far(heard[-1])}", hints[lost.fault])
+        return CheckResult(f"{where}: {lost.fault}: {lost.detail}{_so_far(progress[-1])}", hints[lost.fault])
     try:
-        refused = await wire.disturbed_within(BEHIND_THE_HANDSHAKE_S)
+        refused = await connection.disturbed_within(BEHIND_THE_HANDSHAKE_S)
         if refused:
             ended = f"{where}: {refused.fault}: {refused.detail}, right behind the handshake"
-            return CheckResult(f"{ended}{_so_far(heard[-1])}", _REFUSED)
-        return _found(where, heard[-1], wire, ahead_s)
+            return CheckResult(f"{ended}{_so_far(progress[-1])}", _REFUSED)
+        return _found(where, progress[-1], connection, ahead_s)
     finally:
-        wire.close()
+        connection.close()
 
 
-def _found(where: str, dialled: ConnectTiming, wire: PartnerConnection, ahead_s: int | None) -> CheckResult:
+def _found(
+    where: str, dialled: ConnectTiming, connection: PartnerConnection, ahead_s: int | None
+) -> CheckResult:
     look_up, connected, *tls = (_ms(seconds) for seconds in _done(dialled))
     warnings = []
     line = f"{where}: look-up {look_up}, connect {connected}, TLS "
-    if wire.certificate_ends is None:
+    if connection.certificate_ends is None:
         line += "none"
     else:
-        ends = datetime.fromtimestamp(wire.certificate_ends, UTC)
+        ends = datetime.fromtimestamp(connection.certificate_ends, UTC)
         left = (ends - datetime.now(UTC)).days
-        line += f"{tls[0]} ({wire.tls_version}), certificate to {ends:%Y-%m-%d}"
+        line += f"{tls[0]} ({connection.tls_version}), certificate to {ends:%Y-%m-%d}"
         if left < _SOON_DAYS:
             warnings.append(
                 f"{where}: the certificate ends in {left} days: ask the partner whether it is renewed"

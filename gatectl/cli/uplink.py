@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _serve(_args: argparse.Namespace, path: Path, settings: Settings, uplink: UplinkSettings) -> Never:
     """Become the process that sends until SIGTERM or SIGINT."""
-    found = list(uplink_files.findings(uplink, os.environ, dates=False))
+    found = list(uplink_files.issues(uplink, os.environ, dates=False))
     if found:
         raise located(path, *found)
     try:

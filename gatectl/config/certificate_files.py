@@ -23,7 +23,7 @@ _KEY_HINT = "it holds the certificate's private key, in PEM form"
 _OPEN_HINT = "the service starts without a person: openssl pkey -in KEY -out NEW writes it without a password"
 
 
-def findings(
+def issues(
     raw: dict[str, Any], folder: Path, secrets: Mapping[str, PartnerSecrets], *, dates: bool = True
 ) -> Iterator[SettingIssue]:
     """Yield the problems of the partners' `ca_file` and client certificates.

@@ -24,7 +24,7 @@ from gatectl.validators.values import resolve
 Raw = dict[str, Any]
 
 
-def findings(raw: Raw, folder: Path) -> Iterator[SettingIssue]:
+def issues(raw: Raw, folder: Path) -> Iterator[SettingIssue]:
     """Every contradiction in the file; relative paths start at `folder`."""
     yield from _keys_in_the_open(raw)
     yield from _uplink(raw)

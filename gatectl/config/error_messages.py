@@ -111,7 +111,7 @@ def check(raw: dict[str, Any], folder: Path) -> Checked:
     )
     still_missing = _missing(meant, folder)
     flaws = [flaw for flaw in flaws if flaw.kind != schema.MISSING or flaw.where in still_missing]
-    issues = [_with_near_door(finding, raw) for finding in _findings(flaws, folder)]
+    issues = [_with_near_door(issue, raw) for issue in _issues(flaws, folder)]
     return Checked(None, issues, meant)
 
 
@@ -163,17 +163,17 @@ def _joined(mistyped: Any, right: Any) -> Any:
     return mistyped if right is None else right
 
 
-def _with_near_door(finding: SettingIssue, raw: dict[str, Any]) -> SettingIssue:
+def _with_near_door(issue: SettingIssue, raw: dict[str, Any]) -> SettingIssue:
     """Add a hint where half a door is missing: its other half may be under a name with another spelling."""
-    match finding.where:
-        case ("doors", str(name), "relay" | "scanners") if finding.what == _WORDS[schema.MISSING]:
-            return finding._replace(hints=(*near(name, [*raw["doors"].keys() - {name}]), *finding.hints))
-    return finding
+    match issue.where:
+        case ("doors", str(name), "relay" | "scanners") if issue.what == _WORDS[schema.MISSING]:
+            return issue._replace(hints=(*near(name, [*raw["doors"].keys() - {name}]), *issue.hints))
+    return issue
 
 
-def _findings(flaws: Iterable[Flaw], folder: Path) -> Iterator[SettingIssue]:
+def _issues(flaws: Iterable[Flaw], folder: Path) -> Iterator[SettingIssue]:
     for flaw in flaws:
-        yield _finding(flaw)
+        yield _issue(flaw)
         match flaw:
             case Flaw(kind=schema.NO_TAG, where=("partners", name), given=dict(raw)):
                 yield from _without_protocol(str(name), raw, folder)
@@ -187,10 +187,10 @@ def _without_protocol(name: str, raw: dict[str, Any], folder: Path) -> Iterator[
     except InvalidError as error:
         for flaw in error.flaws:
             if flaw[:2] != (schema.MISSING, ("url",)):  # some protocols know it
-                yield _finding(flaw._replace(where=("partners", name, "any", *flaw.where)))
+                yield _issue(flaw._replace(where=("partners", name, "any", *flaw.where)))
 
 
-def _finding(flaw: Flaw) -> SettingIssue:
+def _issue(flaw: Flaw) -> SettingIssue:
     where = _where(flaw.where)
     match flaw.kind:
         case schema.REFUSED:
@@ -258,7 +258,7 @@ def _near_choice(given: object, words: Sequence[str]) -> tuple[str, ...]:
 
 
 def _choice(table: Any, where: Where) -> SettingIssue:
-    """Make the finding for a missing or unknown partner's protocol or scanner's type."""
+    """Make the issue for a missing or unknown partner's protocol or scanner's type."""
     is_partner = where[0] == "partners"
     known: Iterable[str] = PROTOCOLS if is_partner else READER_TYPES
     key = "protocol" if is_partner else "type"

@@ -74,7 +74,7 @@ def load_with_keys(path: Path, environ: Mapping[str, str]) -> tuple[Settings, di
     folder = path.absolute().parent
     settings, found = _checked(raw, folder)
     held, about_keys = secrets.collect(raw, folder, environ)
-    found = [*found, *about_keys, *certificate_files.findings(raw, folder, held)]
+    found = [*found, *about_keys, *certificate_files.issues(raw, folder, held)]
     return _result(path, text, settings, found), held
 
 
@@ -99,7 +99,7 @@ def load_usable(path: Path, environ: Mapping[str, str]) -> Usable:
     folder = path.absolute().parent
     settings, found = _checked(raw, folder)
     held, about_keys = secrets.collect(raw, folder, environ)
-    about_files = [*about_keys, *certificate_files.findings(raw, folder, held, dates=False)]
+    about_files = [*about_keys, *certificate_files.issues(raw, folder, held, dates=False)]
     unusable: dict[str, SettingIssue] = {}
     for issue in about_files:
         if isinstance(issue, UnusableIssue):
@@ -109,11 +109,11 @@ def load_usable(path: Path, environ: Mapping[str, str]) -> Usable:
     return Usable(_result(path, text, settings, [*found, *about_files] if is_wrong else []), usable, unusable)
 
 
-def located(path: Path, *findings: SettingIssue) -> SettingsError:
+def located(path: Path, *issues: SettingIssue) -> SettingsError:
     """Make an error of problems found later, by the hardware, each with its line in the file."""
     lines = Lines(_text(path))
     return SettingsError(
-        path, [Problem(lines.of(one.where), key_of(one.where), one.what, one.hints) for one in findings]
+        path, [Problem(lines.of(one.where), key_of(one.where), one.what, one.hints) for one in issues]
     )
 
 
@@ -123,13 +123,13 @@ def _without_uplink(raw: dict[str, Any]) -> dict[str, Any]:
 
 def _checked(raw: dict[str, Any], folder: Path) -> tuple[Settings | None, list[SettingIssue]]:
     settings, found, meant = error_messages.check(raw, folder)
-    crossed = list(cross_checks.findings(raw, folder))
+    crossed = list(cross_checks.issues(raw, folder))
     if meant is not raw:
-        still = list(cross_checks.findings(meant, folder))
-        crossed = [finding for finding in crossed if finding in still]
-    # Of two findings about one value, the cross-check's says more: it knows the other values.
-    known = {finding.where for finding in crossed}
-    return settings, [*(finding for finding in found if finding.where not in known), *crossed]
+        still = list(cross_checks.issues(meant, folder))
+        crossed = [issue for issue in crossed if issue in still]
+    # Of two issues about one value, the cross-check's says more: it knows the other values.
+    known = {issue.where for issue in crossed}
+    return settings, [*(issue for issue in found if issue.where not in known), *crossed]
 
 
 def _result(path: Path, text: str, settings: Settings | None, found: Iterable[SettingIssue]) -> Settings:

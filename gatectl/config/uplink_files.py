@@ -30,7 +30,7 @@ class UnreadableIssue(SettingIssue):
     __slots__ = ()
 
 
-def findings(
+def issues(
     uplink: UplinkSettings, environ: Mapping[str, str], *, dates: bool = True
 ) -> Iterator[SettingIssue]:
     """Yield the problems. Without `dates` an expired certificate is none: the clock may not be set yet."""

@@ -43,11 +43,11 @@ PIN_HINTS = ("is the number a BCM number of this board, and does no other progra
 
 
 class NoGateError(PinsError):
-    """No door can work. `findings` are the reasons, each at its place in the settings."""
+    """No door can work. `issues` are the reasons, each at its place in the settings."""
 
-    def __init__(self, findings: list[SettingIssue]) -> None:
-        super().__init__(findings[0].what, *findings[0].hints)
-        self.findings = findings
+    def __init__(self, issues: list[SettingIssue]) -> None:
+        super().__init__(issues[0].what, *issues[0].hints)
+        self.issues = issues
 
 
 class Gates(NamedTuple):
@@ -122,10 +122,10 @@ def _exit_relay(door: DoorSettings, relays: Mapping[int, RelayPin]) -> RelayPin 
 
 
 def _require_one(settings: Settings, failed: Sequence[Failure]) -> None:
-    """Raises NoGateError unless at least one door's own relay can be driven."""
+    """Raise NoGateError unless at least one door's own relay can be driven."""
     broken = {pin for (_, pin, _), _ in failed}
     if all(door.relay.pin in broken for door in settings.doors.values()):
-        raise NoGateError([_finding(settings, failure) for failure in failed])
+        raise NoGateError([_issue(settings, failure) for failure in failed])
 
 
 def lines_of(settings: Settings) -> list[Line]:
@@ -284,7 +284,7 @@ def _lamps(settings: Settings, door: str, factory: Any, log: Log) -> list[LampPi
     return lamps
 
 
-def _finding(settings: Settings, failure: Failure) -> SettingIssue:
+def _issue(settings: Settings, failure: Failure) -> SettingIssue:
     (door, pin, _), cause = failure
     table = ("relay",) if settings.doors[door].relay.pin == pin else ("exit", "relay")
     return SettingIssue(("doors", door, *table, "pin"), f"pin {pin} cannot be driven: {cause}", PIN_HINTS)

@@ -110,7 +110,7 @@ class PartnerService:
         """The last answer's Date, and when it came by our own clock."""
 
     async def keep_connected(self) -> None:
-        """Holds connections ready, for as long as the daemon runs."""
+        """Hold connections ready, for as long as the daemon runs."""
         if self._unusable is None:
             await self._pool.keep()
 
@@ -124,7 +124,7 @@ class PartnerService:
         if self._unusable is not None:
             return NOTHING
         protocol = self._protocol if checks_in or self._asking_only is None else self._asking_only
-        return self._client.prepare(protocol.question(member, code, customer or "", door))
+        return self._client.prepare(protocol.request(member, code, customer or "", door))
 
     async def ask(self, request: PreparedRequest, deadline_s: LoopTime) -> tuple[Exchange, Decision]:
         """Ask once. Failures of the partner or the network are results, not exceptions."""
@@ -163,7 +163,7 @@ class PartnerService:
         self.note_condition()
 
     def recall(self, scans: Iterable[tuple[int, FinishedScan]]) -> None:
-        """Takes the journal's last scans, the oldest first, each with its time (`at_us`).
+        """Take the journal's last scans, the oldest first, each with its time (`at_us`).
 
         Their condition was logged when it began, and is not logged again.
         """

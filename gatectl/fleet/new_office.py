@@ -219,8 +219,8 @@ def _unit(folder: Path, action: str, what: str, others_key: str) -> str:
 
 def _program() -> list[str]:
     """Return the command that runs this gatectl."""
-    beside = Path(sys.executable).with_name("gatectl")
-    return [str(beside)] if beside.exists() else [sys.executable, "-m", "gatectl"]
+    program = Path(sys.executable).with_name("gatectl")
+    return [str(program)] if program.exists() else [sys.executable, "-m", "gatectl"]
 
 
 def _command(words: Sequence[str]) -> str:

@@ -36,7 +36,7 @@ from gatectl.partners.exchange import (
     PartnerResponse,
     is_html,
     json_of,
-    json_question,
+    json_request,
     no_verdict,
 )
 from gatectl.partners.protocol import ProtocolDescriptor, Remark, SettlingSettings
@@ -83,9 +83,9 @@ class CapitanProtocol:
         self.key = key
         self.other_keys = other_keys
 
-    def question(self, member: str, code: str, customer: str = "", door: str = "") -> PartnerRequest:  # noqa: ARG002 - a barcode is all
+    def request(self, member: str, code: str, customer: str = "", door: str = "") -> PartnerRequest:  # noqa: ARG002 - a barcode is all
         """Make the request. `member` is the barcode, any text, escaped in the path."""
-        return json_question(
+        return json_request(
             f"{self.endpoint.base}/api/gym-endpoints/barcode-check-in/{quote(member, safe='')}/",
             {} if self.location_id is None else {"location_id": self.location_id},
             ("Content-Type", "application/json"),

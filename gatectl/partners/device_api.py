@@ -38,7 +38,7 @@ from gatectl.partners.exchange import (
     described,
     is_html,
     json_of,
-    json_question,
+    json_request,
     no_verdict,
 )
 from gatectl.partners.protocol import Contradiction, PartnerSettings, ProtocolDescriptor, Remark
@@ -118,13 +118,13 @@ class DeviceApiProtocol:
         self.other_keys = other_keys
         self.checks_in = checks_in
 
-    def question(self, member: str, code: str, customer: str = "", door: str = "") -> PartnerRequest:  # noqa: ARG002 - one number
+    def request(self, member: str, code: str, customer: str = "", door: str = "") -> PartnerRequest:  # noqa: ARG002 - one number
         """Make the request."""
         identification = {"type": self.identification, "value": member}
         if self.format is not None:
             identification["format"] = self.format
         language = () if self.language is None else (("Accept-Language", self.language),)
-        return json_question(
+        return json_request(
             f"{self.endpoint.base}{PATH}",
             {"identification": identification, "shouldExecuteAction": self.checks_in},
             ("Content-Type", "application/json"),

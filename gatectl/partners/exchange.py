@@ -164,7 +164,7 @@ class PartnerResponse:
 class PartnerProtocol(Protocol):
     """A protocol, without I/O: makes the request and interprets the answer."""
 
-    def question(self, member: str, code: str, customer: str = "", door: str = "") -> PartnerRequest: ...
+    def request(self, member: str, code: str, customer: str = "", door: str = "") -> PartnerRequest: ...
 
     def interpret(self, answer: PartnerResponse) -> Decision: ...
 
@@ -177,7 +177,7 @@ _INVISIBLE = (
 """The blanks of Unicode, marks without a width, and what stands for bytes that are not UTF-8."""
 
 
-def json_question(target: str, body: Mapping[str, Any], *headers: tuple[str, str]) -> PartnerRequest:
+def json_request(target: str, body: Mapping[str, Any], *headers: tuple[str, str]) -> PartnerRequest:
     """Make a POST of a JSON object, with the headers that all protocols share."""
     return PartnerRequest(
         target,
@@ -238,7 +238,7 @@ _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 def interpret(partner: PartnerProtocol, answer: PartnerResponse) -> Decision:
     """Interpret an answer by the rules of its protocol, and by those of all protocols.
 
-    A ruling with a fault describes the answer in `detail`.
+    A decision with a fault describes the answer in `detail`.
     """
     decision = partner.interpret(answer)
     overruled = _overruled(answer, by_rule=decision.by_rule)
@@ -304,7 +304,7 @@ def no_verdict(
     *,
     by_rule: bool = False,
 ) -> Decision:
-    """Make the ruling for an answer that says nothing about the member."""
+    """Make the decision for an answer that says nothing about the member."""
     rest = rest_s(answer) if answer.status == 429 else None
     return Decision(Verdict.NONE, fault, answer.status, reason, rest_s=rest, detail=detail, by_rule=by_rule)
 

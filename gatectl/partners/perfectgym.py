@@ -36,7 +36,7 @@ from gatectl.partners.exchange import (
     PartnerResponse,
     is_html,
     json_of,
-    json_question,
+    json_request,
     no_verdict,
     start_of,
 )
@@ -85,10 +85,10 @@ class PerfectGymProtocol:
         self.key = key
         self.other_keys = other_keys
 
-    def question(self, member: str, code: str, customer: str = "", door: str = "") -> PartnerRequest:  # noqa: ARG002 - the code stays here
+    def request(self, member: str, code: str, customer: str = "", door: str = "") -> PartnerRequest:  # noqa: ARG002 - the code stays here
         """Make the request: the aggregator's ID is text; the customer's, 1 to 18 digits, a JSON number."""
         ids = (member, customer) if self.aggregator_id is None else (self.aggregator_id, member)
-        return json_question(
+        return json_request(
             self.endpoint.target,
             {"aggregatorId": ids[0], "customerId": int(ids[1])},
             ("Content-Type", "application/json; charset=utf-8"),

@@ -46,7 +46,7 @@ class Leaf(StrEnum):
     OLD_TLS = "tls-1.1"
 
 
-class _TellingObject(ssl.SSLObject):
+class _AlertingObject(ssl.SSLObject):
     """Sends the alert of a failed handshake; asyncio would close without it.
 
     A real server sends the reason of its refusal. "Want read" makes asyncio write the waiting bytes, which
@@ -77,7 +77,7 @@ class Authority:
     def server_context(self, leaf: Leaf = Leaf.GOOD) -> ssl.SSLContext:
         """The context of a server that shows this leaf, with TLS 1.2 or higher but for `OLD_TLS`."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.sslobject_class = _TellingObject
+        context.sslobject_class = _AlertingObject
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         self._issue(leaf).configure_cert(context)
         if leaf is Leaf.OLD_TLS:

@@ -35,7 +35,7 @@ class ToyProtocol:
     endpoint: Endpoint
     key: str
 
-    def question(self, member, code, customer="", door=""):  # noqa: ARG002
+    def request(self, member, code, customer="", door=""):  # noqa: ARG002
         return PartnerRequest(
             f"{self.endpoint.base}/toy?member={member}", (("X-Toy-Key", self.key),), b"", "GET"
         )

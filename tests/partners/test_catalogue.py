@@ -44,7 +44,7 @@ def test_every_id_comes_to_what_the_catalogue_says(name):
                 async with turns:
                     deadline = loop.time() + budget_s
                     exchange = await client.ask(
-                        client.prepare(protocol.question(member, member, "293123213", "main")), deadline
+                        client.prepare(protocol.request(member, member, "293123213", "main")), deadline
                     )
                 check_invariants(exchange, deadline)
                 assert exchange.sent

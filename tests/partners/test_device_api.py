@@ -196,23 +196,23 @@ def test_a_name_in_the_words_is_not_stored():
 
 def asked(member="1233588160", base="", **own):
     endpoint = Endpoint.of(f"https://gym.devices.magicline.com{base}")
-    return PROTOCOL.make(settings(**own), endpoint, KEY, ()).question(member, "code", "7")
+    return PROTOCOL.make(settings(**own), endpoint, KEY, ()).request(member, "code", "7")
 
 
 def test_the_request():
-    question = asked()
-    assert (question.method, question.target) == ("POST", "/open-api/device/cardreader/identification")
-    assert json.loads(question.body) == {
+    request = asked()
+    assert (request.method, request.target) == ("POST", "/open-api/device/cardreader/identification")
+    assert json.loads(request.body) == {
         "identification": {"type": "NUMBER", "value": "1233588160", "format": "DECIMAL"},
         "shouldExecuteAction": True,
     }
-    assert dict(question.headers) == {
+    assert dict(request.headers) == {
         "Accept": "application/json",
         "Accept-Encoding": "identity",
         "Content-Type": "application/json",
         "Authorization": f"Bearer {KEY}",
     }
-    assert KEY not in repr(question)
+    assert KEY not in repr(request)
 
 
 @pytest.mark.parametrize(
@@ -228,9 +228,9 @@ def test_the_identification(own, identification):
 
 
 def test_the_language_and_a_path_in_front():
-    question = asked(base="/proxy", language="de")
-    assert dict(question.headers)["Accept-Language"] == "de"
-    assert question.target == "/proxy/open-api/device/cardreader/identification"
+    request = asked(base="/proxy", language="de")
+    assert dict(request.headers)["Accept-Language"] == "de"
+    assert request.target == "/proxy/open-api/device/cardreader/identification"
 
 
 @pytest.mark.parametrize(

@@ -74,17 +74,17 @@ def test_every_value_is_carried_exactly_and_changes_nothing_around_it(code, memb
         url="https://x.example.com/d%20x/{door}/{code}/in?m={member}&t={key}&v=1",
         body={"code": "{code}", "deep": [{"who": "{member} at {door}"}], "n": 1, "yes": True},
     )
-    question = protocol.question(member, code, "", door)
-    assert question.target.isascii()
-    assert question.target.isprintable()
-    assert " " not in question.target
-    path, _, query = question.target.partition("?")
+    request = protocol.request(member, code, "", door)
+    assert request.target.isascii()
+    assert request.target.isprintable()
+    assert " " not in request.target
+    path, _, query = request.target.partition("?")
     assert path.split("/")[:2] == ["", "d%20x"]
     assert [unquote(part) for part in path.split("/")[2:]] == [door, code, "in"]
     assert not {".", ".."} & {*path.split("/")}
     pairs = [pair.split("=") for pair in query.split("&")]
     assert [(name, unquote(text)) for name, text in pairs] == [("m", member), ("t", KEY), ("v", "1")]
-    assert json.loads(question.body) == {
+    assert json.loads(request.body) == {
         "code": code,
         "deep": [{"who": f"{member} at {door}"}],
         "n": 1,
@@ -103,7 +103,7 @@ def test_every_value_is_carried_exactly_and_changes_nothing_around_it(code, memb
     ],
 )
 def test_the_target_is_the_url_behind_its_host(url, target):
-    assert backend(url=url).question("M", "C", "", "main").target == target
+    assert backend(url=url).request("M", "C", "", "main").target == target
 
 
 @pytest.mark.parametrize(
@@ -119,30 +119,30 @@ def test_the_target_is_the_url_behind_its_host(url, target):
     ],
 )
 def test_the_key_is_sent_as_auth_says(auth, key, header):
-    question = backend(auth=auth, key=key).question("M", "C")
-    assert header in question.headers
-    assert key not in repr(question)
+    request = backend(auth=auth, key=key).request("M", "C")
+    assert header in request.headers
+    assert key not in repr(request)
     assert key not in repr(backend(auth=auth, key=key))
 
 
 def test_a_request_hides_the_key_wherever_it_is():
     protocol = backend(url="https://x.example.com/?t={key}", body={"t": "{key}"}, auth="none", key="abc-123")
-    question = protocol.question("M", "C")
-    assert "abc-123" in question.target
-    assert b"abc-123" in question.body
-    assert "abc-123" not in repr(question)
+    request = protocol.request("M", "C")
+    assert "abc-123" in request.target
+    assert b"abc-123" in request.body
+    assert "abc-123" not in repr(request)
 
 
 def test_without_a_key_nothing_is_sent_of_one():
-    question = backend(auth="none", key=None, method="GET").question("M", "C")
-    assert {name for name, _ in question.headers} == {"Accept", "Accept-Encoding"}
-    assert (question.method, question.body) == ("GET", b"")
+    request = backend(auth="none", key=None, method="GET").request("M", "C")
+    assert {name for name, _ in request.headers} == {"Accept", "Accept-Encoding"}
+    assert (request.method, request.body) == ("GET", b"")
 
 
 def test_the_body_alone_has_a_content_type():
-    names = [name for name, _ in backend(method="PUT", body={}).question("M", "C").headers]
+    names = [name for name, _ in backend(method="PUT", body={}).request("M", "C").headers]
     assert "Content-Type" in names
-    assert "Content-Type" not in [name for name, _ in backend().question("M", "C").headers]
+    assert "Content-Type" not in [name for name, _ in backend().request("M", "C").headers]
 
 
 # The answer.
@@ -392,5 +392,5 @@ def test_which_numbers_it_can_have(pattern, member, carried):
 
 def test_the_query_is_one_that_a_server_reads_back():
     protocol = backend(url="https://x.example.com/check?card={code}&token={key}", auth="none", method="GET")
-    target = protocol.question("M", "A&B=C#+ %", "").target
+    target = protocol.request("M", "A&B=C#+ %", "").target
     assert parse_qs(urlsplit(target).query) == {"card": ["A&B=C#+ %"], "token": [KEY]}

@@ -428,8 +428,8 @@ def test_the_pages_own_examples(protocol, status, value, expected):
     assert judged(protocol, status, value) == expected
 
 
-def headers_of(question):
-    return dict(question.headers)
+def headers_of(request):
+    return dict(request.headers)
 
 
 @pytest.mark.parametrize(
@@ -443,10 +443,10 @@ def headers_of(question):
     ],
 )
 def test_perfectgym_is_asked(url, target):
-    question = PerfectGymProtocol(Endpoint.of(url), None, KEY).question("8213712939218", "WP-1", "293123213")
-    assert (question.method, question.target) == ("POST", target)
-    assert question.body == b'{"aggregatorId":"8213712939218","customerId":293123213}'
-    assert headers_of(question) == {
+    request = PerfectGymProtocol(Endpoint.of(url), None, KEY).request("8213712939218", "WP-1", "293123213")
+    assert (request.method, request.target) == ("POST", target)
+    assert request.body == b'{"aggregatorId":"8213712939218","customerId":293123213}'
+    assert headers_of(request) == {
         "Accept": "application/json",
         "Accept-Encoding": "identity",
         "Content-Type": "application/json; charset=utf-8",
@@ -455,31 +455,29 @@ def test_perfectgym_is_asked(url, target):
 
 
 def test_perfectgym_is_asked_with_one_aggregator_id_for_all():
-    question = PerfectGymProtocol(PERFECTGYM.endpoint, "fitco-4711", KEY).question(
-        "293123213", "WP-293123213"
-    )
-    assert question.body == b'{"aggregatorId":"fitco-4711","customerId":293123213}'
+    request = PerfectGymProtocol(PERFECTGYM.endpoint, "fitco-4711", KEY).request("293123213", "WP-293123213")
+    assert request.body == b'{"aggregatorId":"fitco-4711","customerId":293123213}'
 
 
 @pytest.mark.parametrize("customer", ["1", "9" * 18, "100000000000000001", "9007199254740993"])
 def test_perfectgym_numbers_keep_every_digit(customer):
-    body = PERFECTGYM.question("0", "x", customer).body
+    body = PERFECTGYM.request("0", "x", customer).body
     assert body == b'{"aggregatorId":"0","customerId":%b}' % customer.encode()
 
 
 @pytest.mark.parametrize("member", ["0123456789012", "550e8400-e29b-41d4-a716-446655440000", 'ä"\\', "7"])
 def test_perfectgym_members_ids_are_opaque_text(member):
-    body = PERFECTGYM.question(member, "1", "1").body
+    body = PERFECTGYM.request(member, "1", "1").body
     assert json.loads(body) == {"aggregatorId": member, "customerId": 1}
 
 
 @pytest.mark.parametrize("base", ["", "/", "/base", "/base/", "/a/b//"])
 def test_wellhub_is_asked(base):
     endpoint = Endpoint.of(f"https://api.example.com{base}")
-    question = WellhubProtocol(endpoint, "0012", KEY).question("0123456789012", "abc")
-    assert (question.method, question.target) == ("POST", f"{base.rstrip('/')}/access/v1/validate")
-    assert question.body == b'{"gympass_id":"0123456789012"}'
-    assert headers_of(question) == {
+    request = WellhubProtocol(endpoint, "0012", KEY).request("0123456789012", "abc")
+    assert (request.method, request.target) == ("POST", f"{base.rstrip('/')}/access/v1/validate")
+    assert request.body == b'{"gympass_id":"0123456789012"}'
+    assert headers_of(request) == {
         "Accept": "application/json",
         "Accept-Encoding": "identity",
         "Content-Type": "application/json",
@@ -504,12 +502,12 @@ def test_wellhub_is_asked(base):
     ],
 )
 def test_wellhub_custom_codes(code, sent):
-    asked = WellhubProtocol(WELLHUB.endpoint, "1234", KEY, send_custom_code=True).question(
+    asked = WellhubProtocol(WELLHUB.endpoint, "1234", KEY, send_custom_code=True).request(
         "0123456789012", code
     )
     expected = {"gympass_id": "0123456789012"} | ({} if sent is None else {"custom_code": sent})
     assert json.loads(asked.body) == expected
-    assert json.loads(WELLHUB.question("0123456789012", code).body) == {"gympass_id": "0123456789012"}
+    assert json.loads(WELLHUB.request("0123456789012", code).body) == {"gympass_id": "0123456789012"}
 
 
 @pytest.mark.parametrize(
@@ -517,12 +515,12 @@ def test_wellhub_custom_codes(code, sent):
 )
 @pytest.mark.parametrize("base", ["", "/", "/base/"])
 def test_capitan_is_asked(location, body, base):
-    question = CapitanProtocol(Endpoint.of(f"https://api.example.com{base}"), location, KEY).question(
+    request = CapitanProtocol(Endpoint.of(f"https://api.example.com{base}"), location, KEY).request(
         "abc123", "c"
     )
     path = f"{base.rstrip('/')}/api/gym-endpoints/barcode-check-in/abc123/"
-    assert (question.method, question.target, question.body) == ("POST", path, body)
-    assert headers_of(question) == {
+    assert (request.method, request.target, request.body) == ("POST", path, body)
+    assert headers_of(request) == {
         "Accept": "application/json",
         "Accept-Encoding": "identity",
         "Content-Type": "application/json",
@@ -548,7 +546,7 @@ def test_capitan_is_asked(location, body, base):
     ],
 )
 def test_capitan_barcodes_are_in_the_path_with_nothing_safe(barcode, segment):
-    target = CAPITAN.question(barcode, "c").target
+    target = CAPITAN.request(barcode, "c").target
     assert target == f"/api/gym-endpoints/barcode-check-in/{segment}/"
     assert unquote_to_bytes(target.split("/")[4]).decode() == barcode
     h11.Request(method="POST", target=target, headers=[("Host", "x")])  # raises where it cannot be sent
@@ -556,7 +554,7 @@ def test_capitan_barcodes_are_in_the_path_with_nothing_safe(barcode, segment):
 
 @pytest.mark.parametrize("protocol", ALL)
 def test_no_key_shows_where_values_are_shown(protocol):
-    asked = ALL[protocol].question("1000000000200", "c", "7")
+    asked = ALL[protocol].request("1000000000200", "c", "7")
     assert KEY not in repr(ALL[protocol])
     assert KEY not in repr(asked)
     assert KEY in str(asked.headers)

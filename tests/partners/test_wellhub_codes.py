@@ -29,16 +29,16 @@ def answer(status, body=None, **headers):
     ],
 )
 def test_the_request_to_wellhub(action, method, body):
-    question = Change(action, MEMBER, "A1").question("/base", "1234", "k3y")
-    assert (question.method, question.target, question.body) == (
+    request = Change(action, MEMBER, "A1").request("/base", "1234", "k3y")
+    assert (request.method, request.target, request.body) == (
         method,
         f"/base/access/v1/code/{MEMBER}",
         body,
     )
-    headers = dict(question.headers)
+    headers = dict(request.headers)
     assert (headers["Authorization"], headers["X-Gym-Id"]) == ("Bearer k3y", "1234")
     assert headers.get("Content-Type") == (None if action == "delete" else "application/json")
-    assert "k3y" not in repr(question)
+    assert "k3y" not in repr(request)
 
 
 @pytest.mark.parametrize("action", DONE)

@@ -23,7 +23,7 @@ function __gatectl_names # TABLE
         -e 's/^[[:space:]]*\[\[*'$argv[1]'\.\([A-Za-z0-9_-]*\).*/\1/p' -- $settings 2>/dev/null | sort -u
 end
 
-# Whether the line is that of this command, and the word under way stands in this place.
+# Whether the line is that of this command, and the current word is in this place.
 function __gatectl_at # COMMAND [PLACE]
     set -l path gatectl
     set -l place 0

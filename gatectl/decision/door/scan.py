@@ -102,7 +102,7 @@ class ScanFlow:
         return None if self._facts is None else self._facts.attempt.id
 
     def begin(self, read: CodeRead, now_s: LoopTime) -> None:
-        """Begins with the next code."""
+        """Begin with the next code."""
         # The door may have been busy when the code was complete: the budget starts when both are.
         start_s = max(read.at.loop_s, self._free_at_s)
         door = self._door
@@ -112,23 +112,23 @@ class ScanFlow:
             self._let_in_unasked(read, None if has_fire else first, now_s)
             return
         found = door.destination(read.code)
-        whom = door.partner_to_ask(read.code, found, now_s)
+        to_ask = door.partner_to_ask(read.code, found, now_s)
         event_id = door.new_id(read.at.named.at_us)
-        if isinstance(whom, Decision):
-            facts = _Facts(door.attempt("scan", event_id, read.at, read, found), read.at, whom)
+        if isinstance(to_ask, Decision):
+            facts = _Facts(door.attempt("scan", event_id, read.at, read, found), read.at, to_ask)
             happening = Happening.NO_PARTNER_TO_ASK
         else:
-            budget_ms = _budget_ms(whom, read.at)
+            budget_ms = _budget_ms(to_ask, read.at)
             attempt = door.attempt("scan", event_id, read.at, read, found, budget_ms)
             deadline_s = LoopTime(start_s + budget_ms / 1000)
-            facts = _Facts(attempt, read.at, Decision(None), whom, deadline_s)
+            facts = _Facts(attempt, read.at, Decision(None), to_ask, deadline_s)
             happening = Happening.TO_BE_ASKED
         self.over_at_s = max(start_s, facts.deadline_s)
         self._facts = facts
         self._step(facts, happening, now_s)
 
     def go_on(self, given: Feedback, now_s: LoopTime) -> None:
-        """Takes the result of an effect of the scan under way."""
+        """Take the result of an effect of the scan under way."""
         facts = self._facts
         if facts is None:
             raise ValueError("no scan is under way")
@@ -141,7 +141,7 @@ class ScanFlow:
                 happening = self._overtaken(facts) or in_time
             case Answered():
                 facts.decision, facts.request = given.decision, given.request
-                happening = self._locked_out(facts) or self._heard(facts)
+                happening = self._locked_out(facts) or self._after_answer(facts)
             case LookedUp():
                 happening = self._locked_out(facts) or self._open_after_all(facts, given)
             case LookedBack():
@@ -196,7 +196,7 @@ class ScanFlow:
         }
 
     def _refuse(self, facts: _Facts, now_s: LoopTime) -> None:
-        """Shows the refusal at once. The door is busy until it is on disk, so that no reader can flood it."""
+        """Show the refusal at once. The door is busy until it is on disk, so that no reader can flood it."""
         self._door.emit(Record(facts.attempt, LoopTime(now_s + self._door.site.patience_s)))
         self._show(facts, facts.row(Result.REJECTED))
 
@@ -248,7 +248,7 @@ class ScanFlow:
             facts.decision = facts.decision._replace(fault=Fault.LOCKDOWN, for_member=None)
         return Happening.REFUSED
 
-    def _heard(self, facts: _Facts) -> Happening:
+    def _after_answer(self, facts: _Facts) -> Happening:
         if facts.decision.admits:
             return Happening.ALLOWED
         if self._is_covered(facts):
@@ -294,7 +294,7 @@ class ScanFlow:
         self._door.emit(LookUp(facts.attempt, facts.asked.settle_s, return_s, until_s))
 
     def _open_after_all(self, facts: _Facts, found: LookedUp) -> Happening:
-        """Opens on another basis than the partner's success, where the settings and the past have one."""
+        """Open on another basis than the partner's success, where the settings and the past have one."""
         partner = facts.asked
         if self._settles(facts, found.unanswered):
             return Happening.ALLOWED
@@ -311,7 +311,7 @@ class ScanFlow:
         return Happening.ALLOWED
 
     def _settles(self, facts: _Facts, unanswered: Sequence[str]) -> bool:
-        """Takes the refusal for the late answer to the latest request that was not settled before."""
+        """Take the refusal for the late answer to the latest request that was not settled before."""
         settled = self._door.site.settled
         event_id = next((event_id for event_id in unanswered if event_id not in settled), None)
         if event_id is None:
@@ -357,7 +357,7 @@ class ScanFlow:
         self._free_at_s = now_s
 
     def _note_condition(self, facts: _Facts, now_s: LoopTime) -> bool:
-        """Counts the scan for its partner's condition; whether it is part of an outage."""
+        """Count the scan for its partner's condition; return whether it is part of an outage."""
         if facts.partner is None:
             return False
         decision, admitted = facts.decision, facts.gate is not None

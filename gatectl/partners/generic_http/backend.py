@@ -99,7 +99,7 @@ class HttpProtocol:
         self.key = key
         self.secrets = secrets
 
-    def question(self, member: str, code: str, customer: str = "", door: str = "") -> PartnerRequest:  # noqa: ARG002 - no placeholder for it
+    def request(self, member: str, code: str, customer: str = "", door: str = "") -> PartnerRequest:  # noqa: ARG002 - no placeholder for it
         """Make the request, with every value encoded for its place."""
         values = {"member": member, "code": code, "door": door, "key": self.key}
         body = b"" if self.body is None else compact_json(body_of(self.body, values))

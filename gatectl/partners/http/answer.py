@@ -65,8 +65,8 @@ _INTERIM = re.compile(rb"HTTP/1\.[0-9]+ +1")
 class AnswerReader:
     """Reads one answer from a connection. Passes each head to h11 when it is whole and cleaned."""
 
-    def __init__(self, wire: PartnerConnection, http: h11.Connection) -> None:
-        self._connection = wire
+    def __init__(self, connection: PartnerConnection, http: h11.Connection) -> None:
+        self._connection = connection
         self._http = http
         self._held = bytearray()
         """Received bytes that h11 has not had yet."""

@@ -40,12 +40,12 @@ class Exchange:
     lost: ExchangeFailed | None = None
 
     def on_progress(self, dialled: ConnectTiming) -> None:
-        """Record how far the connection dialled for this question has got."""
+        """Record how far the connection dialled for this request has got."""
         self.connection, self.dialled = "new", dialled
 
 
 class PreparedRequest(NamedTuple):
-    """A question as bytes: prepared while the journal writes to disk, so that it can be sent at once."""
+    """A request as bytes: prepared while the journal writes to disk, so that it can be sent at once."""
 
     http: h11.Connection
     data: bytes
@@ -78,12 +78,12 @@ class Client:
         self._authority = endpoint.authority
         self._pool = pool
 
-    def prepare(self, question: PartnerRequest) -> PreparedRequest:
-        """Serialise the question for one `ask`; send nothing yet."""
+    def prepare(self, request: PartnerRequest) -> PreparedRequest:
+        """Serialise the request for one `ask`; send nothing yet."""
         http = h11.Connection(h11.CLIENT, max_incomplete_event_size=BODY_MAX)
-        head = _head(self._authority, question.method, question.target, question.headers, len(question.body))
+        head = _head(self._authority, request.method, request.target, request.headers, len(request.body))
         # One write, so one TLS record and one packet.
-        parts = (head, h11.Data(data=question.body), h11.EndOfMessage())
+        parts = (head, h11.Data(data=request.body), h11.EndOfMessage())
         return PreparedRequest(http, b"".join(http.send(part) or b"" for part in parts))
 
     async def ask(self, request: PreparedRequest, deadline: float) -> Exchange:

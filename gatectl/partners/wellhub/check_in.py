@@ -35,7 +35,7 @@ from gatectl.partners.exchange import (
     PartnerResponse,
     is_html,
     json_of,
-    json_question,
+    json_request,
     no_verdict,
 )
 from gatectl.partners.protocol import ProtocolDescriptor, SettlingSettings
@@ -93,12 +93,12 @@ class WellhubProtocol:
         self.send_custom_code = send_custom_code
         self.other_keys = other_keys
 
-    def question(self, member: str, code: str, customer: str = "", door: str = "") -> PartnerRequest:  # noqa: ARG002 - it has none
+    def request(self, member: str, code: str, customer: str = "", door: str = "") -> PartnerRequest:  # noqa: ARG002 - it has none
         """Make the request. `member` is the 13-digit ID; the code is added only if it differs, and fits."""
         body = {"gympass_id": member}
         if self.send_custom_code and code != member and code.strip() and len(code) <= CUSTOM_CODE_CHARS:
             body["custom_code"] = code
-        return json_question(
+        return json_request(
             f"{self.endpoint.base}/access/v1/validate",
             body,
             ("Content-Type", "application/json"),

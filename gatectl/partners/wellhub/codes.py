@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Literal
 
-from gatectl.partners.exchange import PartnerRequest, PartnerResponse, json_of, json_question, rest_s
+from gatectl.partners.exchange import PartnerRequest, PartnerResponse, json_of, json_request, rest_s
 from gatectl.partners.wellhub.check_in import CUSTOM_CODE_CHARS
 
 Action = Literal["create", "update", "delete"]
@@ -57,14 +57,14 @@ class Change:
     wellhub_id: str
     code: str = ""
 
-    def question(self, base: str, gym_id: str, key: str) -> PartnerRequest:
+    def request(self, base: str, gym_id: str, key: str) -> PartnerRequest:
         """Make the request. `base` is the path of the settings' URL, without a slash at its end."""
         headers = (("Authorization", f"Bearer {key}"), ("X-Gym-Id", gym_id))
         target = f"{base}/access/v1/code/{self.wellhub_id}"
         if self.action == "delete":
-            asked = json_question(target, {}, *headers)
+            asked = json_request(target, {}, *headers)
             return PartnerRequest(target, asked.headers, b"", "DELETE")
-        asked = json_question(
+        asked = json_request(
             target, {"custom_code": self.code}, ("Content-Type", "application/json"), *headers
         )
         return PartnerRequest(target, asked.headers, asked.body, _METHODS[self.action])
