@@ -139,6 +139,7 @@ def test_a_member_is_found_by_number_at_each_partner(pages, tables):
     pseudonym = Privacy("pseudonym", KEY).pseudonym("member", "wellhub", "1403")
     assert listed(pages, member=pseudonym) == [first]
     assert listed(pages, member="140") == []
+    assert "monitor.pseudonym_key" not in pages.get("/", params={"member": "1403"}).text
 
 
 def test_without_the_tenants_key_a_look_up_says_what_it_needs(tables, tmp_path):
