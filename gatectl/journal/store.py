@@ -119,6 +119,7 @@ class Store:
         self._stopping.set()
         self._jobs.put(None)
         await asyncio.to_thread(self._thread.join, patience_s)
+        self._recovery.is_whole.set()  # the check may wait for that, and would never end
         lost = self._writer.count_lost()
         if lost:
             self._log(
