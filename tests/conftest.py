@@ -6,6 +6,7 @@ import socket
 import tempfile
 from pathlib import Path
 
+import leaks
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -18,6 +19,15 @@ settings.load_profile("gatectl")
 
 # A shell ignores it for what it runs in the background, and then so would each command that is to end by it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+leaks.adopt_orphans()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_outlives_its_test():
+    begun = leaks.Begun()
+    yield
+    assert begun.not_ended() == []
 
 
 @pytest.fixture

@@ -1,7 +1,24 @@
 from contextlib import ExitStack
 
+import leaks
 import pytest
 from harness import Gym
+
+
+@pytest.fixture(autouse=True)
+def _nothing_outlives_its_test(request):
+    """Wait for nothing of a test that may start its file's daemon anew: the file is looked at as a whole."""
+    begun = leaks.Begun()
+    yield
+    if "shared_gym" not in request.fixturenames:
+        assert begun.not_ended() == []
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _nothing_outlives_its_file():
+    begun = leaks.Begun()
+    yield
+    assert begun.not_ended() == []
 
 
 @pytest.fixture

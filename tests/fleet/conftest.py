@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import leaks
 import pytest
 from browser import chromium, look, pictures  # noqa: F401 - fixtures
 from fleet_rig import Fleet, IngestProcess
@@ -49,6 +50,7 @@ def cluster():
     folder.chmod(0o755)
     try:
         with LocalDatabase(folder / "postgresql") as running:
+            leaks.kept.append(lambda: running.pid)  # tests stop and start it
             yield running
     finally:
         shutil.rmtree(folder)

@@ -41,6 +41,11 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.timeout(TEST_S + ROUND_S * item.config.getoption("pi_rounds")))
 
 
+@pytest.fixture(autouse=True)
+def _nothing_outlives_its_test():
+    """Override that of all tests: the helpers of an emulated machine end after it, in their own time."""
+
+
 @pytest.fixture
 def measured(record_property):
     """Takes a name, a number and its unit; the session's end shows them. Seconds are the emulated clock's."""
