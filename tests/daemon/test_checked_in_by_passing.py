@@ -56,6 +56,7 @@ def test_the_gate_opens_and_the_check_in_follows_the_passage(gym):
     assert checks_in(gym) == [False, True]
     first, second = gym.partners.requests
     assert first.body.replace(b"false", b"true") == second.body
+    gym.logged("main: passed device-api:1233588200: Passed")
     gym.logged("main: done device-api:1233588200 (device-api 200, ", "Checked in after passing")
     assert gym.events("--kind", "check_in") == [done]
     assert "Checked in after passing" in gym.run("events").stdout

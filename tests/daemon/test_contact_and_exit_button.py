@@ -5,7 +5,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
-from harness import HANG, PINS
+from harness import GOOD, HANG, PINS, code
 
 from gatectl.cli.health import facts
 from gatectl.journal.schema import open_ours
@@ -157,6 +157,27 @@ def test_the_way_out_is_open_before_the_disk_answers(gym):
         gym.until_pin(RELAY, 1, pressed_at)
         lines = [gym.logged("main: opened: Exit"), gym.logged("the enrolled cards", "cannot be read yet")]
         assert [line for line in gym.lines_so_far() if line in lines] == lines, "the exit comes first"
+
+
+INSIDE = {"main": {}, "side": {"scanner": {"direction": "out"}}}
+
+
+def test_a_code_on_the_inside_lets_out_and_asks_nobody(gym):
+    gym = gym(doors=INSIDE).start()
+    member = GOOD["wellhub"]
+    gym.scan(code("wellhub", member), "side")
+    gym.until_pin(SIDE_RELAY, 1)
+    event = gym.next_event()
+    assert (event["kind"], event["result"], event["basis"], event["message"]) == (
+        *("exit", "opened"),
+        *("exit", "Exit"),
+    )
+    assert (event["credential"], event["partner"], event["member"]) == (
+        *(code("wellhub", member), "wellhub"),
+        member,
+    )
+    assert (event["gate"]["open_ms"], event["request"]) == (5000, None)
+    assert gym.partners.requests == []
 
 
 @edges
