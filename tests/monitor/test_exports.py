@@ -150,6 +150,11 @@ def test_the_days_chart_is_right_around_the_change_of_the_clocks(client, day, ho
         assert places["6"] < 480 / 4, "five hours before it"
 
 
+def test_a_days_chart_leads_to_the_day_before_and_the_day_after(client):
+    page = client.get("/", params={"day": "2026-03-01"}).text
+    assert re.findall(r'href="/\?day=([\d-]+)#day"', page) == ["2026-02-28", "2026-03-02"]
+
+
 def test_a_day_without_a_change_has_24_hours_of_the_same_width(tmp_path):
     fill(tmp_path / "journal.db", 1440)
     with Browser(tmp_path / "journal.db") as browser:
