@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -513,9 +513,16 @@ class Gym:
         os.write(self._levels_end, f"{pin} {level}\n".encode())
         return at
 
+    @contextmanager
+    def blocked_pin(self) -> Iterator[None]:
+        """Wait for a pin that blocks its caller; let it go on at the end."""
+        with self._pipe.open("wb"):
+            yield
+
     def unblock(self) -> None:
-        """Lets a pin go on that blocks its caller."""
-        self._pipe.open("wb").close()
+        """Let a pin go on that blocks its caller, once it does."""
+        with self.blocked_pin():
+            pass
 
 
 def level_changes(changes: Iterable[Change]) -> list[Change]:

@@ -98,13 +98,12 @@ def test_a_lockdown_ends_an_opening_by_hand_whose_relay_is_tried_once_more(gym):
     done = []
     opening = threading.Thread(target=lambda: done.append(ran(gym, "open", "main", "--reason", "x")))
     opening.start()
-    until = time.monotonic() + NET_S
-    with closing(sqlite3.connect(gym.journal)) as journal:
+    with gym.blocked_pin(), closing(sqlite3.connect(gym.journal)) as journal:
+        until = time.monotonic() + NET_S
         while not journal.execute("SELECT 1 FROM attempts WHERE kind = 'manual'").fetchone():
             assert time.monotonic() < until
-    assert gym.call({"command": "lockdown", "door": "main", "reason": "threat"})["result"] == "lockdown"
-    gym.unblock()  # before the fault goes: the daemon may not have read it yet
-    gym.fail()
+        assert gym.call({"command": "lockdown", "door": "main", "reason": "threat"})["result"] == "lockdown"
+        gym.fail()
     opening.join(NET_S)
     ((status, said, complained),) = done
     (manual,) = gym.events("--kind", "manual")
