@@ -56,8 +56,7 @@ class Size:
     idle_s: float
 
 
-FULL = Size(400_000, 80, 25, 3, 8.0, 60.0)
-"""100,000 events last for 450 scans: p99 would be the fifth of them."""
+FULL = Size(100_000, 20, 25, 3, 8.0, 60.0)
 QUICK = Size(30_000, 5, 20, 3, 8.0, 20.0)
 TINY = Size(200, 1, 2, 1, 0.0, 0.2)
 
