@@ -192,7 +192,7 @@ def moves(pin, level):
 
 
 def let_go(gym):
-    """Nobody stays in the sensor or at the button, which would be an event of its own in the end."""
+    """End what the sensor and the button see: if it lasted, it would be an event of its own."""
     for pin in (SENSOR, BUTTON):
         gym.drive(pin, 1)
 

@@ -7,12 +7,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import patient_http
 import pytest
-from limits import NET_S
 
 DEMO = [sys.executable, "-m", "gatectl", "fleet", "demo"]
 
@@ -59,14 +57,6 @@ def processes_of(folder):
     return [words for words in found if folder in words]
 
 
-def until_shown(address, words):
-    """Return when the page has the words: it is a second behind the database."""
-    until_s = time.monotonic() + NET_S
-    while words not in (page := patient_http.get(address).raise_for_status().text):
-        assert time.monotonic() < until_s, page
-        time.sleep(0.05)
-
-
 @pytest.mark.usefixtures("mosquitto", "cluster")
 def test_ctrl_c_ends_the_demo_and_leaves_nothing_behind():
     with subprocess.Popen(
@@ -80,7 +70,7 @@ def test_ctrl_c_ends_the_demo_and_leaves_nothing_behind():
                 address = found[1]
             if "after the scan)" in line:
                 break
-        until_shown(address, "3 of 3 online")
+        patient_http.page_with(patient_http, address, "3 of 3 online")
         before = processes_of(folder)
         os.killpg(demo.pid, signal.SIGINT)  # as a terminal does
         rest, errors = demo.communicate()

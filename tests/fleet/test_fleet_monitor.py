@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from limits import NET_S
 from office_rig import KEY, PRIVACY, SINCE, at, door, fleet_monitor, partner, settings_of, status
+from patient_http import page_with
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from virtual_gate import event_of
 
@@ -44,15 +45,6 @@ def pages(tables, tmp_path):
 def listed(pages, **query):
     """The IDs of the events on the list's page."""
     return EVENT_ID.findall(pages.get("/", params=query).raise_for_status().text)
-
-
-def page_with(pages, path, words):
-    """The page as soon as it has these words: it shows a state that is a second old at most."""
-    until_s = time.monotonic() + NET_S
-    while words not in (html := pages.get(path).text):
-        assert time.monotonic() < until_s, html
-        time.sleep(0.05)
-    return html
 
 
 def badge(html, name):

@@ -6,15 +6,14 @@ import re
 import sqlite3
 import subprocess
 import sys
-import time
 import zipfile
 from datetime import datetime
 
 import patient_http
 import pytest
-from limits import NET_S
 from many import event_of, fill, write
 from monitors import monitor, write_closed_gym
+from patient_http import page_with
 
 from gatectl.decision.outcomes import Fault, Message
 from gatectl.decision.verdict import Basis, Result
@@ -25,16 +24,9 @@ from gatectl.monitor.query import Query
 from gatectl.sim.simulated_door import SimulatedDoor
 
 
-def until_shown(client, address, text):
-    give_up_at = time.monotonic() + NET_S
-    while text not in (page := client.get(address).text):
-        assert time.monotonic() < give_up_at, page
-    return page
-
-
 def test_a_scan_is_on_the_page_and_its_story_behind_it(door, page_of):
     door.type_code("WP-1403")
-    page = until_shown(page_of, "/?member=1403", "Aggregator member check-in not allowed")
+    page = page_with(page_of, "/?member=1403", "Aggregator member check-in not allowed")
     link = page.split('<a href="/events/')[1].split('"')[0]
     story = page_of.get(f"/events/{link}").text
     for words in (
@@ -51,7 +43,7 @@ def test_a_scan_is_on_the_page_and_its_story_behind_it(door, page_of):
 
 def test_the_report_for_support_is_there_to_download(door, page_of):
     door.type_code("WP-1404")
-    page = until_shown(page_of, "/?member=1404", "not found in partner system")
+    page = page_with(page_of, "/?member=1404", "not found in partner system")
     event = page.split('<a href="/events/')[1].split('"')[0]
     assert f'href="/events/{event}/report"' in page_of.get(f"/events/{event}").text
     answer = page_of.get(f"/events/{event}/report")
@@ -66,13 +58,13 @@ def test_the_report_for_support_is_there_to_download(door, page_of):
 
 def test_markup_in_a_code_is_text(door, page_of):
     door.type_code("<script>alert(1)</script>")
-    page = until_shown(page_of, "/?codes=whole", "&lt;script&gt;alert(1)")
+    page = page_with(page_of, "/?codes=whole", "&lt;script&gt;alert(1)")
     assert "<script>alert" not in page
 
 
 def test_a_code_cannot_turn_the_writing_around(door, page_of):
     door.type_code("abc\u202edef")
-    assert "\u202e" not in until_shown(page_of, "/?codes=whole", "abc\\u202edef")
+    assert "\u202e" not in page_with(page_of, "/?codes=whole", "abc\\u202edef")
 
 
 def test_the_language_is_the_readers_and_can_be_switched(page_of):
@@ -254,7 +246,7 @@ def test_an_outage_is_shown_in_a_plain_sentence(tmp_path):
         for code in ("WP-1500", "WP-1503", "WP-1400"):
             door.type_code(code)
         with patient_http.Client(base_url=address) as client:
-            page = until_shown(client, "/", "There is no need to contact Support")
+            page = page_with(client, "/", "There is no need to contact Support")
             assert "perfectgym: outage since" in page
             german = client.get("/", headers={"Accept-Language": "de"}).text
             assert "perfectgym: Ausfall seit" in german
