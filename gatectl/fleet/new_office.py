@@ -15,6 +15,7 @@ from pathlib import Path
 
 from gatectl.errors import GatectlError
 from gatectl.fleet.authority import INGEST, CertificateAuthority, write_private
+from gatectl.fleet.settings import DATABASE_OPTIONS
 
 PORT = 8883
 """Of MQTT over TLS (IANA)."""
@@ -268,7 +269,7 @@ def next_steps(folder: Path) -> list[str]:
         f"chgrp mosquitto {of_broker} && chmod 640 {of_broker}",
         f"chgrp {USER} {of_ours} && chmod 640 {of_ours}",
         f"runuser -u postgres -- createuser {USER}",
-        f"runuser -u postgres -- createdb -O {USER} -E UTF8 --locale=C.UTF-8 -T template0 gatectl",
+        f"runuser -u postgres -- createdb -O {USER} {DATABASE_OPTIONS} gatectl",
         f"install -D -m 644 {path}/mosquitto-gatectl.conf {drop_in}",
         f"install -m 644 {path}/gatectl-fleet-*.service /etc/systemd/system/",
         "systemctl daemon-reload && systemctl restart mosquitto",

@@ -150,6 +150,10 @@ def _problem(flaw: Flaw, lines: Lines) -> Problem:
     return Problem(lines.of(flaw.where), key_of(flaw.where), what, hints)
 
 
+DATABASE_OPTIONS = "-E UTF8 --locale=C.UTF-8 -T template0"
+"""Of createdb(1): the database holds every name, whatever the server's locale is."""
+
+
 def require_postgresql(info: "ConnectionInfo") -> None:
     """Raise UnreadableError for a server that is too old, and for a database that cannot hold every name."""
     require_version(info.server_version)
@@ -157,7 +161,7 @@ def require_postgresql(info: "ConnectionInfo") -> None:
     if encoding != "UTF8":
         raise UnreadableError(
             f"the database's encoding is {encoding}: head office needs UTF8",
-            "dropdb gatectl, if it is empty; then: createdb -E UTF8 --locale=C.UTF-8 -T template0 gatectl",
+            f"if it is empty: dropdb gatectl; createdb -O OWNER {DATABASE_OPTIONS} gatectl",
         )
 
 

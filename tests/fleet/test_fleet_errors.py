@@ -22,6 +22,8 @@ NOBODY = 65_534
 
 PASSWORD = "a long enough password"
 
+UTF8_OPTIONS = "-E UTF8 --locale=C.UTF-8 -T template0"
+
 
 def command(*words, **environ):
     return subprocess.run(
@@ -268,7 +270,7 @@ def test_a_database_that_is_not_utf8_is_refused_in_one_line(settings, cluster, a
     assert done.returncode == 1
     assert said == [
         "the database's encoding is SQL_ASCII: head office needs UTF8",
-        "hint: dropdb gatectl, if it is empty; then: createdb -E UTF8 --locale=C.UTF-8 -T template0 gatectl",
+        f"hint: if it is empty: dropdb gatectl; createdb -O OWNER {UTF8_OPTIONS} gatectl",
     ]
 
 
